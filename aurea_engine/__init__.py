@@ -1,0 +1,148 @@
+"""Aurea: synthetic jobs, for real or in virtual time; throughput, response times and what the work cost. ::
+
+    from aurea_engine import Exponential, Fifo, Poisson, RunSpec, Sleep, Workload, simulate
+
+    spec = RunSpec(Workload(Sleep(Exponential(0.06)), Poisson(55), jobs=60_000), Fifo(slots=4), seed=7)
+    print(simulate(spec).response_time.p99)
+"""
+
+from __future__ import annotations
+
+from aurea_engine.arrivals import (
+    AllAtOnce,
+    Arrivals,
+    Closed,
+    Constant as ConstantRate,
+    Gamma as GammaArrivals,
+    Poisson,
+    Ramp,
+    Sine,
+    Stage,
+    Stages,
+    Trace,
+)
+from aurea_engine.catalog import Catalog, default_catalog
+from aurea_engine.clock import Bell, Clock, MonotonicClock
+from aurea_engine.codec import parse_json, parse_toml, result_to_dict, spec_from_dict, spec_to_dict
+from aurea_engine.costs import Cost, CostModel, Free, PerJob, PerSecond, RunInfo, Usage, price
+from aurea_engine.distributions import (
+    Constant,
+    Distribution,
+    Empirical,
+    Exponential,
+    Gamma,
+    LogNormal,
+    Mixture,
+    Moments,
+    Pareto,
+    Uniform,
+    Weighted,
+)
+from aurea_engine.engine import Stop, run, run_sync, simulate
+from aurea_engine.environment import engine_version
+from aurea_engine.errors import AureaError, NeedsRecords, NotSimulable, Problem, SpecError, StrategyError
+from aurea_engine.findings import CODES as FINDING_CODES, Finding, Severity
+from aurea_engine.histogram import LatencyHistogram
+from aurea_engine.jobs import Branch, Cpu, Faulty, Job, JobSource, Limited, Mix, Plan, Replay, Sleep
+from aurea_engine.observers import Observer, Progress
+from aurea_engine.records import FINAL, JobBatch, JobRecord, Outcome
+from aurea_engine.results import Concurrency, Counts, ObjectiveResult, RunResult, TheoryRow
+from aurea_engine.schedulers import Fifo, Lifo, Priority, Queue, Scheduler, ShortestFirst
+from aurea_engine.series import Point
+from aurea_engine.spec import Objective, RunSpec, Thresholds
+from aurea_engine.statistics import Interval, Timing
+from aurea_engine.streams import Streams
+from aurea_engine.workloads import Workload
+
+__all__ = [
+    "AllAtOnce",
+    "Arrivals",
+    "AureaError",
+    "Bell",
+    "Branch",
+    "Catalog",
+    "Clock",
+    "Closed",
+    "Concurrency",
+    "Constant",
+    "ConstantRate",
+    "Cost",
+    "CostModel",
+    "Counts",
+    "Cpu",
+    "Distribution",
+    "Empirical",
+    "Exponential",
+    "FINAL",
+    "FINDING_CODES",
+    "Faulty",
+    "Fifo",
+    "Finding",
+    "Free",
+    "Gamma",
+    "GammaArrivals",
+    "Interval",
+    "Job",
+    "JobBatch",
+    "JobRecord",
+    "JobSource",
+    "LatencyHistogram",
+    "Lifo",
+    "Limited",
+    "LogNormal",
+    "Mix",
+    "Mixture",
+    "Moments",
+    "MonotonicClock",
+    "NeedsRecords",
+    "NotSimulable",
+    "Objective",
+    "ObjectiveResult",
+    "Observer",
+    "Outcome",
+    "Pareto",
+    "PerJob",
+    "PerSecond",
+    "Plan",
+    "Point",
+    "Poisson",
+    "Priority",
+    "Problem",
+    "Progress",
+    "Queue",
+    "Ramp",
+    "Replay",
+    "RunInfo",
+    "RunResult",
+    "RunSpec",
+    "Scheduler",
+    "Severity",
+    "ShortestFirst",
+    "Sine",
+    "Sleep",
+    "SpecError",
+    "Stage",
+    "Stages",
+    "Stop",
+    "StrategyError",
+    "Streams",
+    "TheoryRow",
+    "Thresholds",
+    "Timing",
+    "Trace",
+    "Uniform",
+    "Usage",
+    "Weighted",
+    "Workload",
+    "default_catalog",
+    "engine_version",
+    "parse_json",
+    "parse_toml",
+    "price",
+    "result_to_dict",
+    "run",
+    "run_sync",
+    "simulate",
+    "spec_from_dict",
+    "spec_to_dict",
+]

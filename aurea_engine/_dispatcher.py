@@ -1,0 +1,127 @@
+"""Who starts when: the core that does no I/O and reads no clock.
+
+Theory of operation. The dispatcher owns the slots, the queue and the counts. A driver tells it what happened and obeys:
+
+    arrive(job, …)   → True: the job waits.  False: there is no room, it is rejected
+    finish()         one job in service has ended and its slot is free
+    starts()         → the jobs that enter service now, in that order
+
+Rules, which hold whoever drives and whatever the clock:
+
+1. At one instant a driver reports all finishes first (lower job number first), then all arrivals, and only then asks for
+   starts. A slot that is freed at an instant serves a job that arrives at that instant, and a discipline that orders jobs
+   sees all of them.
+2. No slot is idle while a job waits. ``starts`` leaves either no free slot or no waiting job.
+3. A job finds room while fewer than slots + queue_limit jobs are in the system: with rule 1 that is "a free slot, or a free
+   place in the queue", also when several arrive at once.
+4. Every job that arrived is waiting, in service, rejected or ended; `conserved` says so at any instant.
+
+Without a limit of slots nothing ever waits beyond its own instant, so the discipline is not asked.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+
+from aurea_engine.errors import StrategyError
+from aurea_engine.schedulers import Fifo, Queue, Scheduler
+
+
+class Dispatcher:
+    """Slots, queue and counts of one run. Times and job numbers belong to the driver; see the module's theory."""
+
+    __slots__ = ("_limit", "_queue", "arrived", "busy", "ended", "in_order", "peak", "rejected", "slots", "waiting")
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.slots = scheduler.slots if scheduler.slots is not None else sys.maxsize
+        queue = _InOrder() if scheduler.slots is None else scheduler.queue()
+        own = type(queue).__module__ == Queue.__module__ or isinstance(queue, _InOrder)
+        self._queue: Queue = queue if own else _Guarded(queue, type(scheduler).__name__)
+        unlimited = scheduler.slots is None or scheduler.queue_limit is None
+        self._limit = sys.maxsize if unlimited else self.slots + (scheduler.queue_limit or 0)
+        self.in_order = type(scheduler) is Fifo and scheduler.slots is not None and scheduler.queue_limit is None
+        """Whether jobs start in the order in which they arrive, on a fixed number of slots, and none is rejected."""
+        self.arrived = self.rejected = self.ended = 0
+        self.waiting = self.busy = self.peak = 0
+
+    def arrive(self, job: int, intended: int, demand: float, priority: int) -> bool:
+        """A job has arrived; False when there is no room for it."""
+        self.arrived += 1
+        if self.waiting + self.busy >= self._limit:
+            self.rejected += 1
+            return False
+        self._queue.push(job, intended, demand, priority)
+        self.waiting += 1
+        return True
+
+    def finish(self) -> None:
+        """A job in service has ended, however it ended."""
+        self.busy -= 1
+        self.ended += 1
+
+    def starts(self) -> list[int]:
+        """The jobs that enter service now."""
+        n = min(self.waiting, self.slots - self.busy)
+        if n <= 0:
+            return []
+        pop = self._queue.pop
+        jobs = [pop() for _ in range(n)]
+        self.waiting -= n
+        self.busy += n
+        if self.busy > self.peak:
+            self.peak = self.busy
+        return jobs
+
+    def abandon(self) -> list[int]:
+        """Take every waiting job out of the queue, for a run that is stopped; they end as cancelled."""
+        jobs = [self._queue.pop() for _ in range(self.waiting)]
+        self.ended += self.waiting
+        self.waiting = 0
+        return jobs
+
+    @property
+    def conserved(self) -> bool:
+        """arrived = rejected + ended + in service + waiting, and the queue agrees."""
+        whole = self.rejected + self.ended + self.busy + self.waiting
+        return self.arrived == whole and len(self._queue) == self.waiting
+
+
+class _InOrder(Queue):
+    def __init__(self) -> None:
+        self._jobs: deque[int] = deque()
+
+    def push(self, job: int, intended: int, demand: float, priority: int) -> None:
+        self._jobs.append(job)
+
+    def pop(self) -> int:
+        return self._jobs.popleft()
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+
+class _Guarded(Queue):
+    """Somebody else's queue, held to its contract: it may lose, invent or repeat no job."""
+
+    def __init__(self, queue: Queue, name: str) -> None:
+        self._queue = queue
+        self._name = name
+        self._waiting: set[int] = set()
+
+    def push(self, job: int, intended: int, demand: float, priority: int) -> None:
+        self._queue.push(job, intended, demand, priority)
+        self._waiting.add(job)
+
+    def pop(self) -> int:
+        try:
+            job = self._queue.pop()
+        except (LookupError, ValueError) as error:
+            raise StrategyError(f"{self._name} lost {len(self._waiting)} waiting jobs: its queue says {error!r}") from error
+        if job not in self._waiting:
+            raise StrategyError(f"{self._name} gave out job {job!r}, which does not wait")
+        self._waiting.discard(job)
+        return job
+
+    def __len__(self) -> int:
+        return len(self._waiting)

@@ -1,0 +1,187 @@
+"""Typed, bounded fields: one check for values given in Python and values read from JSON.
+
+A strategy is a frozen dataclass whose annotations say what each field may be (``Annotated[float, Meta(gt=0)]``; msgspec's
+``Meta``, so that the same annotations describe the HTTP interface). `Checked` runs the check when one is made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import types
+import typing
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Union
+
+from msgspec import Meta
+
+from aurea_engine.errors import Problem, SpecError
+
+MAX_SECONDS = 1e9
+"""Longest instant or span that a specification may name: int64 nanoseconds reach 292 years, this is 31."""
+
+Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
+PositiveSeconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
+Rate = Annotated[float, Meta(gt=0, le=1e9)]
+Ratio = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=1, le=10**12)]
+Weight = Annotated[float, Meta(ge=0, le=1e12)]
+Name = Annotated[str, Meta(max_length=256)]
+
+
+def shown(value: object) -> str:
+    """``value`` as it may appear in a message: printable, one line, at most 60 characters."""
+    match value:
+        case None:
+            text = "null"
+        case bool():
+            text = str(value).lower()
+        case int() if value.bit_length() > 200:
+            text = f"an integer of {value.bit_length()} bits"
+        case int() | float() | Decimal():
+            text = str(value)
+        case dict():
+            text = f"an object of {len(value)}"
+        case list() | tuple():
+            text = f"a list of {len(value)}"
+        case _:
+            text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+class Invalid(Exception):
+    """Raised by a field's own ``coerce``: the message says what would be right."""
+
+
+def convert(value: object, hint: Any, path: str, problems: list[Problem]) -> Any:
+    """``value`` as ``hint`` wants it; what does not fit is appended to ``problems`` and comes back as None."""
+    origin = typing.get_origin(hint)
+    if origin is Annotated:
+        base, *rest = typing.get_args(hint)
+        for rule in rest:
+            if hasattr(rule, "coerce"):
+                return _coerced(value, rule.coerce, path, problems)
+        return _bounded(value, base, [meta for meta in rest if isinstance(meta, Meta)], path, problems)
+    if origin in (Union, types.UnionType):
+        return _first_fitting(value, typing.get_args(hint), path, problems)
+    if origin is Literal:
+        if value in typing.get_args(hint):
+            return value
+        allowed = ", ".join(ascii(option) for option in typing.get_args(hint))
+        problems.append(Problem(path, f"must be one of {allowed}", shown(value)))
+        return None
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            problems.append(Problem(path, "must be a list", shown(value)))
+            return None
+        inner = typing.get_args(hint)[0]
+        return tuple(convert(item, inner, f"{path}[{i}]", problems) for i, item in enumerate(value))
+    if hint in (int, float, str, bool):
+        return _bounded(value, hint, [], path, problems)
+    return _instance(value, hint, path, problems)
+
+
+def _first_fitting(value: object, options: tuple[Any, ...], path: str, problems: list[Problem]) -> Any:
+    if value is None and type(None) in options:
+        return None
+    found: list[Problem] = []
+    for option in options:
+        if option is not type(None):
+            attempt: list[Problem] = []
+            converted = convert(value, option, path, attempt)
+            if not attempt:
+                return converted
+            found = found or attempt
+    problems += found
+    return None
+
+
+def _instance(value: object, hint: Any, path: str, problems: list[Problem]) -> Any:
+    coerce = getattr(hint, "coerce", None)
+    if not isinstance(value, hint) and coerce is not None:
+        return _coerced(value, coerce, path, problems)
+    if not isinstance(value, hint):
+        problems.append(Problem(path, f"must be a {hint.__name__}", shown(value)))
+        return None
+    return value
+
+
+def _coerced(value: object, coerce: Callable[[object], Any], path: str, problems: list[Problem]) -> Any:
+    try:
+        return coerce(value)
+    except Invalid as error:
+        problems.append(Problem(path, str(error), shown(value)))
+    except SpecError as error:
+        problems += [problem.within(path) for problem in error.problems]
+    return None
+
+
+def _bounded(value: object, base: Any, metas: list[Meta], path: str, problems: list[Problem]) -> Any:
+    if base not in (int, float, str, bool):
+        return convert(value, base, path, problems)
+    wanted = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[base]
+    accepts = {int: int, float: (int, float, Decimal), str: str, bool: bool}[base]
+    fits = isinstance(value, accepts) and (base is bool or not isinstance(value, bool))
+    if fits and base is float:
+        value = _as_float(value)
+        fits = math.isfinite(value)
+        wanted = "a finite number"
+    limits = [text for meta in metas for text in _limits(meta)]
+    if not fits or any(_breaks(value, meta) for meta in metas):
+        problems.append(Problem(path, f"must be {' '.join([wanted, ' and '.join(limits)]).strip()}", shown(value)))
+        return None
+    return value
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _limits(meta: Meta) -> Iterator[str]:
+    for sign, bound in ((">=", meta.ge), (">", meta.gt), ("<=", meta.le), ("<", meta.lt)):
+        if bound is not None:
+            yield f"{sign} {bound:g}"
+    if meta.max_length is not None:
+        yield f"of at most {meta.max_length} characters"
+
+
+def _breaks(value: Any, meta: Meta) -> bool:
+    return (
+        (meta.ge is not None and not value >= meta.ge)
+        or (meta.gt is not None and not value > meta.gt)
+        or (meta.le is not None and not value <= meta.le)
+        or (meta.lt is not None and not value < meta.lt)
+        or (meta.max_length is not None and len(value) > meta.max_length)
+    )
+
+
+@functools.cache
+def hints_of(cls: type) -> dict[str, Any]:
+    """Field name → annotation, with its bounds, for every field that the constructor takes."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+
+
+class Checked:
+    """Mixin of frozen dataclasses: every field is converted and checked, then `check` may look at them together.
+
+    Raises `SpecError` with all problems of all fields.
+    """
+
+    def __post_init__(self) -> None:
+        problems: list[Problem] = []
+        for name, hint in hints_of(type(self)).items():
+            object.__setattr__(self, name, convert(getattr(self, name), hint, name, problems))
+        if not problems:
+            problems += self.check()
+        if problems:
+            raise SpecError(problems)
+
+    def check(self) -> Iterator[Problem] | list[Problem]:
+        """Problems that only show when fields are seen together."""
+        return []

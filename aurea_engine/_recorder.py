@@ -1,0 +1,194 @@
+"""From instants to figures: the columns of a run, and what is kept up to date while it is on.
+
+Drivers write instants straight into the columns (``recorder.started[row] = now``) and log each ended job in ``done``. Now and
+then, in batches, `digest` turns what has ended since into histograms, counts, cost and series: all vector operations.
+
+Rows are numbered from ``base``. While records are kept, ``base`` stays 0. When they are not, `digest` drops the rows up to
+the first job that is still in the system, so memory follows the number of jobs in the system, not the number that came.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from aurea_engine._release import Block, Release
+from aurea_engine.costs import Metering
+from aurea_engine.histogram import LatencyHistogram
+from aurea_engine.records import NEVER, Instants, JobBatch, Outcome
+from aurea_engine.series import Series
+from aurea_engine.spec import KEPT_JOBS, RunSpec
+
+DIGEST = 65_536
+"""Ended jobs digested in one go at the end of a run; small enough for the caches."""
+
+
+@dataclass
+class Meters:
+    """All that is known of the jobs that have ended, in fixed memory.
+
+    The four histograms hold *completed* jobs (lag: every released job) from the warm-up's end on; ``failures`` holds the
+    response times of jobs that failed or timed out. ``counts`` and ``good`` are of the whole run.
+    """
+
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    good: int = 0
+    counted: Counter[Outcome] = field(default_factory=Counter)
+    counted_good: int = 0
+    response: LatencyHistogram = field(default_factory=LatencyHistogram)
+    waiting: LatencyHistogram = field(default_factory=LatencyHistogram)
+    service: LatencyHistogram = field(default_factory=LatencyHistogram)
+    lag: LatencyHistogram = field(default_factory=LatencyHistogram)
+    failures: LatencyHistogram = field(default_factory=LatencyHistogram)
+    finished_in_window: int = 0
+    busy_in_window_ns: int = 0
+    in_system_ns: int = 0
+    last_ns: int = 0
+
+
+class Recorder:
+    """The columns of one run. ``keep`` may turn False under way, when the run outgrows `KEPT_JOBS`."""
+
+    def __init__(self, spec: RunSpec, metering: Metering, live: bool) -> None:
+        self.intended, self.released = array("q"), array("q")
+        self.started, self.finished = array("q"), array("q")
+        self.outcome = bytearray()
+        self.base = 0
+        self.done: list[int] = []
+        self.abnormal: dict[int, int] = {}
+        self.errors: Counter[str] = Counter()
+        self.keep = spec.keep_jobs
+        self.meters = Meters()
+        self.series = Series()
+        self.metering = metering
+        self.live = live
+        self._most = KEPT_JOBS
+        self._good_ns = spec.good_within_ns()
+        self._warmup_ns = spec.warmup_ns
+
+    def extend(self, block: Block) -> None:
+        """Rows for the jobs of ``block``. Until a job starts, ``finished`` holds its service time; ``abnormal`` knows the
+        jobs that will not end as completed.
+        """
+        n, first = len(block), self.base + len(self.outcome)
+        for i in np.flatnonzero(block.ending != Outcome.COMPLETED).tolist():
+            self.abnormal[first + i] = int(block.ending[i])
+        never = np.full(n, NEVER, np.int64).tobytes()
+        self.intended.frombytes(never if block.intended is None else block.intended.tobytes())
+        self.released.frombytes(never)
+        self.started.frombytes(never)
+        self.finished.frombytes(block.service.tobytes())
+        self.outcome.extend(bytes(n))
+        if self.keep and len(self.outcome) > self._most:
+            self.digest()
+            self.keep = False
+
+    def numbered(self, release: Release) -> Iterator[tuple[int, int, float, int, int, int]]:
+        """(intended, job, demand, priority, leaf, limit) in order of arrival; rows are made as their blocks come up.
+
+        In the closed model nobody knows the instant before it comes: ``intended`` is then -1.
+        """
+        first = 0
+        for block in release.blocks():
+            self.extend(block)
+            intended = np.full(len(block), NEVER, np.int64) if block.intended is None else block.intended
+            np.frombuffer(self.released, np.int64)[-len(block) :] = intended
+            columns = (block.demand, block.priority, block.leaf, block.limit)
+            jobs = range(first, first + len(block))
+            yield from zip(intended.tolist(), jobs, *(column.tolist() for column in columns), strict=True)
+            first += len(block)
+
+    def reject(self, job: int) -> None:
+        """There was no room for ``job``."""
+        self.outcome[job - self.base] = Outcome.REJECTED
+        self.finished[job - self.base] = NEVER
+        self.done.append(job)
+
+    def cancel(self, job: int, finished: int) -> None:
+        """``job`` was stopped in service at ``finished``, or while it waited (`NEVER`)."""
+        self.outcome[job - self.base] = Outcome.CANCELLED
+        self.finished[job - self.base] = finished
+        self.done.append(job)
+
+    def due(self) -> bool:
+        """Whether enough has ended for a batch. Only asked for runs that are watched or keep no records."""
+        return (self.live or not self.keep) and len(self.done) >= DIGEST
+
+    def digest(self) -> None:
+        """Bring meters, cost and series up to date with every job that has ended."""
+        for first in range(0, len(self.done), DIGEST):
+            rows = np.array(self.done[first : first + DIGEST], np.int64) - self.base
+            self._feed(self._batch(rows))
+        self.done.clear()
+        if not self.keep:
+            self._forget()
+
+    def _batch(self, rows: Instants | slice) -> JobBatch:
+        def column(values: array[int]) -> Instants:
+            return np.frombuffer(values, np.int64)[rows].copy()
+
+        outcome = np.frombuffer(self.outcome, np.uint8)[rows].copy()
+        return JobBatch(
+            column(self.intended), column(self.released), column(self.started), column(self.finished), outcome
+        )
+
+    def _feed(self, batch: JobBatch) -> None:
+        self.metering.feed(batch)
+        self.series.add(batch)
+        meters = self.meters
+        _count(meters.counts, batch)
+        meters.last_ns = max(meters.last_ns, int(batch.finished.max()), int(batch.released.max()))
+        started = batch[batch.was_started]
+        warmup = self._warmup_ns
+        meters.finished_in_window += int((batch.was_served & (batch.finished >= warmup)).sum())
+        begun = np.maximum(started.started, warmup)
+        meters.busy_in_window_ns += int(np.maximum(started.finished - begun, 0).sum())
+        meters.in_system_ns += int(started.response_ns.sum())
+        meters.good += self.count_good(batch)
+        if warmup:
+            batch = batch[batch.intended >= warmup]
+        _count(meters.counted, batch)
+        meters.counted_good += self.count_good(batch)
+        served = batch[batch.was_served]
+        meters.response.record(served.response_ns)
+        meters.waiting.record(served.waiting_ns)
+        meters.service.record(served.service_ns)
+        meters.lag.record(batch.lag_ns[batch.released >= 0])
+        bad = (batch.outcome == Outcome.FAILED) | (batch.outcome == Outcome.TIMED_OUT)
+        meters.failures.record(batch.response_ns[bad])
+
+    def count_good(self, batch: JobBatch) -> int:
+        """Jobs that completed within every per-job time bound of the objectives."""
+        good = batch.was_served
+        for metric, bound in self._good_ns:
+            times: Instants = getattr(batch, f"{metric.removesuffix('_time')}_ns")
+            good = good & (times <= bound)
+        return int(good.sum())
+
+    def _forget(self) -> None:
+        """Drop the rows before the first job that has not ended."""
+        pending = self.outcome.find(Outcome.PENDING)
+        ended = len(self.outcome) if pending < 0 else pending
+        if ended:
+            for column in (self.intended, self.released, self.started, self.finished, self.outcome):
+                del column[:ended]
+            self.base += ended
+
+    def close(self) -> JobBatch | None:
+        """Everything digested; all rows in order of arrival, or None where records are not kept."""
+        self.digest()
+        if not self.keep:
+            return None
+        ended = np.flatnonzero(np.frombuffer(self.outcome, np.uint8))
+        last = int(ended[-1]) + 1 if len(ended) else 0
+        return self._batch(slice(0, last))
+
+
+def _count(counts: Counter[Outcome], batch: JobBatch) -> None:
+    for outcome, n in enumerate(np.bincount(batch.outcome, minlength=len(Outcome)).tolist()):
+        if n:
+            counts[Outcome(outcome)] += n

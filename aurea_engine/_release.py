@@ -1,0 +1,148 @@
+"""The workload as the drivers take it: numbered jobs, in blocks of columns of integer nanoseconds.
+
+This is where `Workload.jobs` and `Workload.duration` cut the arrivals off, and where arrivals and plans made by other
+people are checked before anything is run on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aurea_engine.arrivals import BLOCK
+from aurea_engine.errors import NotSimulable, Problem, StrategyError
+from aurea_engine.jobs import Plan
+from aurea_engine.records import NS, Instants, Outcome, Outcomes
+from aurea_engine.streams import Streams
+from aurea_engine.workloads import Workload
+
+UNKNOWN = -1
+"""Service time of a job whose demand nobody knows."""
+
+_LONGEST = 4.6e18
+"""Nanoseconds, half of int64: an instant plus a service time still fits."""
+
+
+@dataclass
+class Block:
+    """Columns of consecutive jobs. ``intended`` is None in the closed model, where ends trigger arrivals.
+
+    ``service``: ns until the job ends of itself or by its limit, `UNKNOWN` where its demand is; ``ending``: the outcome that
+    this leads to; ``limit``: ns, `UNKNOWN` for none; ``demand``: seconds, for schedulers.
+    """
+
+    intended: Instants | None
+    service: Instants
+    ending: Outcomes
+    limit: Instants
+    demand: NDArray[np.float64]
+    priority: NDArray[np.int64]
+    leaf: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.service)
+
+
+class Release:
+    """The jobs of one run, block by block, until the workload's end."""
+
+    def __init__(self, workload: Workload, streams: Streams, simulated: bool = False) -> None:
+        self._simulated = simulated
+        self._workload = workload
+        self._streams = streams
+        self._taken = 0
+        self._left = np.empty(0, np.int64)
+        arrivals = workload.arrivals
+        self.think_times = arrivals.think_times(streams.rng("think times"))
+        self._instants = _in_order(arrivals.instants(streams.rng("arrivals")), type(arrivals).__name__)
+        self.users = len(next(self._instants)) if self.think_times is not None else 0
+        self.stop_ns: int | None = None if workload.duration is None else round(workload.duration * NS)
+        self.next_instant: int | None = None
+        """After the last block: the first instant that was not released any more, where the process has one."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether ends trigger arrivals."""
+        return self.think_times is not None
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether no number of jobs ends the run."""
+        return self._workload.jobs is None
+
+    @property
+    def end_ns(self) -> int | None:
+        """When releasing ended: the workload's duration, the arrivals' own end, or the instant of the first job that
+        ``jobs`` left out; None where nothing says.
+        """
+        span = self._workload.arrivals.span()
+        known = (self.stop_ns, None if span is None else round(span * NS), self.next_instant)
+        return min((end for end in known if end is not None), default=None)
+
+    def blocks(self) -> Iterator[Block]:
+        """All jobs, lazily, `BLOCK` at a time (the last may be shorter)."""
+        while True:
+            left = BLOCK if self._workload.jobs is None else min(BLOCK, self._workload.jobs - self._taken)
+            intended = None if self.closed else self._upcoming(left)
+            n = left if intended is None else len(intended)
+            if not n:
+                return
+            yield self._block(intended, n)
+            self._taken += n
+
+    def _upcoming(self, wanted: int) -> Instants:
+        """The next ``wanted`` instants, fewer at the end."""
+        while len(self._left) <= wanted and (more := next(self._instants, None)) is not None:
+            self._left = np.concatenate([self._left, more])
+            if self.stop_ns is not None and len(more) and more[-1] >= self.stop_ns:
+                break
+        usable = len(self._left)
+        if self.stop_ns is not None:
+            usable = int(np.searchsorted(self._left, self.stop_ns))
+        taken, self._left = self._left[: min(wanted, usable)], self._left[min(wanted, usable) :]
+        self.next_instant = int(self._left[0]) if len(self._left) else None
+        return taken
+
+    def _block(self, intended: Instants | None, n: int) -> Block:
+        job = self._workload.job
+        plan = job.plan(self._streams.child("jobs"), self._taken, BLOCK)
+        known = ~np.isnan(plan.demand)
+        _check(plan, known, type(job).__name__)
+        if self._simulated and not known.all():
+            raise NotSimulable(
+                [Problem("workload.job", 'has no demand that is known before it runs: give it demands(), or set clock to "real"')]
+            )
+        too_long = known & (plan.demand > plan.limit)
+        ending = np.where(plan.fails, Outcome.FAILED, Outcome.COMPLETED).astype(np.uint8)
+        ending[too_long] = Outcome.TIMED_OUT
+        service = np.full(len(known), UNKNOWN, np.int64)
+        service[known] = np.rint(np.minimum(plan.demand, plan.limit)[known] * NS).astype(np.int64)
+        limit = np.where(np.isinf(plan.limit), UNKNOWN, np.rint(np.minimum(plan.limit, _LONGEST / NS) * NS))
+        return Block(
+            intended, service[:n], ending[:n], limit[:n].astype(np.int64), plan.demand[:n], plan.priority[:n], plan.leaf[:n]
+        )
+
+
+def _check(plan: Plan, known: NDArray[np.bool_], name: str) -> None:
+    demand = plan.demand[known]
+    if len(plan.demand) != BLOCK:
+        raise StrategyError(f"{name} was asked for {BLOCK} jobs and planned {len(plan.demand)}")
+    if len(demand) and not (demand.min() >= 0 and demand.max() * NS < _LONGEST):
+        raise StrategyError(f"{name} demands a service time that is negative or beyond 146 years")
+
+
+def _in_order(blocks: Iterator[Instants], name: str) -> Iterator[Instants]:
+    """The same blocks, each looked at: whole nanoseconds, none negative, none before the one before it."""
+    last = 0
+    for block in blocks:
+        if not isinstance(block, np.ndarray) or block.dtype != np.int64:
+            raise StrategyError(f"{name}.instants must yield int64 arrays of nanoseconds, not {type(block).__name__}")
+        if not len(block):
+            continue
+        if block[0] < last or (np.diff(block) < 0).any():
+            raise StrategyError(f"{name}.instants came out of order or negative")
+        last = int(block[-1])
+        yield block

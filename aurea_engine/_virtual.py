@@ -1,0 +1,192 @@
+"""Virtual time: the clock jumps from event to event, and nothing is waited for.
+
+The general path is a heap of ends over the dispatcher, and works for every scheduler and arrivals. Where jobs are served in
+order on a fixed number of slots and nothing is rejected, the start of each job follows from the earliest free slot alone
+(Kiefer and Wolfowitz 1955); `_in_order` uses that, and a property test holds it equal to the general path, job by job.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+import numpy as np
+
+from aurea_engine._dispatcher import Dispatcher
+from aurea_engine._recorder import Recorder
+from aurea_engine._release import Release
+from aurea_engine.errors import Problem, SpecError
+from aurea_engine.records import NEVER, Instants, Outcome
+
+STANDSTILL = 1_000_000
+"""Arrivals at one instant after which a closed model without a number of jobs is taken to stand still."""
+
+Watch = Callable[[int], bool]
+"""Called with the virtual instant now and then; True stops the run."""
+
+
+def run_virtual(
+    release: Release, dispatcher: Dispatcher, recorder: Recorder, watch: Watch, *, short_cut: bool = True
+) -> None:
+    """Simulate until every job has ended, or ``watch`` says stop."""
+    if short_cut and dispatcher.in_order and not release.closed:
+        _in_order(release, dispatcher, recorder, watch)
+    else:
+        _Simulation(release, dispatcher, recorder, watch).run()
+
+
+class _Simulation:
+    """The general path. Two heaps hold what is to come: ends of jobs in service, and (closed model) users who think."""
+
+    def __init__(self, release: Release, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:
+        self._release = release
+        self._dispatcher = dispatcher
+        self._recorder = recorder
+        self._watch = watch
+        self._ends: list[tuple[int, int]] = []
+        self._thinking: list[int] = []
+        self._standing_still = 0
+
+    def run(self) -> None:
+        """From event to event until nothing is left to happen."""
+        thinks = self._release.think_times
+        stopped = self._run_closed(chain.from_iterable(map(_as_list, thinks))) if thinks is not None else self._run_open()
+        if stopped is not None:
+            self._cancel(stopped)
+
+    def _run_open(self) -> int | None:
+        ends, recorder, abnormal = self._ends, self._recorder, self._recorder.abnormal
+        pop, push, arrive = heapq.heappop, heapq.heappush, self._dispatcher.arrive
+        finish, starts, due = self._dispatcher.finish, self._dispatcher.starts, recorder.due
+        done, outcome, started, finished = recorder.done, recorder.outcome, recorder.started, recorder.finished
+        arrivals = recorder.numbered(self._release)
+        upcoming = next(arrivals, None)
+        while upcoming is not None or ends:
+            now = upcoming[0] if upcoming is not None and (not ends or upcoming[0] < ends[0][0]) else ends[0][0]
+            base = recorder.base
+            while ends and ends[0][0] == now:
+                job = pop(ends)[1]
+                outcome[job - base] = abnormal.pop(job, 1) if abnormal else 1
+                done.append(job)
+                finish()
+            while upcoming is not None and upcoming[0] == now:
+                if not arrive(upcoming[1], now, upcoming[2], upcoming[3]):
+                    recorder.reject(upcoming[1])
+                upcoming = next(arrivals, None)
+            for job in starts():
+                row = job - base
+                started[row] = now
+                finished[row] = end = now + finished[row]
+                push(ends, (end, job))
+            if due():
+                recorder.digest()
+                if self._watch(now):
+                    return now
+        return None
+
+    def _run_closed(self, thinks: Iterator[int]) -> int | None:
+        ends, thinking = self._ends, self._thinking
+        recorder, abnormal = self._recorder, self._recorder.abnormal
+        pop, push, dispatcher = heapq.heappop, heapq.heappush, self._dispatcher
+        stop_ns = self._release.stop_ns
+        thinking += [0] * self._release.users
+        plans = recorder.numbered(self._release)
+        while thinking or ends:
+            now = thinking[0] if thinking and (not ends or thinking[0] < ends[0][0]) else ends[0][0]
+            base = recorder.base
+            while ends and ends[0][0] == now:
+                job = pop(ends)[1]
+                recorder.outcome[job - base] = abnormal.pop(job, 1) if abnormal else 1
+                recorder.done.append(job)
+                dispatcher.finish()
+                push(thinking, now + next(thinks))
+            while thinking and thinking[0] == now:
+                pop(thinking)
+                plan = next(plans, None) if stop_ns is None or now < stop_ns else None
+                if plan is None:
+                    thinking.clear()
+                    break
+                _, job, demand, priority, _, _ = plan
+                recorder.intended[job - base] = recorder.released[job - base] = now
+                if not dispatcher.arrive(job, now, demand, priority):
+                    recorder.reject(job)
+                    push(thinking, now + next(thinks))
+                self._must_advance(now)
+            for job in dispatcher.starts():
+                row = job - base
+                recorder.started[row] = now
+                recorder.finished[row] = end = now + recorder.finished[row]
+                push(ends, (end, job))
+            if recorder.due():
+                recorder.digest()
+                if self._watch(now):
+                    return now
+        return None
+
+    def _must_advance(self, now: int) -> None:
+        """A closed model whose jobs and thoughts take no time, and that has no number of jobs, would never end."""
+        self._standing_still = self._standing_still + 1 if now == self._last else 0
+        self._last = now
+        if self._standing_still > STANDSTILL and self._release.unlimited:
+            raise SpecError(
+                [Problem("workload.jobs", "is required: jobs and think times that take no time never reach the duration")]
+            )
+
+    _last = -1
+
+    def _cancel(self, now: int) -> None:
+        """Stopped at ``now``: what is in service or waits ends as cancelled."""
+        for _, job in self._ends:
+            self._recorder.cancel(job, now)
+            self._dispatcher.finish()
+        for job in self._dispatcher.abandon():
+            self._recorder.cancel(job, NEVER)
+
+
+def _as_list(block: Instants) -> list[int]:
+    return block.tolist()  # type: ignore[no-any-return]
+
+
+def _in_order(release: Release, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:
+    """First come, first served on c slots: a job starts when it arrives or when the earliest slot is free."""
+    free = [0] * dispatcher.slots
+    replace, first = heapq.heapreplace, 0
+    busy_until = np.empty(0, np.int64)
+    for block in release.blocks():
+        assert block.intended is not None
+        n = len(block)
+        starts = []
+        for intended, service in zip(block.intended.tolist(), block.service.tolist(), strict=True):
+            start = free[0]
+            if intended > start:
+                start = intended
+            replace(free, start + service)
+            starts.append(start)
+        recorder.extend(block)
+        recorder.abnormal.clear()
+        started = np.array(starts, np.int64)
+        finished = started + block.service
+        np.frombuffer(recorder.released, np.int64)[-n:] = block.intended
+        np.frombuffer(recorder.started, np.int64)[-n:] = started
+        np.frombuffer(recorder.finished, np.int64)[-n:] = finished
+        np.frombuffer(recorder.outcome, np.uint8)[-n:] = block.ending
+        recorder.done.extend(range(first, first + n))
+        # A job that takes no time is in service at its instant all the same, so far as there are slots.
+        busy_until = _note_peak(dispatcher, started, np.concatenate([busy_until, np.maximum(finished, started + 1)]))
+        dispatcher.arrived += n
+        dispatcher.ended += n
+        first += n
+        if recorder.due():
+            recorder.digest()
+            if watch(int(block.intended[-1])):
+                return
+
+
+def _note_peak(dispatcher: Dispatcher, started: Instants, busy_until: Instants) -> Instants:
+    """Raise the dispatcher's peak to the most jobs in service at any of these starts; returns the ends still to come."""
+    busy_until = np.sort(busy_until)
+    before = len(busy_until) - len(started)
+    in_service = before + np.arange(1, len(started) + 1) - np.searchsorted(busy_until, started, side="right")
+    dispatcher.peak = max(dispatcher.peak, min(dispatcher.slots, int(in_service.max())))
+    return busy_until[busy_until > started[-1]]

@@ -1,0 +1,290 @@
+"""Arrival processes: the instants at which a workload means its jobs to start.
+
+An instant is int64 nanoseconds since the window opened. Every process is on an absolute schedule: instant *i* never
+depends on when instant *i − 1* was served, so nothing drifts and nothing is omitted when the system falls behind.
+
+Processes with a rate that is known at each instant, λ(t), are exact inverses of the expected count Λ(t) = ∫λ: arrival *i*
+comes at Λ(t) = i. That makes `Stages` join without a gap and without a double arrival, whatever the rates.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from msgspec import Meta
+
+from aurea_engine._fields import Checked, PositiveSeconds, Rate, Seconds
+from aurea_engine.distributions import Constant as ConstantDuration
+from aurea_engine.distributions import Distribution, Floats
+from aurea_engine.errors import Problem
+from aurea_engine.records import NS, Instants
+
+BLOCK = 4096
+"""Arrivals drawn at a time."""
+
+RateOrZero = Annotated[float, Meta(ge=0, le=1e9)]
+
+
+class Arrivals(ABC, Checked):
+    """When jobs arrive. An open process answers with `instants` alone; the closed model adds `think_times`."""
+
+    ends: ClassVar[Literal["by itself", "with jobs or duration", "with jobs"]] = "with jobs or duration"
+    """What stops the process; a workload that would never end is refused."""
+
+    @abstractmethod
+    def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
+        """Blocks of int64 ns, none negative, in order within and across blocks; lazily, for ever or until it ends."""
+
+    def think_times(self, rng: np.random.Generator) -> Iterator[Instants] | None:
+        """Closed model only: blocks of ns from one job's end until the same user's next job. None for open processes."""
+        return None
+
+    def asked_rate(self) -> float | None:
+        """The long-run rate asked for, jobs per second, where there is one."""
+        return None
+
+    def span(self) -> float | None:
+        """Seconds after which the process ends by itself, where it does."""
+        return None
+
+
+def _blocks_at(inverse: Callable[[Floats], Floats], total: float = math.inf) -> Iterator[Instants]:
+    """Arrival i at Λ⁻¹(i), for every i < ``total``, in blocks."""
+    first, last = 0, math.ceil(total - 1e-9) if total < math.inf else math.inf
+    while first < last:
+        count = int(min(BLOCK, last - first))
+        yield np.rint(inverse(np.arange(first, first + count, dtype=float)) * NS).astype(np.int64)
+        first += count
+
+
+@dataclass(frozen=True)
+class AllAtOnce(Arrivals):
+    """Every job at the instant the window opens. Needs a number of jobs."""
+
+    ends: ClassVar[Literal["with jobs"]] = "with jobs"
+
+    def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
+        while True:
+            yield np.zeros(BLOCK, np.int64)
+
+
+@dataclass(frozen=True)
+class Constant(Arrivals):
+    """Arrival i at exactly i ÷ ``rate``, i = 0, 1, 2, …"""
+
+    rate: Rate
+
+    def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
+        first = 0
+        while True:
+            yield np.rint(np.arange(first, first + BLOCK) * (NS / self.rate)).astype(np.int64)
+            first += BLOCK
+
+    def asked_rate(self) -> float:
+        return self.rate
+
+
+@dataclass(frozen=True)
+class Poisson(Arrivals):
+    """Independent exponential gaps: the first M of M/M/c."""
+
+    rate: Rate
+
+    def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
+        return _renewals(lambda n: rng.exponential(1 / self.rate, n))
+
+    def asked_rate(self) -> float:
+        return self.rate
+
+
+@dataclass(frozen=True)
+class Gamma(Arrivals):
+    """Independent gamma gaps with coefficient of variation ``cv``: burstier than Poisson above 1, more even below."""
+
+    rate: Rate
+    cv: Annotated[float, Meta(ge=0, le=1e3)]
+
+    def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
+        scv = self.cv**2
+        if scv < 1e-12:
+            return Constant(self.rate).instants(rng)
+        return _renewals(lambda n: rng.gamma(1 / scv, scv / self.rate, n))
+
+    def asked_rate(self) -> float:
+        return self.rate
+
+
+def _renewals(gaps: Callable[[int], Floats]) -> Iterator[Instants]:
+    at = 0.0
+    while True:
+        block = at + np.cumsum(gaps(BLOCK))
+        at = float(block[-1])
+        if at > 9e9:  # beyond any window: int64 nanoseconds end at 9.2e9 s
+            block = np.minimum(block, 9e9)
+        yield np.rint(block * NS).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Stage(Checked):
+    """``duration`` seconds at ``rate``, or from ``start`` to ``end`` jobs per second in a straight line."""
+
+    duration: PositiveSeconds
+    rate: RateOrZero | None = None
+    start: RateOrZero | None = None
+    end: RateOrZero | None = None
+
+    def check(self) -> list[Problem]:
+        steady, sloped = self.rate is not None, self.start is not None or self.end is not None
+        if steady == sloped or (sloped and (self.start is None or self.end is None)):
+            return [Problem("", "needs either rate, or both start and end")]
+        return []
+
+    @property
+    def slope(self) -> tuple[float, float]:
+        """Rates at its two ends."""
+        if self.rate is not None:
+            return self.rate, self.rate
+        assert self.start is not None
+        assert self.end is not None
+        return self.start, self.end
+
+
+def _ramp_inverse(count: Floats, start: float, end: float, over: float) -> Floats:
+    """Λ(t) = start·t + (end − start)·t²/(2·over), solved for t in the form that does not cancel when start ≈ end."""
+    k = (end - start) / over
+    root = np.sqrt(np.maximum(start**2 + 2 * k * count, 0.0))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t = 2 * count / (start + root)
+    return np.where(count == 0, 0.0, np.minimum(t, over))
+
+
+@dataclass(frozen=True)
+class Stages(Arrivals):
+    """Straight lines of rate, one after the other; ends with the last."""
+
+    stages: tuple[Stage, ...]
+    ends: ClassVar[Literal["by itself"]] = "by itself"
+
+    def check(self) -> list[Problem]:
+        if not self.stages:
+            return [Problem("stages", "must hold at least one stage")]
+        if not any(max(stage.slope) > 0 for stage in self.stages):
+            return [Problem("stages", "at least one rate must be > 0: nothing would ever arrive")]
+        return []
+
+    def span(self) -> float:
+        return sum(stage.duration for stage in self.stages)
+
+    def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
+        counts = np.cumsum([0.0] + [sum(stage.slope) / 2 * stage.duration for stage in self.stages])
+        begins = np.cumsum([0.0] + [stage.duration for stage in self.stages])
+
+        def inverse(count: Floats) -> Floats:
+            which = np.clip(np.searchsorted(counts, count, side="right") - 1, 0, len(self.stages) - 1)
+            t = np.empty(len(count))
+            for i in np.unique(which).tolist():
+                mine, stage = which == i, self.stages[i]
+                t[mine] = begins[i] + _ramp_inverse(count[mine] - counts[i], *stage.slope, stage.duration)
+            return t
+
+        return _blocks_at(inverse, float(counts[-1]))
+
+
+@dataclass(frozen=True)
+class Ramp(Arrivals):
+    """From ``start`` to ``end`` jobs per second in a straight line ``over`` that many seconds; then it ends."""
+
+    start: RateOrZero
+    end: RateOrZero
+    over: PositiveSeconds
+    ends: ClassVar[Literal["by itself"]] = "by itself"
+
+    def check(self) -> list[Problem]:
+        if self.start + self.end > 0:
+            return []
+        return [Problem("end", "start and end must not both be 0: nothing would ever arrive")]
+
+    def span(self) -> float:
+        return self.over
+
+    def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
+        total = (self.start + self.end) / 2 * self.over
+        return _blocks_at(lambda count: _ramp_inverse(count, self.start, self.end, self.over), total)
+
+
+@dataclass(frozen=True)
+class Sine(Arrivals):
+    """λ(t) = ``mean`` + ``amplitude``·sin(``phase`` + 2πt/``period``); ``phase`` in radians, 0 starts at the mean, rising."""
+
+    mean: Rate
+    amplitude: RateOrZero
+    period: PositiveSeconds
+    phase: Annotated[float, Meta(ge=-1e3, le=1e3)] = 0.0
+
+    def check(self) -> list[Problem]:
+        if self.amplitude <= self.mean:
+            return []
+        return [Problem("amplitude", "must be <= mean: a rate cannot be negative", f"{self.amplitude:g}")]
+
+    def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
+        return _blocks_at(self._inverse)
+
+    def _inverse(self, count: Floats) -> Floats:
+        """Λ(t) = mean·t + A·P/2π·(cos φ − cos(φ + 2πt/P)) never leaves ± A·P/π of mean·t: bisect between those."""
+        swing, turn = self.amplitude * self.period / (2 * math.pi), 2 * math.pi / self.period
+        low = np.maximum(count / self.mean - 2 * swing / self.mean, 0.0)
+        high = count / self.mean + 2 * swing / self.mean
+        for _ in range(64):
+            t = (low + high) / 2
+            early = self.mean * t + swing * (math.cos(self.phase) - np.cos(self.phase + turn * t)) < count
+            low, high = np.where(early, t, low), np.where(early, high, t)
+        return high
+
+    def asked_rate(self) -> float:
+        return self.mean
+
+
+@dataclass(frozen=True)
+class Trace(Arrivals):
+    """At the recorded instants ``at``: seconds since the window opened, in order."""
+
+    at: tuple[Seconds, ...]
+    ends: ClassVar[Literal["by itself"]] = "by itself"
+
+    def check(self) -> list[Problem]:
+        if not self.at:
+            return [Problem("at", "must hold at least one instant")]
+        late = np.flatnonzero(np.diff(self.at) < 0)
+        if len(late):
+            i = int(late[0]) + 1
+            return [Problem(f"at[{i}]", "instants must be in order", f"{self.at[i]:g} after {self.at[i - 1]:g}")]
+        return []
+
+    def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
+        whole = np.rint(np.array(self.at) * NS).astype(np.int64)
+        for first in range(0, len(whole), BLOCK):
+            yield whole[first : first + BLOCK]
+
+
+@dataclass(frozen=True)
+class Closed(Arrivals):
+    """``users`` who each wait for their job to end, think for ``think_time``, and send the next.
+
+    The closed model of Schroeder, Wierman and Harchol-Balter (NSDI 2006): arrivals are triggered by completions, so a slow
+    system is offered less. All users send their first job when the window opens.
+    """
+
+    users: Annotated[int, Meta(ge=1, le=1_000_000)]
+    think_time: Distribution = ConstantDuration(0.0)
+
+    def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
+        yield np.zeros(self.users, np.int64)
+
+    def think_times(self, rng: np.random.Generator) -> Iterator[Instants]:
+        while True:
+            yield np.rint(self.think_time.sample(rng, BLOCK) * NS).astype(np.int64)

@@ -1,0 +1,129 @@
+"""Which ``kind`` in JSON means which strategy. A catalog is an immutable value: importing a module registers nothing.
+
+Other people's strategies come in by `Catalog.add`, or by entry points of the groups ``aurea.jobs``, ``aurea.arrivals``,
+``aurea.schedulers`` and ``aurea.cost_models`` when a program's edge asks for them with `Catalog.with_entry_points`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from types import MappingProxyType
+from typing import Any
+
+from aurea_engine import arrivals, distributions, jobs, schedulers
+from aurea_engine.arrivals import Arrivals
+from aurea_engine.costs import KINDS, CostModel
+from aurea_engine.distributions import Distribution
+from aurea_engine.errors import SpecError
+from aurea_engine.jobs import JobSource
+from aurea_engine.schedulers import Scheduler
+
+log = logging.getLogger(__name__)
+
+GROUPS: Mapping[str, type] = MappingProxyType(
+    {
+        "jobs": JobSource,
+        "arrivals": Arrivals,
+        "schedulers": Scheduler,
+        "cost_models": CostModel,
+        "distributions": Distribution,
+    }
+)
+"""Name of a group of kinds → the contract that its classes fulfil."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """``kinds[group][kind]`` is a class."""
+
+    kinds: Mapping[str, Mapping[str, type]]
+
+    def add(self, group: str, kind: str, strategy: type) -> Catalog:
+        """A catalog that also knows ``kind``. Raises SpecError for a name that is taken or a class of another group."""
+        if group not in GROUPS:
+            raise SpecError(f"there is no group {group!r}: one of {', '.join(GROUPS)}")
+        if not (isinstance(strategy, type) and issubclass(strategy, GROUPS[group])):
+            raise SpecError(f"{kind!r} must be a class that derives from {GROUPS[group].__name__}, not {strategy!r}")
+        if kind in self.kinds[group]:
+            raise SpecError(f"the kind {kind!r} is taken by {self.kinds[group][kind].__qualname__}: use another name")
+        return Catalog(MappingProxyType({**self.kinds, group: MappingProxyType({**self.kinds[group], kind: strategy})}))
+
+    def with_entry_points(self) -> Catalog:
+        """Also knows what installed packages offer. One that cannot be loaded is logged and left out."""
+        known = self
+        for group in GROUPS:
+            for entry in entry_points(group=f"aurea.{group}"):
+                try:
+                    known = known.add(group, entry.name, entry.load())
+                except Exception:
+                    log.exception("the entry point %s of aurea.%s was left out", entry.name, group)
+        return known
+
+    def group_of(self, contract: type) -> str | None:
+        """The group whose contract ``contract`` is."""
+        return next((group for group, base in GROUPS.items() if base is contract), None)
+
+    def find(self, group: str, kind: str) -> type | None:
+        """The class of ``kind``."""
+        return self.kinds[group].get(kind)
+
+    def suggestion(self, group: str, kind: str) -> str:
+        """What to say about a kind that nobody knows."""
+        near = get_close_matches(kind, self.kinds[group], n=1)
+        hint = f' (did you mean "{near[0]}"?)' if near else ""
+        return f"must be one of {', '.join(sorted(self.kinds[group]))}{hint}"
+
+    def kind_of(self, strategy: Any) -> str:
+        """The name of a strategy's class here, or its Python path, which only Python can make again."""
+        for kinds in self.kinds.values():
+            for kind, cls in kinds.items():
+                if cls is type(strategy):
+                    return kind
+        return f"{type(strategy).__module__}:{type(strategy).__qualname__}"
+
+
+def default_catalog() -> Catalog:
+    """The built-in kinds."""
+    kinds: dict[str, dict[str, type]] = {
+        "jobs": {
+            "cpu": jobs.Cpu,
+            "faulty": jobs.Faulty,
+            "limited": jobs.Limited,
+            "mix": jobs.Mix,
+            "replay": jobs.Replay,
+            "sleep": jobs.Sleep,
+        },
+        "arrivals": {
+            "all_at_once": arrivals.AllAtOnce,
+            "closed": arrivals.Closed,
+            "constant": arrivals.Constant,
+            "gamma": arrivals.Gamma,
+            "poisson": arrivals.Poisson,
+            "ramp": arrivals.Ramp,
+            "sine": arrivals.Sine,
+            "stages": arrivals.Stages,
+            "trace": arrivals.Trace,
+        },
+        "schedulers": {
+            "fifo": schedulers.Fifo,
+            "lifo": schedulers.Lifo,
+            "priority": schedulers.Priority,
+            "shortest_first": schedulers.ShortestFirst,
+        },
+        "cost_models": dict(KINDS),
+        "distributions": {
+            "constant": distributions.Constant,
+            "empirical": distributions.Empirical,
+            "exponential": distributions.Exponential,
+            "gamma": distributions.Gamma,
+            "lognormal": distributions.LogNormal,
+            "mixture": distributions.Mixture,
+            "pareto": distributions.Pareto,
+            "uniform": distributions.Uniform,
+        },
+    }
+    return Catalog(MappingProxyType({group: MappingProxyType(known) for group, known in kinds.items()}))

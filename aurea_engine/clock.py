@@ -1,0 +1,80 @@
+"""Clocks: what time it is, and how to wait until it is later.
+
+The real driver knows time only through a `Clock`, so the same driver runs on the machine's monotonic clock, on one that a
+test moves by hand, or on one that jumps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter_ns
+from typing import Protocol
+
+
+class Bell:
+    """Rung by whatever must be looked at before the time a driver waits for; waiting on a rung bell returns at once."""
+
+    def __init__(self) -> None:
+        self.rung = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def ring(self) -> None:
+        """Wake the waiter, now or at its next wait."""
+        self.rung = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self, seconds: float | None) -> None:
+        """Until rung, or for ``seconds``; what a timer of the event loop does to the last millisecond is not undone."""
+        if self.rung:
+            return
+        loop = asyncio.get_running_loop()
+        self._waiter = waiter = loop.create_future()
+        timer = None if seconds is None else loop.call_later(seconds, self._expire, waiter)
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+    @staticmethod
+    def _expire(waiter: asyncio.Future[None]) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+
+class Clock(Protocol):
+    """**Protocol:** int64 nanoseconds from any origin, never backwards, and a wait."""
+
+    def now(self) -> int:
+        """Nanoseconds since the clock's origin."""
+
+    async def wait(self, until: int, bell: Bell, exact: bool) -> None:
+        """Return at ``until``, or earlier when ``bell`` rings. ``exact`` asks for the instant itself, whatever it costs;
+        without it the return may be a millisecond or two late. May return early at any time: callers look at `now`."""
+
+
+class MonotonicClock:
+    """The machine's monotonic clock.
+
+    Event loops fire timers in steps of 1 ms: asyncio late, uvloop also early. So an exact wait leaves the loop's timer
+    `SLACK` before its end, then lets the loop run other tasks one round at a time, and spends the last `SPIN` on the clock.
+    """
+
+    SLACK = 2_000_000
+    SPIN = 40_000
+
+    now = staticmethod(perf_counter_ns)
+
+    async def wait(self, until: int, bell: Bell, exact: bool) -> None:
+        left = until - perf_counter_ns()
+        if not exact:
+            await bell.wait(max(left, 0) / 1e9)
+            return
+        if left > self.SLACK:
+            await bell.wait((left - self.SLACK) / 1e9)
+        while not bell.rung and (left := until - perf_counter_ns()) > self.SPIN:
+            await asyncio.sleep(0)
+        while not bell.rung and perf_counter_ns() < until:
+            pass

@@ -1,0 +1,283 @@
+"""JSON and TOML ↔ specifications. The only place that knows member names and kinds; all problems are reported at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from decimal import Decimal
+from difflib import get_close_matches
+from enum import Enum
+from fractions import Fraction
+from typing import Annotated, Any, NoReturn, Union
+
+from msgspec import Meta
+
+from aurea_engine._fields import MAX_SECONDS, Checked, convert, hints_of, shown
+from aurea_engine._result_codec import JOBS_SHOWN, encode_result
+from aurea_engine.arrivals import AllAtOnce
+from aurea_engine.catalog import GROUPS, Catalog, default_catalog
+from aurea_engine.costs import exact_text
+from aurea_engine.distributions import Constant, Weighted
+from aurea_engine.errors import Problem, SpecError
+from aurea_engine.jobs import Sleep
+from aurea_engine.results import RunResult
+from aurea_engine.spec import RunSpec
+from aurea_engine.workloads import Workload
+
+MAX_DEPTH = 16
+DEFAULT_KINDS = {"schedulers": "fifo"}
+"""What an object without a ``kind`` is, where there is a default."""
+
+MAX_SEED_JOBS = 10**9
+SEED = {
+    "num_jobs": Annotated[int, Meta(ge=1, le=MAX_SEED_JOBS)],
+    "job_duration_ms": Annotated[float, Meta(ge=0, le=MAX_SECONDS * 1000)],
+}
+
+
+def parse_json(text: bytes | str) -> Any:
+    """Strict JSON: UTF-8, no NaN or Infinity, no member twice, at most `MAX_DEPTH` deep; fractions come as `Decimal`.
+
+    Raises `SpecError`.
+    """
+    try:
+        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+    except UnicodeDecodeError as error:
+        raise SpecError(f"must be UTF-8: {error.reason} at byte {error.start}") from None
+    _check_depth(decoded)
+    try:
+        return json.loads(
+            decoded,
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constant,
+            parse_float=Decimal,
+            parse_int=_parse_int,
+        )
+    except json.JSONDecodeError as error:
+        raise SpecError(f"must be JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+
+
+def _check_depth(text: str) -> None:
+    """Before the parser, which would run out of stack. Brackets within strings do not count."""
+    depth, inside, escaped = 0, False, False
+    for character in text:
+        if inside:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                inside = False
+        elif character == '"':
+            inside = True
+        elif character in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise SpecError(f"must be nested at most {MAX_DEPTH} deep")
+        elif character in "]}":
+            depth -= 1
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in seen:
+            raise SpecError([Problem(shown(name).strip("'"), "must be given once")])
+        seen[name] = value
+    return seen
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise SpecError(f"must be JSON, which has no {name}")
+
+
+def _parse_int(digits: str) -> int:
+    if len(digits) > 40:
+        raise SpecError(f"a number of {len(digits)} digits is beyond every limit")
+    return int(digits)
+
+
+def parse_toml(text: bytes | str) -> Any:
+    """TOML 1.0, fractions as `Decimal`. Raises `SpecError`."""
+    try:
+        return tomllib.loads(text.decode("utf-8") if isinstance(text, bytes) else text, parse_float=Decimal)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise SpecError(f"must be TOML: {error}") from None
+
+
+def spec_from_dict(data: object, catalog: Catalog | None = None) -> RunSpec:
+    """The specification that ``data`` describes (DESIGN: wire format). Raises `SpecError` with every problem."""
+    if not isinstance(data, dict):
+        raise SpecError([Problem("", "must be an object", shown(data))])
+    builder = _Builder(catalog or default_catalog())
+    members = dict(data)
+    if "workload" not in members:
+        members["workload"] = builder.seed_workload(members)
+    else:
+        for name in SEED:
+            if members.pop(name, None) is not None:
+                builder.problems.append(Problem(name, "cannot stand beside workload: give one or the other"))
+    built = builder.record(RunSpec, members, "")
+    if builder.problems:
+        raise SpecError(builder.problems)
+    assert isinstance(built, RunSpec)
+    return built
+
+
+_MISSING = object()
+
+
+class _Builder:
+    """Turns JSON values into strategies and collects what is wrong on the way."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self.problems: list[Problem] = []
+
+    def seed_workload(self, members: dict[str, Any]) -> object:
+        """The two-member form: ``num_jobs`` sleeps of ``job_duration_ms``, all at once."""
+        before = len(self.problems)
+        if "num_jobs" not in members:
+            if not members.pop("job_duration_ms", None):
+                self.problems.append(Problem("workload", "is required, or num_jobs"))
+            else:
+                self.problems.append(Problem("num_jobs", "is required"))
+            return _MISSING
+        jobs = convert(members.pop("num_jobs"), SEED["num_jobs"], "num_jobs", self.problems)
+        ms = convert(members.pop("job_duration_ms", 100), SEED["job_duration_ms"], "job_duration_ms", self.problems)
+        if len(self.problems) > before:
+            return _MISSING
+        return Workload(Sleep(Constant(ms / 1000)), AllAtOnce(), jobs=jobs)
+
+    def strategy(self, group: str, data: dict[str, Any], path: str) -> object:
+        """An object with a ``kind``."""
+        members = dict(data)
+        kind = members.pop("kind", DEFAULT_KINDS.get(group))
+        where = f"{path}.kind"
+        if not isinstance(kind, str):
+            text = "is required" if kind is None else "must be a text"
+            self.problems.append(Problem(where, f"{text}: {self._catalog.suggestion(group, '')}", shown(kind) if kind else ""))
+            return _MISSING
+        found = self._catalog.find(group, kind)
+        if found is None:
+            self.problems.append(Problem(where, self._catalog.suggestion(group, kind), shown(kind)))
+            return _MISSING
+        return self.record(found, members, path)
+
+    def record(self, cls: type, members: dict[str, Any], path: str) -> object:
+        """An object of known class."""
+        before = len(self.problems)
+        hints = hints_of(cls) if dataclasses.is_dataclass(cls) else {}
+        if cls is Weighted and "distribution" not in members:  # the branch's own members are its distribution's
+            members = {"weight": members.pop("weight", _MISSING), "distribution": members}
+            members = {name: value for name, value in members.items() if value is not _MISSING}
+        for name in members.keys() - hints.keys():
+            near = get_close_matches(name, hints, n=1)
+            hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(hints) or 'none'}"
+            self.problems.append(Problem(_join(path, shown(name).strip("'")), f"is not a member: {hint}"))
+        for name in _required(cls) - members.keys():
+            self.problems.append(Problem(_join(path, name), "is required"))
+        values = {
+            name: self.value(hints[name], value, _join(path, name)) for name, value in members.items() if name in hints
+        }
+        whole = not any(value is _MISSING or _holds_missing(value) for value in values.values())
+        if whole and len(self.problems) == before:
+            try:
+                return cls(**values)
+            except SpecError as error:
+                self.problems += [problem.within(path) if path else problem for problem in error.problems]
+            return _MISSING
+        for name, value in values.items():
+            if value is not _MISSING and not _holds_missing(value):
+                convert(value, hints[name], _join(path, name), self.problems)
+        return _MISSING
+
+    def value(self, hint: Any, value: object, path: str) -> object:
+        """A member: objects become strategies or records, everything else is left to the constructor's check."""
+        if value is _MISSING or isinstance(value, Checked):
+            return value
+        for option in _options(hint):
+            if typing.get_origin(option) is tuple and isinstance(value, list):
+                inner = typing.get_args(option)[0]
+                return [self.value(inner, item, f"{path}[{i}]") for i, item in enumerate(value)]
+            if isinstance(value, dict) and inspect.isclass(option):
+                group = self._catalog.group_of(option)
+                if group is not None:
+                    return self.strategy(group, value, path)
+                if issubclass(option, Checked):
+                    return self.record(option, value, path)
+        return value
+
+
+def _holds_missing(value: object) -> bool:
+    return isinstance(value, list) and any(item is _MISSING or _holds_missing(item) for item in value)
+
+
+def _options(hint: Any) -> list[Any]:
+    """The alternatives of an annotation, without their bounds."""
+    origin = typing.get_origin(hint)
+    if origin is Annotated:
+        return _options(typing.get_args(hint)[0])
+    if origin in (Union, types.UnionType):
+        return [option for each in typing.get_args(hint) for option in _options(each)]
+    return [hint]
+
+
+def _required(cls: type) -> set[str]:
+    if not dataclasses.is_dataclass(cls):
+        return set()
+    return {
+        field.name
+        for field in dataclasses.fields(cls)
+        if field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def spec_to_dict(spec: RunSpec, catalog: Catalog | None = None) -> dict[str, Any]:
+    """The full form of ``spec``, every default written out: `spec_from_dict` makes it again."""
+    encoded = _encode(spec, catalog or default_catalog())
+    assert isinstance(encoded, dict)
+    return encoded
+
+
+def _encode(value: object, catalog: Catalog) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        members = {name: _encode(getattr(value, name), catalog) for name in hints_of(type(value))}
+        if isinstance(value, Weighted):
+            inner = members.pop("distribution")
+            assert isinstance(inner, dict)
+            return {**members, **inner}
+        return members if _is_record(value) else {"kind": catalog.kind_of(value), **members}
+    if isinstance(value, Checked):
+        return {"kind": catalog.kind_of(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (Decimal, Fraction)):
+        return exact_text(Fraction(value))
+    if isinstance(value, (tuple, list)):
+        return [_encode(item, catalog) for item in value]
+    if isinstance(value, Mapping):
+        return {str(name): _encode(item, catalog) for name, item in value.items()}
+    return value
+
+
+def _is_record(value: object) -> bool:
+    """Whether an object has no ``kind`` in JSON, since its place says what it is."""
+    return not isinstance(value, tuple(GROUPS.values()))
+
+
+def result_to_dict(result: RunResult, catalog: Catalog | None = None, jobs_shown: int = JOBS_SHOWN) -> dict[str, Any]:
+    """``result`` as JSON values: what `POST /benchmark/run` answers and what ``aurea run --json`` prints."""
+    return encode_result(result, spec_to_dict(result.spec, catalog), jobs_shown)
+
+
+__all__ = ["Catalog", "parse_json", "parse_toml", "result_to_dict", "spec_from_dict", "spec_to_dict"]

@@ -1,0 +1,133 @@
+"""What a run costs: meters, rates, price sheets and projections. Money is exact throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from aurea_engine.costs.adjust import Allowance, Commitment, Conversion, Discount, Discounts
+from aurea_engine.costs.cloud import ContainerTask, Fleet, InstanceBusy, Packed, PackedTime, Serverless
+from aurea_engine.costs.conformance import check_cost_model, check_interval_chain
+from aurea_engine.costs.exact import Amount, Price, Share, Size, decimal_text, exact_text, largest_remainder, money_text
+from aurea_engine.costs.formula import Formula
+from aurea_engine.costs.metered import Egress, FlatPeriod, Tiered, TokenClass, TokenRequest, Tokens
+from aurea_engine.costs.metering import Metering
+from aurea_engine.costs.meters import BilledTime, JobMeter, Jobs, Meter, MeterTotal, Quantity, Window
+from aurea_engine.costs.model import Component, Composite, CostModel, Free, Line, PerJob, PerSecond, SheetRef
+from aurea_engine.costs.plot import curve_svg
+from aurea_engine.costs.pricing import Cost, price
+from aurea_engine.costs.projection import (
+    BreakEven,
+    CurvePoint,
+    Projection,
+    break_even,
+    cost_curve,
+    one_job,
+    project,
+    rates_between,
+)  # fmt: skip
+from aurea_engine.costs.rates import Flat, Rate, Tier, Tiers, Unpriced
+from aurea_engine.costs.repricing import compare, measure, reprice
+from aurea_engine.costs.sheet_files import check_sheet, load_sheet, parse_sheet, shipped_sheet, shipped_sheets
+from aurea_engine.costs.sheet_model import Override, Sheet, SheetPrices
+from aurea_engine.costs.sheets import PriceSheet
+from aurea_engine.costs.usage import RunInfo, Usage
+
+KINDS: Mapping[str, type[CostModel]] = MappingProxyType(
+    {
+        "composite": Composite,
+        "container_task": ContainerTask,
+        "discounts": Discounts,
+        "egress": Egress,
+        "flat_period": FlatPeriod,
+        "fleet": Fleet,
+        "free": Free,
+        "instance_busy": InstanceBusy,
+        "packed": Packed,
+        "per_job": PerJob,
+        "per_second": PerSecond,
+        "serverless": Serverless,
+        "sheet": Sheet,
+        "tiered": Tiered,
+        "tokens": Tokens,
+    }
+)
+"""JSON ``kind`` → cost model."""
+
+__all__ = [
+    "KINDS",
+    "Allowance",
+    "Amount",
+    "BilledTime",
+    "BreakEven",
+    "Commitment",
+    "Component",
+    "Composite",
+    "ContainerTask",
+    "Conversion",
+    "Cost",
+    "CostModel",
+    "CurvePoint",
+    "Discount",
+    "Discounts",
+    "Egress",
+    "Flat",
+    "FlatPeriod",
+    "Fleet",
+    "Formula",
+    "Free",
+    "InstanceBusy",
+    "JobMeter",
+    "Jobs",
+    "Line",
+    "Meter",
+    "MeterTotal",
+    "Metering",
+    "Override",
+    "Packed",
+    "PackedTime",
+    "PerJob",
+    "PerSecond",
+    "Price",
+    "PriceSheet",
+    "Projection",
+    "Quantity",
+    "Rate",
+    "RunInfo",
+    "Serverless",
+    "Share",
+    "Sheet",
+    "SheetPrices",
+    "SheetRef",
+    "Size",
+    "Tier",
+    "Tiered",
+    "Tiers",
+    "TokenClass",
+    "TokenRequest",
+    "Tokens",
+    "Unpriced",
+    "Usage",
+    "Window",
+    "break_even",
+    "check_cost_model",
+    "check_interval_chain",
+    "check_sheet",
+    "compare",
+    "cost_curve",
+    "curve_svg",
+    "decimal_text",
+    "exact_text",
+    "largest_remainder",
+    "load_sheet",
+    "measure",
+    "money_text",
+    "one_job",
+    "parse_sheet",
+    "price",
+    "project",
+    "rates_between",
+    "reprice",
+    "shipped_sheet",
+    "shipped_sheets",
+]

@@ -1,0 +1,249 @@
+"""Cost models in the shapes that clouds bill: by gigabyte-second, by task, by busy instance, by fleet.
+
+Fields with prices are per the unit that the price lists use; sizes are exact numbers. The models have more fields than a
+function should have parameters, because each is a price list's row: give them by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated
+
+from msgspec import Meta
+
+from aurea_engine._fields import Count, Seconds
+from aurea_engine.costs.exact import Price, Size
+from aurea_engine.costs.intervals import BusyTime, Concurrency, Scope
+from aurea_engine.costs.meters import STARTED, Billed, BilledTime, Jobs, Meter, Quantity, nanoseconds
+from aurea_engine.costs.model import Component, CostModel, Currency
+from aurea_engine.costs.rates import Flat
+from aurea_engine.costs.usage import Usage
+from aurea_engine.distributions import Floats
+from aurea_engine.errors import Problem
+from aurea_engine.records import NS, JobBatch
+
+Megabytes = Annotated[int, Meta(ge=1, le=10**9)]
+Places = Annotated[int, Meta(ge=1, le=1_000_000)]
+HOUR = Fraction(1, 3600)
+
+
+def up_to(value: int, step: int, least: int) -> int:
+    """``value`` rounded up to a whole ``step``, at least ``least``."""
+    return max(least, -(-value // step) * step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serverless(CostModel):
+    """Functions: ``price`` per GB-second of ``memory_mb`` (1 GB-s is 1,024,000 MB·ms) and ``request_price`` per request.
+
+    Each job's time is rounded up to ``step``, at least ``minimum``; memory up to ``memory_step``, at least
+    ``memory_minimum``. ``init`` seconds of initialisation are added to every job before rounding: 0 for warm instances.
+    """
+
+    price: Price
+    request_price: Price = "0"
+    memory_mb: Megabytes = 128
+    step: Seconds = 0.001
+    minimum: Seconds = 0.001
+    memory_step: Megabytes = 1
+    memory_minimum: Megabytes = 1
+    init: Seconds = 0
+    billed: Billed = STARTED
+    currency: Currency = "USD"
+
+    def components(self) -> Iterator[Component]:
+        billed_gb = Fraction(up_to(self.memory_mb, self.memory_step, self.memory_minimum), 1024)
+        time = BilledTime(self.step, self.minimum, self.init, self.billed).times(billed_gb)
+        consumed = BilledTime(extra=self.init, billed=self.billed).times(Fraction(self.memory_mb, 1024))
+        yield Component("duration", time, Flat(self.price), "GB-Seconds", consumed=consumed)
+        yield Component("requests", Jobs(self.billed), Flat(self.request_price), "Requests")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerTask(CostModel):
+    """A container for each job: ``vcpu`` at ``vcpu_price`` per vCPU-hour and ``memory_gb`` at ``memory_price`` per GB-hour.
+
+    Each job's time is rounded up to ``step`` seconds, at least ``minimum``.
+    """
+
+    vcpu_price: Price
+    memory_price: Price
+    vcpu: Size = 1
+    memory_gb: Size = 1
+    step: Seconds = 1
+    minimum: Seconds = 60
+    billed: Billed = STARTED
+    currency: Currency = "USD"
+
+    def components(self) -> Iterator[Component]:
+        time, raw = BilledTime(self.step, self.minimum, billed=self.billed), BilledTime(billed=self.billed)
+        for name, size, price, unit in (
+            ("vcpu", Fraction(self.vcpu), self.vcpu_price, "vCPU-Hours"),
+            ("memory", Fraction(self.memory_gb), self.memory_price, "GB-Hours"),
+        ):
+            hours = size * HOUR
+            yield Component(name, time.times(hours), Flat(price), unit, consumed=raw.times(hours))
+
+
+@dataclass(frozen=True)
+class InstanceTime(Quantity):
+    """Seconds that instances were busy. ``part``: rounded (``billed``), not rounded (``busy``), or Σd ÷ concurrency
+    (``jobs``), which is what jobs filled.
+    """
+
+    meter: BusyTime
+    part: str = "billed"
+
+    def meters(self) -> tuple[Meter, ...]:
+        return (self.meter,)
+
+    def read(self, usage: Usage) -> Fraction:
+        shared = self.meter.concurrency if self.part == "jobs" else 1
+        return Fraction(usage.of(self.meter).get(self.part, 0)) / (NS * shared)
+
+    def per_job(self, batch: JobBatch) -> Floats:
+        return BilledTime(billed=self.meter.billed).per_job(batch) / self.meter.concurrency
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceBusy(CostModel):
+    """Instances that take ``concurrency`` jobs at once and cost ``price`` per second while they have any.
+
+    Overlapping jobs are billed once. Each job goes to the lowest-numbered instance with a free place. ``step`` seconds are
+    rounded up to by ``scope``: each busy period, each instance, or the whole run.
+    """
+
+    price: Price
+    concurrency: Places
+    request_price: Price = "0"
+    step: Seconds = 0.1
+    scope: Scope = "period"
+    billed: Billed = STARTED
+    currency: Currency = "USD"
+
+    def components(self) -> Iterator[Component]:
+        meter = BusyTime(self.concurrency, max(1, nanoseconds(self.step)), self.scope, self.billed)
+        billed, busy, filled = (InstanceTime(meter, part) for part in ("billed", "busy", "jobs"))
+        rate = Flat(self.price)
+        yield Component("instances", billed, rate, "Instance-Seconds", "allocated", consumed=busy, used=filled)
+        yield Component("requests", Jobs(self.billed), Flat(self.request_price), "Requests")
+
+
+@dataclass(frozen=True)
+class PackedTime(Quantity):
+    """∫⌈L/c⌉dt in seconds: the least instance time that serves the jobs when they run, ``concurrency`` to an instance."""
+
+    concurrency: int
+    step: int = 1
+    billed: Billed = STARTED
+
+    def meters(self) -> tuple[Meter, ...]:
+        return (Concurrency(self.billed),)
+
+    def read(self, usage: Usage) -> Fraction:
+        levels = usage.of(Concurrency(self.billed))
+        time = sum((Fraction(ns) * -(-int(level) // self.concurrency) for level, ns in levels.items()), Fraction(0))
+        return Fraction(-(-time // self.step) * self.step, NS) if usage.factor is None else time / NS
+
+    def per_job(self, batch: JobBatch) -> Floats:
+        return BilledTime(billed=self.billed).per_job(batch) / self.concurrency
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed(CostModel):
+    """As `InstanceBusy` where nobody knows which instance took which job: as many as the jobs need at each instant.
+
+    A lower bound of what any router can reach. The run's total is rounded up to ``step`` seconds.
+    """
+
+    price: Price
+    concurrency: Places
+    request_price: Price = "0"
+    step: Seconds = 0
+    billed: Billed = STARTED
+    currency: Currency = "USD"
+
+    def components(self) -> Iterator[Component]:
+        time = PackedTime(self.concurrency, max(1, nanoseconds(self.step)), self.billed)
+        exact = PackedTime(self.concurrency, 1, self.billed)
+        filled = BilledTime(billed=self.billed).times(Fraction(1, self.concurrency))
+        rate = Flat(self.price)
+        yield Component("instances", time, rate, "Instance-Seconds", "allocated", consumed=exact, used=filled)
+        yield Component("requests", Jobs(self.billed), Flat(self.request_price), "Requests")
+
+
+@dataclass(frozen=True)
+class FleetTime(Quantity):
+    """Instance-seconds of a fleet that runs for the whole window, each rounded up to ``step``, at least ``minimum`` (ns).
+
+    Without a given number of ``instances`` there are ⌈Σd ÷ (window · slots · target)⌉ of them: Little's law, since
+    Σd ÷ window is λ·S, the mean number of jobs in service.
+    """
+
+    slots: int
+    target: Fraction
+    instances: int | None
+    step: int
+    minimum: int
+
+    def meters(self) -> tuple[Meter, ...]:
+        return BilledTime().meters()
+
+    def count(self, usage: Usage) -> int:
+        """How many instances."""
+        if self.instances is not None:
+            return self.instances
+        if not usage.run.window_ns:
+            return 0
+        needed = BilledTime().read(usage) * NS / (usage.run.window_ns * self.slots * self.target)
+        return -(-needed.numerator // needed.denominator)
+
+    def read(self, usage: Usage) -> Fraction:
+        lasts = up_to(usage.run.window_ns, self.step, self.minimum)
+        return Fraction(self.count(usage) * lasts, NS)
+
+    def per_job(self, batch: JobBatch) -> Floats:
+        return BilledTime().per_job(batch) / self.slots
+
+
+@dataclass(frozen=True)
+class _FleetWindow(FleetTime):
+    """The same before rounding."""
+
+    def read(self, usage: Usage) -> Fraction:
+        return Fraction(self.count(usage) * usage.run.window_ns, NS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet(CostModel):
+    """Machines that run all the time: ``price`` per instance-hour, ``slots`` jobs at once on each.
+
+    Give ``instances``, or let Little's law find how many keep the utilization at or below ``target_utilization``. Billed for
+    the whole window, each instance rounded up to ``step`` seconds, at least ``minimum``.
+    """
+
+    price: Price
+    slots: Places = 1
+    target_utilization: Size = "0.7"
+    instances: Count | None = None
+    step: Seconds = 1
+    minimum: Seconds = 60
+    currency: Currency = "USD"
+
+    def check(self) -> list[Problem]:
+        if Fraction(self.target_utilization) <= 1:
+            return []
+        return [Problem("target_utilization", "must be <= 1", str(self.target_utilization))]
+
+    def components(self) -> Iterator[Component]:
+        size = (
+            self.slots, Fraction(self.target_utilization), self.instances, max(1, nanoseconds(self.step)),
+            nanoseconds(self.minimum),
+        )  # fmt: skip
+        filled = BilledTime().times(HOUR / self.slots)
+        window = _FleetWindow(*size).times(HOUR)
+        hours, rate = FleetTime(*size).times(HOUR), Flat(self.price)
+        yield Component("instances", hours, rate, "Instance-Hours", "allocated", consumed=window, used=filled)
+

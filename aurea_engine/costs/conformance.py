@@ -1,0 +1,170 @@
+"""The checks that every cost model must pass, ours and yours. Needs no test framework: it raises AssertionError.
+
+Each check is a property over random runs: it says what must hold for any jobs, so it needs no expected bill.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+import typing
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from aurea_engine._fields import Checked, hints_of
+from aurea_engine.costs.cloud import InstanceBusy, Packed
+from aurea_engine.costs.exact import Exact
+from aurea_engine.costs.metering import Metering
+from aurea_engine.costs.meters import BilledTime
+from aurea_engine.costs.model import CostModel
+from aurea_engine.costs.pricing import Cost, price
+from aurea_engine.costs.repricing import measure
+from aurea_engine.costs.usage import RunInfo, Usage
+from aurea_engine.records import NEVER, NS, JobBatch, Outcome
+
+_STARTED_AT = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def check_cost_model(model: CostModel, *, seed: int = 0, runs: int = 8) -> None:
+    """Raises AssertionError, naming the property, where ``model`` does not behave as a cost model must.
+
+    Over random runs: the order of jobs and the size of batches change nothing; parts merged are the whole; the lines add
+    up to the total; nothing is negative; a bill from stored usage is the bill from the records; prices times three are
+    costs times three; no jobs means only what is kept ready and fixed fees; the jobs' columns are left as they were.
+    """
+    rng = np.random.default_rng(seed)
+    for n in [0, 1, *rng.integers(2, 400, runs).tolist()]:
+        batch = random_jobs(rng, n)
+        run = run_of(batch)
+        cost = _stable(model, batch, run)
+        _order_and_batches(model, batch, run, cost, rng)
+        _lines(cost)
+        _stored(model, batch, run, cost)
+        _scaled(model, batch, run, cost)
+        _per_job(model, batch)
+        if n == 0:
+            _no_jobs(cost)
+
+
+def random_jobs(rng: np.random.Generator, n: int) -> JobBatch:
+    """``n`` ended jobs of all outcomes, with durations from nothing to a minute and many ties."""
+    intended = rng.integers(0, 50, n) * (NS // 10)
+    started = intended + rng.choice([0, 1, NS // 1000, NS // 10], n)
+    lasted = rng.choice([0, 1, 999_999, 1_000_000, 1_000_001, NS // 10, NS, 61 * NS], n) + rng.integers(0, 2, n)
+    outcome = rng.choice(np.array([1, 1, 1, 2, 3, 4, 5], np.uint8), n)
+    never = (outcome == Outcome.REJECTED) | ((outcome == Outcome.CANCELLED) & (rng.random(n) < 0.5))
+    finished = np.where(never & (outcome == Outcome.REJECTED), NEVER, started + lasted)
+    return JobBatch(intended, intended, np.where(never, NEVER, started), finished, outcome)
+
+
+def run_of(batch: JobBatch) -> RunInfo:
+    """A run's frame around ``batch``."""
+    counts = {each: int((batch.outcome == each).sum()) for each in Outcome if (batch.outcome == each).any()}
+    window = int(batch.finished.max(initial=0)) or NS
+    return RunInfo(window, None, counts, counts.get(Outcome.COMPLETED, 0) // 2, _STARTED_AT)
+
+
+def _total(cost: Cost, what: str) -> Fraction:
+    assert cost.total is not None, f"{what}: there is no total: {cost.problem}"
+    return cost.total
+
+
+def _stable(model: CostModel, batch: JobBatch, run: RunInfo) -> Cost:
+    before = JobBatch.concatenate([batch])
+    cost = price(measure(batch, run, model), model)
+    _total(cost, "pricing a run")
+    for column in ("intended", "released", "started", "finished", "outcome"):
+        same = np.array_equal(getattr(before, column), getattr(batch, column))
+        assert same, f"jobs are left as they were: the model wrote to the column {column}"
+    again = price(measure(batch, run, model), model)
+    assert again.lines == cost.lines, "the same run costs the same twice"
+    return cost
+
+
+def _order_and_batches(model: CostModel, batch: JobBatch, run: RunInfo, cost: Cost, rng: np.random.Generator) -> None:
+    order = rng.permutation(len(batch))
+    cuts = np.sort(rng.integers(0, len(batch) + 1, 3)).tolist()
+    parts = [batch[order[a:b]] for a, b in zip([0, *cuts], [*cuts, len(batch)], strict=True)]
+    shuffled = price(measure(parts, run, model), model)
+    assert shuffled.lines == cost.lines, "neither the order of jobs nor the size of batches changes the bill"
+    first, second = Metering(model), pickle.loads(pickle.dumps(Metering(model)))  # noqa: S301 - just written
+    for i, part in enumerate(parts):
+        (first if i % 2 else second).feed(part)
+    first.so_far()
+    first.merge(second)
+    merged = price(first.close(run), model)
+    assert merged.lines == cost.lines, "two parts of a run, merged, cost as the whole"
+
+
+def _lines(cost: Cost) -> None:
+    amounts = [line.quantity * line.unit_price for line in cost.lines if line.unit_price is not None]
+    assert sum(amounts, Fraction(0)) == cost.total, "the lines add up to the total"
+    assert _total(cost, "the total") >= 0, "the total is not negative"
+    for line in cost.lines:
+        assert line.basis == "credit" or (line.amount or 0) >= 0, f"{line.name}: only a credit may be negative"
+        assert line.wasted >= 0, f"{line.name}: rounding never takes away"
+        assert line.idle >= 0, f"{line.name}: nothing is used beyond what is paid for"
+
+
+def _stored(model: CostModel, batch: JobBatch, run: RunInfo, cost: Cost) -> None:
+    written = json.dumps(measure(batch, run, model).to_dict(), allow_nan=False)
+    stored = price(Usage.from_dict(json.loads(written)), model)
+    assert stored.lines == cost.lines, "a bill from stored usage is the bill from the records"
+    json.dumps(cost.to_dict(), allow_nan=False)
+
+
+def _scaled(model: CostModel, batch: JobBatch, run: RunInfo, cost: Cost) -> None:
+    dearer = _with_prices_times(model, 3)
+    if dearer is not model and not any(line.name.startswith("rounding") for line in cost.lines):
+        total = _total(price(measure(batch, run, dearer), dearer), "pricing at three times the prices")
+        assert total == 3 * _total(cost, "the total"), "three times the prices are three times the cost"
+
+
+def _with_prices_times(value: Any, factor: int) -> Any:
+    """``value`` with each field that is a price multiplied; itself where there is none."""
+    if isinstance(value, tuple):
+        made = tuple(_with_prices_times(each, factor) for each in value)
+        return value if all(a is b for a, b in zip(made, value, strict=True)) else made
+    kind: Any = type(value)
+    if not issubclass(kind, Checked):
+        return value
+    changes: dict[str, Any] = {}
+    for name, hint in hints_of(kind).items():
+        old = getattr(value, name)
+        new = old * factor if _is_price(hint) and old is not None else _with_prices_times(old, factor)
+        if new is not old:
+            changes[name] = new
+    return dataclasses.replace(value, **changes) if changes else value
+
+
+def _is_price(hint: Any) -> bool:
+    return any(
+        (isinstance(each, Exact) and each.what == "a price") or (typing.get_args(each) and _is_price(each))
+        for each in typing.get_args(hint)
+    )
+
+
+def _per_job(model: CostModel, batch: JobBatch) -> None:
+    costs = np.asarray(model.per_job(batch))
+    assert costs.shape == (len(batch),), "per_job gives one number for each job"
+    assert costs.dtype == np.float64, "per_job gives float64"
+    assert not (costs < 0).any(), "no job costs less than nothing"
+    assert not np.isinf(costs).any(), "no job costs infinitely much"
+
+
+def _no_jobs(cost: Cost) -> None:
+    for line in cost.lines:
+        assert line.basis != "usage" or line.amount == 0, f"{line.name}: no jobs, no usage"
+
+
+def check_interval_chain(batch: JobBatch, concurrency: int) -> None:
+    """Σd/c ≤ ∫⌈L/c⌉dt ≤ Σ of busy periods ≤ Σd, for any jobs. Raises AssertionError where it does not hold."""
+    shared, busy = Packed(price=1, concurrency=concurrency), InstanceBusy(price=1, concurrency=concurrency, step=0)
+    usage = measure(batch, run_of(batch), shared, busy)
+    time = BilledTime().read(usage)
+    chain = [time / concurrency, _total(price(usage, shared), "packed"), _total(price(usage, busy), "busy"), time]
+    assert chain == sorted(chain), f"the interval chain does not hold: {[float(each) for each in chain]}"

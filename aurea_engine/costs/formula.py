@@ -1,0 +1,52 @@
+"""The shortest way to a cost model of your own: a formula for the cost of each job."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from aurea_engine.costs.meters import JobMeter, MeterTotal, Whole
+from aurea_engine.costs.model import Component, CostModel
+from aurea_engine.costs.rates import Flat
+from aurea_engine.distributions import Floats
+from aurea_engine.errors import StrategyError
+from aurea_engine.records import JobBatch
+
+PICO = 10**12
+"""A formula's answer is kept to a millionth of a millionth of the currency unit, so that the sums stay exact."""
+
+
+class Formula(CostModel):
+    """Subclass it as a frozen dataclass and write `cost`. ::
+
+        @dataclass(frozen=True)
+        class Penalty(Formula):
+            def cost(self, jobs):
+                return np.where(jobs.response_ns > 500_000_000, 0.01, 0.0)
+
+    Each job's cost is rounded to 1e-12 of the currency unit; from there on everything is exact.
+    """
+
+    @abstractmethod
+    def cost(self, jobs: JobBatch) -> Floats:
+        """What each of ``jobs``, which all started, costs: finite, >= 0, below nine million. One array in, one out."""
+
+    def components(self) -> Iterator[Component]:
+        yield Component("formula", MeterTotal(_Cost(self), unit=PICO), Flat(1), self.currency)
+
+
+@dataclass(frozen=True)
+class _Cost(JobMeter):
+    model: Formula
+
+    def measure(self, jobs: JobBatch) -> Whole:
+        costs = np.asarray(self.model.cost(jobs), float)
+        if costs.shape != (len(jobs),):
+            raise StrategyError(f"cost() must give one number for each of {len(jobs)} jobs, got the shape {costs.shape}")
+        wrong = ~((costs >= 0) & (costs < 9e6))
+        if wrong.any():
+            raise StrategyError(f"cost() must give finite numbers from 0 to nine million, got {costs[wrong][0]}")
+        return np.asarray(np.rint(costs * PICO), np.int64)

@@ -1,0 +1,138 @@
+"""One pass over a run's ended jobs for any number of cost models: meters are shared, and the cheap ones are always kept."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from aurea_engine.costs.intervals import Concurrency
+from aurea_engine.costs.meters import JobCount, JobTime, Meter, Parts, State
+from aurea_engine.costs.model import CostModel
+from aurea_engine.costs.pricing import price
+from aurea_engine.costs.usage import RunInfo, Usage
+from aurea_engine.records import JobBatch
+
+MS = 1_000_000
+
+LEDGER: tuple[Meter, ...] = (
+    JobCount(),
+    JobTime(),
+    JobTime(MS, MS),
+    JobTime(MS, 100 * MS),
+    JobTime(100 * MS),
+    JobTime(100 * MS, 100 * MS),
+    JobTime(1000 * MS),
+    JobTime(1000 * MS, 60_000 * MS),
+)
+"""Kept of every run, whatever its cost model, so that other models can price it later: the common steps and minimums."""
+
+KEPT_INTERVALS = 100_000
+"""Up to so many jobs a run also keeps its concurrency, which prices it as ``packed`` at any concurrency."""
+
+_ENOUGH = 4096
+_CHUNK = 1 << 16  # rows: what the meters pass over again and again then stays in the cache
+
+
+class Metering:
+    """Counts what ``models`` need, and `LEDGER`. Feed it ended jobs in any order and batches of any size.
+
+    A meter that raises is put aside with its reason, and the others go on: a broken cost model never breaks a run.
+    """
+
+    def __init__(self, *models: CostModel) -> None:
+        self._model = models[0] if models else None
+        self._states: dict[str, State] = {}
+        self._broken: dict[str, str] = {}
+        self._waiting: list[JobBatch] = []
+        self._waiting_rows = 0
+        self._last_ns = 0
+        for meter in LEDGER:
+            self._add(meter)
+        for model in models:
+            self._add_model(model)
+        spare = Concurrency(limit=KEPT_INTERVALS)
+        if spare.key not in self._states:
+            self._states[spare.key] = spare.state()
+
+    def _add_model(self, model: CostModel) -> None:
+        try:
+            for meter in model.meters():
+                self._add(meter)
+        except Exception as error:  # noqa: BLE001 - a user's model: `price` meets the same error and reports it
+            self._broken[f"model/{type(model).__qualname__}"] = _text(error)
+
+    def _add(self, meter: Meter) -> None:
+        key = meter.key
+        if key not in self._states:
+            self._states[key] = meter.state()
+
+    def feed(self, batch: JobBatch) -> None:
+        """Take jobs that have ended. Each job once."""
+        if len(batch) >= _ENOUGH:
+            for first in range(0, len(batch), _CHUNK):
+                self._count(batch[first : first + _CHUNK])
+        elif len(batch):
+            # Small batches wait and are counted together. A copy, since the caller may write over its columns.
+            self._waiting.append(JobBatch.concatenate([batch]))
+            self._waiting_rows += len(batch)
+            if self._waiting_rows >= _ENOUGH:
+                self._flush()
+
+    def _flush(self) -> None:
+        waiting, self._waiting, self._waiting_rows = self._waiting, [], 0
+        if waiting:
+            self._count(JobBatch.concatenate(waiting))
+
+    def _count(self, batch: JobBatch) -> None:
+        parts = Parts(batch)
+        self._last_ns = max(self._last_ns, int(np.max(batch.finished)), int(np.max(batch.released)))
+        for key, state in list(self._states.items()):
+            try:
+                state.feed(parts)
+            except Exception as error:  # noqa: BLE001 - a user's meter
+                self._put_aside(key, error)
+
+    def _put_aside(self, key: str, error: Exception) -> None:
+        del self._states[key]
+        self._broken[key] = _text(error)
+
+    def merge(self, other: Metering) -> None:
+        """Take over what ``other`` counted of the *same* run, for instance in another process."""
+        self._flush()
+        other._flush()
+        self._last_ns = max(self._last_ns, other._last_ns)
+        self._broken = {**other._broken, **self._broken}
+        for key in list(self._states):
+            if key in other._states:
+                self._states[key].merge(other._states[key])
+            else:
+                del self._states[key]
+
+    def close(self, run: RunInfo) -> Usage:
+        """The exact usage. May be asked again after more feeding."""
+        self._flush()
+        return self._usage(run, rough=False)
+
+    def so_far(self, run: RunInfo | None = None) -> Fraction | None:
+        """A cheap estimate of what the first model costs until now, for a live display; None where it cannot tell."""
+        if self._model is None:
+            return None
+        self._flush()
+        return price(self._usage(run or RunInfo(self._last_ns), rough=True), self._model).total
+
+    def _usage(self, run: RunInfo, *, rough: bool) -> Usage:
+        quanta: dict[str, dict[str, int]] = {}
+        for key, state in list(self._states.items()):
+            try:
+                counts = state.rough() if rough else state.close()
+            except Exception as error:  # noqa: BLE001 - a user's meter
+                self._put_aside(key, error)
+                continue
+            if counts is not None:
+                quanta[key] = counts
+        return Usage(run, quanta, dict(self._broken))
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:300]

@@ -1,0 +1,291 @@
+"""Meters turn columns of jobs into exact whole quantities; a `Quantity` is what a price is *per*, read from them.
+
+A meter counts in integers (nanoseconds, jobs, tokens), so sums are exact and neither order nor batch size matters. Rounding
+to a billing step and minimums happen here, job by job, before anything is summed. What a meter counted is kept by outcome,
+so that a later question ("and if failures were free?") needs no records.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aurea_engine._fields import Checked, Seconds
+from aurea_engine.costs.usage import Usage
+from aurea_engine.distributions import Floats
+from aurea_engine.errors import StrategyError
+from aurea_engine.records import NS, JobBatch, Outcome
+
+Whole = NDArray[np.int64]
+Billed = tuple[Literal["completed", "failed", "timed_out", "cancelled"], ...]
+"""The outcomes that are paid for, of jobs that started. A job that never started is never billed."""
+STARTED: Billed = ("completed", "failed", "timed_out", "cancelled")
+
+_BILLABLE = {Outcome[name.upper()]: name for name in STARTED}
+
+
+class Parts:
+    """One batch, cut into its started jobs by outcome. A batch of completed jobs, the usual case, is not copied."""
+
+    def __init__(self, batch: JobBatch) -> None:
+        self.by_outcome: dict[str, JobBatch] = {}
+        present = np.flatnonzero(np.bincount(batch.outcome, minlength=len(Outcome)))
+        all_started = len(batch) > 0 and int(batch.started.min()) >= 0
+        for outcome in present.tolist():
+            if outcome not in _BILLABLE:
+                continue
+            rows = batch if len(present) == 1 else batch[batch.outcome == outcome]
+            rows = rows if all_started else rows[rows.was_started]
+            if len(rows):
+                self.by_outcome[_BILLABLE[Outcome(outcome)]] = rows
+
+    def billed(self, outcomes: Billed) -> Iterator[JobBatch]:
+        """The started jobs of these outcomes."""
+        for name, rows in self.by_outcome.items():
+            if name in outcomes:
+                yield rows
+
+
+class State(ABC):
+    """What one meter has counted so far in one run."""
+
+    @abstractmethod
+    def feed(self, parts: Parts) -> None:
+        """Take the next ended jobs, in any order."""
+
+    @abstractmethod
+    def merge(self, other: State) -> None:
+        """Take over what another state of the same meter has counted: a part of the *same* run, seen elsewhere."""
+
+    @abstractmethod
+    def close(self) -> dict[str, int] | None:
+        """The exact counts by label; may be asked again after more feeding. None where it gave up keeping them."""
+
+    def rough(self) -> dict[str, int] | None:
+        """A cheap estimate of `close` for a live display."""
+        return self.close()
+
+
+class Meter(ABC):
+    """Counts one thing over one run. ``key`` is its identity: everything that changes what is counted is part of it."""
+
+    @property
+    @abstractmethod
+    def key(self) -> str:
+        """Such as ``time/step=1000000/minimum=1000000``."""
+
+    @abstractmethod
+    def state(self) -> State:
+        """A fresh count."""
+
+
+class Quantity(ABC):
+    """What a price is per, in units: which meters it needs, and how it is read from their counts, exactly."""
+
+    @abstractmethod
+    def meters(self) -> tuple[Meter, ...]:
+        """What must be counted during the run."""
+
+    @abstractmethod
+    def read(self, usage: Usage) -> Fraction:
+        """The whole run's quantity, in units."""
+
+    def per_job(self, batch: JobBatch) -> Floats:
+        """Each job's own part, for lists and histograms only; NaN where a job has none of its own."""
+        return np.full(len(batch), np.nan)
+
+    def times(self, factor: int | Fraction) -> Quantity:
+        """This quantity in other units: ``BilledTime().times(Fraction(1, 3600))`` is hours."""
+        return _Times(self, Fraction(factor))
+
+
+@dataclass(frozen=True)
+class _Times(Quantity):
+    of: Quantity
+    factor: Fraction
+
+    def meters(self) -> tuple[Meter, ...]:
+        return self.of.meters()
+
+    def read(self, usage: Usage) -> Fraction:
+        return self.of.read(usage) * self.factor
+
+    def per_job(self, batch: JobBatch) -> Floats:
+        return self.of.per_job(batch) * float(self.factor)
+
+
+class JobMeter(Meter):
+    """A meter that looks at each job alone. Subclass it as a frozen dataclass and write `measure`."""
+
+    @property
+    def key(self) -> str:
+        return f"{type(self).__module__}.{type(self).__qualname__}/{self!r}"
+
+    @abstractmethod
+    def measure(self, jobs: JobBatch) -> Whole:
+        """One whole number >= 0 for each of ``jobs``, which all started. Vectorised: one array in, one int64 array out."""
+
+    def state(self) -> State:
+        return _Sums(self)
+
+    def checked(self, jobs: JobBatch) -> Whole:
+        """`measure`, held to its contract."""
+        counts = np.asarray(self.measure(jobs))
+        if counts.shape != (len(jobs),) or counts.dtype.kind not in "iu":
+            raise StrategyError(
+                f"the meter {self.key} must give {len(jobs)} whole numbers, got {counts.dtype} of shape {counts.shape}"
+            )
+        if counts.size and counts.min() < 0:
+            raise StrategyError(f"the meter {self.key} must count from 0 up, got {counts.min()}")
+        return counts
+
+
+class _Sums(State):
+    def __init__(self, meter: JobMeter) -> None:
+        self.meter = meter
+        self.sums: dict[str, int] = {}
+
+    def feed(self, parts: Parts) -> None:
+        for outcome, jobs in parts.by_outcome.items():
+            self.sums[outcome] = self.sums.get(outcome, 0) + exact_sum(self.meter.checked(jobs))
+
+    def merge(self, other: State) -> None:
+        assert isinstance(other, _Sums)
+        for outcome, count in other.sums.items():
+            self.sums[outcome] = self.sums.get(outcome, 0) + count
+
+    def close(self) -> dict[str, int]:
+        return dict(self.sums)
+
+
+def exact_sum(counts: Whole) -> int:
+    """The sum as a Python integer, right even where it does not fit int64."""
+    if not counts.size:
+        return 0
+    if int(counts.max()) <= (2**63 - 1) // counts.size:
+        return int(counts.sum())
+    return (int((counts >> 32).sum()) << 32) + int((counts & 0xFFFFFFFF).sum())
+
+
+@dataclass(frozen=True)
+class JobCount(JobMeter):
+    """One for each started job."""
+
+    @property
+    def key(self) -> str:
+        return "jobs"
+
+    def measure(self, jobs: JobBatch) -> Whole:
+        return np.ones(len(jobs), np.int64)
+
+
+@dataclass(frozen=True)
+class JobTime(JobMeter):
+    """Each started job's service time in ns: plus ``extra``, up to a whole ``step``, at least ``minimum`` (all ns)."""
+
+    step: int = 1
+    minimum: int = 0
+    extra: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"time/step={self.step}/minimum={self.minimum}/extra={self.extra}"
+
+    def measure(self, jobs: JobBatch) -> Whole:
+        time = jobs.service_ns
+        if self.extra:
+            time += self.extra
+        if self.step > 1:
+            # Int64 all the way: the ceiling of a float bills one step too many for half of all whole-step jobs.
+            time += self.step - 1
+            time //= self.step
+            time *= self.step
+        if self.minimum:
+            np.maximum(time, self.minimum, out=time)
+        return time
+
+
+def nanoseconds(seconds: float) -> int:
+    return round(seconds * NS)
+
+
+@dataclass(frozen=True)
+class MeterTotal(Quantity):
+    """The sum of one meter over the jobs that are ``billed``, ``unit`` counts to the unit."""
+
+    meter: JobMeter
+    billed: Billed = STARTED
+    unit: int = 1
+
+    def meters(self) -> tuple[Meter, ...]:
+        return (self.meter,)
+
+    def read(self, usage: Usage) -> Fraction:
+        counts = usage.of(self.meter)
+        return Fraction(sum(counts.get(outcome, 0) for outcome in self.billed)) / self.unit
+
+    def per_job(self, batch: JobBatch) -> Floats:
+        costs = np.zeros(len(batch))
+        wanted = np.isin(batch.outcome, [Outcome[name.upper()] for name in self.billed]) & batch.was_started
+        costs[wanted] = self.meter.checked(batch[wanted]) / self.unit
+        return costs
+
+
+@dataclass(frozen=True)
+class Jobs(Checked, Quantity):
+    """The number of started jobs of the ``billed`` outcomes."""
+
+    billed: Billed = STARTED
+
+    def meters(self) -> tuple[Meter, ...]:
+        return (JobCount(),)
+
+    def read(self, usage: Usage) -> Fraction:
+        return MeterTotal(JobCount(), self.billed).read(usage)
+
+    def per_job(self, batch: JobBatch) -> Floats:
+        return MeterTotal(JobCount(), self.billed).per_job(batch)
+
+
+@dataclass(frozen=True)
+class BilledTime(Checked, Quantity):
+    """Seconds of service: each job's plus ``extra``, rounded up to a whole ``step``, at least ``minimum``, then summed."""
+
+    step: Seconds = 0
+    minimum: Seconds = 0
+    extra: Seconds = 0
+    billed: Billed = STARTED
+
+    @property
+    def _total(self) -> MeterTotal:
+        step, minimum, extra = (nanoseconds(each) for each in (self.step, self.minimum, self.extra))
+        return MeterTotal(JobTime(max(1, step), minimum, extra), self.billed, NS)
+
+    def meters(self) -> tuple[Meter, ...]:
+        return self._total.meters()
+
+    def read(self, usage: Usage) -> Fraction:
+        return self._total.read(usage)
+
+    def per_job(self, batch: JobBatch) -> Floats:
+        return self._total.per_job(batch)
+
+
+@dataclass(frozen=True)
+class Window(Quantity):
+    """Seconds of the measured window, whatever the jobs did."""
+
+    def meters(self) -> tuple[Meter, ...]:
+        return ()
+
+    def read(self, usage: Usage) -> Fraction:
+        return Fraction(usage.run.window_ns, NS)
+
+    def per_job(self, batch: JobBatch) -> Floats:
+        return np.zeros(len(batch))

@@ -1,0 +1,244 @@
+"""The contract of cost models, how they are added, and the built-ins that fit beside it.
+
+A cost model is meter → rate → adjustment. It names its `Component`s: each is a quantity (which says what must be metered)
+at a rate. Whatever a vendor's rule is, it sits in exactly one of the three. ::
+
+    @dataclass(frozen=True)
+    class PerStartedMinute(CostModel):
+        price: Price = "0.01"
+
+        def components(self):
+            yield Component("minutes", BilledTime(step=60).times(Fraction(1, 60)), Flat(self.price), "Minutes")
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, Literal
+
+import numpy as np
+
+from aurea_engine._fields import Checked, Invalid, Seconds
+from aurea_engine.costs.exact import Price
+from aurea_engine.costs.meters import STARTED, Billed, BilledTime, Jobs, Meter, Quantity
+from aurea_engine.costs.rates import Flat, Rate
+from aurea_engine.costs.usage import Usage
+from aurea_engine.distributions import Floats
+from aurea_engine.errors import Problem
+from aurea_engine.records import JobBatch
+
+Basis = Literal["usage", "allocated", "fixed", "credit"]
+"""What is paid for: what jobs used; what was kept ready for them; neither (a fee); or money back."""
+
+
+class _CurrencyRule:
+    """Three capital letters, as in ISO 4217."""
+
+    def coerce(self, value: object) -> str:
+        if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalpha() and value.isupper():
+            return value
+        raise Invalid("must be a currency's three capital letters, such as USD")
+
+
+Currency = Annotated[str, _CurrencyRule()]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a bill. ``amount`` is ``quantity × unit_price`` exactly, and None where the price is not known.
+
+    ``consumed``: the quantity before it was rounded up to steps and minimums. ``used``: what the jobs themselves filled
+    of what was kept ready (allocated lines). Both in ``unit``, None where it makes no sense. ``source``: which price sheet.
+    """
+
+    name: str
+    quantity: Fraction
+    unit: str
+    unit_price: Fraction | None
+    basis: Basis = "usage"
+    consumed: Fraction | None = None
+    used: Fraction | None = None
+    source: str = ""
+
+    @property
+    def amount(self) -> Fraction | None:
+        return None if self.unit_price is None else self.quantity * self.unit_price
+
+    @property
+    def wasted(self) -> Fraction:
+        """Money for what only rounding added."""
+        if self.unit_price is None or self.consumed is None:
+            return Fraction(0)
+        return (self.quantity - self.consumed) * self.unit_price
+
+    @property
+    def idle(self) -> Fraction:
+        """Money for what was kept ready and no job filled, rounding included."""
+        if self.unit_price is None or self.used is None:
+            return Fraction(0)
+        return (self.quantity - self.used) * self.unit_price
+
+
+@dataclass(frozen=True)
+class Component:
+    """``quantity`` at ``rate``. ``unit`` is what one of the quantity is called. ``consumed``, ``used``: see `Line`."""
+
+    name: str
+    quantity: Quantity
+    rate: Rate
+    unit: str
+    basis: Basis = "usage"
+    consumed: Quantity | None = None
+    used: Quantity | None = None
+    source: str = ""
+
+    def meters(self) -> list[Meter]:
+        wanted = (self.quantity, self.consumed, self.used)
+        return [meter for quantity in wanted if quantity is not None for meter in quantity.meters()]
+
+    def lines(self, usage: Usage) -> Iterator[Line]:
+        """One line for each price that the quantity meets."""
+        quantity = self.quantity.read(usage)
+        rests = [None if each is None else min(each.read(usage), quantity) for each in (self.consumed, self.used)]
+        charges = self.rate.charges(quantity)
+        for i, charge in enumerate(charges):
+            name = self.name if len(charges) == 1 else f"{self.name}, tier {i + 1}"
+            # What was consumed fills the tiers from the lowest up, as the quantity does.
+            consumed, used = (None if rest is None else min(rest, charge.quantity) for rest in rests)
+            rests = [None if rest is None else rest - min(rest, charge.quantity) for rest in rests]
+            yield Line(
+                name, charge.quantity, self.unit, charge.unit_price, self.basis, consumed, used, self.source
+            )
+
+    def per_job(self, batch: JobBatch) -> Floats:
+        price = self.rate.single()
+        if self.basis == "fixed":
+            return np.zeros(len(batch))
+        if price is None:
+            return np.full(len(batch), np.nan)
+        quantity = self.quantity if self.used is None else self.used
+        return quantity.per_job(batch) * float(price)
+
+
+@dataclass(frozen=True)
+class SheetRef:
+    """Which price sheet priced something: enough to find it again and to see that it is unchanged."""
+
+    id: str
+    version: str
+    currency: str
+    checked: str
+    sha256: str
+
+
+class CostModel(ABC, Checked):
+    """What a run costs. A model of your own needs `components`; the rest follows from it."""
+
+    @property
+    def currency(self) -> str:
+        """Three capital letters. A dataclass field of this name takes its place."""
+        return "USD"
+
+    @abstractmethod
+    def components(self) -> Iterable[Component]:
+        """What is paid for. Asked before the run, for the meters, and after it, for the prices: no state, no I/O."""
+
+    def meters(self) -> list[Meter]:
+        """All that must be counted during the run."""
+        return [meter for component in self.components() for meter in component.meters()]
+
+    def lines(self, usage: Usage) -> list[Line]:
+        """The bill. Override it for what comes last: discounts, commitments, currency, rounding."""
+        return [line for component in self.components() for line in component.lines(usage)]
+
+    def per_job(self, batch: JobBatch) -> Floats:
+        """Each job's own cost as float64, for the jobs list and histograms only; money is summed elsewhere, exactly.
+
+        A job that is not billed costs 0. Of instances kept ready (``packed``, ``instance_busy``, ``fleet``) a job costs
+        the share it filled, so the idle rest is nobody's; of a fixed fee, 0. NaN where a job has no cost of its own (tiers).
+        """
+        return sum((component.per_job(batch) for component in self.components()), np.zeros(len(batch)))
+
+    def sheets(self) -> tuple[SheetRef, ...]:
+        """The price sheets behind the prices."""
+        return ()
+
+    def __add__(self, other: CostModel) -> CostModel:
+        if not isinstance(other, CostModel):
+            return NotImplemented
+        mine = self.of if isinstance(self, Composite) else (self,)
+        theirs = other.of if isinstance(other, Composite) else (other,)
+        return Composite((*mine, *theirs))
+
+
+@dataclass(frozen=True)
+class Composite(CostModel):
+    """All of ``of`` on one bill. All in one currency: convert with ``discounts`` where they are not."""
+
+    of: tuple[CostModel, ...]
+
+    @property
+    def currency(self) -> str:
+        return next((model.currency for model in self.of if not isinstance(model, Free)), "USD")
+
+    def check(self) -> Iterator[Problem]:
+        for i, model in enumerate(self.of):
+            if not isinstance(model, Free) and model.currency != self.currency:
+                remedy = 'wrap it in {"kind": "discounts", "convert": …} with a dated rate'
+                yield Problem(f"of[{i}].currency", f"must be {self.currency} as in the others: {remedy}", model.currency)
+
+    def components(self) -> Iterator[Component]:
+        for model in self.of:
+            yield from model.components()
+
+    def meters(self) -> list[Meter]:
+        return [meter for model in self.of for meter in model.meters()]
+
+    def lines(self, usage: Usage) -> list[Line]:
+        return [line for model in self.of for line in model.lines(usage)]
+
+    def per_job(self, batch: JobBatch) -> Floats:
+        return sum((model.per_job(batch) for model in self.of), np.zeros(len(batch)))
+
+    def sheets(self) -> tuple[SheetRef, ...]:
+        return tuple(dict.fromkeys(sheet for model in self.of for sheet in model.sheets()))
+
+
+@dataclass(frozen=True)
+class Free(CostModel):
+    """Nothing costs anything."""
+
+    currency: Currency = "USD"
+
+    def components(self) -> tuple[Component, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class PerSecond(CostModel):
+    """``price`` per second of service; each job's time rounded up to ``step`` seconds, at least ``minimum``."""
+
+    price: Price = "0.001"
+    step: Seconds = 0
+    minimum: Seconds = 0
+    billed: Billed = STARTED
+    currency: Currency = "USD"
+
+    def components(self) -> Iterator[Component]:
+        time = BilledTime(self.step, self.minimum, billed=self.billed)
+        yield Component("time", time, Flat(self.price), "Seconds", consumed=BilledTime(billed=self.billed))
+
+
+@dataclass(frozen=True)
+class PerJob(CostModel):
+    """``price`` for each started job: a request fee."""
+
+    price: Price
+    billed: Billed = STARTED
+    currency: Currency = "USD"
+
+    def components(self) -> Iterator[Component]:
+        yield Component("jobs", Jobs(self.billed), Flat(self.price), "Jobs")

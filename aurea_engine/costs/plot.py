@@ -1,0 +1,104 @@
+"""The cost curve as a picture: cost per million jobs against the rate, one line a model, crossings marked. Plain SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from aurea_engine.costs.projection import BreakEven, CurvePoint
+
+WIDTH, HEIGHT = 860, 480
+STYLE = 'font-family="system-ui, sans-serif" font-size="12" fill="#334155"'
+LEFT, RIGHT, TOP, BOTTOM = 80, 200, 48, 56
+COLORS = ("#0b6e99", "#c2410c", "#4d7c0f", "#7e22ce", "#b91c1c", "#0f766e", "#a16207", "#334155")
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """Rates are drawn in equal ratios, costs in equal steps from 0."""
+
+    low: float
+    high: float
+    top: float
+
+    def x(self, rate: float) -> float:
+        span = math.log(self.high / self.low) or 1.0
+        return LEFT + (WIDTH - LEFT - RIGHT) * math.log(rate / self.low) / span
+
+    def y(self, cost: float) -> float:
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * cost / self.top
+
+    def grid(self, currency: str) -> Iterator[str]:
+        step = _step(self.top)
+        for i in range(int(self.top / step + 1e-9) + 1):
+            y = self.y(i * step)
+            yield f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#e2e8f0"/>'
+            yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{i * step:,.10g}</text>'
+        for power in range(math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1):
+            x = self.x(10.0**power)
+            yield f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{HEIGHT - BOTTOM}" stroke="#e2e8f0"/>'
+            yield f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{10.0**power:,.10g}</text>'
+        middle = (LEFT + WIDTH - RIGHT) / 2
+        yield f'<text x="{middle:.1f}" y="{HEIGHT - 14}" text-anchor="middle">arrivals per second</text>'
+        yield f'<text x="{LEFT}" y="{TOP - 10}" text-anchor="middle">{escape(currency)} per million jobs</text>'
+
+
+def _step(top: float) -> float:
+    """A round step that makes about five of ``top``."""
+    power = 10.0 ** math.floor(math.log10(top / 5))
+    return next(power * each for each in (1, 2, 5, 10) if power * each >= top / 5 - 1e-12)
+
+
+def curve_svg(
+    curves: Mapping[str, Sequence[CurvePoint]],
+    crossings: Sequence[BreakEven] = (),
+    currency: str = "USD",
+    title: str = "Cost per million jobs",
+) -> str:
+    """The picture as an SVG document. Points without a price leave a gap; a model without any is named in the legend."""
+    points = [point for curve in curves.values() for point in curve if point.per_million is not None]
+    rates = [float(point.rate) for point in points] or [1.0, 10.0]
+    costs = [float(point.per_million or 0) for point in points]
+    axes = _Axes(min(rates), max(*rates, min(rates) * 1.01), (max(costs, default=0.0) or 1.0) * 1.08)
+    body = [*axes.grid(currency), *_curves(curves, axes), *_marks(crossings, axes)]
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" {STYLE}>',
+            f"<title>{escape(title)}</title>",
+            f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
+            f'<text x="{LEFT}" y="20" font-size="15" font-weight="600">{escape(title)}</text>',
+            *body,
+            "</svg>\n",
+        ]
+    )
+
+
+def _curves(curves: Mapping[str, Sequence[CurvePoint]], axes: _Axes) -> Iterator[str]:
+    for i, (name, curve) in enumerate(curves.items()):
+        color = COLORS[i % len(COLORS)]
+        pieces: list[str] = []
+        pen = "M"
+        for point in curve:
+            if point.per_million is None:
+                pen = "M"
+                continue
+            pieces.append(f"{pen}{axes.x(float(point.rate)):.1f} {axes.y(float(point.per_million)):.1f}")
+            pen = "L"
+        y = TOP + 16 + 20 * i
+        label = name if pieces else f"{name} (unpriced)"
+        if pieces:
+            yield f'<path d="{"".join(pieces)}" fill="none" stroke="{color}" stroke-width="2"/>'
+        x = WIDTH - RIGHT + 12
+        yield f'<line x1="{x}" y1="{y}" x2="{x + 22}" y2="{y}" stroke="{color}" stroke-width="3"/>'
+        yield f'<text x="{x + 28}" y="{y + 4}">{escape(label[:24])}</text>'
+
+
+def _marks(crossings: Sequence[BreakEven], axes: _Axes) -> Iterator[str]:
+    for crossing in crossings:
+        if axes.low <= crossing.rate <= axes.high:
+            x = axes.x(float(crossing.rate))
+            dashed = 'stroke="#64748b" stroke-dasharray="4 4"'
+            yield f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{HEIGHT - BOTTOM}" {dashed}/>'
+            yield f'<text x="{x + 4:.1f}" y="{TOP + 12}">{float(crossing.rate):,.4g}/s</text>'

@@ -1,0 +1,168 @@
+"""Pricing: usage and a model make a `Cost`. Never raises for what a user's model does: it says what went wrong instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from numbers import Rational
+from typing import Any
+
+from aurea_engine.costs.exact import decimal_text, exact_text
+from aurea_engine.costs.meters import JobCount
+from aurea_engine.costs.model import CostModel, Line, SheetRef
+from aurea_engine.costs.usage import Usage
+from aurea_engine.errors import NeedsRecords
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run cost, exactly. ``total`` is None where a price is missing or the model failed, and ``problem`` says why.
+
+    ``attempts``: jobs that started; ``successes``: that completed; ``good``: that also met the objectives, None without.
+    """
+
+    currency: str
+    lines: tuple[Line, ...]
+    attempts: Fraction
+    successes: Fraction
+    good: Fraction | None = None
+    problem: str | None = None
+    sheets: tuple[SheetRef, ...] = ()
+
+    @property
+    def total(self) -> Fraction | None:
+        if self.problem is not None:
+            return None
+        return sum((line.amount for line in self.lines if line.amount is not None), Fraction(0))
+
+    def _per(self, count: Fraction | None) -> Fraction | None:
+        return self.total / count if self.total is not None and count else None
+
+    @property
+    def per_attempt(self) -> Fraction | None:
+        """The total over the jobs that started."""
+        return self._per(self.attempts)
+
+    @property
+    def per_success(self) -> Fraction | None:
+        """The total, failures included, over the jobs that completed."""
+        return self._per(self.successes)
+
+    @property
+    def per_good(self) -> Fraction | None:
+        """The total over the completed jobs that met the objectives."""
+        return self._per(self.good)
+
+    @property
+    def allocated_cost(self) -> Fraction | None:
+        """What was paid for: the total."""
+        return self.total
+
+    @property
+    def usage_cost(self) -> Fraction | None:
+        """The part that jobs made use of: all of a pay-per-use line, and of what was kept ready, what they filled."""
+        return None if self.total is None or self.idle is None else self.total - self.idle
+
+    @property
+    def idle(self) -> Fraction | None:
+        """Paid for, kept ready, and filled by no job. Never negative."""
+        return None if self.problem is not None else sum((line.idle for line in self.lines), Fraction(0))
+
+    @property
+    def wasted(self) -> Fraction | None:
+        """The part that only rounding up to steps and minimums added."""
+        return None if self.problem is not None else sum((line.wasted for line in self.lines), Fraction(0))
+
+    @property
+    def utilization(self) -> Fraction | None:
+        """Usage cost ÷ allocated cost."""
+        return self.usage_cost / self.total if self.total and self.usage_cost is not None else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the wire: money and quantities as decimal text, totals also as exact ``p/q``. Never a NaN."""
+        utilization = self.utilization
+        return {
+            "currency": self.currency,
+            "total": _text(self.total),
+            "exact": None if self.total is None else f"{self.total.numerator}/{self.total.denominator}",
+            "lines": [_line(line) for line in self.lines],
+            "per_attempt": _text(self.per_attempt),
+            "per_success": _text(self.per_success),
+            "per_good": _text(self.per_good),
+            "usage_cost": _text(self.usage_cost),
+            "allocated_cost": _text(self.allocated_cost),
+            "idle": _text(self.idle),
+            "wasted": _text(self.wasted),
+            "utilization": None if utilization is None else float(utilization),
+            "problem": self.problem,
+            "sheets": [vars(sheet).copy() for sheet in self.sheets],
+        }
+
+
+def _text(value: Fraction | None) -> str | None:
+    return None if value is None else decimal_text(value)
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return {
+        "name": line.name,
+        "quantity": decimal_text(line.quantity),
+        "unit": line.unit,
+        "unit_price": None if line.unit_price is None else exact_text(line.unit_price),
+        "amount": _text(line.amount),
+        "exact": None if line.amount is None else f"{line.amount.numerator}/{line.amount.denominator}",
+        "basis": line.basis,
+        "consumed": _text(line.consumed),
+        "used": _text(line.used),
+        "wasted": _text(line.wasted),
+        "idle": _text(line.idle),
+        "source": line.source,
+    }
+
+
+def price(usage: Usage, model: CostModel) -> Cost:
+    """What ``usage`` costs under ``model``.
+
+    A model that raises or answers nonsense gives a cost whose total is None and whose ``problem`` says so. Raises only
+    `NeedsRecords`, where the run kept too little: that is the caller's to answer with the records.
+    """
+    counts = usage.quanta.get(JobCount().key, {})
+    attempts = Fraction(sum(counts.values()))
+    good = None if usage.run.good is None else usage.run.good * (usage.factor or Fraction(1))
+    lines: tuple[Line, ...] = ()
+    sheets: tuple[SheetRef, ...] = ()
+    currency = "USD"
+    try:
+        currency = model.currency
+        sheets = tuple(model.sheets())
+        lines, problem = _checked(model.lines(usage))
+    except NeedsRecords:
+        raise
+    except Exception as error:  # noqa: BLE001 - a user's model may raise anything, and the run's results must stand
+        problem = f"{type(error).__name__}: {error}"
+    if problem is not None:
+        problem = f"the cost model {type(model).__qualname__}: {problem}"[:500]
+    return Cost(currency, lines, attempts, Fraction(counts.get("completed", 0)), good, problem, sheets)
+
+
+def _checked(given: Iterable[Any]) -> tuple[tuple[Line, ...], str | None]:
+    """Lines in exact numbers, and what keeps them from adding up to a total."""
+    lines: list[Line] = []
+    for line in given:
+        if not isinstance(line, Line):
+            return (), f"its lines must be Line objects, got {type(line).__name__}"
+        numbers = (line.quantity, line.unit_price, line.consumed, line.used)
+        if not all(number is None or isinstance(number, Rational) for number in numbers):
+            return (), f"{line.name}: quantities and prices must be exact: make them Fractions"
+        lines.append(line)
+    for line in lines:
+        if line.amount is not None and line.amount < 0 and line.basis != "credit":
+            return tuple(lines), f"{line.name} costs {decimal_text(line.amount)}: a line below 0 must be a credit"
+    missing = [line.name for line in lines if line.amount is None]
+    if missing:
+        return tuple(lines), f"unpriced: no price is known for {', '.join(missing)}"
+    total = sum((line.amount for line in lines if line.amount is not None), Fraction(0))
+    if total < 0:
+        return tuple(lines), f"its lines add up to {decimal_text(total)}, which is less than nothing"
+    return tuple(lines), None

@@ -1,0 +1,195 @@
+"""From a run to a month: what the same jobs cost at a rate kept up for hours, where tiers and allowances belong.
+
+A projection takes the run's jobs as typical and repeats them: quantities grow in proportion to the number of arrivals, and
+the billing period's window takes the place of the run's. What that assumes is said in ``assumptions``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from aurea_engine._fields import Invalid, shown
+from aurea_engine.costs.exact import Exact, Number, decimal_text
+from aurea_engine.costs.intervals import BusyTime, Concurrency
+from aurea_engine.costs.meters import JobCount
+from aurea_engine.costs.model import CostModel
+from aurea_engine.costs.pricing import Cost, price
+from aurea_engine.costs.repricing import measure
+from aurea_engine.costs.usage import RunInfo, Usage
+from aurea_engine.errors import Problem, SpecError
+from aurea_engine.records import NS, JobBatch, Outcome
+
+MONTH = 730
+"""Hours in a billing month, as price lists have it."""
+
+_RATE = Exact("a rate in jobs per second", most=10**9, floats=True, above=True)
+_HOURS = Exact("hours", most=10**6, floats=True, above=True)
+
+TYPICAL = "every job of the period is as those of the run: the same mix, service times and outcomes"
+SHARING = "jobs share instances as they did in the run: at a higher rate they share more, so less is paid; at a lower, more"
+
+
+@dataclass(frozen=True)
+class Projection:
+    """What ``rate`` arrivals a second, kept up for ``hours``, cost."""
+
+    cost: Cost
+    rate: Fraction
+    hours: Fraction
+    assumptions: tuple[str, ...]
+
+    @property
+    def per_hour(self) -> Fraction | None:
+        return None if self.cost.total is None else self.cost.total / self.hours
+
+    @property
+    def per_million(self) -> Fraction | None:
+        """Of a million arrivals."""
+        return None if self.per_hour is None else self.per_hour / (self.rate * 3600) * 1_000_000
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "rate": decimal_text(self.rate),
+            "hours": decimal_text(self.hours),
+            "per_hour": None if self.per_hour is None else decimal_text(self.per_hour),
+            "per_million": None if self.per_million is None else decimal_text(self.per_million),
+            "assumptions": list(self.assumptions),
+            "cost": self.cost.to_dict(),
+        }
+
+
+def _exact(rule: Exact, value: object, path: str) -> Fraction:
+    try:
+        return rule.coerce(value)
+    except Invalid as error:
+        raise SpecError([Problem(path, str(error), shown(value))]) from None
+
+
+def _arrived(usage: Usage) -> int | Fraction:
+    arrived = usage.run.arrived or sum(usage.quanta.get(JobCount().key, {}).values(), Fraction(0))
+    if not arrived:
+        raise SpecError([Problem("usage", "must hold at least one job to take as typical")])
+    if usage.factor is not None:
+        raise SpecError([Problem("usage", "must be a run's, not a projection's")])
+    return arrived
+
+
+def project(
+    usage: Usage, model: CostModel, rate: Number | float | None = None, hours: Number | float = MONTH
+) -> Projection:
+    """The cost of ``hours`` at ``rate`` arrivals a second (the run's own where None).
+
+    Raises `NeedsRecords` where the run did not keep what ``model`` meters, `SpecError` where it had no jobs.
+    """
+    arrived = _arrived(usage)
+    if rate is None and not usage.run.window_ns:
+        raise SpecError([Problem("rate", "must be given: the run's window has no length")])
+    per_second = Fraction(arrived * NS, usage.run.window_ns) if rate is None else _exact(_RATE, rate, "rate")
+    return _projected(usage, model, per_second * 3600 * _exact(_HOURS, hours, "hours"), _exact(_HOURS, hours, "hours"))
+
+
+def _projected(usage: Usage, model: CostModel, jobs: Fraction, hours: Fraction) -> Projection:
+    scaled = usage.scaled(jobs / _arrived(usage), round(hours * 3600 * NS))
+    shares = any(isinstance(meter, (BusyTime, Concurrency)) for meter in model.meters())
+    return Projection(price(scaled, model), jobs / (hours * 3600), hours, (TYPICAL, SHARING) if shares else (TYPICAL,))
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Cost at ``rate``: per hour, per million arrivals, and ``marginal``, what one more job in the period adds."""
+
+    rate: Fraction
+    per_hour: Fraction | None
+    per_million: Fraction | None
+    marginal: Fraction | None
+
+
+def cost_curve(
+    usage: Usage, model: CostModel, rates: Iterable[Number | float], hours: Number | float = MONTH
+) -> tuple[CurvePoint, ...]:
+    """What ``model`` costs at each of ``rates``. A fleet's average is a saw-tooth; its marginal cost is 0 until a step."""
+    period = _exact(_HOURS, hours, "hours")
+    points = []
+    for i, rate in enumerate(rates):
+        jobs = _exact(_RATE, rate, f"rates[{i}]") * 3600 * period
+        here, next_job = (_projected(usage, model, count, period) for count in (jobs, jobs + 1))
+        costs = here.cost.total, next_job.cost.total
+        marginal = None if costs[0] is None or costs[1] is None else costs[1] - costs[0]
+        points.append(CurvePoint(here.rate, here.per_hour, here.per_million, marginal))
+    return tuple(points)
+
+
+def one_job(service_time: Number | float, *models: CostModel) -> Usage:
+    """The usage of a single completed job of ``service_time`` seconds, for projecting without a run."""
+    seconds = _exact(Exact("seconds", most=10**9, floats=True, above=True), service_time, "service_time")
+    zero, end = np.zeros(1, np.int64), np.array([round(seconds * NS)], np.int64)
+    batch = JobBatch(zero, zero, zero, end, np.array([Outcome.COMPLETED], np.uint8))
+    return measure(batch, RunInfo(int(end[0]), counts={Outcome.COMPLETED: 1}), *models)
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """At ``rate`` two models cost the same, or one overtakes the other in a step. ``below`` is the cheaper one below it."""
+
+    rate: Fraction
+    below: CostModel
+    above: CostModel
+
+
+def rates_between(low: Number | float, high: Number | float, count: int = 101) -> tuple[Fraction, ...]:
+    """``count`` rates in equal ratios from ``low`` to ``high``."""
+    first, last = _exact(_RATE, low, "low"), _exact(_RATE, high, "high")
+    if last <= first:
+        raise SpecError([Problem("high", "must be above low", shown(high))])
+    inner = np.geomspace(float(first), float(last), max(2, count))[1:-1].tolist()
+    return (first, *(Fraction(f"{rate:.9g}") for rate in inner), last)
+
+
+def break_even(
+    usage: Usage, a: CostModel, b: CostModel, rates: Iterable[Number | float], hours: Number | float = MONTH
+) -> tuple[BreakEven, ...]:
+    """Every rate at which the cheaper of two models changes, as far as ``rates`` (rising) are fine enough to see it.
+
+    Exact where both models are straight between two of the rates; else to nine digits.
+    """
+    if a.currency != b.currency:
+        remedy = "convert one of them with a dated rate (Discounts, convert)"
+        raise SpecError([Problem("currency", f"must be the same for both models: {remedy}", f"{a.currency}, {b.currency}")])
+    period = _exact(_HOURS, hours, "hours")
+
+    def difference(rate: Fraction) -> Fraction:
+        costs = [_projected(usage, model, rate * 3600 * period, period).cost for model in (a, b)]
+        for cost in costs:
+            if cost.total is None:
+                raise SpecError([Problem("model", f"has no cost to compare: {cost.problem}")])
+        return (costs[0].total or Fraction(0)) - (costs[1].total or Fraction(0))
+
+    def crossings() -> Iterator[BreakEven]:
+        found = [(rate, difference(rate)) for rate in (_exact(_RATE, each, "rates") for each in rates)]
+        for (low, before), (high, after) in pairwise([point for point in found if point[1] != 0]):
+            if (before > 0) != (after > 0):
+                below, above = (b, a) if before > 0 else (a, b)
+                yield BreakEven(_root(difference, low, before, high, after), below, above)
+
+    return tuple(crossings())
+
+
+def _root(difference: Any, low: Fraction, before: Fraction, high: Fraction, after: Fraction) -> Fraction:
+    straight = low + (high - low) * before / (before - after)
+    if difference(straight) == 0:
+        return straight
+    while high - low > high / 10**9:
+        middle = Fraction(f"{float((low + high) / 2):.15g}")
+        if not low < middle < high:
+            break
+        value = difference(middle)
+        if value == 0:
+            return middle
+        low, high = (low, middle) if (value > 0) != (before > 0) else (middle, high)
+    return Fraction(f"{float(high):.9g}")

@@ -1,0 +1,112 @@
+"""Rates turn a quantity into money: one price, or tiers whose mode must be said, because the two modes differ by factors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+from aurea_engine._fields import Checked
+from aurea_engine.costs.exact import Amount, Price
+from aurea_engine.errors import Problem
+
+Mode = Literal["graduated", "cliff"]
+
+
+class Charge(NamedTuple):
+    """A part of a quantity, and what one unit of it costs; ``None`` where the price is not known."""
+
+    quantity: Fraction
+    unit_price: Fraction | None
+
+
+class Rate(ABC):
+    """What a quantity costs."""
+
+    @abstractmethod
+    def charges(self, quantity: Fraction) -> list[Charge]:
+        """Parts that add up to ``quantity``, each with its price."""
+
+    def single(self) -> Fraction | None:
+        """The price of every unit, where it is the same for all."""
+        return None
+
+
+@dataclass(frozen=True)
+class Flat(Checked, Rate):
+    """Every unit at ``price``."""
+
+    price: Price
+
+    def charges(self, quantity: Fraction) -> list[Charge]:
+        return [Charge(quantity, self.single())]
+
+    def single(self) -> Fraction:
+        return Fraction(self.price)
+
+
+@dataclass(frozen=True)
+class Unpriced(Rate):
+    """The price is not known: what it applies to is reported as unpriced, never as free."""
+
+    def charges(self, quantity: Fraction) -> list[Charge]:
+        return [Charge(quantity, None)]
+
+
+@dataclass(frozen=True)
+class Tier(Checked):
+    """``price`` per unit for quantities up to and with ``up_to``; the last tier has no end."""
+
+    price: Price
+    up_to: Amount | None = None
+
+
+def tier_problems(tiers: tuple[Tier, ...]) -> Iterator[Problem]:
+    """What keeps ``tiers`` from covering every quantity exactly once."""
+    if not tiers:
+        yield Problem("tiers", "must hold at least one tier")
+        return
+    for i, tier in enumerate(tiers[:-1]):
+        if tier.up_to is None:
+            yield Problem(f"tiers[{i}].up_to", "must be given: only the last tier has no end")
+    if tiers[-1].up_to is not None:
+        yield Problem(f"tiers[{len(tiers) - 1}].up_to", "must be left out: the last tier has no end", str(tiers[-1].up_to))
+    ends = [Fraction(tier.up_to) for tier in tiers[:-1] if tier.up_to is not None]
+    if any(b <= a for a, b in pairwise([Fraction(0), *ends])):
+        yield Problem("tiers", "must be in order of up_to, each above the one before it")
+
+
+@dataclass(frozen=True)
+class Tiers(Checked, Rate):
+    """``graduated``: each tier's price holds for the units inside it. ``cliff``: the tier that the whole quantity reaches
+    prices every unit, so one unit more can cost less in total.
+    """
+
+    mode: Mode
+    tiers: tuple[Tier, ...]
+
+    def check(self) -> Iterator[Problem]:
+        return tier_problems(self.tiers)
+
+    def charges(self, quantity: Fraction) -> list[Charge]:
+        return self._graduated(quantity) if self.mode == "graduated" else self._cliff(quantity)
+
+    def single(self) -> Fraction | None:
+        return Fraction(self.tiers[0].price) if len(self.tiers) == 1 else None
+
+    def _graduated(self, quantity: Fraction) -> list[Charge]:
+        parts: list[Charge] = []
+        below = Fraction(0)
+        for tier in self.tiers:
+            end = quantity if tier.up_to is None else min(quantity, Fraction(tier.up_to))
+            if end > below or not parts:
+                parts.append(Charge(max(end - below, Fraction(0)), Fraction(tier.price)))
+            below = max(below, end)
+        return parts
+
+    def _cliff(self, quantity: Fraction) -> list[Charge]:
+        reached = next(t for t in self.tiers if t.up_to is None or quantity <= Fraction(t.up_to))
+        return [Charge(quantity, Fraction(reached.price))]

@@ -1,0 +1,174 @@
+"""A cost model made of a price sheet and the sizes that the sheet leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from typing import Annotated
+
+from msgspec import Meta
+
+from aurea_engine._fields import Checked, Count, Name
+from aurea_engine.costs.adjust import Allowance
+from aurea_engine.costs.cloud import FleetTime, InstanceTime, Megabytes, PackedTime, Places, up_to
+from aurea_engine.costs.exact import Amount, Price, Size
+from aurea_engine.costs.intervals import BusyTime
+from aurea_engine.costs.meters import BilledTime, Jobs, Quantity, Window, nanoseconds
+from aurea_engine.costs.model import Component, CostModel, Line, SheetRef
+from aurea_engine.costs.rates import Flat, Rate, Unpriced
+from aurea_engine.costs.sheet_files import shipped_sheet
+from aurea_engine.costs.sheets import UNITS, Day, PriceSheet, SheetMeter, SheetPrice
+from aurea_engine.costs.usage import Usage
+from aurea_engine.errors import Problem
+from aurea_engine.records import NS
+
+
+@dataclass(frozen=True)
+class Override(Checked):
+    """Your own ``price`` per unit of the ``sku``, in place of the sheet's: a negotiated one, or a what-if."""
+
+    sku: Name
+    price: Price
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes(CostModel):
+    """What a sheet leaves open: how large instances are and how they are shared. Only what it asks for is needed."""
+
+    memory_mb: Megabytes | None = None
+    vcpu: Size | None = None
+    bytes_per_job: Amount | None = None
+    concurrency: Places | None = None
+    instances: Count | None = None
+    target_utilization: Size = "0.7"
+    as_of: Day | None = None
+    prices: tuple[Override, ...] = ()
+
+    def sheet(self) -> PriceSheet:
+        raise NotImplementedError
+
+    @property
+    def currency(self) -> str:
+        return self.sheet().currency
+
+    def sheets(self) -> tuple[SheetRef, ...]:
+        return (self.sheet().ref,)
+
+    def check(self) -> Iterator[Problem]:
+        sheet = self.sheet()
+        skus = dict.fromkeys(price.sku for price in sheet.prices)
+        for i, override in enumerate(self.prices):
+            if override.sku not in skus:
+                yield Problem(f"prices[{i}].sku", f"must be one of {', '.join(skus)}", override.sku)
+        missing: dict[str, str] = {}
+        for price in sheet.prices:
+            for field in _needs(price.meter):
+                if getattr(self, field) is None:
+                    missing.setdefault(field, price.sku)
+        for field, sku in missing.items():
+            yield Problem(field, f"must be given: the sheet {sheet.id} prices {sku!r} by it")
+
+    def components(self) -> Iterator[Component]:
+        yield from (component for _, component in self._priced(self.as_of))
+
+    def lines(self, usage: Usage) -> list[Line]:
+        started_at = usage.run.started_at
+        day = self.as_of if self.as_of is not None or started_at is None else started_at.date()
+        hours = Fraction(usage.run.window_ns, NS * 3600)
+        lines: list[Line] = []
+        for entry, component in self._priced(day):
+            own = list(component.lines(usage))
+            if usage.factor is not None and entry.allowance:
+                own += list(Allowance(component.name, entry.allowance).credits(own, hours))
+            lines += own
+        return lines
+
+    def _priced(self, day: date | None) -> Iterator[tuple[SheetPrice, Component]]:
+        """Each sku with the price that held on ``day``, or its newest; `Unpriced` where none held."""
+        sheet = self.sheet()
+        for sku in dict.fromkeys(price.sku for price in sheet.prices):
+            entries = sorted((p for p in sheet.prices if p.sku == sku), key=lambda p: p.effective_from)
+            held = [entry for entry in entries if day is None or entry.held_on(day)]
+            entry = held[-1] if held else entries[-1]
+            own = next((Flat(override.price) for override in self.prices if override.sku == sku), None)
+            rate: Rate = own or (entry.rate if held else Unpriced())
+            source = f"{sheet.id}@{sheet.version}#{sku}" + (" (own price)" if own else "")
+            yield entry, self._component(entry, rate, source)
+
+    def _component(self, entry: SheetPrice, rate: Rate, source: str) -> Component:
+        factor = UNITS[entry.meter.dimension][entry.unit]
+        billed, consumed, used = self._quantities(entry.meter)
+        allocated = used is not None
+        return Component(
+            entry.sku,
+            billed.times(factor),
+            rate,
+            entry.unit,
+            "allocated" if allocated else "fixed" if entry.meter.kind == "window" else "usage",
+            None if consumed is None else consumed.times(factor),
+            None if used is None else used.times(factor),
+            source,
+        )
+
+    def _quantities(self, meter: SheetMeter) -> tuple[Quantity, Quantity | None, Quantity | None]:
+        """Billed, before rounding, and filled by jobs, in base units."""
+        size, exact_size = self._sizes(meter)
+        step, minimum = max(1, nanoseconds(meter.step)), nanoseconds(meter.minimum)
+        shared = self.concurrency or 1
+        filled = BilledTime().times(size / shared)
+        match meter.kind:
+            case "jobs":
+                return Jobs().times(size), None, None
+            case "time":
+                return BilledTime(meter.step, meter.minimum).times(size), BilledTime().times(exact_size), None
+            case "window":
+                return Window().times(size), None, None
+            case "instance_busy":
+                busy = BusyTime(shared, step, meter.scope)
+                return InstanceTime(busy).times(size), InstanceTime(busy, "busy").times(size), filled
+            case "packed":
+                return PackedTime(shared, step).times(size), PackedTime(shared).times(size), filled
+            case "fleet":
+                target = Fraction(self.target_utilization)
+                return FleetTime(shared, target, self.instances, step, minimum).times(size), None, filled
+
+    def _sizes(self, meter: SheetMeter) -> tuple[Fraction, Fraction]:
+        """By what a second (or a job) is multiplied: billed, and as asked for."""
+        if meter.size == "memory":
+            memory = self.memory_mb or 0
+            billed = up_to(memory, meter.memory_step, meter.memory_minimum)
+            return Fraction(billed, 1024), Fraction(memory, 1024)
+        size = {"vcpu": self.vcpu, "bytes": self.bytes_per_job, None: 1}[meter.size]
+        return Fraction(size or 0), Fraction(size or 0)
+
+
+def _needs(meter: SheetMeter) -> Iterator[str]:
+    if meter.size is not None:
+        yield {"memory": "memory_mb", "vcpu": "vcpu", "bytes": "bytes_per_job"}[meter.size]
+    if meter.kind in ("instance_busy", "packed", "fleet"):
+        yield "concurrency"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetPrices(Sizes):
+    """Priced by a sheet of your own: `load_sheet` reads one from a file."""
+
+    of: PriceSheet
+
+    def sheet(self) -> PriceSheet:
+        return self.of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet(Sizes):
+    """Priced by the shipped sheet ``name``: ``<id>`` for its newest version, or ``<id>@<version>``.
+
+    The prices are those that held when the run started, or on ``as_of``. Examples only: check the vendor.
+    """
+
+    name: Annotated[str, Meta(max_length=256)]
+
+    def sheet(self) -> PriceSheet:
+        return shipped_sheet(self.name)

@@ -1,0 +1,173 @@
+"""Price sheets: what a vendor asks, as dated data in TOML with exact decimals.
+
+A released version never changes: a new price is a new file, ``<id>@<version>.toml``. Each price says since when it is
+known to have held, each sheet when it was last compared with its evidence, and every bill carries the sheet's hash.
+A price that is not there is reported as unpriced, never taken for 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from aurea_engine._fields import Checked, Invalid, Name, Seconds, shown
+from aurea_engine.costs.exact import Amount, Price, Size
+from aurea_engine.costs.intervals import Scope
+from aurea_engine.costs.model import Currency, SheetRef
+from aurea_engine.costs.rates import Flat, Mode, Rate, Tier, Tiers
+from aurea_engine.errors import Problem, SpecError
+
+STALE_AFTER_DAYS = 90
+HOUR = Fraction(1, 3600)
+
+UNITS: Mapping[str, Mapping[str, Fraction]] = {
+    "jobs": {"Requests": Fraction(1), "Jobs": Fraction(1)},
+    "data": {"GB": Fraction(1, 10**9), "GiB": Fraction(1, 2**30)},
+    "time": {"Seconds": Fraction(1), "Hours": HOUR},
+    "memory time": {"GB-Seconds": Fraction(1), "GB-Hours": HOUR, "GiB-Seconds": Fraction(1), "GiB-Hours": HOUR},
+    "vCPU time": {"vCPU-Seconds": Fraction(1), "vCPU-Hours": HOUR},
+    "instance time": {"Instance-Seconds": Fraction(1), "Instance-Hours": HOUR},
+}
+"""What can be metered → the units that it may be priced in → how many of the unit one base unit (job, byte, second) is."""
+
+_Whole = Annotated[int, Meta(ge=1, le=10**9)]
+
+
+class _DateRule:
+    def coerce(self, value: object) -> date:
+        if isinstance(value, date):
+            return date(value.year, value.month, value.day)
+        try:
+            return date.fromisoformat(value) if isinstance(value, str) else date.fromisoformat("")
+        except ValueError:
+            raise Invalid("must be a date such as 2026-11-22") from None
+
+
+Day = Annotated[date, _DateRule()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetMeter(Checked):
+    """What a price applies to. ``size``: multiplied by the memory, the vCPUs or the bytes that the model is given."""
+
+    kind: Literal["jobs", "time", "instance_busy", "packed", "fleet", "window"]
+    size: Literal["memory", "vcpu", "bytes"] | None = None
+    step: Seconds = 0
+    minimum: Seconds = 0
+    scope: Scope = "period"
+    memory_step: _Whole = 1
+    memory_minimum: _Whole = 1
+
+    @property
+    def dimension(self) -> str:
+        if self.kind == "jobs":
+            return "data" if self.size == "bytes" else "jobs"
+        if self.size is not None:
+            return {"memory": "memory time", "vcpu": "vCPU time", "bytes": "no dimension"}[self.size]
+        return "time" if self.kind in ("time", "window") else "instance time"
+
+    def check(self) -> Iterator[Problem]:
+        if self.kind == "jobs" and self.size in ("memory", "vcpu"):
+            yield Problem("size", "must be bytes, or left out, where jobs are counted", self.size)
+        if self.kind != "jobs" and self.size == "bytes":
+            yield Problem("size", "must be memory or vcpu where time is measured", "bytes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetPrice(Checked):
+    """One price of one ``sku``: ``price`` for each ``per`` units, or ``steps`` with their ``mode``.
+
+    It held from ``effective_from`` up to, not with, ``effective_to``. ``allowance``: free units in each month.
+    """
+
+    sku: Name
+    unit: Name
+    meter: SheetMeter
+    effective_from: Day
+    mode: Literal["flat", "graduated", "cliff"] | None = None
+    price: Price | None = None
+    steps: tuple[Tier, ...] = ()
+    per: Size = 1
+    effective_to: Day | None = None
+    allowance: Amount = 0
+    currency: Currency | None = None
+
+    def check(self) -> Iterator[Problem]:
+        units = UNITS.get(self.meter.dimension, {})
+        if self.unit not in units:
+            yield Problem("unit", f"must be one of {', '.join(units)} for {self.meter.dimension}", shown(self.unit))
+        if self.effective_to is not None and self.effective_to <= self.effective_from:
+            yield Problem("effective_to", "must be after effective_from", str(self.effective_to))
+        yield from self._mode_problems()
+
+    def _mode_problems(self) -> Iterator[Problem]:
+        if self.steps and self.mode not in ("graduated", "cliff"):
+            yield Problem("mode", "must be graduated or cliff where there are steps", shown(self.mode))
+        elif self.steps:
+            try:
+                Tiers(self.mode, self.steps)  # type: ignore[arg-type]  # the branch above holds the other modes
+            except SpecError as error:
+                yield from (problem._replace(path=problem.path.replace("tiers", "steps")) for problem in error.problems)
+        if bool(self.steps) == (self.price is not None):
+            yield Problem("price", "must be given, or steps, and not both", shown(self.price))
+        if self.price is not None and self.mode not in (None, "flat"):
+            yield Problem("mode", "must be flat where there is one price", shown(self.mode))
+
+    @property
+    def rate(self) -> Rate:
+        """Per one unit."""
+        per = Fraction(self.per)
+        if self.price is not None:
+            return Flat(Fraction(self.price) / per)
+        mode: Mode = "cliff" if self.mode == "cliff" else "graduated"
+        return Tiers(mode, tuple(Tier(Fraction(tier.price) / per, tier.up_to) for tier in self.steps))
+
+    def held_on(self, day: date) -> bool:
+        return self.effective_from <= day and (self.effective_to is None or day < self.effective_to)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriceSheet(Checked):
+    """All prices of one offer in one place, and where they come from."""
+
+    id: Name
+    version: Name
+    title: Annotated[str, Meta(max_length=300)]
+    currency: Currency
+    checked: Day
+    source: Annotated[str, Meta(max_length=1000)]
+    notice: Annotated[str, Meta(max_length=1000)]
+    evidence: Annotated[str, Meta(max_length=1000)] = ""
+    region: Name = ""
+    prices: tuple[SheetPrice, ...] = ()
+    sha256: Name = ""
+
+    def check(self) -> Iterator[Problem]:
+        if not self.prices:
+            yield Problem("price", "must hold at least one [[price]]")
+        for i, price in enumerate(self.prices):
+            if price.currency not in (None, self.currency):
+                yield Problem(f"price[{i}].currency", f"must be {self.currency}, as the sheet: one sheet, one currency",
+                              str(price.currency))  # fmt: skip
+            for other in self.prices[:i]:
+                if other.sku == price.sku and _overlap(other, price):
+                    yield Problem(f"price[{i}].effective_from", f"two prices of {price.sku!r} hold on the same day: end "
+                                  "the older one with effective_to", str(price.effective_from))  # fmt: skip
+
+    @property
+    def ref(self) -> SheetRef:
+        return SheetRef(self.id, self.version, self.currency, self.checked.isoformat(), self.sha256)
+
+    def is_stale(self, today: date) -> bool:
+        """Whether nobody has compared it with its evidence for `STALE_AFTER_DAYS`."""
+        return (today - self.checked).days > STALE_AFTER_DAYS
+
+
+def _overlap(a: SheetPrice, b: SheetPrice) -> bool:
+    first, second = sorted((a, b), key=lambda price: price.effective_from)
+    return first.effective_to is None or second.effective_from < first.effective_to

@@ -1,0 +1,152 @@
+"""Usage: the exact quantities of one run, kept so that most models can price it again without its records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from aurea_engine.costs.exact import exact_text
+from aurea_engine.errors import NeedsRecords, Problem, SpecError
+from aurea_engine.records import Outcome
+
+if TYPE_CHECKING:
+    from aurea_engine.costs.meters import Meter
+
+Quanta = Mapping[str, int | Fraction]
+"""What one meter counted, by label (an outcome, or a level of concurrency). Whole numbers, unless projected."""
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a price may depend on besides the jobs.
+
+    ``window_ns``: length of the measured window; ``slots``: the scheduler's, None without a limit; ``counts``: ended jobs by
+    outcome; ``good``: completed jobs that met the objectives, None where none were set; ``started_at``: the instant at
+    which the window opened, with its time zone (it picks the prices that held then).
+    """
+
+    window_ns: int
+    slots: int | None = None
+    counts: Mapping[Outcome, int] = field(default_factory=dict)
+    good: int | None = None
+    started_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.window_ns < 0:
+            raise SpecError([Problem("window_ns", "must be >= 0", str(self.window_ns))])
+        if self.started_at is not None and self.started_at.tzinfo is None:
+            raise SpecError([Problem("started_at", "must have a time zone, such as UTC", str(self.started_at))])
+
+    @property
+    def arrived(self) -> int:
+        return sum(self.counts.values())
+
+    def merge(self, other: RunInfo) -> RunInfo:
+        """Two runs, one after the other: windows and counts add up, the earlier start stands."""
+        starts = [run.started_at for run in (self, other) if run.started_at is not None]
+        return RunInfo(
+            self.window_ns + other.window_ns,
+            self.slots if self.slots == other.slots else None,
+            {each: self.counts.get(each, 0) + other.counts.get(each, 0) for each in {*self.counts, *other.counts}},
+            None if self.good is None or other.good is None else self.good + other.good,
+            min(starts, default=None),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "window_ns": str(self.window_ns),
+            "slots": self.slots,
+            "counts": {Outcome(each).name.lower(): str(count) for each, count in sorted(self.counts.items())},
+            "good": None if self.good is None else str(self.good),
+            "started_at": None if self.started_at is None else self.started_at.astimezone(UTC).isoformat(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RunInfo:
+        started_at = data.get("started_at")
+        return cls(
+            int(data["window_ns"]),
+            data.get("slots"),
+            {Outcome[name.upper()]: int(count) for name, count in data.get("counts", {}).items()},
+            None if data.get("good") is None else int(data["good"]),
+            None if started_at is None else datetime.fromisoformat(started_at),
+        )
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What every meter counted in one run. JSON both ways, mergeable, and enough to price again.
+
+    ``broken``: meters that raised or counted nonsense, and how. ``factor``: how many times the run was taken to fill a
+    billing period, where it was (only then do free allowances and commitments apply).
+    """
+
+    run: RunInfo
+    quanta: Mapping[str, Quanta]
+    broken: Mapping[str, str] = field(default_factory=dict)
+    factor: Fraction | None = None
+
+    def of(self, meter: Meter) -> Quanta:
+        """What ``meter`` counted. Raises `NeedsRecords` where it was not kept: an answer is never approximated."""
+        return self.at(meter.key)
+
+    def at(self, key: str) -> Quanta:
+        """The same by the meter's key."""
+        if key in self.broken:
+            raise ValueError(self.broken[key])
+        if key not in self.quanta:
+            raise NeedsRecords(f"the run did not keep the meter {key!r}: price it from its records, or run it again")
+        return self.quanta[key]
+
+    def merge(self, other: Usage) -> Usage:
+        """The usage of two runs, one after the other. Only meters that both kept survive."""
+        if self.factor is not None or other.factor is not None:
+            raise SpecError("projected usages cannot be merged: merge the runs, then project the whole")
+        both = {
+            key: {label: mine.get(label, 0) + theirs.get(label, 0) for label in {**mine, **theirs}}
+            for key, mine in self.quanta.items()
+            if (theirs := other.quanta.get(key)) is not None
+        }
+        return Usage(self.run.merge(other.run), both, {**self.broken, **other.broken})
+
+    def scaled(self, factor: Fraction, window_ns: int) -> Usage:
+        """The same jobs ``factor`` times, in a window of ``window_ns``: a projection to a billing period."""
+        quanta = {key: {label: n * factor for label, n in labels.items()} for key, labels in self.quanta.items()}
+        return Usage(replace(self.run, window_ns=window_ns), quanta, self.broken, factor)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "run": self.run.to_dict(),
+            "quanta": {
+                key: {label: exact_text(Fraction(count)) for label, count in labels.items()}
+                for key, labels in sorted(self.quanta.items())
+            },
+            "broken": dict(self.broken),
+            "factor": None if self.factor is None else exact_text(self.factor),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Usage:
+        """The usage that `to_dict` wrote. Raises `SpecError` where it is something else."""
+        try:
+            if data["version"] != VERSION:
+                raise SpecError([Problem("usage.version", f"must be {VERSION}", str(data["version"])[:60])])
+            quanta = {
+                str(key): {str(label): _whole(Fraction(count)) for label, count in labels.items()}
+                for key, labels in data["quanta"].items()
+            }
+            broken = {str(key): str(text) for key, text in data.get("broken", {}).items()}
+            factor = None if data.get("factor") is None else Fraction(data["factor"])
+            return cls(RunInfo.from_dict(data["run"]), quanta, broken, factor)
+        except (KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+            raise SpecError([Problem("usage", "is not a usage as it is written by Usage.to_dict", str(error))]) from None
+
+
+def _whole(number: Fraction) -> int | Fraction:
+    return number.numerator if number.denominator == 1 else number

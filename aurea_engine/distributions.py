@@ -1,0 +1,199 @@
+"""Distributions of durations, in seconds. Each states its mean, and its spread as the squared coefficient of variation."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from aurea_engine._fields import Checked, Invalid, PositiveSeconds, Seconds, Weight
+from aurea_engine.errors import Problem
+
+Floats = NDArray[np.float64]
+Spread = Annotated[float, Meta(ge=0, le=1e3)]
+
+
+class Moments(NamedTuple):
+    """``mean`` in seconds; ``scv`` is variance ÷ mean², ``inf`` where the variance does not exist."""
+
+    mean: float
+    scv: float
+
+
+class Distribution(ABC, Checked):
+    """Where durations are drawn from. Two questions: `sample` draws, `moments` tells what to expect of the draws."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        """``n`` independent draws, seconds, none negative."""
+
+    @abstractmethod
+    def moments(self) -> Moments:
+        """The exact mean and squared coefficient of variation of what `sample` draws."""
+
+    @classmethod
+    def coerce(cls, value: object) -> Distribution:
+        """A bare number is a constant."""
+        if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+            return Constant(value)  # type: ignore[arg-type]
+        raise Invalid('must be seconds, or a distribution such as {"kind": "exponential", "mean": 0.1}')
+
+
+@dataclass(frozen=True)
+class Constant(Distribution):
+    """Always ``value`` seconds."""
+
+    value: Seconds
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        return np.full(n, self.value)
+
+    def moments(self) -> Moments:
+        return Moments(self.value, 0.0)
+
+
+@dataclass(frozen=True)
+class Uniform(Distribution):
+    """Evenly between ``low`` and ``high``."""
+
+    low: Seconds
+    high: Seconds
+
+    def check(self) -> list[Problem]:
+        return [] if self.low <= self.high else [Problem("high", "must be >= low", str(self.high))]
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        return rng.uniform(self.low, self.high, n)
+
+    def moments(self) -> Moments:
+        mean = (self.low + self.high) / 2
+        return Moments(mean, (self.high - self.low) ** 2 / 12 / mean**2 if mean else 0.0)
+
+
+@dataclass(frozen=True)
+class Exponential(Distribution):
+    """Memoryless, the M of M/M/c."""
+
+    mean: PositiveSeconds
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        return rng.exponential(self.mean, n)
+
+    def moments(self) -> Moments:
+        return Moments(self.mean, 1.0)
+
+
+@dataclass(frozen=True)
+class Gamma(Distribution):
+    """Gamma with the given coefficient of variation: 0 is constant, 1 exponential, 1/√k Erlang-k."""
+
+    mean: PositiveSeconds
+    cv: Spread
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        scv = self.cv**2
+        return rng.gamma(1 / scv, self.mean * scv, n) if scv > 1e-12 else np.full(n, self.mean)
+
+    def moments(self) -> Moments:
+        return Moments(self.mean, self.cv**2)
+
+
+@dataclass(frozen=True)
+class LogNormal(Distribution):
+    """Log-normal with the given mean and coefficient of variation of the durations themselves, not of their logarithms."""
+
+    mean: PositiveSeconds
+    cv: Spread
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        variance = math.log1p(self.cv**2)
+        return rng.lognormal(math.log(self.mean) - variance / 2, math.sqrt(variance), n)
+
+    def moments(self) -> Moments:
+        return Moments(self.mean, self.cv**2)
+
+
+@dataclass(frozen=True)
+class Pareto(Distribution):
+    """Pareto with minimum ``mean·(shape − 1)/shape``. At ``shape`` ≤ 1 no mean exists, so none can be asked for.
+
+    Up to ``shape`` 2 the variance does not exist: sample means settle slowly and no queueing formula holds.
+    """
+
+    mean: PositiveSeconds
+    shape: Annotated[float, Meta(gt=0, le=1e3)]
+
+    def check(self) -> list[Problem]:
+        if self.shape > 1:
+            return []
+        return [Problem("shape", "must be > 1: at or below 1 a Pareto distribution has no mean to set", f"{self.shape:g}")]
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        lowest = self.mean * (self.shape - 1) / self.shape
+        return lowest * (rng.pareto(self.shape, n) + 1)
+
+    def moments(self) -> Moments:
+        return Moments(self.mean, 1 / (self.shape * (self.shape - 2)) if self.shape > 2 else math.inf)
+
+
+@dataclass(frozen=True)
+class Weighted(Checked):
+    """One branch of a `Mixture`."""
+
+    weight: Weight
+    distribution: Distribution
+
+
+@dataclass(frozen=True)
+class Mixture(Distribution):
+    """Each draw comes from one branch, chosen with probability weight ÷ sum of weights."""
+
+    of: tuple[Weighted, ...]
+
+    def check(self) -> list[Problem]:
+        if sum(branch.weight for branch in self.of) > 0:
+            return []
+        return [Problem("of", "weights must sum to more than 0")]
+
+    def _shares(self) -> Floats:
+        weights = np.array([branch.weight for branch in self.of])
+        return np.asarray(weights / weights.sum())
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        choice = rng.choice(len(self.of), n, p=self._shares())
+        drawn = np.empty(n)
+        for i, branch in enumerate(self.of):
+            mine = choice == i
+            drawn[mine] = branch.distribution.sample(rng, int(mine.sum()))
+        return drawn
+
+    def moments(self) -> Moments:
+        parts = [branch.distribution.moments() for branch in self.of]
+        shares = self._shares().tolist()
+        mean = sum(share * part.mean for share, part in zip(shares, parts, strict=True))
+        second = sum(share * part.mean**2 * (1 + part.scv) for share, part in zip(shares, parts, strict=True) if share)
+        return Moments(mean, second / mean**2 - 1 if mean else 0.0)
+
+
+@dataclass(frozen=True)
+class Empirical(Distribution):
+    """Drawn at random, with replacement, from measured ``values``."""
+
+    values: tuple[Seconds, ...]
+
+    def check(self) -> list[Problem]:
+        return [] if self.values else [Problem("values", "must hold at least one duration")]
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        return rng.choice(np.array(self.values), n)
+
+    def moments(self) -> Moments:
+        values = np.array(self.values)
+        mean = float(values.mean())
+        return Moments(mean, float(values.var()) / mean**2 if mean else 0.0)

@@ -1,0 +1,200 @@
+"""Running a specification: picks the driver, makes the streams, the dispatcher and the recorder, and closes the result."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import datetime, timezone
+from time import perf_counter_ns
+
+from aurea_engine._closing import Measured, close
+from aurea_engine._dispatcher import Dispatcher
+from aurea_engine._realtime import RealTime
+from aurea_engine._recorder import Recorder
+from aurea_engine._release import Release
+from aurea_engine._virtual import run_virtual
+from aurea_engine.clock import Clock, MonotonicClock
+from aurea_engine.costs import Metering
+from aurea_engine.environment import GarbageWatch, describe
+from aurea_engine.errors import SpecError
+from aurea_engine.jobs import Run
+from aurea_engine.objectives import hopeless
+from aurea_engine.observers import Observer, Observers, Progress
+from aurea_engine.records import NS, Outcome
+from aurea_engine.results import RunResult, Status
+from aurea_engine.spec import RunSpec
+from aurea_engine.streams import Streams
+
+PROGRESS_NS = NS // 2
+"""Real time between two reports to observers."""
+
+
+class Stop:
+    """Ends a run from outside: hand it to `run`, keep it, and call `now` when the run must end with what it has."""
+
+    def __init__(self) -> None:
+        self.status: Status | None = None
+
+    def now(self, status: Status = "cancelled") -> None:
+        """End the run within a tenth of a second; the first status stands."""
+        self.status = self.status or status
+
+
+class _Desk:
+    """One run's state that outlives its drivers: who watches, when to report, whether to stop."""
+
+    def __init__(self, spec: RunSpec, observers: Iterable[Observer], stop: Stop | None) -> None:
+        self.spec = spec if spec.seed is not None else replace(spec, seed=secrets.randbits(53))
+        assert self.spec.seed is not None
+        self.observers = Observers(observers)
+        self.stop = stop or Stop()
+        self.metering = Metering(self.spec.cost)
+        aborts = any(objective.abort for objective in self.spec.objectives)
+        self.live = bool(self.observers) or aborts
+        self.recorder = Recorder(self.spec, self.metering, self.live)
+        self.dispatcher = Dispatcher(self.spec.scheduler)
+        self.release = Release(
+            self.spec.workload, Streams(self.spec.seed), simulated=self.spec.clock == "virtual"
+        )
+        self.started_at = datetime.now(timezone.utc)
+        self._reported = perf_counter_ns()
+
+    def watch(self, elapsed_ns: int) -> bool:
+        """Called by the drivers now and then. Reports, judges, and says whether to stop."""
+        if self.live and perf_counter_ns() - self._reported >= PROGRESS_NS:
+            self._reported = perf_counter_ns()
+            self.recorder.digest()
+            progress = self.progress(elapsed_ns)
+            self.observers.on_progress(progress)
+            if hopeless(self.spec, progress):
+                self.stop.now("aborted")
+        elif not self.recorder.keep:
+            self.recorder.digest()
+        return self.stop.status is not None
+
+    def progress(self, elapsed_ns: int) -> Progress:
+        """The run as it stands."""
+        meters, dispatcher, workload = self.recorder.meters, self.dispatcher, self.spec.workload
+        elapsed = elapsed_ns / NS
+        ended = sum(meters.counts.values())
+        done = [ended / workload.jobs] if workload.jobs else []
+        if workload.duration:
+            done.append(elapsed / workload.duration)
+        share = min(max(done), 1.0) if done else None
+        return Progress(
+            elapsed,
+            dispatcher.arrived,
+            dispatcher.busy,
+            dispatcher.waiting,
+            dict(meters.counts),
+            meters.counts[Outcome.COMPLETED] / elapsed if elapsed else 0.0,
+            meters.service.mean if meters.service.count else None,
+            meters.response.quantile(0.99) if meters.response.count else None,
+            self.metering.so_far(),
+            share,
+            elapsed * (1 - share) / share if share else None,
+            meters,
+        )
+
+    def finish(self, elapsed_ns: int, measured: Measured, benchmark_id: str | None) -> RunResult:
+        """Close the books."""
+        jobs = self.recorder.close()
+        if self.observers:
+            self.observers.on_progress(self.progress(elapsed_ns))
+        return close(
+            self.spec,
+            benchmark_id or f"benchmark-{int(self.started_at.timestamp() * 1000)}",
+            self.stop.status or "completed",
+            self.started_at,
+            elapsed_ns,
+            self.recorder,
+            self.dispatcher,
+            self.release,
+            measured,
+            jobs,
+        )
+
+
+async def run(
+    spec: RunSpec,
+    observers: Iterable[Observer] = (),
+    *,
+    stop: Stop | None = None,
+    benchmark_id: str | None = None,
+    clock: Clock | None = None,
+) -> RunResult:
+    """Run ``spec`` by the clock it names, and return what came of it.
+
+    A run in virtual time takes a thread of its own, so the event loop stays free. Cancelling the task ends the run without
+    a result; `Stop` ends it with one. Raises `SpecError` for what cannot be run, `StrategyError` where a strategy breaks
+    its contract; what jobs raise is their outcome and never comes here.
+    """
+    if spec.clock == "virtual":
+        stop = stop or Stop()
+        try:
+            return await asyncio.to_thread(simulate, spec, observers, stop=stop, benchmark_id=benchmark_id)
+        finally:
+            stop.now()
+    desk = _Desk(spec, observers, stop)
+    async with AsyncExitStack() as opened:
+        runs: list[Run | None] = []
+        for leaf in desk.spec.workload.job.leaves():
+            runs.append(None if leaf.timed else await opened.enter_async_context(leaf.opened()))
+        elapsed, measured = await _drive(desk, runs, clock or MonotonicClock())
+    return desk.finish(elapsed, measured, benchmark_id)
+
+
+async def _drive(desk: _Desk, runs: Sequence[Run | None], clock: Clock) -> tuple[int, Measured]:
+    desk.observers.on_start(desk.spec)
+    driver = RealTime(desk.release, desk.dispatcher, desk.recorder, runs, clock, desk.watch)
+    with GarbageWatch(hold=all(run is None for run in runs)) as garbage:
+        desk.started_at = datetime.now(timezone.utc)
+        elapsed = await driver.run()
+    measured = Measured(
+        busy=1 - driver.waited_ns / elapsed if elapsed else 0.0,
+        late_ns=driver.late_ns,
+        gc_total_ns=garbage.total_ns,
+        gc_longest_ns=garbage.longest_ns,
+        environment=describe(),
+    )
+    return elapsed, measured
+
+
+def simulate(
+    spec: RunSpec,
+    observers: Iterable[Observer] = (),
+    *,
+    stop: Stop | None = None,
+    benchmark_id: str | None = None,
+) -> RunResult:
+    """Run ``spec`` in virtual time, whatever clock it names: the same figures, as fast as they can be worked out.
+
+    The same specification and seed give bit-identical figures. Raises `NotSimulable` for a job whose demand is not known
+    before it runs.
+    """
+    if spec.clock != "virtual":
+        spec = replace(spec, clock="virtual")
+    desk = _Desk(spec, observers, stop)
+    desk.observers.on_start(desk.spec)
+    run_virtual(desk.release, desk.dispatcher, desk.recorder, desk.watch)
+    desk.recorder.digest()
+    return desk.finish(desk.recorder.meters.last_ns, Measured(environment=describe()), benchmark_id)
+
+
+def run_sync(spec: RunSpec, observers: Iterable[Observer] = (), *, stop: Stop | None = None) -> RunResult:
+    """`run` for a program without an event loop. uvloop runs it where it is installed."""
+    if spec.clock == "virtual":
+        return simulate(spec, observers, stop=stop)
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 - optional, and only a program without a loop needs it
+    except ImportError:
+        new_event_loop = asyncio.new_event_loop
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(run(spec, observers, stop=stop))
+    raise SpecError("run_sync was called inside a running event loop: await aurea_engine.run(spec) instead")

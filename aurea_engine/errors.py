@@ -1,0 +1,63 @@
+"""Every error that Aurea raises on purpose.
+
+    AureaError
+    ├── SpecError (ValueError)            what was asked for cannot be done; lists every problem
+    │   └── NotSimulable                  a job without a known demand, in virtual time
+    ├── StrategyError (RuntimeError)      a strategy broke its contract while the run was on
+    └── NeedsRecords (LookupError)        the answer needs job records that were not kept
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with a specification.
+
+    ``path`` names the member (``workload.arrivals.rate``), ``problem`` says what is wrong and what would be right,
+    ``got`` is what stood there, cut to a printable length.
+    """
+
+    path: str
+    problem: str
+    got: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.path}: " if self.path else ""
+        got = f", got {self.got}" if self.got else ""
+        return f"{where}{self.problem}{got}"
+
+    def within(self, parent: str) -> Problem:
+        """The same problem, seen from the object that holds this one as ``parent``."""
+        if not self.path:
+            return self._replace(path=parent)
+        joint = "" if self.path.startswith("[") else "."
+        return self._replace(path=f"{parent}{joint}{self.path}")
+
+
+class AureaError(Exception):
+    """The root of the tree: catch it to catch all that Aurea raises on purpose."""
+
+
+class SpecError(AureaError, ValueError):
+    """A specification or a strategy's parameter is wrong. ``problems`` holds all that was found, not only the first."""
+
+    def __init__(self, problems: Iterable[Problem] | str) -> None:
+        self.problems: tuple[Problem, ...] = (
+            (Problem("", problems),) if isinstance(problems, str) else tuple(problems)
+        )
+        super().__init__("; ".join(str(problem) for problem in self.problems))
+
+
+class NotSimulable(SpecError):
+    """The job has no demand that is known before it runs, so virtual time cannot tell when it would end."""
+
+
+class StrategyError(AureaError, RuntimeError):
+    """A strategy did what its contract forbids (arrivals out of order, a scheduler that invents jobs, a NaN cost)."""
+
+
+class NeedsRecords(AureaError, LookupError):
+    """The question can only be answered from job records, and this run kept none."""

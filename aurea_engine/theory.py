@@ -1,0 +1,135 @@
+"""Queueing theory: what a specification that *is* a textbook model must come to.
+
+Formulas: Erlang B and C (Erlang 1917), Pollaczek–Khinchine (1930) for M/G/1, and exact mean value analysis (Reiser and
+Lavenberg 1980) for the closed model; collected in Harchol-Balter, *Performance Modeling and Design of Computer Systems*, 2013.
+Times in seconds, rates per second, offered load in busy slots.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from aurea_engine.arrivals import Closed, Poisson
+from aurea_engine.distributions import Exponential
+from aurea_engine.jobs import Job
+from aurea_engine.schedulers import Fifo
+from aurea_engine.spec import RunSpec
+
+MOST_USERS = 2000
+"""Mean value analysis takes users² steps."""
+
+
+class Prediction(NamedTuple):
+    """``figure``: a name of the result (``waiting_time.mean``, ``utilization``, …), or ``wait_ratio``, ``rejected_ratio``."""
+
+    model: str
+    figure: str
+    expected: float
+
+
+def erlang_b(load: float, slots: int) -> float:
+    """Share of arrivals that find ``slots`` busy and are lost; any service distribution. Stable recurrence in 1/B."""
+    blocking = 1.0
+    for k in range(1, slots + 1):
+        blocking = load * blocking / (k + load * blocking)
+    return blocking
+
+
+def erlang_c(load: float, slots: int) -> float:
+    """Share of arrivals that wait in M/M/c; ``load`` < ``slots``."""
+    lost = erlang_b(load, slots)
+    return lost / (1 - load / slots * (1 - lost))
+
+
+def mmc_wait(rate: float, service: float, slots: int) -> float:
+    """Mean waiting time of M/M/c."""
+    load = rate * service
+    return erlang_c(load, slots) * service / (slots - load)
+
+
+def mmc_response_tail(rate: float, service: float, slots: int, t: float) -> float:
+    """P(response > t) in M/M/c, first come first served."""
+    load, mu = rate * service, 1 / service
+    waits = erlang_c(load, slots)
+    drain = slots * mu - rate
+    if abs(drain - mu) < 1e-9 * mu:
+        return math.exp(-mu * t) * (1 + waits * mu * t)
+    slow = waits * mu / (mu - drain)
+    return (1 - slow) * math.exp(-mu * t) + slow * math.exp(-drain * t)
+
+
+def mmc_response_quantile(rate: float, service: float, slots: int, q: float) -> float:
+    """The t at which P(response ≤ t) = q in M/M/c, by bisection to 1e-12 relative."""
+    low, high = 0.0, service
+    while mmc_response_tail(rate, service, slots, high) > 1 - q:
+        high *= 2
+    while high - low > 1e-12 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if mmc_response_tail(rate, service, slots, middle) > 1 - q else (low, middle)
+    return high
+
+
+def mg1_wait(rate: float, service: float, scv: float) -> float:
+    """Mean waiting time of M/G/1: ρ·s·(1 + c²) / 2(1 − ρ)."""
+    rho = rate * service
+    return rho * service * (1 + scv) / (2 * (1 - rho))
+
+
+def closed_mva(users: int, think: float, service: float, slots: int = 1) -> tuple[float, float]:
+    """Throughput and mean response time of ``users`` who think and then need an exponential service on ``slots``.
+
+    Exact mean value analysis with a load-dependent station; think times may have any distribution.
+    """
+    at: list[float] = [1.0]  # at[j]: P(j at the station) with the users so far
+    throughput = response = 0.0
+    for n in range(1, users + 1):
+        speeds = [min(j, slots) / service for j in range(1, n + 1)]
+        response = sum(j / speed * at[j - 1] for j, speed in enumerate(speeds, 1))
+        throughput = n / (think + response)
+        above = [throughput / speed * before for speed, before in zip(speeds, at, strict=True)]
+        at = [max(0.0, 1 - sum(above)), *above]
+    return throughput, response
+
+
+def predictions(spec: RunSpec) -> Iterator[Prediction]:
+    """What theory says of ``spec``; nothing where it is no such model, or has no steady state."""
+    job, scheduler, arrivals = spec.workload.job, spec.scheduler, spec.workload.arrivals
+    service = job.distribution() if isinstance(job, Job) else None
+    if service is None or type(scheduler) is not Fifo or scheduler.slots is None:
+        return
+    mean, scv = service.moments()
+    if isinstance(arrivals, Poisson):
+        yield from _open(arrivals.rate, mean, scv, scheduler.slots, scheduler.queue_limit, isinstance(service, Exponential))
+    elif isinstance(arrivals, Closed) and isinstance(service, Exponential) and scheduler.queue_limit is None:
+        if arrivals.users <= MOST_USERS:
+            throughput, response = closed_mva(arrivals.users, arrivals.think_time.moments().mean, mean, scheduler.slots)
+            yield Prediction("closed MVA", "throughput", throughput)
+            yield Prediction("closed MVA", "response_time.mean", response)
+
+
+def _open(
+    rate: float, mean: float, scv: float, slots: int, queue_limit: int | None, exponential: bool
+) -> Iterator[Prediction]:
+    load = rate * mean
+    if queue_limit == 0:
+        yield Prediction("Erlang B", "rejected_ratio", erlang_b(load, slots))
+        return
+    if queue_limit is not None or load >= slots or not math.isfinite(scv):
+        return
+    if exponential:
+        name = f"M/M/{slots}"
+        wait = mmc_wait(rate, mean, slots)
+        yield Prediction(name, "wait_ratio", erlang_c(load, slots))
+        yield Prediction(name, "waiting_time.mean", wait)
+        yield Prediction(name, "response_time.mean", wait + mean)
+        for label, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
+            yield Prediction(name, f"response_time.{label}", mmc_response_quantile(rate, mean, slots, q))
+    elif slots == 1:
+        name = "M/D/1" if scv == 0 else "M/G/1"
+        yield Prediction(name, "waiting_time.mean", mg1_wait(rate, mean, scv))
+        yield Prediction(name, "response_time.mean", mg1_wait(rate, mean, scv) + mean)
+    else:
+        return
+    yield Prediction(name, "utilization", load / slots)

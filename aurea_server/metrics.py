@@ -1,0 +1,249 @@
+"""What Prometheus sees. One collector an app, on a registry of its own.
+
+Jobs reach it in batches: a run's progress carries histograms that were filled by vector operations, and `collect` turns them
+into families when somebody scrapes. Nothing is done per job, and counters come from exact totals, so adding a billionth of
+a dollar a million times loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from platform import python_version
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+from prometheus_client.registry import Collector
+
+from aurea_engine import (
+    FINAL,
+    FINDING_CODES,
+    LatencyHistogram,
+    Observer,
+    Outcome,
+    Progress,
+    RunResult,
+    RunSpec,
+    engine_version,
+)
+
+STATUSES = ("completed", "failed", "cancelled", "timed_out", "aborted", "interrupted")
+VERDICTS = ("valid", "degraded", "invalid")
+OBJECTIVES = ("met", "missed", "inconclusive")
+MODELS = frozenset(
+    "free per_second per_job serverless container_task instance_busy packed fleet tokens egress flat_period tiered "
+    "composite discounts sheet".split()
+)
+"""Names of cost models that may be a label's value; others fold to ``other``."""
+
+HISTOGRAMS = {
+    "service": ("benchmark_job_duration_seconds", "Service time of completed jobs: from start to finish."),
+    "response": ("benchmark_response_time_seconds", "Response time of completed jobs: from intended start to finish."),
+    "waiting": ("benchmark_waiting_time_seconds", "Waiting time of completed jobs: from intended start to start."),
+    "lag": ("benchmark_lag_seconds", "How late the generator itself released each job."),
+}
+
+Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily | InfoMetricFamily
+
+
+@dataclass
+class Totals:
+    """What counters count: sums over runs, exact."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    histograms: dict[str, LatencyHistogram] = field(
+        default_factory=lambda: {name: LatencyHistogram() for name in HISTOGRAMS}
+    )
+
+    def plus(self, other: Totals) -> Totals:
+        """The sum, as a new object."""
+        both = Totals(self.outcomes + other.outcomes)
+        for name, histogram in both.histograms.items():
+            histogram.merge(self.histograms[name])
+            histogram.merge(other.histograms[name])
+        return both
+
+
+@dataclass(frozen=True)
+class Gauges:
+    """The current run, or the last one."""
+
+    throughput: float = 0.0
+    mean_latency: float = 0.0
+    cost: float = 0.0
+    offered_rate: float = 0.0
+    utilization: float = 0.0
+    in_flight: int = 0
+    queued: int = 0
+
+
+class BenchmarkMetrics(Collector):
+    """Collects for one app. `watch` gives the observer of one run; `finished` closes it."""
+
+    def __init__(self, loop: str) -> None:
+        self._loop = loop
+        self._ended = Totals()
+        self._current = Totals()
+        self._gauges = Gauges()
+        self._runs = 0
+        self._statuses: Counter[str] = Counter()
+        self._verdicts: Counter[str] = Counter()
+        self._findings: Counter[str] = Counter()
+        self._objectives: Counter[str] = Counter()
+        self._usd: dict[tuple[str, str], Fraction] = {}
+        self._per_job: dict[str, float] = {}
+        self.in_progress = 0
+        self.waiting = 0
+
+    def watch(self, spec: RunSpec) -> Observer:
+        """An observer through which one run moves the metrics while it is on."""
+        return _RunWatch(self)
+
+    def started(self) -> None:
+        """A run has begun."""
+        self._runs += 1
+        self.in_progress += 1
+        self._gauges = Gauges()
+
+    def progressed(self, progress: Progress) -> None:
+        """The current run as it stands replaces what it was at its last report."""
+        histograms = {name: getattr(progress.meters, name).copy() for name in HISTOGRAMS}
+        self._current = Totals(Counter(progress.counts), histograms)
+        self._gauges = Gauges(
+            progress.throughput,
+            progress.mean_latency or 0.0,
+            float(progress.cost or 0),
+            progress.arrived / progress.elapsed if progress.elapsed else 0.0,
+            0.0,
+            progress.in_flight,
+            progress.queued,
+        )
+
+    def finished(self, result: RunResult, model: str) -> None:
+        """The current run has ended with ``result``; its cost model is of kind ``model``."""
+        self._close(result.status)
+        self._gauges = Gauges(
+            result.throughput or 0.0,
+            result.service_time.mean or 0.0,
+            float(result.cost.total or 0),
+            result.offered_rate or 0.0,
+            result.utilization or 0.0,
+        )
+        self._verdicts[result.verdict] += 1
+        self._findings.update(finding.code for finding in result.findings)
+        self._objectives.update(judged.outcome for judged in result.objectives)
+        if result.cost.currency == "USD":
+            self._add_cost(result, model if model in MODELS else "other")
+
+    def broken(self, status: str) -> None:
+        """The current run has ended without a result."""
+        self._close(status)
+
+    def _close(self, status: str) -> None:
+        self.in_progress -= 1
+        self._statuses[status] += 1
+        self._ended = self._ended.plus(self._current)
+        self._current = Totals()
+
+    def _add_cost(self, result: RunResult, model: str) -> None:
+        for line in result.cost.lines:
+            if result.cost.total is not None and line.amount is not None:
+                key = model, line.name.partition(",")[0]
+                self._usd[key] = self._usd.get(key, Fraction(0)) + line.amount
+        shares = {"attempt": result.cost.per_attempt, "success": result.cost.per_success, "good": result.cost.per_good}
+        self._per_job = {per: float(share) for per, share in shares.items() if share is not None}
+
+    def describe(self) -> Iterable[Family]:
+        """Names without values, so that registering does not collect."""
+        return self.collect()
+
+    def collect(self) -> Iterator[Family]:
+        """All families, from totals that only ever grow."""
+        totals = self._ended.plus(self._current)
+        yield _counter("benchmark_runs", "Runs started.", self._runs)
+        yield _counter("benchmark_jobs", "Jobs that reached an outcome.", sum(totals.outcomes.values()))
+        outcomes = {outcome.name.lower(): totals.outcomes[outcome] for outcome in FINAL}
+        yield _labelled("benchmark_job_outcomes", "Jobs by outcome.", "outcome", outcomes)
+        yield from self._gauge_families()
+        for name, (metric, text) in HISTOGRAMS.items():
+            yield _histogram(metric, text, totals.histograms[name])
+        yield _labelled("benchmark_run_outcomes", "Runs by how they ended.", "status", _all(STATUSES, self._statuses))
+        yield _labelled("benchmark_verdicts", "Ended runs by verdict.", "verdict", _all(VERDICTS, self._verdicts))
+        yield _labelled("benchmark_findings", "Findings by code.", "code", _all(FINDING_CODES, self._findings))
+        yield _labelled("benchmark_objectives", "Judged objectives.", "result", _all(OBJECTIVES, self._objectives))
+        yield self._cost_family()
+        build = InfoMetricFamily("benchmark_build", "What serves.")
+        build.add_metric([], {"version": engine_version(), "python": python_version(), "loop": self._loop})
+        yield build
+
+    def _gauge_families(self) -> Iterator[Family]:
+        now = self._gauges
+        last = "of the current run, or the last"
+        yield _gauge("benchmark_throughput_jobs_per_second", f"Completed jobs per second {last}.", now.throughput)
+        yield _gauge("benchmark_mean_latency_seconds", f"Mean service time {last}.", now.mean_latency)
+        yield _gauge("benchmark_cost_total", f"Cost {last}. A gauge in spite of its name, kept for old dashboards.", now.cost)
+        yield _gauge("benchmark_offered_rate_jobs_per_second", f"Arriving jobs per second {last}.", now.offered_rate)
+        yield _gauge("benchmark_utilization_ratio", "Share of the slots' time in use in the last run.", now.utilization)
+        yield _gauge("benchmark_in_flight_jobs", "Jobs in service now.", now.in_flight)
+        yield _gauge("benchmark_queue_length_jobs", "Jobs waiting for a slot now.", now.queued)
+        yield _gauge("benchmark_runs_in_progress", "Runs that are on.", self.in_progress)
+        yield _gauge("benchmark_runs_queued", "Runs that wait for their turn.", self.waiting)
+        per_job = GaugeMetricFamily(
+            "benchmark_last_run_cost_usd_per_job", "Cost of the last run by job.", labels=["per"]
+        )
+        for per, share in self._per_job.items():
+            per_job.add_metric([per], share)
+        yield per_job
+
+    def _cost_family(self) -> Family:
+        family = CounterMetricFamily(
+            "benchmark_cost_usd", "What the runs cost, by cost model and component.", labels=["model", "component"]
+        )
+        for (model, component), amount in self._usd.items():
+            family.add_metric([model, component], float(amount))
+        return family
+
+
+class _RunWatch(Observer):
+    def __init__(self, metrics: BenchmarkMetrics) -> None:
+        self._metrics = metrics
+
+    def on_progress(self, progress: Progress) -> None:
+        self._metrics.progressed(progress)
+
+
+def _all(names: Iterable[str], counts: Counter[str]) -> dict[str, int]:
+    """Every name of a closed set, those that never came with 0: a rate needs a first value."""
+    return {name: counts[name] for name in names}
+
+
+def _counter(name: str, text: str, value: float) -> Family:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _gauge(name: str, text: str, value: float) -> Family:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _labelled(name: str, text: str, label: str, values: dict[str, int]) -> Family:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for value, count in values.items():
+        family.add_metric([value], count)
+    return family
+
+
+def _histogram(name: str, text: str, histogram: LatencyHistogram) -> Family:
+    buckets = [(repr(le), float(count)) for le, count in histogram.le_counts()]
+    buckets.append(("+Inf", float(histogram.count)))
+    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=histogram.total_seconds)
+
+
+def new_registry(metrics: BenchmarkMetrics) -> CollectorRegistry:
+    """A registry of this app alone, with the process's own figures beside ``metrics``."""
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    return registry
