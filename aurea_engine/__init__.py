@@ -1,9 +1,9 @@
 """Aurea: synthetic jobs, for real or in virtual time; throughput, response times and what the work cost. ::
 
-    from aurea_engine import Exponential, Fifo, Poisson, RunSpec, Sleep, Workload, simulate
+from aurea_engine import Exponential, Fifo, Poisson, RunSpec, Sleep, Workload, simulate
 
-    spec = RunSpec(Workload(Sleep(Exponential(0.06)), Poisson(55), jobs=60_000), Fifo(slots=4), seed=7)
-    print(simulate(spec).response_time.p99)
+spec = RunSpec(Workload(Sleep(Exponential(0.06)), Poisson(55), jobs=60_000), Fifo(slots=4), seed=7)
+print(simulate(spec).response_time.p99)
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ from aurea_engine.arrivals import (
     AllAtOnce,
     Arrivals,
     Closed,
-    Constant as ConstantRate,
-    Gamma as GammaArrivals,
     Poisson,
     Ramp,
     Sine,
     Stage,
     Stages,
     Trace,
+)
+from aurea_engine.arrivals import (
+    Constant as ConstantRate,
+)
+from aurea_engine.arrivals import (
+    Gamma as GammaArrivals,
 )
 from aurea_engine.catalog import Catalog, default_catalog
 from aurea_engine.clock import Bell, Clock, MonotonicClock
@@ -38,10 +42,11 @@ from aurea_engine.distributions import (
     Uniform,
     Weighted,
 )
-from aurea_engine.engine import Stop, run, run_sync, simulate
+from aurea_engine.engine import Stop, loop_factory, run, run_sync, simulate
 from aurea_engine.environment import engine_version
 from aurea_engine.errors import AureaError, NeedsRecords, NotSimulable, Problem, SpecError, StrategyError
-from aurea_engine.findings import CODES as FINDING_CODES, Finding, Severity
+from aurea_engine.findings import CODES as FINDING_CODES
+from aurea_engine.findings import Finding, Severity
 from aurea_engine.histogram import LatencyHistogram
 from aurea_engine.jobs import Branch, Cpu, Faulty, Job, JobSource, Limited, Mix, Plan, Replay, Sleep
 from aurea_engine.observers import Observer, Progress
@@ -136,6 +141,7 @@ __all__ = [
     "Workload",
     "default_catalog",
     "engine_version",
+    "loop_factory",
     "parse_json",
     "parse_toml",
     "price",

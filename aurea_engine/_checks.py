@@ -69,14 +69,18 @@ def _conservation(case: Case) -> Iterator[Finding]:
         whole = abs(area - total) <= 1e-9 * max(area, 1)
         detail = f"∫N(t)dt is {area} ns and the response times sum to {total} ns"
     if not whole:
-        yield Finding("conservation_broken", INVALID, detail, "This is a fault of Aurea or of a strategy: please report it.")
+        yield Finding(
+            "conservation_broken", INVALID, detail, "This is a fault of Aurea or of a strategy: please report it."
+        )
 
 
 def _drained(case: Case) -> Iterator[Finding]:
     result = case.result
     if result.status != "completed":
         detail = f"the run ended as {result.status} with {result.counts.cancelled} jobs unfinished"
-        yield Finding("not_drained", DEGRADED, detail, "Its figures are of the part that ran; run it whole to compare it.")
+        yield Finding(
+            "not_drained", DEGRADED, detail, "Its figures are of the part that ran; run it whole to compare it."
+        )
 
 
 def _cost(case: Case) -> Iterator[Finding]:
@@ -130,7 +134,9 @@ def _queue(case: Case) -> Iterator[Finding]:
             f"mean waits of the three thirds are {first / NS:.3g}, {second / NS:.3g} and {last / NS:.3g} s, "
             f"and {backlog} jobs were left when the last one arrived"
         )
-        yield Finding("queue_growing", DEGRADED, detail, "Offer less, or add slots: these times depend on when you stop.")
+        yield Finding(
+            "queue_growing", DEGRADED, detail, "Offer less, or add slots: these times depend on when you stop."
+        )
 
 
 def _shortfall(case: Case) -> Iterator[Finding]:
@@ -143,7 +149,9 @@ def _shortfall(case: Case) -> Iterator[Finding]:
     if asked > NS // 100 and took > asked * (1 + case.limits.rate_shortfall) and lag.maximum > NS // 10:
         reached = lag.count / (took / NS)
         detail = f"jobs were released at {reached:,.0f}/s, asked for were {lag.count / (asked / NS):,.0f}/s"
-        yield Finding("rate_shortfall", INVALID, detail, "Ask for less: `aurea selftest` shows what this machine reaches.")
+        yield Finding(
+            "rate_shortfall", INVALID, detail, "Ask for less: `aurea selftest` shows what this machine reaches."
+        )
 
 
 def _late(case: Case) -> Iterator[Finding]:
@@ -155,7 +163,9 @@ def _late(case: Case) -> Iterator[Finding]:
     if late > limits.late_ratio or worst >= limits.loop_lag:
         severity = INVALID if late > 50 * limits.late_ratio else DEGRADED
         detail = f"{late:.1%} of the jobs were released more than {limits.lag:g} s late, the latest {worst:.3g} s"
-        yield Finding("late_releases", severity, detail, "Keep other work off this process and machine, or ask for less.")
+        yield Finding(
+            "late_releases", severity, detail, "Keep other work off this process and machine, or ask for less."
+        )
 
 
 def _loop(case: Case) -> Iterator[Finding]:
@@ -176,7 +186,9 @@ def _garbage(case: Case) -> Iterator[Finding]:
     longest = case.measured.gc_longest_ns / NS
     if longest > case.limits.gc_pause:
         detail = f"a collection took {longest:.3g} s, all of them {case.measured.gc_total_ns / NS:.3g} s"
-        yield Finding("gc_pause", DEGRADED, detail, "Jobs or the program around make many objects: gc.freeze() them first.")
+        yield Finding(
+            "gc_pause", DEGRADED, detail, "Jobs or the program around make many objects: gc.freeze() them first."
+        )
 
 
 def _floor(case: Case) -> Iterator[Finding]:
@@ -184,7 +196,9 @@ def _floor(case: Case) -> Iterator[Finding]:
     if mean is not None and mean < case.limits.floor:
         detail = f"the mean service time is {mean * 1e6:.3g} µs"
         severity = NOTE if case.result.spec.workload.arrivals.asked_rate() is None else DEGRADED
-        yield Finding("below_floor", severity, detail, "Such short times are mostly the engine's own: use virtual time.")
+        yield Finding(
+            "below_floor", severity, detail, "Such short times are mostly the engine's own: use virtual time."
+        )
 
 
 def _misfit(case: Case) -> Iterator[Finding]:
@@ -200,7 +214,9 @@ def _misfit(case: Case) -> Iterator[Finding]:
         return
     if failed:
         detail = "; ".join(failed)
-        yield Finding("arrivals_misfit", DEGRADED, detail, "Releases were delayed or bunched: see the lag, ask for less.")
+        yield Finding(
+            "arrivals_misfit", DEGRADED, detail, "Releases were delayed or bunched: see the lag, ask for less."
+        )
 
 
 def poisson_misfit(released: Instants, rate: float, significance: float) -> list[str]:

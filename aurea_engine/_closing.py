@@ -45,7 +45,9 @@ class _Figures:
 
 
 def _from_meters(meters: Meters) -> _Figures:
-    times = {name: histogram_timing(getattr(meters, name)) for name in ("response", "waiting", "service", "lag", "failures")}
+    times = {
+        name: histogram_timing(getattr(meters, name)) for name in ("response", "waiting", "service", "lag", "failures")
+    }
     return _Figures(meters.counted, meters.counted_good, meters.finished_in_window, meters.busy_in_window_ns, times)
 
 
@@ -69,25 +71,31 @@ def _from_records(jobs: JobBatch, recorder: Recorder, warmup_ns: int) -> _Figure
     )
 
 
-def close(
-    spec: RunSpec,
-    benchmark_id: str,
-    status: Status,
-    started_at: datetime,
-    elapsed_ns: int,
-    recorder: Recorder,
-    dispatcher: Dispatcher,
-    release: Release,
-    measured: Measured,
-    jobs: JobBatch | None,
-) -> RunResult:
-    """Work out everything. ``jobs``: the records in order of arrival, or None."""
+@dataclass(frozen=True)
+class Ended:
+    """A run whose window has closed. ``jobs``: the records in order of arrival, or None."""
+
+    spec: RunSpec
+    benchmark_id: str
+    status: Status
+    started_at: datetime
+    elapsed_ns: int
+    recorder: Recorder
+    dispatcher: Dispatcher
+    release: Release
+    measured: Measured
+    jobs: JobBatch | None
+
+
+def close(run: Ended) -> RunResult:
+    """Work out everything."""
+    spec, recorder, jobs = run.spec, run.recorder, run.jobs
     meters = recorder.meters
     counts = _counts(meters.counts)
-    drained = status == "completed"
-    last_ns = meters.last_ns if drained else elapsed_ns
+    drained = run.status == "completed"
+    last_ns = meters.last_ns if drained else run.elapsed_ns
     warmup_ns, steady = _warmup(spec, jobs)
-    release_ns = release.end_ns if drained else None
+    release_ns = run.release.end_ns if drained else None
     window = (warmup_ns, max(last_ns, release_ns or 0, warmup_ns))
     length = (window[1] - window[0]) / NS
     figures = _from_meters(meters) if jobs is None else _from_records(jobs, recorder, warmup_ns)
@@ -96,15 +104,15 @@ def close(
         slots=spec.scheduler.slots,
         counts=dict(meters.counts),
         good=meters.good if spec.good_within_ns() else None,
-        started_at=started_at,
+        started_at=run.started_at,
     )
     usage = recorder.metering.close(info)
     cost = price(usage, spec.cost)
     result = RunResult(
-        benchmark_id=benchmark_id,
-        status=status,
+        benchmark_id=run.benchmark_id,
+        status=run.status,
         spec=spec,
-        started_at=started_at,
+        started_at=run.started_at,
         duration=last_ns / NS,
         window=(window[0] / NS, window[1] / NS),
         counts=counts,
@@ -114,7 +122,7 @@ def close(
         throughput=figures.finished / length if length else None,
         goodput=figures.good / length if length else None,
         utilization=figures.busy_ns / NS / (spec.scheduler.slots * length) if spec.scheduler.slots and length else None,
-        concurrency=Concurrency(figures.busy_ns / NS / length if length else None, dispatcher.peak),
+        concurrency=Concurrency(figures.busy_ns / NS / length if length else None, run.dispatcher.peak),
         response_time=figures.times["response"],
         waiting_time=figures.times["waiting"],
         service_time=figures.times["service"],
@@ -124,19 +132,19 @@ def close(
         usage=usage,
         series=tuple(recorder.series.points()),
         series_width=recorder.series.width,
-        environment=measured.environment,
+        environment=run.measured.environment,
         jobs=jobs,
     )
-    return _judged(result, meters, dispatcher, measured, steady)
+    return _judged(result, run, steady)
 
 
-def _judged(result: RunResult, meters: Meters, dispatcher: Dispatcher, measured: Measured, steady: bool) -> RunResult:
+def _judged(result: RunResult, run: Ended, steady: bool) -> RunResult:
     result = replace(
         result,
-        objectives=tuple(_judge(objective, result, meters) for objective in result.spec.objectives),
+        objectives=tuple(_judge(objective, result, run.recorder.meters) for objective in result.spec.objectives),
         theory=tuple(_theory(result)) if result.status == "completed" else (),
     )
-    case = Case(result, meters, dispatcher, measured, steady)
+    case = Case(result, run.recorder.meters, run.dispatcher, run.measured, steady)
     return replace(result, findings=tuple(findings(case)))
 
 
@@ -166,7 +174,11 @@ def _warmup(spec: RunSpec, jobs: JobBatch | None) -> tuple[int, bool]:
 
 
 def _offered_rate(
-    counted: Mapping[Outcome, int], jobs: JobBatch | None, release_ns: int | None, warmup_ns: int, window: tuple[int, int]
+    counted: Mapping[Outcome, int],
+    jobs: JobBatch | None,
+    release_ns: int | None,
+    warmup_ns: int,
+    window: tuple[int, int],
 ) -> float | None:
     """Arrivals per second of the time in which they were released: n ÷ (n·gap), never n ÷ ((n − 1)·gap)."""
     arrived = sum(counted.values())
@@ -194,7 +206,9 @@ def _judge(objective: Objective, result: RunResult, meters: Meters) -> Objective
         return judge_fact(objective, failure_ratio(result.counts), "no job ended")
     if metric in ("cost", "cost_per_job"):
         amount = result.cost.total if metric == "cost" else result.cost.per_success
-        return judge_fact(objective, None if amount is None else float(amount), result.cost.problem or "no job completed")
+        return judge_fact(
+            objective, None if amount is None else float(amount), result.cost.problem or "no job completed"
+        )
     rate = getattr(result, metric)
     return judge_fact(objective, rate if result.counts.arrived else None, "no job arrived")
 

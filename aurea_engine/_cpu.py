@@ -12,6 +12,7 @@ import struct
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
+from typing import Self
 
 FRAME = struct.Struct("<d")
 
@@ -39,11 +40,13 @@ class CpuWorkers:
     """A pool of workers for one run; leaving its context ends them all and waits for their end."""
 
     def __init__(self, size: int | None = None) -> None:
-        self.size = size or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+        self.size = size or len(
+            os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+        )
         self._all: list[Process] = []
         self._idle: asyncio.Queue[Process] = asyncio.Queue()
 
-    async def __aenter__(self) -> CpuWorkers:
+    async def __aenter__(self) -> Self:
         try:
             for _ in range(self.size):
                 self._all.append(await self._start())

@@ -82,7 +82,7 @@ class Dispatcher:
 
     @property
     def conserved(self) -> bool:
-        """arrived = rejected + ended + in service + waiting, and the queue agrees."""
+        """Whether arrived = rejected + ended + in service + waiting, and the queue agrees."""
         whole = self.rejected + self.ended + self.busy + self.waiting
         return self.arrived == whole and len(self._queue) == self.waiting
 
@@ -117,7 +117,9 @@ class _Guarded(Queue):
         try:
             job = self._queue.pop()
         except (LookupError, ValueError) as error:
-            raise StrategyError(f"{self._name} lost {len(self._waiting)} waiting jobs: its queue says {error!r}") from error
+            raise StrategyError(
+                f"{self._name} lost {len(self._waiting)} waiting jobs: its queue says {error!r}"
+            ) from error
         if job not in self._waiting:
             raise StrategyError(f"{self._name} gave out job {job!r}, which does not wait")
         self._waiting.discard(job)

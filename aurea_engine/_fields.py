@@ -122,7 +122,7 @@ def _bounded(value: object, base: Any, metas: list[Meta], path: str, problems: l
     if base not in (int, float, str, bool):
         return convert(value, base, path, problems)
     wanted = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[base]
-    accepts = {int: int, float: (int, float, Decimal), str: str, bool: bool}[base]
+    accepts: Any = {int: int, float: (int, float, Decimal), str: str, bool: bool}[base]
     fits = isinstance(value, accepts) and (base is bool or not isinstance(value, bool))
     if fits and base is float:
         value = _as_float(value)
@@ -161,10 +161,10 @@ def _breaks(value: Any, meta: Meta) -> bool:
 
 
 @functools.cache
-def hints_of(cls: type) -> dict[str, Any]:
+def hints_of(cls: Any) -> dict[str, Any]:
     """Field name → annotation, with its bounds, for every field that the constructor takes."""
     hints = typing.get_type_hints(cls, include_extras=True)
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
 
 
 class Checked:
@@ -175,7 +175,7 @@ class Checked:
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
-        for name, hint in hints_of(type(self)).items():
+        for name, hint in hints_of(type(self)).items():  # type: ignore[arg-type]
             object.__setattr__(self, name, convert(getattr(self, name), hint, name, problems))
         if not problems:
             problems += self.check()

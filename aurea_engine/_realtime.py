@@ -141,7 +141,8 @@ class RealTime:
 
     def _arrive(self, now: int) -> None:
         if self._thinks is not None:
-            return self._arrive_closed(now, self._thinks)
+            self._arrive_closed(now, self._thinks)
+            return
         upcoming, taken, at = self._upcoming, 0, -1
         recorder, arrive, clock, opened = self._recorder, self._dispatcher.arrive, self._clock.now, self._opened
         while upcoming is not None and upcoming[0] <= now:
@@ -207,7 +208,7 @@ class RealTime:
                 await run(demand)
         except asyncio.CancelledError:
             outcome = Outcome.CANCELLED
-        except (Exception, SystemExit, GeneratorExit) as raised:
+        except (Exception, SystemExit, GeneratorExit) as raised:  # noqa: BLE001 - whatever a job raises is its outcome
             outcome = Outcome.TIMED_OUT if isinstance(raised, TimeoutError) and scope.expired() else Outcome.FAILED
             if outcome == Outcome.FAILED:
                 recorder.errors[type(raised).__name__] += 1

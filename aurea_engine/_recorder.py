@@ -1,10 +1,12 @@
 """From instants to figures: the columns of a run, and what is kept up to date while it is on.
 
-Drivers write instants straight into the columns (``recorder.started[row] = now``) and log each ended job in ``done``. Now and
-then, in batches, `digest` turns what has ended since into histograms, counts, cost and series: all vector operations.
+Drivers write instants straight into the columns (``recorder.started[row] = now``) and log each ended job in ``done``.
+Now and then, in batches, `digest` turns what has ended since into histograms, counts, cost and series: all vector
+operations.
 
-Rows are numbered from ``base``. While records are kept, ``base`` stays 0. When they are not, `digest` drops the rows up to
-the first job that is still in the system, so memory follows the number of jobs in the system, not the number that came.
+Rows are numbered from ``base``. While records are kept, ``base`` stays 0. When they are not, `digest` drops the rows
+up to the first job that is still in the system, so memory follows the number of jobs in the system, not the number
+that came.
 """
 
 from __future__ import annotations

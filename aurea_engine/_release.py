@@ -113,7 +113,11 @@ class Release:
         _check(plan, known, type(job).__name__)
         if self._simulated and not known.all():
             raise NotSimulable(
-                [Problem("workload.job", 'has no demand that is known before it runs: give it demands(), or set clock to "real"')]
+                [
+                    Problem(
+                        "workload.job", 'has no demand known before it runs: give it demands(), or set clock to "real"'
+                    )
+                ]
             )
         too_long = known & (plan.demand > plan.limit)
         ending = np.where(plan.fails, Outcome.FAILED, Outcome.COMPLETED).astype(np.uint8)
@@ -122,7 +126,13 @@ class Release:
         service[known] = np.rint(np.minimum(plan.demand, plan.limit)[known] * NS).astype(np.int64)
         limit = np.where(np.isinf(plan.limit), UNKNOWN, np.rint(np.minimum(plan.limit, _LONGEST / NS) * NS))
         return Block(
-            intended, service[:n], ending[:n], limit[:n].astype(np.int64), plan.demand[:n], plan.priority[:n], plan.leaf[:n]
+            intended,
+            service[:n],
+            ending[:n],
+            limit[:n].astype(np.int64),
+            plan.demand[:n],
+            plan.priority[:n],
+            plan.leaf[:n],
         )
 
 

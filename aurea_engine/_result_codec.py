@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ SpecEncoder = Callable[[RunSpec], dict[str, Any]]
 
 def utc(instant: datetime) -> str:
     """``2026-11-22T10:00:00.000Z``."""
-    return instant.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def encode_result(result: RunResult, spec: dict[str, Any], jobs_shown: int = JOBS_SHOWN) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def job_rows(result: RunResult, first: int, count: int) -> Iterator[dict[str, An
 def _costs(result: RunResult, batch: JobBatch) -> list[float | None]:
     try:
         costs = result.spec.cost.per_job(batch).tolist()
-    except Exception:
+    except Exception:  # noqa: BLE001 - somebody else's model
         return [None] * len(batch)  # the cost's own `problem` tells what is wrong with the model
     return [cost if math.isfinite(cost) else None for cost in costs]
 
@@ -140,6 +140,6 @@ def _costs(result: RunResult, batch: JobBatch) -> list[float | None]:
 def _timestamps(opened: datetime, batch: JobBatch) -> list[str]:
     """UTC of each job's end (of its release, where it never ran), ms."""
     ends = np.where(batch.finished >= 0, batch.finished, batch.released)
-    origin = np.datetime64((opened.astimezone(timezone.utc) + timedelta(0)).replace(tzinfo=None), "us")
+    origin = np.datetime64(opened.astimezone(UTC).replace(tzinfo=None), "us")
     texts = np.datetime_as_string((origin + (ends // 1000).astype("timedelta64[us]")).astype("datetime64[ms]"))
     return [f"{text}Z" for text in texts.tolist()]

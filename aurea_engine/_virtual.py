@@ -17,7 +17,7 @@ from aurea_engine._dispatcher import Dispatcher
 from aurea_engine._recorder import Recorder
 from aurea_engine._release import Release
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.records import NEVER, Instants, Outcome
+from aurea_engine.records import NEVER, Instants
 
 STANDSTILL = 1_000_000
 """Arrivals at one instant after which a closed model without a number of jobs is taken to stand still."""
@@ -51,7 +51,9 @@ class _Simulation:
     def run(self) -> None:
         """From event to event until nothing is left to happen."""
         thinks = self._release.think_times
-        stopped = self._run_closed(chain.from_iterable(map(_as_list, thinks))) if thinks is not None else self._run_open()
+        stopped = (
+            self._run_closed(chain.from_iterable(map(_as_list, thinks))) if thinks is not None else self._run_open()
+        )
         if stopped is not None:
             self._cancel(stopped)
 
@@ -130,7 +132,11 @@ class _Simulation:
         self._last = now
         if self._standing_still > STANDSTILL and self._release.unlimited:
             raise SpecError(
-                [Problem("workload.jobs", "is required: jobs and think times that take no time never reach the duration")]
+                [
+                    Problem(
+                        "workload.jobs", "is required: jobs and think times that take no time never reach the duration"
+                    )
+                ]
             )
 
     _last = -1
@@ -189,4 +195,4 @@ def _note_peak(dispatcher: Dispatcher, started: Instants, busy_until: Instants) 
     before = len(busy_until) - len(started)
     in_service = before + np.arange(1, len(started) + 1) - np.searchsorted(busy_until, started, side="right")
     dispatcher.peak = max(dispatcher.peak, min(dispatcher.slots, int(in_service.max())))
-    return busy_until[busy_until > started[-1]]
+    return np.asarray(busy_until[busy_until > started[-1]])

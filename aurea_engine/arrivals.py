@@ -154,8 +154,9 @@ class Stage(Checked):
         return self.start, self.end
 
 
-def _ramp_inverse(count: Floats, start: float, end: float, over: float) -> Floats:
+def _ramp_inverse(count: Floats, rates: tuple[float, float], over: float) -> Floats:
     """Λ(t) = start·t + (end − start)·t²/(2·over), solved for t in the form that does not cancel when start ≈ end."""
+    start, end = rates
     k = (end - start) / over
     root = np.sqrt(np.maximum(start**2 + 2 * k * count, 0.0))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -189,7 +190,7 @@ class Stages(Arrivals):
             t = np.empty(len(count))
             for i in np.unique(which).tolist():
                 mine, stage = which == i, self.stages[i]
-                t[mine] = begins[i] + _ramp_inverse(count[mine] - counts[i], *stage.slope, stage.duration)
+                t[mine] = begins[i] + _ramp_inverse(count[mine] - counts[i], stage.slope, stage.duration)
             return t
 
         return _blocks_at(inverse, float(counts[-1]))
@@ -214,12 +215,12 @@ class Ramp(Arrivals):
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
         total = (self.start + self.end) / 2 * self.over
-        return _blocks_at(lambda count: _ramp_inverse(count, self.start, self.end, self.over), total)
+        return _blocks_at(lambda count: _ramp_inverse(count, (self.start, self.end), self.over), total)
 
 
 @dataclass(frozen=True)
 class Sine(Arrivals):
-    """λ(t) = ``mean`` + ``amplitude``·sin(``phase`` + 2πt/``period``); ``phase`` in radians, 0 starts at the mean, rising."""
+    """λ(t) = ``mean`` + ``amplitude``·sin(``phase`` + 2πt/``period``); ``phase`` in radians."""
 
     mean: Rate
     amplitude: RateOrZero

@@ -52,7 +52,8 @@ class Clock(Protocol):
 
     async def wait(self, until: int, bell: Bell, exact: bool) -> None:
         """Return at ``until``, or earlier when ``bell`` rings. ``exact`` asks for the instant itself, whatever it costs;
-        without it the return may be a millisecond or two late. May return early at any time: callers look at `now`."""
+        without it the return may be a millisecond or two late. May return early at any time: callers look at `now`.
+        """
 
 
 class MonotonicClock:

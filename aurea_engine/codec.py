@@ -161,7 +161,8 @@ class _Builder:
         where = f"{path}.kind"
         if not isinstance(kind, str):
             text = "is required" if kind is None else "must be a text"
-            self.problems.append(Problem(where, f"{text}: {self._catalog.suggestion(group, '')}", shown(kind) if kind else ""))
+            got = shown(kind) if kind else ""
+            self.problems.append(Problem(where, f"{text}: {self._catalog.suggestion(group, '')}", got))
             return _MISSING
         found = self._catalog.find(group, kind)
         if found is None:

@@ -132,7 +132,9 @@ class Pareto(Distribution):
     def check(self) -> list[Problem]:
         if self.shape > 1:
             return []
-        return [Problem("shape", "must be > 1: at or below 1 a Pareto distribution has no mean to set", f"{self.shape:g}")]
+        return [
+            Problem("shape", "must be > 1: at or below 1 a Pareto distribution has no mean to set", f"{self.shape:g}")
+        ]
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
         lowest = self.mean * (self.shape - 1) / self.shape

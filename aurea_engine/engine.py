@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from time import perf_counter_ns
 
-from aurea_engine._closing import Measured, close
+from aurea_engine._closing import Ended, Measured, close
 from aurea_engine._dispatcher import Dispatcher
 from aurea_engine._realtime import RealTime
 from aurea_engine._recorder import Recorder
@@ -56,10 +56,8 @@ class _Desk:
         self.live = bool(self.observers) or aborts
         self.recorder = Recorder(self.spec, self.metering, self.live)
         self.dispatcher = Dispatcher(self.spec.scheduler)
-        self.release = Release(
-            self.spec.workload, Streams(self.spec.seed), simulated=self.spec.clock == "virtual"
-        )
-        self.started_at = datetime.now(timezone.utc)
+        self.release = Release(self.spec.workload, Streams(self.spec.seed), simulated=self.spec.clock == "virtual")
+        self.started_at = datetime.now(UTC)  # noqa: TID251 - a label
         self._reported = perf_counter_ns()
 
     def watch(self, elapsed_ns: int) -> bool:
@@ -105,16 +103,18 @@ class _Desk:
         if self.observers:
             self.observers.on_progress(self.progress(elapsed_ns))
         return close(
-            self.spec,
-            benchmark_id or f"benchmark-{int(self.started_at.timestamp() * 1000)}",
-            self.stop.status or "completed",
-            self.started_at,
-            elapsed_ns,
-            self.recorder,
-            self.dispatcher,
-            self.release,
-            measured,
-            jobs,
+            Ended(
+                self.spec,
+                benchmark_id or f"benchmark-{int(self.started_at.timestamp() * 1000)}",
+                self.stop.status or "completed",
+                self.started_at,
+                elapsed_ns,
+                self.recorder,
+                self.dispatcher,
+                self.release,
+                measured,
+                jobs,
+            )
         )
 
 
@@ -140,9 +140,10 @@ async def run(
             stop.now()
     desk = _Desk(spec, observers, stop)
     async with AsyncExitStack() as opened:
-        runs: list[Run | None] = []
-        for leaf in desk.spec.workload.job.leaves():
-            runs.append(None if leaf.timed else await opened.enter_async_context(leaf.opened()))
+        runs: list[Run | None] = [
+            None if leaf.timed else await opened.enter_async_context(leaf.opened())
+            for leaf in desk.spec.workload.job.leaves()
+        ]
         elapsed, measured = await _drive(desk, runs, clock or MonotonicClock())
     return desk.finish(elapsed, measured, benchmark_id)
 
@@ -151,7 +152,7 @@ async def _drive(desk: _Desk, runs: Sequence[Run | None], clock: Clock) -> tuple
     desk.observers.on_start(desk.spec)
     driver = RealTime(desk.release, desk.dispatcher, desk.recorder, runs, clock, desk.watch)
     with GarbageWatch(hold=all(run is None for run in runs)) as garbage:
-        desk.started_at = datetime.now(timezone.utc)
+        desk.started_at = datetime.now(UTC)  # noqa: TID251 - a label
         elapsed = await driver.run()
     measured = Measured(
         busy=1 - driver.waited_ns / elapsed if elapsed else 0.0,
@@ -189,12 +190,17 @@ def run_sync(spec: RunSpec, observers: Iterable[Observer] = (), *, stop: Stop | 
     if spec.clock == "virtual":
         return simulate(spec, observers, stop=stop)
     try:
-        from uvloop import new_event_loop  # noqa: PLC0415 - optional, and only a program without a loop needs it
-    except ImportError:
-        new_event_loop = asyncio.new_event_loop
-    try:
         asyncio.get_running_loop()
     except RuntimeError:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(run(spec, observers, stop=stop))
     raise SpecError("run_sync was called inside a running event loop: await aurea_engine.run(spec) instead")
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """What makes the fastest event loop there is: uvloop's where it is installed."""
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 - optional
+    except ImportError:
+        return asyncio.new_event_loop
+    return new_event_loop

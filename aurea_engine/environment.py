@@ -10,8 +10,10 @@ import platform
 import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from time import perf_counter_ns
 from types import TracebackType
+from typing import Self
 
 DISTRIBUTION = "aurea-orchestrator"
 
@@ -41,7 +43,7 @@ def _machine() -> dict[str, object]:
 
 def _cpu_model() -> str | None:
     try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
             return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
     except OSError:
         return None
@@ -76,7 +78,7 @@ class GarbageWatch:
         self.total_ns = 0
         self.longest_ns = 0
 
-    def __enter__(self) -> GarbageWatch:
+    def __enter__(self) -> Self:
         gc.callbacks.append(self._collected)
         if self._hold:
             if not GarbageWatch._holding:
@@ -85,7 +87,9 @@ class GarbageWatch:
             GarbageWatch._holding += 1
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         gc.callbacks.remove(self._collected)
         if self._hold:
             GarbageWatch._holding -= 1

@@ -1,10 +1,10 @@
 """Every error that Aurea raises on purpose.
 
-    AureaError
-    ├── SpecError (ValueError)            what was asked for cannot be done; lists every problem
-    │   └── NotSimulable                  a job without a known demand, in virtual time
-    ├── StrategyError (RuntimeError)      a strategy broke its contract while the run was on
-    └── NeedsRecords (LookupError)        the answer needs job records that were not kept
+AureaError
+├── SpecError (ValueError)            what was asked for cannot be done; lists every problem
+│   └── NotSimulable                  a job without a known demand, in virtual time
+├── StrategyError (RuntimeError)      a strategy broke its contract while the run was on
+└── NeedsRecords (LookupError)        the answer needs job records that were not kept
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ class SpecError(AureaError, ValueError):
     """A specification or a strategy's parameter is wrong. ``problems`` holds all that was found, not only the first."""
 
     def __init__(self, problems: Iterable[Problem] | str) -> None:
-        self.problems: tuple[Problem, ...] = (
-            (Problem("", problems),) if isinstance(problems, str) else tuple(problems)
-        )
+        self.problems: tuple[Problem, ...] = (Problem("", problems),) if isinstance(problems, str) else tuple(problems)
         super().__init__("; ".join(str(problem) for problem in self.problems))
 
 

@@ -98,7 +98,9 @@ class LatencyHistogram:
             self._shift, self.minimum, self.maximum = other._shift, other.minimum, other.maximum
         # Σ(x − a)² from Σ(x − b)²: Python integers, so moving the centre is exact.
         move = other._shift - self._shift
-        self.squares += other.squares + 2 * move * (other.total - other.count * other._shift) + other.count * move * move
+        self.squares += (
+            other.squares + 2 * move * (other.total - other.count * other._shift) + other.count * move * move
+        )
         self._counts += other._counts
         self.count += other.count
         self.total += other.total

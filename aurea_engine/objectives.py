@@ -1,8 +1,8 @@
 """Judging objectives: met, missed, or inconclusive. No data is never a pass.
 
-Times are estimates: an objective on them is met when the one-sided 95 % confidence bound is on the right side, missed when the
-opposite bound is on the wrong one, and inconclusive between. Ratios, rates and money are what this very run did, so they are
-compared as they are.
+Times are estimates: an objective on them is met when the one-sided 95 % confidence bound is on the right side, missed
+when the opposite bound is on the wrong one, and inconclusive between. Ratios, rates and money are what this very run
+did, so they are compared as they are.
 """
 
 from __future__ import annotations

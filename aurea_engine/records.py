@@ -38,7 +38,7 @@ NEVER = -1
 class JobRecord(NamedTuple):
     """One job, made on demand as a view of the columns. Instants and durations in seconds."""
 
-    index: int
+    number: int
     outcome: Outcome
     intended: float
     started: float | None

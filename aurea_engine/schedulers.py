@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ class _ShortestQueue(Queue):
 
     def push(self, job: int, intended: int, demand: float, priority: int) -> None:
         # A job of unknown demand goes last: NaN would break the heap's order.
-        heapq.heappush(self._heap, (demand if demand == demand else float("inf"), job))
+        heapq.heappush(self._heap, (float("inf") if math.isnan(demand) else demand, job))
 
     def pop(self) -> int:
         return heapq.heappop(self._heap)[1]

@@ -127,4 +127,3 @@ class Series:
 def _counts(values: NDArray[np.int64]) -> tuple[list[int], list[int]]:
     found, counts = np.unique(values, return_counts=True)
     return found.tolist(), counts.tolist()
-

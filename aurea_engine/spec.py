@@ -42,7 +42,9 @@ class Objective(Checked):
         if (self.at_most is None) == (self.at_least is None):
             problems.append(Problem("at_most", "give either at_most or at_least"))
         if self.quantile is not None and self.metric not in TIMES:
-            problems.append(Problem("quantile", f"only times have quantiles, {self.metric} has none", str(self.quantile)))
+            problems.append(
+                Problem("quantile", f"only times have quantiles, {self.metric} has none", str(self.quantile))
+            )
         return problems
 
     def __str__(self) -> str:
@@ -96,7 +98,9 @@ class RunSpec(Checked):
     def check(self) -> list[Problem]:
         duration, warmup = self.workload.duration, self.warmup
         if duration is not None and not isinstance(warmup, str) and warmup >= duration:
-            return [Problem("warmup", "must be shorter than workload.duration: nothing would be measured", f"{warmup:g}")]
+            return [
+                Problem("warmup", "must be shorter than workload.duration: nothing would be measured", f"{warmup:g}")
+            ]
         if warmup == "auto" and not self.keep_jobs:
             return [Problem("warmup", '"auto" looks at the records of jobs, so it needs keep_jobs')]
         return []

@@ -1,8 +1,8 @@
 """Figures from samples, and how far each can be trusted.
 
-A quantile is the inverse of the distribution function: the smallest x with F(x) ≥ q. It is only given where the sample can
-carry it: with fewer than ln 0.05 / ln q values the largest one is not even a 95 % upper bound of the quantile, and the answer
-is None, never a number.
+A quantile is the inverse of the distribution function: the smallest x with F(x) ≥ q. It is given only where the
+sample can carry it: with fewer than ln 0.05 / ln q values the largest one is not even a 95 % upper bound of the
+quantile, and the answer is None, never a number.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ def exact_timing(values: Instants) -> Timing:
     ordered = np.sort(values)
     total = int(values.sum()) if int(ordered[-1]) < 2**62 // n else sum(values.tolist())
     centred = (values - total // n).astype(float)
+    p50, p90, p95, p99, p999 = [quantile(ordered, q) for q in QUANTILES.values()]
     std = math.sqrt(max(float(centred @ centred) - float(centred.sum()) ** 2 / n, 0.0) / (n - 1)) / NS if n > 1 else 0.0
     return Timing(
         n,
@@ -85,7 +86,11 @@ def exact_timing(values: Instants) -> Timing:
         std,
         int(ordered[0]) / NS,
         int(ordered[-1]) / NS,
-        *(quantile(ordered, q) for q in QUANTILES.values()),
+        p50,
+        p90,
+        p95,
+        p99,
+        p999,
         mean_interval=mean_interval(values),
         intervals=tuple(
             (name, found) for name, q in QUANTILES.items() if (found := quantile_interval(ordered, q)) is not None
@@ -98,13 +103,18 @@ def histogram_timing(histogram: LatencyHistogram) -> Timing:
     n = histogram.count
     if not n:
         return Timing(0, exact=False)
+    p50, p90, p95, p99, p999 = [histogram.quantile(q) if n >= samples_needed(q) else None for q in QUANTILES.values()]
     return Timing(
         n,
         histogram.mean,
         math.sqrt(histogram.variance),
         histogram.minimum / NS,
         histogram.maximum / NS,
-        *(histogram.quantile(q) if n >= samples_needed(q) else None for q in QUANTILES.values()),
+        p50,
+        p90,
+        p95,
+        p99,
+        p999,
         exact=False,
     )
 

@@ -1,8 +1,8 @@
 """Queueing theory: what a specification that *is* a textbook model must come to.
 
-Formulas: Erlang B and C (Erlang 1917), Pollaczek–Khinchine (1930) for M/G/1, and exact mean value analysis (Reiser and
-Lavenberg 1980) for the closed model; collected in Harchol-Balter, *Performance Modeling and Design of Computer Systems*, 2013.
-Times in seconds, rates per second, offered load in busy slots.
+Formulas: Erlang B and C (Erlang 1917), Pollaczek–Khinchine (1930) for M/G/1, exact mean value analysis (Reiser and
+Lavenberg 1980) for the closed model; collected in Harchol-Balter, *Performance Modeling and Design of Computer
+Systems*, 2013. Times in seconds, rates per second, offered load in busy slots.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_USERS = 2000
 
 
 class Prediction(NamedTuple):
-    """``figure``: a name of the result (``waiting_time.mean``, ``utilization``, …), or ``wait_ratio``, ``rejected_ratio``."""
+    """``figure``: a member of the result (``waiting_time.mean``, ``utilization``), ``wait_ratio`` or ``rejected_ratio``."""
 
     model: str
     figure: str
@@ -101,12 +101,18 @@ def predictions(spec: RunSpec) -> Iterator[Prediction]:
         return
     mean, scv = service.moments()
     if isinstance(arrivals, Poisson):
-        yield from _open(arrivals.rate, mean, scv, scheduler.slots, scheduler.queue_limit, isinstance(service, Exponential))
+        yield from _open(
+            arrivals.rate, mean, scv, scheduler.slots, scheduler.queue_limit, isinstance(service, Exponential)
+        )
     elif isinstance(arrivals, Closed) and isinstance(service, Exponential) and scheduler.queue_limit is None:
-        if arrivals.users <= MOST_USERS:
-            throughput, response = closed_mva(arrivals.users, arrivals.think_time.moments().mean, mean, scheduler.slots)
-            yield Prediction("closed MVA", "throughput", throughput)
-            yield Prediction("closed MVA", "response_time.mean", response)
+        yield from _closed(arrivals, mean, scheduler.slots)
+
+
+def _closed(arrivals: Closed, mean: float, slots: int) -> Iterator[Prediction]:
+    if arrivals.users <= MOST_USERS:
+        throughput, response = closed_mva(arrivals.users, arrivals.think_time.moments().mean, mean, slots)
+        yield Prediction("closed MVA", "throughput", throughput)
+        yield Prediction("closed MVA", "response_time.mean", response)
 
 
 def _open(

@@ -163,6 +163,9 @@ def _with_loop(spec: RunSpec, observers: list[Observer]) -> RunResult:
         return runner.run(interruptible())
 
 
+app.command("aurea_server.cli_selftest:selftest", name="selftest", help="Check known answers here, and measure this machine.")
+
+
 @app.command(name="serve")
 def serve_command(
     *,

@@ -5,8 +5,9 @@ For any assignment of jobs to instances that take c jobs at once, with L(t) jobs
     Σd / c  ≤  ∫⌈L/c⌉dt  ≤  Σ over instances of the union of its busy periods  ≤  Σd
 
 `Concurrency` keeps how long each level of L lasted; that one histogram answers ∫⌈L/c⌉dt for *every* c. `BusyTime` assigns
-jobs to instances: each job, in order of its start, goes to the lowest-numbered instance with a free place. At one instant
-jobs end before others start, and periods that touch are one period. A job of no duration occupies nothing.
+jobs to instances: each job, in order of its start (the shorter one first among equals), goes to the lowest-numbered
+instance with a free place. At one instant jobs end before others start, and periods that touch are one period. A job of no
+duration occupies nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from array import array
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heappushpop
 from typing import Literal
 
 import numpy as np
@@ -187,14 +188,22 @@ def busy_periods(starts: Whole, finishes: Whole, concurrency: int) -> tuple[Numb
     """The busy periods of all instances: the number of its instance, and its length in ns, for each."""
     if not len(starts):
         return np.empty(0, np.int32), np.empty(0, np.int64)
-    order = np.argsort(starts, kind="stable")
-    starts, finishes = starts[order], finishes[order]
+    starts, finishes = _in_order(starts, finishes)
     origin = int(starts[0])
     instance = assign(starts, finishes, concurrency)
     if instance is None:
         return _periods(starts - origin, finishes - origin, np.zeros(len(starts), np.int32))
     by_instance = np.argsort(instance, kind="stable")
     return _periods(starts[by_instance] - origin, finishes[by_instance] - origin, instance[by_instance])
+
+
+def _in_order(starts: Whole, finishes: Whole) -> tuple[Whole, Whole]:
+    """By start, then by finish: the bill must not depend on the order in which the jobs came."""
+    if (finishes[1:] < finishes[:-1]).any():
+        by_finish = np.argsort(finishes, kind="stable")
+        starts, finishes = starts[by_finish], finishes[by_finish]
+    order = np.argsort(starts, kind="stable")
+    return starts[order], finishes[order]
 
 
 def _periods(starts: Whole, finishes: Whole, instance: Numbers) -> tuple[Numbers, Whole]:
@@ -225,29 +234,31 @@ def assign(starts: Whole, finishes: Whole, concurrency: int) -> Numbers | None:
     ranks = np.arange(n)
     if int((before - ranks).max()) <= concurrency:
         return None
-    # Events in order: job i starting is i, job i ending is ~i; ends go before the starts of the same instant.
-    events = np.empty(2 * n, np.int64)
-    at_end = ranks + before
-    is_start = np.ones(2 * n, bool)
-    is_start[at_end] = False
-    events[at_end] = ~ending
-    events[is_start] = ranks
-    places = _lowest_free(events, n)
+    peak = int((np.arange(1, n + 1) - np.searchsorted(finishes[ending], starts, side="right")).max())
+    places = _lowest_free(np.bincount(before, minlength=n)[:n], ending, peak)
     return np.asarray(np.frombuffer(places, np.int32) // np.int32(concurrency))
 
 
-def _lowest_free(events: Whole, n: int) -> array[int]:
-    """The one step that no vector operation can take: who gets a place depends on who got the others."""
-    places = array("i", bytes(4 * n))
-    free: list[int] = []
-    opened = 0
-    for block in range(0, len(events), 1 << 16):
-        for event in events[block : block + (1 << 16)].tolist():
-            if event < 0:
-                heappush(free, places[~event])
-            elif free:
-                places[event] = heappop(free)
+def _lowest_free(ends_before: Whole, ending: Whole, peak: int) -> array[int]:
+    """Each job's place, in order of start. ``ends_before``: how many end between the start before and this one.
+
+    The one step that no vector operation can take, since who gets a place depends on who got the others: a heap of the free
+    places. A place that is freed and taken at once, the usual case, is one heap operation.
+    """
+    places = array("i")
+    take = places.append
+    free = list(range(peak))
+    ended = 0
+    for block in range(0, len(ends_before), 1 << 16):
+        counts = ends_before[block : block + (1 << 16)]
+        following = ended + int(counts.sum())
+        next_ended = iter(ending[ended:following].tolist()).__next__
+        ended = following
+        for count in counts.tolist():
+            if count == 0:
+                take(heappop(free))
             else:
-                places[event] = opened
-                opened += 1
+                for _ in range(count - 1):
+                    heappush(free, places[next_ended()])
+                take(heappushpop(free, places[next_ended()]))
     return places

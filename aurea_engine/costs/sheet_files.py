@@ -97,13 +97,14 @@ def _record(cls: type[Any], table: Any, path: str, problems: list[Problem]) -> A
 def _made(cls: type[Any], values: dict[str, Any], found: list[Problem]) -> Any:
     """Field by field first; then, with the wrong ones replaced, all together."""
     wrong = {re.split(r"[.\[]", problem.path)[0] for problem in found if problem.problem[:12] != "is not known"}
-    for _ in range(2):
-        if not wrong <= _HARMLESS.keys():
-            return None
+    replaceable = _HARMLESS.keys() & {field.name for field in dataclasses.fields(cls)}
+    while wrong <= replaceable:
         try:
             return cls(**{**values, **{name: _HARMLESS[name] for name in wrong}})
         except SpecError as error:
             new = [problem for problem in error.problems if re.split(r"[.\[]", problem.path)[0] not in wrong]
+            if not new:
+                return None
             found += new
             wrong |= {re.split(r"[.\[]", problem.path)[0] for problem in new}
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date
 from fractions import Fraction
 from typing import Annotated
 
@@ -19,10 +19,18 @@ from aurea_engine.costs.meters import BilledTime, Jobs, Quantity, Window, nanose
 from aurea_engine.costs.model import Component, CostModel, Line, SheetRef
 from aurea_engine.costs.rates import Flat, Rate, Unpriced
 from aurea_engine.costs.sheet_files import shipped_sheet
-from aurea_engine.costs.sheets import UNITS, Day, PriceSheet, SheetMeter, SheetPrice
+from aurea_engine.costs.sheets import UNITS, DayRule, PriceSheet, SheetMeter, SheetPrice
 from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import Problem
 from aurea_engine.records import NS
+
+
+class _DayTextRule:
+    def coerce(self, value: object) -> str:
+        return _DAY.coerce(value).isoformat()
+
+
+_DAY = DayRule()
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class Sizes(CostModel):
     concurrency: Places | None = None
     instances: Count | None = None
     target_utilization: Size = "0.7"
-    as_of: Day | None = None
+    as_of: Annotated[str | date, _DayTextRule()] | None = None
     prices: tuple[Override, ...] = ()
 
     def sheet(self) -> PriceSheet:
@@ -71,11 +79,14 @@ class Sizes(CostModel):
             yield Problem(field, f"must be given: the sheet {sheet.id} prices {sku!r} by it")
 
     def components(self) -> Iterator[Component]:
-        yield from (component for _, component in self._priced(self.as_of))
+        yield from (component for _, component in self._priced(self._day(None)))
+
+    def _day(self, started: date | None) -> date | None:
+        return started if self.as_of is None else _DAY.coerce(self.as_of)
 
     def lines(self, usage: Usage) -> list[Line]:
         started_at = usage.run.started_at
-        day = self.as_of if self.as_of is not None or started_at is None else started_at.date()
+        day = self._day(None if started_at is None else started_at.astimezone(UTC).date())
         hours = Fraction(usage.run.window_ns, NS * 3600)
         lines: list[Line] = []
         for entry, component in self._priced(day):

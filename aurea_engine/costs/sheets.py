@@ -38,7 +38,9 @@ UNITS: Mapping[str, Mapping[str, Fraction]] = {
 _Whole = Annotated[int, Meta(ge=1, le=10**9)]
 
 
-class _DateRule:
+class DayRule:
+    """A date, or its text in ISO 8601."""
+
     def coerce(self, value: object) -> date:
         if isinstance(value, date):
             return date(value.year, value.month, value.day)
@@ -48,7 +50,7 @@ class _DateRule:
             raise Invalid("must be a date such as 2026-11-22") from None
 
 
-Day = Annotated[date, _DateRule()]
+Day = Annotated[date, DayRule()]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,416 @@
+"""Write ``dashboards/aurea.json``: ``python deploy/grafana/build_dashboard.py``.
+
+The dashboard is the table ``ROWS`` below, which is half of this file; the rest adds what Grafana wants around it:
+ids, places, the datasource, the filter by job and instance. It needs only the standard library and writes the same
+bytes every time; a test compares them with the committed file. The classic dashboard model, schema version 41, is
+read by Grafana 11 and later.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+TARGET = Path(__file__).parent / "dashboards" / "aurea.json"
+UID = "aurea-benchmark"
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+FILTER = 'job=~"$job", instance=~"$instance"'
+HEIGHT = 8
+STAT_HEIGHT = 4
+
+Json = dict[str, Any]
+
+GOOD, WARN, BAD = "green", "orange", "red"
+VERDICT_COLOURS = {"valid": GOOD, "degraded": WARN, "invalid": BAD}
+OBJECTIVE_COLOURS = {"met": GOOD, "inconclusive": WARN, "missed": BAD}
+OUTCOME_COLOURS = {"completed": GOOD, "failed": BAD, "timed_out": WARN, "rejected": "purple", "cancelled": "blue"}
+RUN_COLOURS = {"completed": GOOD, "failed": BAD, "timed_out": WARN, "cancelled": "blue", "interrupted": "purple"}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel: what it asks (legend -> PromQL), how it is drawn, and what it means to a reader."""
+
+    title: str
+    unit: str
+    queries: dict[str, str]
+    description: str
+    width: int
+    kind: str = "timeseries"
+    decimals: int | None = None
+    colours: dict[str, str] = field(default_factory=dict)
+    stacked: bool = False
+    shows_label: bool = False  # a stat that shows the legend (a label's value) rather than the number
+
+
+def one(metric: str) -> str:
+    """The series of ``metric`` on the chosen servers."""
+    return f"{metric}{{{FILTER}}}"
+
+
+def rate(metric: str) -> str:
+    return f"rate({one(metric)}[$__rate_interval])"
+
+
+def quantiles(histogram: str, *levels: str) -> dict[str, str]:
+    """``{"p95": ...}``: quantiles over all chosen servers; buckets may be added, quantiles may not."""
+    buckets = f"sum by (le) ({rate(histogram + '_bucket')})"
+    return {f"p{level[2:].ljust(2, '0')}": f"histogram_quantile({level}, {buckets})" for level in levels}
+
+
+def mean(histogram: str) -> str:
+    return f"sum({rate(histogram + '_sum')}) / sum({rate(histogram + '_count')})"
+
+
+COST_RATE = rate("benchmark_cost_usd_total")
+OCTAVES = "Buckets are powers of two, so a quantile is certain to its bucket and interpolated inside it."
+
+# fmt: off
+ROWS: dict[str, list[Panel]] = {
+    "Overview": [
+        Panel("Throughput", "suffix: jobs/s", {"{{instance}}": one("benchmark_throughput_jobs_per_second")},
+              "Completed jobs per second of the measured window, of the current or the last run.", 4, "stat", 1),
+        Panel("Mean latency", "s", {"{{instance}}": one("benchmark_mean_latency_seconds")},
+              "Mean execution (service) time of a job, of the current or the last run. Waiting is not in it: see the "
+              "row Latency for response times.", 4, "stat", 4),
+        Panel("Cost of the run", "currencyUSD", {"{{instance}}": one("benchmark_cost_total")},
+              "What the current or the last run cost, under the cost model of its specification.", 4, "stat", 6),
+        Panel("Jobs in flight", "suffix: jobs", {"{{instance}}": one("benchmark_in_flight_jobs")},
+              "Jobs in service now.", 4, "stat", 0),
+        Panel("Verdicts", "suffix: runs", {"{{verdict}}": f"sum by (verdict) ({one('benchmark_verdicts_total')})"},
+              "Can the measurements be trusted? Runs by verdict since the server started: the figures of an invalid "
+              "run must not be used.", 8, "stat", 0, VERDICT_COLOURS),
+        Panel("Jobs", "suffix: jobs", {"{{instance}}": one("benchmark_jobs_total")},
+              "Jobs that reached an outcome since the server started.", 4, "stat", 0),
+        Panel("Runs", "suffix: runs", {"{{instance}}": one("benchmark_runs_total")},
+              "Runs since the server started.", 4, "stat", 0),
+        Panel("Runs now", "suffix: runs", {"in progress": f"sum({one('benchmark_runs_in_progress')})",
+                                           "queued": f"sum({one('benchmark_runs_queued')})"},
+              "Runs in progress and in the queue. One run at a time is the default: a second one would measure the "
+              "first.", 4, "stat", 0),
+        Panel("Objectives", "suffix: objectives",
+              {"{{result}}": f"sum by (result) ({one('benchmark_objectives_total')})"},
+              "Objectives of the runs since the server started. Inconclusive: too few jobs to tell.", 8, "stat", 0,
+              OBJECTIVE_COLOURS),
+        Panel("Version", "none", {"{{version}} on Python {{python}}, {{loop}}": one("benchmark_build_info")},
+              "Version of Aurea, of Python, and the event loop that it runs on.", 4, "stat", shows_label=True),
+    ],
+    "Latency": [
+        Panel("Response time", "s", quantiles("benchmark_response_time_seconds", "0.50", "0.95", "0.99"),
+              "From the instant a job was meant to start until it finished: waiting and service. " + OCTAVES, 8),
+        Panel("Service time", "s", quantiles("benchmark_job_duration_seconds", "0.50", "0.95", "0.99"),
+              "From start to finish of a job. " + OCTAVES, 8),
+        Panel("Waiting time", "s", quantiles("benchmark_waiting_time_seconds", "0.50", "0.95", "0.99"),
+              "From the instant a job was meant to start until it started. " + OCTAVES, 8),
+        Panel("Response times", "s",
+              {"{{le}}": "sum by (le) (increase("
+                         f"{one('benchmark_response_time_seconds_bucket')}[$__rate_interval]))"},
+              "How many jobs had which response time, over time: two bands mean two kinds of jobs, which no quantile "
+              "shows.", 12, "heatmap"),
+        Panel("Means", "s", {"response": mean("benchmark_response_time_seconds"),
+                             "waiting": mean("benchmark_waiting_time_seconds"),
+                             "service": mean("benchmark_job_duration_seconds")},
+              "Exact means, from sums and counts. Response is waiting plus service.", 6),
+        Panel("Lag", "s", quantiles("benchmark_lag_seconds", "0.50", "0.99"),
+              "How late the generator itself released jobs. If this is not small beside the response time, the "
+              "generator is the bottleneck and the run is not valid. " + OCTAVES, 6),
+    ],
+    "Load": [
+        Panel("Offered and served", "suffix: jobs/s",
+              {"offered": f"sum({one('benchmark_offered_rate_jobs_per_second')})",
+               "served": f"sum({rate('benchmark_jobs_total')})"},
+              "Jobs that the workload sends per second, and jobs that reach an outcome per second. Where they part, "
+              "a queue grows.", 8),
+        Panel("Outcomes", "suffix: jobs/s",
+              {"{{outcome}}": f"sum by (outcome) ({rate('benchmark_job_outcomes_total')})"},
+              "Jobs per second by outcome. Every job that arrived is in exactly one of them.", 8,
+              colours=OUTCOME_COLOURS, stacked=True),
+        Panel("Queue and service", "suffix: jobs", {"waiting": f"sum({one('benchmark_queue_length_jobs')})",
+                                                    "in flight": f"sum({one('benchmark_in_flight_jobs')})"},
+              "Jobs that wait for a slot, and jobs in service.", 8),
+        Panel("Utilization", "percentunit", {"{{instance}}": one("benchmark_utilization_ratio")},
+              "Busy slot-seconds over the slots' capacity. Near 100 % waiting grows without bound; a run without a "
+              "slot limit has no utilization.", 8),
+        Panel("How runs ended", "suffix: runs",
+              {"{{status}}": f"sum by (status) ({one('benchmark_run_outcomes_total')})"},
+              "Runs since the server started, by how they ended.", 8, colours=RUN_COLOURS),
+        Panel("Findings", "suffix: findings", {"{{code}}": f"sum by (code) ({one('benchmark_findings_total')})"},
+              "Remarks on the measurements since the server started. Each result explains its own and says what to "
+              "change.", 8),
+    ],
+    "Cost": [
+        Panel("Cost per hour at this rate", "currencyUSD", {"{{model}}": f"3600 * sum by (model) ({COST_RATE})"},
+              "What an hour of this load would cost, by cost model. Tiers, free allowances and commitments are not in "
+              "it: a projection has them.", 8, decimals=4),
+        Panel("Cost per million jobs", "currencyUSD",
+              {"per million": f"1e6 * sum({COST_RATE}) / sum({rate('benchmark_jobs_total')})"},
+              "Money spent over jobs that reached an outcome, times a million.", 8, decimals=4),
+        Panel("Cost by component", "currencyUSD", {"{{component}}": f"3600 * sum by (component) ({COST_RATE})"},
+              "The cost per hour at this rate, by what is paid for.", 8, decimals=4, stacked=True),
+        Panel("Cost of one job, last run", "currencyUSD",
+              {"per {{per}}": f"sum by (per) ({one('benchmark_last_run_cost_usd_per_job')})"},
+              "Cost of the last run per attempt, per completed job, and per job within the objectives.", 8, "stat", 9),
+        Panel("Spent in all", "currencyUSD", {"{{model}}": f"sum by (model) ({one('benchmark_cost_usd_total')})"},
+              "Cost of all jobs since the server started, by cost model.", 8, decimals=4),
+        Panel("Price sheet", "none", {"{{sheet}} {{version}}, {{currency}}, checked {{checked}}":
+                                      one("benchmark_price_sheet_info")},
+              "The price sheets in use, with the day on which their figures were last compared with the vendor's.", 8,
+              "stat", shows_label=True),
+    ],
+    "Server": [
+        Panel("CPU", "percentunit", {"{{instance}}": rate("process_cpu_seconds_total")},
+              "Processor time of the server process; 100 % is one core. Work done in other processes is not in it.", 6),
+        Panel("Memory", "bytes", {"resident {{instance}}": one("process_resident_memory_bytes")},
+              "Resident memory of the server process.", 6),
+        Panel("File descriptors", "percentunit",
+              {"{{instance}}": f"{one('process_open_fds')} / {one('process_max_fds')}"},
+              "Open file descriptors over their limit. An alert comes at 80 %.", 6),
+        Panel("Up for", "s", {"{{instance}}": f"time() - {one('process_start_time_seconds')}"},
+              "Time since the server process started.", 6, "stat", 0),
+    ],
+    "The documented queries, on every server": [
+        Panel("benchmark_throughput_jobs_per_second", "suffix: jobs/s",
+              {"{{instance}}": "benchmark_throughput_jobs_per_second"},
+              "The documented query as it stands, without the filters of this dashboard: throughput.", 6),
+        Panel("benchmark_mean_latency_seconds", "s", {"{{instance}}": "benchmark_mean_latency_seconds"},
+              "The documented query as it stands, without the filters of this dashboard: mean latency.", 6),
+        Panel("benchmark_jobs_total", "suffix: jobs", {"{{instance}}": "benchmark_jobs_total"},
+              "The documented query as it stands, without the filters of this dashboard: jobs so far.", 6),
+        Panel("p95 job duration", "s",
+              {"{{instance}}": "histogram_quantile(0.95, rate(benchmark_job_duration_seconds_bucket[5m]))"},
+              "The documented query as it stands, without the filters of this dashboard: the 95th percentile of the "
+              "service times of the last five minutes. " + OCTAVES, 6),
+    ],
+}
+# fmt: on
+
+
+def targets(panel: Panel) -> list[Json]:
+    instant = panel.shows_label  # the past of an info metric is of no interest
+    return [
+        {
+            "refId": chr(ord("A") + i),
+            "datasource": DATASOURCE,
+            "editorMode": "code",
+            "expr": expr,
+            "legendFormat": legend,
+            "format": "heatmap" if panel.kind == "heatmap" else "time_series",
+            "instant": instant,
+            "range": not instant,
+        }
+        for i, (legend, expr) in enumerate(panel.queries.items())
+    ]
+
+
+def custom(panel: Panel) -> Json:
+    """The ``fieldConfig.defaults.custom`` of the panel's kind."""
+    if panel.kind == "heatmap":
+        return {"scaleDistribution": {"type": "linear"}}
+    if panel.kind == "stat":
+        return {}
+    stacking = {"group": "A", "mode": "normal" if panel.stacked else "none"}
+    return {
+        "drawStyle": "line",
+        "fillOpacity": 40 if panel.stacked else 8,
+        "lineWidth": 1,
+        "showPoints": "auto",
+        "spanNulls": False,
+        "stacking": stacking,
+    }
+
+
+def options(panel: Panel) -> Json:
+    if panel.kind == "heatmap":
+        return {
+            "calculate": False,
+            "cellGap": 1,
+            "color": {
+                "mode": "scheme",
+                "scheme": "Oranges",
+                "steps": 64,
+                "fill": "dark-orange",
+                "exponent": 0.5,
+                "reverse": False,
+                "scale": "exponential",
+            },
+            "filterValues": {"le": 1e-9},
+            "legend": {"show": True},
+            "rowsFrame": {"layout": "auto"},
+            "tooltip": {"mode": "single", "yHistogram": True, "showColorScale": True},
+            "yAxis": {"axisPlacement": "left", "unit": panel.unit, "reverse": False},
+        }
+    if panel.kind == "stat":
+        return {
+            "colorMode": "value" if panel.colours else "none",
+            "graphMode": "none" if panel.shows_label or panel.colours else "area",
+            "justifyMode": "auto",
+            "orientation": "auto",
+            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+            "showPercentChange": False,
+            "textMode": "name" if panel.shows_label else "auto",
+            "wideLayout": True,
+        }
+    return {
+        "legend": {"calcs": ["lastNotNull", "max"], "displayMode": "list", "placement": "bottom", "showLegend": True},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    }
+
+
+def field_config(panel: Panel) -> Json:
+    defaults: Json = {"unit": panel.unit, "min": 0, "custom": custom(panel)}
+    if panel.decimals is not None:
+        defaults["decimals"] = panel.decimals
+    if panel.kind == "stat":
+        defaults["noValue"] = "none yet"
+    overrides = [
+        {
+            "matcher": {"id": "byName", "options": name},
+            "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}],
+        }
+        for name, colour in panel.colours.items()
+    ]
+    return {"defaults": defaults, "overrides": overrides}
+
+
+def render(panel: Panel, panel_id: int, place: dict[str, int]) -> Json:
+    return {
+        "id": panel_id,
+        "type": panel.kind,
+        "title": panel.title,
+        "description": panel.description,
+        "datasource": DATASOURCE,
+        "gridPos": place,
+        "targets": targets(panel),
+        "fieldConfig": field_config(panel),
+        "options": options(panel),
+    }
+
+
+def lines(row: list[Panel]) -> list[list[Panel]]:
+    """A row's panels, broken where 24 columns are full."""
+    broken: list[list[Panel]] = [[]]
+    for panel in row:
+        if sum(other.width for other in broken[-1]) + panel.width > 24:
+            broken.append([])
+        broken[-1].append(panel)
+    return broken
+
+
+def layout() -> list[Json]:
+    """All panels, left to right and top to bottom; a row's id is 100, 200, … and its panels count on from there."""
+    panels: list[Json] = []
+    y = 0
+    for row_id, (title, row) in zip(range(100, 10_000, 100), ROWS.items(), strict=False):
+        place = {"x": 0, "y": y, "w": 24, "h": 1}
+        panels.append({"id": row_id, "type": "row", "title": title, "collapsed": False, "panels": [], "gridPos": place})
+        panel_id, y = row_id, y + 1
+        for line in lines(row):
+            x, h = 0, STAT_HEIGHT if all(panel.kind == "stat" for panel in line) else HEIGHT
+            for panel in line:
+                panel_id += 1
+                panels.append(render(panel, panel_id, {"x": x, "y": y, "w": panel.width, "h": h}))
+                x += panel.width
+            y += h
+    return panels
+
+
+def variable(name: str, label: str, query: str) -> Json:
+    return {
+        "name": name,
+        "label": label,
+        "type": "query",
+        "datasource": DATASOURCE,
+        "query": {"query": query, "refId": name},
+        "refresh": 2,  # when the time range changes: servers come and go
+        "sort": 1,
+        "includeAll": True,
+        "allValue": ".+",
+        "multi": True,
+        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
+        "options": [],
+        "hide": 0,
+        "skipUrlSync": False,
+    }
+
+
+def annotation(name: str, colour: str, expr: str, title: str, **extra: str) -> Json:
+    """A mark in every graph; the format keys are those of Grafana's Prometheus plugin."""
+    return {
+        "name": name,
+        "iconColor": colour,
+        "datasource": DATASOURCE,
+        "enable": True,
+        "hide": False,
+        "target": {"refId": name, "expr": expr, "interval": "15s"},
+        "titleFormat": title,
+        "tagKeys": "instance",
+        **extra,
+    }
+
+
+ANNOTATIONS = [
+    annotation("Alerts", BAD, f'ALERTS{{alertstate="firing", {FILTER}}}', "{{alertname}}"),
+    annotation(
+        "Server starts",
+        "blue",
+        f"1000 * {one('process_start_time_seconds')}",
+        "{{instance}} started",
+        useValueForTime="on",
+    ),
+]
+
+
+def dashboard() -> Json:
+    datasource = {
+        "name": "datasource",
+        "label": "Data source",
+        "type": "datasource",
+        "query": "prometheus",
+        "regex": "",
+        "refresh": 1,
+        "includeAll": False,
+        "multi": False,
+        "options": [],
+        "hide": 0,
+        "skipUrlSync": False,
+    }
+    return {
+        "uid": UID,
+        "title": "Aurea benchmark",
+        "description": "What the Aurea server is running: throughput, response times and what they cost.",
+        "tags": ["aurea", "benchmark"],
+        "schemaVersion": 41,
+        "version": 1,
+        "editable": False,
+        "graphTooltip": 1,
+        "refresh": "5s",
+        "time": {"from": "now-15m", "to": "now"},
+        "timepicker": {},
+        "timezone": "browser",
+        "weekStart": "",
+        "fiscalYearStartMonth": 0,
+        "liveNow": False,
+        "preload": False,
+        "links": [],
+        "annotations": {"list": ANNOTATIONS},
+        "templating": {
+            "list": [
+                datasource,
+                variable("job", "Job", "label_values(benchmark_build_info, job)"),
+                variable("instance", "Server", 'label_values(benchmark_build_info{job=~"$job"}, instance)'),
+            ]
+        },
+        "panels": layout(),
+    }
+
+
+def text() -> str:
+    """What the committed file holds."""
+    return json.dumps(dashboard(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    TARGET.parent.mkdir(exist_ok=True)
+    TARGET.write_text(text(), encoding="utf-8")

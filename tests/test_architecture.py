@@ -1,0 +1,91 @@
+"""What import-linter and ruff cannot say: what may be imported from outside, and how long things may grow."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ENGINE = sorted((ROOT / "aurea_engine").rglob("*.py"))
+SERVER = sorted((ROOT / "aurea_server").rglob("*.py"))
+BESIDE = sorted(file for folder in ("examples", "benchmarks") for file in (ROOT / folder).rglob("*.py"))
+
+LONG_FILES: dict[str, str] = {}
+"""Files of more than 300 lines, each with the reason why it is better left whole."""
+
+named = pytest.mark.parametrize
+
+
+def name_of(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def imports(file: Path) -> Iterator[tuple[str, list[str], int]]:
+    """Module, names taken from it, line. For ``import a.b`` there are no names."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, [], node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module, [alias.name for alias in node.names], node.lineno
+
+
+@named("file", ENGINE, ids=name_of)
+def test_the_engine_needs_only_numpy_and_msgspec(file: Path) -> None:
+    """And uvloop where it is installed. Everything else is the standard library, or its own."""
+    allowed = sys.stdlib_module_names | {"aurea_engine", "msgspec", "numpy", "uvloop"}
+    assert [(line, module) for module, _, line in imports(file) if module.partition(".")[0] not in allowed] == []
+
+
+@named("file", SERVER + BESIDE, ids=name_of)
+def test_only_public_names_of_the_engine_are_used_outside_it(file: Path) -> None:
+    private = []
+    for module, names, line in imports(file):
+        path = module.split(".")
+        if path[0] != "aurea_engine":
+            continue
+        if any(part.startswith("_") for part in path):
+            private.append((line, module))
+        exported = getattr(importlib.import_module(module), "__all__", None)
+        private += [
+            (line, f"{module}.{name}")
+            for name in names
+            if (name.startswith("_") and name != "__version__") or (exported is not None and name not in exported)
+        ]
+    assert private == []
+
+
+@named("file", ENGINE + SERVER, ids=name_of)
+def test_no_module_imports_by_a_relative_name(file: Path) -> None:
+    """An import says where in the straight line it points."""
+    relative = [
+        n.lineno for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.ImportFrom) and n.level > 0
+    ]
+    assert relative == []
+
+
+@named("file", ENGINE + SERVER, ids=name_of)
+def test_no_file_is_longer_than_300_lines_without_a_reason(file: Path) -> None:
+    lines = len(file.read_text().splitlines())
+    assert lines <= 300 or LONG_FILES.get(name_of(file)), f"{lines} lines: split it, or give the reason in LONG_FILES"
+
+
+def test_reasons_for_long_files_are_still_needed() -> None:
+    assert [name for name in LONG_FILES if len((ROOT / name).read_text().splitlines()) <= 300] == []
+
+
+@named("file", ENGINE + SERVER, ids=name_of)
+def test_no_function_is_longer_than_60_lines(file: Path) -> None:
+    functions = (
+        n for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    assert [(f.name, f.lineno) for f in functions if f.end_lineno and f.end_lineno - f.lineno >= 60] == []
+
+
+@named("file", ENGINE + SERVER, ids=name_of)
+def test_no_module_is_a_drawer_for_anything(file: Path) -> None:
+    assert file.stem not in {"utils", "common", "core", "helpers", "managers", "misc"}
