@@ -27,7 +27,16 @@ from aurea_engine.arrivals import (
 )
 from aurea_engine.catalog import Catalog, default_catalog
 from aurea_engine.clock import Bell, Clock, MonotonicClock
-from aurea_engine.codec import parse_json, parse_toml, result_to_dict, spec_from_dict, spec_to_dict
+from aurea_engine.codec import (
+    cost_from_dict,
+    job_costs,
+    parse_json,
+    parse_toml,
+    record_rows,
+    result_to_dict,
+    spec_from_dict,
+    spec_to_dict,
+)
 from aurea_engine.costs import Cost, CostModel, Free, PerJob, PerSecond, RunInfo, Usage, price
 from aurea_engine.distributions import (
     Constant,
@@ -139,12 +148,15 @@ __all__ = [
     "Usage",
     "Weighted",
     "Workload",
+    "cost_from_dict",
     "default_catalog",
     "engine_version",
+    "job_costs",
     "loop_factory",
     "parse_json",
     "parse_toml",
     "price",
+    "record_rows",
     "result_to_dict",
     "run",
     "run_sync",

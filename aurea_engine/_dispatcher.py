@@ -62,13 +62,19 @@ class Dispatcher:
 
     def starts(self) -> list[int]:
         """The jobs that enter service now."""
-        n = min(self.waiting, self.slots - self.busy)
-        if n <= 0:
+        free, waiting = self.slots - self.busy, self.waiting
+        if free <= 0 or not waiting:
             return []
-        pop = self._queue.pop
-        jobs = [pop() for _ in range(n)]
-        self.waiting -= n
-        self.busy += n
+        if free == 1 or waiting == 1:  # nearly always
+            jobs = [self._queue.pop()]
+            self.waiting = waiting - 1
+            self.busy += 1
+        else:
+            n = min(waiting, free)
+            pop = self._queue.pop
+            jobs = [pop() for _ in range(n)]
+            self.waiting = waiting - n
+            self.busy += n
         if self.busy > self.peak:
             self.peak = self.busy
         return jobs

@@ -123,19 +123,25 @@ class RealTime:
         return due
 
     def _end(self, now: int) -> None:
-        timers, abnormal = self._timers, self._recorder.abnormal
+        timers, thinks = self._timers, self._thinks
+        recorder, base, finish = self._recorder, self._recorder.base, self._dispatcher.finish
+        finished, outcomes, done, abnormal = recorder.finished, recorder.outcome, recorder.done, recorder.abnormal
         while timers and timers[0][0] <= now:
             job = heapq.heappop(timers)[1]
-            self._ended.append((now, job, abnormal.pop(job, 1) if abnormal else 1))
+            finished[job - base] = now
+            outcomes[job - base] = abnormal.pop(job, 1) if abnormal else 1
+            done.append(job)
+            finish()
+            if thinks is not None:
+                heapq.heappush(self._thinking, now + next(thinks))
         if not self._ended:
             return
-        recorder, base, thinks = self._recorder, self._recorder.base, self._thinks
-        ended, self._ended = sorted(self._ended), []
-        for at, job, outcome in ended:
-            recorder.finished[job - base] = at
-            recorder.outcome[job - base] = outcome
-            recorder.done.append(job)
-            self._dispatcher.finish()
+        ended, self._ended = self._ended, []
+        for at, job, outcome in sorted(ended):
+            finished[job - base] = at
+            outcomes[job - base] = outcome
+            done.append(job)
+            finish()
             if thinks is not None:
                 heapq.heappush(self._thinking, at + next(thinks))
 
@@ -180,19 +186,22 @@ class RealTime:
             self._work[job] = (run, demand, limit)
 
     def _start(self) -> None:
+        """Jobs that only let time pass share one stamp, as they share the one that ends them: none is shorter than asked."""
+        jobs = self._dispatcher.starts()
+        if not jobs:
+            return
         recorder, work, clock, opened = self._recorder, self._work, self._clock.now, self._opened
         started, finished, base, timers = recorder.started, recorder.finished, recorder.base, self._timers
-        for job in self._dispatcher.starts():
+        now = clock() - opened
+        for job in jobs:
             mine = work.pop(job, None) if work else None
             if mine is not None:
                 self._tasks[job] = asyncio.create_task(self._serve(job, *mine))
-                continue
-            row = job - base
-            started[row] = now = clock() - opened
-            service = finished[row]
-            if service:
+            elif service := finished[job - base]:
+                started[job - base] = now
                 heapq.heappush(timers, (now + service, job))
             else:
+                started[job - base] = clock() - opened
                 self._ended.append((clock() - opened, job, recorder.abnormal.pop(job, 1)))
 
     async def _serve(self, job: int, run: Run, demand: float, limit: int) -> None:
@@ -208,7 +217,7 @@ class RealTime:
                 await run(demand)
         except asyncio.CancelledError:
             outcome = Outcome.CANCELLED
-        except (Exception, SystemExit, GeneratorExit) as raised:  # noqa: BLE001 - whatever a job raises is its outcome
+        except BaseException as raised:  # noqa: BLE001 - whatever a job raises, sys.exit too, is its outcome
             outcome = Outcome.TIMED_OUT if isinstance(raised, TimeoutError) and scope.expired() else Outcome.FAILED
             if outcome == Outcome.FAILED:
                 recorder.errors[type(raised).__name__] += 1

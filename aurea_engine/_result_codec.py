@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
+from aurea_engine.costs import CostModel
 from aurea_engine.records import NS, JobBatch, Outcome
 from aurea_engine.results import RunResult
 from aurea_engine.spec import RunSpec
@@ -101,12 +102,21 @@ def timing_to_dict(timing: Timing) -> dict[str, Any]:
 
 
 def job_rows(result: RunResult, first: int, count: int) -> Iterator[dict[str, Any]]:
-    """Jobs ``first`` … of the records: id, times and cost. What did not come (a rejected job's start) is None."""
+    """Jobs ``first`` … of the records, as `record_rows` writes them; none where no records were kept."""
     if result.jobs is None:
-        return
+        return iter(())
     batch = result.jobs[slice(first, first + count)]
-    costs = _costs(result, batch)
-    stamps = _timestamps(result.started_at, batch)
+    return record_rows(result.benchmark_id, result.started_at, batch, job_costs(result.spec.cost, batch), first)
+
+
+def record_rows(
+    benchmark_id: str, started_at: datetime, batch: JobBatch, costs: Iterable[float], first: int = 0
+) -> Iterator[dict[str, Any]]:
+    """Records as JSON values: id (``first`` is the number of the first), times in seconds, and cost.
+
+    What did not come (a rejected job's start) is None, and so is a cost that is not finite.
+    """
+    stamps = _timestamps(started_at, batch)
     names = [outcome.name.lower() for outcome in Outcome]
     columns = zip(
         batch.intended.tolist(),
@@ -120,21 +130,22 @@ def job_rows(result: RunResult, first: int, count: int) -> Iterator[dict[str, An
     for i, (intended, started, finished, outcome, cost, stamp) in enumerate(columns, first):
         served = started >= 0 and finished >= 0
         yield {
-            "job_id": f"{result.benchmark_id}-job-{i}",
+            "job_id": f"{benchmark_id}-job-{i}",
             "latency": (finished - started) / NS if served else None,
-            "cost": cost,
+            "cost": cost if math.isfinite(cost) else None,
             "timestamp": stamp,
             "outcome": names[outcome],
             "response_time": (finished - intended) / NS if served else None,
         }
 
 
-def _costs(result: RunResult, batch: JobBatch) -> list[float | None]:
+def job_costs(model: CostModel, batch: JobBatch) -> list[float]:
+    """Each job's own cost; NaN where it has none, or where the model fails (the cost's own ``problem`` then says why)."""
     try:
-        costs = result.spec.cost.per_job(batch).tolist()
-    except Exception:  # noqa: BLE001 - somebody else's model
-        return [None] * len(batch)  # the cost's own `problem` tells what is wrong with the model
-    return [cost if math.isfinite(cost) else None for cost in costs]
+        costs = np.asarray(model.per_job(batch), float).tolist()
+    except Exception:  # noqa: BLE001 - a user's model
+        return [math.nan] * len(batch)
+    return costs if isinstance(costs, list) and len(costs) == len(batch) else [math.nan] * len(batch)
 
 
 def _timestamps(opened: datetime, batch: JobBatch) -> list[str]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
 from aurea_engine._dispatcher import Dispatcher
-from aurea_engine._recorder import Recorder
+from aurea_engine._recorder import DIGEST, Recorder
 from aurea_engine._release import Release
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.records import NEVER, Instants
@@ -22,6 +23,13 @@ from aurea_engine.records import NEVER, Instants
 STANDSTILL = 1_000_000
 """Arrivals at one instant after which a closed model without a number of jobs is taken to stand still."""
 
+_Calls = tuple[
+    Callable[..., Any],
+    Callable[..., None],
+    Callable[[int, int, float, int], bool],
+    Callable[[], None],
+    Callable[[], list[int]],
+]
 Watch = Callable[[int], bool]
 """Called with the virtual instant now and then; True stops the run."""
 
@@ -37,7 +45,7 @@ def run_virtual(
 
 
 class _Simulation:
-    """The general path. Two heaps hold what is to come: ends of jobs in service, and (closed model) users who think."""
+    """The general path: a heap of ends of jobs in service, and in the closed model one of users who think."""
 
     def __init__(self, release: Release, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:
         self._release = release
@@ -45,8 +53,8 @@ class _Simulation:
         self._recorder = recorder
         self._watch = watch
         self._ends: list[tuple[int, int]] = []
-        self._thinking: list[int] = []
         self._standing_still = 0
+        self._last = -1
 
     def run(self) -> None:
         """From event to event until nothing is left to happen."""
@@ -58,11 +66,10 @@ class _Simulation:
             self._cancel(stopped)
 
     def _run_open(self) -> int | None:
-        ends, recorder, abnormal = self._ends, self._recorder, self._recorder.abnormal
-        pop, push, arrive = heapq.heappop, heapq.heappush, self._dispatcher.arrive
-        finish, starts, due = self._dispatcher.finish, self._dispatcher.starts, recorder.due
+        ends, recorder, dispatcher, look = self._ends, self._recorder, self._dispatcher, DIGEST
+        pop, push, arrive, finish, starts = _calls(dispatcher)
         done, outcome, started, finished = recorder.done, recorder.outcome, recorder.started, recorder.finished
-        arrivals = recorder.numbered(self._release)
+        abnormal, arrivals = recorder.abnormal, recorder.numbered(self._release)
         upcoming = next(arrivals, None)
         while upcoming is not None or ends:
             now = upcoming[0] if upcoming is not None and (not ends or upcoming[0] < ends[0][0]) else ends[0][0]
@@ -76,32 +83,33 @@ class _Simulation:
                 if not arrive(upcoming[1], now, upcoming[2], upcoming[3]):
                     recorder.reject(upcoming[1])
                 upcoming = next(arrivals, None)
-            for job in starts():
-                row = job - base
-                started[row] = now
-                finished[row] = end = now + finished[row]
-                push(ends, (end, job))
-            if due():
-                recorder.digest()
-                if self._watch(now):
+            if dispatcher.waiting:
+                for job in starts():
+                    row = job - base
+                    started[row] = now
+                    finished[row] = end = now + finished[row]
+                    push(ends, (end, job))
+            if len(done) >= look:
+                if self._look(now):
                     return now
+                look = len(done) + DIGEST
         return None
 
-    def _run_closed(self, thinks: Iterator[int]) -> int | None:
-        ends, thinking = self._ends, self._thinking
-        recorder, abnormal = self._recorder, self._recorder.abnormal
-        pop, push, dispatcher = heapq.heappop, heapq.heappush, self._dispatcher
-        stop_ns = self._release.stop_ns
-        thinking += [0] * self._release.users
-        plans = recorder.numbered(self._release)
+    def _run_closed(self, thinks: Iterator[int]) -> int | None:  # noqa: C901 - one loop; a call more costs each job
+        ends, recorder, dispatcher, look = self._ends, self._recorder, self._dispatcher, DIGEST
+        pop, push, arrive, finish, starts = _calls(dispatcher)
+        done, outcome, started, finished = recorder.done, recorder.outcome, recorder.started, recorder.finished
+        abnormal, plans = recorder.abnormal, recorder.numbered(self._release)
+        intended, released, stop_ns = recorder.intended, recorder.released, self._release.stop_ns
+        thinking, may_stand_still = [0] * self._release.users, self._release.unlimited
         while thinking or ends:
             now = thinking[0] if thinking and (not ends or thinking[0] < ends[0][0]) else ends[0][0]
             base = recorder.base
             while ends and ends[0][0] == now:
                 job = pop(ends)[1]
-                recorder.outcome[job - base] = abnormal.pop(job, 1) if abnormal else 1
-                recorder.done.append(job)
-                dispatcher.finish()
+                outcome[job - base] = abnormal.pop(job, 1) if abnormal else 1
+                done.append(job)
+                finish()
                 push(thinking, now + next(thinks))
             while thinking and thinking[0] == now:
                 pop(thinking)
@@ -110,27 +118,35 @@ class _Simulation:
                     thinking.clear()
                     break
                 _, job, demand, priority, _, _ = plan
-                recorder.intended[job - base] = recorder.released[job - base] = now
-                if not dispatcher.arrive(job, now, demand, priority):
+                intended[job - base] = released[job - base] = now
+                if not arrive(job, now, demand, priority):
                     recorder.reject(job)
                     push(thinking, now + next(thinks))
-                self._must_advance(now)
-            for job in dispatcher.starts():
-                row = job - base
-                recorder.started[row] = now
-                recorder.finished[row] = end = now + recorder.finished[row]
-                push(ends, (end, job))
-            if recorder.due():
-                recorder.digest()
-                if self._watch(now):
+                if may_stand_still:
+                    self._must_advance(now)
+            if dispatcher.waiting:
+                for job in starts():
+                    row = job - base
+                    started[row] = now
+                    finished[row] = end = now + finished[row]
+                    push(ends, (end, job))
+            if len(done) >= look:
+                if self._look(now):
                     return now
+                look = len(done) + DIGEST
         return None
+
+    def _look(self, now: int) -> bool:
+        """Digest what has ended, where that is wanted, and ask whether to stop."""
+        if self._recorder.due():
+            self._recorder.digest()
+        return self._watch(now)
 
     def _must_advance(self, now: int) -> None:
         """A closed model whose jobs and thoughts take no time, and that has no number of jobs, would never end."""
         self._standing_still = self._standing_still + 1 if now == self._last else 0
         self._last = now
-        if self._standing_still > STANDSTILL and self._release.unlimited:
+        if self._standing_still > STANDSTILL:
             raise SpecError(
                 [
                     Problem(
@@ -139,8 +155,6 @@ class _Simulation:
                 ]
             )
 
-    _last = -1
-
     def _cancel(self, now: int) -> None:
         """Stopped at ``now``: what is in service or waits ends as cancelled."""
         for _, job in self._ends:
@@ -148,6 +162,11 @@ class _Simulation:
             self._dispatcher.finish()
         for job in self._dispatcher.abandon():
             self._recorder.cancel(job, NEVER)
+
+
+def _calls(dispatcher: Dispatcher) -> _Calls:
+    """What the loops below call once a job and more, looked up once."""
+    return heapq.heappop, heapq.heappush, dispatcher.arrive, dispatcher.finish, dispatcher.starts
 
 
 def _as_list(block: Instants) -> list[int]:
@@ -185,8 +204,8 @@ def _in_order(release: Release, dispatcher: Dispatcher, recorder: Recorder, watc
         first += n
         if recorder.due():
             recorder.digest()
-            if watch(int(block.intended[-1])):
-                return
+        if watch(int(block.intended[-1])):
+            return
 
 
 def _note_peak(dispatcher: Dispatcher, started: Instants, busy_until: Instants) -> Instants:

@@ -18,10 +18,10 @@ from typing import Annotated, Any, NoReturn, Union
 from msgspec import Meta
 
 from aurea_engine._fields import MAX_SECONDS, Checked, convert, hints_of, shown
-from aurea_engine._result_codec import JOBS_SHOWN, encode_result
+from aurea_engine._result_codec import JOBS_SHOWN, encode_result, job_costs, record_rows
 from aurea_engine.arrivals import AllAtOnce
 from aurea_engine.catalog import GROUPS, Catalog, default_catalog
-from aurea_engine.costs import exact_text
+from aurea_engine.costs import CostModel, exact_text
 from aurea_engine.distributions import Constant, Weighted
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.jobs import Sleep
@@ -126,6 +126,18 @@ def spec_from_dict(data: object, catalog: Catalog | None = None) -> RunSpec:
     if builder.problems:
         raise SpecError(builder.problems)
     assert isinstance(built, RunSpec)
+    return built
+
+
+def cost_from_dict(data: object, catalog: Catalog | None = None) -> CostModel:
+    """The cost model that ``data`` describes, on its own: for pricing a stored run again. Raises `SpecError`."""
+    if not isinstance(data, dict):
+        raise SpecError([Problem("cost", 'must be an object such as {"kind": "per_job", "price": "0.001"}', shown(data))])
+    builder = _Builder(catalog or default_catalog())
+    built = builder.strategy("cost_models", data, "cost")
+    if builder.problems:
+        raise SpecError(builder.problems)
+    assert isinstance(built, CostModel)
     return built
 
 
@@ -281,4 +293,14 @@ def result_to_dict(result: RunResult, catalog: Catalog | None = None, jobs_shown
     return encode_result(result, spec_to_dict(result.spec, catalog), jobs_shown)
 
 
-__all__ = ["Catalog", "parse_json", "parse_toml", "result_to_dict", "spec_from_dict", "spec_to_dict"]
+__all__ = [
+    "Catalog",
+    "cost_from_dict",
+    "job_costs",
+    "parse_json",
+    "parse_toml",
+    "record_rows",
+    "result_to_dict",
+    "spec_from_dict",
+    "spec_to_dict",
+]

@@ -58,6 +58,18 @@ def value_of(index: int) -> float:
     return (_upper(index - 1) + _upper(index)) / 2 if index else 0.0
 
 
+def _sum_of_squares(sizes: Instants) -> int:
+    """Exact, whatever the sizes: in 21-bit digits no product of two sums leaves int64 for up to 2²⁰ values."""
+    if len(sizes) > 2**20:
+        return sum(_sum_of_squares(part) for part in np.array_split(sizes, len(sizes) // 2**20 + 1))
+    low, middle, high = sizes & 0x1FFFFF, (sizes >> 21) & 0x1FFFFF, sizes >> 42
+    lows, mixed = int(low @ low), 2 * int(low @ middle)
+    if not high.any():
+        return lows + (mixed << 21) + (int(middle @ middle) << 42)
+    upper = int(middle @ middle) + 2 * int(low @ high)
+    return lows + (mixed << 21) + (upper << 42) + (2 * int(middle @ high) << 63) + (int(high @ high) << 84)
+
+
 class LatencyHistogram:
     """Counts of durations by bucket, with exact count, sum, minimum and maximum. Durations are integer nanoseconds."""
 
@@ -83,12 +95,7 @@ class LatencyHistogram:
         self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
         self.count += len(ns)
         self.total += int(ns.sum())
-        centred = ns - self._shift
-        reach = max(abs(low - self._shift), abs(high - self._shift))
-        if reach * reach * len(ns) < 2**63:
-            self.squares += int(centred @ centred)
-        else:
-            self.squares += sum(value * value for value in centred.tolist())
+        self.squares += _sum_of_squares(np.abs(ns - self._shift))
 
     def merge(self, other: LatencyHistogram) -> None:
         """Add all that ``other`` holds: afterwards this is the histogram of both sets of values."""

@@ -91,7 +91,9 @@ def _queues() -> Iterator[Check]:
     lost = simulate(RunSpec(Workload(Sleep(Exponential(0.01)), Poisson(800), jobs=JOBS), Fifo(10, 0), seed=SEED))
     blocking = erlang_b(8, 10)
     spread = 4 * math.sqrt(3 * blocking / JOBS)  # overflow is peaked: three times a binomial's variance bounds it here
-    yield Check("10 slots at load 8, rejected", blocking, lost.counts.rejected / lost.counts.arrived, spread, "Erlang B")
+    yield Check(
+        "10 slots at load 8, rejected", blocking, lost.counts.rejected / lost.counts.arrived, spread, "Erlang B"
+    )
     closed = RunSpec(Workload(Sleep(Exponential(0.05)), Closed(10, Exponential(1.0)), jobs=JOBS), Fifo(1), seed=SEED)
     throughput, _ = closed_mva(10, 1.0, 0.05)
     yield Check("10 users, 1 s thinking, throughput", throughput, simulate(closed).throughput or 0.0, 0.1, "exact MVA")
@@ -126,7 +128,9 @@ async def real_checks() -> list[Check]:
     service = batch.service_time
     queued = await run(RunSpec(Workload(Sleep(ConstantDuration(0.02)), jobs=50), Fifo(slots=10), seed=SEED))
     return [
-        Check("1,000 sleeps of 50 ms at once, shortest", 0.0525, service.min or 0.0, 0.0025, "never shorter than asked"),
+        Check(
+            "1,000 sleeps of 50 ms at once, shortest", 0.0525, service.min or 0.0, 0.0025, "never shorter than asked"
+        ),
         Check("their mean", 0.0525, service.mean or 0.0, 0.0025, "within 10 %"),
         Check("50 jobs of 20 ms on 10 slots, makespan", 0.11, queued.duration, 0.01, "arithmetic, within 20 %"),
     ]

@@ -6,7 +6,7 @@ the bin width doubles, so a run of any length keeps a bounded series.
 
 from __future__ import annotations
 
-from collections import Counter
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,13 @@ from numpy.typing import NDArray
 
 from aurea_engine.histogram import buckets_of, rank_of, value_of
 from aurea_engine.records import NS, JobBatch, Outcome
+
+Buckets = NDArray[np.int64]
+
+_KEY = 2**14
+"""More than there are buckets: bin · _KEY + bucket is one number."""
+
+_MOST_PARTS = 16
 
 MOST = 2048
 """Bins kept before their width doubles."""
@@ -34,27 +41,35 @@ class Point(NamedTuple):
 
 
 class _Bin:
-    __slots__ = ("arrived", "buckets", "completed", "ended", "failed", "rejected")
+    """Counts of one stretch of time; response times as pairs of arrays (bucket, count), joined when somebody asks."""
+
+    __slots__ = ("arrived", "completed", "ended", "failed", "parts", "rejected")
 
     def __init__(self) -> None:
         self.arrived = self.completed = self.failed = self.rejected = self.ended = 0
-        self.buckets: Counter[int] = Counter()
+        self.parts: list[tuple[Buckets, Buckets]] = []
 
     def merge(self, other: _Bin) -> None:
         for name in ("arrived", "completed", "failed", "rejected", "ended"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.buckets.update(other.buckets)
+        self.parts += other.parts
+        self.joined()
+
+    def joined(self) -> tuple[Buckets, Buckets]:
+        """Buckets in rising order and how many values each holds."""
+        if len(self.parts) > 1:
+            buckets = np.concatenate([part[0] for part in self.parts])
+            counts = np.concatenate([part[1] for part in self.parts])
+            found, where = np.unique(buckets, return_inverse=True)
+            self.parts = [(found, np.bincount(where, weights=counts).astype(np.int64))]
+        return self.parts[0]
 
     def quantile(self, q: float) -> float | None:
         """Within the histogram's relative error, or None for a bin in which nothing completed."""
         if not self.completed:
             return None
-        rank, seen = rank_of(q, self.completed), 0
-        for bucket in sorted(self.buckets):
-            seen += self.buckets[bucket]
-            if seen >= rank:
-                return value_of(bucket)
-        raise AssertionError("the bin's counts and its histogram disagree")
+        buckets, counts = self.joined()
+        return value_of(int(buckets[np.searchsorted(np.cumsum(counts), rank_of(q, self.completed))]))
 
 
 class Series:
@@ -70,31 +85,37 @@ class Series:
             return
         width = self.width * NS
         ends = np.where(batch.finished >= 0, batch.finished, batch.released) // width
-        for at, count in zip(*_counts(batch.intended // width), strict=True):
-            self._bin(at).arrived += count
-        order = np.argsort(ends, kind="stable")
-        edges = np.flatnonzero(np.diff(ends[order])) + 1
-        for rows in np.split(order, edges):
-            self._count_ended(self._bin(int(ends[rows[0]])), batch[rows])
+        failed = (batch.outcome == Outcome.FAILED) | (batch.outcome == Outcome.TIMED_OUT)
+        self._tally("arrived", batch.intended // width)
+        self._tally("ended", ends)
+        self._tally("completed", ends[batch.was_served])
+        self._tally("rejected", ends[batch.outcome == Outcome.REJECTED])
+        self._tally("failed", ends[failed])
+        self._note_times(ends[batch.was_served], buckets_of(batch.response_ns[batch.was_served]))
         while len(self._bins) > MOST:
             self._coarsen()
+
+    def _tally(self, name: str, at: Buckets) -> None:
+        for where, count in zip(*_counts(at), strict=True):
+            bin_ = self._bin(where)
+            setattr(bin_, name, getattr(bin_, name) + count)
+
+    def _note_times(self, at: Buckets, buckets: Buckets) -> None:
+        keys, counts = np.unique(at * _KEY + buckets, return_counts=True)
+        bins = keys // _KEY
+        edges = (np.flatnonzero(np.diff(bins)) + 1).tolist()
+        buckets = keys % _KEY
+        for first, last in pairwise([0, *edges, len(keys)] if len(keys) else []):
+            bin_ = self._bin(int(bins[first]))
+            bin_.parts.append((buckets[first:last].copy(), counts[first:last].copy()))
+            if len(bin_.parts) > _MOST_PARTS:
+                bin_.joined()
 
     def _bin(self, at: int) -> _Bin:
         found = self._bins.get(at)
         if found is None:
             found = self._bins[at] = _Bin()
         return found
-
-    @staticmethod
-    def _count_ended(bin_: _Bin, batch: JobBatch) -> None:
-        served = batch.was_served
-        completed, rejected = int(served.sum()), int((batch.outcome == Outcome.REJECTED).sum())
-        bin_.completed += completed
-        bin_.rejected += rejected
-        bin_.failed += int(((batch.outcome == Outcome.FAILED) | (batch.outcome == Outcome.TIMED_OUT)).sum())
-        bin_.ended += len(batch)
-        if completed:
-            bin_.buckets.update(dict(zip(*_counts(buckets_of(batch.response_ns[served])), strict=True)))
 
     def _coarsen(self) -> None:
         fine, self._bins = self._bins, {}
@@ -124,6 +145,6 @@ class Series:
         return points
 
 
-def _counts(values: NDArray[np.int64]) -> tuple[list[int], list[int]]:
+def _counts(values: Buckets) -> tuple[list[int], list[int]]:
     found, counts = np.unique(values, return_counts=True)
     return found.tolist(), counts.tolist()

@@ -1,36 +1,65 @@
-"""What a person sees: a live line while a run is on, and a table of what came of it."""
+"""What a person sees: a live line while a run is on, and what came of it when it is over.
+
+Everything stands in two columns, a label and what is to say about it, and fits on a terminal of 80 columns. Text from
+outside (a label, the message of somebody's cost model) is shown as it is, never read as markup or as a terminal's commands.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from typing import Self
+
 from rich.console import Console, Group, RenderableType
-from rich.panel import Panel
-from rich.progress import BarColumn, Progress as Bar, ProgressColumn, Task, TextColumn
-from rich.table import Table
+from rich.progress import BarColumn, ProgressColumn, Task
+from rich.progress import Progress as Bar
+from rich.table import Column, Table
 from rich.text import Text
 
-from aurea_engine import Observer, Progress, RunResult, RunSpec, Timing
+from aurea_engine import Finding, ObjectiveResult, Observer, Progress, RunResult, RunSpec, TheoryRow, Timing
 
 VERDICT_STYLE = {"valid": "bold green", "degraded": "bold yellow", "invalid": "bold red"}
 OUTCOME_STYLE = {"met": "green", "missed": "bold red", "inconclusive": "yellow"}
-SEVERITY_MARK = {"NOTE": ("·", "dim"), "DEGRADED": ("!", "yellow"), "INVALID": ("✗", "bold red")}
+SEVERITY_STYLE = {"NOTE": "dim", "DEGRADED": "yellow", "INVALID": "bold red"}
+LABEL_WIDTH = 13
+"""As wide as "response time", the longest label."""
+
+THEORY_NAMES = {"wait_ratio": "jobs that wait", "rejected_ratio": "jobs rejected"}
+NAME_WIDTH = 24
+"""What the live line shows of a run's label."""
+
+
+def digits(value: float) -> str:
+    """Three significant digits, never in powers of ten: ``0.0524``, ``5.24``, ``52.4``, ``524``, ``52,400``."""
+    if not value:
+        return "0"
+    places = 2 - math.floor(math.log10(abs(value)))
+    rounded = round(value, places)
+    places = 2 - math.floor(math.log10(abs(rounded)))  # 9.996 has become 10.0
+    return f"{rounded:,.{max(places, 0)}f}"
 
 
 def seconds(value: float | None) -> str:
-    """A time to three or four digits, with its unit."""
+    """A time to three digits, with its unit."""
     if value is None:
         return "–"
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)):
         if abs(value) >= size * 0.9995:
-            return f"{value / size:.4g} {unit}"
-    return f"{value / 1e-9:.3g} ns" if value else "0 s"
+            return f"{value:,.0f} s" if abs(value) >= 1000 else f"{digits(value / size)} {unit}"
+    return "0 s"
 
 
 def number(value: float | None, unit: str = "") -> str:
-    """A count or a rate: whole when it is large, four digits when it is small."""
+    """A count or a rate: whole where it is whole or large, three digits where it is small."""
     if value is None:
         return "–"
-    text = f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:,.4g}"
+    text = f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else digits(value)
     return f"{text}{unit}"
+
+
+def percent(value: float) -> str:
+    """A share."""
+    return f"{value * 100:.1f} %"
 
 
 def money(value: float | None, currency: str) -> str:
@@ -39,12 +68,16 @@ def money(value: float | None, currency: str) -> str:
         return "unpriced"
     if value == 0:
         return f"0 {currency}"
-    places = 2 if abs(value) >= 100 else 4 if abs(value) >= 0.01 else 8
-    text = f"{value:,.{places}f}"
-    if float(text.replace(",", "")) == 0:
-        text = f"{value * 1e6:,.4g}"
-        return f"{text} {currency} per million"
-    return f"{text} {currency}"
+    size = math.floor(math.log10(abs(value)))
+    if size < -9:
+        return f"{digits(value * 1e6)} {currency} per million"
+    places = 2 if size >= 2 else 4 if size >= -2 else 3 - size
+    return f"{value:,.{places}f} {currency}"
+
+
+def printable(text: str) -> str:
+    """``text`` without what would move a cursor or change a colour."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 class LiveLine(Observer):
@@ -52,10 +85,10 @@ class LiveLine(Observer):
 
     def __init__(self, console: Console) -> None:
         self._bar = Bar(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=28),
+            _Name(),
+            BarColumn(bar_width=16),
             _Share(),
-            TextColumn("{task.fields[figures]}"),
+            _Figures(table_column=Column(no_wrap=True, overflow="ellipsis")),
             console=console,
             transient=True,
             refresh_per_second=4,
@@ -63,7 +96,7 @@ class LiveLine(Observer):
         self._task = self._bar.add_task("running", total=None, figures="")
         self._currency = "USD"
 
-    def __enter__(self) -> LiveLine:
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 
@@ -72,14 +105,14 @@ class LiveLine(Observer):
 
     def on_start(self, spec: RunSpec) -> None:
         self._currency = spec.cost.currency
-        self._bar.update(self._task, description=spec.label or "running")
+        self._bar.update(self._task, description=printable(spec.label or "running"))
 
     def on_progress(self, progress: Progress) -> None:
         parts = [f"{number(progress.throughput, '/s')}", f"p99 {seconds(progress.p99)}"]
         if progress.cost is not None:
             parts.append(money(float(progress.cost), self._currency))
         if progress.time_left is not None:
-            parts.append(f"{progress.time_left:.0f} s left")
+            parts.append(f"{progress.time_left:,.0f} s left")
         share = progress.fraction_done
         self._bar.update(
             self._task,
@@ -89,42 +122,100 @@ class LiveLine(Observer):
         )
 
 
+class _Name(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        name = task.description
+        return Text(name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1]}…", "bold", no_wrap=True)
+
+
 class _Share(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text("" if task.total is None else f"{task.percentage:3.0f} %")
 
 
+class _Figures(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["figures"], no_wrap=True, overflow="ellipsis")
+
+
 def report(result: RunResult) -> RenderableType:
     """Everything a person wants to know of a result, on one screen."""
-    parts: list[RenderableType] = [_headline(result), _times(result), _load(result)]
-    if result.objectives:
-        parts.append(_objectives(result))
-    if result.theory:
-        parts.append(_theory(result))
-    if result.findings:
-        parts.append(_findings(result))
-    title = f"[bold]{result.spec.label or result.benchmark_id}[/]"
-    return Panel(Group(*parts), title=title, title_align="left", border_style="dim", expand=False)
+    parts: list[RenderableType] = [_facts(result), Text(), _times(result)]
+    for rows, table in ((result.objectives, _objectives), (result.theory, _theory), (result.findings, _findings)):
+        if rows:
+            parts += [Text(), table(result)]
+    return Group(*parts)
 
 
-def _headline(result: RunResult) -> Text:
-    line = Text()
-    line.append(result.verdict, VERDICT_STYLE[result.verdict])
-    total = None if result.cost.total is None else float(result.cost.total)
-    line.append(f"   {number(result.throughput, ' jobs/s')}", "bold")
-    line.append(f"   {money(total, result.cost.currency)}", "bold")
-    per = result.cost.per_success
-    if per is not None:
-        line.append(f"   {money(float(per * 1_000_000), result.cost.currency)} per million jobs")
+def _grid(*columns: Column) -> Table:
+    """A table without lines whose first column is the labels'."""
+    label = Column(min_width=LABEL_WIDTH, no_wrap=True)
+    return Table(label, *columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+
+
+def _facts(result: RunResult) -> Table:
+    table = _grid(Column())
+    table.show_header = False
+    for label, fact in _named_facts(result):
+        table.add_row(Text(label, "dim"), fact)
+    return table
+
+
+def _named_facts(result: RunResult) -> Iterator[tuple[str, Text]]:
+    if result.spec.label:
+        yield "label", Text(printable(result.spec.label), "bold")
+    yield "run", Text(f"{result.benchmark_id}, seed {result.spec.seed}, {result.spec.clock} time")
     if result.status != "completed":
-        line.append(f"   {result.status}", "bold yellow")
+        yield "status", Text(result.status.replace("_", " "), "bold yellow")
+    yield "verdict", Text(result.verdict, VERDICT_STYLE[result.verdict])
+    yield "throughput", _throughput(result)
+    yield "cost", _cost(result)
+    yield "jobs", _jobs(result)
+    if result.errors:
+        yield "errors", Text(", ".join(f"{count:,} {printable(name)}" for name, count in result.errors.items()))
+    yield "concurrency", _concurrency(result)
+
+
+def _throughput(result: RunResult) -> Text:
+    line = Text(number(result.throughput, " jobs/s"), "bold")
+    if result.offered_rate is not None and result.spec.workload.arrivals.ends != "with jobs":
+        line.append(f" of {number(result.offered_rate)} offered", "not bold")
+    if any(objective.quantile is not None for objective in result.spec.objectives):
+        line.append(f", goodput {number(result.goodput, ' jobs/s')}", "not bold")
     return line
 
 
+def _cost(result: RunResult) -> Text:
+    total = None if result.cost.total is None else float(result.cost.total)
+    line = Text(money(total, result.cost.currency), "bold")
+    per = result.cost.per_success
+    if per:
+        line.append(f", {money(float(per * 1_000_000), result.cost.currency)} per million completed jobs", "not bold")
+    return line
+
+
+def _jobs(result: RunResult) -> Text:
+    counts = result.counts
+    named = ("completed", "failed", "timed_out", "rejected", "cancelled")
+    became = [f"{amount:,} {name.replace('_', ' ')}" for name in named if (amount := getattr(counts, name))]
+    line = Text(f"{counts.arrived:,} arrived: " if len(became) > 1 else "")
+    line.append(", ".join(became) or "none arrived")
+    return line.append(f" in {seconds(result.duration)}")
+
+
+def _concurrency(result: RunResult) -> Text:
+    line = Text(f"{number(result.concurrency.mean)} on average, {result.concurrency.peak:,} at most")
+    if result.utilization is not None:
+        slots = result.spec.scheduler.slots
+        noun = "slot" if slots == 1 else "slots"
+        line.append(f"; utilization {percent(result.utilization)} of {slots:,} {noun}")
+    return line
+
+
+QUANTILES = {"mean": "mean", "p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "p999": "p99.9", "max": "max"}
+
+
 def _times(result: RunResult) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"):
-        table.add_column(name, justify="left" if not name else "right")
     rows: list[tuple[str, Timing]] = [
         ("response time", result.response_time),
         ("  waiting", result.waiting_time),
@@ -134,52 +225,66 @@ def _times(result: RunResult) -> Table:
         rows.append(("failures", result.failure_time))
     if result.spec.clock == "real" and result.spec.workload.arrivals.ends != "with jobs":
         rows.append(("lag", result.lag))
-    for name, timing in rows:
-        figures = (timing.mean, timing.p50, timing.p90, timing.p95, timing.p99, timing.p999, timing.max)
-        style = "bold" if name == "response time" else ""
-        table.add_row(Text(name, style), *(Text(seconds(figure), style) for figure in figures))
+    # A quantile that too few jobs support is left out whole; the finding beneath says how many it needs.
+    names = {name: head for name, head in QUANTILES.items() if any(t.quantile(name) is not None for _, t in rows)}
+    table = _grid(*(Column(head, justify="right", no_wrap=True) for head in names.values()))
+    for label, timing in rows:
+        style = "bold" if label == "response time" else ""
+        table.add_row(Text(label, style), *(Text(seconds(timing.quantile(name)), style) for name in names))
     return table
-
-
-def _load(result: RunResult) -> Text:
-    counts = result.counts
-    parts = [f"{counts.arrived:,} jobs in {seconds(result.duration)}"]
-    for name in ("failed", "timed_out", "rejected", "cancelled"):
-        if amount := getattr(counts, name):
-            parts.append(f"{amount:,} {name.replace('_', ' ')}")
-    if result.offered_rate is not None:
-        parts.append(f"offered {number(result.offered_rate, '/s')}")
-    if result.utilization is not None:
-        parts.append(f"utilization {result.utilization:.1%}")
-    parts.append(f"concurrency {number(result.concurrency.mean)} mean, {result.concurrency.peak:,} peak")
-    parts.append(f"seed {result.spec.seed}")
-    return Text("\n" + "   ".join(parts), "dim")
 
 
 def _objectives(result: RunResult) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(1, 2, 0, 0), show_header=False)
+    table = _grid(Column(no_wrap=True), Column())
+    table.show_header = False
     for judged in result.objectives:
-        mark = Text(judged.outcome, OUTCOME_STYLE[judged.outcome])
-        table.add_row(Text(str(judged.objective)), mark, Text(judged.detail, "dim"))
+        outcome = Text.assemble((judged.outcome, OUTCOME_STYLE[judged.outcome]), ", ", _observed(judged, result))
+        table.add_row(Text("objective", "dim"), Text(str(judged.objective)), outcome)
     return table
+
+
+def _observed(judged: ObjectiveResult, result: RunResult) -> str:
+    metric, observed = judged.objective.metric, judged.observed
+    if observed is None or judged.outcome == "inconclusive":
+        return judged.detail
+    if metric.endswith("_time"):
+        return seconds(observed)
+    if metric.startswith("cost"):
+        return money(observed, result.cost.currency)
+    return percent(observed) if metric.endswith("_ratio") else number(observed, " jobs/s")
 
 
 def _theory(result: RunResult) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name, justify in ((f"\n{result.theory[0].model}", "left"), ("\ntheory", "right"), ("\nmeasured", "right")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    table.add_column("\nstandard errors off", justify="right")
+    heads = ("theory", "measured", "standard errors apart")
+    table = _grid(*(Column(head, justify="right", no_wrap=True) for head in heads))
+    table.columns[0].header = result.theory[0].model
     for row in result.theory:
-        show = seconds if "_time" in row.figure else number
-        off = "" if row.z is None else f"{row.z:+.1f}"
-        table.add_row(row.figure.replace("_", " ").replace(".", " "), show(row.expected), show(row.measured), off)
+        apart = "" if row.z is None else f"{row.z:+.1f}"
+        table.add_row(_theory_name(row), *(_theory_figure(row, value) for value in (row.expected, row.measured)), apart)
     return table
+
+
+def _theory_name(row: TheoryRow) -> str:
+    return THEORY_NAMES.get(row.figure, row.figure.replace("_", " ").replace(".", " "))
+
+
+def _theory_figure(row: TheoryRow, value: float | None) -> str:
+    if value is None:
+        return "–"
+    if "_time" in row.figure:
+        return seconds(value)
+    return number(value, "/s") if row.figure == "throughput" else percent(value)
 
 
 def _findings(result: RunResult) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_header=False)
-    table.add_row("", "")
+    table = _grid(Column())
+    table.show_header = False
     for finding in result.findings:
-        mark, style = SEVERITY_MARK[finding.severity.name]
-        table.add_row(Text(mark, style), Text(f"{finding.code}: {finding.detail}. {finding.advice}", style))
+        style = SEVERITY_STYLE[finding.severity.name]
+        table.add_row(Text(finding.severity.name.lower(), style), _remark(finding, style))
     return table
+
+
+def _remark(finding: Finding, style: str) -> Text:
+    remark = Text(finding.code, style)
+    return remark.append(f": {printable(finding.detail)}. {finding.advice}", "not bold")

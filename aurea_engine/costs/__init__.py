@@ -15,7 +15,7 @@ from aurea_engine.costs.metering import Metering
 from aurea_engine.costs.meters import BilledTime, JobMeter, Jobs, Meter, MeterTotal, Quantity, Window
 from aurea_engine.costs.model import Component, Composite, CostModel, Free, Line, PerJob, PerSecond, SheetRef
 from aurea_engine.costs.plot import curve_svg
-from aurea_engine.costs.pricing import Cost, price
+from aurea_engine.costs.pricing import Cost, job_costs, price
 from aurea_engine.costs.projection import (
     BreakEven,
     CurvePoint,
@@ -118,6 +118,7 @@ __all__ = [
     "curve_svg",
     "decimal_text",
     "exact_text",
+    "job_costs",
     "largest_remainder",
     "load_sheet",
     "measure",

@@ -22,6 +22,8 @@ from aurea_engine.distributions import Floats
 from aurea_engine.errors import Problem
 from aurea_engine.records import NS, JobBatch
 
+ROUNDING = "rounding to the invoice"
+
 
 def _is(line: Line, name: str) -> bool:
     """Whether ``line`` is of the component ``name``, in any tier."""
@@ -160,7 +162,7 @@ class Discounts(CostModel):
     def _rounding(self, total: Fraction, places: int) -> Line:
         unit = 10**places
         rounded = Fraction(round(total * unit), unit)
-        return Line("rounding to the invoice", Fraction(1), "Invoices", rounded - total, "credit")
+        return Line(ROUNDING, Fraction(1), "Invoices", rounded - total, "credit")
 
     def per_job(self, batch: JobBatch) -> Floats:
         """At list price, in the currency of the bill: what comes off belongs to the bill, not to a job."""

@@ -246,4 +246,3 @@ class Fleet(CostModel):
         window = _FleetWindow(*size).times(HOUR)
         hours, rate = FleetTime(*size).times(HOUR), Flat(self.price)
         yield Component("instances", hours, rate, "Instance-Hours", "allocated", consumed=window, used=filled)
-

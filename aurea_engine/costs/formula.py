@@ -45,7 +45,9 @@ class _Cost(JobMeter):
     def measure(self, jobs: JobBatch) -> Whole:
         costs = np.asarray(self.model.cost(jobs), float)
         if costs.shape != (len(jobs),):
-            raise StrategyError(f"cost() must give one number for each of {len(jobs)} jobs, got the shape {costs.shape}")
+            raise StrategyError(
+                f"cost() must give one number for each of {len(jobs)} jobs, got the shape {costs.shape}"
+            )
         wrong = ~((costs >= 0) & (costs < 9e6))
         if wrong.any():
             raise StrategyError(f"cost() must give finite numbers from 0 to nine million, got {costs[wrong][0]}")

@@ -4,26 +4,27 @@ For any assignment of jobs to instances that take c jobs at once, with L(t) jobs
 
     Σd / c  ≤  ∫⌈L/c⌉dt  ≤  Σ over instances of the union of its busy periods  ≤  Σd
 
-`Concurrency` keeps how long each level of L lasted; that one histogram answers ∫⌈L/c⌉dt for *every* c. `BusyTime` assigns
-jobs to instances: each job, in order of its start (the shorter one first among equals), goes to the lowest-numbered
-instance with a free place. At one instant jobs end before others start, and periods that touch are one period. A job of no
+`Concurrency` keeps how long each level of L lasted; that one histogram answers ∫⌈L/c⌉dt for *every* c. `BusyTime` sends
+jobs to instances as `aurea_engine.costs.instances` says. At one instant jobs end before others start, and a job of no
 duration occupies nothing.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from array import array
 from dataclasses import dataclass
-from heapq import heappop, heappush, heappushpop
 from typing import Literal
 
 import numpy as np
 
+from aurea_engine.costs.instances import busy_periods
 from aurea_engine.costs.meters import STARTED, Billed, Meter, Parts, State, Whole, exact_sum
 
 Scope = Literal["period", "instance", "run"]
 """What is rounded up to the step: each busy period, each instance's total, or the run's."""
+
+MOST_LEVELS = 1000
+"""A histogram of concurrency with more levels is only kept where a cost model needs it."""
 
 _SAMPLE = 20_000
 _EXACT_FLOAT = 2**53
@@ -119,6 +120,11 @@ class Concurrency(Meter):
 
 
 class _Levels(_Intervals):
+    def close(self) -> dict[str, int] | None:
+        levels = super().close()
+        # Nobody asked for it, and a result should stay small.
+        return None if self.limit is not None and levels is not None and len(levels) > MOST_LEVELS else levels
+
     def count(self, starts: Whole, finishes: Whole) -> dict[str, int]:
         if not len(starts):
             return {}
@@ -179,86 +185,3 @@ class _Busy(_Intervals):
             billed = -(-exact_sum(periods) // step) * step
         used = int(instances.max()) + 1 if len(instances) else 0
         return {"billed": billed, "busy": exact_sum(periods), "jobs": job_ns, "instances": used}
-
-
-Numbers = np.ndarray[tuple[int], np.dtype[np.int32]]
-
-
-def busy_periods(starts: Whole, finishes: Whole, concurrency: int) -> tuple[Numbers, Whole]:
-    """The busy periods of all instances: the number of its instance, and its length in ns, for each."""
-    if not len(starts):
-        return np.empty(0, np.int32), np.empty(0, np.int64)
-    starts, finishes = _in_order(starts, finishes)
-    origin = int(starts[0])
-    instance = assign(starts, finishes, concurrency)
-    if instance is None:
-        return _periods(starts - origin, finishes - origin, np.zeros(len(starts), np.int32))
-    by_instance = np.argsort(instance, kind="stable")
-    return _periods(starts[by_instance] - origin, finishes[by_instance] - origin, instance[by_instance])
-
-
-def _in_order(starts: Whole, finishes: Whole) -> tuple[Whole, Whole]:
-    """By start, then by finish: the bill must not depend on the order in which the jobs came."""
-    if (finishes[1:] < finishes[:-1]).any():
-        by_finish = np.argsort(finishes, kind="stable")
-        starts, finishes = starts[by_finish], finishes[by_finish]
-    order = np.argsort(starts, kind="stable")
-    return starts[order], finishes[order]
-
-
-def _periods(starts: Whole, finishes: Whole, instance: Numbers) -> tuple[Numbers, Whole]:
-    """Jobs sorted by instance, then start: a period begins where the instance is new or all before have ended."""
-    first_of = np.flatnonzero(np.diff(instance, prepend=-1))
-    latest = np.empty_like(finishes)
-    for begin, end in zip(first_of.tolist(), [*first_of[1:].tolist(), len(instance)], strict=True):
-        np.maximum.accumulate(finishes[begin:end], out=latest[begin:end])
-    begins = np.empty(len(starts), bool)
-    begins[0] = True
-    # Strictly after: a job that starts as the last one ends continues its period.
-    begins[1:] = starts[1:] > latest[:-1]
-    begins[first_of] = True
-    first = np.flatnonzero(begins)
-    last = np.append(first[1:], len(starts)) - 1
-    return instance[first], latest[last] - starts[first]
-
-
-def assign(starts: Whole, finishes: Whole, concurrency: int) -> Numbers | None:
-    """Each job's instance, jobs in order of start; None where one instance took them all.
-
-    Places are numbered, ``concurrency`` of them to an instance, and each job takes the lowest free one, which lies in the
-    lowest-numbered instance with a free place.
-    """
-    n = len(starts)
-    ending = np.argsort(finishes, kind="stable")
-    before = np.searchsorted(starts, finishes[ending], side="left")
-    ranks = np.arange(n)
-    if int((before - ranks).max()) <= concurrency:
-        return None
-    peak = int((np.arange(1, n + 1) - np.searchsorted(finishes[ending], starts, side="right")).max())
-    places = _lowest_free(np.bincount(before, minlength=n)[:n], ending, peak)
-    return np.asarray(np.frombuffer(places, np.int32) // np.int32(concurrency))
-
-
-def _lowest_free(ends_before: Whole, ending: Whole, peak: int) -> array[int]:
-    """Each job's place, in order of start. ``ends_before``: how many end between the start before and this one.
-
-    The one step that no vector operation can take, since who gets a place depends on who got the others: a heap of the free
-    places. A place that is freed and taken at once, the usual case, is one heap operation.
-    """
-    places = array("i")
-    take = places.append
-    free = list(range(peak))
-    ended = 0
-    for block in range(0, len(ends_before), 1 << 16):
-        counts = ends_before[block : block + (1 << 16)]
-        following = ended + int(counts.sum())
-        next_ended = iter(ending[ended:following].tolist()).__next__
-        ended = following
-        for count in counts.tolist():
-            if count == 0:
-                take(heappop(free))
-            else:
-                for _ in range(count - 1):
-                    heappush(free, places[next_ended()])
-                take(heappushpop(free, places[next_ended()]))
-    return places

@@ -70,7 +70,9 @@ class Tokens(CostModel):
                               f"{len(request.tokens)}")  # fmt: skip
         for i, each in enumerate(self.classes):
             if self.long_over is not None and each.long_price is None:
-                yield Problem(f"classes[{i}].long_price", "must be given where long_over is: no price is not a price of 0")
+                yield Problem(
+                    f"classes[{i}].long_price", "must be given where long_over is: no price is not a price of 0"
+                )
 
     def _is_long(self, request: TokenRequest) -> bool:
         if self.long_over is None:

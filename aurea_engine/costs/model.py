@@ -109,9 +109,7 @@ class Component:
             # What was consumed fills the tiers from the lowest up, as the quantity does.
             consumed, used = (None if rest is None else min(rest, charge.quantity) for rest in rests)
             rests = [None if rest is None else rest - min(rest, charge.quantity) for rest in rests]
-            yield Line(
-                name, charge.quantity, self.unit, charge.unit_price, self.basis, consumed, used, self.source
-            )
+            yield Line(name, charge.quantity, self.unit, charge.unit_price, self.basis, consumed, used, self.source)
 
     def per_job(self, batch: JobBatch) -> Floats:
         price = self.rate.single()
@@ -188,7 +186,9 @@ class Composite(CostModel):
         for i, model in enumerate(self.of):
             if not isinstance(model, Free) and model.currency != self.currency:
                 remedy = 'wrap it in {"kind": "discounts", "convert": …} with a dated rate'
-                yield Problem(f"of[{i}].currency", f"must be {self.currency} as in the others: {remedy}", model.currency)
+                yield Problem(
+                    f"of[{i}].currency", f"must be {self.currency} as in the others: {remedy}", model.currency
+                )
 
     def components(self) -> Iterator[Component]:
         for model in self.of:

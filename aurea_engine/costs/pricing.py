@@ -8,11 +8,15 @@ from fractions import Fraction
 from numbers import Rational
 from typing import Any
 
+import numpy as np
+
 from aurea_engine.costs.exact import decimal_text, exact_text
 from aurea_engine.costs.meters import JobCount
 from aurea_engine.costs.model import CostModel, Line, SheetRef
 from aurea_engine.costs.usage import Usage
+from aurea_engine.distributions import Floats
 from aurea_engine.errors import NeedsRecords
+from aurea_engine.records import JobBatch
 
 
 @dataclass(frozen=True)
@@ -122,28 +126,61 @@ def _line(line: Line) -> dict[str, Any]:
 
 
 def price(usage: Usage, model: CostModel) -> Cost:
-    """What ``usage`` costs under ``model``.
+    """What ``usage`` costs under ``model``. Never raises for what a model does.
 
-    A model that raises or answers nonsense gives a cost whose total is None and whose ``problem`` says so. Raises only
-    `NeedsRecords`, where the run kept too little: that is the caller's to answer with the records.
+    A model that raises, answers nonsense, or needs a meter that was not kept gives a cost whose total is None and whose
+    ``problem`` says so. (`reprice` raises `NeedsRecords` for the last, or looks at the records.)
     """
-    counts = usage.quanta.get(JobCount().key, {})
-    attempts = Fraction(sum(counts.values()))
-    good = None if usage.run.good is None else usage.run.good * (usage.factor or Fraction(1))
+    try:
+        return price_from(usage, model)
+    except NeedsRecords as error:
+        return _cost(usage, _currency_of(model), (), _blamed(model, f"NeedsRecords: {error}"), ())
+
+
+def price_from(usage: Usage, model: CostModel) -> Cost:
+    """`price`, but raises `NeedsRecords` where the run did not keep what ``model`` meters."""
     lines: tuple[Line, ...] = ()
     sheets: tuple[SheetRef, ...] = ()
-    currency = "USD"
     try:
-        currency = model.currency
         sheets = tuple(model.sheets())
         lines, problem = _checked(model.lines(usage))
     except NeedsRecords:
         raise
     except Exception as error:  # noqa: BLE001 - a user's model may raise anything, and the run's results must stand
         problem = f"{type(error).__name__}: {error}"
-    if problem is not None:
-        problem = f"the cost model {type(model).__qualname__}: {problem}"[:500]
-    return Cost(currency, lines, attempts, Fraction(counts.get("completed", 0)), good, problem, sheets)
+    return _cost(usage, _currency_of(model), lines, None if problem is None else _blamed(model, problem), sheets)
+
+
+def _blamed(model: CostModel, problem: str) -> str:
+    return f"the cost model {type(model).__qualname__}: {problem}"[:500]
+
+
+def _currency_of(model: CostModel) -> str:
+    try:
+        return str(model.currency)
+    except Exception:  # noqa: BLE001 - then the lines fail too, and are reported
+        return "USD"
+
+
+def _cost(
+    usage: Usage, currency: str, lines: tuple[Line, ...], problem: str | None, sheets: tuple[SheetRef, ...]
+) -> Cost:
+    counts = usage.quanta.get(JobCount().key, {})
+    good = None if usage.run.good is None else usage.run.good * (usage.factor or Fraction(1))
+    successes = Fraction(counts.get("completed", 0))
+    return Cost(currency, lines, Fraction(sum(counts.values())), successes, good, problem, sheets)
+
+
+def job_costs(model: CostModel, batch: JobBatch) -> Floats:
+    """`CostModel.per_job`, held to its contract: NaN for every job where a user's model fails or answers nonsense."""
+    unknown = np.full(len(batch), np.nan)
+    try:
+        costs = np.asarray(model.per_job(batch), float)
+    except Exception:  # noqa: BLE001 - as in `price`, which says why
+        return unknown
+    if costs.shape != unknown.shape:
+        return unknown
+    return np.where((costs >= 0) & np.isfinite(costs), costs, np.nan)
 
 
 def _checked(given: Iterable[Any]) -> tuple[tuple[Line, ...], str | None]:

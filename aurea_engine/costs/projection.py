@@ -19,7 +19,7 @@ from aurea_engine.costs.exact import Exact, Number, decimal_text
 from aurea_engine.costs.intervals import BusyTime, Concurrency
 from aurea_engine.costs.meters import JobCount
 from aurea_engine.costs.model import CostModel
-from aurea_engine.costs.pricing import Cost, price
+from aurea_engine.costs.pricing import Cost, price_from
 from aurea_engine.costs.repricing import measure
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.errors import Problem, SpecError
@@ -32,7 +32,9 @@ _RATE = Exact("a rate in jobs per second", most=10**9, floats=True, above=True)
 _HOURS = Exact("hours", most=10**6, floats=True, above=True)
 
 TYPICAL = "every job of the period is as those of the run: the same mix, service times and outcomes"
-SHARING = "jobs share instances as they did in the run: at a higher rate they share more, so less is paid; at a lower, more"
+SHARING = (
+    "jobs share instances as they did in the run: at a higher rate they share more, so less is paid; at a lower, more"
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,9 @@ def project(
 def _projected(usage: Usage, model: CostModel, jobs: Fraction, hours: Fraction) -> Projection:
     scaled = usage.scaled(jobs / _arrived(usage), round(hours * 3600 * NS))
     shares = any(isinstance(meter, (BusyTime, Concurrency)) for meter in model.meters())
-    return Projection(price(scaled, model), jobs / (hours * 3600), hours, (TYPICAL, SHARING) if shares else (TYPICAL,))
+    return Projection(
+        price_from(scaled, model), jobs / (hours * 3600), hours, (TYPICAL, SHARING) if shares else (TYPICAL,)
+    )
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,9 @@ def break_even(
     """
     if a.currency != b.currency:
         remedy = "convert one of them with a dated rate (Discounts, convert)"
-        raise SpecError([Problem("currency", f"must be the same for both models: {remedy}", f"{a.currency}, {b.currency}")])
+        raise SpecError(
+            [Problem("currency", f"must be the same for both models: {remedy}", f"{a.currency}, {b.currency}")]
+        )
     period = _exact(_HOURS, hours, "hours")
 
     def difference(rate: Fraction) -> Fraction:

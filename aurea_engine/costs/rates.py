@@ -73,7 +73,9 @@ def tier_problems(tiers: tuple[Tier, ...]) -> Iterator[Problem]:
         if tier.up_to is None:
             yield Problem(f"tiers[{i}].up_to", "must be given: only the last tier has no end")
     if tiers[-1].up_to is not None:
-        yield Problem(f"tiers[{len(tiers) - 1}].up_to", "must be left out: the last tier has no end", str(tiers[-1].up_to))
+        yield Problem(
+            f"tiers[{len(tiers) - 1}].up_to", "must be left out: the last tier has no end", str(tiers[-1].up_to)
+        )
     ends = [Fraction(tier.up_to) for tier in tiers[:-1] if tier.up_to is not None]
     if any(b <= a for a, b in pairwise([Fraction(0), *ends])):
         yield Problem("tiers", "must be in order of up_to, each above the one before it")

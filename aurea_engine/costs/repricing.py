@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from aurea_engine.costs.metering import Metering
 from aurea_engine.costs.model import CostModel
-from aurea_engine.costs.pricing import Cost, price
+from aurea_engine.costs.pricing import Cost, price, price_from
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.errors import NeedsRecords
 from aurea_engine.records import JobBatch
@@ -28,7 +28,7 @@ def reprice(usage: Usage, model: CostModel, records: Records | None = None) -> C
     Looks at ``records`` only where the run did not keep what ``model`` meters. Raises `NeedsRecords` where there are none.
     """
     try:
-        return price(usage, model)
+        return price_from(usage, model)
     except NeedsRecords:
         if records is None:
             raise

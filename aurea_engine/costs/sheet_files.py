@@ -35,7 +35,9 @@ def parse_sheet(text: str) -> PriceSheet:
         raise SpecError([Problem("sheet", "must be a table: [sheet] with id, version, currency, checked, source")])
     if head.get("schema") != SCHEMA:
         problems.append(Problem("sheet.schema", f"must be {SCHEMA}", shown(head.get("schema"))))
-    problems += [Problem(key, "is not known: a sheet has [sheet] and [[price]]") for key in data.keys() - {"sheet", "price"}]
+    problems += [
+        Problem(key, "is not known: a sheet has [sheet] and [[price]]") for key in data.keys() - {"sheet", "price"}
+    ]
     fields: dict[str, Any] = {key: value for key, value in head.items() if key != "schema"}
     fields["prices"] = tuple(_prices(data.get("price", []), problems))
     canonical = json.dumps(data, sort_keys=True, default=str, separators=(",", ":"))

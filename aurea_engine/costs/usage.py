@@ -145,7 +145,9 @@ class Usage:
             factor = None if data.get("factor") is None else Fraction(data["factor"])
             return cls(RunInfo.from_dict(data["run"]), quanta, broken, factor)
         except (KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
-            raise SpecError([Problem("usage", "is not a usage as it is written by Usage.to_dict", str(error))]) from None
+            raise SpecError(
+                [Problem("usage", "is not a usage as it is written by Usage.to_dict", str(error))]
+            ) from None
 
 
 def _whole(number: Fraction) -> int | Fraction:

@@ -1,0 +1,148 @@
+"""Which instance takes which job, and for how long each instance is busy.
+
+Records do not say which instance served a job, so the jobs are routed here, by one rule: in order of their starts (the
+shorter first among equals), each goes to the lowest-numbered instance with a free place. Places are numbered, so many to an
+instance; taking the lowest free place is taking the lowest-numbered instance that has one. At one instant places are freed
+before they are taken, and busy periods that touch are one period.
+
+Jobs are routed in chunks, so that what is looked at stays small however long the run: between chunks only the jobs in
+service and each instance's open period are carried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heappop, heappush, heappushpop
+
+import numpy as np
+
+from aurea_engine.costs.meters import Whole
+
+Numbers = np.ndarray[tuple[int], np.dtype[np.int32]]
+
+_CHUNK = 1 << 16
+
+
+def busy_periods(starts: Whole, finishes: Whole, concurrency: int) -> tuple[Numbers, Whole]:
+    """The busy periods of all instances: the number of its instance, and its length in ns, for each."""
+    starts, finishes = _in_order(starts, finishes)
+    router, periods = _Router(concurrency), _Periods()
+    first = 0
+    while first < len(starts):
+        # At least as many as are in service: else carrying those from chunk to chunk would become the work.
+        rows = slice(first, first + max(_CHUNK, 2 * len(router.finishes)))
+        periods.take(starts[rows], finishes[rows], router.take(starts[rows], finishes[rows]))
+        first = rows.stop
+    return periods.close()
+
+
+def _in_order(starts: Whole, finishes: Whole) -> tuple[Whole, Whole]:
+    """By start, then by finish: the bill must not depend on the order in which the jobs came."""
+    if (finishes[1:] < finishes[:-1]).any():
+        by_finish = np.argsort(finishes, kind="stable")
+        starts, finishes = starts[by_finish], finishes[by_finish]
+    order = np.argsort(starts, kind="stable")
+    return starts[order], finishes[order]
+
+
+class _Router:
+    """Gives each job its instance. ``finishes``, ``places``: of the jobs in service after the last start."""
+
+    def __init__(self, concurrency: int) -> None:
+        self.concurrency = concurrency
+        self.finishes: Whole = np.empty(0, np.int64)
+        self.places: list[int] = []
+        self.free: list[int] = []
+        self.opened = 0
+
+    def take(self, starts: Whole, finishes: Whole) -> Numbers:
+        """The instances of the next jobs, which come in order of start."""
+        n, carried = len(starts), len(self.finishes)
+        finishes = np.concatenate([self.finishes, finishes])
+        ending = np.argsort(finishes, kind="stable")
+        before = np.searchsorted(starts, finishes[ending], side="left")
+        ends_before = np.bincount(before, minlength=n + 1)[:n]
+        ended = int(ends_before.sum())
+        staying = ending[ended:]
+        peak = carried + int((np.arange(1, n + 1) - np.cumsum(ends_before)).max())
+        self.finishes = finishes[staying]
+        if peak <= self.concurrency and max(self.places, default=0) < self.concurrency:
+            return self._all_to_the_first(n, len(staying))
+        if peak > self.opened:
+            # All above those in the heap, so it remains one.
+            self.free += range(self.opened, peak)
+            self.opened = peak
+        places = self._lowest_free(ends_before.tolist(), ending[:ended].tolist())
+        self.places = [places[i] for i in staying.tolist()]
+        return np.asarray(np.array(places[carried:], np.int32) // np.int32(self.concurrency))
+
+    def _all_to_the_first(self, n: int, staying: int) -> Numbers:
+        """No need to look: one instance takes them all, and its places are as good as one another."""
+        self.opened = max(self.opened, staying)
+        self.places = list(range(staying))
+        self.free = list(range(staying, self.opened))
+        return np.zeros(n, np.int32)
+
+    def _lowest_free(self, ends_before: list[int], ending: list[int]) -> list[int]:
+        """The places of those carried and of the new jobs. ``ends_before``: how many end before each start.
+
+        The one step that no vector operation can take, since who gets a place depends on who got the others: a heap of the
+        free places. A place that is freed and taken at once, the usual case, is one heap operation.
+        """
+        places, free = self.places, self.free
+        take, next_ended = places.append, iter(ending).__next__
+        for count in ends_before:
+            if count == 0:
+                take(heappop(free))
+            elif count == 1:
+                take(heappushpop(free, places[next_ended()]))
+            else:
+                for _ in range(count):
+                    heappush(free, places[next_ended()])
+                take(heappop(free))
+        return places
+
+
+class _Periods:
+    """Joins jobs of one instance that overlap or touch. An instance's last period stays open until nothing can join it."""
+
+    def __init__(self) -> None:
+        self._open: tuple[Numbers, Whole, Whole] = (np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int64))
+        self._closed: list[tuple[Numbers, Whole]] = []
+
+    def take(self, starts: Whole, finishes: Whole, instance: Numbers) -> None:
+        instance = np.concatenate([self._open[0], instance])
+        # Sixteen bits, where they suffice, are sorted by radix. Stable: each instance's open period comes first.
+        narrow = instance.astype(np.int16) if int(instance.max()) < 2**15 else instance
+        order = np.argsort(narrow, kind="stable")
+        instance = instance[order]
+        starts = np.concatenate([self._open[1], starts])[order]
+        finishes = np.concatenate([self._open[2], finishes])[order]
+        new_instance = np.diff(instance, prepend=-1) != 0
+        latest = _running_max(finishes, np.flatnonzero(new_instance))
+        begins = new_instance
+        # Strictly after: a job that starts as the last one ends continues its period.
+        begins[1:] |= starts[1:] > latest[:-1]
+        first = np.flatnonzero(begins)
+        last = np.append(first[1:], len(starts)) - 1
+        which, began, ended = instance[first], starts[first], latest[last]
+        stays_open = np.diff(which, append=-1) != 0
+        self._open = (which[stays_open], began[stays_open], ended[stays_open])
+        self._closed.append((which[~stays_open], (ended - began)[~stays_open]))
+
+    def close(self) -> tuple[Numbers, Whole]:
+        which, began, ended = self._open
+        parts = [*self._closed, (which, ended - began)]
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+def _running_max(values: Whole, groups: Whole) -> Whole:
+    """The largest value so far within each group; ``groups`` are their first rows."""
+    largest = np.empty_like(values)
+    for begin, end in _pairs(groups.tolist(), len(values)):
+        np.maximum.accumulate(values[begin:end], out=largest[begin:end])
+    return largest
+
+
+def _pairs(firsts: list[int], end: int) -> Iterator[tuple[int, int]]:
+    yield from zip(firsts, [*firsts[1:], end], strict=True)

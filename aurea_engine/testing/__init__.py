@@ -1,0 +1,31 @@
+"""For tests of your own strategies: clocks that obey, scripted arrivals, a recording observer, and conformance checks.
+
+from aurea_engine.testing import check_scheduler
+
+def test_mine_is_a_scheduler():
+    check_scheduler(Mine(slots=2))
+
+No test framework is needed: a check raises AssertionError with a sentence that says what must hold.
+"""
+
+from __future__ import annotations
+
+from aurea_engine.costs.conformance import check_cost_model
+from aurea_engine.testing.checks import check_arrivals, check_distribution, check_job, check_result, check_scheduler
+from aurea_engine.testing.clocks import JumpingLoop, LoopClock, ManualClock, run_jumping
+from aurea_engine.testing.fakes import RecordingObserver, ScriptedArrivals
+
+__all__ = [
+    "JumpingLoop",
+    "LoopClock",
+    "ManualClock",
+    "RecordingObserver",
+    "ScriptedArrivals",
+    "check_arrivals",
+    "check_cost_model",
+    "check_distribution",
+    "check_job",
+    "check_result",
+    "check_scheduler",
+    "run_jumping",
+]

@@ -1,0 +1,157 @@
+"""``aurea run``: a benchmark in this process, watched on stderr, its result on stdout."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+from rich.console import Console
+
+from aurea_engine import (
+    Catalog,
+    Observer,
+    RunResult,
+    RunSpec,
+    SpecError,
+    Stop,
+    default_catalog,
+    loop_factory,
+    parse_json,
+    parse_toml,
+    result_to_dict,
+    run,
+    spec_from_dict,
+)
+from aurea_server.terminal import LiveLine, report
+
+DONE, FAILED, MISSED = 0, 1, 3
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Asked:
+    """What to run, where no file says it, and what to change of a file that does."""
+
+    jobs: int | None = None
+    "How many jobs to run, all at once; in place of a file."
+
+    duration_ms: float | None = None
+    "How long each of them sleeps; 100 if not given."
+
+    slots: int | None = None
+    "How many jobs may be in service at once."
+
+    seed: int | None = None
+    "Seed of all random streams."
+
+    label: str | None = None
+    "A name for the result."
+
+    virtual: Annotated[bool, Parameter(negative=())] = False
+    "Simulate in virtual time."
+
+    def spec(self, file: Path | None, catalog: Catalog) -> RunSpec:
+        """The specification that all of it makes. Raises SpecError."""
+        built = spec_from_dict(self._with_slots(self._data(file)), catalog)
+        changes: dict[str, Any] = {"clock": "virtual"} if self.virtual else {}
+        changes |= {name: value for name in ("seed", "label") if (value := getattr(self, name)) is not None}
+        return replace(built, **changes)
+
+    def _data(self, file: Path | None) -> Any:
+        if (file is None) == (self.jobs is None):
+            raise SpecError("give either a specification file or --jobs")
+        if file is None:
+            return {"num_jobs": self.jobs} | ({} if self.duration_ms is None else {"job_duration_ms": self.duration_ms})
+        if self.duration_ms is not None:
+            raise SpecError("--duration-ms goes with --jobs, not with a file")
+        return read_file(file)
+
+    def _with_slots(self, data: Any) -> Any:
+        if self.slots is None or not isinstance(data, dict):
+            return data
+        scheduler = data.get("scheduler")
+        return {**data, "scheduler": {**(scheduler if isinstance(scheduler, dict) else {}), "slots": self.slots}}
+
+
+def read_file(path: Path) -> Any:
+    """What a JSON or TOML file holds; ``-`` is JSON on stdin. Raises SpecError."""
+    try:
+        text = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror}") from None
+    return parse_toml(text) if path.suffix == ".toml" else parse_json(text)
+
+
+def run_command(
+    spec: Path | None = None,
+    /,
+    *,
+    asked: Asked = Asked(),
+    json: Annotated[bool, Parameter(negative=())] = False,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+) -> int:
+    """Run a benchmark here, and print what came of it.
+
+    Exit codes: 0 done and objectives met, 1 failed or interrupted, 2 bad input, 3 an objective missed or inconclusive.
+
+    Parameters
+    ----------
+    spec
+        A specification, JSON or TOML; ``-`` reads JSON from stdin.
+    json
+        Print the result as JSON, and nothing else, on stdout.
+    output
+        Also write that JSON to a file.
+    """
+    catalog = default_catalog().with_entry_points()
+    result = _watched(asked.spec(spec, catalog))
+    encoded = msgspec.json.format(msgspec.json.encode(result_to_dict(result, catalog)), indent=2) + b"\n"
+    if output is not None:
+        write_file(output, encoded)
+    if json:
+        sys.stdout.buffer.write(encoded)
+        sys.stdout.flush()
+    else:
+        Console().print(report(result))
+    if result.status not in {"completed", "aborted"}:
+        return FAILED
+    return MISSED if any(judged.outcome != "met" for judged in result.objectives) else DONE
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Raises SpecError where it cannot be written."""
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise SpecError(f"--output {path}: {error.strerror}") from None
+
+
+def _watched(spec: RunSpec) -> RunResult:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return _run(spec, [])
+    with LiveLine(console) as line:
+        return _run(spec, [line])
+
+
+def _run(spec: RunSpec, observers: list[Observer]) -> RunResult:
+    """The first Ctrl-C ends the run with what it has, the second ends the program."""
+
+    async def interruptible() -> RunResult:
+        stop, loop = Stop(), asyncio.get_running_loop()
+
+        def interrupted() -> None:
+            stop.now("cancelled")
+            loop.remove_signal_handler(signal.SIGINT)
+
+        loop.add_signal_handler(signal.SIGINT, interrupted)
+        return await run(spec, observers, stop=stop)
+
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(interruptible())

@@ -1,0 +1,143 @@
+"""Schedules that can be worked out on paper: the simulator must reproduce them to the nanosecond."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aurea_engine import (
+    AllAtOnce,
+    Closed,
+    Constant,
+    ConstantRate,
+    Fifo,
+    Lifo,
+    Replay,
+    RunResult,
+    RunSpec,
+    Scheduler,
+    ShortestFirst,
+    Sleep,
+    Trace,
+    Workload,
+    simulate,
+)
+
+
+def batch(jobs: int, slots: int | None, service: float = 0.1) -> RunResult:
+    return simulate(RunSpec(Workload(Sleep(service), AllAtOnce(), jobs=jobs), Fifo(slots), seed=0))
+
+
+def test_a_hundred_jobs_on_ten_slots_take_ten_rounds() -> None:
+    """Response times are 0.1 … 1.0, ten jobs each: mean 0.55, p50 0.5, p95 1.0; a hundred jobs cannot carry a p99."""
+    result = batch(100, 10)
+    assert 1.0 == result.duration
+    assert 100.0 == result.throughput
+    assert 1.0 == result.utilization
+    assert 0.1 == result.service_time.min == result.service_time.max
+    assert pytest.approx(0.55, rel=1e-12) == result.response_time.mean
+    response = result.response_time
+    assert (0.5, 0.9, 1.0, None, None) == (response.p50, response.p90, response.p95, response.p99, response.p999)
+    assert (0.1, 1.0) == (response.min, response.max)
+    assert 10 == result.concurrency.peak
+    assert 10.0 == result.concurrency.mean
+
+
+def test_ninety_five_jobs_on_ten_slots_leave_half_a_round_idle() -> None:
+    """The last round has five jobs."""
+    result = batch(95, 10)
+    assert (1.0, 95.0) == (result.duration, result.throughput)
+    assert pytest.approx(0.95) == result.utilization
+
+
+def test_without_a_limit_of_slots_all_jobs_run_at_once() -> None:
+    """The seed form: a hundred sleeps of 0.1 take 0.1."""
+    result = batch(100, None)
+    assert (0.1, 0.0, 100) == (result.duration, result.waiting_time.max, result.concurrency.peak)
+    assert result.utilization is None
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "mean"),
+    [
+        pytest.param(Fifo(1), 12.25, id="one slot, in order of arrival"),
+        pytest.param(ShortestFirst(1), 6.5, id="one slot, shortest first"),
+        pytest.param(Lifo(1), 12.25, id="one slot, last come: one instant keeps its order"),
+        pytest.param(Fifo(2), 6.25, id="two slots, in order of arrival"),
+        pytest.param(ShortestFirst(2), 4.5, id="two slots, shortest first"),
+    ],
+)
+def test_jobs_of_8_4_2_and_1_second_have_this_mean_response(scheduler: Scheduler, mean: float) -> None:
+    """All arrive at 0, before any starts: else shortest first would have begun with the 8."""
+    spec = RunSpec(Workload(Replay((8, 4, 2, 1)), AllAtOnce(), jobs=4), scheduler, seed=0)
+    assert mean == simulate(spec).response_time.mean
+
+
+def test_an_end_at_the_instant_of_an_arrival_frees_its_slot_for_it() -> None:
+    """At one instant ends come first, then arrivals, then starts: a back-to-back job neither waits nor is rejected."""
+    spec = RunSpec(Workload(Sleep(0.1), Trace((0.0, 0.1, 0.2)), jobs=3), Fifo(1, queue_limit=0), seed=0)
+    result = simulate(spec)
+    assert (3, 0) == (result.counts.completed, result.counts.rejected)
+    assert 0.0 == result.waiting_time.max
+
+
+def test_two_jobs_that_arrive_as_one_ends_share_the_freed_slot_and_the_queue() -> None:
+    """One slot and one place: of three that come together while the slot is freed, one starts, one waits, one is lost."""
+    spec = RunSpec(Workload(Sleep(0.1), Trace((0.0, 0.1, 0.1, 0.1))), Fifo(1, queue_limit=1), seed=0)
+    result = simulate(spec)
+    assert result.jobs is not None
+    assert (3, 1) == (result.counts.completed, result.counts.rejected)
+    assert [1, 1, 1, 4] == result.jobs.outcome.tolist()
+
+
+def test_an_overloaded_queue_drains_when_theory_says() -> None:
+    """500/s for 10 s on 4 slots of 10 ms. Job 4k + j starts at 10k + 2j ms and arrived at 2·(4k + j): it waits 2k ms.
+
+    The last, 4999 = 4·1249 + 3, waits 2.498 s, starts at 12.496 and ends at 12.506; 5000 ÷ 12.506 is 399.81/s.
+    """
+    result = simulate(RunSpec(Workload(Sleep(0.01), ConstantRate(500), duration=10), Fifo(4), seed=0))
+    jobs = result.jobs
+    assert jobs is not None
+    k = np.arange(5000) // 4
+    np.testing.assert_array_equal(k * 2_000_000, jobs.waiting_ns)
+    assert 2_498_000_000 == jobs.waiting_ns[-1]
+    assert 12.506 == result.duration
+    assert pytest.approx(399.81, abs=0.005) == result.throughput
+    assert 500.0 == result.offered_rate
+
+
+def test_a_constant_rate_of_100_is_100_and_not_101() -> None:
+    """A hundred arrivals at i/100: the last gap belongs to the window too."""
+    result = simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(100), duration=1), seed=0))
+    assert result.jobs is not None
+    np.testing.assert_array_equal(np.arange(100) * 10_000_000, result.jobs.intended)
+    assert (100.0, 100.0) == (result.offered_rate, result.throughput)
+
+
+def test_a_hundred_jobs_at_100_a_second_are_100_a_second_too() -> None:
+    """The same where the number of jobs ends the workload and not its duration."""
+    result = simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(100), jobs=100), seed=0))
+    assert (100.0, 100.0) == (result.offered_rate, result.throughput)
+
+
+def test_ten_users_who_never_think_finish_a_thousand_jobs_in_ten_seconds() -> None:
+    """Each does a job of 0.1 s after the other; none begins at the tenth second."""
+    spec = RunSpec(Workload(Sleep(0.1), Closed(10), duration=10), seed=0)
+    result = simulate(spec)
+    assert (1000, 10.0, 100.0) == (result.counts.completed, result.duration, result.throughput)
+
+
+def test_users_who_think_arrive_when_their_thought_ends() -> None:
+    """Service 0.1, thought 0.4: every user arrives each half second."""
+    spec = RunSpec(Workload(Sleep(0.1), Closed(2, Constant(0.4)), duration=2), seed=0)
+    jobs = simulate(spec).jobs
+    assert jobs is not None
+    assert [0, 0, 5, 5, 10, 10, 15, 15] == (jobs.intended // 100_000_000).tolist()
+
+
+def test_a_lone_job_is_the_whole_run() -> None:
+    """One job: no rate can be told from one arrival, but its times can."""
+    result = batch(1, 1)
+    assert (0.1, 10.0, 0.1) == (result.duration, result.throughput, result.response_time.mean)
+    assert 0.0 == result.response_time.std
+    assert result.response_time.p50 is None

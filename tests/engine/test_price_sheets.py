@@ -1,0 +1,204 @@
+"""Price sheets: dated data whose every mistake is found before it becomes a bill."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aurea_engine.costs import (
+    Override,
+    RunInfo,
+    Sheet,
+    SheetPrices,
+    check_sheet,
+    load_sheet,
+    measure,
+    one_job,
+    parse_sheet,
+    price,
+    project,
+    shipped_sheet,
+    shipped_sheets,
+)  # fmt: skip
+from aurea_engine.errors import SpecError
+from aurea_engine.records import NS, JobBatch
+
+F = Fraction
+
+SHEET = """\
+[sheet]
+schema = 1
+id = "own"
+version = "3"
+title = "Own"
+currency = "USD"
+checked = 2026-11-22
+source = "a contract"
+notice = "ours"
+
+[[price]]
+sku = "time"
+unit = "Hours"
+meter = { kind = "time", step = 1 }
+price = 3.6
+effective_from = 2025-01-01
+effective_to = 2026-01-01
+
+[[price]]
+sku = "time"
+unit = "Hours"
+meter = { kind = "time", step = 1 }
+price = 7.2
+effective_from = 2026-01-01
+"""
+
+
+def one_second() -> JobBatch:
+    zero = np.zeros(1, np.int64)
+    return JobBatch(zero, zero, zero, zero + NS, np.ones(1, np.uint8))
+
+
+@pytest.mark.parametrize("name", shipped_sheets())
+def test_shipped_sheets_are_right_dated_and_named_after_themselves(name: str) -> None:
+    sheet = shipped_sheet(name)
+    assert name == f"{sheet.id}@{sheet.version}"
+    assert shipped_sheet(sheet.id) == sheet
+    assert len(sheet.sha256) == 64
+    assert ("check the vendor" in sheet.notice and sheet.evidence) or "Fictional" in sheet.notice
+    assert "token" not in sheet.title.lower()
+
+
+def test_a_released_sheet_does_not_change() -> None:
+    """The fictional sheets price examples in the documentation: a new price is a new version."""
+    assert shipped_sheet("example-functions@1").sha256[:16] == "1fe021634505ecc3"
+    assert shipped_sheet("example-machines@1").sha256[:16] == "13fdb26aec896dff"
+
+
+@pytest.mark.parametrize(("year", "total"), [(2025, F("0.001")), (2026, F("0.002")), (2027, F("0.002"))])
+def test_the_prices_are_those_that_held_when_the_run_started(year: int, total: Fraction) -> None:
+    model = SheetPrices(of=parse_sheet(SHEET))
+    run = RunInfo(NS, started_at=datetime(year, 6, 1, tzinfo=UTC))
+    assert price(measure(one_second(), run), model).total == total
+
+
+def test_a_day_without_a_price_is_unpriced_and_not_free() -> None:
+    model = SheetPrices(of=parse_sheet(SHEET), as_of="2024-12-31")
+    bill = price(one_job(1), model)
+    assert bill.total is None
+    assert "unpriced" in (bill.problem or "")
+    assert bill.lines[0].amount is None
+
+
+def test_the_day_may_be_asked_for() -> None:
+    assert price(one_job(1), SheetPrices(of=parse_sheet(SHEET), as_of="2025-12-31")).total == F("0.001")
+    assert Sheet(name="example-functions", memory_mb=1, as_of=date(2025, 1, 1)).as_of == "2025-01-01"  # type: ignore[arg-type]
+    with pytest.raises(SpecError, match="must be a date"):
+        Sheet(name="example-functions", memory_mb=1, as_of="yesterday")
+
+
+def test_every_bill_names_its_sheet() -> None:
+    sheet = parse_sheet(SHEET)
+    bill = price(one_job(1), SheetPrices(of=sheet))
+    assert bill.sheets == (sheet.ref,)
+    assert bill.lines[0].source == "own@3#time"
+    assert bill.to_dict()["sheets"][0]["sha256"] == sheet.sha256
+
+
+def test_own_prices_take_the_place_of_the_sheets_and_say_so() -> None:
+    bill = price(one_job(1), SheetPrices(of=parse_sheet(SHEET), prices=(Override("time", 36),)))
+    assert (bill.total, bill.lines[0].source) == (F("0.01"), "own@3#time (own price)")
+    with pytest.raises(SpecError, match=r"prices\[0\].sku: must be one of time"):
+        SheetPrices(of=parse_sheet(SHEET), prices=(Override("tiem", 36),))
+
+
+def test_a_fictional_cloud_bills_by_gigabyte_second_and_request() -> None:
+    model = Sheet(name="example-functions", memory_mb=512)
+    assert price(one_job("0.1"), model).total == F("0.00001") * F("0.05") + F("0.0000005")
+    old = Sheet(name="example-functions@1", memory_mb=512, as_of="2024-01-01")
+    assert price(one_job("0.1"), old).total == F("0.00002") * F("0.05") + F("0.0000005")
+
+
+def test_allowances_and_tiers_of_a_sheet_belong_to_a_month() -> None:
+    """2,100,000 GB-seconds a month: 100,000 free, a million in the first tier, a million in the second."""
+    model = Sheet(name="example-functions", memory_mb=1024)
+    bill = project(one_job(1), model, rate=F(2_100_000, 730 * 3600)).cost
+    assert bill.total == 10 + 5 + F("1.05")
+
+
+def test_a_fictional_machine_park_bills_machines_a_fee_and_traffic() -> None:
+    model = Sheet(name="example-machines", concurrency=4, instances=2, bytes_per_job=10**9)
+    bill = project(one_job(1), model, rate=F(10, 3600), hours=1).cost
+    assert (bill.currency, bill.total) == ("EUR", 2 * F("0.10") + F("0.05") + 10 * F("0.08"))
+    assert bill.utilization is not None
+    assert bill.utilization < 1
+
+
+def test_a_sheet_says_which_sizes_it_needs() -> None:
+    with pytest.raises(SpecError) as refused:
+        Sheet(name="google-cloud-run-request-tier1")
+    assert [problem.path for problem in refused.value.problems] == ["vcpu", "concurrency", "memory_mb"]
+    with pytest.raises(SpecError, match="name: must be one of aws"):
+        Sheet(name="nobody")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('unit = "Hours"', 'unit = "Houses"', "line 13, price[0].unit: must be one of Seconds, Hours for time"),
+        ('unit = "Hours"', 'unit = "GB-Hours"', "line 13, price[0].unit: must be one of Seconds, Hours for time"),
+        ("price = 3.6", "price = -3.6", "line 15, price[0].price: must be a price >= 0"),
+        ("price = 3.6", "price = nan", "line 15, price[0].price: must be a price"),
+        ("price = 3.6", "price = 1e999999999", "line 15, price[0].price: must be a price"),
+        ("price = 3.6", "prize = 3.6", "line 15, price[0].prize: is not known"),
+        ("price = 3.6", "", "line 11, price[0].price: must be given"),
+        ("price = 3.6", 'price = 3.6\ncurrency = "EUR"', "line 16, price[0].currency: must be USD"),
+        ("price = 3.6", "steps = [{price = 1}]", "line 11, price[0].mode: must be graduated or cliff"),
+        ("price = 3.6", 'mode = "cliff"\nsteps = [{price = 1}, {price = 2}]', "price[0].steps[0].up_to: must be given"),
+        ("price = 3.6", 'mode = "cliff"\nprice = 3.6', "line 15, price[0].mode: must be flat"),
+        ('kind = "time"', 'kind = "tiem"', "line 14, price[0].meter.kind: must be one of"),
+        ('kind = "time"', 'kind = "time", size = "bytes"', "price[0].meter.size: must be memory or vcpu"),
+        ("effective_to = 2026-01-01", "", "two prices of 'time' hold on the same day"),
+        ("effective_to = 2026-01-01", "effective_to = 2024-01-01", "must be after effective_from"),
+        ("effective_from = 2025-01-01", "", "line 11, price[0].effective_from: is missing"),
+        ("checked = 2026-11-22", 'checked = "soon"', "line 7, sheet.checked: must be a date"),
+        ('currency = "USD"', 'currency = "$"', "line 6, sheet.currency: must be a currency's three capital letters"),
+        ("schema = 1", "schema = 2", "line 2, sheet.schema: must be 1"),
+        ('id = "own"', "", "line 1, sheet.id: is missing"),
+        ("[sheet]", "[sheat]", "sheet: must be a table"),
+        ("[sheet]", "[sheet", "is not TOML"),
+    ],
+)
+def test_every_mistake_is_listed_with_its_line(old: str, new: str, said: str) -> None:
+    text = SHEET.replace(old, new, 1)
+    assert said in "\n".join(str(problem) for problem in check_sheet(text))
+
+
+def test_all_mistakes_are_listed_at_once_in_the_order_of_their_lines() -> None:
+    text = SHEET.replace('"Hours"', '"Houses"').replace("price = 3.6", "price = -1").replace('"USD"', '"usd"')
+    problems = check_sheet(text)
+    assert [problem.path.split(", ")[1] for problem in problems] == [
+        "sheet.currency", "price[0].unit", "price[0].price", "price[1].unit",
+    ]  # fmt: skip
+
+
+def test_a_sheet_without_prices_is_no_sheet() -> None:
+    assert "at least one [[price]]" in str(check_sheet(SHEET.partition("[[price]]")[0])[0])
+    assert "two brackets" in str(check_sheet(SHEET.partition("[[price]]")[0] + "\n[price]\nsku = 1\n"))
+
+
+def test_a_sheet_of_ones_own_is_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "own@3.toml").write_text(SHEET, encoding="utf-8")
+    sheet = load_sheet(tmp_path / "own@3.toml")
+    assert sheet == parse_sheet(SHEET)
+    assert check_sheet(SHEET) == ()
+    assert not sheet.is_stale(date(2026, 12, 1))
+    assert sheet.is_stale(date(2027, 12, 1))
+
+
+def test_the_hash_is_of_the_content_and_not_of_the_spelling() -> None:
+    assert parse_sheet("# a comment\n" + SHEET).sha256 == parse_sheet(SHEET).sha256
+    assert parse_sheet(SHEET.replace("7.2", "7.3")).sha256 != parse_sheet(SHEET).sha256
