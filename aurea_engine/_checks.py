@@ -12,7 +12,7 @@ import numpy as np
 from aurea_engine.arrivals import Constant, Poisson
 from aurea_engine.findings import Finding, Severity
 from aurea_engine.jobs import Job
-from aurea_engine.records import NS, Instants
+from aurea_engine.records import NS, Instants, summed
 from aurea_engine.spec import Thresholds
 from aurea_engine.statistics import QUANTILES, little_area, samples_needed
 
@@ -65,7 +65,7 @@ def _conservation(case: Case) -> Iterator[Finding]:
     detail = f"{case.dispatcher.arrived} jobs arrived and {result.counts.arrived} are accounted for"
     if whole and jobs is not None and len(jobs) <= LITTLE_LIMIT and result.status == "completed":
         started = jobs[jobs.was_started]
-        area, total = little_area(started.intended, started.finished), int(started.response_ns.sum())
+        area, total = little_area(started.intended, started.finished), summed(started.response_ns)
         whole = abs(area - total) <= 1e-9 * max(area, 1)
         detail = f"∫N(t)dt is {area} ns and the response times sum to {total} ns"
     if not whole:

@@ -15,7 +15,7 @@ from aurea_engine._recorder import Meters, Recorder
 from aurea_engine._release import Release
 from aurea_engine.costs import RunInfo, price
 from aurea_engine.objectives import failure_ratio, judge_fact, judge_time, value_at, value_in
-from aurea_engine.records import NS, JobBatch, Outcome
+from aurea_engine.records import NS, JobBatch, Outcome, summed
 from aurea_engine.results import Concurrency, Counts, ObjectiveResult, RunResult, Status, TheoryRow
 from aurea_engine.spec import TIMES, Objective, RunSpec
 from aurea_engine.statistics import T_29, Timing, exact_timing, histogram_timing, mser5
@@ -60,7 +60,7 @@ def _from_records(jobs: JobBatch, recorder: Recorder, warmup_ns: int) -> _Figure
         Counter({Outcome(i): n for i, n in enumerate(np.bincount(counted.outcome, minlength=6).tolist()) if n}),
         recorder.count_good(counted),
         int((jobs.was_served & (jobs.finished >= warmup_ns)).sum()),
-        int((started.finished - np.maximum(started.started, warmup_ns)).sum()),
+        summed(started.finished - np.maximum(started.started, warmup_ns)),
         {
             "response": exact_timing(served.response_ns),
             "waiting": exact_timing(served.waiting_ns),

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 from aurea_engine._dispatcher import Dispatcher
-from aurea_engine._recorder import Recorder
+from aurea_engine._recorder import SIP, Recorder
 from aurea_engine._release import UNKNOWN, Release
 from aurea_engine.clock import Bell, Clock
 from aurea_engine.jobs import Run
@@ -40,7 +40,10 @@ MOST_ARRIVALS = 1024
 
 
 class RealTime:
-    """Drives one run. ``runs[leaf]`` does one job of that leaf, or is None where only time has to pass."""
+    """Drives one run. ``runs[leaf]`` does one job of that leaf, or is None where only time has to pass.
+
+    ``exact``: spin before an instant that is due, where the event loop's timer is coarser than that.
+    """
 
     def __init__(
         self,
@@ -50,10 +53,12 @@ class RealTime:
         runs: Sequence[Run | None],
         clock: Clock,
         watch: Watch,
+        *,
+        exact: bool,
     ) -> None:
         self._release, self._dispatcher, self._recorder = release, dispatcher, recorder
         self._runs, self._clock, self._watch = runs, clock, watch
-        self._timed = all(run is None for run in runs)
+        self._exact = exact
         self._bell = Bell()
         self._timers: list[tuple[int, int]] = []
         self._ended: list[tuple[int, int, int]] = []
@@ -94,6 +99,7 @@ class RealTime:
             self._end(now)
             self._arrive(now)
             self._start()
+            self._recorder.digest_some(SIP)
             due = self._next_instant()
             if due is None and not self._tasks and not self._ended:
                 return
@@ -108,7 +114,7 @@ class RealTime:
     async def _wait(self, due: int | None, tick: int) -> None:
         began = self._now()
         until = tick if due is None else min(due, tick)
-        await self._clock.wait(until + self._opened, self._bell, self._timed and until == due)
+        await self._clock.wait(until + self._opened, self._bell, self._exact and until == due)
         now = self._now()
         self.waited_ns += now - began
         if not self._bell.rung:

@@ -21,12 +21,15 @@ import numpy as np
 from aurea_engine._release import Block, Release
 from aurea_engine.costs import Metering
 from aurea_engine.histogram import LatencyHistogram
-from aurea_engine.records import NEVER, Instants, JobBatch, Outcome
+from aurea_engine.records import NEVER, Instants, JobBatch, Outcome, summed
 from aurea_engine.series import Series
 from aurea_engine.spec import KEPT_JOBS, RunSpec
 
 DIGEST = 65_536
-"""Ended jobs digested in one go at the end of a run; small enough for the caches."""
+"""Ended jobs digested in one go where nothing waits for it; small enough for the caches."""
+
+SIP = 4096
+"""The same while a run is on in real time: it takes less than a millisecond, and no job is released meanwhile."""
 
 
 @dataclass
@@ -68,7 +71,6 @@ class Recorder:
         self.series = Series()
         self.metering = metering
         self.live = live
-        self._most = KEPT_JOBS
         self._good_ns = spec.good_within_ns()
         self._warmup_ns = spec.warmup_ns
 
@@ -85,8 +87,7 @@ class Recorder:
         self.started.frombytes(never)
         self.finished.frombytes(block.service.tobytes())
         self.outcome.extend(bytes(n))
-        if self.keep and len(self.outcome) > self._most:
-            self.digest()
+        if len(self.outcome) > KEPT_JOBS:
             self.keep = False
 
     def numbered(self, release: Release) -> Iterator[tuple[int, int, float, int, int, int]]:
@@ -116,17 +117,20 @@ class Recorder:
         self.finished[job - self.base] = finished
         self.done.append(job)
 
-    def due(self) -> bool:
-        """Whether enough has ended for a batch. Only asked for runs that are watched or keep no records."""
-        return (self.live or not self.keep) and len(self.done) >= DIGEST
+    def digest_some(self, batch: int) -> None:
+        """Digest ``batch`` ended jobs where so many have come together, and the run is watched or keeps no records."""
+        if len(self.done) >= batch and (self.live or not self.keep):
+            self._digest(batch)
 
     def digest(self) -> None:
         """Bring meters, cost and series up to date with every job that has ended."""
-        for first in range(0, len(self.done), DIGEST):
-            rows = np.array(self.done[first : first + DIGEST], np.int64) - self.base
-            self._feed(self._batch(rows))
-        self.done.clear()
-        if not self.keep:
+        while self.done:
+            self._digest(DIGEST)
+
+    def _digest(self, batch: int) -> None:
+        self._feed(self._batch(np.array(self.done[:batch], np.int64) - self.base))
+        del self.done[:batch]
+        if not self.keep and not self.done:
             self._forget()
 
     def _batch(self, rows: Instants | slice) -> JobBatch:
@@ -148,8 +152,8 @@ class Recorder:
         warmup = self._warmup_ns
         meters.finished_in_window += int((batch.was_served & (batch.finished >= warmup)).sum())
         begun = np.maximum(started.started, warmup)
-        meters.busy_in_window_ns += int(np.maximum(started.finished - begun, 0).sum())
-        meters.in_system_ns += int(started.response_ns.sum())
+        meters.busy_in_window_ns += summed(np.maximum(started.finished - begun, 0))
+        meters.in_system_ns += summed(started.response_ns)
         meters.good += self.count_good(batch)
         if warmup:
             batch = batch[batch.intended >= warmup]

@@ -112,13 +112,9 @@ class Release:
         known = ~np.isnan(plan.demand)
         _check(plan, known, type(job).__name__)
         if self._simulated and not known.all():
-            raise NotSimulable(
-                [
-                    Problem(
-                        "workload.job", 'has no demand known before it runs: give it demands(), or set clock to "real"'
-                    )
-                ]
-            )
+            name = type(job.leaves()[int(plan.leaf[~known][0])]).__name__
+            problem = f'{name} has no demand that is known before it runs: give it demands(), or set clock to "real"'
+            raise NotSimulable([Problem("workload.job", problem)])
         too_long = known & (plan.demand > plan.limit)
         ending = np.where(plan.fails, Outcome.FAILED, Outcome.COMPLETED).astype(np.uint8)
         ending[too_long] = Outcome.TIMED_OUT

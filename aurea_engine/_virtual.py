@@ -138,8 +138,7 @@ class _Simulation:
 
     def _look(self, now: int) -> bool:
         """Digest what has ended, where that is wanted, and ask whether to stop."""
-        if self._recorder.due():
-            self._recorder.digest()
+        self._recorder.digest_some(DIGEST)
         return self._watch(now)
 
     def _must_advance(self, now: int) -> None:
@@ -202,8 +201,7 @@ def _in_order(release: Release, dispatcher: Dispatcher, recorder: Recorder, watc
         dispatcher.arrived += n
         dispatcher.ended += n
         first += n
-        if recorder.due():
-            recorder.digest()
+        recorder.digest_some(DIGEST)
         if watch(int(block.intended[-1])):
             return
 

@@ -132,7 +132,9 @@ def spec_from_dict(data: object, catalog: Catalog | None = None) -> RunSpec:
 def cost_from_dict(data: object, catalog: Catalog | None = None) -> CostModel:
     """The cost model that ``data`` describes, on its own: for pricing a stored run again. Raises `SpecError`."""
     if not isinstance(data, dict):
-        raise SpecError([Problem("cost", 'must be an object such as {"kind": "per_job", "price": "0.001"}', shown(data))])
+        raise SpecError(
+            [Problem("cost", 'must be an object such as {"kind": "per_job", "price": "0.001"}', shown(data))]
+        )
     builder = _Builder(catalog or default_catalog())
     built = builder.strategy("cost_models", data, "cost")
     if builder.problems:

@@ -15,6 +15,7 @@ from aurea_engine._dispatcher import Dispatcher
 from aurea_engine._realtime import RealTime
 from aurea_engine._recorder import Recorder
 from aurea_engine._release import Release
+from aurea_engine._sprint import Sprint, can_sprint
 from aurea_engine._virtual import run_virtual
 from aurea_engine.clock import Clock, MonotonicClock
 from aurea_engine.costs import Metering
@@ -69,8 +70,6 @@ class _Desk:
             self.observers.on_progress(progress)
             if hopeless(self.spec, progress):
                 self.stop.now("aborted")
-        elif not self.recorder.keep:
-            self.recorder.digest()
         return self.stop.status is not None
 
     def progress(self, elapsed_ns: int) -> Progress:
@@ -150,7 +149,12 @@ async def run(
 
 async def _drive(desk: _Desk, runs: Sequence[Run | None], clock: Clock) -> tuple[int, Measured]:
     desk.observers.on_start(desk.spec)
-    driver = RealTime(desk.release, desk.dispatcher, desk.recorder, runs, clock, desk.watch)
+    driver: Sprint | RealTime
+    if can_sprint(desk.spec):
+        driver = Sprint(desk.release, desk.dispatcher, desk.recorder, clock, desk.watch)
+    else:
+        exact = not any(leaf.burns for leaf in desk.spec.workload.job.leaves())
+        driver = RealTime(desk.release, desk.dispatcher, desk.recorder, runs, clock, desk.watch, exact=exact)
     with GarbageWatch(hold=all(run is None for run in runs)) as garbage:
         desk.started_at = datetime.now(UTC)  # noqa: TID251 - a label
         elapsed = await driver.run()

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from aurea_engine.records import NS, Instants
+from aurea_engine.records import NS, Instants, summed
 
 PARTS = 128
 """Buckets an octave."""
@@ -94,8 +94,9 @@ class LatencyHistogram:
         self._counts += np.bincount(buckets_of(ns), minlength=_SIZE + 1)
         self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
         self.count += len(ns)
-        self.total += int(ns.sum())
-        self.squares += _sum_of_squares(np.abs(ns - self._shift))
+        centred = ns - self._shift
+        self.total += len(ns) * self._shift + summed(centred)
+        self.squares += _sum_of_squares(np.abs(centred))
 
     def merge(self, other: LatencyHistogram) -> None:
         """Add all that ``other`` holds: afterwards this is the histogram of both sets of values."""

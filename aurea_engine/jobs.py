@@ -73,6 +73,9 @@ class Job(JobSource):
     timed: ClassVar[bool] = False
     """True for a job that does nothing but let its demand pass. Drivers then set a timer and never call `run`."""
 
+    burns: ClassVar[bool] = False
+    """True for a job that needs this machine's processors: the generator then does not spin beside it, and is coarser."""
+
     @abstractmethod
     async def run(self, demand: float) -> object:
         """Do the work of one job. ``demand`` is what `demands` said for it, in seconds, else NaN."""
@@ -149,6 +152,7 @@ class Cpu(Job):
     """
 
     duration: Distribution = field(default_factory=lambda: Constant(0.1))
+    burns: ClassVar[bool] = True
 
     async def run(self, demand: float) -> None:
         async with self.opened() as run:

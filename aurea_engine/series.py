@@ -1,6 +1,6 @@
 """What happened second by second: for plots, for the steady-state check, and for watching a run.
 
-A bin keeps counts and a sparse histogram of response times. When there are more than `MOST` bins, neighbours are merged and
+A bin keeps counts and a sparse histogram of response times. When a run is longer than `MOST` bins, neighbours are merged and
 the bin width doubles, so a run of any length keeps a bounded series.
 """
 
@@ -23,7 +23,7 @@ _KEY = 2**14
 _MOST_PARTS = 16
 
 MOST = 2048
-"""Bins kept before their width doubles."""
+"""Bins from the opening of the window on, empty ones too, before their width doubles."""
 
 
 class Point(NamedTuple):
@@ -53,7 +53,8 @@ class _Bin:
         for name in ("arrived", "completed", "failed", "rejected", "ended"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.parts += other.parts
-        self.joined()
+        if len(self.parts) > _MOST_PARTS:
+            self.joined()
 
     def joined(self) -> tuple[Buckets, Buckets]:
         """Buckets in rising order and how many values each holds."""
@@ -92,7 +93,7 @@ class Series:
         self._tally("rejected", ends[batch.outcome == Outcome.REJECTED])
         self._tally("failed", ends[failed])
         self._note_times(ends[batch.was_served], buckets_of(batch.response_ns[batch.was_served]))
-        while len(self._bins) > MOST:
+        while max(self._bins) >= MOST:
             self._coarsen()
 
     def _tally(self, name: str, at: Buckets) -> None:
@@ -122,6 +123,9 @@ class Series:
         self.width *= 2
         for at, bin_ in fine.items():
             self._bin(at // 2).merge(bin_)
+        for bin_ in self._bins.values():
+            if bin_.parts:
+                bin_.joined()
 
     def points(self) -> list[Point]:
         """The bins in order, without holes."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from aurea_engine.distributions import Floats
 from aurea_engine.histogram import LatencyHistogram, rank_of
-from aurea_engine.records import NS, Instants
+from aurea_engine.records import NS, Instants, summed
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 CONFIDENCE = 0.95
@@ -76,7 +76,7 @@ def exact_timing(values: Instants) -> Timing:
     if not n:
         return Timing(0)
     ordered = np.sort(values)
-    total = int(values.sum()) if int(ordered[-1]) < 2**62 // n else sum(values.tolist())
+    total = summed(values)
     centred = (values - total // n).astype(float)
     p50, p90, p95, p99, p999 = [quantile(ordered, q) for q in QUANTILES.values()]
     std = math.sqrt(max(float(centred @ centred) - float(centred.sum()) ** 2 / n, 0.0) / (n - 1)) / NS if n > 1 else 0.0

@@ -94,12 +94,11 @@ class _Router:
         for count in ends_before:
             if count == 0:
                 take(heappop(free))
-            elif count == 1:
-                take(heappushpop(free, places[next_ended()]))
             else:
-                for _ in range(count):
+                while count > 1:
                     heappush(free, places[next_ended()])
-                take(heappop(free))
+                    count -= 1  # noqa: PLW2901 - a range for each job would cost a tenth of the whole
+                take(heappushpop(free, places[next_ended()]))
         return places
 
 

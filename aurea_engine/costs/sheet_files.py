@@ -124,7 +124,7 @@ def _with_lines(problems: list[Problem], text: str) -> list[Problem]:
     for problem in problems:
         path = problem.path
         while path and path not in lines:
-            path = path.rpartition("." if "." in path else "[")[0]
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
         where = f"line {lines[path]}, " if path in lines else ""
         located.append(problem._replace(path=f"{where}{problem.path}"))
     return sorted(located, key=lambda each: int((re.match(r"line (\d+)", each.path) or ["", "0"])[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ Quanta = Mapping[str, int | Fraction]
 """What one meter counted, by label (an outcome, or a level of concurrency). Whole numbers, unless projected."""
 
 VERSION = 1
+
+_NUMBER = re.compile(r"[0-9]{1,400}(\.[0-9]{1,400}|/[0-9]{1,400})?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -135,20 +138,28 @@ class Usage:
     def from_dict(cls, data: Mapping[str, Any]) -> Usage:
         """The usage that `to_dict` wrote. Raises `SpecError` where it is something else."""
         try:
-            if data["version"] != VERSION:
-                raise SpecError([Problem("usage.version", f"must be {VERSION}", str(data["version"])[:60])])
+            _check_version(data["version"])
             quanta = {
-                str(key): {str(label): _whole(Fraction(count)) for label, count in labels.items()}
+                str(key): {str(label): _number(count) for label, count in labels.items()}
                 for key, labels in data["quanta"].items()
             }
             broken = {str(key): str(text) for key, text in data.get("broken", {}).items()}
-            factor = None if data.get("factor") is None else Fraction(data["factor"])
+            factor = None if data.get("factor") is None else Fraction(_number(data["factor"]))
             return cls(RunInfo.from_dict(data["run"]), quanta, broken, factor)
-        except (KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
             raise SpecError(
                 [Problem("usage", "is not a usage as it is written by Usage.to_dict", str(error))]
             ) from None
 
 
-def _whole(number: Fraction) -> int | Fraction:
+def _check_version(version: object) -> None:
+    if version != VERSION:
+        raise SpecError([Problem("version", f"must be {VERSION}", str(version)[:60])])
+
+
+def _number(text: str) -> int | Fraction:
+    # Looked at before it becomes a fraction: that of "1e999999999" has no end.
+    if not _NUMBER.fullmatch(text):
+        raise TypeError(f"{text[:60]!r} is not a number")
+    number = Fraction(text)
     return number.numerator if number.denominator == 1 else number

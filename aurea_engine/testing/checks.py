@@ -12,7 +12,7 @@ from aurea_engine.arrivals import Arrivals
 from aurea_engine.distributions import Distribution, Empirical
 from aurea_engine.engine import simulate
 from aurea_engine.jobs import Job, JobSource, Plan, Sleep
-from aurea_engine.records import NS, Instants
+from aurea_engine.records import NS, Instants, summed
 from aurea_engine.results import RunResult
 from aurea_engine.schedulers import Queue, Scheduler
 from aurea_engine.spec import RunSpec
@@ -180,7 +180,7 @@ def check_result(result: RunResult) -> None:
     assert (began.waiting_ns >= 0).all(), "no job starts before its intended start"
     assert (began.service_ns >= 0).all(), "no job ends before it starts"
     if result.status == "completed":
-        area, total = little_area(began.intended, began.finished), int(began.response_ns.sum())
+        area, total = little_area(began.intended, began.finished), summed(began.response_ns)
         assert area == total, f"Little's law: ∫N(t)dt is {area} ns, the response times sum to {total} ns"
     slots = result.spec.scheduler.slots
     if result.spec.clock == "virtual" and result.status == "completed" and slots is not None:

@@ -123,6 +123,12 @@ st.register_type_strategy(
 )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_loop_of_its_own() -> None:
+    """Asking for the current event loop where there is none makes one that nobody closes; pytest-asyncio asks."""
+    asyncio.set_event_loop(None)
+
+
 @pytest.fixture(scope="session")
 def same_jobs() -> Callable[[RunResult, RunResult], None]:
     """``same_jobs(a, b)``: every instant and outcome of every job is the same in both."""

@@ -294,6 +294,9 @@ def test_usage_reads_back_from_json() -> None:
         {"version": 9},
         {"version": 1, "quanta": {"jobs": 3}},
         {"version": 1, "quanta": []},
+        {"version": 1, "quanta": {"jobs": {"completed": "1e999999999"}}},
+        {"version": 1, "quanta": {}, "run": {"window_ns": "-1"}},
+        {"version": 1, "quanta": {}, "run": {"window_ns": "x"}},
     ):
         with pytest.raises(SpecError):
             Usage.from_dict(broken)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import subprocess
 import sys
@@ -19,13 +20,14 @@ def test_the_page_prints_what_it_shows() -> None:
     for code, shown in BLOCK.findall((ROOT / "docs" / "cost.md").read_text(encoding="utf-8")):
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
-            exec(compile(code, "docs/cost.md", "exec"), names)
+            exec(compile(code, "docs/cost.md", "exec", dont_inherit=True), names)
         assert out.getvalue() == shown, code
 
 
 def test_the_example_prints_what_it_shows() -> None:
     example = ROOT / "examples" / "own_cost_model.py"
-    done = subprocess.run([sys.executable, example], capture_output=True, text=True, check=True, cwd=ROOT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, example], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout == example.with_suffix(".out").read_text(encoding="utf-8")
 
 

@@ -112,7 +112,7 @@ def test_own_prices_take_the_place_of_the_sheets_and_say_so() -> None:
     bill = price(one_job(1), SheetPrices(of=parse_sheet(SHEET), prices=(Override("time", 36),)))
     assert (bill.total, bill.lines[0].source) == (F("0.01"), "own@3#time (own price)")
     with pytest.raises(SpecError, match=r"prices\[0\].sku: must be one of time"):
-        SheetPrices(of=parse_sheet(SHEET), prices=(Override("tiem", 36),))
+        SheetPrices(of=parse_sheet(SHEET), prices=(Override("hour", 36),))
 
 
 def test_a_fictional_cloud_bills_by_gigabyte_second_and_request() -> None:
@@ -159,7 +159,7 @@ def test_a_sheet_says_which_sizes_it_needs() -> None:
         ("price = 3.6", "steps = [{price = 1}]", "line 11, price[0].mode: must be graduated or cliff"),
         ("price = 3.6", 'mode = "cliff"\nsteps = [{price = 1}, {price = 2}]', "price[0].steps[0].up_to: must be given"),
         ("price = 3.6", 'mode = "cliff"\nprice = 3.6', "line 15, price[0].mode: must be flat"),
-        ('kind = "time"', 'kind = "tiem"', "line 14, price[0].meter.kind: must be one of"),
+        ('kind = "time"', 'kind = "hour"', "line 14, price[0].meter.kind: must be one of"),
         ('kind = "time"', 'kind = "time", size = "bytes"', "price[0].meter.size: must be memory or vcpu"),
         ("effective_to = 2026-01-01", "", "two prices of 'time' hold on the same day"),
         ("effective_to = 2026-01-01", "effective_to = 2024-01-01", "must be after effective_from"),
@@ -168,7 +168,7 @@ def test_a_sheet_says_which_sizes_it_needs() -> None:
         ('currency = "USD"', 'currency = "$"', "line 6, sheet.currency: must be a currency's three capital letters"),
         ("schema = 1", "schema = 2", "line 2, sheet.schema: must be 1"),
         ('id = "own"', "", "line 1, sheet.id: is missing"),
-        ("[sheet]", "[sheat]", "sheet: must be a table"),
+        ("[sheet]", "[table]", "sheet: must be a table"),
         ("[sheet]", "[sheet", "is not TOML"),
     ],
 )

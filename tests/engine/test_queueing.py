@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,18 +37,12 @@ MS = 1e-3
 
 def assert_agrees(spec: RunSpec, expected: dict[str, float], figure: Callable[[RunResult, str], float]) -> None:
     """Each figure's mean over the replications is within 4 standard errors of what is expected."""
-    runs = [simulate(_reseeded(spec, seed)) for seed in range(REPLICATIONS)]
+    runs = [simulate(replace(spec, seed=seed)) for seed in range(REPLICATIONS)]
     for name, value in expected.items():
         seen = np.array([figure(run, name) for run in runs])
         error = seen.std(ddof=1) / math.sqrt(len(seen))
         assert abs(seen.mean() - value) < 4 * error, f"{name}: {seen.mean():.6g} ± {error:.2g}, expected {value}"
         assert error < 0.08 * value, f"{name}: ± {error:.2g} is too wide to say anything of {value}"
-
-
-def _reseeded(spec: RunSpec, seed: int) -> RunSpec:
-    from dataclasses import replace
-
-    return replace(spec, seed=seed)
 
 
 def seconds(run: RunResult, name: str) -> float:

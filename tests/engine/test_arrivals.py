@@ -1,0 +1,226 @@
+"""Arrival processes against what they are by definition: instants worked out by hand, and the classic tests of randomness."""
+
+from __future__ import annotations
+
+import math
+from itertools import islice
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aurea_engine import (
+    AllAtOnce,
+    Arrivals,
+    Closed,
+    Constant,
+    ConstantRate,
+    Exponential,
+    GammaArrivals,
+    Poisson,
+    Ramp,
+    RunSpec,
+    Sine,
+    Sleep,
+    Stage,
+    Stages,
+    Streams,
+    Trace,
+    Workload,
+    simulate,
+)
+from aurea_engine._checks import dispersion_index, poisson_misfit
+from aurea_engine.testing import check_arrivals
+
+
+def drawn(arrivals: Arrivals, n: int, seed: int = 0) -> np.ndarray:
+    """The first ``n`` instants, ns, or all there are."""
+    blocks, taken = [], 0
+    for block in arrivals.instants(np.random.default_rng(seed)):
+        blocks.append(block)
+        taken += len(block)
+        if taken >= n:
+            break
+    return np.concatenate(blocks)[:n]
+
+
+@pytest.mark.parametrize("rate", [1, 100, 1000, 12_500])
+def test_a_constant_rate_has_equal_gaps(rate: int) -> None:
+    """To the nanosecond, where a gap is a whole number of them: CV < 1e-9."""
+    gaps = np.diff(drawn(ConstantRate(rate), 50_000))
+    assert 1e9 / rate == gaps.mean()
+    assert gaps.std() / gaps.mean() < 1e-9
+
+
+@pytest.mark.parametrize("rate", [3, 7, 999.9, 44_100, 1e6 / 3])
+def test_a_constant_rate_does_not_drift(rate: float) -> None:
+    """After a million arrivals the schedule is still i/λ, within a microsecond."""
+    instants = drawn(ConstantRate(rate), 1_000_001)
+    ideal = np.arange(1_000_001) / rate
+    assert np.abs(instants / 1e9 - ideal).max() < 1e-6
+    assert (np.abs(np.diff(instants) - 1e9 / rate) <= 1).all()
+
+
+@pytest.mark.parametrize("processes", [1, 4, 16])
+def test_poisson_arrivals_pass_the_tests_of_a_poisson_process(processes: int) -> None:
+    """Kolmogorov–Smirnov 1.63/√n on the gaps, lag-1 autocorrelation 2.576/√n (both 1 %), and the index of dispersion over 100
+    windows in [0.672, 1.404] (the 1 % points of χ²₉₉/99). Several processes, each with a stream of its own, superpose.
+    """
+    streams = Streams(11)
+    parts = [
+        np.concatenate(list(islice(Poisson(1000 / processes).instants(streams.child(f"{i}").rng("arrivals")), 20)))
+        for i in range(processes)
+    ]
+    end = min(int(part[-1]) for part in parts)
+    merged = np.sort(np.concatenate([part[part <= end] for part in parts]))[:20_000]
+    gaps = np.diff(merged) / 1e9
+    n = len(gaps)
+    ordered = 1 - np.exp(-1000 * np.sort(gaps))
+    distance = max((np.arange(1, n + 1) / n - ordered).max(), (ordered - np.arange(n) / n).max())
+    assert distance < 1.63 / math.sqrt(n)
+    centred = gaps - gaps.mean()
+    assert abs(centred[1:] @ centred[:-1] / (centred @ centred)) < 2.576 / math.sqrt(n)
+    assert 0.672 < dispersion_index(merged) < 1.404
+    assert [] == poisson_misfit(merged, 1000, 0.0001)
+
+
+def test_the_same_seed_in_every_process_is_noticed() -> None:
+    """Ten processes with one stream: jobs come in tens, and the counts are ten times over-dispersed."""
+    same = np.sort(np.concatenate([drawn(Poisson(100), 2_000, seed=1) for _ in range(10)]))
+    assert dispersion_index(same) > 5
+    assert any("not Poisson" in failed for failed in poisson_misfit(same, 1000, 0.0001))
+
+
+@pytest.mark.parametrize("cv", [0.25, 1.0, 3.0])
+def test_gamma_arrivals_have_the_rate_and_spread_that_were_asked_for(cv: float) -> None:
+    """Mean gap within 4·cv/√n. The sample CV of n gamma gaps has a relative standard error of √((κ + 2)/4n)
+    with excess kurtosis κ = 6cv² (delta method on the variance; the mean adds less); within 4 of them + 1 %."""
+    n = 200_000
+    gaps = np.diff(drawn(GammaArrivals(50, cv), n + 1)) / 1e9
+    assert abs(gaps.mean() * 50 - 1) < 4 * cv / math.sqrt(n)
+    error = math.sqrt((6 * cv**2 + 2) / (4 * n))
+    assert abs(gaps.std() / gaps.mean() / cv - 1) < 4 * error + 0.01
+
+
+def test_gamma_arrivals_without_spread_are_constant() -> None:
+    """CV 0."""
+    np.testing.assert_array_equal(drawn(ConstantRate(7), 9_000), drawn(GammaArrivals(7, 0), 9_000))
+
+
+def test_a_ramp_from_nothing_to_100_in_10_s_is_500_arrivals() -> None:
+    """Λ(t) = 5t²: number 125 (counted from 0) comes at 5.0 s."""
+    instants = drawn(Ramp(0, 100, 10), 10_000)
+    assert 500 == len(instants)
+    assert 5_000_000_000 == instants[125]
+    assert 0 == instants[0]
+
+
+@pytest.mark.parametrize(("start", "end", "over"), [(0, 100, 10), (100, 0, 10), (5, 80, 3), (80, 5, 3), (20, 20, 2)])
+def test_a_ramp_has_its_closed_form(start: float, end: float, over: float) -> None:
+    """Arrival i at (−r0 + √(r0² + 2ki))/k with k = (r1 − r0)/T; evenly where k is 0."""
+    instants = drawn(Ramp(start, end, over), 10_000) / 1e9
+    i, k = np.arange(len(instants)), (end - start) / over
+    expected = (-start + np.sqrt(start**2 + 2 * k * i)) / k if k else i / start
+    np.testing.assert_allclose(instants, expected, atol=2e-9, rtol=0)
+    assert math.ceil((start + end) / 2 * over) == len(instants)
+    assert instants[-1] < over
+
+
+def test_stages_join_with_no_gap_and_no_double_arrival() -> None:
+    """10/s for 1 s, then 10 → 30/s for 1 s, then 30/s: Λ is continuous, so arrival i comes at Λ(t) = i throughout."""
+    stages = Stages((Stage(1, rate=10), Stage(1, start=10, end=30), Stage(1, rate=30)))
+    instants = drawn(stages, 10_000) / 1e9
+    assert 10 + 20 + 30 == len(instants)
+    assert 1.0 == instants[10]
+    assert 2.0 == instants[30]
+    assert (np.diff(instants) > 0).all()
+    assert np.diff(instants)[9] == pytest.approx(0.1)
+    assert np.diff(instants)[30] == pytest.approx(1 / 30)
+
+
+def test_an_arrival_that_two_stages_share_comes_once() -> None:
+    """2.5 expected in the first stage, and 2.5 in the second: the third arrival lies half in each."""
+    instants = drawn(Stages((Stage(1, rate=2.5), Stage(1, rate=2.5))), 100) / 1e9
+    np.testing.assert_allclose(instants, np.arange(5) / 2.5, atol=1e-9)
+
+
+def test_a_stage_without_arrivals_is_a_pause() -> None:
+    """Rate 0 between two bursts."""
+    instants = drawn(Stages((Stage(1, rate=2), Stage(5, rate=0), Stage(1, rate=2))), 100) / 1e9
+    np.testing.assert_allclose(instants, [0, 0.5, 6, 6.5], atol=1e-9)
+
+
+@pytest.mark.parametrize("phase", [0.0, math.pi / 2, -1.0])
+def test_a_sine_has_its_expected_count_at_each_arrival(phase: float) -> None:
+    """Λ(t) = mean·t + A·P/2π·(cos φ − cos(φ + 2πt/P)) is i at arrival i, within λmax nanoseconds of arrivals."""
+    mean, amplitude, period = 50.0, 50.0, 3.0
+    t = drawn(Sine(mean, amplitude, period, phase), 5_000) / 1e9
+    swing = amplitude * period / (2 * math.pi)
+    count = mean * t + swing * (math.cos(phase) - np.cos(phase + 2 * math.pi * t / period))
+    np.testing.assert_allclose(count, np.arange(5_000), atol=1e-5)
+
+
+def test_a_trace_is_replayed_as_it_was_recorded() -> None:
+    """Rounded to the nanosecond, ties and all."""
+    assert [0, 500_000_000, 500_000_000, 1_250_000_000] == drawn(Trace((0.0, 0.5, 0.5, 1.25)), 10).tolist()
+
+
+def test_all_at_once_is_at_once() -> None:
+    """For ever, at 0."""
+    assert not drawn(AllAtOnce(), 10_000).any()
+
+
+@pytest.mark.parametrize(
+    "arrivals",
+    [ConstantRate(7), Poisson(7), GammaArrivals(7, 2), Sine(7, 7, 1), Closed(7, Exponential(1)), Trace((1, 2, 3)),
+     Ramp(0, 7, 900), Stages((Stage(900, rate=7), Stage(30, start=7, end=0))), AllAtOnce()],
+    ids=lambda arrivals: type(arrivals).__name__,
+)  # fmt: skip
+def test_our_own_arrivals_pass_the_conformance_check(arrivals: Arrivals) -> None:
+    """The one that is offered to everybody."""
+    check_arrivals(arrivals)
+
+
+@given(st.from_type(Arrivals), st.integers(0, 2**32))
+def test_any_arrivals_pass_the_conformance_check(arrivals: Arrivals, seed: int) -> None:
+    """Whatever their parameters."""
+    check_arrivals(arrivals, seed=seed, blocks=2)
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "arrived"),
+    [
+        pytest.param(ConstantRate(10), 10, id="constant"),
+        pytest.param(Ramp(0, 20, 2), 5, id="a ramp that is cut off half-way"),
+        pytest.param(Trace((0.0, 0.5, 0.999999999, 1.0, 1.5)), 3, id="a trace: the end itself is outside"),
+        pytest.param(Closed(3, Constant(0.4)), 6, id="closed: service 0.1 and thought 0.4"),
+    ],
+)
+def test_duration_stops_releasing(arrivals: Arrivals, arrived: int) -> None:
+    """Jobs that would arrive at or after the first second do not."""
+    assert arrived == simulate(RunSpec(Workload(Sleep(0.1), arrivals, duration=1.0), seed=0)).counts.arrived
+
+
+@pytest.mark.parametrize("arrivals", [ConstantRate(10), Poisson(10), AllAtOnce(), Closed(3), Trace(tuple(range(50)))],
+                         ids=lambda arrivals: type(arrivals).__name__)  # fmt: skip
+def test_jobs_stops_after_so_many(arrivals: Arrivals) -> None:
+    """Exactly 20."""
+    assert 20 == simulate(RunSpec(Workload(Sleep(0.1), arrivals, jobs=20), seed=0)).counts.arrived
+
+
+def test_a_trace_that_is_shorter_than_jobs_ends_first() -> None:
+    """Three instants are three jobs."""
+    assert 3 == simulate(RunSpec(Workload(Sleep(0.1), Trace((0, 1, 2)), jobs=20), seed=0)).counts.arrived
+
+
+def test_a_window_that_outlives_its_trace_keeps_the_rate_honest() -> None:
+    """Three arrivals in a window of 10 s are 0.3/s."""
+    result = simulate(RunSpec(Workload(Sleep(0.1), Trace((0, 1, 2)), duration=10), seed=0))
+    assert 0.3 == result.offered_rate
+
+
+def test_the_offered_rate_of_a_ramp_is_its_mean() -> None:
+    """500 arrivals over the 10 s that it states."""
+    result = simulate(RunSpec(Workload(Sleep(0.001), Ramp(0, 100, 10)), seed=0))
+    assert 50.0 == result.offered_rate

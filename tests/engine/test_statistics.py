@@ -1,0 +1,203 @@
+"""Quantiles by their definition, intervals by their coverage, and the refusal to say what a sample cannot carry."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aurea_engine import Exponential, Fifo, Poisson, RunSpec, Sleep, Workload, simulate
+from aurea_engine.statistics import (
+    BATCHES,
+    QUANTILES,
+    exact_timing,
+    histogram_timing,
+    little_area,
+    mean_interval,
+    mser5,
+    quantile,
+    quantile_interval,
+    samples_needed,
+)
+from aurea_engine.histogram import LatencyHistogram, rank_of
+
+SECOND = 1_000_000_000
+
+
+def seconds(*values: float) -> np.ndarray:
+    return np.rint(np.array(values) * SECOND).astype(np.int64)
+
+
+def test_quantiles_of_one_to_a_hundred_are_what_they_are() -> None:
+    """The smallest x with F(x) ≥ q: p10 is 10, p50 50, p99 99, p99.9 100."""
+    ranks = [rank_of(q, 100) for q in (0.1, 0.5, 0.9, 0.95, 0.99, 0.999)]
+    assert [10, 50, 90, 95, 99, 100] == ranks
+    assert 50.0 == exact_timing(seconds(*range(1, 101))).p50
+
+
+@given(st.integers(1, 5000), st.sampled_from([0.001, 0.05, 0.1, 0.25, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99, 0.999]))
+def test_a_rank_is_the_smallest_whose_share_reaches_q(n: int, q: float) -> None:
+    """Against exact fractions: 0.7 of 10 is 7, whatever 0.7·10 is in floating point."""
+    share = Fraction(str(q))
+    expected = next(r for r in range(max(1, math.floor(share * n)), n + 1) if Fraction(r, n) >= share)
+    assert expected == rank_of(q, n)
+
+
+def test_a_point_mass_is_a_point_mass() -> None:
+    """0.4 ms comes back as 0.4 ms, and has no spread."""
+    timing = exact_timing(np.full(5000, 400_000))
+    assert {0.0004} == {timing.mean, timing.min, timing.max, timing.p50, timing.p90, timing.p95, timing.p99, timing.p999}
+    assert 0.0 == timing.std
+
+
+@pytest.mark.parametrize(("q", "needed"), [(0.5, 5), (0.9, 29), (0.95, 59), (0.99, 299), (0.999, 2995)])
+def test_a_quantile_needs_enough_jobs_to_be_bounded_by_their_maximum(q: float, needed: int) -> None:
+    """The n-th power of q is at most 0.05: fewer values, and the answer is None."""
+    assert needed == samples_needed(q)
+    assert q**needed <= 0.05 < q ** (needed - 1)
+    ordered = seconds(*range(1, needed + 1))
+    assert quantile(ordered, q) is not None
+    assert quantile(ordered[1:], q) is None
+
+
+def test_no_values_have_no_figures() -> None:
+    """None throughout, and never 0."""
+    for timing in (exact_timing(np.empty(0, np.int64)), histogram_timing(LatencyHistogram())):
+        assert 0 == timing.count
+        assert {None} == {timing.mean, timing.std, timing.min, timing.max, *map(timing.quantile, QUANTILES)}
+
+
+def test_one_value_has_a_mean_and_no_quantile() -> None:
+    """Nor an interval."""
+    timing = exact_timing(seconds(2.5))
+    assert (2.5, 0.0, 2.5, 2.5, None, None) == (
+        timing.mean, timing.std, timing.min, timing.max, timing.p50, timing.mean_interval,
+    )  # fmt: skip
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=2, max_size=40))
+def test_mean_and_standard_deviation_are_the_textbook_s(ns: list[int]) -> None:
+    """In exact arithmetic, n − 1 in the denominator; adding 1e6 s to each value leaves the deviation as it was."""
+    timing, far = exact_timing(np.array(ns)), exact_timing(np.array(ns) + 10**15)
+    mean = Fraction(sum(ns), len(ns))
+    variance = sum((value - mean) ** 2 for value in ns) / (len(ns) - 1)
+    assert float(mean) / 1e9 == pytest.approx(timing.mean)
+    assert math.sqrt(variance) / 1e9 == pytest.approx(timing.std, rel=1e-6, abs=1e-9)
+    assert timing.std == pytest.approx(far.std, rel=1e-6, abs=1e-9)
+
+
+def test_sums_that_do_not_fit_64_bits_are_still_right() -> None:
+    """Forty values of 29 years."""
+    timing = exact_timing(np.full(40, 9 * 10**17))
+    assert (9e8, 0.0) == (timing.mean, timing.std)
+
+
+@pytest.mark.parametrize("q", [0.5, 0.9, 0.99])
+@pytest.mark.parametrize("n", [400, 1501])
+def test_quantile_intervals_cover_the_truth_as_often_as_they_say(q: float, n: int) -> None:
+    """Order statistics are conservative, so of T samples at least 95 % cover: T·0.95 − 4·√(T·0.95·0.05) of 600 or more."""
+    rng, trials, covered = np.random.default_rng(5), 600, 0
+    truth = -math.log(1 - q)
+    for _ in range(trials):
+        found = quantile_interval(np.sort(np.rint(rng.exponential(1, n) * SECOND).astype(np.int64)), q)
+        covered += found is None or found.low <= truth <= found.high
+    assert covered >= trials * 0.95 - 4 * math.sqrt(trials * 0.95 * 0.05)
+
+
+def test_a_quantile_interval_is_not_wider_than_it_must_be() -> None:
+    """The ranks for the median of 100 values: 40 and 61 (David and Nagaraja, Order Statistics, table: coverage 0.9648)."""
+    found = quantile_interval(seconds(*range(1, 101)), 0.5)
+    assert found is not None
+    assert (40.0, 61.0) == (found.low, found.high)
+
+
+def test_a_quantile_too_far_out_has_no_interval() -> None:
+    """p99 of 300 values can be told, but nothing bounds it from above."""
+    timing = exact_timing(np.arange(300))
+    assert timing.p99 is not None
+    assert {"p50", "p90", "p95"} == {name for name, _ in timing.intervals}
+
+
+def test_intervals_of_independent_means_cover_as_often_as_they_say() -> None:
+    """30 batch means of independent values are near normal, so a t-interval covers 95 %: within 4·√(T·0.95·0.05) of T = 800."""
+    rng, trials, covered = np.random.default_rng(8), 800, 0
+    for _ in range(trials):
+        found = mean_interval(np.rint(rng.exponential(1, 1500) * SECOND).astype(np.int64))
+        assert found is not None
+        covered += found.low <= 1 <= found.high
+    assert abs(covered - trials * 0.95) <= 4 * math.sqrt(trials * 0.95 * 0.05)
+
+
+def test_intervals_of_mean_waits_know_that_neighbours_are_alike() -> None:
+    """M/M/1 at ρ 0.5, 30,000 waits, true mean 10 ms: batch means cover at least 85 % of 60 runs (they end a little short of
+    95 % while batches are still correlated; 60·0.9 − 4·√(60·0.9·0.1) is 44.7). The plain standard error covers fewer than 60 %.
+    """
+    covered = naive = 0
+    for seed in range(60):
+        spec = RunSpec(Workload(Sleep(Exponential(0.01)), Poisson(50), jobs=30_000), Fifo(1), seed=seed)
+        timing = simulate(spec).waiting_time
+        assert timing.mean_interval is not None
+        assert timing.mean is not None
+        assert timing.std is not None
+        covered += timing.mean_interval.low <= 0.010 <= timing.mean_interval.high
+        naive += abs(timing.mean - 0.010) <= 1.96 * timing.std / math.sqrt(timing.count)
+    assert covered >= 45
+    assert naive < 36
+
+
+def test_too_few_values_have_no_interval_of_the_mean() -> None:
+    """Thirty batches of two are the least."""
+    assert mean_interval(np.arange(2 * BATCHES - 1)) is None
+    assert mean_interval(np.arange(2 * BATCHES)) is not None
+
+
+def test_mser_cuts_the_rise_at_the_beginning() -> None:
+    """A transient of 400 values that starts at 10 and decays, then noise about 1: the cut lies in it, or little after it."""
+    rng = np.random.default_rng(3)
+    values = 1 + rng.normal(0, 0.1, 5_000)
+    values[:400] += 10 * np.exp(-np.arange(400) / 80)
+    assert 200 <= mser5(seconds(*values)) <= 700
+
+
+def test_mser_leaves_a_steady_sample_nearly_whole() -> None:
+    """Noise alone: less than a tenth is cut."""
+    values = 1 + np.random.default_rng(4).normal(0, 0.1, 5_000)
+    assert mser5(seconds(*values)) < 500
+
+
+def test_mser_finds_no_steady_state_where_there_is_none() -> None:
+    """A straight rise: the answer is the whole sample."""
+    assert 5_000 == mser5(seconds(*np.linspace(0, 100, 5_000)))
+
+
+def test_mser_says_nothing_of_a_handful() -> None:
+    """Fewer than ten groups of five."""
+    assert 0 == mser5(seconds(*range(49)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), max_size=30))
+def test_the_area_under_the_number_in_the_system_is_the_sum_of_the_times_in_it(jobs: list[tuple[int, int]]) -> None:
+    """Little's law on any sample path, also when the sums leave 64 bits."""
+    for scale in (1, 10**14):
+        arrived = np.array([a for a, _ in jobs], np.int64) * scale
+        ended = np.array([a + d for a, d in jobs], np.int64) * scale
+        assert sum(d for _, d in jobs) * scale == little_area(arrived, ended)
+
+
+def test_a_histogram_gives_the_same_figures_within_its_error() -> None:
+    """0.4 % for quantiles; count, mean, deviation and extremes exactly."""
+    ns = np.rint(np.random.default_rng(2).lognormal(0, 1, 50_000) * SECOND).astype(np.int64)
+    histogram = LatencyHistogram()
+    histogram.record(ns)
+    exact, rough = exact_timing(ns), histogram_timing(histogram)
+    assert (exact.count, exact.min, exact.max) == (rough.count, rough.min, rough.max)
+    assert exact.mean == pytest.approx(rough.mean)
+    assert exact.std == pytest.approx(rough.std)
+    for name in QUANTILES:
+        assert exact.quantile(name) == pytest.approx(rough.quantile(name), rel=0.004)
+    assert (True, False) == (exact.exact, rough.exact)
+    assert rough.mean_interval is None
