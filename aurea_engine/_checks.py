@@ -91,9 +91,11 @@ def _cost(case: Case) -> Iterator[Finding]:
 
 def _samples(case: Case) -> Iterator[Finding]:
     timing = case.result.response_time
-    missing = [f"{name} needs {samples_needed(q)}" for name, q in QUANTILES.items() if timing.count < samples_needed(q)]
+    missing = [
+        f"p{q * 100:g} needs {samples_needed(q):,}" for q in QUANTILES.values() if timing.count < samples_needed(q)
+    ]
     if timing.count and missing:
-        detail = f"{timing.count} jobs completed: {', '.join(missing)}"
+        detail = f"{timing.count:,} jobs completed: {', '.join(missing)}"
         yield Finding("too_few_samples", NOTE, detail, "Run more jobs, or ask for a lower quantile.")
 
 

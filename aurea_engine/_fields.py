@@ -51,6 +51,13 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def plain(number: float) -> str:
+    """A number as people write it: never in powers of ten."""
+    if number == int(number):
+        return f"{int(number):,}"
+    return f"{number:.12f}".rstrip("0") if abs(number) < 1e-4 else f"{number:g}"
+
+
 class Invalid(Exception):
     """Raised by a field's own ``coerce``: the message says what would be right."""
 
@@ -67,20 +74,34 @@ def convert(value: object, hint: Any, path: str, problems: list[Problem]) -> Any
     if origin in (Union, types.UnionType):
         return _first_fitting(value, typing.get_args(hint), path, problems)
     if origin is Literal:
-        if value in typing.get_args(hint):
-            return value
-        allowed = ", ".join(ascii(option) for option in typing.get_args(hint))
-        problems.append(Problem(path, f"must be one of {allowed}", shown(value)))
-        return None
+        return _one_of(value, typing.get_args(hint), path, problems)
     if origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            problems.append(Problem(path, "must be a list", shown(value)))
-            return None
-        inner = typing.get_args(hint)[0]
-        return tuple(convert(item, inner, f"{path}[{i}]", problems) for i, item in enumerate(value))
+        return _list(value, typing.get_args(hint), path, problems)
     if hint in (int, float, str, bool):
         return _bounded(value, hint, [], path, problems)
-    return _instance(value, hint, path, problems)
+    return _instance(value, origin or hint, path, problems)
+
+
+def _one_of(value: object, allowed: tuple[Any, ...], path: str, problems: list[Problem]) -> Any:
+    if value in allowed:
+        return value
+    names = ", ".join(ascii(option) for option in allowed)
+    problems.append(Problem(path, f"must be one of {names}", shown(value)))
+    return None
+
+
+def _list(value: object, inner: tuple[Any, ...], path: str, problems: list[Problem]) -> Any:
+    if not isinstance(value, (list, tuple)):
+        problems.append(Problem(path, "must be a list", shown(value)))
+        return None
+    if inner[-1:] == (...,):
+        inner = inner[:1] * len(value)
+    if len(inner) != len(value):
+        problems.append(Problem(path, f"must be a list of {len(inner)}", shown(value)))
+        return None
+    return tuple(
+        convert(item, kind, f"{path}[{i}]", problems) for i, (item, kind) in enumerate(zip(value, inner, strict=True))
+    )
 
 
 def _first_fitting(value: object, options: tuple[Any, ...], path: str, problems: list[Problem]) -> Any:
@@ -100,9 +121,13 @@ def _first_fitting(value: object, options: tuple[Any, ...], path: str, problems:
 
 def _instance(value: object, hint: Any, path: str, problems: list[Problem]) -> Any:
     coerce = getattr(hint, "coerce", None)
-    if not isinstance(value, hint) and coerce is not None:
+    try:
+        fits = hint is Any or isinstance(value, hint)
+    except TypeError:  # an annotation that only a type checker understands: a NewType, a Protocol
+        return value
+    if not fits and coerce is not None:
         return _coerced(value, coerce, path, problems)
-    if not isinstance(value, hint):
+    if not fits:
         problems.append(Problem(path, f"must be a {hint.__name__}", shown(value)))
         return None
     return value
@@ -145,7 +170,7 @@ def _as_float(value: Any) -> float:
 def _limits(meta: Meta) -> Iterator[str]:
     for sign, bound in ((">=", meta.ge), (">", meta.gt), ("<=", meta.le), ("<", meta.lt)):
         if bound is not None:
-            yield f"{sign} {bound:g}"
+            yield f"{sign} {plain(bound)}"
     if meta.max_length is not None:
         yield f"of at most {meta.max_length} characters"
 

@@ -224,9 +224,11 @@ class RealTime:
         except asyncio.CancelledError:
             outcome = Outcome.CANCELLED
         except BaseException as raised:  # noqa: BLE001 - whatever a job raises, sys.exit too, is its outcome
-            outcome = Outcome.TIMED_OUT if isinstance(raised, TimeoutError) and scope.expired() else Outcome.FAILED
-            if outcome == Outcome.FAILED:
+            outcome = Outcome.FAILED
+            if not scope.expired():
                 recorder.errors[type(raised).__name__] += 1
+        if scope.expired():  # also when the job took no notice of being stopped
+            outcome = Outcome.TIMED_OUT
         del self._tasks[job]
         self._ended.append((self._now(), job, outcome))
         self._bell.ring()

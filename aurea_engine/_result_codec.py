@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from aurea_engine.costs import CostModel
+from aurea_engine.findings import Finding
 from aurea_engine.records import NS, JobBatch, Outcome
-from aurea_engine.results import RunResult
+from aurea_engine.results import ObjectiveResult, RunResult
 from aurea_engine.spec import RunSpec
 from aurea_engine.statistics import Timing
 
@@ -58,25 +59,8 @@ def encode_result(result: RunResult, spec: dict[str, Any], jobs_shown: int = JOB
         "failure_time": timing_to_dict(result.failure_time),
         "lag": timing_to_dict(result.lag),
         "cost": result.cost.to_dict(),
-        "objectives": [
-            {
-                "objective": str(judged.objective),
-                "metric": judged.objective.metric,
-                "outcome": judged.outcome,
-                "observed": judged.observed,
-                "detail": judged.detail,
-            }
-            for judged in result.objectives
-        ],
-        "findings": [
-            {
-                "code": finding.code,
-                "severity": finding.severity.name.lower(),
-                "detail": finding.detail,
-                "advice": finding.advice,
-            }
-            for finding in result.findings
-        ],
+        "objectives": [_objective(judged) for judged in result.objectives],
+        "findings": [_finding(finding) for finding in result.findings],
         "theory": [row._asdict() if hasattr(row, "_asdict") else asdict(row) for row in result.theory],
         "series": {
             "width": result.series_width,
@@ -87,6 +71,25 @@ def encode_result(result: RunResult, spec: dict[str, Any], jobs_shown: int = JOB
         "spec": spec,
         "jobs": jobs,
         "jobs_truncated": result.counts.arrived > len(jobs),
+    }
+
+
+def _objective(judged: ObjectiveResult) -> dict[str, Any]:
+    return {
+        "objective": str(judged.objective),
+        "metric": judged.objective.metric,
+        "outcome": judged.outcome,
+        "observed": judged.observed,
+        "detail": judged.detail,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "severity": finding.severity.name.lower(),
+        "detail": finding.detail,
+        "advice": finding.advice,
     }
 
 

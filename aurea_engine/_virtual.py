@@ -37,11 +37,15 @@ Watch = Callable[[int], bool]
 def run_virtual(
     release: Release, dispatcher: Dispatcher, recorder: Recorder, watch: Watch, *, short_cut: bool = True
 ) -> None:
-    """Simulate until every job has ended, or ``watch`` says stop."""
-    if short_cut and dispatcher.in_order and not release.closed:
-        _in_order(release, dispatcher, recorder, watch)
-    else:
-        _Simulation(release, dispatcher, recorder, watch).run()
+    """Simulate until every job has ended, or ``watch`` says stop. Raises `SpecError` for a run that would never end."""
+    try:
+        if short_cut and dispatcher.in_order and not release.closed:
+            _in_order(release, dispatcher, recorder, watch)
+        else:
+            _Simulation(release, dispatcher, recorder, watch).run()
+    except OverflowError:
+        problem = "would last more than 292 years of virtual time: give it fewer or shorter jobs, or more slots"
+        raise SpecError([Problem("workload", problem)]) from None
 
 
 class _Simulation:
@@ -191,6 +195,8 @@ def _in_order(release: Release, dispatcher: Dispatcher, recorder: Recorder, watc
         recorder.abnormal.clear()
         started = np.array(starts, np.int64)
         finished = started + block.service
+        if (finished < started).any():
+            raise OverflowError
         np.frombuffer(recorder.released, np.int64)[-n:] = block.intended
         np.frombuffer(recorder.started, np.int64)[-n:] = started
         np.frombuffer(recorder.finished, np.int64)[-n:] = finished

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import json
-import tomllib
 import types
 import typing
 from collections.abc import Mapping
@@ -13,11 +11,12 @@ from decimal import Decimal
 from difflib import get_close_matches
 from enum import Enum
 from fractions import Fraction
-from typing import Annotated, Any, NoReturn, Union
+from typing import Annotated, Any, Union
 
 from msgspec import Meta
 
 from aurea_engine._fields import MAX_SECONDS, Checked, convert, hints_of, shown
+from aurea_engine._parsing import parse_json, parse_toml
 from aurea_engine._result_codec import JOBS_SHOWN, encode_result, job_costs, record_rows
 from aurea_engine.arrivals import AllAtOnce
 from aurea_engine.catalog import GROUPS, Catalog, default_catalog
@@ -29,7 +28,6 @@ from aurea_engine.results import RunResult
 from aurea_engine.spec import RunSpec
 from aurea_engine.workloads import Workload
 
-MAX_DEPTH = 16
 DEFAULT_KINDS = {"schedulers": "fifo"}
 """What an object without a ``kind`` is, where there is a default."""
 
@@ -38,76 +36,6 @@ SEED = {
     "num_jobs": Annotated[int, Meta(ge=1, le=MAX_SEED_JOBS)],
     "job_duration_ms": Annotated[float, Meta(ge=0, le=MAX_SECONDS * 1000)],
 }
-
-
-def parse_json(text: bytes | str) -> Any:
-    """Strict JSON: UTF-8, no NaN or Infinity, no member twice, at most `MAX_DEPTH` deep; fractions come as `Decimal`.
-
-    Raises `SpecError`.
-    """
-    try:
-        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
-    except UnicodeDecodeError as error:
-        raise SpecError(f"must be UTF-8: {error.reason} at byte {error.start}") from None
-    _check_depth(decoded)
-    try:
-        return json.loads(
-            decoded,
-            object_pairs_hook=_no_duplicates,
-            parse_constant=_no_constant,
-            parse_float=Decimal,
-            parse_int=_parse_int,
-        )
-    except json.JSONDecodeError as error:
-        raise SpecError(f"must be JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
-
-
-def _check_depth(text: str) -> None:
-    """Before the parser, which would run out of stack. Brackets within strings do not count."""
-    depth, inside, escaped = 0, False, False
-    for character in text:
-        if inside:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                inside = False
-        elif character == '"':
-            inside = True
-        elif character in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise SpecError(f"must be nested at most {MAX_DEPTH} deep")
-        elif character in "]}":
-            depth -= 1
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in seen:
-            raise SpecError([Problem(shown(name).strip("'"), "must be given once")])
-        seen[name] = value
-    return seen
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise SpecError(f"must be JSON, which has no {name}")
-
-
-def _parse_int(digits: str) -> int:
-    if len(digits) > 40:
-        raise SpecError(f"a number of {len(digits)} digits is beyond every limit")
-    return int(digits)
-
-
-def parse_toml(text: bytes | str) -> Any:
-    """TOML 1.0, fractions as `Decimal`. Raises `SpecError`."""
-    try:
-        return tomllib.loads(text.decode("utf-8") if isinstance(text, bytes) else text, parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise SpecError(f"must be TOML: {error}") from None
 
 
 def spec_from_dict(data: object, catalog: Catalog | None = None) -> RunSpec:
@@ -191,9 +119,10 @@ class _Builder:
         if cls is Weighted and "distribution" not in members:  # the branch's own members are its distribution's
             members = {"weight": members.pop("weight", _MISSING), "distribution": members}
             members = {name: value for name, value in members.items() if value is not _MISSING}
+        known = [*SEED, *hints] if cls is RunSpec else list(hints)
         for name in members.keys() - hints.keys():
-            near = get_close_matches(name, hints, n=1)
-            hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(hints) or 'none'}"
+            near = get_close_matches(name, known, n=1)
+            hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(known) or 'none'}"
             self.problems.append(Problem(_join(path, shown(name).strip("'")), f"is not a member: {hint}"))
         for name in _required(cls) - members.keys():
             self.problems.append(Problem(_join(path, name), "is required"))

@@ -179,6 +179,8 @@ async def _dispatch_floor() -> float:
 async def highest_honest_rate(seconds: float = 0.4, steps: int = 7) -> float:
     """The highest constant rate of empty jobs with a p99 lag within `HONEST_LAG`: doubling, then bisection."""
     low, high = 1000.0, 2000.0
+    if not await _is_honest(low, seconds):
+        return 0.0
     while high < 1e7 and await _is_honest(high, seconds):
         low, high = high, high * 2
     for _ in range(steps):

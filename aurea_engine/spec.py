@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from aurea_engine._fields import Checked, Name, Ratio, Seconds
+from aurea_engine._fields import Checked, Name, Ratio, Seconds, plain
 from aurea_engine.costs import CostModel, PerSecond
 from aurea_engine.errors import Problem
 from aurea_engine.records import NS
@@ -51,7 +51,7 @@ class Objective(Checked):
         what = self.metric.replace("_", " ")
         if self.metric in TIMES:
             what = f"{'mean' if self.quantile is None else f'p{self.quantile * 100:g}'} {what}"
-        bound = f"<= {self.at_most:g}" if self.at_most is not None else f">= {self.at_least:g}"
+        bound = f"<= {plain(self.at_most)}" if self.at_most is not None else f">= {plain(self.at_least or 0)}"
         unit = " s" if self.metric in TIMES else ""
         return f"{what} {bound}{unit}"
 

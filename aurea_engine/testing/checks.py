@@ -137,10 +137,10 @@ def check_job(job: JobSource, *, seed: int = 0, jobs: int = 4096, run: bool = Tr
             same = np.array_equal(getattr(plan, column), getattr(repeated, column), equal_nan=column == "demand")
             assert same, f"the same streams give the same plan: {column} differs"
         demands = plan.demand
-    if run:
-        for leaf in leaves:
-            if not leaf.timed:
-                asyncio.run(_try(leaf, float(demands[0])))
+    working = [leaf for leaf in leaves if run and not leaf.timed]
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        for leaf in working:
+            runner.run(_try(leaf, float(demands[0])))
 
 
 def _whole(plan: Plan, jobs: int, leaves: int) -> None:

@@ -44,6 +44,8 @@ Compare = Callable[[RunResult, RunResult], None]
 
 @given(spec=st.from_type(RunSpec))
 @example(spec=RunSpec(Workload(Sleep(0.0), Closed(2), jobs=30), Fifo(1, 0), seed=1))
+@example(spec=RunSpec(Workload(Sleep(0.0), Closed(3), jobs=30), Fifo(3), seed=1))
+@example(spec=RunSpec(Workload(Sleep(0.0), Closed(3), jobs=2), Fifo(), seed=1))
 @example(spec=RunSpec(Workload(Sleep(0.1), AllAtOnce(), jobs=40), Priority(3, 4), seed=1))
 @example(spec=RunSpec(Workload(Sleep(0.1), Closed(3, Constant(0.1)), jobs=40), Lifo(1, 1), seed=1))
 def test_both_clocks_give_the_same_times_job_by_job(spec: RunSpec, same_jobs: Compare) -> None:

@@ -1,0 +1,83 @@
+"""Text → plain values, strictly: what is odd about a document is said before anything is made of it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from aurea_engine._fields import shown
+from aurea_engine.errors import Problem, SpecError
+
+MAX_DEPTH = 16
+
+
+def parse_json(text: bytes | str) -> Any:
+    """Strict JSON: UTF-8, no NaN or Infinity, no member twice, at most `MAX_DEPTH` deep; fractions come as `Decimal`.
+
+    Raises `SpecError`.
+    """
+    try:
+        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+    except UnicodeDecodeError as error:
+        raise SpecError(f"must be UTF-8: {error.reason} at byte {error.start}") from None
+    _check_depth(decoded)
+    try:
+        return json.loads(
+            decoded,
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constant,
+            parse_float=Decimal,
+            parse_int=_parse_int,
+        )
+    except json.JSONDecodeError as error:
+        raise SpecError(f"must be JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+
+
+def _check_depth(text: str) -> None:
+    """Before the parser, which would run out of stack. Brackets within strings do not count."""
+    depth, inside, escaped = 0, False, False
+    for character in text:
+        if inside:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                inside = False
+        elif character == '"':
+            inside = True
+        elif character in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise SpecError(f"must be nested at most {MAX_DEPTH} deep")
+        elif character in "]}":
+            depth -= 1
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in seen:
+            raise SpecError([Problem(shown(name).strip("'"), "must be given once")])
+        seen[name] = value
+    return seen
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise SpecError(f"must be JSON, which has no {name}")
+
+
+def _parse_int(digits: str) -> int:
+    if len(digits) > 40:
+        raise SpecError(f"a number of {len(digits)} digits is beyond every limit")
+    return int(digits)
+
+
+def parse_toml(text: bytes | str) -> Any:
+    """TOML 1.0, fractions as `Decimal`. Raises `SpecError`."""
+    try:
+        return tomllib.loads(text.decode("utf-8") if isinstance(text, bytes) else text, parse_float=Decimal)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise SpecError(f"must be TOML: {error}") from None

@@ -1,0 +1,166 @@
+"""Kinds by name: the built-in ones, one's own, and those of installed packages."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+
+from aurea_engine import (
+    Catalog,
+    Fifo,
+    Job,
+    Queue,
+    RunSpec,
+    Scheduler,
+    Sleep,
+    SpecError,
+    Workload,
+    default_catalog,
+    simulate,
+    spec_from_dict,
+    spec_to_dict,
+)
+
+PLUGIN = '''
+"""A package of somebody else's."""
+from dataclasses import dataclass
+from aurea_engine import Arrivals, Fifo, Job
+import numpy as np
+
+@dataclass(frozen=True)
+class Nap(Job):
+    minutes: float
+    timed = True
+
+    async def run(self, demand):
+        pass
+
+    def demands(self, rng, first, n):
+        return np.full(n, self.minutes * 60)
+
+@dataclass(frozen=True)
+class Fairest(Fifo):
+    pass
+
+NOT_A_CLASS = 3
+'''
+
+ENTRY_POINTS = """
+[aurea.jobs]
+nap = somebodys_plugin:Nap
+broken = somebodys_plugin:Missing
+sleep = somebodys_plugin:Nap
+number = somebodys_plugin:NOT_A_CLASS
+
+[aurea.schedulers]
+fairest = somebodys_plugin:Fairest
+misplaced = somebodys_plugin:Nap
+
+[aurea.arrivals]
+absent = no_such_module_at_all:Anything
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed distribution that offers strategies, good and bad ones."""
+    (tmp_path / "somebodys_plugin.py").write_text(PLUGIN)
+    info = tmp_path / "somebodys_plugin-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: somebodys-plugin\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "somebodys_plugin", raising=False)
+
+
+def test_strategies_of_installed_packages_are_found_when_asked_for(plugin: None) -> None:
+    """By entry point, from a specification, to a result, and back."""
+    catalog = default_catalog().with_entry_points()
+    body = {"workload": {"job": {"kind": "nap", "minutes": 2}, "jobs": 3}, "scheduler": {"kind": "fairest", "slots": 1}}
+    spec = spec_from_dict(body, catalog)
+    assert 360.0 == simulate(spec).duration
+    assert spec == spec_from_dict(spec_to_dict(spec, catalog), catalog)
+    assert {"kind": "nap", "minutes": 2.0} == spec_to_dict(spec, catalog)["workload"]["job"]
+
+
+def test_importing_or_asking_the_default_catalog_finds_no_plugin(plugin: None) -> None:
+    """Only the program's edge asks."""
+    assert default_catalog().find("jobs", "nap") is None
+    assert "somebodys_plugin" not in sys.modules
+
+
+def test_an_entry_point_that_cannot_be_used_is_logged_and_left_out(
+    plugin: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Missing, of the wrong group, no class, or under a name that is taken; the others still load."""
+    with caplog.at_level(logging.ERROR, "aurea_engine"):
+        catalog = default_catalog().with_entry_points()
+    assert Sleep is catalog.find("jobs", "sleep")
+    assert catalog.find("jobs", "nap") is not None
+    for group, kind in (("jobs", "broken"), ("jobs", "number"), ("schedulers", "misplaced"), ("arrivals", "absent")):
+        assert catalog.find(group, kind) is None
+    said = " ".join(record.getMessage() for record in caplog.records)
+    for name in ("broken", "sleep", "number", "misplaced", "absent"):
+        assert f"entry point {name} " in said
+
+
+class Mine(Sleep):
+    """A job of one's own."""
+
+
+def test_adding_a_kind_makes_another_catalog() -> None:
+    """Catalogs are values: the one it was added to stays as it was."""
+    before = default_catalog()
+    after = before.add("jobs", "mine", Mine)
+    assert before.find("jobs", "mine") is None
+    assert Mine is after.find("jobs", "mine")
+    assert "mine" == after.kind_of(Mine(0.1))
+    assert f"{__name__}:Mine" == before.kind_of(Mine(0.1))
+    with pytest.raises(TypeError):
+        after.kinds["jobs"]["other"] = Mine  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("group", "kind", "strategy", "says"),
+    [
+        pytest.param("job", "mine", Mine, "there is no group 'job': one of jobs, arrivals", id="no such group"),
+        pytest.param("jobs", "sleep", Mine, "is taken by Sleep", id="a name that is taken"),
+        pytest.param("schedulers", "mine", Mine, "must be a class that derives from Scheduler", id="another group"),
+        pytest.param("jobs", "mine", Mine(0.1), "must be a class", id="an instance"),
+        pytest.param("jobs", "mine", len, "must be a class", id="a function"),
+    ],
+)
+def test_what_cannot_be_added_is_refused(group: str, kind: str, strategy: type, says: str) -> None:
+    """With a sentence that says why."""
+    with pytest.raises(SpecError, match=says):
+        default_catalog().add(group, kind, strategy)
+
+
+def test_a_class_of_one_s_own_without_parameters_needs_no_dataclass() -> None:
+    """Ten lines are enough."""
+
+    class Newest(Scheduler):
+        def queue(self) -> Queue:
+            return Fifo().queue()
+
+    class Ping(Job):
+        async def run(self, demand: float) -> None:
+            pass
+
+    catalog: Catalog = default_catalog().add("schedulers", "newest", Newest).add("jobs", "ping", Ping)
+    spec = spec_from_dict(
+        {"workload": {"job": {"kind": "ping"}, "jobs": 1}, "scheduler": {"kind": "newest", "slots": 3}}, catalog
+    )
+    assert isinstance(spec.workload.job, Ping)
+    assert 3 == spec.scheduler.slots
+    assert {"kind": "ping"} == spec_to_dict(spec, catalog)["workload"]["job"]
+
+
+def test_contracts_have_their_groups() -> None:
+    """And a class that is no contract has none."""
+    assert "schedulers" == default_catalog().group_of(Scheduler)
+    assert default_catalog().group_of(RunSpec) is None
+    assert default_catalog().group_of(Workload) is None

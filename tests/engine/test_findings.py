@@ -1,0 +1,246 @@
+"""Every finding is raised by the run that deserves it, and not by its quiet neighbour."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+import aurea_engine
+from aurea_engine import (
+    FINDING_CODES,
+    Arrivals,
+    Bell,
+    Closed,
+    ConstantRate,
+    CostModel,
+    Exponential,
+    Fifo,
+    Finding,
+    GammaArrivals,
+    Job,
+    Pareto,
+    PerSecond,
+    Poisson,
+    Replay,
+    RunResult,
+    RunSpec,
+    Severity,
+    Sleep,
+    Stop,
+    Thresholds,
+    Workload,
+    simulate,
+)
+from aurea_engine._checks import Case, findings
+from aurea_engine._closing import Measured
+from aurea_engine._dispatcher import Dispatcher
+from aurea_engine._recorder import Meters
+from aurea_engine.testing import JumpingLoop, ManualClock, run_jumping
+
+STEADY = Workload(Sleep(0.001), ConstantRate(1000), duration=1)
+
+
+def codes(result: RunResult) -> set[str]:
+    return {finding.code for finding in result.findings}
+
+
+def held_up(spec: RunSpec, *seconds: float) -> RunResult:
+    """In real time by a clock that leaps over so many seconds at once, again and again, until the run is over."""
+
+    async def main() -> RunResult:
+        clock = ManualClock()
+        running = asyncio.create_task(aurea_engine.run(spec, clock=clock))
+        for leap in seconds:
+            await clock.advance(leap, at_once=True)
+        while not running.done():
+            await clock.advance(0.01)
+        return running.result()
+
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        return runner.run(main())
+
+
+class BusyClock:
+    """Time passes by being looked at, and never by waiting: a generator that is at work all the time."""
+
+    def __init__(self, step: int) -> None:
+        self._ns, self._step = 0, step
+
+    def now(self) -> int:
+        self._ns += self._step
+        return self._ns
+
+    async def wait(self, until: int, bell: Bell, exact: bool) -> None:
+        await asyncio.sleep(0)
+
+
+def saturated(spec: RunSpec) -> RunResult:
+    with asyncio.Runner() as runner:
+        return runner.run(aurea_engine.run(spec, clock=BusyClock(20_000)))
+
+
+@dataclass(frozen=True)
+class Littering(Job):
+    """Sets off a garbage collection."""
+
+    async def run(self, demand: float) -> None:
+        gc.collect()
+
+
+class Broken(CostModel):
+    """Cannot be priced."""
+
+    def components(self) -> tuple[()]:
+        raise RuntimeError("no price today")
+
+
+def stopped(spec: RunSpec) -> RunResult:
+    stop = Stop()
+    stop.now()
+    return simulate(spec, stop=stop)
+
+
+def served(arrivals: Arrivals, service: float, *, jobs: int = 3000) -> RunResult:
+    return simulate(RunSpec(Workload(Sleep(Exponential(service)), arrivals, jobs=jobs), Fifo(2), seed=3))
+
+
+def littered(limit: float) -> RunResult:
+    return run_jumping(RunSpec(Workload(Littering(), jobs=3), seed=0, thresholds=Thresholds(gc_pause=limit)))
+
+
+def settling(*waits: float) -> RunResult:
+    return simulate(RunSpec(Workload(Replay(waits), ConstantRate(1), jobs=len(waits)), seed=0, warmup="auto"))
+
+
+CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
+    "arrivals_misfit": (
+        lambda: held_up(RunSpec(Workload(Sleep(0.001), Poisson(1000), duration=1), seed=1), *[0.05] * 20),
+        lambda: run_jumping(RunSpec(Workload(Sleep(0.001), Poisson(1000), duration=1), seed=1)),
+    ),
+    "below_floor": (
+        lambda: run_jumping(RunSpec(Workload(Sleep(0.00001), ConstantRate(1000), duration=1), seed=0)),
+        lambda: run_jumping(RunSpec(Workload(Sleep(0.0001), ConstantRate(1000), duration=1), seed=0)),
+    ),
+    "cost_unpriced": (
+        lambda: simulate(RunSpec(STEADY, cost=Broken(), seed=0)),
+        lambda: simulate(RunSpec(STEADY, cost=PerSecond("0.001"), seed=0)),
+    ),
+    "cpu_saturated": (
+        lambda: saturated(RunSpec(Workload(Sleep(0.0), ConstantRate(30_000), jobs=12_000), Fifo(2), seed=0)),
+        lambda: run_jumping(RunSpec(Workload(Sleep(0.0), ConstantRate(30_000), jobs=12_000), Fifo(2), seed=0)),
+    ),
+    "gc_pause": (lambda: littered(0.0), lambda: littered(60.0)),
+    "heavy_tail": (
+        lambda: simulate(RunSpec(Workload(Sleep(Pareto(0.01, 1.9)), ConstantRate(10), jobs=300), seed=0)),
+        lambda: simulate(RunSpec(Workload(Sleep(Pareto(0.01, 2.1)), ConstantRate(10), jobs=300), seed=0)),
+    ),
+    "late_releases": (
+        lambda: held_up(RunSpec(STEADY, seed=0), 0.05),
+        lambda: held_up(RunSpec(STEADY, seed=0), 0.004),
+    ),
+    "loop_lag": (
+        lambda: held_up(RunSpec(STEADY, seed=0), 0.2),
+        lambda: held_up(RunSpec(STEADY, seed=0), 0.09),
+    ),
+    "no_steady_state": (
+        lambda: settling(*[i / 100 for i in range(500)]),
+        lambda: settling(*[(i * 37 % 100) / 100 for i in range(500)]),
+    ),
+    "not_drained": (lambda: stopped(RunSpec(STEADY, Fifo(1), seed=0)), lambda: simulate(RunSpec(STEADY, seed=0))),
+    "queue_growing": (lambda: served(Poisson(300), 0.01), lambda: served(Poisson(150), 0.01)),
+    "rate_shortfall": (
+        lambda: held_up(RunSpec(STEADY, seed=0), 2.0),
+        lambda: held_up(RunSpec(STEADY, seed=0), 0.01),
+    ),
+    "records_dropped": (
+        lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=1_000_001), seed=0)),
+        lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=10_000), seed=0, keep_jobs=False)),
+    ),
+    "too_few_samples": (
+        lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=2994), seed=0)),
+        lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=2995), seed=0)),
+    ),
+}
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_a_finding_is_raised_where_it_is_deserved(code: str) -> None:
+    """And says what was seen and what to try."""
+    result = CASES[code][0]()
+    found = [finding for finding in result.findings if finding.code == code]
+    assert 1 == len(found)
+    assert found[0].detail
+    assert found[0].advice.endswith(".")
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_its_quiet_neighbour_does_not_raise_it(code: str) -> None:
+    """The same run on the other side of the threshold."""
+    assert code not in codes(CASES[code][1]())
+
+
+def test_every_code_has_a_scenario() -> None:
+    """Conservation has its own test below, since no run breaks it."""
+    assert set(FINDING_CODES) == {*CASES, "conservation_broken"}
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_job_that_is_not_accounted_for_makes_the_result_invalid(lost: int) -> None:
+    """The dispatcher saw one more than the counts tell."""
+    result = simulate(RunSpec(Workload(Sleep(0.1), jobs=5), Fifo(1), seed=0))
+    dispatcher = Dispatcher(Fifo(1))
+    dispatcher.arrived = dispatcher.ended = 5 + lost
+    found = list(findings(Case(result, Meters(), dispatcher, Measured(), steady=True)))
+    assert bool(lost) == any(finding.code == "conservation_broken" for finding in found)
+
+
+def test_jobs_of_thirty_years_add_up() -> None:
+    """Twenty times 1e18 ns leave 64 bits; the books still balance."""
+    result = simulate(RunSpec(Workload(Sleep(1e9), jobs=20), Fifo(20), seed=0))
+    assert "conservation_broken" not in codes(result)
+    assert (1.0, 20.0, 1e9) == (result.utilization, result.concurrency.mean, result.response_time.mean)
+
+
+def test_the_gravest_finding_comes_first_and_is_the_verdict() -> None:
+    """Valid with notes, degraded, invalid."""
+    result = held_up(RunSpec(STEADY, seed=0), 2.0)
+    severities = [finding.severity for finding in result.findings]
+    assert severities == sorted(severities, reverse=True)
+    assert "invalid" == result.verdict
+    noted = simulate(RunSpec(Workload(Sleep(0.001), jobs=5), seed=0))
+    assert {"too_few_samples"} == codes(noted)
+    assert "valid" == noted.verdict
+
+
+def test_a_finding_has_a_known_code() -> None:
+    """The set is closed, since it labels a metric."""
+    with pytest.raises(AssertionError):
+        Finding("made_up", Severity.NOTE, "", "")
+
+
+def test_a_saturated_closed_model_is_only_a_note() -> None:
+    """There nobody asked for a rate: the generator's own speed is the figure."""
+    result = saturated(RunSpec(Workload(Sleep(0.0), Closed(5), jobs=15_000), Fifo(5), seed=0))
+    found = [finding for finding in result.findings if finding.code == "cpu_saturated"]
+    assert [Severity.NOTE] == [finding.severity for finding in found]
+
+
+@pytest.mark.parametrize("arrivals", [ConstantRate(1000), GammaArrivals(1000, 3)], ids=["constant", "gamma"])
+def test_arrivals_that_came_as_asked_are_no_misfit(arrivals: Arrivals) -> None:
+    """Even ones are even; for bursty ones there is no test, so nothing is said."""
+    assert "arrivals_misfit" not in codes(run_jumping(RunSpec(Workload(Sleep(0.001), arrivals, duration=1), seed=0)))
+
+
+def test_a_constant_rate_in_bursts_is_a_misfit() -> None:
+    """Twenty releases of fifty jobs are not a thousand evenly spaced ones."""
+    result = held_up(RunSpec(STEADY, seed=0), *[0.05] * 20)
+    assert "arrivals_misfit" in codes(result)
+
+
+def test_a_batch_is_never_late() -> None:
+    """Jobs that are all meant to start at once cannot: their response times say how long it took."""
+    assert "late_releases" not in codes(saturated(RunSpec(Workload(Sleep(0.0), jobs=5000), Fifo(5), seed=0)))

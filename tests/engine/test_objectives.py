@@ -1,0 +1,218 @@
+"""Objectives are met, missed or inconclusive, and a hopeless run can be ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from aurea_engine import (
+    ConstantRate,
+    Constant,
+    Exponential,
+    Faulty,
+    Fifo,
+    Free,
+    JobSource,
+    Objective,
+    PerJob,
+    Poisson,
+    Replay,
+    RunResult,
+    RunSpec,
+    Sleep,
+    SpecError,
+    Uniform,
+    Workload,
+    simulate,
+)
+from aurea_engine.testing import RecordingObserver, run_jumping
+
+
+def judged(objective: Objective, job: JobSource, **changes: Any) -> str:
+    """The outcome for 5,000 jobs at 100/s."""
+    settings: dict[str, Any] = {"jobs": 5000, "scheduler": Fifo(), "keep_jobs": True, "cost": PerJob("0.01"), **changes}
+    spec = RunSpec(
+        Workload(job, ConstantRate(100), jobs=settings.pop("jobs")), seed=1, objectives=(objective,), **settings
+    )
+    (verdict,) = simulate(spec).objectives
+    assert objective is verdict.objective
+    return verdict.outcome
+
+
+EVEN = Sleep(Uniform(0.0, 1.0))
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["records", "histogram"])
+@pytest.mark.parametrize(
+    ("objective", "outcome"),
+    [
+        pytest.param(Objective("response_time", at_most=0.96, quantile=0.9), "met", id="p90 of 0.9 clearly under"),
+        pytest.param(Objective("response_time", at_most=0.85, quantile=0.9), "missed", id="p90 clearly over"),
+        pytest.param(Objective("response_time", at_most=0.9005, quantile=0.9), "inconclusive", id="p90 too close to say"),
+        pytest.param(Objective("response_time", at_least=0.85, quantile=0.9), "met", id="p90 at least, clearly"),
+        pytest.param(Objective("response_time", at_least=0.96, quantile=0.9), "missed", id="p90 at least, not"),
+        pytest.param(Objective("response_time", at_least=0.9005, quantile=0.9), "inconclusive", id="p90 at least, close"),
+        pytest.param(Objective("service_time", at_most=0.55), "met", id="mean of 0.5 clearly under"),
+        pytest.param(Objective("service_time", at_most=0.45), "missed", id="mean clearly over"),
+        pytest.param(Objective("service_time", at_most=0.5), "inconclusive", id="mean too close to say"),
+        pytest.param(Objective("waiting_time", at_most=0.0), "met", id="nobody waits"),
+        pytest.param(Objective("throughput", at_least=90), "met", id="throughput reached"),
+        pytest.param(Objective("throughput", at_least=101), "missed", id="throughput not reached"),
+        pytest.param(Objective("goodput", at_least=90), "met", id="goodput without a bound on jobs is throughput"),
+        pytest.param(Objective("failure_ratio", at_most=0.0), "met", id="no failure"),
+        pytest.param(Objective("cost_per_job", at_most=0.01), "met", id="cost at its bound"),
+        pytest.param(Objective("cost_per_job", at_most=0.0099), "missed", id="cost over its bound"),
+        pytest.param(Objective("cost", at_most=50.0), "met", id="whole cost"),
+        pytest.param(Objective("cost", at_least=51.0), "missed", id="whole cost, at least"),
+    ],
+)  # fmt: skip
+def test_an_objective_is_judged_by_what_the_sample_can_carry(objective: Objective, outcome: str, keep: bool) -> None:
+    """Times by one-sided 95 % bounds, facts as they are; service is uniform on (0, 1)."""
+    assert outcome == judged(objective, EVEN, keep_jobs=keep)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        pytest.param(Objective("response_time", at_most=1.0, quantile=0.99), id="a quantile"),
+        pytest.param(Objective("response_time", at_most=1.0), id="a mean"),
+        pytest.param(Objective("cost_per_job", at_most=1.0), id="cost of a success"),
+    ],
+)
+def test_no_data_is_never_a_pass(objective: Objective) -> None:
+    """Every job fails, so there are no response times of completed jobs."""
+    assert "inconclusive" == judged(objective, Faulty(Sleep(0.1), 1.0))
+
+
+def test_too_few_jobs_for_a_quantile_are_inconclusive_and_say_so() -> None:
+    """298 jobs do not carry a p99, however fast they were."""
+    spec = RunSpec(
+        Workload(Sleep(0.001), ConstantRate(100), jobs=298),
+        objectives=(Objective("response_time", at_most=9, quantile=0.99),),
+    )
+    (verdict,) = simulate(spec).objectives
+    assert ("inconclusive", None) == (verdict.outcome, verdict.observed)
+    assert "p99 needs 299 jobs, 298 completed" == verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("limit", "outcome"), [(0.35, "met"), (0.05, "missed"), (0.15, "inconclusive")], ids=["all", "none", "some"]
+)
+def test_a_handful_of_jobs_is_judged_by_what_holds_of_all_of_them(limit: float, outcome: str) -> None:
+    """Too few for an interval of the mean: met only where every job was within the bound."""
+    assert outcome == judged(Objective("service_time", at_most=limit), Replay((0.1, 0.2, 0.3)), jobs=12)
+
+
+def test_one_job_s_mean_can_be_judged() -> None:
+    """It is its own minimum and maximum."""
+    assert "met" == judged(Objective("service_time", at_most=0.2), Sleep(0.1), jobs=1)
+
+
+def test_the_failure_ratio_counts_all_that_did_not_complete() -> None:
+    """Failed, timed out and rejected over all that arrived: 3 of 4 are rejected here."""
+    spec = RunSpec(
+        Workload(Sleep(1.0), jobs=4), Fifo(1, 0), objectives=(Objective("failure_ratio", at_most=0.5),), seed=0
+    )
+    (verdict,) = simulate(spec).objectives
+    assert ("missed", 0.75) == (verdict.outcome, verdict.observed)
+
+
+def test_goodput_counts_the_jobs_within_every_bound_of_a_job() -> None:
+    """Half of 100/s take at most 0.5 s."""
+    spec = RunSpec(
+        Workload(Replay((0.2, 0.8)), ConstantRate(100), duration=10),
+        seed=0,
+        objectives=(Objective("response_time", at_most=0.5, quantile=0.9), Objective("goodput", at_least=40)),
+    )
+    result = simulate(spec)
+    assert 500 == result.good
+    assert "missed" == result.objectives[0].outcome
+    assert result.goodput == pytest.approx(500 / result.window[1])
+    assert "met" == result.objectives[1].outcome
+
+
+def test_a_free_run_has_a_cost_of_nothing() -> None:
+    """Zero is a figure, and not the lack of one."""
+    assert "met" == judged(Objective("cost", at_most=0.0), Sleep(0.1), cost=Free())
+
+
+def test_objectives_and_theory_leave_the_warm_up_out() -> None:
+    """The first second's jobs take 1.0, the others 0.1."""
+    durations = tuple([1.0] * 100 + [0.1] * 900)
+    objective = Objective("response_time", at_most=0.2, quantile=0.9)
+    spec = RunSpec(Workload(Replay(durations), ConstantRate(100), jobs=1000), warmup=1.0, seed=0, objectives=(objective,))
+    result = simulate(spec)
+    assert 900 == result.response_time.count
+    assert 1000 == result.counts.completed
+    assert 0.1 == result.response_time.max
+    assert "met" == result.objectives[0].outcome
+
+
+@pytest.mark.parametrize(
+    ("objective", "shown"),
+    [
+        (Objective("response_time", at_most=0.5, quantile=0.99), "p99 response time <= 0.5 s"),
+        (Objective("waiting_time", at_most=0.5), "mean waiting time <= 0.5 s"),
+        (Objective("throughput", at_least=100), "throughput >= 100"),
+    ],
+)
+def test_an_objective_reads_as_a_sentence(objective: Objective, shown: str) -> None:
+    """As tables show it."""
+    assert shown == str(objective)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        pytest.param({"metric": "speed", "at_most": 1}, "metric", id="unknown metric"),
+        pytest.param({"metric": "throughput"}, "at_most", id="no bound"),
+        pytest.param({"metric": "throughput", "at_most": 1, "at_least": 1}, "at_most", id="two bounds"),
+        pytest.param({"metric": "throughput", "at_most": 1, "quantile": 0.5}, "quantile", id="quantile of a rate"),
+        pytest.param({"metric": "response_time", "at_most": 1, "quantile": 99}, "quantile", id="a percentage"),
+        pytest.param({"metric": "response_time", "at_most": -1}, "at_most", id="negative bound"),
+    ],
+)
+def test_an_objective_that_makes_no_sense_is_refused(arguments: dict[str, Any], path: str) -> None:
+    """With the member's name."""
+    with pytest.raises(SpecError) as caught:
+        Objective(**arguments)
+    assert [path] == [problem.path for problem in caught.value.problems]
+
+
+def ends(objective: Objective, job: JobSource = Sleep(0.01), **workload: Any) -> RunResult:  # noqa: B008
+    """A virtual run of three years with an objective that may end it."""
+    spec = RunSpec(Workload(job, Poisson(1000), **workload), seed=0, objectives=(objective,), keep_jobs=False)
+    return simulate(spec, [RecordingObserver()])
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        pytest.param(Objective("failure_ratio", at_most=0.01, abort=True), id="failures"),
+        pytest.param(Objective("cost", at_most=0.001, abort=True), id="money"),
+        pytest.param(Objective("response_time", at_most=0.001, quantile=0.9, abort=True), id="slow jobs"),
+    ],
+)
+def test_a_hopeless_run_is_ended(objective: Objective) -> None:
+    """`abort` ends a run that would take a hundred thousand million jobs at the first report, with what it has."""
+    result = ends(objective, Faulty(Sleep(0.01), 0.5), duration=1e8)
+    assert "aborted" == result.status
+    assert 0 < result.counts.arrived < 1e11
+    assert "missed" == result.objectives[0].outcome
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        pytest.param(Objective("failure_ratio", at_most=0.9, abort=True), id="failures within bounds"),
+        pytest.param(Objective("response_time", at_most=1.0, quantile=0.9, abort=True), id="fast enough"),
+        pytest.param(Objective("throughput", at_least=1e9, abort=True), id="not lost until the end"),
+        pytest.param(Objective("failure_ratio", at_most=0.0), id="lost, but without abort"),
+    ],
+)
+def test_a_run_with_hope_is_not_ended(objective: Objective) -> None:
+    """It completes."""
+    assert "completed" == run_jumping(
+        RunSpec(Workload(Faulty(Sleep(Exponential(0.01)), 0.5), ConstantRate(100), jobs=500), seed=0, objectives=(objective,))
+    ).status

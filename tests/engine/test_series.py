@@ -1,0 +1,106 @@
+"""What happened second by second."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aurea_engine import ConstantRate, Fifo, JobBatch, Outcome, Replay, RunSpec, Sleep, Trace, Workload, simulate
+from aurea_engine.series import MOST, Series
+
+SECOND = 1_000_000_000
+
+
+def jobs(*rows: tuple[float, float, float, Outcome]) -> JobBatch:
+    """(intended, started, finished, outcome), seconds; -1e-9 for never."""
+    columns = np.rint(np.array([row[:3] for row in rows]) * SECOND).astype(np.int64)
+    outcome = np.array([row[3] for row in rows], np.uint8)
+    return JobBatch(columns[:, 0], columns[:, 0], columns[:, 1], columns[:, 2], outcome)
+
+
+NEVER = -1e-9
+FOUR = jobs(
+    (0.0, 0.0, 0.5, Outcome.COMPLETED),
+    (0.5, 0.5, 2.5, Outcome.COMPLETED),
+    (0.9, 1.0, 1.5, Outcome.FAILED),
+    (2.1, NEVER, NEVER, Outcome.REJECTED),
+)
+
+
+def test_jobs_are_counted_where_they_arrive_and_where_they_end() -> None:
+    """By the intended start, by the end, and a rejected one by its release."""
+    series = Series()
+    series.add(FOUR)
+    rows = [point[:7] for point in series.points()]
+    assert [(0.0, 3, 1, 0, 0, 1.0, 2), (1.0, 0, 0, 1, 0, 0.0, 1), (2.0, 1, 1, 0, 1, 1.0, 0)] == rows
+
+
+def test_quantiles_are_of_the_jobs_that_completed_in_a_bin() -> None:
+    """Response times 0.5 and 2.0 s, within the histogram's error; None where nothing completed."""
+    series = Series()
+    series.add(FOUR)
+    first, second, third = series.points()
+    assert first.p50 == first.p99 == pytest.approx(0.5, rel=0.004)
+    assert second.p50 is second.p99 is None
+    assert third.p99 == pytest.approx(2.0, rel=0.004)
+
+
+def test_the_size_of_batches_does_not_matter() -> None:
+    """Nor their order."""
+    whole, parts = Series(), Series()
+    whole.add(FOUR)
+    for i in (3, 1, 0, 2):
+        parts.add(FOUR[np.array([i])])
+    assert whole.points() == parts.points()
+
+
+def test_a_bin_of_many_small_batches_is_the_bin_of_all() -> None:
+    """A run that is watched adds a little at a time."""
+    whole, parts = Series(), Series()
+    many = jobs(*[(i / 100, i / 100, i / 100 + 0.001 * (i % 7 + 1), Outcome.COMPLETED) for i in range(90)])
+    whole.add(many)
+    for i in range(90):
+        parts.add(many[np.array([i])])
+    assert whole.points() == parts.points()
+
+
+def test_nothing_is_an_empty_series() -> None:
+    """No jobs, no points."""
+    series = Series()
+    series.add(JobBatch.empty())
+    assert [] == series.points()
+
+
+def test_a_long_run_keeps_a_bounded_series() -> None:
+    """10,000 s in at most 2,048 bins; the counts and the number in the system add up all the same."""
+    result = simulate(RunSpec(Workload(Sleep(3.0), ConstantRate(1), jobs=10_000), Fifo(5), seed=0))
+    points = result.series
+    assert 1024 <= len(points) <= MOST
+    assert 8 == result.series_width
+    assert 10_000 == sum(point.arrived for point in points) == sum(point.completed for point in points)
+    assert 0 == points[-1].in_system
+    assert {3} == {point.in_system for point in points[:-1]}
+    assert [8.0 * i for i in range(len(points))] == [point.at for point in points]
+
+
+def test_a_sparse_run_keeps_a_bounded_series_too() -> None:
+    """Two jobs thirty years apart are not a billion empty seconds."""
+    result = simulate(RunSpec(Workload(Replay((1.0, 2.0)), Trace((0.0, 9e8))), seed=0))
+    assert len(result.series) <= MOST
+    assert 2 == sum(point.completed for point in result.series)
+
+
+def test_bins_in_which_nothing_completed_can_be_merged() -> None:
+    """Rejected jobs alone, over more bins than are kept."""
+    spec = RunSpec(Workload(Sleep(5000.0), ConstantRate(1), jobs=5000), Fifo(1, queue_limit=0), seed=0)
+    points = simulate(spec).series
+    assert 4999 == sum(point.rejected for point in points)
+    assert 1 == sum(point.completed for point in points)
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["records kept", "no records"])
+def test_a_run_has_the_same_series_whether_records_are_kept_or_not(keep: bool) -> None:
+    """One second at 100/s."""
+    spec = RunSpec(Workload(Sleep(0.01), ConstantRate(100), duration=2), seed=0, keep_jobs=keep)
+    assert [100, 100, 0] == [point.arrived for point in simulate(spec).series]
+    assert [99, 100, 1] == [point.completed for point in simulate(spec).series]

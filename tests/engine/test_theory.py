@@ -1,0 +1,144 @@
+"""The formulas beside the measurement, against published tables and brute force."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aurea_engine import (
+    AllAtOnce,
+    Arrivals,
+    Closed,
+    Constant,
+    ConstantRate,
+    Exponential,
+    Faulty,
+    Fifo,
+    Gamma,
+    JobSource,
+    Lifo,
+    Pareto,
+    Poisson,
+    RunSpec,
+    Scheduler,
+    Sleep,
+    Workload,
+)
+from aurea_engine.theory import (
+    MOST_USERS,
+    closed_mva,
+    erlang_b,
+    erlang_c,
+    mg1_wait,
+    mmc_response_quantile,
+    mmc_response_tail,
+    mmc_wait,
+    predictions,
+)
+
+
+@pytest.mark.parametrize(
+    ("load", "slots", "lost"),
+    [(8, 10, 0.121661), (3.2, 4, 0.228145), (1, 1, 0.5), (2, 2, 0.4), (10, 10, 0.214582), (100, 100, 0.075700)],
+)
+def test_erlang_b_is_the_table_s(load: float, slots: int, lost: float) -> None:
+    """Six digits of the usual tables."""
+    assert lost == pytest.approx(erlang_b(load, slots), abs=5e-7)
+
+
+@given(st.integers(1, 60), st.integers(1, 80))
+def test_erlang_b_is_its_definition_in_exact_arithmetic(tenths: int, slots: int) -> None:
+    """(aᶜ/c!) ÷ Σ aᵏ/k!"""
+    load = Fraction(tenths, 2)
+    terms = [load**k / math.factorial(k) for k in range(slots + 1)]
+    assert float(terms[-1] / sum(terms)) == pytest.approx(erlang_b(float(load), slots), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rate", "slots", "waits", "wait", "p50", "p95", "p99"),
+    [
+        (80, 1, 0.8, 0.04, 0.034657, 0.149787, 0.230259),
+        (320, 4, 0.596432, 0.0074554, 0.013462, 0.047380, 0.068932),
+        (200, 4, 0.173913, 0.0008696, 0.007834, 0.031497, 0.047642),
+    ],
+)
+def test_erlang_c_is_the_table_s(
+    rate: float, slots: int, waits: float, wait: float, p50: float, p95: float, p99: float
+) -> None:
+    """μ = 100/s."""
+    assert waits == pytest.approx(erlang_c(rate / 100, slots), abs=5e-7)
+    assert wait == pytest.approx(mmc_wait(rate, 0.01, slots), abs=5e-8)
+    for q, value in ((0.5, p50), (0.95, p95), (0.99, p99)):
+        assert value == pytest.approx(mmc_response_quantile(rate, 0.01, slots, q), abs=5e-7)
+
+
+@pytest.mark.parametrize(("rate", "slots"), [(80, 1), (320, 4), (200, 4), (100, 2), (300, 4), (299.9999999, 4)])
+def test_the_response_time_s_tail_integrates_to_its_mean(rate: float, slots: int) -> None:
+    """∫P(R > t)dt = W + 1/μ, also where the two exponentials of the formula coincide (cμ − λ = μ)."""
+    t = np.linspace(0, 2.0, 200_001)
+    tail = np.array([mmc_response_tail(rate, 0.01, slots, float(each)) for each in t[::10]])
+    area = float(np.trapezoid(tail, t[::10])) if hasattr(np, "trapezoid") else float(np.trapz(tail, t[::10]))
+    assert area == pytest.approx(mmc_wait(rate, 0.01, slots) + 0.01, rel=1e-4)
+
+
+@pytest.mark.parametrize(("scv", "wait"), [(0, 0.02), (1, 0.04), (4, 0.1)])
+def test_pollaczek_and_khinchine(scv: float, wait: float) -> None:
+    """ρ 0.8, mean service 10 ms."""
+    assert wait == pytest.approx(mg1_wait(80, 0.01, scv))
+
+
+@pytest.mark.parametrize(("users", "throughput", "response"), [(10, 9.24074, 0.082165), (30, 19.8309, 0.512794)])
+def test_mean_value_analysis_is_the_table_s(users: int, throughput: float, response: float) -> None:
+    """Think 1 s, service 50 ms, one slot."""
+    x, r = closed_mva(users, 1.0, 0.05)
+    assert throughput == pytest.approx(x, rel=5e-6)
+    assert response == pytest.approx(r, rel=5e-6)
+
+
+@given(st.integers(1, 25), st.integers(1, 6), st.integers(0, 20))
+def test_mean_value_analysis_is_the_stationary_distribution(users: int, slots: int, think: int) -> None:
+    """Machine repair as a birth and death chain: birth (N − n)/Z, death min(n, c)/s."""
+    z, s = max(think, 1) / 10, 0.05
+    weights = [1.0]
+    for n in range(1, users + 1):
+        weights.append(weights[-1] * ((users - n + 1) / z) / (min(n, slots) / s))
+    p = np.array(weights) / sum(weights)
+    throughput = sum(p[n] * min(n, slots) / s for n in range(users + 1))
+    response = sum(n * p[n] for n in range(users + 1)) / throughput
+    x, r = closed_mva(users, z, s, slots)
+    assert throughput == pytest.approx(x, rel=1e-6)
+    assert response == pytest.approx(r, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("job", "arrivals", "scheduler", "model"),
+    [
+        pytest.param(Sleep(Exponential(0.01)), Poisson(80), Fifo(1), {"M/M/1"}, id="M/M/1"),
+        pytest.param(Sleep(0.01), Poisson(80), Fifo(1), {"M/D/1"}, id="M/D/1"),
+        pytest.param(Sleep(Gamma(0.01, 2)), Poisson(80), Fifo(1), {"M/G/1"}, id="M/G/1"),
+        pytest.param(Sleep(0.01), Poisson(800), Fifo(4, 0), {"Erlang B"}, id="Erlang B, overload is no matter"),
+        pytest.param(Sleep(Exponential(0.01)), Closed(5), Fifo(2), {"closed MVA"}, id="closed"),
+        pytest.param(Sleep(Exponential(0.01)), Poisson(80), Lifo(1), set(), id="another discipline"),
+        pytest.param(Sleep(Exponential(0.01)), Poisson(80), Fifo(), set(), id="no limit of slots"),
+        pytest.param(Sleep(Exponential(0.01)), Poisson(80), Fifo(1, 5), set(), id="a limited queue"),
+        pytest.param(Sleep(Exponential(0.01)), Poisson(100), Fifo(1), set(), id="no steady state"),
+        pytest.param(Sleep(Gamma(0.01, 2)), Poisson(80), Fifo(2), set(), id="M/G/2 has no formula"),
+        pytest.param(Sleep(Pareto(0.01, 1.5)), Poisson(80), Fifo(1), set(), id="no variance"),
+        pytest.param(Sleep(Exponential(0.01)), ConstantRate(80), Fifo(1), set(), id="arrivals that are not Poisson"),
+        pytest.param(Sleep(Constant(0.01)), Closed(5), Fifo(2), set(), id="closed, but not exponential"),
+        pytest.param(Sleep(Exponential(1)), Closed(MOST_USERS + 1), Fifo(2), set(), id="more users than it is worth"),
+        pytest.param(Faulty(Sleep(0.01), 0.1), Poisson(80), Fifo(1), set(), id="a wrapped job"),
+        pytest.param(Sleep(0.01), AllAtOnce(), Fifo(1), set(), id="a batch"),
+    ],
+)
+def test_only_a_specification_that_is_a_textbook_model_has_a_prediction(
+    job: JobSource, arrivals: Arrivals, scheduler: Scheduler, model: set[str]
+) -> None:
+    """And everything else has none."""
+    spec = RunSpec(Workload(job, arrivals, jobs=10), scheduler)
+    assert model == {prediction.model for prediction in predictions(spec)}

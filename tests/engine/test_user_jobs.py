@@ -1,0 +1,368 @@
+"""Jobs that people write: whatever one does is its outcome, and nothing that it does ends or bends the run."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+import aurea_engine
+from aurea_engine import (
+    Branch,
+    Closed,
+    ConstantRate,
+    Exponential,
+    Faulty,
+    Fifo,
+    Job,
+    Limited,
+    Mix,
+    NotSimulable,
+    Outcome,
+    Plan,
+    Replay,
+    RunResult,
+    RunSpec,
+    ShortestFirst,
+    Sleep,
+    Stop,
+    StrategyError,
+    Streams,
+    Workload,
+    simulate,
+)
+from aurea_engine.testing import check_job, run_jumping
+
+
+@dataclass(frozen=True)
+class Does(Job):
+    """Does what it is given."""
+
+    work: Callable[[], object] = field(default=lambda: None)
+
+    async def run(self, demand: float) -> object:
+        made = self.work()
+        return await made if asyncio.iscoroutine(made) else made
+
+
+def raising(error: BaseException) -> Callable[[], object]:
+    def work() -> object:
+        raise error
+
+    return work
+
+
+class Odd(BaseException):
+    """Not even an Exception."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("x"), SystemExit(3), KeyboardInterrupt(), GeneratorExit(), StopIteration(), TimeoutError(), Odd(),
+     MemoryError(), RecursionError(), StrategyError("mine")],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+def test_whatever_a_job_raises_makes_it_failed_and_its_class_is_counted(error: BaseException) -> None:
+    """The run goes on to its end."""
+    result = run_jumping(RunSpec(Workload(Does(raising(error)), ConstantRate(10), jobs=5), seed=0))
+    assert ("completed", 5, 5) == (result.status, result.counts.arrived, result.counts.failed)
+    # A coroutine may not raise StopIteration: Python makes a RuntimeError of it.
+    assert {"RuntimeError" if isinstance(error, StopIteration) else type(error).__name__: 5} == result.errors
+
+
+def test_a_job_that_exits_the_program_does_not() -> None:
+    """`sys.exit` is an exception like any other."""
+    result = run_jumping(RunSpec(Workload(Does(sys.exit), jobs=2), seed=0))
+    assert {"SystemExit": 2} == result.errors
+
+
+def test_times_of_failures_are_kept_apart_from_those_of_successes() -> None:
+    """Two kinds of jobs: 0.1 s that succeeds, 0.5 s that fails."""
+
+    async def fail() -> None:
+        await asyncio.sleep(0.5)
+        raise OSError
+
+    mix = Mix((Branch(1, Does(lambda: asyncio.sleep(0.1))), Branch(1, Does(fail))))
+    result = run_jumping(RunSpec(Workload(mix, ConstantRate(10), jobs=60), seed=0))
+    assert 60 == result.counts.completed + result.counts.failed
+    assert (0.1, 0.1) == (result.service_time.min, result.service_time.max)
+    assert (0.5, 0.5) == (result.failure_time.min, result.failure_time.max)
+    assert result.failure_time.count == result.counts.failed > 0
+
+
+def test_a_job_that_hangs_is_stopped_at_its_limit_and_held_its_slot_that_long() -> None:
+    """One slot, 0.2 s each: three of them take 0.6 s."""
+    job = Limited(Does(lambda: asyncio.sleep(3600)), 0.2)
+    result = run_jumping(RunSpec(Workload(job, jobs=3), Fifo(1), seed=0))
+    assert (3, 0.6) == (result.counts.timed_out, result.duration)
+    assert {} == result.errors
+
+
+def test_a_job_that_takes_no_notice_of_its_limit_is_timed_out_all_the_same() -> None:
+    """It swallows the cancellation and returns 0.3 s later as if nothing had happened: that is no success."""
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.3)
+
+    result = run_jumping(RunSpec(Workload(Limited(Does(stubborn), 0.2), jobs=2), Fifo(1), seed=0))
+    assert (0, 2) == (result.counts.completed, result.counts.timed_out)
+    assert 1.0 == result.duration
+
+
+def test_a_timeout_of_the_job_s_own_is_a_failure() -> None:
+    """Only the limit that the workload set makes a job timed out."""
+
+    async def own() -> None:
+        async with asyncio.timeout(0.1):
+            await asyncio.sleep(1)
+
+    result = run_jumping(RunSpec(Workload(Limited(Does(own), 5.0), jobs=2), seed=0))
+    assert ({"TimeoutError": 2}, 0) == (result.errors, result.counts.timed_out)
+
+
+def test_a_job_that_cancels_itself_is_counted_as_cancelled() -> None:
+    """And nothing else is."""
+    result = run_jumping(RunSpec(Workload(Does(raising(asyncio.CancelledError())), jobs=2), seed=0))
+    assert ("completed", 2) == (result.status, result.counts.cancelled)
+
+
+def test_a_stopped_run_ends_its_jobs_and_counts_every_one() -> None:
+    """Two in service end at the stop, the others never start."""
+    stop = Stop()
+
+    async def work() -> None:
+        asyncio.get_running_loop().call_later(1.0, stop.now)
+        await asyncio.sleep(3600)
+
+    result = run_jumping(RunSpec(Workload(Does(work), jobs=5), Fifo(2), seed=0), stop=stop)
+    assert ("cancelled", 5) == (result.status, result.counts.cancelled)
+    assert result.jobs is not None
+    assert [True, True, False, False, False] == result.jobs.was_started.tolist()
+    assert {"not_drained"} <= {finding.code for finding in result.findings}
+    assert 1.0 <= result.duration <= 1.11
+
+
+def test_a_job_that_will_not_be_cancelled_is_left_behind() -> None:
+    """After two seconds of grace the run ends without it, and counts it."""
+    stop = Stop()
+
+    async def immortal() -> None:
+        asyncio.get_running_loop().call_later(1.0, stop.now, "timed_out")
+        until = asyncio.get_running_loop().time() + 60
+        while asyncio.get_running_loop().time() < until:
+            try:
+                await asyncio.sleep(1)
+            except asyncio.CancelledError:
+                continue
+
+    result = run_jumping(RunSpec(Workload(Does(immortal), jobs=2), seed=0), stop=stop)
+    assert ("timed_out", 2) == (result.status, result.counts.cancelled)
+    assert 3.0 <= result.duration <= 3.2
+
+
+def test_the_first_reason_to_stop_stands() -> None:
+    """Later ones change nothing."""
+    stop = Stop()
+    stop.now("interrupted")
+    stop.now("aborted")
+    assert "interrupted" == run_jumping(RunSpec(Workload(Sleep(9.0), jobs=2), seed=0), stop=stop).status
+
+
+@pytest.mark.parametrize("job", [Sleep(3600.0), Does(lambda: asyncio.sleep(3600))], ids=["timers", "tasks"])
+def test_cancelling_the_run_leaves_nothing_behind(job: Job, jumping: Callable[..., object]) -> None:
+    """No result, and no task of a job."""
+
+    async def main() -> set[str]:
+        running = asyncio.create_task(aurea_engine.run(RunSpec(Workload(job, jobs=5), Fifo(2), seed=0)))
+        await asyncio.sleep(1)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        return {task.get_name() for task in asyncio.all_tasks()} - {asyncio.current_task().get_name()}  # type: ignore[union-attr]
+
+    assert set() == jumping(main())
+
+
+async def test_cancelling_a_virtual_run_ends_its_thread() -> None:
+    """It would go on for ever otherwise."""
+    spec = RunSpec(Workload(Sleep(Exponential(0.01)), ConstantRate(1000), duration=1e9), Fifo(4), clock="virtual",
+                   seed=0, keep_jobs=False)  # fmt: skip
+    running = asyncio.create_task(aurea_engine.run(spec))
+    await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_a_virtual_run_can_be_stopped() -> None:
+    """Its result is of the part that ran."""
+    stop = Stop()
+    spec = RunSpec(Workload(Sleep(Exponential(0.01)), ConstantRate(1000), duration=1e9), ShortestFirst(20),
+                   clock="virtual", seed=0)  # fmt: skip
+    running = asyncio.create_task(aurea_engine.run(spec, stop=stop))
+    await asyncio.sleep(0.01)
+    stop.now()
+    result = await running
+    assert "cancelled" == result.status
+    counts = result.counts
+    assert counts.arrived == counts.completed + counts.cancelled
+
+
+@dataclass(frozen=True)
+class Shares(Job):
+    """What a whole run shares is opened once before it, and closed after it."""
+
+    log: list[str] = field(default_factory=list)
+
+    async def run(self, demand: float) -> None:
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Callable[[float], object]]:
+        self.log.append("open")
+
+        async def one(demand: float) -> None:
+            self.log.append("job")
+
+        yield one
+        self.log.append("close")
+
+
+def test_what_a_run_shares_is_opened_once() -> None:
+    """Before the first job, and closed after the last."""
+    job = Shares()
+    run_jumping(RunSpec(Workload(job, jobs=3), Fifo(1), seed=0))
+    assert ["open", "job", "job", "job", "close"] == job.log
+
+
+def test_a_run_that_cannot_be_opened_does_not_begin() -> None:
+    """The error is the caller's, since no job has run."""
+
+    class Unopened(Job):
+        async def run(self, demand: float) -> None:
+            pass
+
+        @asynccontextmanager
+        async def opened(self) -> AsyncIterator[Callable[[float], object]]:
+            raise ConnectionRefusedError
+            yield
+
+    with pytest.raises(ConnectionRefusedError):
+        run_jumping(RunSpec(Workload(Unopened(), jobs=3), seed=0))
+
+
+def test_a_job_without_demand_cannot_be_simulated_and_is_named() -> None:
+    """With what to do about it."""
+    with pytest.raises(NotSimulable, match=r"workload.job: .*Does.* has no demand .* set clock to") as caught:
+        simulate(RunSpec(Workload(Mix((Branch(1, Sleep()), Branch(1, Does()))), jobs=50), seed=0))
+    assert "workload.job" == caught.value.problems[0].path
+
+
+def test_jobs_of_unknown_demand_go_last_in_shortest_first() -> None:
+    """In real time, where they may run."""
+    mix = Mix((Branch(1, Sleep(0.1)), Branch(1, Does(lambda: asyncio.sleep(0.2)))))
+    jobs = run_jumping(RunSpec(Workload(mix, jobs=20), ShortestFirst(1), seed=0)).jobs
+    assert jobs is not None
+    ordered = jobs.service_ns[np.argsort(jobs.started)]
+    assert (np.diff(ordered) >= 0).all()
+
+
+def test_faulty_fails_after_its_work_at_the_rate_that_was_asked_for() -> None:
+    """Binomial: 2,500 ± 4·√(10,000·¼·¾) of 10,000; their time is a failure's."""
+    result = simulate(RunSpec(Workload(Faulty(Sleep(0.1), 0.25), ConstantRate(100), jobs=10_000), seed=4))
+    assert abs(result.counts.failed - 2500) <= 4 * (10_000 * 0.25 * 0.75) ** 0.5
+    assert {"InjectedFailure": result.counts.failed} == result.errors
+    assert 0.1 == result.failure_time.min
+
+
+def test_limited_cuts_what_is_longer() -> None:
+    """0.1 completes, 0.3 is stopped at 0.2; exactly 0.2 is in time."""
+    jobs = simulate(RunSpec(Workload(Limited(Replay((0.1, 0.2, 0.3)), 0.2), jobs=3), seed=0)).jobs
+    assert jobs is not None
+    assert [Outcome.COMPLETED, Outcome.COMPLETED, Outcome.TIMED_OUT] == jobs.outcome.tolist()
+    assert [1, 2, 2] == (jobs.service_ns // 100_000_000).tolist()
+
+
+def test_the_tighter_of_two_limits_holds() -> None:
+    """In either order of wrapping."""
+    for job in (Limited(Limited(Sleep(1.0), 0.1), 0.3), Limited(Limited(Sleep(1.0), 0.3), 0.1)):
+        assert 0.1 == simulate(RunSpec(Workload(job, jobs=1), seed=0)).duration
+
+
+def test_a_mix_has_the_shares_and_priorities_of_its_branches() -> None:
+    """Weights 1 : 3 of 10,000 jobs, within 4 standard deviations; a branch's priority replaces the job's own."""
+    inner = Mix((Branch(1, Sleep(0.2), priority=7),))
+    plan = Mix((Branch(1, Sleep(0.1), priority=-2), Branch(3, inner))).plan(Streams(5), 0, 10_000)
+    few = plan.demand == 0.1
+    assert abs(int(few.sum()) - 2500) <= 4 * (10_000 * 0.25 * 0.75) ** 0.5
+    assert {-2} == set(plan.priority[few].tolist())
+    assert {7} == set(plan.priority[~few].tolist())
+    assert {(0.1, 0), (0.2, 1)} == set(zip(plan.demand.tolist(), plan.leaf.tolist(), strict=True))
+
+
+def test_a_branch_does_not_depend_on_how_often_the_others_are_chosen() -> None:
+    """Job number i of a branch asks for the same whatever the weights: common random numbers."""
+    one, two = (
+        Mix((Branch(weight, Sleep(Exponential(0.1))), Branch(1, Sleep(9.0)))).plan(Streams(5), 0, 4096)
+        for weight in (1, 5)
+    )
+    both = (one.leaf == 0) & (two.leaf == 0)
+    np.testing.assert_array_equal(one.demand[both], two.demand[both])
+    assert both.any()
+
+
+class Planned(Sleep):
+    """A plan with something wrong in it."""
+
+    def __init__(self, change: Callable[[Plan], None]) -> None:
+        super().__init__(0.1)
+        object.__setattr__(self, "change", change)
+
+    def plan(self, streams: Streams, first: int, n: int) -> Plan:
+        plan = super().plan(streams, first, n)
+        self.change(plan)  # type: ignore[attr-defined]
+        return plan
+
+
+def cut(plan: Plan) -> None:
+    plan.demand = plan.demand[:-1]
+
+
+def negative(plan: Plan) -> None:
+    plan.demand[3] = -1
+
+
+def endless(plan: Plan) -> None:
+    plan.demand[3] = np.inf
+
+
+@pytest.mark.parametrize("change", [cut, negative, endless])
+def test_a_plan_that_breaks_its_contract_is_a_strategy_error(change: Callable[[Plan], None]) -> None:
+    """In either clock, before anything has run; the conformance check finds the first two as well."""
+    spec = RunSpec(Workload(Planned(change), jobs=5), seed=0)
+    for runner in (simulate, run_jumping):
+        with pytest.raises(StrategyError, match="Planned"):
+            runner(spec)
+    if change is not endless:
+        with pytest.raises(AssertionError):
+            check_job(Planned(change))
+
+
+def test_a_closed_run_of_failing_jobs_goes_on() -> None:
+    """A user whose job failed or was rejected thinks and comes again."""
+    result: RunResult = run_jumping(
+        RunSpec(Workload(Limited(Faulty(Sleep(0.2), 1.0), 0.1), Closed(4, 0.1), duration=2.0), Fifo(1, 1), seed=0)
+    )
+    counts = result.counts
+    assert counts.timed_out > 10
+    assert counts.rejected > 10
+    assert counts.arrived == counts.timed_out + counts.rejected

@@ -1,0 +1,121 @@
+"""Examples print what stands beside them, specifications run, and a package's strategies work by their names."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aurea_engine import parse_json, parse_toml, simulate, spec_from_dict, spec_to_dict
+from aurea_engine.testing import check_result
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+PROGRAMS = sorted(EXAMPLES.glob("*.py"))
+SPECS = sorted((EXAMPLES / "specs").iterdir())
+CLI = "import sys; from aurea_server.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
+def test_a_program_prints_what_stands_beside_it(program: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    command = [sys.executable, "-W", "error", str(program)]
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == program.with_suffix(".out").read_text(encoding="utf-8")
+
+
+def test_nothing_is_printed_that_no_program_prints() -> None:
+    assert sorted(EXAMPLES.glob("*.out")) == [program.with_suffix(".out") for program in PROGRAMS]
+
+
+@pytest.mark.parametrize("file", SPECS, ids=lambda path: path.name)
+def test_a_specification_runs_and_its_result_is_whole(file: Path) -> None:
+    """In virtual time, where a day is over at once; its objectives, where it has any, are met."""
+    spec = spec_from_dict((parse_toml if file.suffix == ".toml" else parse_json)(file.read_bytes()))
+    assert spec_from_dict(spec_to_dict(spec)) == spec
+    result = simulate(spec)
+    check_result(result)
+    assert result.counts.completed > 0
+    assert [judged.outcome for judged in result.objectives] == ["met"] * len(spec.objectives)
+
+
+# A package's strategies, by their names
+
+
+PACKAGE = EXAMPLES / "package"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """In which the package is installed: what pip would write, made of its pyproject.toml."""
+    site = tmp_path_factory.mktemp("site")
+    project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
+    info = site / "aurea_example-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    (info / "entry_points.txt").write_text(
+        "".join(
+            f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in offered.items())
+            for group, offered in project["entry-points"].items()
+        )
+    )
+    path = os.pathsep.join([str(ROOT), str(site), str(PACKAGE)])
+    return {**os.environ, "PYTHONPATH": path, "HOME": str(site), "XDG_DATA_HOME": str(site)}
+
+
+def query_spec() -> dict[str, object]:
+    return {**json.loads((PACKAGE / "query.json").read_text()), "clock": "virtual"}
+
+
+def is_what_the_package_does(result: dict[str, object]) -> None:
+    """200 jobs, each of which costs one started minute at two cents; names come back as they were given."""
+    assert result["completed_jobs"] == 200
+    assert result["total_cost"] == 4.0
+    spec = result["spec"]
+    assert isinstance(spec, dict)
+    assert spec["workload"]["job"] == {"kind": "query", "hits": 0.8}
+    assert spec["scheduler"]["kind"] == "longest_first"
+    assert spec["cost"]["kind"] == "per_started_minute"
+
+
+def test_a_package_is_known_to_the_command_line(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "query.json").write_text(json.dumps(query_spec()))
+    command = [sys.executable, "-c", CLI, "run", "query.json", "--json"]
+    done = subprocess.run(command, check=False, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    is_what_the_package_does(json.loads(done.stdout))
+
+
+@pytest.fixture
+def server(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
+    """Its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", CLI, "serve", "--port", "0"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    assert process.stdout is not None
+    address = next((found[0] for line in process.stdout if (found := re.search(r"http://[^\s/]+:\d+", line))), None)
+    assert address is not None, "the server did not say where it serves"
+    yield address
+    process.terminate()
+    process.communicate(timeout=30)
+
+
+def test_a_package_is_known_to_the_server(server: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{server}/benchmark/run", json.dumps(query_spec()).encode(), headers)
+    with urllib.request.urlopen(request) as response:
+        is_what_the_package_does(json.load(response))
