@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,6 @@ from aurea_engine.spec import Thresholds
 from aurea_engine.statistics import QUANTILES, little_area, samples_needed
 
 if TYPE_CHECKING:
-    from aurea_engine._closing import Measured
     from aurea_engine._dispatcher import Dispatcher
     from aurea_engine._recorder import Meters
     from aurea_engine.results import RunResult
@@ -29,6 +28,17 @@ LITTLE_LIMIT = 100_000
 
 ENOUGH_GAPS = 500
 """Arrivals from which a test of the arrival process says something."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a driver knows of its own run. ``busy``: share of the window in which the generator was at work."""
+
+    busy: float = 0.0
+    late_ns: int = 0
+    gc_total_ns: int = 0
+    gc_longest_ns: int = 0
+    environment: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 
-from aurea_engine._checks import Case, findings
+from aurea_engine._checks import Case, Measured, findings
 from aurea_engine._dispatcher import Dispatcher
 from aurea_engine._recorder import Meters, Recorder
 from aurea_engine._release import Release
@@ -23,17 +23,6 @@ from aurea_engine.theory import predictions
 
 DISPATCH_NS = 100_000
 """A job that starts within this of its release did not wait for a slot but for the engine."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a driver knows of its own run. ``busy``: share of the window in which the generator was at work."""
-
-    busy: float = 0.0
-    late_ns: int = 0
-    gc_total_ns: int = 0
-    gc_longest_ns: int = 0
-    environment: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,10 +44,10 @@ def _from_meters(meters: Meters) -> _Figures:
 
 
 def _from_records(jobs: JobBatch, recorder: Recorder, warmup_ns: int) -> _Figures:
-    counted = jobs[jobs.intended >= warmup_ns] if warmup_ns else jobs
-    served = counted[counted.was_served]
+    counted = jobs.only(jobs.intended >= warmup_ns) if warmup_ns else jobs
+    served = counted.only(counted.was_served)
     bad = (counted.outcome == Outcome.FAILED) | (counted.outcome == Outcome.TIMED_OUT)
-    started = jobs[jobs.was_started & (jobs.finished > warmup_ns)]
+    started = jobs.only(jobs.was_started & (jobs.finished > warmup_ns))
     return _Figures(
         Counter({Outcome(i): n for i, n in enumerate(np.bincount(counted.outcome, minlength=6).tolist()) if n}),
         recorder.count_good(counted),

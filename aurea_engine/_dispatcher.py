@@ -31,13 +31,30 @@ from aurea_engine.schedulers import Fifo, Queue, Scheduler
 class Dispatcher:
     """Slots, queue and counts of one run. Times and job numbers belong to the driver; see the module's theory."""
 
-    __slots__ = ("_limit", "_queue", "arrived", "busy", "ended", "in_order", "peak", "rejected", "slots", "waiting")
+    __slots__ = (
+        "_limit",
+        "_pop",
+        "_push",
+        "_queue",
+        "arrived",
+        "busy",
+        "ended",
+        "in_order",
+        "open_slots",
+        "peak",
+        "rejected",
+        "slots",
+        "waiting",
+    )
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.slots = scheduler.slots if scheduler.slots is not None else sys.maxsize
         queue = _InOrder() if scheduler.slots is None else scheduler.queue()
         own = type(queue).__module__ == Queue.__module__ or isinstance(queue, _InOrder)
         self._queue: Queue = queue if own else _Guarded(queue, type(scheduler).__name__)
+        self._push, self._pop = self._queue.push, self._queue.pop
+        self.open_slots = self.slots if own else 0
+        """How many jobs may enter service past an empty queue; a queue of somebody else's sees every job."""
         unlimited = scheduler.slots is None or scheduler.queue_limit is None
         self._limit = sys.maxsize if unlimited else self.slots + (scheduler.queue_limit or 0)
         self.in_order = type(scheduler) is Fifo and scheduler.slots is not None and scheduler.queue_limit is None
@@ -51,14 +68,27 @@ class Dispatcher:
         if self.waiting + self.busy >= self._limit:
             self.rejected += 1
             return False
-        self._queue.push(job, intended, demand, priority)
+        self._push(job, intended, demand, priority)
         self.waiting += 1
         return True
 
-    def finish(self) -> None:
-        """A job in service has ended, however it ended."""
-        self.busy -= 1
+    def pass_through(self, jobs: int) -> None:
+        """So many jobs arrive and enter service: what `arrive` and `starts` come to where there is a slot for each."""
+        self.arrived += jobs
+        self.busy += jobs
+        if self.busy > self.peak:
+            self.peak = self.busy
+
+    def succeed(self) -> int:
+        """One job in service has ended, and one that waited takes its slot: `finish` and `starts` in one."""
         self.ended += 1
+        self.waiting -= 1
+        return self._pop()
+
+    def finish(self, jobs: int = 1) -> None:
+        """Jobs in service have ended, however they ended."""
+        self.busy -= jobs
+        self.ended += jobs
 
     def starts(self) -> list[int]:
         """The jobs that enter service now."""
@@ -66,12 +96,12 @@ class Dispatcher:
         if free <= 0 or not waiting:
             return []
         if free == 1 or waiting == 1:  # nearly always
-            jobs = [self._queue.pop()]
+            jobs = [self._pop()]
             self.waiting = waiting - 1
             self.busy += 1
         else:
             n = min(waiting, free)
-            pop = self._queue.pop
+            pop = self._pop
             jobs = [pop() for _ in range(n)]
             self.waiting = waiting - n
             self.busy += n

@@ -88,4 +88,4 @@ class Sprint:
         for column, values in (*columns, (recorder.finished, finished)):
             np.frombuffer(column, np.int64)[first : first + took] = values
         np.frombuffer(recorder.outcome, np.uint8)[first : first + took] = Outcome.COMPLETED
-        recorder.done.extend(range(recorder.base + first, recorder.base + first + took))
+        recorder.done.frombytes(np.arange(recorder.base + first, recorder.base + first + took).tobytes())

@@ -8,9 +8,8 @@ order on a fixed number of slots and nothing is rejected, the start of each job 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Any
 
 import numpy as np
 
@@ -23,13 +22,10 @@ from aurea_engine.records import NEVER, Instants
 STANDSTILL = 1_000_000
 """Arrivals at one instant after which a closed model without a number of jobs is taken to stand still."""
 
-_Calls = tuple[
-    Callable[..., Any],
-    Callable[..., None],
-    Callable[[int, int, float, int], bool],
-    Callable[[], None],
-    Callable[[], list[int]],
-]
+FOREVER = 2**63
+_LAST = (FOREVER, -1, 0.0, 0, 0, 0)
+"""Comes after the last arrival."""
+
 Watch = Callable[[int], bool]
 """Called with the virtual instant now and then; True stops the run."""
 
@@ -71,37 +67,79 @@ class _Simulation:
 
     def _run_open(self) -> int | None:
         ends, recorder, dispatcher, look = self._ends, self._recorder, self._dispatcher, DIGEST
-        pop, push, arrive, finish, starts = _calls(dispatcher)
+        pop, push, replace = heapq.heappop, heapq.heappush, heapq.heapreplace
+        arrive, finish, succeed, enter = (
+            dispatcher.arrive,
+            dispatcher.finish,
+            dispatcher.succeed,
+            dispatcher.pass_through,
+        )
+        full, room = dispatcher.slots, dispatcher.open_slots
         done, outcome, started, finished = recorder.done, recorder.outcome, recorder.started, recorder.finished
-        abnormal, arrivals = recorder.abnormal, recorder.numbered(self._release)
-        upcoming = next(arrivals, None)
-        while upcoming is not None or ends:
-            now = upcoming[0] if upcoming is not None and (not ends or upcoming[0] < ends[0][0]) else ends[0][0]
-            base = recorder.base
-            while ends and ends[0][0] == now:
-                job = pop(ends)[1]
-                outcome[job - base] = abnormal.pop(job, 1) if abnormal else 1
-                done.append(job)
-                finish()
-            while upcoming is not None and upcoming[0] == now:
-                if not arrive(upcoming[1], now, upcoming[2], upcoming[3]):
-                    recorder.reject(upcoming[1])
-                upcoming = next(arrivals, None)
-            if dispatcher.waiting:
-                for job in starts():
-                    row = job - base
+        abnormal, arrivals, base = recorder.abnormal, recorder.numbered(self._release), recorder.base
+        at, job, demand, priority, _, _ = next(arrivals, _LAST)
+        while ends or at != FOREVER:
+            now = ends[0][0] if ends else FOREVER
+            if now < at:  # an end, and no arrival with it
+                ended = ends[0][1]
+                outcome[ended - base] = abnormal.pop(ended, 1) if abnormal else 1
+                done.append(ended)
+                if dispatcher.waiting:
+                    row = (ended := succeed()) - base
                     started[row] = now
                     finished[row] = end = now + finished[row]
-                    push(ends, (end, job))
+                    replace(ends, (end, ended))
+                else:
+                    finish()
+                    pop(ends)
+            elif at < now and dispatcher.busy >= full:  # an arrival that can only wait
+                if not arrive(job, at, demand, priority):
+                    recorder.reject(job)
+                at, job, demand, priority, _, _ = next(arrivals, _LAST)
+                continue
+            else:
+                alone, now, here = at < now, at, [(job, demand, priority)]
+                at, job, demand, priority, _, _ = next(arrivals, _LAST)
+                if alone and at != now and dispatcher.busy < room:  # nobody needs to choose
+                    enter(1)
+                    row = (first := here[0][0]) - base
+                    started[row] = now
+                    finished[row] = end = now + finished[row]
+                    push(ends, (end, first))
+                    continue
+                while at == now:
+                    here.append((job, demand, priority))
+                    at, job, demand, priority, _, _ = next(arrivals, _LAST)
+                self._meet(now, here)
             if len(done) >= look:
                 if self._look(now):
                     return now
-                look = len(done) + DIGEST
+                look, base = len(done) + DIGEST, recorder.base
         return None
+
+    def _meet(self, now: int, arrivals: Iterable[tuple[int, float, int]]) -> None:
+        """An instant at which several things happen: all ends, all ``arrivals`` (job, demand, priority), starts."""
+        ends, recorder, dispatcher, base = self._ends, self._recorder, self._dispatcher, self._recorder.base
+        while ends and ends[0][0] == now:
+            self._end(heapq.heappop(ends)[1])
+        for job, demand, priority in arrivals:
+            if not dispatcher.arrive(job, now, demand, priority):
+                recorder.reject(job)
+        for job in dispatcher.starts():
+            recorder.started[job - base] = now
+            recorder.finished[job - base] = end = now + recorder.finished[job - base]
+            heapq.heappush(ends, (end, job))
+
+    def _end(self, job: int) -> None:
+        recorder = self._recorder
+        recorder.outcome[job - recorder.base] = recorder.abnormal.pop(job, 1)
+        recorder.done.append(job)
+        self._dispatcher.finish()
 
     def _run_closed(self, thinks: Iterator[int]) -> int | None:  # noqa: C901 - one loop; a call more costs each job
         ends, recorder, dispatcher, look = self._ends, self._recorder, self._dispatcher, DIGEST
-        pop, push, arrive, finish, starts = _calls(dispatcher)
+        pop, push = heapq.heappop, heapq.heappush
+        arrive, finish, starts = dispatcher.arrive, dispatcher.finish, dispatcher.starts
         done, outcome, started, finished = recorder.done, recorder.outcome, recorder.started, recorder.finished
         abnormal, plans = recorder.abnormal, recorder.numbered(self._release)
         intended, released, stop_ns = recorder.intended, recorder.released, self._release.stop_ns
@@ -128,7 +166,7 @@ class _Simulation:
                     push(thinking, now + next(thinks))
                 if may_stand_still:
                     self._must_advance(now)
-            if dispatcher.waiting:
+            if dispatcher.waiting and dispatcher.busy < dispatcher.slots:
                 for job in starts():
                     row = job - base
                     started[row] = now
@@ -167,11 +205,6 @@ class _Simulation:
             self._recorder.cancel(job, NEVER)
 
 
-def _calls(dispatcher: Dispatcher) -> _Calls:
-    """What the loops below call once a job and more, looked up once."""
-    return heapq.heappop, heapq.heappush, dispatcher.arrive, dispatcher.finish, dispatcher.starts
-
-
 def _as_list(block: Instants) -> list[int]:
     return block.tolist()  # type: ignore[no-any-return]
 
@@ -201,7 +234,7 @@ def _in_order(release: Release, dispatcher: Dispatcher, recorder: Recorder, watc
         np.frombuffer(recorder.started, np.int64)[-n:] = started
         np.frombuffer(recorder.finished, np.int64)[-n:] = finished
         np.frombuffer(recorder.outcome, np.uint8)[-n:] = block.ending
-        recorder.done.extend(range(first, first + n))
+        recorder.done.frombytes(np.arange(first, first + n).tobytes())
         # A job that takes no time is in service at its instant all the same, so far as there are slots.
         busy_until = _note_peak(dispatcher, started, np.concatenate([busy_until, np.maximum(finished, started + 1)]))
         dispatcher.arrived += n

@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter_ns
 
-from aurea_engine._closing import Ended, Measured, close
+from aurea_engine._checks import Measured
+from aurea_engine._closing import Ended, close
 from aurea_engine._dispatcher import Dispatcher
 from aurea_engine._realtime import RealTime
 from aurea_engine._recorder import Recorder

@@ -29,6 +29,11 @@ _LOWEST, _HIGHEST = -30, 34
 """Octaves kept: 2⁻³⁰ s is just under a nanosecond, 2³⁴ s are 544 years, more than int64 nanoseconds hold."""
 
 _SIZE = (_HIGHEST - _LOWEST + 1) * PARTS
+
+_BITS = 52 - 7
+"""Bits of a double's mantissa below the 7 that number the part of its octave."""
+_FIRST = (1022 + _LOWEST) * PARTS - 1
+"""What stands above those bits just below bucket 1; 1022 is the exponent's bias where ½ ≤ m < 1."""
 RELATIVE_ERROR = 1 / (2 * PARTS)
 
 LE_EXPONENTS = range(-20, 8)
@@ -42,8 +47,9 @@ def rank_of(q: float, n: int) -> int:
 
 def buckets_of(ns: Instants) -> NDArray[np.int64]:
     """Bucket number of every duration (ns), 0 for zero and below."""
-    mantissa, exponent = np.frexp(ns / NS)
-    index = (exponent.astype(np.int64) - _LOWEST) * PARTS + np.ceil((mantissa - 0.5) * (2 * PARTS)).astype(np.int64)
+    # The bits of a positive double count up through its mantissa and on into its exponent: shifted down to the part of an
+    # octave they are the bucket. One less before the shift puts a boundary into the bucket below it.
+    index = (((ns / NS).view(np.int64) - 1) >> _BITS) - _FIRST
     return np.where(ns <= 0, 0, np.clip(index, 1, _SIZE))
 
 

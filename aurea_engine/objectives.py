@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from aurea_engine.histogram import LatencyHistogram
+from aurea_engine.histogram import LatencyHistogram, rank_of
 from aurea_engine.observers import Progress
 from aurea_engine.records import NS, Instants, Outcome
 from aurea_engine.results import Counts, ObjectiveResult
@@ -112,12 +112,12 @@ def _lost(objective: Objective, spec: RunSpec, progress: Progress) -> bool:
     ended = progress.ended
     if objective.metric == "failure_ratio":
         bad = sum(counts.get(outcome, 0) for outcome in (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.REJECTED))
-        return bad > limit * jobs if jobs else ended >= 100 and bad > limit * ended
+        return bad / jobs > limit if jobs else ended >= 100 and bad / ended > limit
     if objective.metric in TIMES and objective.quantile is not None:
         histogram: LatencyHistogram = getattr(progress.meters, objective.metric.removesuffix("_time"))
         if histogram.count < samples_needed(objective.quantile):
             return False
         if jobs is None:
             return _quantile_bounds(objective.quantile, histogram.count, value_in(histogram))[0] > limit
-        return histogram.count_above(limit) > math.floor((1 - objective.quantile) * jobs)
+        return histogram.count_above(limit) > jobs - rank_of(objective.quantile, jobs)
     return False

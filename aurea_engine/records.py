@@ -88,6 +88,10 @@ class JobBatch:
             self.intended[rows], self.released[rows], self.started[rows], self.finished[rows], self.outcome[rows]
         )
 
+    def only(self, mask: NDArray[np.bool_]) -> JobBatch:
+        """The rows that ``mask`` picks: this very batch where it picks all, which is the common case and spares a copy."""
+        return self if mask.all() else self[mask]
+
     @classmethod
     def empty(cls) -> JobBatch:
         none = np.empty(0, np.int64)

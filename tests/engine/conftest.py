@@ -86,9 +86,7 @@ def jobs() -> st.SearchStrategy[JobSource]:
 
 
 def arrivals() -> st.SearchStrategy[Arrivals]:
-    stage = st.one_of(
-        st.builds(Stage, some, rate=rates), st.builds(Stage, some, start=st.just(0.0), end=rates)
-    )
+    stage = st.one_of(st.builds(Stage, some, rate=rates), st.builds(Stage, some, start=st.just(0.0), end=rates))
     return st.one_of(
         st.just(AllAtOnce()),
         st.builds(ConstantRate, rates),
@@ -116,10 +114,12 @@ st.register_type_strategy(JobSource, jobs())
 st.register_type_strategy(Arrivals, arrivals())
 st.register_type_strategy(Scheduler, schedulers())
 st.register_type_strategy(
-    Workload, st.builds(Workload, jobs(), arrivals(), jobs=st.integers(1, 60), duration=st.sampled_from([None, 0.2, 1.0]))
+    Workload,
+    st.builds(Workload, jobs(), arrivals(), jobs=st.integers(1, 60), duration=st.sampled_from([None, 0.2, 1.0])),
 )
 st.register_type_strategy(
-    RunSpec, st.builds(RunSpec, st.from_type(Workload), schedulers(), seed=st.integers(0, 2**32), clock=st.just("virtual"))
+    RunSpec,
+    st.builds(RunSpec, st.from_type(Workload), schedulers(), seed=st.integers(0, 2**32), clock=st.just("virtual")),
 )
 
 

@@ -1,4 +1,4 @@
-"""Arrival processes against what they are by definition: instants worked out by hand, and the classic tests of randomness."""
+"""Arrival processes against what they are by definition: worked out by hand, and the classic tests of randomness."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def test_a_constant_rate_does_not_drift(rate: float) -> None:
 
 @pytest.mark.parametrize("processes", [1, 4, 16])
 def test_poisson_arrivals_pass_the_tests_of_a_poisson_process(processes: int) -> None:
-    """Kolmogorov–Smirnov 1.63/√n on the gaps, lag-1 autocorrelation 2.576/√n (both 1 %), and the index of dispersion over 100
-    windows in [0.672, 1.404] (the 1 % points of χ²₉₉/99). Several processes, each with a stream of its own, superpose.
+    """Kolmogorov–Smirnov 1.63/√n on the gaps, lag-1 autocorrelation 2.576/√n (both 1 %), and the index of dispersion over
+    100 windows in [0.672, 1.404] (the 1 % points of χ²₉₉/99). Several processes, each with a stream of its own, superpose.
     """
     streams = Streams(11)
     parts = [
@@ -82,7 +82,7 @@ def test_poisson_arrivals_pass_the_tests_of_a_poisson_process(processes: int) ->
     centred = gaps - gaps.mean()
     assert abs(centred[1:] @ centred[:-1] / (centred @ centred)) < 2.576 / math.sqrt(n)
     assert 0.672 < dispersion_index(merged) < 1.404
-    assert [] == poisson_misfit(merged, 1000, 0.0001)
+    assert poisson_misfit(merged, 1000, 0.0001) == []
 
 
 def test_the_same_seed_in_every_process_is_noticed() -> None:
@@ -95,7 +95,8 @@ def test_the_same_seed_in_every_process_is_noticed() -> None:
 @pytest.mark.parametrize("cv", [0.25, 1.0, 3.0])
 def test_gamma_arrivals_have_the_rate_and_spread_that_were_asked_for(cv: float) -> None:
     """Mean gap within 4·cv/√n. The sample CV of n gamma gaps has a relative standard error of √((κ + 2)/4n)
-    with excess kurtosis κ = 6cv² (delta method on the variance; the mean adds less); within 4 of them + 1 %."""
+    with excess kurtosis κ = 6cv² (delta method on the variance; the mean adds less); within 4 of them + 1 %.
+    """
     n = 200_000
     gaps = np.diff(drawn(GammaArrivals(50, cv), n + 1)) / 1e9
     assert abs(gaps.mean() * 50 - 1) < 4 * cv / math.sqrt(n)
@@ -111,9 +112,9 @@ def test_gamma_arrivals_without_spread_are_constant() -> None:
 def test_a_ramp_from_nothing_to_100_in_10_s_is_500_arrivals() -> None:
     """Λ(t) = 5t²: number 125 (counted from 0) comes at 5.0 s."""
     instants = drawn(Ramp(0, 100, 10), 10_000)
-    assert 500 == len(instants)
-    assert 5_000_000_000 == instants[125]
-    assert 0 == instants[0]
+    assert len(instants) == 500
+    assert instants[125] == 5_000_000_000
+    assert instants[0] == 0
 
 
 @pytest.mark.parametrize(("start", "end", "over"), [(0, 100, 10), (100, 0, 10), (5, 80, 3), (80, 5, 3), (20, 20, 2)])
@@ -131,9 +132,9 @@ def test_stages_join_with_no_gap_and_no_double_arrival() -> None:
     """10/s for 1 s, then 10 → 30/s for 1 s, then 30/s: Λ is continuous, so arrival i comes at Λ(t) = i throughout."""
     stages = Stages((Stage(1, rate=10), Stage(1, start=10, end=30), Stage(1, rate=30)))
     instants = drawn(stages, 10_000) / 1e9
-    assert 10 + 20 + 30 == len(instants)
-    assert 1.0 == instants[10]
-    assert 2.0 == instants[30]
+    assert len(instants) == 10 + 20 + 30
+    assert instants[10] == 1.0
+    assert instants[30] == 2.0
     assert (np.diff(instants) > 0).all()
     assert np.diff(instants)[9] == pytest.approx(0.1)
     assert np.diff(instants)[30] == pytest.approx(1 / 30)
@@ -163,7 +164,7 @@ def test_a_sine_has_its_expected_count_at_each_arrival(phase: float) -> None:
 
 def test_a_trace_is_replayed_as_it_was_recorded() -> None:
     """Rounded to the nanosecond, ties and all."""
-    assert [0, 500_000_000, 500_000_000, 1_250_000_000] == drawn(Trace((0.0, 0.5, 0.5, 1.25)), 10).tolist()
+    assert drawn(Trace((0.0, 0.5, 0.5, 1.25)), 10).tolist() == [0, 500_000_000, 500_000_000, 1_250_000_000]
 
 
 def test_all_at_once_is_at_once() -> None:
@@ -206,21 +207,21 @@ def test_duration_stops_releasing(arrivals: Arrivals, arrived: int) -> None:
                          ids=lambda arrivals: type(arrivals).__name__)  # fmt: skip
 def test_jobs_stops_after_so_many(arrivals: Arrivals) -> None:
     """Exactly 20."""
-    assert 20 == simulate(RunSpec(Workload(Sleep(0.1), arrivals, jobs=20), seed=0)).counts.arrived
+    assert simulate(RunSpec(Workload(Sleep(0.1), arrivals, jobs=20), seed=0)).counts.arrived == 20
 
 
 def test_a_trace_that_is_shorter_than_jobs_ends_first() -> None:
     """Three instants are three jobs."""
-    assert 3 == simulate(RunSpec(Workload(Sleep(0.1), Trace((0, 1, 2)), jobs=20), seed=0)).counts.arrived
+    assert simulate(RunSpec(Workload(Sleep(0.1), Trace((0, 1, 2)), jobs=20), seed=0)).counts.arrived == 3
 
 
 def test_a_window_that_outlives_its_trace_keeps_the_rate_honest() -> None:
     """Three arrivals in a window of 10 s are 0.3/s."""
     result = simulate(RunSpec(Workload(Sleep(0.1), Trace((0, 1, 2)), duration=10), seed=0))
-    assert 0.3 == result.offered_rate
+    assert result.offered_rate == 0.3
 
 
 def test_the_offered_rate_of_a_ramp_is_its_mean() -> None:
     """500 arrivals over the 10 s that it states."""
     result = simulate(RunSpec(Workload(Sleep(0.001), Ramp(0, 100, 10)), seed=0))
-    assert 50.0 == result.offered_rate
+    assert result.offered_rate == 50.0

@@ -81,9 +81,9 @@ def test_strategies_of_installed_packages_are_found_when_asked_for(plugin: None)
     catalog = default_catalog().with_entry_points()
     body = {"workload": {"job": {"kind": "nap", "minutes": 2}, "jobs": 3}, "scheduler": {"kind": "fairest", "slots": 1}}
     spec = spec_from_dict(body, catalog)
-    assert 360.0 == simulate(spec).duration
+    assert simulate(spec).duration == 360.0
     assert spec == spec_from_dict(spec_to_dict(spec, catalog), catalog)
-    assert {"kind": "nap", "minutes": 2.0} == spec_to_dict(spec, catalog)["workload"]["job"]
+    assert spec_to_dict(spec, catalog)["workload"]["job"] == {"kind": "nap", "minutes": 2.0}
 
 
 def test_importing_or_asking_the_default_catalog_finds_no_plugin(plugin: None) -> None:
@@ -117,7 +117,7 @@ def test_adding_a_kind_makes_another_catalog() -> None:
     after = before.add("jobs", "mine", Mine)
     assert before.find("jobs", "mine") is None
     assert Mine is after.find("jobs", "mine")
-    assert "mine" == after.kind_of(Mine(0.1))
+    assert after.kind_of(Mine(0.1)) == "mine"
     assert f"{__name__}:Mine" == before.kind_of(Mine(0.1))
     with pytest.raises(TypeError):
         after.kinds["jobs"]["other"] = Mine  # type: ignore[index]
@@ -155,12 +155,12 @@ def test_a_class_of_one_s_own_without_parameters_needs_no_dataclass() -> None:
         {"workload": {"job": {"kind": "ping"}, "jobs": 1}, "scheduler": {"kind": "newest", "slots": 3}}, catalog
     )
     assert isinstance(spec.workload.job, Ping)
-    assert 3 == spec.scheduler.slots
-    assert {"kind": "ping"} == spec_to_dict(spec, catalog)["workload"]["job"]
+    assert spec.scheduler.slots == 3
+    assert spec_to_dict(spec, catalog)["workload"]["job"] == {"kind": "ping"}
 
 
 def test_contracts_have_their_groups() -> None:
     """And a class that is no contract has none."""
-    assert "schedulers" == default_catalog().group_of(Scheduler)
+    assert default_catalog().group_of(Scheduler) == "schedulers"
     assert default_catalog().group_of(RunSpec) is None
     assert default_catalog().group_of(Workload) is None

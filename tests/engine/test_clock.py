@@ -23,7 +23,7 @@ async def test_a_wait_that_is_exact_ends_not_before_its_time(exact: bool, wait: 
 
 
 def test_the_same_on_the_fastest_loop_there_is() -> None:
-    """uvloop's timers also fire early."""
+    """Uvloop's timers also fire early."""
 
     async def main() -> int:
         clock, early = MonotonicClock(), 0
@@ -34,7 +34,7 @@ def test_the_same_on_the_fastest_loop_there_is() -> None:
         return early
 
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        assert 0 == runner.run(main())
+        assert runner.run(main()) == 0
 
 
 @pytest.mark.parametrize("exact", [True, False])

@@ -31,8 +31,8 @@ async def test_cpu_jobs_take_at_least_the_time_that_they_burn() -> None:
     ticking = asyncio.create_task(tick())
     result = await aurea_engine.run(RunSpec(Workload(Cpu(0.02), jobs=4), Fifo(2), seed=0))
     ticking.cancel()
-    assert 4 == result.counts.completed
-    assert 0.02 <= (result.service_time.min or 0)
+    assert result.counts.completed == 4
+    assert (result.service_time.min or 0) >= 0.02
     assert ticks > 10
 
 
@@ -48,14 +48,16 @@ async def test_no_worker_outlives_its_run() -> None:
     stop = Stop()
     asyncio.get_running_loop().call_later(0.2, stop.now)
     result = await aurea_engine.run(RunSpec(Workload(Cpu(60.0), jobs=2), seed=0), stop=stop)
-    assert ("cancelled", 2) == (result.status, result.counts.cancelled)
+    assert (result.status, result.counts.cancelled) == ("cancelled", 2)
     children = [path for path in Path("/proc/self/task").glob("*/children") if b"_cpu" in _commands(path)]
-    assert [] == children
+    assert children == []
 
 
 def _commands(children: Path) -> bytes:
     return b" ".join(
-        Path(f"/proc/{child}/cmdline").read_bytes() for child in children.read_text().split() if Path(f"/proc/{child}").exists()
+        Path(f"/proc/{child}/cmdline").read_bytes()
+        for child in children.read_text().split()
+        if Path(f"/proc/{child}").exists()
     )
 
 
@@ -82,7 +84,7 @@ async def test_a_worker_that_dies_fails_its_job_and_is_replaced() -> None:
 async def test_limited_cpu_jobs_time_out() -> None:
     """In a whole run."""
     result = await aurea_engine.run(RunSpec(Workload(Limited(Cpu(60.0), 0.05), jobs=2), Fifo(1), seed=0))
-    assert 2 == result.counts.timed_out
+    assert result.counts.timed_out == 2
 
 
 def test_cpu_jobs_have_a_demand_so_they_can_be_simulated() -> None:

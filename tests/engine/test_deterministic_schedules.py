@@ -31,29 +31,29 @@ def batch(jobs: int, slots: int | None, service: float = 0.1) -> RunResult:
 def test_a_hundred_jobs_on_ten_slots_take_ten_rounds() -> None:
     """Response times are 0.1 … 1.0, ten jobs each: mean 0.55, p50 0.5, p95 1.0; a hundred jobs cannot carry a p99."""
     result = batch(100, 10)
-    assert 1.0 == result.duration
-    assert 100.0 == result.throughput
-    assert 1.0 == result.utilization
+    assert result.duration == 1.0
+    assert result.throughput == 100.0
+    assert result.utilization == 1.0
     assert 0.1 == result.service_time.min == result.service_time.max
     assert pytest.approx(0.55, rel=1e-12) == result.response_time.mean
     response = result.response_time
-    assert (0.5, 0.9, 1.0, None, None) == (response.p50, response.p90, response.p95, response.p99, response.p999)
-    assert (0.1, 1.0) == (response.min, response.max)
-    assert 10 == result.concurrency.peak
-    assert 10.0 == result.concurrency.mean
+    assert (response.p50, response.p90, response.p95, response.p99, response.p999) == (0.5, 0.9, 1.0, None, None)
+    assert (response.min, response.max) == (0.1, 1.0)
+    assert result.concurrency.peak == 10
+    assert result.concurrency.mean == 10.0
 
 
 def test_ninety_five_jobs_on_ten_slots_leave_half_a_round_idle() -> None:
     """The last round has five jobs."""
     result = batch(95, 10)
-    assert (1.0, 95.0) == (result.duration, result.throughput)
+    assert (result.duration, result.throughput) == (1.0, 95.0)
     assert pytest.approx(0.95) == result.utilization
 
 
 def test_without_a_limit_of_slots_all_jobs_run_at_once() -> None:
     """The seed form: a hundred sleeps of 0.1 take 0.1."""
     result = batch(100, None)
-    assert (0.1, 0.0, 100) == (result.duration, result.waiting_time.max, result.concurrency.peak)
+    assert (result.duration, result.waiting_time.max, result.concurrency.peak) == (0.1, 0.0, 100)
     assert result.utilization is None
 
 
@@ -77,8 +77,8 @@ def test_an_end_at_the_instant_of_an_arrival_frees_its_slot_for_it() -> None:
     """At one instant ends come first, then arrivals, then starts: a back-to-back job neither waits nor is rejected."""
     spec = RunSpec(Workload(Sleep(0.1), Trace((0.0, 0.1, 0.2)), jobs=3), Fifo(1, queue_limit=0), seed=0)
     result = simulate(spec)
-    assert (3, 0) == (result.counts.completed, result.counts.rejected)
-    assert 0.0 == result.waiting_time.max
+    assert (result.counts.completed, result.counts.rejected) == (3, 0)
+    assert result.waiting_time.max == 0.0
 
 
 def test_two_jobs_that_arrive_as_one_ends_share_the_freed_slot_and_the_queue() -> None:
@@ -86,8 +86,8 @@ def test_two_jobs_that_arrive_as_one_ends_share_the_freed_slot_and_the_queue() -
     spec = RunSpec(Workload(Sleep(0.1), Trace((0.0, 0.1, 0.1, 0.1))), Fifo(1, queue_limit=1), seed=0)
     result = simulate(spec)
     assert result.jobs is not None
-    assert (3, 1) == (result.counts.completed, result.counts.rejected)
-    assert [1, 1, 1, 4] == result.jobs.outcome.tolist()
+    assert (result.counts.completed, result.counts.rejected) == (3, 1)
+    assert result.jobs.outcome.tolist() == [1, 1, 1, 4]
 
 
 def test_an_overloaded_queue_drains_when_theory_says() -> None:
@@ -100,10 +100,10 @@ def test_an_overloaded_queue_drains_when_theory_says() -> None:
     assert jobs is not None
     k = np.arange(5000) // 4
     np.testing.assert_array_equal(k * 2_000_000, jobs.waiting_ns)
-    assert 2_498_000_000 == jobs.waiting_ns[-1]
-    assert 12.506 == result.duration
+    assert jobs.waiting_ns[-1] == 2_498_000_000
+    assert result.duration == 12.506
     assert pytest.approx(399.81, abs=0.005) == result.throughput
-    assert 500.0 == result.offered_rate
+    assert result.offered_rate == 500.0
 
 
 def test_a_constant_rate_of_100_is_100_and_not_101() -> None:
@@ -111,20 +111,20 @@ def test_a_constant_rate_of_100_is_100_and_not_101() -> None:
     result = simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(100), duration=1), seed=0))
     assert result.jobs is not None
     np.testing.assert_array_equal(np.arange(100) * 10_000_000, result.jobs.intended)
-    assert (100.0, 100.0) == (result.offered_rate, result.throughput)
+    assert (result.offered_rate, result.throughput) == (100.0, 100.0)
 
 
 def test_a_hundred_jobs_at_100_a_second_are_100_a_second_too() -> None:
     """The same where the number of jobs ends the workload and not its duration."""
     result = simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(100), jobs=100), seed=0))
-    assert (100.0, 100.0) == (result.offered_rate, result.throughput)
+    assert (result.offered_rate, result.throughput) == (100.0, 100.0)
 
 
 def test_ten_users_who_never_think_finish_a_thousand_jobs_in_ten_seconds() -> None:
     """Each does a job of 0.1 s after the other; none begins at the tenth second."""
     spec = RunSpec(Workload(Sleep(0.1), Closed(10), duration=10), seed=0)
     result = simulate(spec)
-    assert (1000, 10.0, 100.0) == (result.counts.completed, result.duration, result.throughput)
+    assert (result.counts.completed, result.duration, result.throughput) == (1000, 10.0, 100.0)
 
 
 def test_users_who_think_arrive_when_their_thought_ends() -> None:
@@ -132,12 +132,12 @@ def test_users_who_think_arrive_when_their_thought_ends() -> None:
     spec = RunSpec(Workload(Sleep(0.1), Closed(2, Constant(0.4)), duration=2), seed=0)
     jobs = simulate(spec).jobs
     assert jobs is not None
-    assert [0, 0, 5, 5, 10, 10, 15, 15] == (jobs.intended // 100_000_000).tolist()
+    assert (jobs.intended // 100_000_000).tolist() == [0, 0, 5, 5, 10, 10, 15, 15]
 
 
 def test_a_lone_job_is_the_whole_run() -> None:
     """One job: no rate can be told from one arrival, but its times can."""
     result = batch(1, 1)
-    assert (0.1, 10.0, 0.1) == (result.duration, result.throughput, result.response_time.mean)
-    assert 0.0 == result.response_time.std
+    assert (result.duration, result.throughput, result.response_time.mean) == (0.1, 10.0, 0.1)
+    assert result.response_time.std == 0.0
     assert result.response_time.p50 is None

@@ -60,7 +60,7 @@ def test_moments_are_the_textbook_s_and_the_draws_have_them(
         pytest.param(Pareto(3, 1.5), lambda q: (1 - q) ** (-1 / 1.5), id="Pareto with minimum 1"),
     ],
 )
-def test_draws_follow_the_distribution(distribution: Distribution, quantile) -> None:  # noqa: ANN001
+def test_draws_follow_the_distribution(distribution: Distribution, quantile) -> None:
     """Kolmogorov–Smirnov at 1 %: 1.63/√n of 20,000."""
     n = 20_000
     drawn = np.sort(distribution.sample(np.random.default_rng(2), n))

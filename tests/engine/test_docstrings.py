@@ -9,6 +9,7 @@ import pkgutil
 import re
 import textwrap
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -37,9 +38,11 @@ def found(name: str, tree: ast.AST) -> Iterator[tuple[str, str]]:
 
 
 def code_of(text: str) -> str:
-    """What follows the double colon, as far as it is Python."""
-    block = re.split(r"::\s*\n", text, maxsplit=1)[1].strip("\n")
-    return textwrap.dedent(block.split("\n\n\n")[0])
+    """What follows the double colon, as far as it is indented as its first line is."""
+    lines = re.split(r"::\s*\n", text, maxsplit=1)[1].strip("\n").splitlines()
+    indented = lines[0].startswith(" ")
+    block = list(takewhile(lambda line: not line or line.startswith(" ") or not indented, lines))
+    return textwrap.dedent("\n".join(block))
 
 
 def python(text: str) -> str | None:
@@ -67,7 +70,7 @@ def test_an_example_runs(name: str, code: str, capsys: pytest.CaptureFixture[str
     if "await " in code:
         code = "async def main():\n" + textwrap.indent(code, "    ")
     given: dict[str, Any] = {each: getattr(aurea_engine, each) for each in aurea_engine.__all__}
-    exec(compile(code, name, "exec"), given)  # noqa: S102
+    exec(compile(code, name, "exec"), given)
 
 
 def test_there_are_examples() -> None:

@@ -30,7 +30,7 @@ def test_the_loop_is_named_by_its_package() -> None:
         return describe()["loop"], loop_name()
 
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        assert ("asyncio", "asyncio") == runner.run(main())
+        assert runner.run(main()) == ("asyncio", "asyncio")
 
 
 def test_outside_a_loop_there_is_no_name() -> None:
@@ -42,7 +42,7 @@ def test_an_unknown_version_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run from a folder that was never installed."""
     monkeypatch.setattr(environment, "DISTRIBUTION", "no-such-distribution-anywhere")
     engine_version.cache_clear()
-    assert "unknown" == engine_version()
+    assert engine_version() == "unknown"
     monkeypatch.undo()
     engine_version.cache_clear()
 
@@ -92,5 +92,5 @@ def test_jobs_of_other_people_keep_their_garbage_collector(collecting: None) -> 
     """Only where the engine alone makes objects may it be held off."""
     gc.enable()
     run_jumping(RunSpec(Workload(Asking(), jobs=1), seed=0))
-    assert [True] == Asking.seen
+    assert Asking.seen == [True]
     assert gc.isenabled()

@@ -30,8 +30,8 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 def test_a_specification_error_reads_as_a_sentence_for_each_problem() -> None:
     """Path, problem, value."""
     error = SpecError([Problem("a.b", "must be > 0", "-1"), Problem("", "is wrong")])
-    assert "a.b: must be > 0, got -1; is wrong" == str(error)
-    assert 2 == len(error.problems)
+    assert str(error) == "a.b: must be > 0, got -1; is wrong"
+    assert len(error.problems) == 2
     assert (Problem("", "one sentence"),) == SpecError("one sentence").problems
 
 

@@ -35,8 +35,7 @@ from aurea_engine import (
     Workload,
     simulate,
 )
-from aurea_engine._checks import Case, findings
-from aurea_engine._closing import Measured
+from aurea_engine._checks import Case, Measured, findings
 from aurea_engine._dispatcher import Dispatcher
 from aurea_engine._recorder import Meters
 from aurea_engine.testing import JumpingLoop, ManualClock, run_jumping
@@ -172,7 +171,7 @@ def test_a_finding_is_raised_where_it_is_deserved(code: str) -> None:
     """And says what was seen and what to try."""
     result = CASES[code][0]()
     found = [finding for finding in result.findings if finding.code == code]
-    assert 1 == len(found)
+    assert len(found) == 1
     assert found[0].detail
     assert found[0].advice.endswith(".")
 
@@ -202,7 +201,7 @@ def test_jobs_of_thirty_years_add_up() -> None:
     """Twenty times 1e18 ns leave 64 bits; the books still balance."""
     result = simulate(RunSpec(Workload(Sleep(1e9), jobs=20), Fifo(20), seed=0))
     assert "conservation_broken" not in codes(result)
-    assert (1.0, 20.0, 1e9) == (result.utilization, result.concurrency.mean, result.response_time.mean)
+    assert (result.utilization, result.concurrency.mean, result.response_time.mean) == (1.0, 20.0, 1e9)
 
 
 def test_the_gravest_finding_comes_first_and_is_the_verdict() -> None:
@@ -210,10 +209,10 @@ def test_the_gravest_finding_comes_first_and_is_the_verdict() -> None:
     result = held_up(RunSpec(STEADY, seed=0), 2.0)
     severities = [finding.severity for finding in result.findings]
     assert severities == sorted(severities, reverse=True)
-    assert "invalid" == result.verdict
+    assert result.verdict == "invalid"
     noted = simulate(RunSpec(Workload(Sleep(0.001), jobs=5), seed=0))
     assert {"too_few_samples"} == codes(noted)
-    assert "valid" == noted.verdict
+    assert noted.verdict == "valid"
 
 
 def test_a_finding_has_a_known_code() -> None:
@@ -226,7 +225,7 @@ def test_a_saturated_closed_model_is_only_a_note() -> None:
     """There nobody asked for a rate: the generator's own speed is the figure."""
     result = saturated(RunSpec(Workload(Sleep(0.0), Closed(5), jobs=15_000), Fifo(5), seed=0))
     found = [finding for finding in result.findings if finding.code == "cpu_saturated"]
-    assert [Severity.NOTE] == [finding.severity for finding in found]
+    assert [finding.severity for finding in found] == [Severity.NOTE]
 
 
 @pytest.mark.parametrize("arrivals", [ConstantRate(1000), GammaArrivals(1000, 3)], ids=["constant", "gamma"])

@@ -49,7 +49,7 @@ def test_a_power_of_two_and_its_neighbours_fall_on_the_right_sides(k: int) -> No
     """2ᵏ s itself is inside the bucket that it bounds; one nanosecond more is not."""
     bound = round(2.0**k * SECOND)
     counts = dict(of(bound - 1, bound, bound + 1).le_counts())
-    assert 2 == counts[2.0**k]
+    assert counts[2.0**k] == 2
 
 
 @given(durations, durations)
@@ -142,10 +142,10 @@ def test_a_greater_value_is_never_in_a_lower_bucket() -> None:
 def test_count_above_counts_what_is_certainly_above() -> None:
     """Exact at powers of two; elsewhere values in the bound's own bucket are given the benefit of the doubt."""
     histogram = of(SECOND, SECOND + 1, 2 * SECOND, 2 * SECOND + 1, 3 * SECOND)
-    assert 4 == histogram.count_above(1.0)
-    assert 2 == histogram.count_above(2.0)
-    assert 0 == histogram.count_above(3.0)
-    assert 5 == histogram.count_above(0.0)
+    assert histogram.count_above(1.0) == 4
+    assert histogram.count_above(2.0) == 2
+    assert histogram.count_above(3.0) == 0
+    assert histogram.count_above(0.0) == 5
 
 
 def test_an_empty_histogram_has_counts_but_no_quantiles() -> None:
@@ -153,6 +153,6 @@ def test_an_empty_histogram_has_counts_but_no_quantiles() -> None:
     empty = LatencyHistogram()
     empty.record(np.empty(0, np.int64))
     empty.merge(LatencyHistogram())
-    assert (0, 0.0) == (empty.count, empty.variance)
+    assert (empty.count, empty.variance) == (0, 0.0)
     with pytest.raises(ValueError, match="no quantiles"):
         empty.quantile(0.5)

@@ -208,4 +208,4 @@ def test_the_lines_of_the_bill_add_up_to_the_total(spec: RunSpec) -> None:
 def test_constant_arrivals_and_constant_service_never_wait_below_capacity() -> None:
     """The simplest of all: D/D/1 at half load."""
     result = simulate(RunSpec(Workload(Sleep(Constant(0.01)), ConstantRate(50), jobs=100), Fifo(1), seed=0))
-    assert 0.0 == result.waiting_time.max
+    assert result.waiting_time.max == 0.0

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 
 from aurea_engine import (
     ConstantRate,
-    Constant,
     Exponential,
     Faulty,
     Fifo,
     Free,
     JobSource,
     Objective,
+    Outcome,
     PerJob,
     Poisson,
+    Progress,
     Replay,
     RunResult,
     RunSpec,
@@ -26,6 +29,8 @@ from aurea_engine import (
     Workload,
     simulate,
 )
+from aurea_engine._recorder import Meters
+from aurea_engine.objectives import hopeless
 from aurea_engine.testing import RecordingObserver, run_jumping
 
 
@@ -82,7 +87,7 @@ def test_an_objective_is_judged_by_what_the_sample_can_carry(objective: Objectiv
 )
 def test_no_data_is_never_a_pass(objective: Objective) -> None:
     """Every job fails, so there are no response times of completed jobs."""
-    assert "inconclusive" == judged(objective, Faulty(Sleep(0.1), 1.0))
+    assert judged(objective, Faulty(Sleep(0.1), 1.0)) == "inconclusive"
 
 
 def test_too_few_jobs_for_a_quantile_are_inconclusive_and_say_so() -> None:
@@ -92,8 +97,8 @@ def test_too_few_jobs_for_a_quantile_are_inconclusive_and_say_so() -> None:
         objectives=(Objective("response_time", at_most=9, quantile=0.99),),
     )
     (verdict,) = simulate(spec).objectives
-    assert ("inconclusive", None) == (verdict.outcome, verdict.observed)
-    assert "p99 needs 299 jobs, 298 completed" == verdict.detail
+    assert (verdict.outcome, verdict.observed) == ("inconclusive", None)
+    assert verdict.detail == "p99 needs 299 jobs, 298 completed"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +111,7 @@ def test_a_handful_of_jobs_is_judged_by_what_holds_of_all_of_them(limit: float, 
 
 def test_one_job_s_mean_can_be_judged() -> None:
     """It is its own minimum and maximum."""
-    assert "met" == judged(Objective("service_time", at_most=0.2), Sleep(0.1), jobs=1)
+    assert judged(Objective("service_time", at_most=0.2), Sleep(0.1), jobs=1) == "met"
 
 
 def test_the_failure_ratio_counts_all_that_did_not_complete() -> None:
@@ -115,7 +120,7 @@ def test_the_failure_ratio_counts_all_that_did_not_complete() -> None:
         Workload(Sleep(1.0), jobs=4), Fifo(1, 0), objectives=(Objective("failure_ratio", at_most=0.5),), seed=0
     )
     (verdict,) = simulate(spec).objectives
-    assert ("missed", 0.75) == (verdict.outcome, verdict.observed)
+    assert (verdict.outcome, verdict.observed) == ("missed", 0.75)
 
 
 def test_goodput_counts_the_jobs_within_every_bound_of_a_job() -> None:
@@ -126,27 +131,29 @@ def test_goodput_counts_the_jobs_within_every_bound_of_a_job() -> None:
         objectives=(Objective("response_time", at_most=0.5, quantile=0.9), Objective("goodput", at_least=40)),
     )
     result = simulate(spec)
-    assert 500 == result.good
-    assert "missed" == result.objectives[0].outcome
+    assert result.good == 500
+    assert result.objectives[0].outcome == "missed"
     assert result.goodput == pytest.approx(500 / result.window[1])
-    assert "met" == result.objectives[1].outcome
+    assert result.objectives[1].outcome == "met"
 
 
 def test_a_free_run_has_a_cost_of_nothing() -> None:
     """Zero is a figure, and not the lack of one."""
-    assert "met" == judged(Objective("cost", at_most=0.0), Sleep(0.1), cost=Free())
+    assert judged(Objective("cost", at_most=0.0), Sleep(0.1), cost=Free()) == "met"
 
 
 def test_objectives_and_theory_leave_the_warm_up_out() -> None:
     """The first second's jobs take 1.0, the others 0.1."""
     durations = tuple([1.0] * 100 + [0.1] * 900)
     objective = Objective("response_time", at_most=0.2, quantile=0.9)
-    spec = RunSpec(Workload(Replay(durations), ConstantRate(100), jobs=1000), warmup=1.0, seed=0, objectives=(objective,))
+    spec = RunSpec(
+        Workload(Replay(durations), ConstantRate(100), jobs=1000), warmup=1.0, seed=0, objectives=(objective,)
+    )
     result = simulate(spec)
-    assert 900 == result.response_time.count
-    assert 1000 == result.counts.completed
-    assert 0.1 == result.response_time.max
-    assert "met" == result.objectives[0].outcome
+    assert result.response_time.count == 900
+    assert result.counts.completed == 1000
+    assert result.response_time.max == 0.1
+    assert result.objectives[0].outcome == "met"
 
 
 @pytest.mark.parametrize(
@@ -197,9 +204,58 @@ def ends(objective: Objective, job: JobSource = Sleep(0.01), **workload: Any) ->
 def test_a_hopeless_run_is_ended(objective: Objective) -> None:
     """`abort` ends a run that would take a hundred thousand million jobs at the first report, with what it has."""
     result = ends(objective, Faulty(Sleep(0.01), 0.5), duration=1e8)
-    assert "aborted" == result.status
+    assert result.status == "aborted"
     assert 0 < result.counts.arrived < 1e11
-    assert "missed" == result.objectives[0].outcome
+    assert result.objectives[0].outcome == "missed"
+
+
+def progress_of(**changes: Any) -> Progress:
+    given: dict[str, Any] = dict.fromkeys(Progress.__dataclass_fields__)
+    return Progress(**{**given, "counts": {}, "meters": Meters(), **changes})
+
+
+@pytest.mark.parametrize(("bad", "lost"), [(29, False), (30, True)])
+def test_a_failure_ratio_is_lost_with_the_first_failure_too_many(bad: int, lost: bool) -> None:
+    """29 of 100 is 0.29, whatever 0.29·100 is in floating point; where nobody knows how many will come, from 100 on."""
+    objective = Objective("failure_ratio", at_most=0.29, abort=True)
+    counts = {Outcome.FAILED: bad - 20, Outcome.TIMED_OUT: 10, Outcome.REJECTED: 10, Outcome.COMPLETED: 100 - bad}
+    for workload in (Workload(Sleep(), jobs=100), Workload(Sleep(), Poisson(1), duration=1000)):
+        spec = RunSpec(workload, objectives=(objective,))
+        assert lost is hopeless(spec, progress_of(counts=counts))
+    assert not hopeless(RunSpec(workload, objectives=(objective,)), progress_of(counts={Outcome.FAILED: 99}))
+
+
+@pytest.mark.parametrize(("slow", "lost"), [(10, False), (11, True)])
+def test_a_quantile_is_lost_with_the_first_job_too_many_above_it(slow: int, lost: bool) -> None:
+    """Of 100 jobs 10 may be above the p90, whatever (1 − 0.9)·100 is in floating point."""
+    meters = Meters()
+    meters.response.record(np.array([10**9] * slow + [10**6] * 30))
+    spec = RunSpec(
+        Workload(Sleep(), jobs=100), objectives=(Objective("response_time", at_most=0.5, quantile=0.9, abort=True),)
+    )
+    assert lost is hopeless(spec, progress_of(meters=meters))
+
+
+def test_what_is_too_early_to_say_is_not_lost() -> None:
+    """28 jobs do not carry a p90; a mean, a rate and a bound from below are only known in the end."""
+    meters = Meters()
+    meters.response.record(np.full(28, 10**9))
+    for objective in (
+        Objective("response_time", at_most=0.5, quantile=0.9, abort=True),
+        Objective("response_time", at_most=0.5, abort=True),
+        Objective("response_time", at_least=5.0, quantile=0.9, abort=True),
+        Objective("throughput", at_most=0.0, abort=True),
+    ):
+        assert not hopeless(RunSpec(Workload(Sleep(), jobs=100), objectives=(objective,)), progress_of(meters=meters))
+
+
+@pytest.mark.parametrize("loss", [1, 2])
+def test_money_is_lost_when_it_is_spent(loss: int) -> None:
+    """At the bound there is still hope; a run whose cost nobody can tell goes on."""
+    objective = Objective("cost", at_most=1.0, abort=True)
+    spec = RunSpec(Workload(Sleep(), jobs=100), objectives=(objective,))
+    assert (loss > 1) is hopeless(spec, progress_of(cost=Fraction(loss)))
+    assert not hopeless(spec, progress_of(cost=None))
 
 
 @pytest.mark.parametrize(
@@ -213,6 +269,13 @@ def test_a_hopeless_run_is_ended(objective: Objective) -> None:
 )
 def test_a_run_with_hope_is_not_ended(objective: Objective) -> None:
     """It completes."""
-    assert "completed" == run_jumping(
-        RunSpec(Workload(Faulty(Sleep(Exponential(0.01)), 0.5), ConstantRate(100), jobs=500), seed=0, objectives=(objective,))
-    ).status
+    assert (
+        run_jumping(
+            RunSpec(
+                Workload(Faulty(Sleep(Exponential(0.01)), 0.5), ConstantRate(100), jobs=500),
+                seed=0,
+                objectives=(objective,),
+            )
+        ).status
+        == "completed"
+    )

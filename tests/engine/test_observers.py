@@ -39,10 +39,16 @@ def test_an_observer_is_told_of_the_start_and_of_the_end(run: type[object]) -> N
     assert observer.spec is not None
     assert observer.spec.seed is not None
     last = observer.reports[-1]
-    assert (50, 50, 0, 0, {Outcome.COMPLETED: 50}) == (last.arrived, last.ended, last.in_flight, last.queued, last.counts)
-    assert (25, 1.0, 0.0) == (last.cost, last.fraction_done, last.time_left)
-    assert 0.1 == pytest.approx(last.mean_latency)
-    assert 0.1 == pytest.approx(last.p99, rel=0.004)
+    assert (last.arrived, last.ended, last.in_flight, last.queued, last.counts) == (
+        50,
+        50,
+        0,
+        0,
+        {Outcome.COMPLETED: 50},
+    )
+    assert (last.cost, last.fraction_done, last.time_left) == (25, 1.0, 0.0)
+    assert pytest.approx(last.mean_latency) == 0.1
+    assert pytest.approx(last.p99, rel=0.004) == 0.1
 
 
 @pytest.mark.parametrize("hook", ["on_start", "on_progress"])
@@ -54,7 +60,7 @@ def test_an_observer_that_raises_is_dropped_and_logged_once(
     broken, other = Broken(hook), RecordingObserver()
     with caplog.at_level(logging.ERROR, "aurea_engine"):
         result = run(SPEC, [broken, other])  # type: ignore[call-arg]
-    assert 50 == result.counts.completed  # type: ignore[attr-defined]
+    assert result.counts.completed == 50  # type: ignore[attr-defined]
     assert [f"observer Broken raised in {hook} and was dropped"] == [record.getMessage() for record in caplog.records]
     assert (1 if hook == "on_start" else 2) == broken.calls
     assert other.spec is not None
@@ -63,10 +69,10 @@ def test_an_observer_that_raises_is_dropped_and_logged_once(
 
 def test_every_hook_is_optional() -> None:
     """The base class is an observer that cares for nothing."""
-    assert 50 == simulate(SPEC, [Observer()]).counts.completed
+    assert simulate(SPEC, [Observer()]).counts.completed == 50
     with_both = Broken("neither")
     simulate(SPEC, [with_both])
-    assert 2 == with_both.calls
+    assert with_both.calls == 2
 
 
 def test_watching_changes_no_figure() -> None:
@@ -79,4 +85,4 @@ def test_a_run_by_duration_says_how_far_it_is() -> None:
     """Half-way through ten seconds there are five left; nobody knows where neither jobs nor duration is given."""
     observer = RecordingObserver()
     run_jumping(RunSpec(Workload(Sleep(0.1), ConstantRate(10), duration=10), seed=0), [observer])
-    assert 1.0 == observer.reports[-1].fraction_done
+    assert observer.reports[-1].fraction_done == 1.0

@@ -32,7 +32,7 @@ def test_jobs_are_counted_where_they_arrive_and_where_they_end() -> None:
     series = Series()
     series.add(FOUR)
     rows = [point[:7] for point in series.points()]
-    assert [(0.0, 3, 1, 0, 0, 1.0, 2), (1.0, 0, 0, 1, 0, 0.0, 1), (2.0, 1, 1, 0, 1, 1.0, 0)] == rows
+    assert rows == [(0.0, 3, 1, 0, 0, 1.0, 2), (1.0, 0, 0, 1, 0, 0.0, 1), (2.0, 1, 1, 0, 1, 1.0, 0)]
 
 
 def test_quantiles_are_of_the_jobs_that_completed_in_a_bin() -> None:
@@ -68,7 +68,7 @@ def test_nothing_is_an_empty_series() -> None:
     """No jobs, no points."""
     series = Series()
     series.add(JobBatch.empty())
-    assert [] == series.points()
+    assert series.points() == []
 
 
 def test_a_long_run_keeps_a_bounded_series() -> None:
@@ -76,9 +76,9 @@ def test_a_long_run_keeps_a_bounded_series() -> None:
     result = simulate(RunSpec(Workload(Sleep(3.0), ConstantRate(1), jobs=10_000), Fifo(5), seed=0))
     points = result.series
     assert 1024 <= len(points) <= MOST
-    assert 8 == result.series_width
+    assert result.series_width == 8
     assert 10_000 == sum(point.arrived for point in points) == sum(point.completed for point in points)
-    assert 0 == points[-1].in_system
+    assert points[-1].in_system == 0
     assert {3} == {point.in_system for point in points[:-1]}
     assert [8.0 * i for i in range(len(points))] == [point.at for point in points]
 
@@ -87,20 +87,20 @@ def test_a_sparse_run_keeps_a_bounded_series_too() -> None:
     """Two jobs thirty years apart are not a billion empty seconds."""
     result = simulate(RunSpec(Workload(Replay((1.0, 2.0)), Trace((0.0, 9e8))), seed=0))
     assert len(result.series) <= MOST
-    assert 2 == sum(point.completed for point in result.series)
+    assert sum(point.completed for point in result.series) == 2
 
 
 def test_bins_in_which_nothing_completed_can_be_merged() -> None:
     """Rejected jobs alone, over more bins than are kept."""
     spec = RunSpec(Workload(Sleep(5000.0), ConstantRate(1), jobs=5000), Fifo(1, queue_limit=0), seed=0)
     points = simulate(spec).series
-    assert 4999 == sum(point.rejected for point in points)
-    assert 1 == sum(point.completed for point in points)
+    assert sum(point.rejected for point in points) == 4999
+    assert sum(point.completed for point in points) == 1
 
 
 @pytest.mark.parametrize("keep", [True, False], ids=["records kept", "no records"])
 def test_a_run_has_the_same_series_whether_records_are_kept_or_not(keep: bool) -> None:
     """One second at 100/s."""
     spec = RunSpec(Workload(Sleep(0.01), ConstantRate(100), duration=2), seed=0, keep_jobs=keep)
-    assert [100, 100, 0] == [point.arrived for point in simulate(spec).series]
-    assert [99, 100, 1] == [point.completed for point in simulate(spec).series]
+    assert [point.arrived for point in simulate(spec).series] == [100, 100, 0]
+    assert [point.completed for point in simulate(spec).series] == [99, 100, 1]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aurea_engine import Exponential, Fifo, Poisson, RunSpec, Sleep, Workload, simulate
+from aurea_engine.histogram import LatencyHistogram, rank_of
 from aurea_engine.statistics import (
     BATCHES,
     QUANTILES,
@@ -23,7 +24,6 @@ from aurea_engine.statistics import (
     quantile_interval,
     samples_needed,
 )
-from aurea_engine.histogram import LatencyHistogram, rank_of
 
 SECOND = 1_000_000_000
 
@@ -35,8 +35,8 @@ def seconds(*values: float) -> np.ndarray:
 def test_quantiles_of_one_to_a_hundred_are_what_they_are() -> None:
     """The smallest x with F(x) ≥ q: p10 is 10, p50 50, p99 99, p99.9 100."""
     ranks = [rank_of(q, 100) for q in (0.1, 0.5, 0.9, 0.95, 0.99, 0.999)]
-    assert [10, 50, 90, 95, 99, 100] == ranks
-    assert 50.0 == exact_timing(seconds(*range(1, 101))).p50
+    assert ranks == [10, 50, 90, 95, 99, 100]
+    assert exact_timing(seconds(*range(1, 101))).p50 == 50.0
 
 
 @given(st.integers(1, 5000), st.sampled_from([0.001, 0.05, 0.1, 0.25, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99, 0.999]))
@@ -50,8 +50,17 @@ def test_a_rank_is_the_smallest_whose_share_reaches_q(n: int, q: float) -> None:
 def test_a_point_mass_is_a_point_mass() -> None:
     """0.4 ms comes back as 0.4 ms, and has no spread."""
     timing = exact_timing(np.full(5000, 400_000))
-    assert {0.0004} == {timing.mean, timing.min, timing.max, timing.p50, timing.p90, timing.p95, timing.p99, timing.p999}
-    assert 0.0 == timing.std
+    assert {0.0004} == {
+        timing.mean,
+        timing.min,
+        timing.max,
+        timing.p50,
+        timing.p90,
+        timing.p95,
+        timing.p99,
+        timing.p999,
+    }
+    assert timing.std == 0.0
 
 
 @pytest.mark.parametrize(("q", "needed"), [(0.5, 5), (0.9, 29), (0.95, 59), (0.99, 299), (0.999, 2995)])
@@ -67,16 +76,16 @@ def test_a_quantile_needs_enough_jobs_to_be_bounded_by_their_maximum(q: float, n
 def test_no_values_have_no_figures() -> None:
     """None throughout, and never 0."""
     for timing in (exact_timing(np.empty(0, np.int64)), histogram_timing(LatencyHistogram())):
-        assert 0 == timing.count
+        assert timing.count == 0
         assert {None} == {timing.mean, timing.std, timing.min, timing.max, *map(timing.quantile, QUANTILES)}
 
 
 def test_one_value_has_a_mean_and_no_quantile() -> None:
     """Nor an interval."""
     timing = exact_timing(seconds(2.5))
-    assert (2.5, 0.0, 2.5, 2.5, None, None) == (
+    assert (
         timing.mean, timing.std, timing.min, timing.max, timing.p50, timing.mean_interval,
-    )  # fmt: skip
+    ) == (2.5, 0.0, 2.5, 2.5, None, None)  # fmt: skip
 
 
 @given(st.lists(st.integers(0, 10**12), min_size=2, max_size=40))
@@ -93,7 +102,7 @@ def test_mean_and_standard_deviation_are_the_textbook_s(ns: list[int]) -> None:
 def test_sums_that_do_not_fit_64_bits_are_still_right() -> None:
     """Forty values of 29 years."""
     timing = exact_timing(np.full(40, 9 * 10**17))
-    assert (9e8, 0.0) == (timing.mean, timing.std)
+    assert (timing.mean, timing.std) == (9e8, 0.0)
 
 
 @pytest.mark.parametrize("q", [0.5, 0.9, 0.99])
@@ -112,7 +121,7 @@ def test_a_quantile_interval_is_not_wider_than_it_must_be() -> None:
     """The ranks for the median of 100 values: 40 and 61 (David and Nagaraja, Order Statistics, table: coverage 0.9648)."""
     found = quantile_interval(seconds(*range(1, 101)), 0.5)
     assert found is not None
-    assert (40.0, 61.0) == (found.low, found.high)
+    assert (found.low, found.high) == (40.0, 61.0)
 
 
 def test_a_quantile_too_far_out_has_no_interval() -> None:
@@ -123,7 +132,7 @@ def test_a_quantile_too_far_out_has_no_interval() -> None:
 
 
 def test_intervals_of_independent_means_cover_as_often_as_they_say() -> None:
-    """30 batch means of independent values are near normal, so a t-interval covers 95 %: within 4·√(T·0.95·0.05) of T = 800."""
+    """30 batch means of independent values are near normal, so a t-interval covers 95 %: within 4·√(T·0.95·0.05)."""
     rng, trials, covered = np.random.default_rng(8), 800, 0
     for _ in range(trials):
         found = mean_interval(np.rint(rng.exponential(1, 1500) * SECOND).astype(np.int64))
@@ -134,7 +143,7 @@ def test_intervals_of_independent_means_cover_as_often_as_they_say() -> None:
 
 def test_intervals_of_mean_waits_know_that_neighbours_are_alike() -> None:
     """M/M/1 at ρ 0.5, 30,000 waits, true mean 10 ms: batch means cover at least 85 % of 60 runs (they end a little short of
-    95 % while batches are still correlated; 60·0.9 − 4·√(60·0.9·0.1) is 44.7). The plain standard error covers fewer than 60 %.
+    95 % while batches are still correlated; 60·0.9 − 4·√(60·0.9·0.1) is 44.7). The plain standard error covers under 60 %.
     """
     covered = naive = 0
     for seed in range(60):
@@ -171,12 +180,12 @@ def test_mser_leaves_a_steady_sample_nearly_whole() -> None:
 
 def test_mser_finds_no_steady_state_where_there_is_none() -> None:
     """A straight rise: the answer is the whole sample."""
-    assert 5_000 == mser5(seconds(*np.linspace(0, 100, 5_000)))
+    assert mser5(seconds(*np.linspace(0, 100, 5_000))) == 5_000
 
 
 def test_mser_says_nothing_of_a_handful() -> None:
     """Fewer than ten groups of five."""
-    assert 0 == mser5(seconds(*range(49)))
+    assert mser5(seconds(*range(49))) == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), max_size=30))
@@ -199,5 +208,5 @@ def test_a_histogram_gives_the_same_figures_within_its_error() -> None:
     assert exact.std == pytest.approx(rough.std)
     for name in QUANTILES:
         assert exact.quantile(name) == pytest.approx(rough.quantile(name), rel=0.004)
-    assert (True, False) == (exact.exact, rough.exact)
+    assert (exact.exact, rough.exact) == (True, False)
     assert rough.mean_interval is None

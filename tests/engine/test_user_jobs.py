@@ -70,7 +70,7 @@ class Odd(BaseException):
 def test_whatever_a_job_raises_makes_it_failed_and_its_class_is_counted(error: BaseException) -> None:
     """The run goes on to its end."""
     result = run_jumping(RunSpec(Workload(Does(raising(error)), ConstantRate(10), jobs=5), seed=0))
-    assert ("completed", 5, 5) == (result.status, result.counts.arrived, result.counts.failed)
+    assert (result.status, result.counts.arrived, result.counts.failed) == ("completed", 5, 5)
     # A coroutine may not raise StopIteration: Python makes a RuntimeError of it.
     assert {"RuntimeError" if isinstance(error, StopIteration) else type(error).__name__: 5} == result.errors
 
@@ -78,7 +78,7 @@ def test_whatever_a_job_raises_makes_it_failed_and_its_class_is_counted(error: B
 def test_a_job_that_exits_the_program_does_not() -> None:
     """`sys.exit` is an exception like any other."""
     result = run_jumping(RunSpec(Workload(Does(sys.exit), jobs=2), seed=0))
-    assert {"SystemExit": 2} == result.errors
+    assert result.errors == {"SystemExit": 2}
 
 
 def test_times_of_failures_are_kept_apart_from_those_of_successes() -> None:
@@ -90,9 +90,9 @@ def test_times_of_failures_are_kept_apart_from_those_of_successes() -> None:
 
     mix = Mix((Branch(1, Does(lambda: asyncio.sleep(0.1))), Branch(1, Does(fail))))
     result = run_jumping(RunSpec(Workload(mix, ConstantRate(10), jobs=60), seed=0))
-    assert 60 == result.counts.completed + result.counts.failed
-    assert (0.1, 0.1) == (result.service_time.min, result.service_time.max)
-    assert (0.5, 0.5) == (result.failure_time.min, result.failure_time.max)
+    assert result.counts.completed + result.counts.failed == 60
+    assert (result.service_time.min, result.service_time.max) == (0.1, 0.1)
+    assert (result.failure_time.min, result.failure_time.max) == (0.5, 0.5)
     assert result.failure_time.count == result.counts.failed > 0
 
 
@@ -100,8 +100,8 @@ def test_a_job_that_hangs_is_stopped_at_its_limit_and_held_its_slot_that_long() 
     """One slot, 0.2 s each: three of them take 0.6 s."""
     job = Limited(Does(lambda: asyncio.sleep(3600)), 0.2)
     result = run_jumping(RunSpec(Workload(job, jobs=3), Fifo(1), seed=0))
-    assert (3, 0.6) == (result.counts.timed_out, result.duration)
-    assert {} == result.errors
+    assert (result.counts.timed_out, result.duration) == (3, 0.6)
+    assert result.errors == {}
 
 
 def test_a_job_that_takes_no_notice_of_its_limit_is_timed_out_all_the_same() -> None:
@@ -114,8 +114,8 @@ def test_a_job_that_takes_no_notice_of_its_limit_is_timed_out_all_the_same() -> 
             await asyncio.sleep(0.3)
 
     result = run_jumping(RunSpec(Workload(Limited(Does(stubborn), 0.2), jobs=2), Fifo(1), seed=0))
-    assert (0, 2) == (result.counts.completed, result.counts.timed_out)
-    assert 1.0 == result.duration
+    assert (result.counts.completed, result.counts.timed_out) == (0, 2)
+    assert result.duration == 1.0
 
 
 def test_a_timeout_of_the_job_s_own_is_a_failure() -> None:
@@ -126,13 +126,13 @@ def test_a_timeout_of_the_job_s_own_is_a_failure() -> None:
             await asyncio.sleep(1)
 
     result = run_jumping(RunSpec(Workload(Limited(Does(own), 5.0), jobs=2), seed=0))
-    assert ({"TimeoutError": 2}, 0) == (result.errors, result.counts.timed_out)
+    assert (result.errors, result.counts.timed_out) == ({"TimeoutError": 2}, 0)
 
 
 def test_a_job_that_cancels_itself_is_counted_as_cancelled() -> None:
     """And nothing else is."""
     result = run_jumping(RunSpec(Workload(Does(raising(asyncio.CancelledError())), jobs=2), seed=0))
-    assert ("completed", 2) == (result.status, result.counts.cancelled)
+    assert (result.status, result.counts.cancelled) == ("completed", 2)
 
 
 def test_a_stopped_run_ends_its_jobs_and_counts_every_one() -> None:
@@ -144,9 +144,9 @@ def test_a_stopped_run_ends_its_jobs_and_counts_every_one() -> None:
         await asyncio.sleep(3600)
 
     result = run_jumping(RunSpec(Workload(Does(work), jobs=5), Fifo(2), seed=0), stop=stop)
-    assert ("cancelled", 5) == (result.status, result.counts.cancelled)
+    assert (result.status, result.counts.cancelled) == ("cancelled", 5)
     assert result.jobs is not None
-    assert [True, True, False, False, False] == result.jobs.was_started.tolist()
+    assert result.jobs.was_started.tolist() == [True, True, False, False, False]
     assert {"not_drained"} <= {finding.code for finding in result.findings}
     assert 1.0 <= result.duration <= 1.11
 
@@ -165,7 +165,7 @@ def test_a_job_that_will_not_be_cancelled_is_left_behind() -> None:
                 continue
 
     result = run_jumping(RunSpec(Workload(Does(immortal), jobs=2), seed=0), stop=stop)
-    assert ("timed_out", 2) == (result.status, result.counts.cancelled)
+    assert (result.status, result.counts.cancelled) == ("timed_out", 2)
     assert 3.0 <= result.duration <= 3.2
 
 
@@ -174,7 +174,7 @@ def test_the_first_reason_to_stop_stands() -> None:
     stop = Stop()
     stop.now("interrupted")
     stop.now("aborted")
-    assert "interrupted" == run_jumping(RunSpec(Workload(Sleep(9.0), jobs=2), seed=0), stop=stop).status
+    assert run_jumping(RunSpec(Workload(Sleep(9.0), jobs=2), seed=0), stop=stop).status == "interrupted"
 
 
 @pytest.mark.parametrize("job", [Sleep(3600.0), Does(lambda: asyncio.sleep(3600))], ids=["timers", "tasks"])
@@ -212,7 +212,7 @@ async def test_a_virtual_run_can_be_stopped() -> None:
     await asyncio.sleep(0.01)
     stop.now()
     result = await running
-    assert "cancelled" == result.status
+    assert result.status == "cancelled"
     counts = result.counts
     assert counts.arrived == counts.completed + counts.cancelled
 
@@ -241,7 +241,7 @@ def test_what_a_run_shares_is_opened_once() -> None:
     """Before the first job, and closed after the last."""
     job = Shares()
     run_jumping(RunSpec(Workload(job, jobs=3), Fifo(1), seed=0))
-    assert ["open", "job", "job", "job", "close"] == job.log
+    assert job.log == ["open", "job", "job", "job", "close"]
 
 
 def test_a_run_that_cannot_be_opened_does_not_begin() -> None:
@@ -264,7 +264,7 @@ def test_a_job_without_demand_cannot_be_simulated_and_is_named() -> None:
     """With what to do about it."""
     with pytest.raises(NotSimulable, match=r"workload.job: .*Does.* has no demand .* set clock to") as caught:
         simulate(RunSpec(Workload(Mix((Branch(1, Sleep()), Branch(1, Does()))), jobs=50), seed=0))
-    assert "workload.job" == caught.value.problems[0].path
+    assert caught.value.problems[0].path == "workload.job"
 
 
 def test_jobs_of_unknown_demand_go_last_in_shortest_first() -> None:
@@ -281,21 +281,21 @@ def test_faulty_fails_after_its_work_at_the_rate_that_was_asked_for() -> None:
     result = simulate(RunSpec(Workload(Faulty(Sleep(0.1), 0.25), ConstantRate(100), jobs=10_000), seed=4))
     assert abs(result.counts.failed - 2500) <= 4 * (10_000 * 0.25 * 0.75) ** 0.5
     assert {"InjectedFailure": result.counts.failed} == result.errors
-    assert 0.1 == result.failure_time.min
+    assert result.failure_time.min == 0.1
 
 
 def test_limited_cuts_what_is_longer() -> None:
     """0.1 completes, 0.3 is stopped at 0.2; exactly 0.2 is in time."""
     jobs = simulate(RunSpec(Workload(Limited(Replay((0.1, 0.2, 0.3)), 0.2), jobs=3), seed=0)).jobs
     assert jobs is not None
-    assert [Outcome.COMPLETED, Outcome.COMPLETED, Outcome.TIMED_OUT] == jobs.outcome.tolist()
-    assert [1, 2, 2] == (jobs.service_ns // 100_000_000).tolist()
+    assert jobs.outcome.tolist() == [Outcome.COMPLETED, Outcome.COMPLETED, Outcome.TIMED_OUT]
+    assert (jobs.service_ns // 100_000_000).tolist() == [1, 2, 2]
 
 
 def test_the_tighter_of_two_limits_holds() -> None:
     """In either order of wrapping."""
     for job in (Limited(Limited(Sleep(1.0), 0.1), 0.3), Limited(Limited(Sleep(1.0), 0.3), 0.1)):
-        assert 0.1 == simulate(RunSpec(Workload(job, jobs=1), seed=0)).duration
+        assert simulate(RunSpec(Workload(job, jobs=1), seed=0)).duration == 0.1
 
 
 def test_a_mix_has_the_shares_and_priorities_of_its_branches() -> None:

@@ -1,0 +1,73 @@
+"""``python -m benchmarks``: runs the rows, prints their tables, and on a full and quiet run writes them down."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks import closed_loop, machine, memory, open_loop, report, sleeps_at_once, virtual_time
+from benchmarks.contest import Row
+from benchmarks.side_by_side import Outcome, measure
+
+ROWS = (*closed_loop.ROWS, *sleeps_at_once.ROWS, *open_loop.ROWS, *virtual_time.ROWS, *memory.ROWS)
+
+
+def main() -> int:
+    """Exit code 1 where something asked for was missed."""
+    options = _options()
+    rows = [row for row in ROWS if not options.rows or row.key in options.rows]
+    busy = machine.busy()
+    _say(f"the machine was {busy:.0%} busy before the start" if busy is not None else "it is unknown how busy this is")
+    outcomes = [_measured(row, options.rounds, options.quick) for row in rows]
+    described = machine.describe()
+    print(report.summary(outcomes))
+    if options.results:
+        report.write_results(outcomes, described, busy, options.results)
+    if options.page:
+        report.write_page(report.page(outcomes, described, options.rounds))
+    return int(any(judged.met is False for outcome in outcomes for judged in outcome.judged()))
+
+
+def _options() -> argparse.Namespace:
+    keys = [row.key for row in ROWS]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"which rows; all by default: {', '.join(keys)}")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each row (default 5)")
+    parser.add_argument(
+        "--quick", action="store_true", help="small tasks, to try the scripts; its figures mean nothing"
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        nargs="?",
+        const=report.RESULTS,
+        metavar="FOLDER",
+        help="write JSON (benchmarks/results)",
+    )
+    parser.add_argument(
+        "--page", action="store_true", help="put the figures into docs/performance.md: all rows, in full"
+    )
+    options = parser.parse_args()
+    if unknown := set(options.rows) - set(keys):
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
+    if options.page and (options.quick or options.rows):
+        parser.error("--page is for a full run: neither --quick nor single rows")
+    return options
+
+
+def _measured(row: Row, rounds: int, quick: bool) -> Outcome:
+    outcome = measure(row, rounds, quick, _say)
+    print(f"\n{row.title}\n\n{report.details(outcome)}\n")
+    for name, why in outcome.absent.items():
+        print(f"{name}: {why}")
+    sys.stdout.flush()
+    return outcome
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

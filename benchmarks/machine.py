@@ -1,0 +1,74 @@
+"""What the figures were measured on, and whether it had anything else to do."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("aurea-orchestrator", "numpy", "uvloop", "k6", "locust", "gevent", "simpy", "ciw")
+IDLE = 0.05
+"""Share of the machine that others may use while figures that will be quoted are measured."""
+
+
+def describe() -> dict[str, str]:
+    """Machine and versions, for the record."""
+    return {
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "event loop": "uvloop" if _version("uvloop") else "asyncio",
+        **{name: found for name in PACKAGES if (found := _version(name))},
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def busy(seconds: float = 1.0) -> float | None:
+    """Share of all cores in use while this process sleeps; None where the system does not say."""
+    try:
+        before = _ticks()
+        time.sleep(seconds)
+        idle, total = (after - earlier for after, earlier in zip(_ticks(), before, strict=True))
+    except (OSError, ValueError):
+        return None
+    return 1 - idle / total if total else 0.0
+
+
+def _ticks() -> tuple[int, int]:
+    with Path("/proc/stat").open(encoding="ascii") as lines:
+        ticks = [int(field) for field in next(lines).split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
+
+
+def program(name: str) -> str | None:
+    """Path of a program: beside this interpreter, where a package brought it, or on the path."""
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.exists() else shutil.which(name)
+
+
+def run_program(command: list[str], limit: float) -> str:
+    """What ``command`` printed."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=True)
+    return done.stdout

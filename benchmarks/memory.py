@@ -1,0 +1,83 @@
+"""Memory: of a long run that keeps no records, and of a record that is kept."""
+
+from __future__ import annotations
+
+import gc
+import resource
+from pathlib import Path
+
+import numpy as np
+
+from aurea_engine import Exponential, Fifo, Poisson, RunSpec, Sleep, Workload, simulate
+from benchmarks.contest import AUREA, Asked, Contender, Figure, Figures, Row
+
+MIB = 2**20
+
+
+def _spec(jobs: int, keep_jobs: bool) -> RunSpec:
+    workload = Workload(Sleep(Exponential(0.01)), Poisson(320), jobs=jobs)
+    return RunSpec(workload, Fifo(slots=4), clock="virtual", keep_jobs=keep_jobs)
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+
+
+def without_records(jobs: int) -> Figures:
+    """Peak of the resident set after the run, over what a fresh process with the package imported had."""
+    before = _peak()
+    result = simulate(_spec(jobs, keep_jobs=False))
+    assert result.counts.completed == jobs
+    assert result.jobs is None
+    return {"growth": (_peak() - before) / MIB}
+
+
+def kept_record(jobs: int) -> Figures:
+    """Bytes of the columns of a result, and what the process grew by while it held one, over the number of jobs."""
+    simulate(_spec(10_000, keep_jobs=True))
+    gc.collect()
+    before = _resident()
+    result = simulate(_spec(jobs, keep_jobs=True))
+    gc.collect()
+    grown = _resident() - before
+    assert result.jobs is not None
+    columns = [column for column in vars(result.jobs).values() if isinstance(column, np.ndarray)]
+    return {"columns": sum(column.nbytes for column in columns) / jobs, "grown": grown / jobs}
+
+
+ROWS = (
+    Row(
+        "memory_without_records",
+        "10,000,000 virtual jobs without records",
+        (Figure("growth", "growth of the peak resident set", "MiB"),),
+        (
+            Contender(
+                AUREA,
+                without_records,
+                "`keep_jobs=False` in a fresh process: histograms, meters and the series remain.",
+                {"jobs": 10_000_000},
+                {"jobs": 500_000},
+            ),
+        ),
+        (Asked("growth", 64, better="less"),),
+    ),
+    Row(
+        "memory_of_a_record",
+        "A record that is kept, 1,000,000 of them",
+        (Figure("columns", "its columns", "bytes"), Figure("grown", "growth of the process with the result", "bytes")),
+        (
+            Contender(
+                AUREA,
+                kept_record,
+                "Four instants of int64 nanoseconds and an outcome of one byte.",
+                {"jobs": 1_000_000},
+                {"jobs": 200_000},
+            ),
+        ),
+        (Asked("columns", 33, better="less"),),
+    ),
+)

@@ -1,0 +1,82 @@
+"""Rounds in which contenders take turns, and what their figures come to."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from benchmarks.contest import AUREA, Asked, Row
+from benchmarks.trial import play
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median and extremes of the rounds."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Spread:
+        return cls(statistics.median(values), min(values), max(values))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """``value``: the median, or the ratio of medians, that `Asked` bounds; None where the other contender is absent."""
+
+    asked: Asked
+    value: float | None
+
+    @property
+    def met(self) -> bool | None:
+        if self.value is None:
+            return None
+        least = self.asked.better == "more" or self.asked.against is not None
+        return self.value >= self.asked.bound if least else self.value <= self.asked.bound
+
+
+@dataclass
+class Outcome:
+    """All rounds of one row. ``absent``: contender → why it gave no figures."""
+
+    row: Row
+    rounds: dict[str, list[Mapping[str, float]]] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+
+    def spread(self, contender: str, figure: str) -> Spread | None:
+        values = [figures[figure] for figures in self.rounds.get(contender, []) if figure in figures]
+        return Spread.of(values) if values else None
+
+    def judged(self) -> list[Judged]:
+        return [Judged(asked, self._value(asked)) for asked in self.row.asked]
+
+    def _value(self, asked: Asked) -> float | None:
+        ours = self.spread(AUREA, asked.figure)
+        if ours is None:
+            return None
+        if asked.against is None:
+            return ours.median
+        theirs = self.spread(asked.against, asked.figure)
+        if theirs is None:
+            return None
+        ratio = ours.median / theirs.median
+        return ratio if asked.better == "more" else 1 / ratio
+
+
+def measure(row: Row, rounds: int, quick: bool, say: Callable[[str], None]) -> Outcome:
+    """``rounds`` rounds: there and back again, so that none is always first, and drift falls on all alike."""
+    outcome = Outcome(row)
+    for number in range(rounds):
+        for contender in row.contenders if number % 2 == 0 else reversed(row.contenders):
+            if contender.name in outcome.absent:
+                continue
+            say(f"{row.key}, round {number + 1} of {rounds}: {contender.name}")
+            answer = play(contender, quick, seed=number + 1)
+            if isinstance(answer, str):
+                outcome.absent[contender.name] = answer
+            else:
+                outcome.rounds.setdefault(contender.name, []).append(answer)
+    return outcome

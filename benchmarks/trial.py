@@ -1,0 +1,63 @@
+"""One contender, once, in a process of its own: ``python -m benchmarks.trial MODULE FUNCTION ARGUMENTS``.
+
+Prints one line of JSON: the figures it answered, the processor time that it and its children took, or what was missing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+
+from benchmarks.contest import CORES, PROCESS, Absent, Contender
+
+LIMIT = 180
+"""Seconds after which a trial is given up."""
+
+
+def play(contender: Contender, quick: bool, seed: int) -> dict[str, float] | str:
+    """Figures of one trial, or, as text, why there are none."""
+    arguments = dict(contender.quick if quick else contender.full) | ({"seed": seed} if contender.seeded else {})
+    where = [contender.run.__module__, contender.run.__name__]
+    command = [sys.executable, "-m", "benchmarks.trial", *where, json.dumps(arguments)]
+    began = time.perf_counter()
+    # A session of its own: at the limit everything that the trial started ends with it.
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return f"gave no answer within {LIMIT} s"
+    wall = time.perf_counter() - began
+    lines = out.strip().splitlines()
+    if process.returncode or not lines:
+        return (err.strip().splitlines() or ["ended without an answer"])[-1]
+    figures: dict[str, float] = json.loads(lines[-1])
+    return str(figures["absent"]) if "absent" in figures else {PROCESS: wall, **figures}
+
+
+def _processor_time() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def _answer(module: str, function: str, arguments: Mapping[str, float]) -> dict[str, float | str]:
+    run = getattr(importlib.import_module(module), function)
+    used, began = _processor_time(), time.perf_counter()
+    try:
+        figures = dict(run(**arguments))
+    except (Absent, ImportError) as missing:
+        return {"absent": str(missing)}
+    return {CORES: (_processor_time() - used) / (time.perf_counter() - began), **figures}
+
+
+if __name__ == "__main__":
+    print(json.dumps(_answer(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))))
