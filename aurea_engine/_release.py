@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aurea_engine.arrivals import BLOCK
-from aurea_engine.errors import NotSimulable, Problem, StrategyError
+from aurea_engine.arrivals import BEYOND, BLOCK
+from aurea_engine.errors import NotSimulable, Problem, SpecError, StrategyError
 from aurea_engine.jobs import Plan
 from aurea_engine.records import NS, Instants, Outcome, Outcomes
 from aurea_engine.streams import Streams
@@ -103,6 +103,10 @@ class Release:
         if self.stop_ns is not None:
             usable = int(np.searchsorted(self._left, self.stop_ns))
         taken, self._left = self._left[: min(wanted, usable)], self._left[min(wanted, usable) :]
+        if len(taken) and taken[-1] >= BEYOND:
+            raise SpecError(
+                [Problem("workload", "has arrivals 285 years away: give it a duration, fewer jobs or a higher rate")]
+            )
         self.next_instant = int(self._left[0]) if len(self._left) else None
         return taken
 

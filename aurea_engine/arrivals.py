@@ -27,6 +27,9 @@ from aurea_engine.records import NS, Instants
 BLOCK = 4096
 """Arrivals drawn at a time."""
 
+BEYOND = 9e18
+"""ns, 285 years: just inside int64. No run reaches it."""
+
 RateOrZero = Annotated[float, Meta(ge=0, le=1e9)]
 
 
@@ -58,8 +61,13 @@ def _blocks_at(inverse: Callable[[Floats], Floats], total: float = math.inf) -> 
     first, last = 0, math.ceil(total - 1e-9) if total < math.inf else math.inf
     while first < last:
         count = int(min(BLOCK, last - first))
-        yield np.rint(inverse(np.arange(first, first + count, dtype=float)) * NS).astype(np.int64)
+        yield _whole_ns(inverse(np.arange(first, first + count, dtype=float)))
         first += count
+
+
+def _whole_ns(seconds: Floats) -> Instants:
+    """What lies beyond every clock stays at `BEYOND`, so that a block may reach further than a run."""
+    return np.asarray(np.rint(np.minimum(seconds, BEYOND / NS) * NS), np.int64)
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,8 @@ class Constant(Arrivals):
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
         first = 0
         while True:
-            yield np.rint(np.arange(first, first + BLOCK) * (NS / self.rate)).astype(np.int64)
+            late = np.arange(first, first + BLOCK) * min(NS / self.rate, BEYOND)
+            yield np.rint(np.minimum(late, BEYOND)).astype(np.int64)
             first += BLOCK
 
     def asked_rate(self) -> float:
@@ -124,9 +133,7 @@ def _renewals(gaps: Callable[[int], Floats]) -> Iterator[Instants]:
     while True:
         block = at + np.cumsum(gaps(BLOCK))
         at = float(block[-1])
-        if at > 9e9:  # beyond any window: int64 nanoseconds end at 9.2e9 s
-            block = np.minimum(block, 9e9)
-        yield np.rint(block * NS).astype(np.int64)
+        yield _whole_ns(block)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sys
@@ -16,6 +17,12 @@ import pytest
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.register_profile("aurea", deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "aurea"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_loop_of_its_own() -> None:
+    """Asking for the current event loop where there is none makes one that nobody closes; pytest-asyncio asks."""
+    asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from aurea_engine.costs.adjust import Allowance, Commitment, Conversion, Discount, Discounts
 from aurea_engine.costs.cloud import ContainerTask, Fleet, InstanceBusy, Packed, PackedTime, Serverless
 from aurea_engine.costs.conformance import check_cost_model, check_interval_chain
 from aurea_engine.costs.exact import Amount, Price, Share, Size, decimal_text, exact_text, largest_remainder, money_text
 from aurea_engine.costs.formula import Formula
+from aurea_engine.costs.kinds import KINDS
 from aurea_engine.costs.metered import Egress, FlatPeriod, Tiered, TokenClass, TokenRequest, Tokens
 from aurea_engine.costs.metering import Metering
 from aurea_engine.costs.meters import BilledTime, JobMeter, Jobs, Meter, MeterTotal, Quantity, Window
@@ -33,29 +31,7 @@ from aurea_engine.costs.sheet_model import Override, Sheet, SheetPrices
 from aurea_engine.costs.sheets import PriceSheet
 from aurea_engine.costs.usage import RunInfo, Usage
 
-KINDS: Mapping[str, type[CostModel]] = MappingProxyType(
-    {
-        "composite": Composite,
-        "container_task": ContainerTask,
-        "discounts": Discounts,
-        "egress": Egress,
-        "flat_period": FlatPeriod,
-        "fleet": Fleet,
-        "free": Free,
-        "instance_busy": InstanceBusy,
-        "packed": Packed,
-        "per_job": PerJob,
-        "per_second": PerSecond,
-        "serverless": Serverless,
-        "sheet": Sheet,
-        "tiered": Tiered,
-        "tokens": Tokens,
-    }
-)
-"""JSON ``kind`` → cost model."""
-
 __all__ = [
-    "KINDS",
     "Allowance",
     "Amount",
     "BilledTime",
@@ -79,6 +55,7 @@ __all__ = [
     "InstanceBusy",
     "JobMeter",
     "Jobs",
+    "KINDS",
     "Line",
     "Meter",
     "MeterTotal",

@@ -6,7 +6,6 @@ is where disciplines and drivers can differ.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -121,12 +120,6 @@ st.register_type_strategy(
     RunSpec,
     st.builds(RunSpec, st.from_type(Workload), schedulers(), seed=st.integers(0, 2**32), clock=st.just("virtual")),
 )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_loop_of_its_own() -> None:
-    """Asking for the current event loop where there is none makes one that nobody closes; pytest-asyncio asks."""
-    asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")

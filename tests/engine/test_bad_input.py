@@ -11,6 +11,7 @@ import pytest
 import aurea_engine
 from aurea_engine import (
     AllAtOnce,
+    Arrivals,
     Branch,
     Closed,
     Constant,
@@ -170,6 +171,18 @@ def test_a_run_beyond_the_clock_s_reach_is_refused(limit: int | None) -> None:
     spec = RunSpec(Workload(Sleep(1e9), jobs=10), Fifo(1, limit), seed=0)
     with pytest.raises(SpecError, match="more than 292 years"):
         simulate(spec)
+
+
+@pytest.mark.parametrize("rate", [1e-9, 1e-12, 1e-300])
+@pytest.mark.parametrize(
+    "make", [Poisson, ConstantRate, lambda rate: GammaArrivals(rate, 2), lambda rate: Sine(rate, 0, 1)],
+    ids=["Poisson", "constant", "gamma", "sine"],
+)  # fmt: skip
+def test_arrivals_that_no_clock_reaches_are_refused(make: Callable[[float], Arrivals], rate: float) -> None:
+    """Twenty jobs, centuries apart; with a duration the few that come in time are run."""
+    with pytest.raises(SpecError, match="285 years away"):
+        simulate(RunSpec(Workload(Sleep(), make(rate), jobs=20), seed=0))
+    assert simulate(RunSpec(Workload(Sleep(), make(rate), duration=1e9), seed=0)).counts.arrived <= 5
 
 
 UserId = NewType("UserId", int)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from aurea_engine import (
     AllAtOnce,
     Arrivals,
     ConstantRate,
+    CostModel,
     Cpu,
     Empirical,
     Exponential,
@@ -24,6 +26,7 @@ from aurea_engine import (
     Free,
     Gamma,
     Job,
+    JobBatch,
     JobSource,
     LogNormal,
     Mixture,
@@ -141,7 +144,7 @@ def test_a_bare_number_is_a_constant_duration() -> None:
         pytest.param({"num_jobs": 1, "job_duration_ms": 1e13}, "job_duration_ms", "<= 1,000,000,000,000", id="31,000 years"),
         pytest.param({"num_jobs": 1, "job_duration_ms": float("nan")}, "job_duration_ms", "finite", id="NaN"),
         pytest.param({"num_jobs": 1, "jobs": 1}, "jobs", 'did you mean "', id="a member of the workload outside"),
-        pytest.param({"num_jobs": 1, "sheduler": {}}, "sheduler", 'did you mean "scheduler"?', id="a misspelt member"),
+        pytest.param({"num_jobs": 1, "schedulers": {}}, "schedulers", 'did you mean "scheduler"?', id="a misspelt member"),
         pytest.param({**GOOD, "num_jobs": 1}, "num_jobs", "cannot stand beside workload", id="both forms"),
         pytest.param(put("workload", 5), "workload", "must be a Workload", id="a workload that is a number"),
         pytest.param(put("workload", []), "workload", "must be a Workload", id="a workload that is a list"),
@@ -565,3 +568,34 @@ def test_whatever_comes_in_is_read_or_refused(data: Any) -> None:
         return
     assert found
     assert printed
+
+
+class Broken(CostModel):
+    """Its per-job costs fail, or are too few, or no numbers."""
+
+    def __init__(self, costs: Callable[[JobBatch], Any]) -> None:
+        self.costs = costs
+
+    def components(self) -> tuple[()]:
+        return ()
+
+    def per_job(self, batch: JobBatch) -> Any:
+        return self.costs(batch)
+
+
+@pytest.mark.parametrize(
+    "costs",
+    [
+        pytest.param(lambda _: 1 / 0, id="raises"),
+        pytest.param(lambda batch: np.zeros(len(batch) - 1), id="too few"),
+        pytest.param(lambda _: 5, id="one for all"),
+        pytest.param(lambda batch: np.full(len(batch), np.nan), id="NaN"),
+        pytest.param(lambda batch: np.full(len(batch), np.inf), id="infinite"),
+    ],
+)
+def test_a_cost_model_that_fails_job_by_job_leaves_the_jobs_without_a_cost(costs: Callable[[JobBatch], Any]) -> None:
+    """Null, and the rest of the result stands."""
+    body = result_to_dict(simulate(RunSpec(Workload(Sleep(0.1), jobs=3), cost=Broken(costs), seed=0)))
+    assert [job["cost"] for job in body["jobs"]] == [None, None, None]
+    json.dumps(body, allow_nan=False)
+    assert [job["latency"] for job in body["jobs"]] == [0.1, 0.1, 0.1]

@@ -70,7 +70,7 @@ def test_an_example_runs(name: str, code: str, capsys: pytest.CaptureFixture[str
     if "await " in code:
         code = "async def main():\n" + textwrap.indent(code, "    ")
     given: dict[str, Any] = {each: getattr(aurea_engine, each) for each in aurea_engine.__all__}
-    exec(compile(code, name, "exec"), given)
+    exec(compile(code, f"<example of {name}>", "exec"), given)
 
 
 def test_there_are_examples() -> None:
