@@ -19,7 +19,7 @@ from aurea_engine._release import Release
 from aurea_engine._sprint import Sprint, can_sprint
 from aurea_engine._virtual import run_virtual
 from aurea_engine.clock import Clock, MonotonicClock
-from aurea_engine.costs import Metering
+from aurea_engine.costs import Metering, RunInfo
 from aurea_engine.environment import GarbageWatch, describe
 from aurea_engine.errors import SpecError
 from aurea_engine.jobs import Run
@@ -82,19 +82,22 @@ class _Desk:
         if workload.duration:
             done.append(elapsed / workload.duration)
         share = min(max(done), 1.0) if done else None
+        bill = self.metering.bill_so_far(RunInfo(elapsed_ns, self.spec.scheduler.slots, dict(meters.counts)))
         return Progress(
-            elapsed,
-            dispatcher.arrived,
-            dispatcher.busy,
-            dispatcher.waiting,
-            dict(meters.counts),
-            meters.counts[Outcome.COMPLETED] / elapsed if elapsed else 0.0,
-            meters.service.mean if meters.service.count else None,
-            meters.response.quantile(0.99) if meters.response.count else None,
-            self.metering.so_far(),
-            share,
-            elapsed * (1 - share) / share if share else None,
-            meters,
+            elapsed=elapsed,
+            arrived=dispatcher.arrived,
+            in_flight=dispatcher.busy,
+            queued=dispatcher.waiting,
+            counts=dict(meters.counts),
+            throughput=meters.counts[Outcome.COMPLETED] / elapsed if elapsed else 0.0,
+            mean_latency=meters.service.mean if meters.service.count else None,
+            p99=meters.response.quantile(0.99) if meters.response.count else None,
+            utilization=dispatcher.busy / dispatcher.slots if self.spec.scheduler.slots else None,
+            cost=None if bill is None else bill.total,
+            bill=bill,
+            fraction_done=share,
+            time_left=elapsed * (1 - share) / share if share else None,
+            meters=meters,
         )
 
     def finish(self, elapsed_ns: int, measured: Measured, benchmark_id: str | None) -> RunResult:

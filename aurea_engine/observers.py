@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from aurea_engine.costs import Cost
 from aurea_engine.records import Outcome
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ log.addHandler(logging.NullHandler())
 class Progress:
     """A run at an instant. Times in seconds, rates in jobs per second.
 
+    ``utilization``: share of the slots in use at this instant. ``bill``: an estimate of the cost so far, in lines.
     ``meters`` are the engine's own and go on changing: read what you need, or copy it, before you return.
     """
 
@@ -33,7 +35,9 @@ class Progress:
     throughput: float
     mean_latency: float | None
     p99: float | None
+    utilization: float | None
     cost: Fraction | None
+    bill: Cost | None
     fraction_done: float | None
     time_left: float | None
     meters: Meters

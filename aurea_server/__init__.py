@@ -1,5 +1,19 @@
 """Aurea over HTTP: a thin aiohttp app around `aurea_engine`."""
 
-from aurea_server.app import create_app
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aurea_server.app import create_app
 
 __all__ = ["create_app"]
+
+
+def __getattr__(name: str) -> Any:
+    """The app is loaded when it is asked for: a runner process is part of this package and has no use for it."""
+    if name != "create_app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from aurea_server.app import create_app  # noqa: PLC0415 - see above
+
+    return create_app

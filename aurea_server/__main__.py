@@ -1,8 +1,10 @@
 """``python -m aurea_server`` is ``aurea serve``."""
 
+import signal
 import sys
 
-from aurea_server.cli import main
-
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the server takes the signals: no traceback while it is loading
+    from aurea_server.cli import main
+
     sys.exit(main(["serve", *sys.argv[1:]]))

@@ -4,33 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import AsyncIterator
 
+import msgspec
 from aiohttp import web
 
 from aurea_engine import Catalog, default_catalog
-from aurea_server import handlers
+from aurea_server import keys
+from aurea_server.doors import MOST_BODY, Doors, add_headers, allowed_hosts, doorkeeper, identified
 from aurea_server.metrics import BenchmarkMetrics, new_registry
+from aurea_server.openapi import document
+from aurea_server.operations import OPEN_PATHS, OPERATIONS, register
 from aurea_server.problems import problems
 from aurea_server.runs import RunManager, lifetime
+from aurea_server.settings import Settings
+from aurea_server.store import History
 
-MOST_BODY = 64 * 1024
 
+async def create_app(catalog: Catalog | None = None, settings: Settings | None = None) -> web.Application:
+    """An app that is ready to serve. ``catalog``: which kinds its clients may name; the built-in ones if None.
 
-async def create_app(catalog: Catalog | None = None) -> web.Application:
-    """An app that is ready to serve. ``catalog``: which kinds its clients may name; the built-in ones if None."""
-    catalog = catalog or default_catalog()
+    Raises `LedgerUnusable` where the history cannot be used, `SettingsError` where the settings are wrong.
+    """
+    catalog, settings = catalog or default_catalog(), settings or Settings()
+    doors = Doors(allowed_hosts(settings.host, settings.allowed_host), settings.secret, OPEN_PATHS)
     benchmark_metrics = BenchmarkMetrics(loop=type(asyncio.get_running_loop()).__module__.partition(".")[0])
-    manager = RunManager(catalog, benchmark_metrics)
-    app = web.Application(client_max_size=MOST_BODY, middlewares=[problems])
-    app[handlers.CATALOG] = catalog
-    app[handlers.RUNS] = manager
-    app[handlers.REGISTRY] = new_registry(benchmark_metrics)
-    app.router.add_post("/benchmark/run", handlers.run_benchmark)
-    app.router.add_get("/health", handlers.health)
-    app.router.add_get("/metrics", handlers.metrics)
+    history = History(settings.folder, settings.retention)
+    manager = RunManager(catalog, benchmark_metrics, history, settings.limits)
+    app = web.Application(client_max_size=MOST_BODY, middlewares=[identified, problems, doorkeeper(doors)])
+    app[keys.CATALOG] = catalog
+    app[keys.RUNS] = manager
+    app[keys.REGISTRY] = new_registry(benchmark_metrics)
+    app[keys.OPENAPI] = msgspec.json.encode(document(OPERATIONS, catalog))
+    register(app)
+    app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(functools.partial(_lifetime, manager))
     return app
 
 
-def _lifetime(manager: RunManager, app: web.Application):  # type: ignore[no-untyped-def]
-    return lifetime(manager)
+async def _lifetime(manager: RunManager, _: web.Application) -> AsyncIterator[None]:
+    async for each in lifetime(manager):
+        yield each

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
 
 import cyclopts
-from cyclopts import Parameter
 
-from aurea_engine import AureaError, SpecError, default_catalog, engine_version
+from aurea_engine import AureaError, SpecError, engine_version
 
 FAILED, BAD_INPUT = 1, 2
 
@@ -32,6 +30,11 @@ app.command("aurea_server.cli_costs:reprice_command", name="reprice", help="Pric
 app.command(
     "aurea_server.cli_costs:cost_curve_command", name="cost-curve", help="What cost models come to at a range of rates."
 )
+app.command("aurea_server.cli_runs:runs", name="runs", help="The history of runs: list, show, export, delete.")
+app.command("aurea_server.cli_serve:serve_command", name="serve", help="Serve benchmarks over HTTP, until a signal.")
+app.command(
+    "aurea_server.cli_serve:config_command", name="config", help="Print the settings, and where each came from."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,15 +53,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return FAILED
     return code if isinstance(code, int) else 0
-
-
-@app.command(name="serve")
-def serve_command(
-    *,
-    host: Annotated[str, Parameter(env_var="AUREA_HOST", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, Parameter(env_var="AUREA_PORT", help="Port to listen on; 0 takes a free one.")] = 5000,
-) -> int:
-    """Serve POST /benchmark/run, GET /metrics and GET /health."""
-    from aurea_server.serving import Settings, run_server
-
-    return run_server(Settings(host, port), default_catalog().with_entry_points())

@@ -2,41 +2,140 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import hashlib
+import re
 
 import msgspec
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
-from aurea_engine import Catalog, parse_json, result_to_dict, spec_from_dict
+from aurea_engine import Catalog, Problem, RunSpec, SpecError, parse_json, spec_from_dict
+from aurea_server import documents
+from aurea_server.doors import body
+from aurea_server.keys import CATALOG, OPENAPI, REGISTRY, RUNS
+from aurea_server.live import Live, Outcome, now_ms
 from aurea_server.problems import Handler, Refused
-from aurea_server.runs import RunManager
+from aurea_server.store import IdempotencyKey, KeyReused
+from aurea_server.stored import stored_answer
 
-CATALOG = web.AppKey("CATALOG", Catalog)
-RUNS = web.AppKey("RUNS", RunManager)
-REGISTRY = web.AppKey("REGISTRY", CollectorRegistry)
 SERVICE = "aurea-orchestrator"
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-def json_response(value: object, status: int = 200) -> web.Response:
+def json_bytes(encoded: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """Strict JSON that is encoded already."""
+    return web.Response(body=encoded, status=status, content_type="application/json", headers=headers)
+
+
+def json_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """``value`` as strict JSON."""
-    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
+    return json_bytes(msgspec.json.encode(value), status, headers)
 
 
-async def health(request: web.Request) -> web.Response:
+async def health(_: web.Request) -> web.Response:
     """``GET /health``"""
     return json_response({"status": "healthy", "service": SERVICE})
 
 
+async def live(_: web.Request) -> web.Response:
+    """``GET /health/live``: the event loop turns; load, queue and disk have no say."""
+    return json_response({"status": "live"})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """``GET /health/ready``: 503 while draining, or while no run could be stored."""
+    runs = request.app[RUNS]
+    if runs.closing:
+        raise Refused(503, "stopping", "The server is stopping and takes no new runs.", headers={"Retry-After": "5"})
+    if runs.history.trouble is not None:
+        raise runs.history.trouble
+    return json_response({"status": "ready"})
+
+
+def _decoded(content: bytes, catalog: Catalog) -> RunSpec:
+    data = parse_json(content)
+    try:
+        return spec_from_dict(data, catalog)
+    except SpecError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a strategy of somebody else's
+        text = f"cannot be made: a strategy raised {type(error).__name__}"
+        raise SpecError([Problem("", text)]) from None
+
+
+def _key(request: web.Request, content: bytes) -> tuple[str, str] | None:
+    """(Idempotency-Key, digest of what it stands for)."""
+    keys = request.headers.getall("Idempotency-Key", [])
+    if not keys:
+        return None
+    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
+        raise Refused(400, "invalid_idempotency_key", "An Idempotency-Key is 1 to 255 visible ASCII characters, once.")
+    return keys[0], hashlib.sha256(content).hexdigest()
+
+
+def _asynchronous(request: web.Request) -> bool:
+    preferences = ",".join(request.headers.getall("Prefer", []))
+    return any(each.strip().partition(";")[0].strip().lower() == "respond-async" for each in preferences.split(","))
+
+
 async def run_benchmark(request: web.Request) -> web.Response:
     """``POST /benchmark/run``"""
-    if request.content_type != "application/json":
-        raise Refused(415, "unsupported_media_type", "The body must be sent as Content-Type: application/json.")
-    catalog = request.app[CATALOG]
-    spec = spec_from_dict(parse_json(await request.read()), catalog)
-    result = await request.app[RUNS].start(spec)
-    return json_response(result_to_dict(result, catalog))
+    runs = request.app[RUNS]
+    content = await body(request)
+    spec = _decoded(content, request.app[CATALOG])
+    key = _key(request, content)
+    if key is not None and (known := await runs.history.ask(runs.history.ledger.key, key[0], now_ms())):
+        return await _again(request, known, key[1])
+    try:
+        accepted = await runs.submit(spec, key)
+    except KeyReused as reused:
+        assert key is not None
+        return await _again(request, reused.taken, key[1])
+    if _asynchronous(request):
+        return _accepted(accepted.id, msgspec.json.encode(documents.pending(accepted, runs.position(accepted))))
+    return _answer(await _wait(request, accepted, may_leave=key is not None))
+
+
+async def _wait(request: web.Request, accepted: Live, *, may_leave: bool) -> Outcome:
+    """The end of a run. A client that leaves ends it, unless its Idempotency-Key says that it may come back."""
+    try:
+        return await asyncio.shield(accepted.ended)
+    except asyncio.CancelledError:
+        if not may_leave:
+            request.app[RUNS].stop(accepted, "cancelled")
+        raise
+
+
+def _answer(outcome: Outcome) -> web.Response:
+    if outcome.trouble is not None:
+        raise outcome.trouble
+    reason = outcome.reason
+    if reason is not None and reason.code == "invalid_spec":
+        raise SpecError([Problem(*each) for each in reason.problems] or reason.detail)
+    return json_bytes(outcome.answer)
+
+
+def _accepted(run_id: str, document: bytes) -> web.Response:
+    headers = {"Location": f"/benchmark/runs/{run_id}", "Preference-Applied": "respond-async"}
+    return json_bytes(document, 202, headers)
+
+
+async def _again(request: web.Request, known: IdempotencyKey, digest: str) -> web.Response:
+    """The answer to a request that was made before."""
+    runs = request.app[RUNS]
+    if known.digest != digest:
+        text = "This Idempotency-Key was used with another body."
+        raise Refused(422, "idempotency_key_reused", text)
+    location = {"Location": f"/benchmark/runs/{known.run_id}"}
+    live_run = runs.live.get(known.run_id)
+    if live_run is not None and not live_run.ended.done():
+        text = "The run of this Idempotency-Key has not ended."
+        raise Refused(409, "run_in_progress", text, headers={**location, "Retry-After": "1"})
+    document = await stored_answer(runs, known.run_id)
+    return _accepted(known.run_id, document) if _asynchronous(request) else json_bytes(document, 200, location)
 
 
 @functools.cache
@@ -50,3 +149,8 @@ async def metrics(request: web.Request) -> web.StreamResponse:
         return await _exposition(request.app[REGISTRY])(request)
     except (TypeError, ValueError):  # prometheus_client 0.26 cannot read every Accept header: answer with plain text
         return await _exposition(request.app[REGISTRY])(request.clone(headers={}))
+
+
+async def openapi(request: web.Request) -> web.Response:
+    """``GET /openapi.json``"""
+    return json_bytes(request.app[OPENAPI], headers={"Cache-Control": "no-cache"})

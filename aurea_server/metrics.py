@@ -1,6 +1,6 @@
 """What Prometheus sees. One collector an app, on a registry of its own.
 
-Jobs reach it in batches: a run's progress carries histograms that were filled by vector operations, and `collect` turns them
+Jobs reach it in batches: a run's snapshots carry histograms that were filled by vector operations, and `collect` turns them
 into families when somebody scrapes. Nothing is done per job, and counters come from exact totals, so adding a billionth of
 a dollar a million times loses nothing.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from platform import python_version
 
@@ -17,26 +17,55 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
-from aurea_engine import (
-    FINAL,
-    FINDING_CODES,
-    LatencyHistogram,
-    Observer,
-    Outcome,
-    Progress,
-    RunResult,
-    RunSpec,
-    engine_version,
-)
+from aurea_engine import FINAL, FINDING_CODES, LatencyHistogram, engine_version
+from aurea_server.reports import Bill, Figures, Snapshot, ratio
 
 STATUSES = ("completed", "failed", "cancelled", "timed_out", "aborted", "interrupted")
 VERDICTS = ("valid", "degraded", "invalid")
 OBJECTIVES = ("met", "missed", "inconclusive")
+MOST_SHEETS = 20
+"""Price sheets that are shown: the ones that priced something last."""
+
 MODELS = frozenset(
-    "free per_second per_job serverless container_task instance_busy packed fleet tokens egress flat_period tiered "
-    "composite discounts sheet".split()
+    [
+        "free",
+        "per_second",
+        "per_job",
+        "serverless",
+        "container_task",
+        "instance_busy",
+        "packed",
+        "fleet",
+        "tokens",
+        "egress",
+        "flat_period",
+        "tiered",
+        "composite",
+        "discounts",
+        "sheet",
+    ]
 )
 """Names of cost models that may be a label's value; others fold to ``other``."""
+
+COMPONENTS = frozenset(
+    [
+        "duration",
+        "requests",
+        "instances",
+        "egress",
+        "period",
+        "jobs",
+        "time",
+        "minutes",
+        "formula",
+        "vcpu",
+        "memory",
+        "credit",
+        "discount",
+        "commitment",
+    ]
+)
+"""Names of a bill's lines that may be a label's value; a client can make up others, which fold to ``other``."""
 
 HISTOGRAMS = {
     "service": ("benchmark_job_duration_seconds", "Service time of completed jobs: from start to finish."),
@@ -52,17 +81,22 @@ Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily | InfoM
 class Totals:
     """What counters count: sums over runs, exact."""
 
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
     histograms: dict[str, LatencyHistogram] = field(
         default_factory=lambda: {name: LatencyHistogram() for name in HISTOGRAMS}
     )
 
-    def plus(self, other: Totals) -> Totals:
+    def add(self, now: Snapshot) -> None:
+        """Take over what a run has counted."""
+        self.outcomes.update(now.counts)
+        for name, histogram in self.histograms.items():
+            histogram.merge(now.histogram(name))
+
+    def with_(self, now: Snapshot | None) -> Totals:
         """The sum, as a new object."""
-        both = Totals(self.outcomes + other.outcomes)
-        for name, histogram in both.histograms.items():
-            histogram.merge(self.histograms[name])
-            histogram.merge(other.histograms[name])
+        both = Totals(self.outcomes.copy(), {name: histogram.copy() for name, histogram in self.histograms.items()})
+        if now is not None:
+            both.add(now)
         return both
 
 
@@ -80,12 +114,12 @@ class Gauges:
 
 
 class BenchmarkMetrics(Collector):
-    """Collects for one app. `watch` gives the observer of one run; `finished` closes it."""
+    """Collects for one app. A run is `started`, `progressed` now and then, and `finished` or `broken` in the end."""
 
     def __init__(self, loop: str) -> None:
         self._loop = loop
         self._ended = Totals()
-        self._current = Totals()
+        self._current: Snapshot | None = None
         self._gauges = Gauges()
         self._runs = 0
         self._statuses: Counter[str] = Counter()
@@ -94,12 +128,9 @@ class BenchmarkMetrics(Collector):
         self._objectives: Counter[str] = Counter()
         self._usd: dict[tuple[str, str], Fraction] = {}
         self._per_job: dict[str, float] = {}
+        self._sheets: dict[tuple[str, str, str, str], None] = {}
         self.in_progress = 0
         self.waiting = 0
-
-    def watch(self, spec: RunSpec) -> Observer:
-        """An observer through which one run moves the metrics while it is on."""
-        return _RunWatch(self)
 
     def started(self) -> None:
         """A run has begun."""
@@ -107,35 +138,34 @@ class BenchmarkMetrics(Collector):
         self.in_progress += 1
         self._gauges = Gauges()
 
-    def progressed(self, progress: Progress) -> None:
+    def progressed(self, now: Snapshot) -> None:
         """The current run as it stands replaces what it was at its last report."""
-        histograms = {name: getattr(progress.meters, name).copy() for name in HISTOGRAMS}
-        self._current = Totals(Counter(progress.counts), histograms)
+        self._current = now
         self._gauges = Gauges(
-            progress.throughput,
-            progress.mean_latency or 0.0,
-            float(progress.cost or 0),
-            progress.arrived / progress.elapsed if progress.elapsed else 0.0,
+            now.throughput,
+            now.mean_latency or 0.0,
+            0.0 if now.cost is None else ratio(now.cost),
+            now.arrived / now.elapsed if now.elapsed else 0.0,
             0.0,
-            progress.in_flight,
-            progress.queued,
+            now.in_flight,
+            now.queued,
         )
 
-    def finished(self, result: RunResult, model: str) -> None:
-        """The current run has ended with ``result``; its cost model is of kind ``model``."""
-        self._close(result.status)
+    def finished(self, figures: Figures) -> None:
+        """The current run has ended with a result."""
+        self._close(figures.status)
         self._gauges = Gauges(
-            result.throughput or 0.0,
-            result.service_time.mean or 0.0,
-            float(result.cost.total or 0),
-            result.offered_rate or 0.0,
-            result.utilization or 0.0,
+            figures.throughput or 0.0,
+            figures.mean_latency or 0.0,
+            figures.total_cost or 0.0,
+            figures.offered_rate or 0.0,
+            figures.utilization or 0.0,
         )
-        self._verdicts[result.verdict] += 1
-        self._findings.update(finding.code for finding in result.findings)
-        self._objectives.update(judged.outcome for judged in result.objectives)
-        if result.cost.currency == "USD":
-            self._add_cost(result, model if model in MODELS else "other")
+        if figures.verdict in VERDICTS:
+            self._verdicts[figures.verdict] += 1
+        self._findings.update(code for code in figures.findings if code in FINDING_CODES)
+        self._objectives.update(outcome for outcome in figures.objectives if outcome in OBJECTIVES)
+        self._add_cost(figures.bill)
 
     def broken(self, status: str) -> None:
         """The current run has ended without a result."""
@@ -143,17 +173,25 @@ class BenchmarkMetrics(Collector):
 
     def _close(self, status: str) -> None:
         self.in_progress -= 1
-        self._statuses[status] += 1
-        self._ended = self._ended.plus(self._current)
-        self._current = Totals()
+        self._statuses[status if status in STATUSES else "failed"] += 1
+        if self._current is not None:
+            self._ended.add(self._current)
+        self._current = None
+        self._gauges = replace(self._gauges, in_flight=0, queued=0)
 
-    def _add_cost(self, result: RunResult, model: str) -> None:
-        for line in result.cost.lines:
-            if result.cost.total is not None and line.amount is not None:
-                key = model, line.name.partition(",")[0]
-                self._usd[key] = self._usd.get(key, Fraction(0)) + line.amount
-        shares = {"attempt": result.cost.per_attempt, "success": result.cost.per_success, "good": result.cost.per_good}
-        self._per_job = {per: float(share) for per, share in shares.items() if share is not None}
+    def _add_cost(self, bill: Bill) -> None:
+        for sheet in bill.sheets:
+            self._sheets.pop(sheet, None)
+            self._sheets[sheet] = None
+        while len(self._sheets) > MOST_SHEETS:
+            del self._sheets[next(iter(self._sheets))]
+        if bill.currency != "USD":
+            return
+        model = bill.model if bill.model in MODELS else "other"
+        for component, amount in bill.lines if bill.priced else []:
+            key = model, component if component in COMPONENTS or model == "sheet" else "other"
+            self._usd[key] = self._usd.get(key, Fraction(0)) + Fraction(amount)
+        self._per_job = {per: share for per, share in bill.per_job.items() if per in ("attempt", "success", "good")}
 
     def describe(self) -> Iterable[Family]:
         """Names without values, so that registering does not collect."""
@@ -161,10 +199,10 @@ class BenchmarkMetrics(Collector):
 
     def collect(self) -> Iterator[Family]:
         """All families, from totals that only ever grow."""
-        totals = self._ended.plus(self._current)
+        totals = self._ended.with_(self._current)
         yield _counter("benchmark_runs", "Runs started.", self._runs)
         yield _counter("benchmark_jobs", "Jobs that reached an outcome.", sum(totals.outcomes.values()))
-        outcomes = {outcome.name.lower(): totals.outcomes[outcome] for outcome in FINAL}
+        outcomes = {outcome.name.lower(): totals.outcomes[outcome.name.lower()] for outcome in FINAL}
         yield _labelled("benchmark_job_outcomes", "Jobs by outcome.", "outcome", outcomes)
         yield from self._gauge_families()
         for name, (metric, text) in HISTOGRAMS.items():
@@ -174,6 +212,14 @@ class BenchmarkMetrics(Collector):
         yield _labelled("benchmark_findings", "Findings by code.", "code", _all(FINDING_CODES, self._findings))
         yield _labelled("benchmark_objectives", "Judged objectives.", "result", _all(OBJECTIVES, self._objectives))
         yield self._cost_family()
+        sheets = InfoMetricFamily(
+            "benchmark_price_sheet",
+            "Price sheets behind the costs.",
+            labels=["sheet", "version", "currency", "checked"],
+        )
+        for sheet in self._sheets:
+            sheets.add_metric(list(sheet), {})
+        yield sheets
         build = InfoMetricFamily("benchmark_build", "What serves.")
         build.add_metric([], {"version": engine_version(), "python": python_version(), "loop": self._loop})
         yield build
@@ -183,7 +229,9 @@ class BenchmarkMetrics(Collector):
         last = "of the current run, or the last"
         yield _gauge("benchmark_throughput_jobs_per_second", f"Completed jobs per second {last}.", now.throughput)
         yield _gauge("benchmark_mean_latency_seconds", f"Mean service time {last}.", now.mean_latency)
-        yield _gauge("benchmark_cost_total", f"Cost {last}. A gauge in spite of its name, kept for old dashboards.", now.cost)
+        yield _gauge(
+            "benchmark_cost_total", f"Cost {last}. A gauge in spite of its name, kept for old dashboards.", now.cost
+        )
         yield _gauge("benchmark_offered_rate_jobs_per_second", f"Arriving jobs per second {last}.", now.offered_rate)
         yield _gauge("benchmark_utilization_ratio", "Share of the slots' time in use in the last run.", now.utilization)
         yield _gauge("benchmark_in_flight_jobs", "Jobs in service now.", now.in_flight)
@@ -204,14 +252,6 @@ class BenchmarkMetrics(Collector):
         for (model, component), amount in self._usd.items():
             family.add_metric([model, component], float(amount))
         return family
-
-
-class _RunWatch(Observer):
-    def __init__(self, metrics: BenchmarkMetrics) -> None:
-        self._metrics = metrics
-
-    def on_progress(self, progress: Progress) -> None:
-        self._metrics.progressed(progress)
 
 
 def _all(names: Iterable[str], counts: Counter[str]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable
@@ -10,42 +11,61 @@ from http import HTTPStatus
 from aiohttp import web
 
 from aurea_engine import Problem, SpecError
+from aurea_server.store import StorageFull, StoreError
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
+"""Of the request that is being answered; it is in the answer, in problems and in the log."""
+
 
 class Refused(Exception):
-    """A request that is answered with an error."""
+    """A request that is answered with an error. ``close``: the connection is of no more use."""
 
     def __init__(
-        self, status: int, code: str, error: str, problems: Iterable[Problem] = (), headers: dict[str, str] | None = None
+        self,
+        status: int,
+        code: str,
+        error: str,
+        problems: Iterable[Problem] = (),
+        headers: dict[str, str] | None = None,
+        *,
+        close: bool = False,
     ) -> None:
         super().__init__(error)
-        self.status, self.code, self.error = status, code, error
+        self.status, self.code, self.error, self.close = status, code, error, close
         self.problems = tuple(problems)
         self.headers = headers or {}
 
 
-def problem_response(refused: Refused) -> web.Response:
-    """The answer. ``detail`` and ``error`` are the same sentence; ``problems`` lists all that is wrong with a body."""
-    title = HTTPStatus(refused.status).phrase
+def problem_body(refused: Refused) -> bytes:
+    """The document. ``detail`` and ``error`` are the same sentence; ``problems`` lists all that is wrong with a body."""
     body: dict[str, object] = {
         "type": f"urn:aurea:problem:{refused.code}",
-        "title": title,
+        "title": HTTPStatus(refused.status).phrase,
         "status": refused.status,
         "detail": refused.error,
         "code": refused.code,
+        "request_id": request_id.get(),
         "error": refused.error,
     }
     if refused.problems:
         body["problems"] = [{"path": path, "problem": text, "got": got} for path, text, got in refused.problems]
-    return web.Response(
+    return json.dumps(body).encode()
+
+
+def problem_response(refused: Refused) -> web.Response:
+    """The answer."""
+    response = web.Response(
         status=refused.status,
-        text=json.dumps(body),
+        body=problem_body(refused),
         content_type="application/problem+json",
         headers=refused.headers,
     )
+    if refused.close:
+        response.force_close()
+    return response
 
 
 def bad_body(error: SpecError) -> Refused:
@@ -55,7 +75,21 @@ def bad_body(error: SpecError) -> Refused:
     return Refused(400, "invalid_spec", text, error.problems)
 
 
-_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+def storage_trouble(error: StoreError) -> Refused:
+    """503: what is stored can still be read."""
+    code = "storage_full" if isinstance(error, StorageFull) else "storage_failed"
+    sentence = "There is no room for another run." if code == "storage_full" else "The history cannot be used."
+    return Refused(503, code, sentence, headers={"Retry-After": "10"})
+
+
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 417: "expectation_failed"}
+
+
+def http_refusal(error: web.HTTPException) -> Refused:
+    """What aiohttp itself refuses."""
+    code = _HTTP_CODES.get(error.status, "http_error")
+    headers = {name: value for name, value in error.headers.items() if name == "Allow"}
+    return Refused(error.status, code, error.reason, headers=headers, close=error.status == 413)
 
 
 @web.middleware
@@ -67,12 +101,13 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return problem_response(refused)
     except SpecError as error:
         return problem_response(bad_body(error))
+    except StoreError as error:
+        log.error("storage: %s", error)  # noqa: TRY400 - a sentence for the operator says it all
+        return problem_response(storage_trouble(error))
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        code = _HTTP_CODES.get(error.status, "http_error")
-        headers = {name: value for name, value in error.headers.items() if name == "Allow"}
-        return problem_response(Refused(error.status, code, error.reason, headers=headers))
+        return problem_response(http_refusal(error))
     except Exception:
-        log.exception("unexpected error in %s %s", request.method, request.rel_url.path[:200].encode("ascii", "replace"))
+        log.exception("unexpected error")
         return problem_response(Refused(500, "internal", "The server failed; its log says why."))

@@ -1,110 +1,289 @@
-"""Runs and their lifetimes: the only place where engine and metrics meet. A run belongs to the app, not to the request."""
+"""Runs and their lifetimes: the only place where engine, store, metrics and events meet.
+
+A run belongs to the app, not to the request: it is accepted when its row is committed, waits for its turn, is executed in a
+runner process, and ends by store, then metrics, then events, in that order.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import time
-from collections.abc import AsyncIterator, Coroutine
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
-from aurea_engine import Catalog, RunResult, RunSpec, SpecError, Stop, run
+from aurea_engine import Catalog, RunSpec, spec_to_dict
+from aurea_server.endings import why, with_result, without_result
+from aurea_server.events import EventLog, Followers
+from aurea_server.limits import Limits, within
+from aurea_server.live import Live, Outcome, encode, now_ms
 from aurea_server.metrics import BenchmarkMetrics
 from aurea_server.problems import Refused
+from aurea_server.reports import Figures, Reason, Snapshot
+from aurea_server.store import Ending, Entry, History, IdempotencyKey, StoreError
+from aurea_server.supervisor import FIRM, POLITE, RunnerFailed
+from aurea_server.tasks import Tasks, regardless
+from aurea_server.workshop import Workshop
 
 log = logging.getLogger(__name__)
 
-MOST_JOBS = 1_000_000
-MOST_QUEUED = 16
-LONGEST_RUN = 15 * 60.0
+LOGS_KEPT = 32
+"""Event logs of ended runs that are kept for followers who come back."""
 
 
 class RunManager:
     """Runs one at a time, in order of arrival: a second one at once would be measured with the first."""
 
-    def __init__(self, catalog: Catalog, metrics: BenchmarkMetrics) -> None:
-        self._catalog = catalog
-        self._metrics = metrics
-        self._turn = asyncio.Lock()
-        self._tasks: set[asyncio.Task[RunResult]] = set()
-        self._stops: set[Stop] = set()
+    def __init__(self, catalog: Catalog, metrics: BenchmarkMetrics, history: History, limits: Limits) -> None:
+        self._catalog, self._metrics, self.history, self.limits = catalog, metrics, history, limits
+        self.workshop = Workshop(limits.memory)
+        self.followers = Followers(limits.followers)
+        self.live: dict[str, Live] = {}
+        self._logs: OrderedDict[str, EventLog] = OrderedDict()
+        self._queue: deque[Live] = deque()
+        self._reserved = 0
+        self._current: Live | None = None
+        self._news = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._tasks = Tasks()
+        self._unsaved: dict[str, Ending] = {}
+        self._pricing = asyncio.Lock()
         self._last_ms = 0
-        self._closing = False
+        self.closing = False
+
+    # -- coming in
 
     def new_id(self) -> str:
-        """``benchmark-<epoch ms>``, moved on by a millisecond where that one is taken."""
-        self._last_ms = max(self._last_ms + 1, time.time_ns() // 1_000_000)
+        """``benchmark-<epoch ms>``, moved on by a millisecond where that one is taken, also by an earlier server."""
+        self._last_ms = max(self._last_ms + 1, now_ms())
         return f"benchmark-{self._last_ms}"
 
-    def admit(self, spec: RunSpec) -> RunSpec:
-        """``spec`` within this server's limits. Raises SpecError or Refused."""
-        jobs = spec.workload.jobs
-        if jobs is not None and jobs > MOST_JOBS:
-            raise SpecError(f"workload.jobs: must be <= {MOST_JOBS:,} on this server, got {jobs:,}")
-        rate, duration = spec.workload.arrivals.asked_rate(), spec.workload.duration
-        if jobs is None and rate is not None and duration is not None and rate * duration > MOST_JOBS:
-            raise SpecError(f"workload: would bring some {rate * duration:,.0f} jobs, this server runs at most {MOST_JOBS:,}")
-        if self._closing:
-            raise Refused(503, "stopping", "The server is stopping and takes no new runs.", headers={"Retry-After": "5"})
-        if self._metrics.waiting >= MOST_QUEUED:
-            error = f"{MOST_QUEUED} runs are waiting already; try again later."
-            raise Refused(429, "queue_full", error, headers={"Retry-After": "10"})
-        if jobs is None:
-            spec = replace(spec, workload=replace(spec.workload, jobs=MOST_JOBS))
-        return spec
+    async def submit(self, spec: RunSpec, key: tuple[str, str] | None = None) -> Live:
+        """Accept a run: when this returns, it is in the ledger and waits for its turn.
 
-    async def start(self, spec: RunSpec) -> RunResult:
-        """Run ``spec`` when its turn comes. The run goes on if the caller is cancelled; the app ends it when it closes."""
-        return await asyncio.shield(self._keep(self._run(self.admit(spec))))
-
-    def _keep(self, coroutine: Coroutine[object, object, RunResult]) -> asyncio.Task[RunResult]:
-        task = asyncio.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[RunResult]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, SpecError):
-            log.error("a run failed: %s", type(error).__name__, exc_info=error)
-
-    async def _run(self, spec: RunSpec) -> RunResult:
-        self._metrics.waiting += 1
+        ``key``: an Idempotency-Key and the digest of the body. Raises SpecError, Refused, `KeyReused` or `StoreError`.
+        """
+        spec = within(spec, self.limits)
+        self._room()
+        document = spec_to_dict(spec, self._catalog)
+        live = Live(self.new_id(), spec, document, EventLog(self.followers))
+        encoded = _storable(document)
+        if self._current is None and not self._queue and not self._reserved:
+            live.started_ms = live.created_ms
+        entry = Entry(live.id, live.created_ms, spec.label, encoded, live.started_ms)
+        known = None if key is None else IdempotencyKey(key[0], key[1], live.id, live.created_ms)
+        self._reserved += 1
         try:
-            await self._turn.acquire()
+            await self._tasks.through(self._commit(live, entry, known))
         finally:
-            self._metrics.waiting -= 1
-        stop = Stop()
-        self._stops.add(stop)
-        deadline = asyncio.get_running_loop().call_later(LONGEST_RUN, stop.now, "timed_out")
+            self._reserved -= 1
+        return live
+
+    async def _commit(self, live: Live, entry: Entry, key: IdempotencyKey | None) -> None:
+        """One tracked unit: whoever asked may leave, the row and the queue stay in step."""
+        await self.history.ask(self.history.ledger.add, entry, key)
+        self.live[live.id] = live
+        self._logs[live.id] = live.events
+        live.events.publish("state", {"status": "queued"})
+        self._queue.append(live)
+        self._metrics.waiting = len(self._queue)
+        self._quiet.clear()
+        self._news.set()
+        log.info("run accepted", extra={"run_id": live.id})
+
+    def _room(self) -> None:
+        if self.closing:
+            raise Refused(
+                503, "stopping", "The server is stopping and takes no new runs.", headers={"Retry-After": "5"}
+            )
+        if self.history.trouble is not None:
+            raise self.history.trouble
+        if len(self._queue) + self._reserved - (self._current is None) >= self.limits.queued:
+            error = f"{self.limits.queued} runs are waiting already; try again later."
+            raise Refused(429, "queue_full", error, headers={"Retry-After": f"{self._wait_hint()}"})
+
+    def _wait_hint(self) -> int:
+        left = self._current.last.time_left if self._current and self._current.last else None
+        return max(1, min(60, round(left))) if left is not None else 5
+
+    # -- the one at a time
+
+    async def take_turns(self) -> None:
+        """Execute what is queued, for ever."""
+        while True:
+            while not self._queue:
+                self._news.clear()
+                if self._current is None:
+                    self._quiet.set()
+                await self._news.wait()
+            live = self._current = self._queue.popleft()
+            self._metrics.waiting = len(self._queue)
+            try:
+                await self._turn(live)
+            finally:
+                self._current = None
+
+    async def _turn(self, live: Live) -> None:
+        live.state = "running"
         self._metrics.started()
+        if live.started_ms is None:  # it had to wait, so its row does not say yet that it is on
+            live.started_ms = now_ms()
+            self._tasks.keep(regardless(self.history.ask(self.history.ledger.begin, live.id, live.started_ms)))
+        live.events.publish("state", {"status": "running"})
+        loop = asyncio.get_running_loop()
+        deadline = loop.call_later(self.limits.seconds, self.stop, live, "timed_out")
+
+        def progressed(snapshot: Snapshot) -> None:
+            live.last = snapshot
+            self._metrics.progressed(snapshot)
+            live.events.publish("progress", snapshot.figures())
+
         try:
-            if self._closing:
-                stop.now("interrupted")
-            result = await run(spec, [self._metrics.watch(spec)], stop=stop, benchmark_id=self.new_id())
-        except BaseException:
-            self._metrics.broken("failed")
-            raise
+            end, records = await self.workshop.execute(live, live.document, progressed)
+        except RunnerFailed as failed:
+            state, reason = why(live, failed.reason)
+            ending, outcome, figures = without_result(live, state, reason)
+            trouble = await self._save(live, ending)
+            self._metrics.broken(state)
         else:
-            self._metrics.finished(result, self._catalog.kind_of(spec.cost))
-            return result
+            progressed(end.last)
+            ending, outcome, figures = with_result(end, records)
+            trouble = await self._save(live, ending)
+            self._metrics.finished(figures)
         finally:
             deadline.cancel()
-            self._stops.discard(stop)
-            self._turn.release()
+        self._close(live, figures, replace(outcome, trouble=trouble))
+
+    async def _save(self, live: Live, ending: Ending) -> StoreError | None:
+        try:
+            await self.history.ask(self.history.ledger.end, live.id, ending)
+        except StoreError as error:
+            log.error("a run's end could not be stored yet: %s", error, extra={"run_id": live.id})  # noqa: TRY400
+            self._unsaved[live.id] = ending
+            return error
+        return None
+
+    def _close(self, live: Live, figures: Figures, outcome: Outcome) -> None:
+        live.state = outcome.state
+        if outcome.trouble is None:
+            self.live.pop(live.id, None)
+        for code in figures.findings:
+            live.events.publish("finding", {"code": code})
+        summary = {"status": outcome.state, "verdict": figures.verdict, "throughput": figures.throughput}
+        live.events.publish("end", {**summary, "reason": None if outcome.reason is None else outcome.reason.code})
+        live.events.close()
+        while len(self._logs) > LOGS_KEPT + len(self.live):
+            self._logs.popitem(last=False)
+        if not live.ended.done():
+            live.ended.set_result(outcome)
+        log.info("run ended: %s", outcome.state, extra={"run_id": live.id})
+
+    # -- from outside
+
+    def stop(self, live: Live, state: str) -> None:
+        """End a run with what it has; one that waits ends at once."""
+        live.stopping = live.stopping or state
+        if live in self._queue:
+            self._queue.remove(live)
+            self._metrics.waiting = len(self._queue)
+            reason = None if state == "cancelled" else Reason(code="server_stopped", detail="it had not begun")
+            self._tasks.keep(self._dropped(live, state, reason))
+        elif live is self._current:
+            self.workshop.stop(live)
+
+    async def _dropped(self, live: Live, state: str, reason: Reason | None) -> None:
+        ending, outcome, figures = without_result(live, state, reason)
+        self._close(live, figures, replace(outcome, trouble=await self._save(live, ending)))
+
+    def position(self, live: Live) -> int:
+        """How many runs are before this one, the one that is on included."""
+        ahead = 1 if self._current is not None and live is not self._current else 0
+        return ahead + (self._queue.index(live) if live in self._queue else 0)
+
+    async def price(self, cost: object, usage: object, records: bytes) -> dict[str, Any]:
+        """A stored run under another cost model; one at a time. Raises `RunnerFailed`."""
+        async with self._pricing:
+            return await self.workshop.price(cost, usage, records)
+
+    def log_of(self, run_id: str) -> EventLog | None:
+        """The events of a run that is on, or ended not long ago."""
+        return self._logs.get(run_id)
+
+    # -- lifetime
+
+    async def open(self) -> None:
+        """Take over the history, and be ready for runs."""
+        ledger = self.history.ledger
+        crashed = Reason(code="server_crashed", detail="the server ended while the run was waiting or on")
+        lost = await self.history.ask(ledger.recover, now_ms(), encode(crashed))
+        if lost:
+            log.warning("%d runs were interrupted by the end of the last server", len(lost))
+        await self.history.ask(ledger.sweep)
+        newest = await self.history.ask(ledger.newest_id)
+        self._last_ms = int(newest.rpartition("-")[2]) if newest else 0
+        self.workshop.warm()
+        self._tasks.keep(self.take_turns())
+        self._tasks.keep(self._housekeep())
+
+    async def _housekeep(self) -> None:
+        """Every second: is there room, is a process warm, can what failed be stored now; every minute: retention."""
+        beat = 0
+        while True:
+            try:
+                await self.history.look()
+                self.workshop.warm()
+                for run_id, ending in list(self._unsaved.items()):
+                    await self.history.ask(self.history.ledger.end, run_id, ending)
+                    del self._unsaved[run_id]
+                    self.live.pop(run_id, None)
+                if beat % 60 == 0:
+                    await self.history.prune()
+            except StoreError as error:
+                log.debug("storage: %s", error)
+            beat += 1
+            await asyncio.sleep(1)
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new runs, and give those that were accepted so long to end."""
+        self.closing = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._quiet.wait()
 
     async def close(self) -> None:
-        """Take no more runs, end the current one with what it has, and wait until all are gone."""
-        self._closing = True
-        for stop in self._stops:
-            stop.now("interrupted")
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=10)
-        for task in list(self._tasks):
-            task.cancel()
+        """End every run as interrupted, store that, and leave nothing behind."""
+        self.closing = True
+        for live in [*self._queue, *([self._current] if self._current else [])]:
+            self.stop(live, "interrupted")
+        waiting = [live.ended for live in self.live.values() if not live.ended.done()]
+        if waiting:
+            await asyncio.wait(waiting, timeout=POLITE + FIRM + 1.0)
+        await self.workshop.close()
+        await self._tasks.close()
+        stopped = Reason(code="server_stopped", detail="the server was stopped while the run was waiting or on")
+        with contextlib.suppress(StoreError):
+            await self.history.ask(self.history.ledger.recover, now_ms(), encode(stopped))
+        await self.history.close()
+
+    def kill_now(self) -> None:
+        """A forced stop: end the processes; the next server finds the rows and records them as interrupted."""
+        self.closing = True
+        self.workshop.kill_now()
+
+
+def _storable(document: dict[str, Any]) -> bytes:
+    """The specification as JSON. Raises Refused for text that is no Unicode."""
+    try:
+        return encode(document)
+    except UnicodeEncodeError:
+        raise Refused(400, "invalid_spec", "must be Unicode: there is half a surrogate pair in a text") from None
 
 
 async def lifetime(manager: RunManager) -> AsyncIterator[None]:
     """For the app's ``cleanup_ctx``."""
+    await manager.open()
     yield
     await manager.close()

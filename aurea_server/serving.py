@@ -1,62 +1,113 @@
-"""Serving an app on a socket until a signal says stop."""
+"""Serving an app on a socket until a signal says stop. The signals are ours, and so are the exit codes."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from aiohttp import web
 
-from aurea_engine import Catalog
+from aurea_engine import Catalog, loop_factory
+from aurea_server import keys
 from aurea_server.app import create_app
+from aurea_server.connections import gate
+from aurea_server.settings import Settings
+from aurea_server.store import LedgerNewer, LedgerUnusable
 
-IDLE_SECONDS = 15.0
-CANNOT_BIND = 3
+log = logging.getLogger(__name__)
+
+UNSAFE, CANNOT_BIND, LEDGER_UNUSABLE, LEDGER_NEWER, INTERNAL = 2, 3, 4, 5, 70
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Where and how to serve."""
+class Stopping:
+    """The first signal asks to stop, the second stops now, with 128 + its number."""
 
-    host: str = "127.0.0.1"
-    port: int = 5000
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.forced: Callable[[], None] = lambda: None
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._signal, number)
+
+    def _signal(self, number: int) -> None:
+        if not self.asked.is_set():
+            self.asked.set()
+            return
+        self.forced()
+        for handler in logging.getLogger().handlers:
+            handler.flush()
+        os._exit(128 + number)
 
 
 async def serve(settings: Settings, catalog: Catalog) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    runner = web.AppRunner(await create_app(catalog), keepalive_timeout=IDLE_SECONDS, access_log=None)
+    stopping = Stopping()
+    try:
+        app = await create_app(catalog, settings)
+    except LedgerNewer as error:
+        return _complain(str(error), LEDGER_NEWER)
+    except LedgerUnusable as error:
+        return _complain(str(error), LEDGER_UNUSABLE)
+    runs = app[keys.RUNS]
+    stopping.forced = runs.kill_now
+    runner = gate(app, settings.max_connections)
     await runner.setup()
+    shedding = asyncio.create_task(runner.crowd.shed())
     try:
         try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
+            await web.TCPSite(runner, settings.host, settings.port, backlog=512).start()
         except OSError as error:
-            print(f"aurea: cannot listen on {settings.host}:{settings.port}: {error.strerror or error}", file=sys.stderr)
-            return CANNOT_BIND
-        port = runner.addresses[0][1]
-        print(f"Aurea serves on http://{settings.host}:{port}  (POST /benchmark/run, GET /metrics, GET /health)", flush=True)
-        await stop.wait()
+            return _complain(
+                f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}", CANNOT_BIND
+            )
+        _announce(settings, runner.addresses[0][1])
+        await stopping.asked.wait()
+        log.info("stopping: no new runs, %g s for those that are on", settings.drain)
+        await runs.drain(settings.drain)
         return 0
     finally:
+        shedding.cancel()
         await runner.cleanup()
+        log.info("stopped")
 
 
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """The fastest event loop there is: uvloop's where it is installed."""
-    try:
-        from uvloop import new_event_loop
-    except ImportError:
+def _announce(settings: Settings, port: int) -> None:
+    """One line on stdout, for people and for programs that wait for it; nobody has to be there to read it."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    with contextlib.suppress(OSError):
+        sys.stdout.write(f"Aurea serves on http://{host}:{port}  (POST /benchmark/run, GET /metrics, GET /docs)\n")
+        sys.stdout.flush()
+
+
+def _complain(sentence: str, code: int) -> int:
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"aurea: {sentence}\n")
+        sys.stderr.flush()
+    return code
+
+
+def loop_named(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    """``auto``, ``asyncio`` or ``uvloop``, which raises ImportError where it is missing."""
+    if name == "asyncio":
         return asyncio.new_event_loop
-    return new_event_loop
+    if name == "uvloop":
+        from uvloop import new_event_loop  # noqa: PLC0415 - optional
+
+        return new_event_loop
+    return loop_factory()
 
 
 def run_server(settings: Settings, catalog: Catalog) -> int:
-    """`serve` on a loop of its own."""
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(serve(settings, catalog))
+    """`serve` on a loop of its own. Returns the exit code."""
+    try:
+        with asyncio.Runner(loop_factory=loop_named(settings.loop)) as loop:
+            return loop.run(serve(settings, catalog))
+    except Exception:
+        log.exception("the server failed")
+        return INTERNAL

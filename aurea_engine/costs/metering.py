@@ -9,7 +9,7 @@ import numpy as np
 from aurea_engine.costs.intervals import Concurrency
 from aurea_engine.costs.meters import JobCount, JobTime, Meter, Parts, State
 from aurea_engine.costs.model import CostModel
-from aurea_engine.costs.pricing import price
+from aurea_engine.costs.pricing import Cost, price
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.records import JobBatch
 
@@ -116,10 +116,15 @@ class Metering:
 
     def so_far(self, run: RunInfo | None = None) -> Fraction | None:
         """A cheap estimate of what the first model costs until now, for a live display; None where it cannot tell."""
+        bill = self.bill_so_far(run)
+        return None if bill is None else bill.total
+
+    def bill_so_far(self, run: RunInfo | None = None) -> Cost | None:
+        """The same, line by line; None without a model."""
         if self._model is None:
             return None
         self._flush()
-        return price(self._usage(run or RunInfo(self._last_ns), rough=True), self._model).total
+        return price(self._usage(run or RunInfo(self._last_ns), rough=True), self._model)
 
     def _usage(self, run: RunInfo, *, rough: bool) -> Usage:
         quanta: dict[str, dict[str, int]] = {}
