@@ -6,13 +6,15 @@ import asyncio
 import functools
 import hashlib
 import re
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
-from aurea_engine import Catalog, Problem, RunSpec, SpecError, parse_json, spec_from_dict
+from aurea_engine import Catalog, Problem, SpecError, parse_json, spec_from_dict
 from aurea_server import documents
 from aurea_server.doors import body
 from aurea_server.keys import CATALOG, OPENAPI, REGISTRY, RUNS
@@ -21,6 +23,7 @@ from aurea_server.problems import Handler, Refused
 from aurea_server.store import IdempotencyKey, KeyReused
 from aurea_server.stored import stored_answer
 
+T = TypeVar("T")
 SERVICE = "aurea-orchestrator"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -55,10 +58,10 @@ async def ready(request: web.Request) -> web.Response:
     return json_response({"status": "ready"})
 
 
-def _decoded(content: bytes, catalog: Catalog) -> RunSpec:
-    data = parse_json(content)
+def made(build: Callable[[Any, Catalog], T], data: object, catalog: Catalog) -> T:
+    """What ``data`` describes. Raises SpecError, also where a strategy of somebody else's raises anything while it is made."""
     try:
-        return spec_from_dict(data, catalog)
+        return build(data, catalog)
     except SpecError:
         raise
     except Exception as error:  # noqa: BLE001 - a strategy of somebody else's
@@ -85,7 +88,7 @@ async def run_benchmark(request: web.Request) -> web.Response:
     """``POST /benchmark/run``"""
     runs = request.app[RUNS]
     content = await body(request)
-    spec = _decoded(content, request.app[CATALOG])
+    spec = made(spec_from_dict, parse_json(content), request.app[CATALOG])
     key = _key(request, content)
     if key is not None and (known := await runs.history.ask(runs.history.ledger.key, key[0], now_ms())):
         return await _again(request, known, key[1])

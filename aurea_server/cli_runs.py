@@ -1,0 +1,247 @@
+"""``aurea runs``: the history, on this machine or on a server; and ``aurea run --server``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import cyclopts
+import msgspec
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from aurea_engine import AureaError
+from aurea_server import columns, documents
+from aurea_server.remote import Remote
+from aurea_server.settings import resolve
+from aurea_server.store import Ledger, Place, Row, StoreError
+from aurea_server.terminal import money, number, seconds
+
+DONE, FAILED, MISSED = 0, 1, 3
+
+Data = Annotated[Path | None, Parameter(help="Folder of the history. [env: AUREA_DATA]")]
+Server = Annotated[
+    str | None, Parameter(help="Ask this server instead, such as http://localhost:5000. [env: AUREA_SERVER]")
+]
+Json = Annotated[bool, Parameter(help="Print JSON.", negative=())]
+
+runs = cyclopts.App(name="runs", help="The history of runs: list, show, export, delete.")
+
+
+class HistoryError(AureaError):
+    """The history cannot be used, or has no such run."""
+
+
+@contextmanager
+def _ledger(data: Path | None) -> Iterator[Ledger]:
+    place = None
+    try:
+        place = Place(resolve({"data": data}).settings.folder)
+        ledger = Ledger(place)
+        yield ledger
+        ledger.close()
+    except (StoreError, columns.Unreadable) as error:
+        raise HistoryError(f"{error}; where a server has it, --server asks that one") from None
+    finally:
+        if place is not None:
+            place.release()
+
+
+def _server(server: str | None) -> Remote | None:
+    import os  # noqa: PLC0415 - only to look at one variable
+
+    url = server or os.environ.get("AUREA_SERVER")
+    return Remote(url) if url else None
+
+
+@runs.command(name="list")
+def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json: Json = False) -> int:
+    """List runs, newest first."""
+    remote = _server(server)
+    if remote is not None:
+        listed = remote.ask("GET", f"/benchmark/runs?limit={max(1, min(limit, 100))}")["runs"]
+    else:
+        with _ledger(data) as ledger:
+            listed = [documents.listed(row) for row in ledger.page(max(1, limit))[0]]
+    if json:
+        _write(msgspec.json.format(msgspec.json.encode(listed), indent=2) + b"\n")
+        return DONE
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("run", "status", "label", "jobs", "rate", "mean", "cost"):
+        table.add_column(name, justify="right" if name in ("jobs", "rate", "mean", "cost") else "left")
+    for row in listed:
+        cost = row["total_cost"]
+        table.add_row(
+            Text(row["benchmark_id"]),
+            Text(row["status"]),
+            Text(row["label"] or ""),
+            number(row["completed_jobs"]),
+            number(row["throughput"], "/s"),
+            seconds(row["mean_latency"]),
+            "–" if cost is None else f"{cost:.6g}",
+        )
+    Console().print(table)
+    return DONE
+
+
+def _row(ledger: Ledger, run_id: str) -> Row:
+    row = ledger.get(run_id)
+    if row is None:
+        raise HistoryError(f"there is no run {run_id!a}")
+    return row
+
+
+def _document(run_id: str, data: Path | None, server: str | None) -> bytes:
+    remote = _server(server)
+    if remote is not None:
+        with remote.open("GET", f"/benchmark/runs/{_quoted(run_id)}") as response:
+            return bytes(response.read())
+    with _ledger(data) as ledger:
+        row = _row(ledger, run_id)
+        return documents.stored(row, ledger.records(run_id) if row.records_bytes else None)
+
+
+def _quoted(run_id: str) -> str:
+    import urllib.parse  # noqa: PLC0415
+
+    return urllib.parse.quote(run_id, safe="")
+
+
+@runs.command(name="show")
+def show_run(run_id: str, /, *, data: Data = None, server: Server = None, json: Json = False) -> int:
+    """Show what came of a run."""
+    document = _document(run_id, data, server)
+    if json:
+        _write(msgspec.json.format(document, indent=2) + b"\n")
+    else:
+        Console().print(summary(msgspec.json.decode(document)))
+    return DONE
+
+
+@runs.command(name="export")
+def export_run(
+    run_id: str,
+    /,
+    *,
+    form: Annotated[
+        Literal["json", "csv", "ndjson"], Parameter(name="--format", help="All of it, or its jobs.")
+    ] = "json",
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"], help="A file instead of stdout.")] = None,
+    data: Data = None,
+    server: Server = None,
+) -> int:
+    """Write a run's result as JSON, or its jobs as CSV or NDJSON."""
+    target = sys.stdout.buffer if output is None else output.open("wb")
+    try:
+        for piece in _exported(run_id, form, data, server):
+            target.write(piece)
+        target.flush()
+    finally:
+        if output is not None:
+            target.close()
+    return DONE
+
+
+def _exported(run_id: str, form: str, data: Path | None, server: str | None) -> Iterator[bytes]:
+    remote = _server(server)
+    if form == "json":
+        yield msgspec.json.format(_document(run_id, data, server), indent=2) + b"\n"
+    elif remote is not None:
+        with remote.open("GET", f"/benchmark/runs/{_quoted(run_id)}/jobs?format={form}") as response:
+            while piece := response.read(65536):
+                yield piece
+    else:
+        with _ledger(data) as ledger:
+            row = _row(ledger, run_id)
+            content = ledger.records(run_id) if row.records_bytes else None
+            if content is not None:
+                yield from documents.pieces(columns.decode(content), form)
+
+
+@runs.command(name="delete")
+def delete_runs(*run_ids: str, data: Data = None, server: Server = None) -> int:
+    """Forget runs that have ended."""
+    remote = _server(server)
+    if remote is not None:
+        for run_id in run_ids:
+            remote.ask("DELETE", f"/benchmark/runs/{_quoted(run_id)}")
+        return DONE
+    with _ledger(data) as ledger:
+        gone = ledger.remove(run_ids)
+    missing = [run_id for run_id in run_ids if run_id not in gone]
+    if missing:
+        raise HistoryError(f"there is no such run that has ended: {', '.join(map(ascii, missing))}")
+    return DONE
+
+
+def summary(result: dict[str, Any]) -> Table:
+    """A stored result in a few lines; ``--json`` has all of it."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    currency = (result.get("cost") or {}).get("currency", "USD")
+    reason = result.get("reason") or {}
+    response = result.get("response_time") or {}
+    rows = {
+        "run": result["benchmark_id"],
+        "status": f"{result['status']}{': ' + reason['detail'] if reason else ''}",
+        "label": result.get("label") or "–",
+        "verdict": result.get("verdict") or "–",
+        "jobs": f"{number(result.get('completed_jobs'))} of {number(result.get('num_jobs'))} completed",
+        "throughput": number(result.get("throughput"), " jobs/s"),
+        "response time": f"mean {seconds(response.get('mean'))}, p99 {seconds(response.get('p99'))}",
+        "service time": f"mean {seconds(result.get('mean_latency'))}",
+        "cost": money(result.get("total_cost"), currency),
+        "findings": ", ".join(finding["code"] for finding in result.get("findings", [])) or "none",
+    }
+    for name, value in rows.items():
+        table.add_row(name, Text(str(value)))
+    return table
+
+
+def run_there(server: str, data: object, output: Path | None, *, json: bool) -> int:
+    """``aurea run --server``: run on a server, follow it on stderr. Ctrl-C cancels it. Returns the exit code."""
+    remote = Remote(server)
+    accepted = remote.ask("POST", "/benchmark/run", data, {"Prefer": "respond-async"})
+    path = f"/benchmark/runs/{accepted['benchmark_id']}"
+    try:
+        _follow(remote, path)
+    except KeyboardInterrupt:
+        remote.ask("POST", f"{path}/cancel")
+        _follow(remote, path)
+    with remote.open("GET", path) as response:
+        encoded = bytes(response.read())
+    formatted = msgspec.json.format(encoded, indent=2) + b"\n"
+    result = msgspec.json.decode(encoded)
+    if output is not None:
+        output.write_bytes(formatted)
+    if json:
+        _write(formatted)
+    else:
+        Console().print(summary(result))
+    if result["status"] not in ("completed", "aborted"):
+        return FAILED
+    return MISSED if any(judged["outcome"] != "met" for judged in result.get("objectives", [])) else DONE
+
+
+def _follow(remote: Remote, path: str) -> None:
+    shows = sys.stderr.isatty()
+    for kind, data in remote.events(f"{path}/events"):
+        if kind == "progress" and shows:
+            left = "" if data["time_left"] is None else f"  {data['time_left']:.0f} s left"
+            line = f"{number(data['throughput'], '/s')}  p99 {seconds(data['p99'])}{left}"
+            sys.stderr.write("\r" + line.ljust(shutil.get_terminal_size().columns - 1))
+            sys.stderr.flush()
+    if shows:
+        sys.stderr.write("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r")
+
+
+def _write(content: bytes) -> None:
+    sys.stdout.buffer.write(content)
+    sys.stdout.flush()

@@ -1,0 +1,110 @@
+"""``aurea serve`` and ``aurea config``: their flags are the table of settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json as json_text
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from aurea_server.settings import OPTIONS, SettingsError, resolve, truth, variable
+
+UNSAFE = 2
+
+
+def _flag(name: str, option: dataclasses.Field[Any]) -> inspect.Parameter:
+    """None where it does not stand on the command line."""
+    kind: Any = bool if option.metadata["read"] is truth else list[str] if isinstance(option.default, tuple) else str
+    default = "none" if option.default in ("", ()) else "no" if option.default is False else option.default
+    about = f"{option.metadata['about']} [default: {default}] [env: {variable(name)}]"
+    annotation = Annotated[kind | None, Parameter(help=about, negative=(), show_default=False)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+FLAGS = [_flag(name, option) for name, option in OPTIONS.items() if option.metadata["flag"]]
+"""Every setting but the token, which must not be seen in a list of processes."""
+
+
+def _with_flags(*more: inspect.Parameter) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    def give(command: Callable[..., int]) -> Callable[..., int]:
+        command.__signature__ = inspect.Signature([*FLAGS, *more])  # type: ignore[attr-defined]
+        return command
+
+    return give
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"aurea: {text}\n")
+    sys.stderr.flush()
+
+
+@_with_flags()
+def serve_command(**given: Any) -> int:
+    """Serve POST /benchmark/run, GET /metrics, GET /health and the runs, until SIGTERM or SIGINT.
+
+    Values come from the command line, else from AUREA_ variables, else from the configuration file ($AUREA_CONFIG, or
+    ~/.config/aurea/config.toml), else they are the defaults. The token is read from --token-file or AUREA_TOKEN.
+
+    Exit codes: 0 clean; 2 usage or unsafe settings; 3 cannot listen; 4 history unusable or in use; 5 history of a newer
+    Aurea; 70 internal; 130 or 143 forced by a second signal.
+    """
+    from aurea_server.doors import allowed_hosts  # noqa: PLC0415 - what only serving needs is loaded by it
+
+    try:
+        settings = resolve(given).settings
+        warnings = settings.check()
+        allowed_hosts(settings.host, settings.allowed_host)
+    except ValueError as error:
+        _say(str(error))
+        return UNSAFE
+    from aurea_engine import default_catalog  # noqa: PLC0415
+    from aurea_server.logs import set_up  # noqa: PLC0415
+    from aurea_server.serving import run_server  # noqa: PLC0415
+
+    set_up(settings.log_format, settings.log_level)
+    for warning in warnings:
+        _say(f"warning: {warning}")
+    return run_server(settings, default_catalog().with_entry_points())
+
+
+_JSON = Annotated[bool, Parameter(help="Print JSON.", negative=())]
+
+
+@_with_flags(inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_JSON))
+def config_command(*, json: bool = False, **given: Any) -> int:
+    """Print the settings in force, and where each came from."""
+    try:
+        resolved = resolve(given)
+    except SettingsError as error:
+        _say(str(error))
+        return UNSAFE
+    rows: dict[str, dict[str, Any]] = {}
+    for name in OPTIONS:
+        value = getattr(resolved.settings, name)
+        if name == "token":
+            value = "(set)" if value else ""
+        if name == "data" and not value:
+            value = str(resolved.settings.folder)
+        rows[name] = {"value": value, "origin": resolved.origins[name], "variable": variable(name)}
+    if json:
+        sys.stdout.write(json_text.dumps(rows, indent=2) + "\n")
+    else:
+        _print_table(rows)
+    return 0
+
+
+def _print_table(rows: dict[str, dict[str, Any]]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only where somebody looks
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("setting", "value", "from", "environment variable"):
+        table.add_column(heading, no_wrap=True)
+    for name, row in rows.items():
+        value = ", ".join(row["value"]) if isinstance(row["value"], tuple) else str(row["value"])
+        table.add_row(name, value, row["origin"], row["variable"])
+    Console(width=None if sys.stdout.isatty() else 160).print(table)

@@ -1,0 +1,169 @@
+"""Connections, before there is a request: how many there may be, how long a header may take, and who never reads.
+
+aiohttp has no cap on connections, counts its idle time anew only between requests, and waits for ever for a client that
+does not read its answer. All three are settled here, in the class that aiohttp makes one object of per connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+from typing import Any, cast
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from aurea_server.problems import Refused, problem_body
+
+log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 15.0
+HEADER_SECONDS = 15.0
+"""From a connection, or the end of the last answer, to the end of the next request's header."""
+
+STALLED_SECONDS = 15.0
+"""How long a client may take no byte of its answer."""
+
+SPARE_DESCRIPTORS = 48
+"""Kept for the ledger, runner processes and records, whatever the crowd does."""
+
+FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+    b"Retry-After: 5\r\nConnection: close\r\n"
+)
+
+
+def most_connections(asked: int) -> int:
+    """``asked``, or what the limit of descriptors leaves room for."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return asked if soft == resource.RLIM_INFINITY else max(8, min(asked, soft - SPARE_DESCRIPTORS))
+
+
+class Crowd:
+    """All connections of one server."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.connections: dict[Connection, None] = {}
+        self.refused = 0
+
+    async def shed(self) -> None:
+        """Every second, for ever: let go of those who took too long."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(1)
+            now = loop.time()
+            for connection in list(self.connections):
+                connection.look(now)
+
+
+class Connection(web.RequestHandler):
+    """One connection. `look` is called every second."""
+
+    __slots__ = ("_began", "_count", "_crowd", "_pending", "_progress")
+
+    def __init__(self, server: Any, crowd: Crowd, **options: Any) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+        self._crowd = crowd
+        self._began = 0.0
+        self._count = 0
+        self._pending = 0
+        self._progress = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        crowd = self._crowd
+        self._began = self._progress = asyncio.get_running_loop().time()
+        if len(crowd.connections) >= crowd.most:
+            crowd.refused += 1
+            body = problem_body(Refused(503, "too_many_connections", "Too many connections; try again later."))
+            stream = cast(asyncio.WriteTransport, transport)
+            stream.write(FULL + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            self.force_close()
+            return
+        crowd.connections[self] = None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._crowd.connections.pop(self, None)
+        super().connection_lost(exc)
+
+    def look(self, now: float) -> None:
+        """Close a connection whose header is late; cut off one that does not read."""
+        transport = cast("asyncio.WriteTransport | None", self.transport)
+        if transport is None:
+            return
+        pending = transport.get_write_buffer_size()
+        if pending == 0 or pending != self._pending:
+            self._pending, self._progress = pending, now
+        elif now - self._progress > STALLED_SECONDS:
+            transport.abort()
+            return
+        if self._request_in_progress or self._messages:
+            self._began = now
+        elif self._request_count != self._count:
+            self._count, self._began = self._request_count, now
+        elif now - self._began > HEADER_SECONDS:
+            self.force_close()
+
+    def log_exception(self, *args: Any, **options: Any) -> None:
+        """What a client sent wrongly is no news of ours: a broken body may come to light after the answer."""
+        error = options.get("exc_info")
+        if isinstance(error, (web.RequestPayloadError, HttpProcessingError, ConnectionError)):
+            log.debug("a client broke off: %s", type(error).__name__)
+        else:
+            super().log_exception(*args, **options)
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What is not HTTP, and what nobody expected: a problem document, and nothing of the inside."""
+        if status >= 500:
+            self.log_exception("error handling a request", exc_info=exc)
+        code = "bad_request" if status == 400 else "internal" if status == 500 else "http_error"
+        sentence = "The request is not HTTP as it should be." if status == 400 else "The server failed."
+        response = web.Response(
+            status=status, body=problem_body(Refused(status, code, sentence)), content_type="application/problem+json"
+        )
+        response.force_close()
+        return response
+
+
+class CountingServer(web.Server):
+    """Makes a `Connection` where aiohttp's own makes a plain handler."""
+
+    crowd: Crowd
+
+    def __call__(self) -> Connection:
+        return Connection(self, self.crowd, **self._kwargs)
+
+
+class Gate(web.AppRunner):
+    """An `AppRunner` whose connections are counted, and shed."""
+
+    __slots__ = ("crowd",)
+
+    def __init__(self, app: web.Application, most: int, **options: Any) -> None:
+        super().__init__(app, **options)
+        self.crowd = Crowd(most)
+
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        server.__class__ = CountingServer  # aiohttp has no way to name the class
+        assert isinstance(server, CountingServer)
+        server.crowd = self.crowd
+        return server
+
+
+def gate(app: web.Application, connections: int) -> Gate:
+    """The runner of ``app`` with all that is set on connections."""
+    return Gate(
+        app,
+        most_connections(connections),
+        keepalive_timeout=IDLE_SECONDS,
+        access_log=None,
+        handler_cancellation=True,
+        lingering_time=2.0,
+        shutdown_timeout=0.5,
+        auto_decompress=False,
+    )

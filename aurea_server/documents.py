@@ -1,0 +1,124 @@
+"""What a run looks like on the wire, whatever state it is in: the members of a result, as far as they are known."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from aurea_engine import Catalog, CostModel, RunSpec, Sleep, Workload, record_rows, spec_to_dict
+from aurea_server import columns
+from aurea_server.live import Live, utc
+from aurea_server.reports import Figures, Reason, whole_result
+from aurea_server.store import Row
+
+JOBS_SHOWN = 10_000
+"""Jobs in a result's ``jobs``; the rest is at the run's own resource."""
+
+SHOWN = ("num_jobs", "completed_jobs", "throughput", "mean_latency", "total_cost", "start_time", "end_time", "duration")
+
+
+def unfinished(run_id: str, spec: object, figures: Figures, reason: Reason | None) -> dict[str, Any]:
+    """A run that ended without a result: the documented members, from its last report."""
+    return {
+        "benchmark_id": run_id,
+        **{name: getattr(figures, name) for name in SHOWN},
+        "status": figures.status,
+        "verdict": "invalid",
+        "reason": None if reason is None else msgspec.to_builtins(reason),
+        "spec": spec,
+        "jobs": [],
+        "jobs_truncated": figures.num_jobs > 0,
+    }
+
+
+def pending(live: Live, position: int) -> dict[str, Any]:
+    """A run that waits or is on."""
+    progress = live.progress()
+    return {
+        "benchmark_id": live.id,
+        "status": live.state,
+        "label": live.spec.label,
+        "created_time": utc(live.created_ms),
+        "start_time": None if live.started_ms is None else utc(live.started_ms),
+        "queue_position": position,
+        "time_left": None if progress is None else progress["time_left"],
+        "progress": progress,
+        "spec": live.document,
+    }
+
+
+def stored(row: Row, content: bytes | None) -> bytes:
+    """A run from the ledger, as JSON; ``content`` is the file of its records. Takes milliseconds per thousand jobs."""
+    reason = None if row.reason is None else msgspec.json.decode(row.reason, type=Reason)
+    if row.head is None:
+        figures = msgspec.json.decode(row.figures, type=Figures) if row.figures != b"{}" else _interrupted(row)
+        spec = msgspec.Raw(row.spec)
+        return msgspec.json.encode(unfinished(row.id, spec, figures, reason))
+    records = None if content is None else columns.decode(content)
+    shown = [] if records is None else rows_of(records, 0, JOBS_SHOWN)
+    arrived = msgspec.json.decode(row.figures, type=Figures).num_jobs
+    return whole_result(row.head, msgspec.json.encode(shown), arrived > len(shown), row.reason)
+
+
+def _interrupted(row: Row) -> Figures:
+    """A run that a crash cut short: nothing is known but that it was."""
+    return Figures(
+        status=row.state,
+        start_time=None if row.started_ms is None else utc(row.started_ms),
+        end_time=None if row.ended_ms is None else utc(row.ended_ms),
+    )
+
+
+def listed(row: Row) -> dict[str, Any]:
+    """A run in a list."""
+    figures = msgspec.json.decode(row.figures)
+    return {
+        "benchmark_id": row.id,
+        "status": row.state,
+        "label": row.label,
+        "created_time": utc(row.created_ms),
+        "start_time": figures.get("start_time") or (None if row.started_ms is None else utc(row.started_ms)),
+        "end_time": figures.get("end_time") or (None if row.ended_ms is None else utc(row.ended_ms)),
+        **{name: figures.get(name) for name in SHOWN if not name.endswith("_time")},
+        "verdict": figures.get("verdict"),
+    }
+
+
+def rows_of(records: columns.Records, first: int, count: int) -> list[dict[str, Any]]:
+    """Jobs ``first`` … as JSON values."""
+    part = slice(first, first + count)
+    costs = records.costs[part].tolist()
+    return list(record_rows(records.benchmark_id, records.started_at, records.jobs[part], costs, first))
+
+
+COLUMNS = ("job_id", "outcome", "latency", "response_time", "cost", "timestamp")
+CHUNK = 2_000
+"""Rows of a stream that are encoded at once: some ten milliseconds of work."""
+
+
+def piece(records: columns.Records, first: int, form: str) -> bytes:
+    """Jobs ``first`` … as CSV or NDJSON; the first piece of CSV has the heading."""
+    rows = rows_of(records, first, CHUNK)
+    if form == "ndjson":
+        return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    if first == 0:
+        writer.writerow(COLUMNS)
+    writer.writerows([row[name] for name in COLUMNS] for row in rows)
+    return text.getvalue().encode()
+
+
+def pieces(records: columns.Records, form: str) -> Iterator[bytes]:
+    """All jobs as a file of that form, piece by piece."""
+    for first in range(0, max(len(records.jobs), 1), CHUNK):
+        yield piece(records, first, form)
+
+
+def cost_to_dict(model: CostModel, catalog: Catalog) -> object:
+    """A cost model as it stands in a specification."""
+    return spec_to_dict(RunSpec(Workload(Sleep(), jobs=1), cost=model), catalog)["cost"]

@@ -1,0 +1,36 @@
+"""What one run may ask for, and how many may wait."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+
+from aurea_engine import Problem, RunSpec, SpecError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """``jobs`` a run; ``seconds`` a run lasts at most; ``queued`` runs that wait; ``memory`` bytes of a runner process;
+    ``followers`` of events.
+    """
+
+    jobs: int = 1_000_000
+    seconds: float = 900.0
+    queued: int = 16
+    memory: int = 2 * 1024**3
+    followers: int = 32
+
+
+def within(spec: RunSpec, limits: Limits) -> RunSpec:
+    """``spec`` as it will run here: with a seed, and no more jobs than allowed. Raises SpecError."""
+    workload = spec.workload
+    if workload.jobs is not None and workload.jobs > limits.jobs:
+        text = f"must be <= {limits.jobs:,} on this server"
+        raise SpecError([Problem("workload.jobs", text, f"{workload.jobs:,}")])
+    rate, duration = workload.arrivals.asked_rate(), workload.duration
+    if workload.jobs is None and rate is not None and duration is not None and rate * duration > limits.jobs:
+        text = f"would bring some {rate * duration:,.0f} jobs, this server runs at most {limits.jobs:,}"
+        raise SpecError([Problem("workload", text)])
+    if workload.jobs is None and (rate is None or duration is None):
+        spec = replace(spec, workload=replace(workload, jobs=limits.jobs))
+    return spec if spec.seed is not None else replace(spec, seed=secrets.randbits(53))

@@ -1,0 +1,76 @@
+"""A run that has not ended: what the app knows of it until the ledger knows it all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import msgspec
+
+from aurea_engine import RunSpec
+from aurea_server.events import EventLog
+from aurea_server.reports import Figures, Reason, Snapshot
+from aurea_server.store import StoreError
+
+
+def now_ms() -> int:
+    """The wall clock, ms since 1970: a label, never used to measure."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, for whoever waits for it. ``answer``: JSON; ``trouble``: it could not be stored."""
+
+    state: str
+    answer: bytes
+    reason: Reason | None = None
+    trouble: StoreError | None = None
+
+
+@dataclass
+class Live:
+    """``stopping``: the state that a stop from outside asked for. ``ended`` is set once, by the manager."""
+
+    id: str
+    spec: RunSpec
+    document: dict[str, object]
+    events: EventLog
+    created_ms: int = field(default_factory=now_ms)
+    state: str = "queued"
+    started_ms: int | None = None
+    stopping: str | None = None
+    last: Snapshot | None = None
+    ended: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def progress(self) -> dict[str, object] | None:
+        """The latest figures for people, None before the first."""
+        return None if self.last is None else self.last.figures()
+
+    def so_far(self, state: str, ended_ms: int) -> Figures:
+        """The last figures of a run that came to no result."""
+        last = self.last or Snapshot()
+        figures = last.figures()
+        return Figures(
+            status=state,
+            num_jobs=last.arrived,
+            completed_jobs=last.counts.get("completed", 0),
+            throughput=last.throughput if self.last else None,
+            mean_latency=last.mean_latency,
+            total_cost=figures["cost"],
+            duration=last.elapsed,
+            start_time=None if self.started_ms is None else utc(self.started_ms),
+            end_time=utc(ended_ms),
+        )
+
+
+def utc(ms: int) -> str:
+    """``2026-11-22T10:00:00.000Z``."""
+    seconds, rest = divmod(ms, 1000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:03d}Z"
+
+
+def encode(value: object) -> bytes:
+    """JSON."""
+    return msgspec.json.encode(value)

@@ -1,0 +1,98 @@
+"""A client of an Aurea server, for the command line: standard library, one request at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from aurea_engine import AureaError, Problem, SpecError
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+class RemoteError(AureaError, ConnectionError):
+    """The server cannot be reached, or refused; the text is one sentence."""
+
+
+def token(environ: Mapping[str, str] = os.environ) -> str | None:
+    """From AUREA_TOKEN, else from the file that AUREA_TOKEN_FILE names."""
+    if environ.get("AUREA_TOKEN"):
+        return environ["AUREA_TOKEN"].strip()
+    if path := environ.get("AUREA_TOKEN_FILE"):
+        try:
+            return Path(path).read_text("utf-8").strip()
+        except OSError as error:
+            raise SpecError(f"AUREA_TOKEN_FILE: {error.strerror}") from None
+    return None
+
+
+class Remote:
+    """``url``: where the server is, such as http://localhost:5000."""
+
+    def __init__(self, url: str) -> None:
+        parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.username is not None:
+            raise SpecError(f"--server: must be a URL such as http://localhost:5000, got {ascii(url)[:60]}")
+        self.url = f"{parts.scheme}://{parts.netloc}"
+        self._token = token()
+        # No proxies: what is meant for a server of ours does not go through anybody's.
+        handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=ssl.create_default_context())]
+        self._opener = urllib.request.build_opener(*handlers)
+
+    def open(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
+        """The response, to be read. Raises `RemoteError`, or `SpecError` where the server found the body wrong."""
+        data = None if body is None else _ENCODER.encode(body)
+        request = urllib.request.Request(self.url + path, data, dict(headers or {}), method=method)  # noqa: S310 - http(s) only
+        if method != "GET":
+            request.add_header("Content-Type", "application/json")
+        if self._token:
+            request.add_header("Authorization", f"Bearer {self._token}")
+        try:
+            return self._opener.open(request, timeout=60)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise _refusal(self.url, error.code, error.read(1 << 20)) from None
+        except (urllib.error.URLError, OSError) as error:
+            raise RemoteError(f"{self.url}: {getattr(error, 'reason', error)}") from None
+
+    def ask(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
+        """The decoded JSON answer, None where there is none."""
+        with self.open(method, path, body, headers) as response:
+            content = response.read()
+        return json.loads(content) if content else None
+
+    def events(self, path: str) -> Iterator[tuple[str, Any]]:
+        """(kind, data) of each server-sent event, until the stream ends."""
+        kind, data = "message", ""
+        with self.open("GET", path, headers={"Accept": "text/event-stream"}) as response:
+            for raw in response:
+                line = raw.decode("utf-8").rstrip("\r\n")
+                if not line and data:
+                    yield kind, json.loads(data)
+                    kind, data = "message", ""
+                name, _, value = line.partition(":")
+                if name == "event":
+                    kind = value.strip()
+                elif name == "data":
+                    data += value.strip()
+
+
+def _refusal(url: str, status: int, content: bytes) -> AureaError:
+    try:
+        problem = json.loads(content)
+        sentence = str(problem["error"])
+        problems = [Problem(each["path"], each["problem"], each.get("got", "")) for each in problem.get("problems", [])]
+    except (ValueError, KeyError, TypeError):
+        return RemoteError(f"{url}: it answered {status}, and not as an Aurea server does")
+    if status == 400 and problems:
+        return SpecError(problems)
+    return RemoteError(f"{url}: {sentence} ({status})")

@@ -1,0 +1,184 @@
+"""What a runner tells of a run, as typed plain data: how it stands, and how it ended. Decoded strictly on arrival."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from aurea_engine import LatencyHistogram, Progress, RunResult
+
+HISTOGRAMS = ("service", "response", "waiting", "lag")
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run at an instant: seconds, jobs per second, jobs. ``cost`` is an exact ratio ``p/q``."""
+
+    elapsed: float = 0.0
+    arrived: int = 0
+    in_flight: int = 0
+    queued: int = 0
+    counts: dict[str, int] = {}
+    throughput: float = 0.0
+    mean_latency: float | None = None
+    p99: float | None = None
+    cost: str | None = None
+    fraction_done: float | None = None
+    time_left: float | None = None
+    histograms: dict[str, dict[str, Any]] = {}
+
+    @property
+    def ended(self) -> int:
+        """Jobs that have reached an outcome."""
+        return sum(self.counts.values())
+
+    def figures(self) -> dict[str, Any]:
+        """For people: everything but the histograms."""
+        shown = {name: getattr(self, name) for name in self.__struct_fields__ if name not in ("histograms", "cost")}
+        return {**shown, "cost": None if self.cost is None else ratio(self.cost)}
+
+    def histogram(self, name: str) -> LatencyHistogram:
+        """One of `HISTOGRAMS`, empty where the runner sent none."""
+        data = self.histograms.get(name)
+        return LatencyHistogram() if data is None else LatencyHistogram.from_dict(data)
+
+
+class Bill(msgspec.Struct, frozen=True, kw_only=True):
+    """A result's cost, as metrics need it. ``lines``: (component, exact ratio)."""
+
+    currency: str = "USD"
+    model: str = "other"
+    priced: bool = False
+    lines: list[tuple[str, str]] = []
+    per_job: dict[str, float] = {}
+    sheets: list[tuple[str, str, str, str]] = []
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run ended, as metrics and lists need it."""
+
+    status: str
+    verdict: str | None = None
+    num_jobs: int = 0
+    completed_jobs: int = 0
+    throughput: float | None = None
+    mean_latency: float | None = None
+    total_cost: float | None = None
+    duration: float = 0.0
+    start_time: str | None = None
+    end_time: str | None = None
+    offered_rate: float | None = None
+    utilization: float | None = None
+    findings: list[str] = []
+    objectives: list[str] = []
+    bill: Bill = Bill()
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a run did not complete. ``code`` is one of `REASONS`; ``output`` the end of what its jobs printed."""
+
+    code: str
+    detail: str
+    output: str = ""
+    problems: list[tuple[str, str, str]] = []
+
+
+REASONS = {
+    "memory": "the runner process reached its limit of memory",
+    "runner_died": "the runner process ended on its own: an exit, a crash or a kill from outside",
+    "runner_unresponsive": "the runner process did not stop when asked, and was killed",
+    "strategy": "a strategy broke its contract, or something that is not a job raised",
+    "invalid_spec": "the specification cannot be run",
+    "server_stopped": "the server was stopped while the run was on",
+    "server_crashed": "the server ended without a stop while the run was on",
+    "storage": "the result could not be written to the ledger",
+}
+"""Every reason, with its meaning."""
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that came to no result."""
+
+    reason: Reason
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True):
+    """A run's result: JSON that goes on to clients as it is, without being read again.
+
+    ``head``: the result without its jobs; ``jobs``: the list of the first jobs; ``reusable``: whether the process that ran
+    it may run another.
+    """
+
+    head: bytes
+    jobs: bytes
+    truncated: bool
+    figures: Figures
+    last: Snapshot
+    reusable: bool
+    reason: Reason | None = None
+
+    def answer(self) -> bytes:
+        """The whole result as JSON."""
+        reason = None if self.reason is None else msgspec.json.encode(self.reason)
+        return whole_result(self.head, self.jobs, self.truncated, reason)
+
+
+def whole_result(head: bytes, jobs: bytes, truncated: bool, reason: bytes | None = None) -> bytes:
+    """``head`` with its jobs in it: spliced, since the jobs may be megabytes."""
+    why = b"" if reason is None else b',"reason":' + reason
+    return b"".join((head[:-1], why, b',"jobs":', jobs, b',"jobs_truncated":', b"true}" if truncated else b"false}"))
+
+
+def ratio(text: str) -> float:
+    """``p/q`` as a float."""
+    above, _, below = text.partition("/")
+    return int(above) / int(below or 1)
+
+
+def snapshot_of(progress: Progress) -> Snapshot:
+    """What the server needs of a progress report, as plain data."""
+    return Snapshot(
+        elapsed=progress.elapsed,
+        arrived=progress.arrived,
+        in_flight=progress.in_flight,
+        queued=progress.queued,
+        counts={outcome.name.lower(): count for outcome, count in progress.counts.items()},
+        throughput=progress.throughput,
+        mean_latency=progress.mean_latency,
+        p99=progress.p99,
+        cost=None if progress.cost is None else f"{progress.cost.numerator}/{progress.cost.denominator}",
+        fraction_done=progress.fraction_done,
+        time_left=progress.time_left,
+        histograms={name: getattr(progress.meters, name).to_dict() for name in HISTOGRAMS},
+    )
+
+
+def figures_of(result: RunResult, model: str, start_time: str, end_time: str) -> Figures:
+    """What metrics and lists need of ``result``; ``model`` is the kind of its cost model."""
+    cost = result.cost
+    shares = {"attempt": cost.per_attempt, "success": cost.per_success, "good": cost.per_good}
+    lines = [(line.name.partition(",")[0], line.amount) for line in cost.lines if line.amount is not None]
+    return Figures(
+        status=result.status,
+        verdict=result.verdict,
+        num_jobs=result.counts.arrived,
+        completed_jobs=result.counts.completed,
+        throughput=result.throughput,
+        mean_latency=result.service_time.mean,
+        total_cost=None if cost.total is None else float(cost.total),
+        duration=result.duration,
+        start_time=start_time,
+        end_time=end_time,
+        offered_rate=result.offered_rate,
+        utilization=result.utilization,
+        findings=[finding.code for finding in result.findings],
+        objectives=[judged.outcome for judged in result.objectives],
+        bill=Bill(
+            currency=cost.currency,
+            model=model,
+            priced=cost.total is not None,
+            lines=[(name, f"{amount.numerator}/{amount.denominator}") for name, amount in lines],
+            per_job={per: float(share) for per, share in shares.items() if share is not None},
+            sheets=[(sheet.id, sheet.version, sheet.currency, sheet.checked) for sheet in cost.sheets],
+        ),
+    )

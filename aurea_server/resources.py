@@ -1,0 +1,200 @@
+"""The runs as resources: list, one, its jobs, its events; cancel, delete, price again."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse
+
+from aurea_engine import JobBatch, Problem, SpecError, cost_from_dict, parse_json
+from aurea_server import columns, documents
+from aurea_server.doors import body
+from aurea_server.events import Event, Lagged, TooManyFollowers
+from aurea_server.handlers import json_bytes, json_response, made
+from aurea_server.keys import CATALOG, RUNS
+from aurea_server.problems import Refused
+from aurea_server.runs import RunManager
+from aurea_server.store import STATES
+from aurea_server.stored import not_found, records_of, row_of, stored_answer
+from aurea_server.supervisor import RunnerFailed
+
+MOST_LISTED = 100
+MOST_ROWS = 10_000
+STALLED = 15.0
+"""Seconds after which a follower that takes nothing is let go."""
+
+
+def _number(request: web.Request, name: str, default: int, most: int, least: int = 1) -> int:
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and least <= int(text) <= most):
+        problem = Problem(name, f"must be a whole number from {least} to {most}", ascii(text)[:60])
+        raise Refused(400, "invalid_query", str(problem), [problem])
+    return int(text)
+
+
+async def list_runs(request: web.Request) -> web.Response:
+    """``GET /benchmark/runs``: newest first."""
+    runs = request.app[RUNS]
+    limit = _number(request, "limit", 20, MOST_LISTED)
+    before = _number(request, "cursor", 2**62, 2**62)
+    status = request.query.get("status")
+    if status is not None and status not in STATES:
+        problem = Problem("status", f"must be one of {', '.join(STATES)}", ascii(status)[:60])
+        raise Refused(400, "invalid_query", str(problem), [problem])
+    rows, after = await runs.history.ask(runs.history.ledger.page, limit, before, status)
+    headers = {}
+    if after is not None:
+        query = {"limit": str(limit), "cursor": str(after), **({"status": status} if status else {})}
+        headers["Link"] = f'<{request.rel_url.with_query(query)}>; rel="next"'
+    listed = [documents.listed(row) for row in rows]
+    return json_response({"runs": listed, "next": None if after is None else str(after)}, headers=headers)
+
+
+async def get_run(request: web.Request) -> web.Response:
+    """``GET /benchmark/runs/{run_id}``"""
+    runs, run_id = request.app[RUNS], request.match_info["run_id"]
+    live = runs.live.get(run_id)
+    if live is not None and not live.ended.done():
+        return json_response(documents.pending(live, runs.position(live)))
+    return json_bytes(await stored_answer(runs, run_id))
+
+
+async def get_jobs(request: web.Request) -> web.StreamResponse:
+    """``GET /benchmark/runs/{run_id}/jobs``: a page of JSON, or all of it as CSV or NDJSON."""
+    runs, run_id = request.app[RUNS], request.match_info["run_id"]
+    form = _form(request)
+    first = _number(request, "cursor", 0, 2**62, 0)
+    limit = _number(request, "limit", 1000, MOST_ROWS)
+    if run_id in runs.live:
+        raise Refused(409, "run_in_progress", "The run has not ended: its jobs can be had when it has.")
+    records = await records_of(runs, run_id)
+    if form != "json":
+        return await _stream(request, records, form)
+    rows = [] if records is None else await asyncio.to_thread(documents.rows_of, records, first, limit)
+    total = 0 if records is None else len(records.jobs)
+    after = first + limit if first + limit < total else None
+    link = {} if after is None else {"Link": f'<{request.path}?limit={limit}&cursor={after}>; rel="next"'}
+    page = {"jobs": rows, "total": total, "next": None if after is None else str(after)}
+    return json_response(page, headers=link)
+
+
+def _form(request: web.Request) -> str:
+    asked = request.query.get("format")
+    if asked is None:
+        accept = request.headers.get("Accept", "")
+        asked = "csv" if "text/csv" in accept else "ndjson" if "application/x-ndjson" in accept else "json"
+    if asked not in ("json", "csv", "ndjson"):
+        problem = Problem("format", "must be json, csv or ndjson", ascii(asked)[:60])
+        raise Refused(400, "invalid_query", str(problem), [problem])
+    return asked
+
+
+async def _stream(request: web.Request, records: columns.Records | None, form: str) -> web.StreamResponse:
+    kind = "text/csv" if form == "csv" else "application/x-ndjson"
+    name = request.match_info["run_id"]
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
+    response = web.StreamResponse(headers=headers)
+    response.content_type, response.charset = kind, "utf-8"
+    await response.prepare(request)
+    if records is None:
+        records = columns.Records(name, datetime.fromtimestamp(0, UTC), JobBatch.empty(), np.empty(0))
+    for first in range(0, max(len(records.jobs), 1), documents.CHUNK):
+        await response.write(await asyncio.to_thread(documents.piece, records, first, form))
+    await response.write_eof()
+    return response
+
+
+async def cancel_run(request: web.Request) -> web.Response:
+    """``POST …/cancel``: asked again, it changes nothing."""
+    runs, run_id = request.app[RUNS], request.match_info["run_id"]
+    live = runs.live.get(run_id)
+    if live is None or live.ended.done():
+        row = await row_of(runs, run_id)
+        raise Refused(409, "run_ended", f"The run has ended already: {row.state}.")
+    runs.stop(live, "cancelled")
+    return json_response(documents.pending(live, runs.position(live)), 202)
+
+
+async def delete_run(request: web.Request) -> web.Response:
+    """``DELETE …``: a run that has ended, and all that is kept of it."""
+    runs, run_id = request.app[RUNS], request.match_info["run_id"]
+    if run_id in runs.live:
+        raise Refused(409, "run_in_progress", "The run has not ended: cancel it first.")
+    row = await row_of(runs, run_id)
+    if not await runs.history.ask(runs.history.ledger.remove, [row.id]):
+        raise not_found()
+    return web.Response(status=204)
+
+
+async def reprice_run(request: web.Request) -> web.Response:
+    """``POST …/reprice``: what the stored run costs under another model."""
+    runs, run_id = request.app[RUNS], request.match_info["run_id"]
+    data = parse_json(await body(request))
+    if not isinstance(data, dict) or set(data) != {"cost"}:
+        raise SpecError([Problem("", 'must be an object with one member, "cost"')])
+    model = made(cost_from_dict, data["cost"], request.app[CATALOG])
+    if run_id in runs.live:
+        raise Refused(409, "run_in_progress", "The run has not ended: it can be priced again when it has.")
+    row = await row_of(runs, run_id)
+    if row.head is None:
+        raise Refused(409, "no_result", "The run came to no result that could be priced.")
+    usage = msgspec.json.decode(row.head, type=_Head).usage
+    records = await runs.history.ask(runs.history.ledger.records, run_id) or b""
+    cost = documents.cost_to_dict(model, request.app[CATALOG])
+    try:
+        priced = await runs.price(cost, usage, records)
+    except RunnerFailed as failed:
+        if failed.reason.code == "invalid_spec":
+            problems = [Problem(*each) for each in failed.reason.problems]
+            raise SpecError(problems or failed.reason.detail) from None
+        raise Refused(422, "cannot_be_priced", failed.reason.detail) from None
+    return json_response({"benchmark_id": run_id, "cost": priced, "model": cost})
+
+
+class _Head(msgspec.Struct):
+    usage: dict[str, Any]
+
+
+async def get_events(request: web.Request) -> web.StreamResponse:
+    """``GET …/events``: server-sent events, from the one after ``Last-Event-ID``."""
+    runs, run_id = request.app[RUNS], request.match_info["run_id"]
+    log = runs.log_of(run_id)
+    ended = [] if log is not None else [await _end_of(runs, run_id)]
+    text = request.headers.get("Last-Event-ID", "0")
+    after = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+    if runs.followers.count >= runs.followers.most:
+        raise Refused(503, "too_many_followers", "Too many follow events already.", headers={"Retry-After": "5"})
+    response = EventSourceResponse(send_timeout=STALLED)
+    await response.prepare(request)
+    try:
+        async with response:
+            for event in ended:
+                await _send(response, event)
+            if log is not None:
+                async for event in log.follow(after):
+                    await _send(response, event)
+    except Lagged:
+        await response.send("{}", event="lagged")
+    except (ConnectionResetError, TimeoutError, TooManyFollowers):
+        pass  # the follower is gone, or was let go
+    return response
+
+
+async def _send(response: EventSourceResponse, event: Event) -> None:
+    await response.send(event.data, id=str(event.number), event=event.kind, retry=2000 if event.number == 1 else None)
+
+
+async def _end_of(runs: RunManager, run_id: str) -> Event:
+    """All that is left to tell of a run that ended long ago."""
+    row = await row_of(runs, run_id)
+    listed = documents.listed(row)
+    reason = None if row.reason is None else msgspec.json.decode(row.reason)["code"]
+    summary = {name: listed[name] for name in ("status", "verdict", "throughput")}
+    return Event(1, "end", msgspec.json.encode({**summary, "reason": reason}).decode())

@@ -1,0 +1,244 @@
+"""What the runner process does: takes one order after the other, executes it, and tells how it goes and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import gc
+import os
+import queue
+import select
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from aurea_engine import (
+    Catalog,
+    JobBatch,
+    NeedsRecords,
+    Observer,
+    Progress,
+    RunResult,
+    RunSpec,
+    SpecError,
+    Stop,
+    StrategyError,
+    cost_from_dict,
+    default_catalog,
+    job_costs,
+    loop_factory,
+    result_to_dict,
+    run,
+    simulate,
+    spec_from_dict,
+)
+from aurea_engine.costs import Usage, reprice
+from aurea_server import columns, frames
+from aurea_server.reports import End, Failure, Figures, Reason, Snapshot, figures_of, snapshot_of
+
+MOST_RESIDENT = 400 * 1024 * 1024
+"""Bytes of memory from which on a runner is not used again: what a large run leaves fragmented is not the next one's."""
+
+_ENGINE = "aurea_engine."
+
+
+def serve(descriptor: int) -> int:
+    """Execute orders until the server is gone."""
+    with socket.socket(fileno=descriptor) as peer, asyncio.Runner(loop_factory=loop_factory()) as loop:
+        loop.get_loop().set_exception_handler(_quiet)
+        catalog = default_catalog().with_entry_points()
+        desk = _Desk(peer)
+        threading.Thread(target=desk.listen, daemon=True, name="orders").start()
+        signal.signal(signal.SIGTERM, desk.terminated)
+        _rehearse(catalog, loop)
+        gc.collect()
+        gc.freeze()  # what is loaded stays: collections between runs need not look at it
+        desk.send({"ready": os.getpid()})
+        while True:
+            order = desk.orders.get()
+            if "price" in order:
+                desk.send(_priced(order, bytes(desk.records), catalog))
+            else:
+                _execute(order, catalog, desk, loop)
+
+
+def _rehearse(catalog: Catalog, loop: asyncio.Runner) -> None:
+    """A run of nothing, so that the first one does not pay for what is loaded and cached when it is first used."""
+    result = loop.run(run(spec_from_dict({"num_jobs": 1, "job_duration_ms": 0}, catalog)))
+    _closed(result, catalog, Snapshot())
+
+
+class _Desk:
+    """The socket: orders come in on a thread, so that a stop is heard while a run holds the main one."""
+
+    def __init__(self, peer: socket.socket) -> None:
+        self._peer = peer
+        self._lock = threading.Lock()
+        self.orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self.stops: dict[str, Stop] = {}
+        self.records = bytearray()
+
+    def listen(self) -> None:
+        """Take orders; the end of the socket is the end of this process."""
+        while (message := frames.read_blocking(self._peer)) is not None:
+            if "stop" in message:
+                if stop := self.stops.get(message["run_id"]):
+                    stop.now(message["stop"])
+                continue
+            if "records" in message:
+                self.records += message["records"]
+                continue
+            if "run_id" in message:
+                self.stops[message["run_id"]] = Stop()
+            self.orders.put(message)
+        os._exit(0)
+
+    def terminated(self, number: int, frame: object) -> None:
+        """SIGTERM reaches every process when a whole group or container is stopped: only after a stop it is meant for us."""
+        if any(stop.status for stop in self.stops.values()):
+            os._exit(128 + number)
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send, and wait until it is sent."""
+        with self._lock:
+            self._peer.sendall(frames.pack(message))
+
+    def send_if_free(self, message: dict[str, Any]) -> None:
+        """Send unless the server does not listen: progress that is late is worth nothing, and must not hold up the run."""
+        if select.select([], [self._peer], [], 0)[1]:
+            self.send(message)
+
+
+class _Reporter(Observer):
+    def __init__(self, desk: _Desk) -> None:
+        self._desk = desk
+        self.last = Snapshot()
+
+    def on_progress(self, progress: Progress) -> None:
+        self.last = snapshot_of(progress)
+        self._desk.send_if_free({"progress": msgspec.to_builtins(self.last)})
+
+
+def _execute(order: dict[str, Any], catalog: Catalog, desk: _Desk, loop: asyncio.Runner) -> None:
+    run_id = order["run_id"]
+    reporter = _Reporter(desk)
+    try:
+        spec = spec_from_dict(order["spec"], catalog)
+        stop = desk.stops[run_id]
+        result = _run(spec, reporter, stop, run_id, loop)
+        records, end = _closed(result, catalog, reporter.last)
+        for part in frames.parts(records):
+            desk.send({"records": part})
+        message = {"end": msgspec.to_builtins(end, builtin_types=(bytes,))}
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this run and not the server
+        message = {"failure": msgspec.to_builtins(Failure(reason=reason_of(error)))}
+    del desk.stops[run_id]
+    desk.send(message)
+
+
+def _run(spec: RunSpec, reporter: _Reporter, stop: Stop, run_id: str, loop: asyncio.Runner) -> RunResult:
+    if spec.clock == "virtual":
+        return simulate(spec, [reporter], stop=stop, benchmark_id=run_id)
+    return loop.run(run(spec, [reporter], stop=stop, benchmark_id=run_id))
+
+
+def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What tasks of a job leave behind is the job's, and no news for anybody's log."""
+
+
+def _closed(result: RunResult, catalog: Catalog, last: Snapshot) -> tuple[bytes, End]:
+    """(the records as a file, all that the server needs of the result)."""
+    reason = None
+    if memory_errors := result.errors.get("MemoryError"):
+        result = dataclasses.replace(result, status="failed")
+        reason = Reason(code="memory", detail=f"{memory_errors:,} jobs found no memory left within the runner's limit")
+    whole = result_to_dict(result, catalog)
+    jobs, truncated = whole.pop("jobs"), whole.pop("jobs_truncated")
+    end = End(
+        head=msgspec.json.encode(whole),
+        jobs=msgspec.json.encode(jobs),
+        truncated=truncated,
+        figures=figures_of(result, catalog.kind_of(result.spec.cost), whole["start_time"], whole["end_time"]),
+        last=last,
+        reusable=reason is None and not foreign(result.spec) and _resident() < MOST_RESIDENT,
+        reason=reason,
+    )
+    batch = JobBatch.empty() if result.jobs is None else result.jobs
+    costs = [np.nan if job["cost"] is None else job["cost"] for job in jobs]
+    if len(costs) < len(batch):
+        costs = job_costs(result.spec.cost, batch)
+    return columns.encode(
+        columns.Records(result.benchmark_id, result.started_at, batch, np.array(costs, np.float64))
+    ), end
+
+
+def foreign(value: object) -> bool:
+    """Whether a specification names anything that is not the engine's own: code that may leave something behind."""
+    if isinstance(value, tuple):
+        return any(foreign(item) for item in value)
+    if not dataclasses.is_dataclass(value):
+        return not isinstance(value, (str, int, float, type(None))) and not _ours(value)
+    return not _ours(value) or any(foreign(getattr(value, field.name)) for field in dataclasses.fields(value))
+
+
+def _ours(value: object) -> bool:
+    home = type(value).__module__
+    return home.startswith(_ENGINE) or home in ("builtins", "fractions", "decimal", "datetime")
+
+
+def _resident() -> int:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def reason_of(error: BaseException) -> Reason:
+    """Why a run came to no result, as plain text: what was raised does not leave this process."""
+    match error:
+        case MemoryError():
+            return Reason(code="memory", detail="the run needs more memory than the runner may use")
+        case SpecError():
+            problems = [(path, text, got) for path, text, got in error.problems]
+            return Reason(code="invalid_spec", detail=_text(error), problems=problems)
+        case StrategyError():
+            return Reason(code="strategy", detail=_text(error))
+        case _:
+            return Reason(code="strategy", detail=f"{type(error).__name__}: {_text(error)}")
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return ascii(str(error))[1:-1][:500]
+    except BaseException:  # noqa: BLE001 - the exception is a job's own class
+        return "(it cannot be shown)"
+
+
+def _priced(order: dict[str, Any], records: bytes, catalog: Catalog) -> dict[str, Any]:
+    """The cost of a stored run under another model."""
+    try:
+        model = cost_from_dict(order["price"], catalog)
+        usage = Usage.from_dict(order["usage"])
+        try:
+            cost = reprice(usage, model)
+        except NeedsRecords:
+            if not records:
+                raise
+            cost = reprice(usage, model, columns.decode(records).jobs)
+        return {"cost": cost.to_dict()}
+    except NeedsRecords as error:
+        return {"failure": msgspec.to_builtins(Failure(reason=Reason(code="invalid_spec", detail=_text(error))))}
+    except BaseException as error:  # noqa: BLE001 - a user's model
+        return {"failure": msgspec.to_builtins(Failure(reason=reason_of(error)))}
+
+
+__all__ = ["Figures", "foreign", "reason_of", "serve"]
+
+if __name__ == "__main__":
+    sys.exit("run `python -m aurea_server.runner`")

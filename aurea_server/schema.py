@@ -1,0 +1,179 @@
+"""JSON Schema of specifications, from the engine's own dataclasses: their annotations are what the codec checks.
+
+Every kind of the catalog becomes a component, every group of kinds one that chooses among them by ``kind``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import types
+import typing
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from typing import Annotated, Any, Literal, Union
+
+from msgspec import Meta
+
+from aurea_engine import Catalog, RunSpec
+
+Schema = dict[str, Any]
+
+GROUP_NAMES = {
+    "jobs": "Job",
+    "arrivals": "Arrivals",
+    "schedulers": "Scheduler",
+    "cost_models": "CostModel",
+    "distributions": "Distribution",
+}
+NUMBER_TEXT = r"^[+-]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?$"
+_PLAIN = {str: "string", bool: "boolean", int: "integer", float: "number"}
+
+
+class Schemas:
+    """Builds components as they are referred to."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self.components: dict[str, Schema] = {}
+
+    def specification(self) -> Schema:
+        """What ``POST /benchmark/run`` takes: the full form, or the seed's two members in place of ``workload``."""
+        full = self._record(RunSpec, None)
+        properties = dict(full["properties"])
+        full["required"] = ["workload"]
+        del properties["workload"]
+        properties["num_jobs"] = {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 1_000_000,
+            "description": "Jobs, all at once.",
+        }
+        properties["job_duration_ms"] = {
+            "type": "number", "minimum": 0, "maximum": 1e12, "default": 100, "description": "How long each sleeps.",
+        }  # fmt: skip
+        seed = {**full, "properties": properties, "required": ["num_jobs"]}
+        self.components["FullSpecification"] = full
+        self.components["SeedSpecification"] = seed
+        return {"anyOf": [_ref("SeedSpecification"), _ref("FullSpecification")]}
+
+    def group(self, group: str) -> Schema:
+        """A reference to the choice among all kinds of a group."""
+        name = GROUP_NAMES.get(group, group)
+        if name not in self.components:
+            self.components[name] = {}  # kinds refer to their own group
+            kinds = self._catalog.kinds[group]
+            mapping = {kind: self._kind(name, kind, cls) for kind, cls in sorted(kinds.items())}
+            choice: Schema = {
+                "oneOf": [{"$ref": ref} for ref in mapping.values()],
+                "discriminator": {"propertyName": "kind", "mapping": mapping},
+            }
+            if group == "distributions":
+                choice = {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1e9}, choice]}
+            self.components[name] = choice
+        return _ref(name)
+
+    def _kind(self, group: str, kind: str, cls: type) -> str:
+        name = f"{group}.{kind}"
+        self.components[name] = self._record(cls, kind, optional_kind=group == "Scheduler" and kind == "fifo")
+        return f"#/components/schemas/{name}"
+
+    def _record(self, cls: type, kind: str | None, *, optional_kind: bool = False) -> Schema:
+        properties: dict[str, Schema] = {}
+        required = [] if kind is None or optional_kind else ["kind"]
+        if kind is not None:
+            properties["kind"] = {"const": kind}
+        hints = typing.get_type_hints(cls, include_extras=True) if dataclasses.is_dataclass(cls) else {}
+        for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
+            if not field.init:
+                continue
+            schema = self.of(hints[field.name])
+            if field.default is not dataclasses.MISSING and isinstance(field.default, (str, int, float, type(None))):
+                schema = {**schema, "default": field.default}
+            elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+                required.append(field.name)
+            properties[field.name] = schema
+        about = inspect.getdoc(cls) or ""
+        schema = {
+            "type": "object",
+            "description": about.partition("\n\n")[0].replace("\n", " "),
+            "properties": properties,
+        }
+        return {**schema, "required": required, "additionalProperties": False}
+
+    def of(self, hint: Any) -> Schema:
+        """The schema of an annotation."""
+        origin = typing.get_origin(hint)
+        if origin is Annotated:
+            return self._annotated(*typing.get_args(hint))
+        if origin in (Union, types.UnionType):
+            return self._union(list(typing.get_args(hint)))
+        if origin is Literal:
+            return {"enum": list(typing.get_args(hint))}
+        if origin in (tuple, list):
+            return {"type": "array", "items": self.of(typing.get_args(hint)[0])}
+        if origin is not None and inspect.isclass(origin) and issubclass(origin, Mapping):
+            return {"type": "object", "additionalProperties": self.of(typing.get_args(hint)[1])}
+        if hint is type(None):
+            return {"type": "null"}
+        if hint in _PLAIN:
+            return {"type": _PLAIN[hint]}
+        return self._class(hint)
+
+    def _class(self, hint: Any) -> Schema:
+        if not inspect.isclass(hint):
+            return {}
+        if hint in (Decimal, Fraction):
+            return {"type": ["number", "string"]}
+        if issubclass(hint, Enum):
+            return {"enum": [member.value for member in hint]}
+        group = self._catalog.group_of(hint)
+        if group is not None:
+            return self.group(group)
+        if hint.__name__ == "Weighted":  # its own members are its distribution's
+            return {
+                "type": "object",
+                "properties": {"weight": {"type": "number", "minimum": 0}},
+                "required": ["weight", "kind"],
+            }
+        if dataclasses.is_dataclass(hint):
+            if hint.__name__ not in self.components:
+                self.components[hint.__name__] = {}
+                self.components[hint.__name__] = self._record(hint, None)
+            return _ref(hint.__name__)
+        return {}
+
+    def _annotated(self, base: Any, *rest: Any) -> Schema:
+        metas = [rule for rule in rest if isinstance(rule, Meta)]
+        if any(hasattr(rule, "coerce") for rule in rest):
+            return _exact(next(rule for rule in rest if hasattr(rule, "coerce")))
+        schema = self.of(base)
+        for meta in metas:
+            schema = {**schema, **_bounds(meta)}
+        return schema
+
+    def _union(self, options: list[Any]) -> Schema:
+        return {"anyOf": [self.of(option) for option in options]}
+
+
+def _exact(rule: Any) -> Schema:
+    """A number that is read exactly, as text or as a number; or a rule of another kind, of which only the type is known."""
+    if not hasattr(rule, "most"):
+        return {"type": "string", "pattern": "^[A-Z]{3}$"}
+    bounds: Schema = {"maximum": float(rule.most)}
+    bounds["exclusiveMinimum" if rule.above else "minimum"] = rule.least
+    return {"anyOf": [{"type": "number", **bounds}, {"type": "string", "pattern": NUMBER_TEXT}]}
+
+
+def _bounds(meta: Meta) -> Schema:
+    names = {
+        "ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum", "max_length": "maxLength",
+        "min_length": "minLength", "pattern": "pattern", "description": "description",
+    }  # fmt: skip
+    return {name: getattr(meta, ours) for ours, name in names.items() if getattr(meta, ours) is not None}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,95 @@
+"""The ledger as the event loop sees it: one thread does everything that touches the disk, in the order it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from aurea_server.store.errors import StorageFailed, StorageFull, StoreError
+from aurea_server.store.ledger import Ledger
+from aurea_server.store.place import Place
+
+T = TypeVar("T")
+DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What is kept: at most so many runs, bytes and days. Nothing new is taken with less than ``floor`` bytes free."""
+
+    runs: int = 10_000
+    bytes: int = 1024**3
+    days: float = 30.0
+    floor: int = 64 * 1024**2
+
+
+class History:
+    """Asks a `Ledger` from the event loop. ``trouble`` says what is wrong with the storage now, None while all is well."""
+
+    def __init__(self, folder: Path, retention: Retention) -> None:
+        self._retention = retention
+        self._place = Place(folder)
+        try:
+            self._ledger = Ledger(self._place)
+        except BaseException:
+            self._place.release()
+            raise
+        self._thread = ThreadPoolExecutor(1, "ledger")
+        self.trouble: StoreError | None = None
+        self._look_at_room()
+
+    @property
+    def ledger(self) -> Ledger:
+        """For `ask`."""
+        return self._ledger
+
+    async def ask(self, method: Callable[..., T], *values: object) -> T:
+        """``method(*values)`` on the ledger's thread, after all that was asked before. Raises `StoreError`.
+
+        What was asked is done even if nobody waits for the answer any more.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            return await asyncio.shield(loop.run_in_executor(self._thread, lambda: method(*values)))
+        except (StorageFull, StorageFailed) as error:
+            self.trouble = error
+            raise
+
+    def _look_at_room(self) -> None:
+        try:
+            free = self._place.free_bytes()
+        except OSError as error:
+            self.trouble = StorageFull(f"the disk does not say how much room it has: {error.strerror}")
+            return
+        if free < self._retention.floor:
+            floor = self._retention.floor // 1024**2
+            self.trouble = StorageFull(f"less than {floor} MiB are free: no new runs until there is room")
+        elif isinstance(self.trouble, StorageFull):
+            self.trouble = None
+
+    async def look(self) -> None:
+        """See how the storage is; called now and then, so that no request has to. After a failure, try to write."""
+        self._look_at_room()
+        if isinstance(self.trouble, StorageFailed):
+            with suppress(StoreError):
+                await self.ask(self._ledger.probe)
+                self.trouble = None
+
+    async def prune(self) -> list[str]:
+        """Let go of what retention does not keep. Returns the ids."""
+        keep = self._retention
+        since = time.time_ns() // 1_000_000 - int(keep.days * DAY_MS)
+        expired = await self.ask(self._ledger.expired, keep.runs, keep.bytes, since)
+        return await self.ask(self._ledger.remove, expired) if expired else []
+
+    async def close(self) -> None:
+        """After everything that was asked."""
+        await self.ask(self._ledger.close)
+        self._thread.shutdown(wait=False)
+        self._place.release()

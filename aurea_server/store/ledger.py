@@ -1,0 +1,200 @@
+"""The ledger: rows in SQLite, by one connection that is used from one thread at a time. Every write is one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from aurea_server.store.errors import KeyReused, storage_error
+from aurea_server.store.place import Place
+from aurea_server.store.rows import FINAL_STATES, Ending, Entry, IdempotencyKey, Row
+from aurea_server.store.schema import open_ledger
+
+_LISTED = "id, state, created_ms, started_ms, ended_ms, label, spec, figures, reason, records_bytes"
+SMALL = 4096
+"""Records of up to so many bytes lie in the row itself: a file of their own would cost two more waits for the disk."""
+
+KEY_LIFE_MS = 24 * 3600 * 1000
+
+
+class Ledger:
+    """Raises `StorageFull` or `StorageFailed` from every method, and leaves the last committed state."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._connection = open_ledger(place.ledger)
+
+    def close(self) -> None:
+        """Fold the log into the file and let go of both."""
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with suppress(sqlite3.Error):
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Committed when the block ends, undone when it raises."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._connection.rollback()
+                raise
+        except (sqlite3.Error, OSError) as error:
+            raise storage_error(error) from None
+
+    def _read(self, query: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        try:
+            return self._connection.execute(query, tuple(values)).fetchall()
+        except sqlite3.Error as error:
+            raise storage_error(error) from None
+
+    def add(self, entry: Entry, key: IdempotencyKey | None = None) -> None:
+        """A new run, queued or running. Raises `KeyReused` where ``key`` is known already: then nothing is added."""
+        state = "queued" if entry.started_ms is None else "running"
+        with self._transaction() as connection:
+            number = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM run").fetchone()[0]
+            connection.execute(
+                "INSERT INTO run (id, state, created_ms, started_ms, label, spec, number) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (entry.id, state, entry.created_ms, entry.started_ms, entry.label, entry.spec, number),
+            )
+            if key is not None:
+                connection.execute("DELETE FROM idempotency WHERE created_ms < ?", (key.created_ms - KEY_LIFE_MS,))
+                taken = connection.execute("SELECT * FROM idempotency WHERE key = ?", (key.key,)).fetchone()
+                if taken is not None:
+                    raise KeyReused(IdempotencyKey(*taken))
+                connection.execute(
+                    "INSERT INTO idempotency VALUES (?, ?, ?, ?)", (key.key, key.digest, key.run_id, key.created_ms)
+                )
+
+    def begin(self, run_id: str, started_ms: int) -> None:
+        """Queued → running."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE run SET state = 'running', started_ms = ? WHERE id = ? AND state = 'queued'",
+                (started_ms, run_id),
+            )
+
+    def end(self, run_id: str, ending: Ending) -> None:
+        """Queued or running → one of the final states, once. The records are on the disk before the row says so."""
+        try:
+            if len(ending.records) > SMALL:
+                self._place.write_records(run_id, ending.records)
+        except OSError as error:
+            raise storage_error(error) from None
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE run SET state = ?, ended_ms = ?, figures = ?, reason = ?, last = ?, head = ?,"
+                " records_bytes = ?, records = ?"
+                " WHERE id = ? AND state IN ('queued', 'running')",
+                (
+                    ending.state,
+                    ending.ended_ms,
+                    ending.figures,
+                    ending.reason,
+                    None if ending.last is None else zlib.compress(ending.last, 1),
+                    None if ending.head is None else zlib.compress(ending.head, 1),
+                    len(ending.records),
+                    ending.records if 0 < len(ending.records) <= SMALL else None,
+                    run_id,
+                ),
+            )
+
+    def recover(self, now_ms: int, reason: bytes) -> list[str]:
+        """Every run that has not ended is interrupted: no server is left that could end it. Returns their ids."""
+        with self._transaction() as connection:
+            rows = connection.execute(
+                "UPDATE run SET state = 'interrupted', ended_ms = ?, reason = ? WHERE state IN ('queued', 'running')"
+                " RETURNING id",
+                (now_ms, reason),
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def get(self, run_id: str) -> Row | None:
+        """One run, whole."""
+        found = self._read(f"SELECT {_LISTED}, last, head FROM run WHERE id = ?", (run_id,))  # noqa: S608 - our own names
+        if not found:
+            return None
+        *listed, last, head = found[0]
+        unpacked = [zlib.decompress(each) if isinstance(each, bytes) else None for each in (last, head)]
+        return Row(*listed, *unpacked)  # type: ignore[arg-type]
+
+    def page(self, limit: int, before: int | None = None, state: str | None = None) -> tuple[list[Row], int | None]:
+        """(runs, newest first; where the next page begins, or None after the last)."""
+        where = "number < ? AND (?2 IS NULL OR state = ?2)"
+        rows = self._read(
+            f"SELECT {_LISTED}, number FROM run WHERE {where} ORDER BY number DESC LIMIT ?3",  # noqa: S608
+            (2**62 if before is None else before, state, limit + 1),
+        )
+        shown = [Row(*row[:-1]) for row in rows[:limit]]  # type: ignore[arg-type]
+        return shown, int(str(rows[limit - 1][-1])) if len(rows) > limit else None
+
+    def key(self, key: str, now_ms: int) -> IdempotencyKey | None:
+        """The run that ``key`` stands for, if it was used within a day."""
+        found = self._read("SELECT * FROM idempotency WHERE key = ? AND created_ms >= ?", (key, now_ms - KEY_LIFE_MS))
+        return IdempotencyKey(*found[0]) if found else None  # type: ignore[arg-type]
+
+    def remove(self, run_ids: Sequence[str]) -> list[str]:
+        """Forget runs that have ended, and their records. Returns those that were there."""
+        gone = []
+        finals = ", ".join(f"'{state}'" for state in FINAL_STATES)
+        with self._transaction() as connection:
+            for run_id in run_ids:
+                done = connection.execute(f"DELETE FROM run WHERE id = ? AND state IN ({finals})", (run_id,))  # noqa: S608
+                if done.rowcount:
+                    gone.append(run_id)
+        for run_id in gone:
+            with suppress(OSError):
+                self._place.records_of(run_id).unlink(missing_ok=True)
+        return gone
+
+    def records(self, run_id: str) -> bytes | None:
+        """A run's records, None where it has none."""
+        found = self._read("SELECT records FROM run WHERE id = ?", (run_id,))
+        if found and isinstance(found[0][0], bytes):
+            return found[0][0]
+        try:
+            return self._place.records_of(run_id).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise storage_error(error) from None
+
+    def newest_id(self) -> str | None:
+        """The id that was given last."""
+        found = self._read("SELECT id FROM run ORDER BY number DESC LIMIT 1")
+        return str(found[0][0]) if found else None
+
+    def expired(self, most_runs: int, most_bytes: int, since_ms: int) -> list[str]:
+        """Ended runs that retention no longer keeps, oldest first."""
+        (pages,), (size,) = self._read("PRAGMA page_count")[0], self._read("PRAGMA page_size")[0]
+        (free,) = self._read("PRAGMA freelist_count")[0]
+        used = (int(str(pages)) - int(str(free))) * int(str(size))
+        rows = self._read(
+            "SELECT id, created_ms, records_bytes + length(spec) + coalesce(length(head), 0), state FROM run ORDER BY number"
+        )
+        total = used + sum(int(str(row[2])) for row in rows)
+        left, gone = len(rows), []
+        for run_id, created, weight, state in rows:
+            if left <= most_runs and total <= most_bytes and int(str(created)) >= since_ms:
+                break
+            if state in FINAL_STATES:
+                gone.append(str(run_id))
+                left -= 1
+                total -= int(str(weight))
+        return gone
+
+    def sweep(self) -> None:
+        """Remove records that no run has."""
+        with suppress(OSError):
+            self._place.sweep({str(row[0]) for row in self._read("SELECT id FROM run WHERE records_bytes > 0")})
+
+    def probe(self) -> None:
+        """Write something, to see whether it can be done."""
+        with self._transaction() as connection:
+            connection.execute(f"PRAGMA user_version = {connection.execute('PRAGMA user_version').fetchone()[0]}")

@@ -1,0 +1,98 @@
+"""Where the history lies, and the lock by which one server has it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from aurea_server.store.errors import LedgerLocked, LedgerUnusable
+
+_ID = re.compile(r"benchmark-[0-9]{1,19}", re.ASCII)
+
+
+def default_data(environ: Mapping[str, str] = os.environ) -> Path:
+    """``$XDG_DATA_HOME/aurea``, else ``~/.local/share/aurea``."""
+    home = environ.get("XDG_DATA_HOME", "")
+    # A relative path there is to be ignored, says the XDG specification.
+    return (Path(home) if home.startswith("/") else Path("~/.local/share").expanduser()) / "aurea"
+
+
+class Place:
+    """A folder, ours alone: ``ledger.db``, ``ledger.lock`` and ``records/``. Raises `LedgerUnusable` or `LedgerLocked`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ledger = folder / "ledger.db"
+        self.records = folder / "records"
+        try:
+            self.records.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = os.open(folder / "ledger.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise LedgerUnusable(f"{folder}: {error.strerror}; --data names another folder") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise LedgerLocked(f"{folder} is in use by another server; --data names another folder") from None
+        self._own()
+
+    def _own(self) -> None:
+        """The ledger is a file of our own that only we can read."""
+        try:
+            descriptor = os.open(self.ledger, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            os.close(descriptor)
+        except OSError as error:
+            self.release()
+            raise LedgerUnusable(f"{self.ledger}: {error.strerror}") from None
+        if not regular:
+            self.release()
+            raise LedgerUnusable(f"{self.ledger}: it is not a regular file")
+
+    def release(self) -> None:
+        """Let others have it."""
+        os.close(self._lock)
+
+    def free_bytes(self) -> int:
+        """Room on the disk for an unprivileged user."""
+        room = os.statvfs(self.folder)
+        return room.f_bavail * room.f_frsize
+
+    def records_of(self, run_id: str) -> Path:
+        """The file of a run's records. An id never becomes a path unless it looks like one of ours."""
+        if not _ID.fullmatch(run_id):
+            raise ValueError("no run has such an id")
+        return self.records / f"{run_id}.columns"
+
+    def write_records(self, run_id: str, content: bytes) -> None:
+        """All or nothing, and on the disk when this returns. Raises OSError."""
+        path = self.records_of(run_id)
+        unfinished = path.with_suffix(".unfinished")
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.rename(path)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
+        self._sync_folder()
+
+    def _sync_folder(self) -> None:
+        descriptor = os.open(self.records, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def sweep(self, known: set[str]) -> None:
+        """Remove files of records that no run has: a server died between the file and its row."""
+        for path in self.records.iterdir():
+            if path.suffix != ".columns" or path.stem not in known:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,97 @@
+"""The ledger's tables, version by version. A migration is a list of statements, applied in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from aurea_server.store.errors import LedgerNewer, LedgerUnusable
+
+APPLICATION_ID = 0x41555245
+"""``AURE``: what a ledger of ours says it is."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE run (
+            id TEXT PRIMARY KEY,
+            state TEXT NOT NULL,
+            created_ms INTEGER NOT NULL,
+            started_ms INTEGER,
+            ended_ms INTEGER,
+            label TEXT,
+            spec BLOB NOT NULL,
+            figures BLOB NOT NULL DEFAULT x'7b7d',
+            reason BLOB,
+            last BLOB,
+            head BLOB,
+            records_bytes INTEGER NOT NULL DEFAULT 0,
+            records BLOB,
+            number INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE UNIQUE INDEX run_number ON run (number)",
+        "CREATE INDEX run_state ON run (state, number)",
+        """CREATE TABLE idempotency (
+            key TEXT PRIMARY KEY,
+            digest TEXT NOT NULL,
+            run_id TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+            created_ms INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE INDEX idempotency_run ON idempotency (run_id)",
+    ),
+)
+VERSION = len(MIGRATIONS)
+
+
+def open_ledger(path: Path) -> sqlite3.Connection:
+    """The one connection to a sound ledger of this version. Raises `LedgerUnusable` or `LedgerNewer`.
+
+    SQLite before 3.51.3 can corrupt a WAL that several connections write and checkpoint, so there is never a second one.
+    """
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+    except sqlite3.Error as error:
+        raise LedgerUnusable(f"{path}: {error}") from None
+    try:
+        _check(connection, path)
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA journal_size_limit = 16777216")
+        migrate(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        raise LedgerUnusable(f"{path}: {error}") from None
+    except LedgerUnusable:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and application != APPLICATION_ID:
+        raise LedgerUnusable(f"{path}: it is a database, but not a ledger of Aurea")
+    if version > VERSION:
+        raise LedgerNewer(f"{path}: a newer Aurea wrote it (version {version}, this one knows {VERSION})")
+    (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if sound != "ok":
+        seen = str(sound).splitlines()[-1]
+        raise LedgerUnusable(f"{path}: it is damaged ({seen}); move it away, or restore a copy")
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables to `VERSION`, all or nothing."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statements in MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise

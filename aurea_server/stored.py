@@ -1,0 +1,43 @@
+"""Runs read back from the history."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from aurea_server import columns, documents
+from aurea_server.problems import Refused
+from aurea_server.runs import RunManager
+from aurea_server.store import Row
+
+_ID = re.compile(r"benchmark-[0-9]{1,19}", re.ASCII)
+
+
+def not_found() -> Refused:
+    """404"""
+    return Refused(404, "run_not_found", "There is no such run.")
+
+
+async def row_of(runs: RunManager, run_id: str) -> Row:
+    """A run's row. Raises Refused where there is none; what is no id is not even looked for."""
+    row = await runs.history.ask(runs.history.ledger.get, run_id) if _ID.fullmatch(run_id) else None
+    if row is None:
+        raise not_found()
+    return row
+
+
+async def stored_answer(runs: RunManager, run_id: str) -> bytes:
+    """A run that has ended, as JSON."""
+    live = runs.live.get(run_id)
+    if live is not None and live.ended.done():  # it could not be stored yet
+        return live.ended.result().answer
+    row = await row_of(runs, run_id)
+    content = await runs.history.ask(runs.history.ledger.records, run_id) if row.records_bytes else None
+    return await asyncio.to_thread(documents.stored, row, content)
+
+
+async def records_of(runs: RunManager, run_id: str) -> columns.Records | None:
+    """The records of a run that has ended; None where none are kept."""
+    row = await row_of(runs, run_id)
+    content = await runs.history.ask(runs.history.ledger.records, run_id) if row.records_bytes else None
+    return None if content is None else await asyncio.to_thread(columns.decode, content)

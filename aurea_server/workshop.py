@@ -1,0 +1,111 @@
+"""One warm runner process, replaced whenever it cannot be trusted any more, so that a tiny run does not pay for a start."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from aurea_server.live import Live
+from aurea_server.reports import End, Reason, Snapshot
+from aurea_server.supervisor import Runner, RunnerFailed
+
+log = logging.getLogger(__name__)
+
+
+class Workshop:
+    """Executes one run at a time. ``memory``: bytes of address space that a runner process may have."""
+
+    def __init__(self, memory: int) -> None:
+        self._memory = memory
+        self._starting: asyncio.Task[Runner] | None = None
+        self._idle: Runner | None = None
+        self._busy: Runner | None = None
+        self._closed = False
+
+    def warm(self) -> None:
+        """See to it that a process is there, or is being started. Called again now and then."""
+        if self._closed or self._busy is not None or (self._idle is not None and self._idle.alive):
+            return
+        if self._starting is None or (self._starting.done() and (self._starting.cancelled() or self._failed())):
+            self._starting = asyncio.create_task(self._start())
+
+    def _failed(self) -> bool:
+        task = self._starting
+        return task is not None and task.done() and not task.cancelled() and task.exception() is not None
+
+    async def _start(self) -> Runner:
+        runner = await Runner.start(self._memory)
+        if self._closed:
+            await runner.kill()
+            raise RunnerFailed(Reason(code="server_stopped", detail="the server is stopping"))
+        self._idle, self._starting = runner, None
+        return runner
+
+    async def _take(self) -> Runner:
+        if self._idle is None or not self._idle.alive:
+            self._idle = None
+            self.warm()
+            assert self._starting is not None
+            await asyncio.shield(self._starting)
+        assert self._idle is not None
+        runner, self._idle = self._idle, None
+        return runner
+
+    async def execute(
+        self, live: Live, spec: dict[str, Any], progressed: Callable[[Snapshot], None]
+    ) -> tuple[End, bytes]:
+        """Run: (end, records as a file). Raises `RunnerFailed` where it came to no result."""
+        runner = self._busy = await self._take()
+        reusable = False
+        try:
+            if live.stopping is not None:  # it came while the process was being started
+                runner.stop(live.id, live.stopping)
+            end, records = await runner.run(live.id, spec, progressed)
+            reusable = end.reusable
+            return end, records
+        finally:
+            runner.obeyed()
+            self._busy = None
+            if reusable and runner.alive and not self._closed:
+                self._idle = runner
+            else:
+                await runner.kill()
+                self.warm()
+
+    def stop(self, live: Live) -> None:
+        """End the run that is on."""
+        if self._busy is not None and live.stopping is not None:
+            self._busy.stop(live.id, live.stopping)
+
+    async def price(self, cost: object, usage: object, records: bytes, seconds: float = 30) -> dict[str, Any]:
+        """Price a stored run, in a process of its own: a cost model may be anyone's. Raises `RunnerFailed`."""
+        runner = await Runner.start(self._memory)
+        try:
+            async with asyncio.timeout(seconds):
+                return await runner.price(cost, usage, records)
+        except TimeoutError:
+            detail = f"the cost model took longer than {seconds:g} s"
+            raise RunnerFailed(Reason(code="runner_unresponsive", detail=detail)) from None
+        finally:
+            await runner.kill()
+
+    def kill_now(self) -> None:
+        """End every process, without waiting: the server itself is going."""
+        self._closed = True
+        for runner in (self._idle, self._busy):
+            if runner is not None:
+                runner.kill_now()
+
+    async def close(self) -> None:
+        """End every process and wait until they are reaped."""
+        self._closed = True
+        if self._starting is not None:
+            with contextlib.suppress(RunnerFailed, asyncio.CancelledError):
+                await self._starting
+        for runner in (self._idle, self._busy):
+            if runner is not None:
+                await runner.kill()
+        self._idle = None

@@ -1,0 +1,197 @@
+"""Strategies that do what they must not. A server finds them by entry points, as it finds anybody's."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from aurea_engine import Arrivals, CostModel, Job, Queue, Scheduler
+from aurea_engine.costs import Component, Flat, Jobs
+
+
+class Unpicklable(Exception):
+    """Its class cannot be made from its arguments, and it hides its text."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__("x")
+        self.lock = open(os.devnull)  # noqa: SIM115
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text for you")
+
+
+class Group(BaseExceptionGroup):
+    pass
+
+
+RAISED = {
+    "SystemExit": lambda: SystemExit(3),
+    "KeyboardInterrupt": KeyboardInterrupt,
+    "GeneratorExit": GeneratorExit,
+    "StopIteration": lambda: RuntimeError("StopIteration"),
+    "StopAsyncIteration": StopAsyncIteration,
+    "CancelledError": asyncio.CancelledError,
+    "TimeoutError": TimeoutError,
+    "MemoryError": lambda: RecursionError("deep"),
+    "Unpicklable": lambda: Unpicklable(1, 2),
+    "BaseException": BaseException,
+    "BaseExceptionGroup": lambda: BaseExceptionGroup("group", [KeyboardInterrupt(), SystemExit(1)]),
+}
+
+
+@dataclass(frozen=True)
+class Raises(Job):
+    what: str = "ValueError"
+
+    async def run(self, demand: float) -> None:
+        raise RAISED[self.what]()
+
+
+@dataclass(frozen=True)
+class Does(Job):
+    """One job that does ``what``."""
+
+    what: str
+
+    async def run(self, demand: float) -> None:
+        await getattr(self, f"_{self.what}")()
+
+    async def _sys_exit_in_a_task(self) -> None:
+        async def leave() -> None:
+            sys.exit(7)
+
+        task = asyncio.create_task(leave())
+        await asyncio.sleep(0.05)
+        await task
+
+    async def _os_exit(self) -> None:
+        os._exit(7)
+
+    async def _segfault(self) -> None:
+        ctypes.string_at(0)
+
+    async def _abort(self) -> None:
+        os.abort()
+
+    async def _kill_itself(self) -> None:
+        os.kill(os.getpid(), 9)
+
+    async def _kill_its_parent_politely(self) -> None:
+        os.kill(os.getppid(), 0)
+
+    async def _regex(self) -> None:
+        re.match(r"(a+)+$", "a" * 60 + "b")
+
+    async def _block(self) -> None:
+        time.sleep(600)
+
+    async def _spin(self) -> None:
+        while True:
+            pass
+
+    async def _swallow_cancel(self) -> None:
+        while True:
+            try:
+                await asyncio.sleep(600)
+            except asyncio.CancelledError:
+                pass
+
+    async def _leak(self) -> None:
+        hoard = []
+        while True:
+            hoard.append(bytearray(16 * 1024 * 1024))
+
+    async def _fork(self) -> None:
+        if os.fork() == 0:
+            time.sleep(600)
+            os._exit(0)
+
+    async def _start_programs(self) -> None:
+        for _ in range(3):
+            subprocess.Popen(["sleep", "600"])
+
+    async def _shout(self) -> None:
+        line = b"x" * 65536
+        for _ in range(4096):
+            os.write(1, line)
+
+    async def _close_everything(self) -> None:
+        os.closerange(3, 256)
+        await asyncio.sleep(600)
+
+    async def _write_to_the_socket(self) -> None:
+        for descriptor in range(3, 64):
+            try:
+                os.write(descriptor, b"\xff" * 64)
+            except OSError:
+                pass
+        await asyncio.sleep(0.2)
+
+
+@dataclass(frozen=True)
+class RaisesWhenPriced(CostModel):
+    def components(self) -> Iterator[Component]:
+        raise ZeroDivisionError("no price")
+        yield
+
+
+@dataclass(frozen=True)
+class Nonsense(CostModel):
+    def components(self) -> Iterator[Component]:
+        yield Component("jobs", Jobs(), Flat("1"), "Jobs")
+
+    def lines(self, usage: object) -> object:
+        return [float("nan"), None, "money"]
+
+    def per_job(self, batch: object) -> object:
+        return np.array([np.nan, -1.0, np.inf])
+
+
+class _Inventing(Queue):
+    """Gives back jobs that it never got."""
+
+    def __init__(self) -> None:
+        self._waiting = 0
+
+    def push(self, job: int, intended: int, demand: float, priority: int) -> None:
+        self._waiting += 1
+
+    def pop(self) -> int:
+        self._waiting -= 1
+        return 10**9
+
+    def __len__(self) -> int:
+        return self._waiting
+
+
+@dataclass(frozen=True)
+class InventsJobs(Scheduler):
+    def queue(self) -> Queue:
+        return _Inventing()
+
+
+@dataclass(frozen=True)
+class Unsorted(Arrivals):
+    ends: ClassVar[str] = "with jobs"  # type: ignore[misc]
+
+    def instants(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        while True:
+            yield np.array([5, 1, 3, 2], np.int64)
+
+
+@dataclass(frozen=True)
+class RaisesWhenMade(Job):
+    def __post_init__(self) -> None:
+        raise LookupError("made wrongly")
+
+    async def run(self, demand: float) -> None: ...

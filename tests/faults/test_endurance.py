@@ -1,0 +1,125 @@
+"""Many runs, many scrapes: what is measured does not change, and nothing accumulates."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.faults
+
+STEADY = {
+    "workload": {
+        "job": {"kind": "sleep", "duration": 0.02},
+        "arrivals": {"kind": "constant", "rate": 200},
+        "duration": 4,
+    }
+}
+
+
+@pytest.mark.realtime
+def test_a_scrape_ten_times_a_second_does_not_move_the_mean(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+    server = serve()
+    alone = statistics.median(server.run(STEADY)["response_time"]["mean"] for _ in range(3))
+    stop, slow = threading.Event(), []
+
+    def scrape() -> None:
+        while not stop.wait(0.1):
+            began = time.monotonic()
+            assert server.ask("GET", "/metrics")[0] == 200
+            slow.append(time.monotonic() - began)
+
+    thread = threading.Thread(target=scrape)
+    thread.start()
+    scraped = statistics.median(server.run(STEADY)["response_time"]["mean"] for _ in range(3))
+    stop.set()
+    thread.join()
+    assert scraped == pytest.approx(alone, rel=0.05)
+    assert sorted(slow)[int(len(slow) * 0.99)] < 0.05
+    invariants(server)
+
+
+@pytest.mark.realtime
+def test_probes_answer_while_a_runner_burns_all_it_is_given(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+    server = serve()
+    spec = {
+        "workload": {"job": {"kind": "sleep", "duration": 0}, "arrivals": {"kind": "poisson", "rate": 1e6}, "jobs": 1_000_000},
+        "clock": "virtual",
+        "scheduler": {"kind": "shortest_first", "slots": 1},
+    }
+    run_id = server.accept(spec)
+    server.running(run_id)
+    took: dict[str, list[float]] = {"/health": [], "/metrics": []}
+    until = time.monotonic() + 4
+    while time.monotonic() < until:
+        for path, times in took.items():
+            began = time.monotonic()
+            assert server.ask("GET", path)[0] == 200
+            times.append(time.monotonic() - began)
+        time.sleep(0.01)
+    server.final(run_id, 30)
+    for path, times in took.items():
+        assert sorted(times)[int(len(times) * 0.99)] < 0.05, path
+    invariants(server)
+
+
+@pytest.mark.realtime
+def test_one_job_costs_little_beyond_itself(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+    """The contract is 10 ms at the median on a quiet machine; twice that here, since tests share theirs."""
+    server = serve()
+    over = []
+    for _ in range(60):
+        began = time.monotonic()
+        server.run({"num_jobs": 1, "job_duration_ms": 10})
+        over.append(time.monotonic() - began - 0.010)
+    assert statistics.median(over) < 0.020, statistics.median(over)
+    invariants(server)
+
+
+def resident(server: Any) -> int:
+    return int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]) * 4096
+
+
+def mixed(server: Any, count: int, seed: int) -> None:
+    chance = random.Random(seed)
+    for i in range(count):
+        match chance.randrange(8):
+            case 0:
+                server.ask("POST", "/benchmark/run", {"num_jobs": 0})
+            case 1:
+                run_id = server.accept({"num_jobs": 1, "job_duration_ms": 60_000})
+                assert server.ask("POST", f"/benchmark/runs/{run_id}/cancel")[0] == 202
+                server.final(run_id)
+            case 2:
+                server.run({"num_jobs": 2000, "job_duration_ms": 1})
+            case 3:
+                server.ask("GET", f"/benchmark/runs/{server.acknowledged[-1]}/jobs?format=csv")
+            case 4 if i % 10 == 0:
+                server.run({"workload": {"job": {"kind": "does", "what": "os_exit"}, "jobs": 1}})
+            case _:
+                server.run({"num_jobs": 5, "job_duration_ms": 1, "label": f"run {i}"})
+
+
+def endure(server: Any, early: int, more: int, invariants: Callable[[Any], None]) -> None:
+    mixed(server, early, 31)
+    before = resident(server)
+    mixed(server, more, 32)
+    assert resident(server) <= 1.10 * before, f"{before:,} → {resident(server):,} bytes"
+    server.acknowledged = server.acknowledged[-50:]
+    invariants(server)
+
+
+def test_sixty_mixed_runs_leave_nothing_behind(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+    endure(serve(), 20, 40, invariants)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_two_thousand_mixed_runs_leave_nothing_behind(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+    endure(serve(), 500, 1500, invariants)

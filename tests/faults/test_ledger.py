@@ -1,0 +1,253 @@
+"""The disk and the history: full, failing, read-only, corrupt, locked, foreign and newer ledgers; kills at any instant."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.faults
+
+QUICK = {"num_jobs": 3, "job_duration_ms": 2}
+LONG = {"num_jobs": 1, "job_duration_ms": 60_000}
+
+
+@pytest.fixture
+def stopped(serve: Callable[..., Any]) -> Any:
+    """A server with a history, stopped."""
+    server = serve()
+    server.run(QUICK)
+    assert server.stop() == 0
+    return server
+
+
+def refused(server: Any, code: int, words: str) -> None:
+    server.start(wait=False)
+    assert server.ended() == code
+    last = server.log.read_text().strip().splitlines()[-1]
+    assert words in last, last
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_two_servers_cannot_share_a_ledger(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+    server, other = serve(), serve(start=False)
+    other.data = server.data
+    refused(other, 4, "in use by another server")
+    invariants(server)
+
+
+def test_a_ledger_of_a_newer_version_is_exit_code_5_and_untouched(stopped: Any, invariants: Callable[[Any], None]) -> None:
+    ledger = stopped.data / "ledger.db"
+    with sqlite3.connect(ledger) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    before = ledger.read_bytes()
+    refused(stopped, 5, "a newer Aurea")
+    assert ledger.read_bytes() == before
+    with sqlite3.connect(ledger) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    invariants(stopped)
+
+
+@pytest.mark.parametrize("where", [0, 100, 4096 + 10])
+def test_a_corrupt_ledger_is_exit_code_4_and_not_made_worse(stopped: Any, where: int) -> None:
+    ledger = stopped.data / "ledger.db"
+    content = bytearray(ledger.read_bytes())
+    content[where : where + 400] = os.urandom(400)
+    ledger.write_bytes(content)
+    refused(stopped, 4, "ledger.db")
+    assert ledger.read_bytes() == content
+
+
+def test_a_database_of_somebody_else_is_refused(stopped: Any) -> None:
+    ledger = stopped.data / "ledger.db"
+    ledger.unlink()
+    with sqlite3.connect(ledger) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    refused(stopped, 4, "not a ledger of Aurea")
+
+
+def test_a_ledger_that_is_a_link_is_refused(stopped: Any, tmp_path: Path) -> None:
+    ledger = stopped.data / "ledger.db"
+    ledger.rename(tmp_path / "elsewhere")
+    ledger.symlink_to(tmp_path / "elsewhere")
+    refused(stopped, 4, "ledger.db")
+
+
+def test_a_folder_that_cannot_be_made_is_exit_code_4(serve: Callable[..., Any], tmp_path: Path) -> None:
+    server = serve(start=False)
+    (tmp_path / "file").write_text("")
+    server.data = tmp_path / "file" / "data"
+    refused(server, 4, "--data")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of two megabytes, where one may be mounted."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], capture_output=True).returncode:
+        pytest.skip("needs the right to mount a file system")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_refuses_new_runs_and_serves_old_ones(
+    serve: Callable[..., Any], small_disk: Path, invariants: Callable[[Any], None]
+) -> None:
+    server = serve("--min-free", "0", start=False)
+    server.data = small_disk / "data"
+    server.start().settled()
+    old = server.run(QUICK)
+    (small_disk / "filler").write_bytes(b"")
+    with (small_disk / "filler").open("wb", buffering=0) as filler:
+        with pytest.raises(OSError, match="No space"):
+            while True:
+                filler.write(b"x" * 4096)
+    codes = set()
+    for _ in range(30):
+        status, headers, problem = server.ask("POST", "/benchmark/run", {**QUICK, "label": "x" * 250})
+        if status == 200:
+            server.acknowledged.append(problem["benchmark_id"])
+            continue
+        codes.add((status, problem["code"]))
+        assert "retry-after" in headers
+    assert codes == {(503, "storage_full")}
+    assert server.get(old["benchmark_id"])["completed_jobs"] == 3
+    assert server.ask("GET", "/health/live")[0] == 200
+    assert server.ask("GET", "/health/ready")[2]["code"] == "storage_full"
+    (small_disk / "filler").unlink()
+    until = time.monotonic() + 5
+    while server.ask("GET", "/health/ready")[0] != 200 and time.monotonic() < until:
+        time.sleep(0.1)
+    invariants(server)
+
+
+def test_too_little_room_is_noticed_before_the_disk_is_full(
+    serve: Callable[..., Any], small_disk: Path, invariants: Callable[[Any], None]
+) -> None:
+    server = serve("--min-free", "1MiB", start=False)
+    server.data = small_disk / "data"
+    server.start().settled()
+    (small_disk / "filler").write_bytes(b"x" * 1_100_000)
+    time.sleep(1.5)
+    assert server.ask("POST", "/benchmark/run", QUICK)[2]["code"] == "storage_full"
+    (small_disk / "filler").unlink()
+    time.sleep(1.5)
+    invariants(server)
+
+
+def test_a_result_that_finds_the_disk_full_is_stored_when_there_is_room(
+    serve: Callable[..., Any], small_disk: Path, invariants: Callable[[Any], None]
+) -> None:
+    server = serve("--min-free", "0", start=False)
+    server.data = small_disk / "data"
+    server.start().settled()
+    run_id = server.accept({"num_jobs": 2000, "job_duration_ms": 1500})
+    server.running(run_id)
+    with (small_disk / "filler").open("wb", buffering=0) as filler:
+        with pytest.raises(OSError, match="No space"):
+            while True:
+                filler.write(b"x" * 4096)
+    result = server.final(run_id)
+    assert (result["status"], result["completed_jobs"]) == ("completed", 2000)
+    (small_disk / "filler").unlink()
+    until = time.monotonic() + 5
+    while server.states()[run_id] != "completed" and time.monotonic() < until:
+        time.sleep(0.1)
+    assert server.states()[run_id] == "completed"
+    invariants(server)
+
+
+def test_a_ledger_that_turns_read_only_refuses_new_runs(
+    serve: Callable[..., Any], small_disk: Path, invariants: Callable[[Any], None]
+) -> None:
+    server = serve("--min-free", "0", start=False)
+    server.data = small_disk / "data"
+    server.start().settled()
+    if subprocess.run(["mount", "-o", "remount,ro", small_disk], capture_output=True).returncode:
+        pytest.skip("open files keep this file system writable")
+    try:
+        assert server.ask("POST", "/benchmark/run", QUICK)[2]["code"] == "storage_failed"
+        assert server.get(server.acknowledged[0])["status"] == "completed"
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    time.sleep(1.5)
+    invariants(server)
+
+
+def kill_rounds(server: Any, rounds: int, seed: int, invariants: Callable[[Any], None]) -> None:
+    """kill -9 of the server at a random instant, with runs in flight; restart; look."""
+    chance = random.Random(seed)
+    for _ in range(rounds):
+        for _ in range(chance.randrange(1, 4)):
+            server.accept(chance.choice([QUICK, LONG, {"num_jobs": 2000, "job_duration_ms": 5}]))
+        time.sleep(chance.random() * 0.15)
+        left = server.children()
+        server.process.kill()
+        server.ended()
+        until = time.monotonic() + 2
+        while time.monotonic() < until and any(os.path.exists(f"/proc/{pid}") for pid in left):
+            time.sleep(0.02)
+        assert [pid for pid in left if os.path.exists(f"/proc/{pid}")] == [], "an orphan lives after 2 s"
+        assert server.integrity() == ["ok"]
+        server.start()
+        states = server.states()
+        lost = [run_id for run_id in server.acknowledged if run_id not in states]
+        assert not lost, f"acknowledged runs are lost: {lost}"
+        assert not [run_id for run_id, state in states.items() if state in ("queued", "running")]
+    server.mark = None
+    invariants(server)
+
+
+def test_kill_9_of_the_server_loses_nothing_acknowledged(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+    kill_rounds(serve(), 5, 11, invariants)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_kill_9_of_the_server_200_times(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+    kill_rounds(serve(), 200, 12, invariants)
+
+
+def runner_rounds(server: Any, rounds: int, seed: int, invariants: Callable[[Any], None]) -> None:
+    """kill -9 of the runner at a random instant of a run."""
+    chance = random.Random(seed)
+    for _ in range(rounds):
+        run_id = server.accept(LONG)
+        server.running(run_id)
+        time.sleep(chance.random() * 0.1)
+        os.kill(server.runner(), signal.SIGKILL)
+        result = server.final(run_id)
+        assert (result["status"], result["reason"]["code"]) == ("failed", "runner_died"), result
+        assert server.run(QUICK)["completed_jobs"] == 3
+    invariants(server)
+
+
+def test_kill_9_of_the_runner_fails_its_run_only(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+    runner_rounds(serve(), 5, 13, invariants)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_kill_9_of_the_runner_200_times(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+    runner_rounds(serve(), 200, 14, invariants)
+
+
+def test_kill_9_of_the_idle_runner_is_not_even_noticed(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+    server = serve()
+    for _ in range(3):
+        os.kill(server.runner(), signal.SIGKILL)
+        time.sleep(0.05)
+        assert server.run(QUICK)["completed_jobs"] == 3
+    invariants(server)

@@ -1,0 +1,156 @@
+"""Signals, in every pattern: how long it takes, with which code, and what the history says afterwards."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.faults
+
+LONG = {"num_jobs": 1, "job_duration_ms": 60_000}
+
+
+@pytest.fixture
+def server(serve: Callable[..., Any]) -> Any:
+    return serve("--drain", "1")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_server_stops_at_once_with_code_0(server: Any, number: int, invariants: Callable[[Any], None]) -> None:
+    began = time.monotonic()
+    server.signal(number)
+    assert server.ended() == 0
+    assert time.monotonic() - began < 3
+    invariants(server)
+
+
+def test_a_run_that_is_short_is_drained_and_answered(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+    server = serve()
+    run_id = server.accept({"num_jobs": 1, "job_duration_ms": 1500})
+    server.running(run_id)
+    server.signal(signal.SIGTERM)
+    assert server.ended() == 0
+    assert server.states()[run_id] == "completed"
+    invariants(server)
+
+
+def test_while_draining_nothing_new_is_taken_and_readiness_says_so(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
+    server = serve("--drain", "2")
+    run_id = server.accept(LONG)
+    server.running(run_id)
+    server.signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert server.ask("GET", "/health/live")[0] == 200
+    assert server.ask("GET", "/health")[0] == 200
+    assert server.ask("GET", "/health/ready")[2]["code"] == "stopping"
+    status, headers, problem = server.ask("POST", "/benchmark/run", LONG)
+    assert (status, problem["code"]) == (503, "stopping")
+    assert "retry-after" in headers
+    assert server.ended() == 0
+    assert server.states()[run_id] == "interrupted"
+    invariants(server)
+
+
+@pytest.mark.parametrize("what", ["swallow_cancel", "regex"])
+def test_a_run_that_does_not_obey_is_interrupted_within_15_s(
+    serve: Callable[..., Any], invariants: Callable[[Any], None], what: str
+) -> None:
+    server = serve()  # the default drain of ten seconds
+    run_id = server.accept({"workload": {"job": {"kind": "does", "what": what}, "jobs": 1}})
+    queued = server.accept(LONG)
+    server.running(run_id)
+    began = time.monotonic()
+    server.signal(signal.SIGTERM)
+    assert server.ended(16) == 0
+    assert time.monotonic() - began < 15
+    assert {server.states()[each] for each in (run_id, queued)} == {"interrupted"}
+    invariants(server)
+
+
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_stops_now(
+    serve: Callable[..., Any], invariants: Callable[[Any], None], first: int, second: int
+) -> None:
+    server = serve()
+    run_id = server.accept(LONG)
+    server.running(run_id)
+    server.signal(first)
+    time.sleep(0.2)
+    began = time.monotonic()
+    server.signal(second)
+    assert server.ended() == 128 + second
+    assert time.monotonic() - began < 2
+    invariants(server)
+    assert server.get(run_id)["status"] == "interrupted"
+
+
+def test_a_signal_to_every_process_at_once_is_a_stop_like_any_other(
+    server: Any, invariants: Callable[[Any], None]
+) -> None:
+    run_id = server.accept({"num_jobs": 1, "job_duration_ms": 800})
+    server.running(run_id)
+    for pid in [*server.children(), server.process.pid]:
+        os.kill(pid, signal.SIGTERM)
+    assert server.ended() == 0
+    assert server.states()[run_id] == "completed"
+    invariants(server)
+
+
+def test_signals_in_the_first_moments_leave_no_traceback(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
+    server = serve()
+    server.stop()
+    chance = random.Random(5)
+    for number in (signal.SIGTERM, signal.SIGINT) * 6:
+        server.start(wait=False)
+        time.sleep(0.1 + chance.random() * 0.9)
+        server.signal(number)
+        assert server.ended() in (0, -number)
+    invariants(server)
+
+
+def test_nothing_outlives_a_server_that_is_killed(server: Any, invariants: Callable[[Any], None]) -> None:
+    run_id = server.accept({"workload": {"job": {"kind": "does", "what": "start_programs"}, "jobs": 1}})
+    server.final(run_id)
+    run_id = server.accept({"workload": {"job": {"kind": "does", "what": "regex"}, "jobs": 1}})
+    server.running(run_id)
+    left = server.children()
+    assert left
+    server.process.kill()
+    server.ended()
+    time.sleep(2)
+    assert [pid for pid in left if os.path.exists(f"/proc/{pid}")] == []
+    invariants(server)
+    assert server.get(run_id)["reason"]["code"] == "server_crashed"
+
+
+def test_unsafe_settings_are_refused_in_one_line(serve: Callable[..., Any]) -> None:
+    server = serve(start=False)
+    for arguments, words in (
+        (["--host", "0.0.0.0"], "without a token"),
+        (["--max-jobs", "0"], "1 to 10^9"),
+        (["--token-file", "/nowhere"], "token_file"),
+        (["--allowed-host", "http://x"], "no host name"),
+    ):
+        server.start(*arguments, wait=False)
+        assert server.ended() == 2
+        last = server.log.read_text().strip().splitlines()[-1]
+        assert words in last
+
+
+def test_a_port_that_is_taken_is_exit_code_3(server: Any, serve: Callable[..., Any]) -> None:
+    other = serve(start=False)
+    other.port = server.port
+    other.start(wait=False)
+    assert other.ended() == 3
+    assert "cannot listen" in other.log.read_text()

@@ -1,0 +1,246 @@
+"""Who may come in, and with what: bad bodies, foreign hosts, foreign pages, missing tokens, and the order of the checks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from aurea_server.doors import HEADERS, MOST_BODY
+from aurea_server.operations import OPERATIONS
+
+Post = Callable[..., Awaitable[Any]]
+GOOD = b'{"num_jobs": 1, "job_duration_ms": 1}'
+JSON = {"Content-Type": "application/json"}
+TOKEN = "correct-horse-battery"
+
+BODIES = {
+    "missing": b"{}",
+    "empty": b"",
+    "null": b"null",
+    "array": b"[]",
+    "number": b"7",
+    "text": b'"x"',
+    "zero": b'{"num_jobs": 0}',
+    "negative": b'{"num_jobs": -1}',
+    "fraction": b'{"num_jobs": 1.5}',
+    "whole fraction": b'{"num_jobs": 1.0}',
+    "string": b'{"num_jobs": "1"}',
+    "bool": b'{"num_jobs": true}',
+    "null member": b'{"num_jobs": null}',
+    "NaN": b'{"num_jobs": NaN}',
+    "Infinity": b'{"num_jobs": 1, "job_duration_ms": Infinity}',
+    "minus Infinity": b'{"num_jobs": 1, "job_duration_ms": -Infinity}',
+    "1e309": b'{"num_jobs": 1, "job_duration_ms": 1e309}',
+    "1e999999999": b'{"num_jobs": 1, "job_duration_ms": 1e999999999}',
+    "5,000 digits": b'{"num_jobs": ' + b"1" * 5000 + b"}",
+    "40 digits": b'{"num_jobs": ' + b"9" * 40 + b"}",
+    "too many": b'{"num_jobs": 1000001}',
+    "negative duration": b'{"num_jobs": 1, "job_duration_ms": -1}',
+    "duplicate": b'{"num_jobs": 1, "num_jobs": 1}',
+    "duplicate inside": b'{"workload": {"jobs": 1, "jobs": 2, "job": {"kind": "sleep"}}}',
+    "unknown": b'{"num_jobs": 1, "frobnicate": 1}',
+    "unknown kind": b'{"num_jobs": 1, "scheduler": {"kind": "magic"}}',
+    "kind of a class": b'{"num_jobs": 1, "scheduler": {"kind": "os:system"}}',
+    "deep arrays": b"[" * 100_000,
+    "deep objects": b'{"a":' * 10_000,
+    "17 deep": b'{"num_jobs":' + b"[" * 17 + b"]" * 17 + b"}",
+    "bad UTF-8": b'{"num_jobs": 1, "label": "\xff"}',
+    "UTF-16": '{"num_jobs": 1}'.encode("utf-16"),
+    "BOM": b"\xef\xbb\xbf" + GOOD,
+    "lone surrogate": b'{"num_jobs": 1, "label": "\\ud800"}',
+    "lone surrogate in a name": b'{"num_jobs": 1, "\\ud800": 1}',
+    "truncated": b'{"num_jobs": 1',
+    "trailing": GOOD + b"x",
+    "comment": b'{"num_jobs": 1} // more',
+    "single quotes": b"{'num_jobs': 1}",
+    "NUL": b"\x00",
+    "long label": b'{"num_jobs": 1, "label": "' + b"x" * 300 + b'"}',
+    "float price": b'{"num_jobs": 1, "cost": {"kind": "per_job", "price": -0.1}}',
+    "price 1e400": b'{"num_jobs": 1, "cost": {"kind": "per_job", "price": "1e400"}}',
+    "endless": b'{"workload": {"job": {"kind": "sleep"}, "arrivals": {"kind": "poisson", "rate": 1}}}',
+    "a million and more": b'{"workload":{"job":{"kind":"sleep"},"arrivals":{"kind":"poisson","rate":1e6},"duration":100}}',
+    "both forms": b'{"num_jobs": 1, "workload": {"job": {"kind": "sleep"}, "jobs": 1}}',
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_a_bad_body_is_400_and_the_next_good_one_works(client: Any, post: Post, name: str) -> None:
+    async with client.post("/benchmark/run", data=BODIES[name], headers=JSON) as answer:
+        problem = json.loads(await answer.read())
+        assert answer.status in (400, 413), problem
+        assert answer.status == 400 or len(BODIES[name]) > MOST_BODY
+        assert answer.content_type == "application/problem+json"
+    assert problem["error"]
+    assert problem["status"] == answer.status
+    assert problem["request_id"] == answer.headers["X-Request-Id"]
+    assert set(problem) >= {"type", "title", "status", "detail", "code", "error", "request_id"}
+    assert (await post(client, json.loads(GOOD)))[0] == 200
+
+
+async def test_all_problems_of_a_body_are_told_at_once(client: Any) -> None:
+    body = {"num_jobs": 0, "job_duration_ms": "x", "seed": -1, "colour": "red", "objectives": [{"metric": "beauty"}]}
+    async with client.post("/benchmark/run", json=body) as answer:
+        problems = (await answer.json(content_type=None))["problems"]
+    assert {problem["path"] for problem in problems} >= {"num_jobs", "job_duration_ms", "seed", "colour"}
+    assert all(set(problem) == {"path", "problem", "got"} for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415, "unsupported_media_type"),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, 415, "unsupported_media_type"),
+        ({"Content-Type": "application/json; charset=utf-16"}, 415, "unsupported_media_type"),
+        ({"Content-Type": ""}, 415, "unsupported_media_type"),
+        ({**JSON, "Content-Encoding": "gzip"}, 415, "unsupported_encoding"),
+        ({**JSON, "Origin": "http://evil.example"}, 403, "cross_site"),
+        ({**JSON, "Origin": "null"}, 403, "cross_site"),
+        ({**JSON, "Sec-Fetch-Site": "cross-site"}, 403, "cross_site"),
+        ({**JSON, "Sec-Fetch-Site": "same-site"}, 403, "cross_site"),
+        ({**JSON, "Host": "evil.example"}, 403, "host_not_allowed"),
+    ],
+)
+async def test_what_a_foreign_page_or_program_sends_is_refused(
+    client: Any, headers: dict[str, str], status: int, code: str
+) -> None:
+    async with client.post("/benchmark/run", data=GOOD, headers=headers) as answer:
+        assert (answer.status, json.loads(await answer.read())["code"]) == (status, code)
+        assert not [name for name in answer.headers if name.startswith("Access-Control")]
+    async with client.get("/benchmark/runs") as answer:
+        assert (await answer.json())["runs"] == []
+
+
+async def test_a_page_of_our_own_may_post(client: Any) -> None:
+    origin = str(client.make_url("")).rstrip("/")
+    async with client.post(
+        "/benchmark/run", data=GOOD, headers={**JSON, "Origin": origin, "Sec-Fetch-Site": "same-origin"}
+    ) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:5000", "127.0.0.1.evil.example", "localhost@evil", "", "[::2]", "a b"])
+async def test_a_foreign_host_is_403_on_every_route_and_method(client: Any, host: str) -> None:
+    paths = {operation.path.replace("{run_id}", "benchmark-1").replace("{name}", "page.js") for operation in OPERATIONS}
+    for path in {*paths, "/", "/nowhere"}:
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
+            async with client.request(method, path, headers={**JSON, "Host": host}) as answer:
+                assert answer.status == 403, (method, path)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:5000", "[::1]:5000", "aurea.example", "aurea.example."])
+async def test_our_own_names_are_answered(serve: Any, host: str) -> None:
+    client = await serve(allowed_host=("aurea.example",))
+    async with client.get("/health", headers={"Host": host}) as answer:
+        assert answer.status == 200
+
+
+async def test_a_token_opens_everything_but_probes_and_pages(serve: Any) -> None:
+    client = await serve(token=TOKEN)
+    for operation in OPERATIONS:
+        path = operation.path.replace("{run_id}", "benchmark-1").replace("{name}", "page.js")
+        for given in (None, "Bearer wrong", f"Basic {TOKEN}", "Bearer", f"Bearer {TOKEN}x", "Bearer \xff"):
+            headers = {**JSON, **({"Authorization": given} if given else {})}
+            async with client.request(operation.method, path, headers=headers) as answer:
+                assert (answer.status == 401) != operation.open, (operation.name, given, answer.status)
+                if answer.status == 401:
+                    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        async with client.request(operation.method, path, headers={**JSON, "Authorization": f"Bearer {TOKEN}"}) as answer:
+            assert answer.status not in (401, 500)
+
+
+async def test_the_order_of_the_checks_is_fixed(serve: Any) -> None:
+    """Each request is wrong in every later way too, and must be refused for the first."""
+    client = await serve(token=TOKEN)
+    good = {"Authorization": f"Bearer {TOKEN}"}
+    wrong_site, wrong_type = {"Sec-Fetch-Site": "cross-site"}, {"Content-Type": "text/plain"}
+    large = {"Content-Length": str(MOST_BODY + 1)}
+    big = b"[" * (MOST_BODY + 1)
+    for method, path, headers, body, code in (
+        ("PUT", "/nowhere", {"Host": "evil", **wrong_site, **wrong_type}, big, "host_not_allowed"),
+        ("PUT", "/nowhere", {**wrong_site, **wrong_type}, big, "not_found"),
+        ("PUT", "/benchmark/run", {**wrong_site, **wrong_type}, big, "method_not_allowed"),
+        ("POST", "/benchmark/run", {**wrong_site, **wrong_type}, big, "unauthorized"),
+        ("POST", "/benchmark/run", {**good, **wrong_site, **wrong_type}, big, "cross_site"),
+        ("POST", "/benchmark/run", {**good, **wrong_type}, big, "unsupported_media_type"),
+        ("POST", "/benchmark/run", {**good, **JSON, **large}, big, "body_too_large"),
+        ("POST", "/benchmark/run", {**good, **JSON}, b"[" * 60_000, "invalid_spec"),
+        ("POST", "/benchmark/run", {**good, **JSON}, b'{"num_jobs": 2000000}', "invalid_spec"),
+    ):
+        async with client.request(method, path, headers=headers, data=body) as answer:
+            assert json.loads(await answer.read())["code"] == code, (method, path, code)
+
+
+async def test_every_answer_carries_the_security_headers(client: Any) -> None:
+    for path in ("/health", "/metrics", "/nowhere", "/docs", "/docs/page.js", "/openapi.json", "/benchmark/runs"):
+        async with client.get(path) as answer:
+            for name, value in HEADERS.items():
+                assert answer.headers[name] == value, (path, name)
+    assert "'unsafe" not in HEADERS["Content-Security-Policy"]
+    assert HEADERS["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+async def test_a_plain_request_id_is_kept_and_an_odd_one_is_not(client: Any) -> None:
+    async with client.get("/health", headers={"X-Request-Id": "abc-1"}) as answer:
+        assert answer.headers["X-Request-Id"] == "abc-1"
+    async with client.get("/health", headers={"X-Request-Id": "a b<script>"}) as answer:
+        assert len(answer.headers["X-Request-Id"]) == 16
+
+
+async def test_405_names_what_is_allowed(client: Any) -> None:
+    async with client.get("/benchmark/run") as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("accept", ["application/openmetrics-text; version=abc", "text/plain; version=x", ";;", "*/*", ""])
+async def test_metrics_answer_whatever_is_accepted(client: Any, accept: str) -> None:
+    async with client.get("/metrics", headers={"Accept": accept}) as answer:
+        assert answer.status == 200
+        assert "benchmark_runs_total" in await answer.text()
+
+
+async def test_metrics_stay_few_whatever_labels_are_sent(client: Any, post: Post) -> None:
+    for i in range(5):
+        spec = {"num_jobs": 1, "job_duration_ms": 0, "label": f"l{i}", "cost": {"kind": "tokens", "requests": [{"classes": []}]}}
+        await post(client, spec)
+        await post(client, {"num_jobs": 1, "job_duration_ms": 0, "label": f"l{i}"})
+    async with client.get("/metrics") as answer:
+        lines = [line for line in (await answer.text()).splitlines() if not line.startswith("#")]
+    assert len(lines) <= 500
+    assert not [line for line in lines if "l3" in line]
+
+
+async def test_a_body_that_stalls_is_408(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aurea_server.doors.BODY_SECONDS", 0.2)
+
+    async def drip() -> Any:
+        yield b"{"
+        await asyncio.sleep(1)
+        yield b"}"
+
+    async with client.post("/benchmark/run", data=drip(), headers=JSON) as answer:
+        assert (answer.status, json.loads(await answer.read())["code"]) == (408, "body_timeout")
+
+
+async def test_a_chunked_body_that_is_too_large_is_413(client: Any) -> None:
+    async def endless() -> Any:
+        for _ in range(100):
+            yield b" " * 4096
+
+    async with client.post("/benchmark/run", data=endless(), headers=JSON) as answer:
+        assert (answer.status, json.loads(await answer.read())["code"]) == (413, "body_too_large")
+
+
+async def test_expect_is_answered_only_when_the_body_is_wanted(client: Any) -> None:
+    async with client.post("/benchmark/run", data=GOOD, headers=JSON, expect100=True) as answer:
+        assert answer.status == 200
+    for path, host, status in (("/benchmark/run", "evil", 403), ("/benchmark/run", "localhost", 415)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.server.port)
+        head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+        writer.write(head.encode())
+        assert f" {status} ".encode() in await asyncio.wait_for(reader.readline(), 5)
+        writer.close()

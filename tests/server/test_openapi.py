@@ -1,0 +1,79 @@
+"""The description of the interface: one table makes routes and description, and the committed copy is what is served."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aurea_engine import SpecError, default_catalog, spec_from_dict
+from aurea_server.openapi import text
+from aurea_server.operations import OPERATIONS
+
+ROOT = Path(__file__).parents[2]
+COMMITTED = json.loads((ROOT / "docs/openapi.json").read_text())
+
+
+def test_the_committed_copy_is_current() -> None:
+    """Write it anew with scripts/openapi."""
+    assert (ROOT / "docs/openapi.json").read_text() == text(default_catalog())
+
+
+async def test_the_served_description_is_the_committed_one(client: Any) -> None:
+    async with client.get("/openapi.json") as answer:
+        assert await answer.json() == COMMITTED
+
+
+async def test_the_router_has_the_routes_of_the_table_and_no_other(client: Any) -> None:
+    routes = {(route.method, route.resource.canonical) for route in client.app.router.routes()}
+    table = {(operation.method, operation.path) for operation in OPERATIONS}
+    assert {route for route in routes if route[0] != "HEAD"} == table
+    described = {(method.upper(), path) for path, methods in COMMITTED["paths"].items() for method in methods}
+    assert described == {(operation.method, operation.path) for operation in OPERATIONS if operation.listed}
+
+
+def test_every_kind_of_the_catalog_is_described_and_every_reference_leads_somewhere() -> None:
+    schemas = COMMITTED["components"]["schemas"]
+    names = {"jobs": "Job", "arrivals": "Arrivals", "schedulers": "Scheduler", "cost_models": "CostModel"}
+    for group, name in names.items():
+        assert set(default_catalog().kinds[group]) == set(schemas[name]["discriminator"]["mapping"]), group
+    for reference in re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', json.dumps(COMMITTED)):
+        assert reference in schemas
+
+
+def test_bounds_in_the_description_are_the_bounds_that_are_checked() -> None:
+    seed = COMMITTED["components"]["schemas"]["SeedSpecification"]["properties"]["num_jobs"]
+    spec_from_dict({"num_jobs": seed["maximum"]})
+    spec_from_dict({"num_jobs": seed["minimum"]})
+    with pytest.raises(SpecError):
+        spec_from_dict({"num_jobs": seed["minimum"] - 1})
+    rate = COMMITTED["components"]["schemas"]["Arrivals.poisson"]["properties"]["rate"]
+    assert rate["exclusiveMinimum"] == 0
+    with pytest.raises(SpecError):
+        spec_from_dict({"workload": {"job": {"kind": "sleep"}, "jobs": 1, "arrivals": {"kind": "poisson", "rate": rate["maximum"] * 2}}})
+
+
+def test_vendored_files_are_the_ones_that_were_vendored() -> None:
+    static = files("aurea_server").joinpath("static")
+    listed = re.findall(r"\| `([^`]+)` \| npm .*`([0-9a-f]{64})` \|", static.joinpath("VENDOR.md").read_text())
+    assert len(listed) == 2
+    for name, digest in listed:
+        assert hashlib.sha256(static.joinpath(name).read_bytes()).hexdigest() == digest, name
+
+
+async def test_the_page_names_no_other_origin_and_no_inline_code(client: Any) -> None:
+    async with client.get("/docs") as answer:
+        page = await answer.text()
+    assert answer.status == 200
+    assert not re.search(r"https?://|<script>|style=|\son\w+=", page)
+    for name in re.findall(r'(?:src|href)="(/docs/[^"]+)"', page):
+        async with client.get(name) as asset:
+            assert asset.status == 200, name
+    for name in ("../cli.py", "..%2fcli.py", "VENDOR.md", "nothing.js", "%2e%2e"):
+        async with client.get(f"/docs/{name}") as asset:
+            assert asset.status == 404, name

@@ -1,0 +1,321 @@
+"""Runs over HTTP: the documented result, in order, at once, cancelled, priced again, read back, followed."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+Post = Callable[..., Awaitable[Any]]
+QUICK = {"num_jobs": 3, "job_duration_ms": 1, "seed": 1}
+LONG = {"num_jobs": 1, "job_duration_ms": 60_000}
+FINAL = {"completed", "failed", "cancelled", "timed_out", "aborted", "interrupted"}
+
+
+async def get(client: Any, path: str, **headers: str) -> Any:
+    async with client.get(path, headers=headers) as answer:
+        return answer.status, json.loads(await answer.read())
+
+
+async def final(client: Any, run_id: str) -> Any:
+    for _ in range(400):
+        _, document = await get(client, f"/benchmark/runs/{run_id}")
+        if document["status"] in FINAL:
+            return document
+        await asyncio.sleep(0.02)
+    raise AssertionError(document)
+
+
+async def running(client: Any, run_id: str) -> None:
+    for _ in range(400):
+        if (await get(client, f"/benchmark/runs/{run_id}"))[1]["status"] == "running":
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not begin")
+
+
+async def test_the_seed_form_answers_with_every_documented_member(client: Any, post: Post) -> None:
+    status, result = await post(client, {"num_jobs": 100, "job_duration_ms": 100})
+    assert status == 200
+    assert result["completed_jobs"] == result["num_jobs"] == len(result["jobs"]) == 100
+    assert 0.100 <= result["mean_latency"] <= 0.110
+    assert result["duration"] <= 0.25
+    assert result["total_cost"] == pytest.approx(0.001 * sum(job["latency"] for job in result["jobs"]), abs=1e-9)
+    assert re.fullmatch(r"benchmark-\d{13}", result["benchmark_id"])
+    assert result["jobs"][7]["job_id"] == f"{result['benchmark_id']}-job-7"
+    for name in ("start_time", "end_time"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", result[name])
+        datetime.fromisoformat(result[name])
+    assert set(result["jobs"][0]) >= {"job_id", "latency", "cost", "timestamp"}
+    assert result["status"] == "completed"
+
+
+async def test_ids_are_unique_when_clients_post_at_once(client: Any, post: Post) -> None:
+    results = await asyncio.gather(*(post(client, QUICK) for _ in range(10)))
+    assert len({result["benchmark_id"] for _, result in results}) == 10
+
+
+@pytest.mark.realtime
+async def test_ten_thousand_sleeps_at_once_are_answered_within_a_second(client: Any, post: Post) -> None:
+    await post(client, QUICK)
+    began = time.perf_counter()
+    _, result = await post(client, {"num_jobs": 10_000, "job_duration_ms": 100})
+    assert time.perf_counter() - began < 1
+    assert 0.100 <= result["mean_latency"] <= 0.110
+    assert result["concurrency"]["peak"] == 10_000
+    assert min(job["latency"] for job in result["jobs"]) >= 0.1
+
+
+async def test_a_run_that_is_read_back_is_the_answer_that_was_given(client: Any, post: Post) -> None:
+    _, result = await post(client, {"num_jobs": 2000, "job_duration_ms": 1, "label": "twice"})
+    status, again = await get(client, f"/benchmark/runs/{result['benchmark_id']}")
+    assert (status, again) == (200, result)
+
+
+async def test_a_result_reproduces_its_run(client: Any, post: Post) -> None:
+    spec = {
+        "workload": {
+            "job": {"kind": "sleep", "duration": {"kind": "exponential", "mean": 0.1}},
+            "arrivals": {"kind": "poisson", "rate": 20},
+            "jobs": 500,
+        },
+        "scheduler": {"slots": 3},
+        "clock": "virtual",
+    }
+    _, first = await post(client, spec)
+    _, second = await post(client, first["spec"])
+    assert first["spec"]["seed"] is not None
+    for name in ("throughput", "mean_latency", "response_time", "counts", "total_cost", "duration"):
+        assert first[name] == second[name]
+
+
+async def test_respond_async_answers_202_and_the_run_goes_on(client: Any) -> None:
+    async with client.post("/benchmark/run", json=QUICK, headers={"Prefer": "respond-async"}) as answer:
+        document = await answer.json()
+        assert answer.status == 202
+        assert answer.headers["Location"] == f"/benchmark/runs/{document['benchmark_id']}"
+        assert answer.headers["Preference-Applied"] == "respond-async"
+    assert document["status"] in ("queued", "running")
+    assert (await final(client, document["benchmark_id"]))["completed_jobs"] == 3
+
+
+async def test_runs_wait_for_their_turn_and_a_full_queue_is_429(serve: Any, post: Post) -> None:
+    client = await serve(max_queued=2)
+    ids = []
+    for _ in range(3):
+        status, document = await post(client, LONG, Prefer="respond-async")
+        assert status == 202
+        ids.append(document["benchmark_id"])
+    await running(client, ids[0])
+    _, last = await get(client, f"/benchmark/runs/{ids[2]}")
+    assert (last["status"], last["queue_position"]) == ("queued", 2)
+    async with client.post("/benchmark/run", json=QUICK) as answer:
+        assert answer.status == 429
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert (await answer.json(content_type=None))["code"] == "queue_full"
+    for run_id in reversed(ids):
+        async with client.post(f"/benchmark/runs/{run_id}/cancel", json={}) as answer:
+            assert answer.status == 202
+    for run_id in ids:
+        assert (await final(client, run_id))["status"] == "cancelled"
+
+
+async def test_progress_is_shown_while_a_run_is_on_and_metrics_move(client: Any, post: Post) -> None:
+    spec = {
+        "workload": {
+            "job": {"kind": "sleep", "duration": 0.01},
+            "arrivals": {"kind": "constant", "rate": 100},
+            "duration": 2.5,
+        }
+    }
+    _, document = await post(client, spec, Prefer="respond-async")
+    seen = []
+    while (state := (await get(client, f"/benchmark/runs/{document['benchmark_id']}"))[1])["status"] not in FINAL:
+        if state.get("progress"):
+            seen.append((state["progress"]["arrived"], state["time_left"]))
+        await asyncio.sleep(0.25)
+    assert len({arrived for arrived, _ in seen}) >= 3
+    assert all(left is None or 0 <= left <= 3 for _, left in seen)
+    async with client.get("/metrics") as answer:
+        text = await answer.text()
+    for name, value in (
+        ("benchmark_jobs_total", state["num_jobs"]),
+        ("benchmark_throughput_jobs_per_second", state["throughput"]),
+        ("benchmark_mean_latency_seconds", state["mean_latency"]),
+        ("benchmark_cost_total", state["total_cost"]),
+        ("benchmark_job_duration_seconds_count", state["completed_jobs"]),
+    ):
+        assert float(re.search(rf"^{name} (\S+)$", text, re.MULTILINE)[1]) == pytest.approx(value, rel=1e-12), name  # type: ignore[index]
+
+
+async def events(client: Any, run_id: str, **headers: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = []
+    async with client.get(f"/benchmark/runs/{run_id}/events", headers=headers) as answer:
+        assert answer.status == 200
+        assert answer.content_type == "text/event-stream"
+        text = (await answer.read()).decode()
+    for block in text.replace("\r\n", "\n").strip().split("\n\n"):
+        members = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line and not line.startswith(":"))
+        if members:
+            found.append(members)
+    return found
+
+
+async def test_events_tell_the_whole_run_and_resume_where_they_were_left(client: Any, post: Post) -> None:
+    _, document = await post(client, {"num_jobs": 5, "job_duration_ms": 1300}, Prefer="respond-async")
+    run_id = document["benchmark_id"]
+    told = await events(client, run_id)
+    kinds = [event["event"] for event in told]
+    assert kinds[0] == "state"
+    assert kinds.count("progress") >= 2
+    assert kinds[-1] == "end"
+    assert [int(event["id"]) for event in told] == list(range(1, len(told) + 1))
+    assert json.loads(told[-1]["data"])["status"] == "completed"
+    assert await events(client, run_id, **{"Last-Event-ID": told[2]["id"]}) == told[3:]
+
+
+async def test_too_many_followers_are_refused(serve: Any, post: Post) -> None:
+    client = await serve(max_followers=1)
+    _, document = await post(client, LONG, Prefer="respond-async")
+    path = f"/benchmark/runs/{document['benchmark_id']}"
+    async with client.get(f"{path}/events") as follower:
+        await follower.content.readany()
+        async with client.get(f"{path}/events") as answer:
+            assert (answer.status, (await answer.json(content_type=None))["code"]) == (503, "too_many_followers")
+    await client.post(f"{path}/cancel", json={})
+
+
+async def test_the_list_is_newest_first_and_pages_by_cursor(client: Any, post: Post) -> None:
+    ids = [(await post(client, QUICK))[1]["benchmark_id"] for _ in range(5)]
+    found: list[str] = []
+    path: str | None = "/benchmark/runs?limit=2"
+    while path:
+        async with client.get(path) as answer:
+            page = await answer.json()
+            link = answer.headers.get("Link")
+        found += [run["benchmark_id"] for run in page["runs"]]
+        assert (link is None) == (page["next"] is None)
+        path = re.match(r'<([^>]+)>; rel="next"', link)[1] if link else None  # type: ignore[index]
+    assert found == ids[::-1]
+    _, page = await get(client, "/benchmark/runs?status=failed")
+    assert page["runs"] == []
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "limit=", "cursor=-1", "status=odd", "limit=١"])
+async def test_a_bad_query_is_400(client: Any, query: str) -> None:
+    status, problem = await get(client, f"/benchmark/runs?{query}")
+    assert (status, problem["code"]) == (400, "invalid_query")
+
+
+async def test_jobs_come_as_pages_csv_and_ndjson(client: Any, post: Post) -> None:
+    _, result = await post(client, {"num_jobs": 4500, "job_duration_ms": 1})
+    path = f"/benchmark/runs/{result['benchmark_id']}/jobs"
+    _, page = await get(client, f"{path}?limit=1000&cursor=4000")
+    assert page["jobs"] == result["jobs"][4000:]
+    assert (page["total"], page["next"]) == (4500, None)
+    async with client.get(path, headers={"Accept": "text/csv"}) as answer:
+        rows = list(csv.DictReader(io.StringIO(await answer.text())))
+        assert "attachment" in answer.headers["Content-Disposition"]
+    assert [float(row["latency"]) for row in rows] == [job["latency"] for job in result["jobs"]]
+    async with client.get(f"{path}?format=ndjson") as answer:
+        assert [json.loads(line) for line in (await answer.text()).splitlines()] == result["jobs"]
+
+
+async def test_a_stored_run_is_priced_again_exactly(client: Any, post: Post) -> None:
+    _, result = await post(client, {"num_jobs": 7, "job_duration_ms": 1})
+    path = f"/benchmark/runs/{result['benchmark_id']}/reprice"
+    async with client.post(path, json={"cost": {"kind": "per_job", "price": "0.0000002"}}) as answer:
+        assert answer.status == 200
+        assert (await answer.json())["cost"]["total"] == "0.0000014"
+    async with client.post(path, json={"cost": {"kind": "per_job", "price": -1}}) as answer:
+        assert answer.status == 400
+    async with client.post(path, json={"price": 1}) as answer:
+        assert answer.status == 400
+
+
+async def test_a_run_can_be_deleted_once_it_has_ended(client: Any, post: Post) -> None:
+    _, result = await post(client, QUICK)
+    path = f"/benchmark/runs/{result['benchmark_id']}"
+    json_headers = {"Content-Type": "application/json"}
+    async with client.delete(path, headers=json_headers) as answer:
+        assert (answer.status, await answer.read()) == (204, b"")
+    for method in ("GET", "DELETE"):
+        async with client.request(method, path, headers=json_headers) as answer:
+            assert (answer.status, (await answer.json(content_type=None))["code"]) == (404, "run_not_found")
+    _, document = await post(client, LONG, Prefer="respond-async")
+    path = f"/benchmark/runs/{document['benchmark_id']}"
+    async with client.delete(path, headers=json_headers) as answer:
+        assert (answer.status, (await answer.json(content_type=None))["code"]) == (409, "run_in_progress")
+    async with client.post(f"{path}/cancel", json={}) as answer:
+        assert answer.status == 202
+    await final(client, document["benchmark_id"])
+    async with client.post(f"{path}/cancel", json={}) as answer:
+        assert (answer.status, (await answer.json(content_type=None))["code"]) == (409, "run_ended")
+
+
+@pytest.mark.parametrize("run_id", ["benchmark-1", "x", "..%2f..%2fetc%2fpasswd", "benchmark-1%00", "benchmark-" + "9" * 40])
+async def test_what_is_no_run_is_404(client: Any, run_id: str) -> None:
+    for rest in ("", "/jobs", "/events"):
+        status, problem = await get(client, f"/benchmark/runs/{run_id}{rest}")
+        assert (status, problem["status"]) == (404, 404)
+
+
+async def test_an_idempotency_key_stands_for_one_run(client: Any, post: Post) -> None:
+    key = {"Idempotency_Key": "k-1"}
+    _, first = await post(client, QUICK, **key)
+    assert await post(client, QUICK, **key) == (200, first)
+    status, problem = await post(client, {**QUICK, "num_jobs": 4}, **key)
+    assert (status, problem["code"]) == (422, "idempotency_key_reused")
+    status, problem = await post(client, QUICK, Idempotency_Key="a b")
+    assert (status, problem["code"]) == (400, "invalid_idempotency_key")
+    assert (await get(client, "/benchmark/runs"))[1]["runs"][1:] == []
+
+
+async def test_an_idempotency_key_of_a_run_that_is_on_is_409(client: Any, post: Post) -> None:
+    key = {"Idempotency_Key": "k-2"}
+    _, document = await post(client, LONG, Prefer="respond-async", **key)
+    status, problem = await post(client, LONG, **key)
+    assert (status, problem["code"]) == (409, "run_in_progress")
+    async with client.post(f"/benchmark/runs/{document['benchmark_id']}/cancel", json={}):
+        await final(client, document["benchmark_id"])
+
+
+async def test_two_clients_with_one_key_at_the_same_time_make_one_run(client: Any, post: Post) -> None:
+    answers = await asyncio.gather(*(post(client, QUICK, Idempotency_Key="k-3") for _ in range(5)))
+    assert {status for status, _ in answers} <= {200, 409}
+    assert len((await get(client, "/benchmark/runs"))[1]["runs"]) == 1
+
+
+async def test_a_run_is_ended_at_the_deadline_with_what_it_has(serve: Any, post: Post) -> None:
+    client = await serve(max_seconds=0.5)
+    status, result = await post(client, {"workload": {"job": {"kind": "sleep", "duration": 0.1}, "arrivals": {"kind": "constant", "rate": 50}, "duration": 60}})
+    assert (status, result["status"]) == (200, "timed_out")
+    assert 5 <= result["completed_jobs"] < 60
+
+
+async def test_an_objective_that_aborts_ends_the_run(client: Any, post: Post) -> None:
+    spec = {
+        "workload": {"job": {"kind": "sleep", "duration": 0.05}, "arrivals": {"kind": "constant", "rate": 100}, "duration": 30},
+        "objectives": [{"metric": "response_time", "quantile": 0.5, "at_most": 0.01, "abort": True}],
+    }
+    status, result = await post(client, spec)
+    assert (status, result["status"]) == (200, "aborted")
+
+
+async def test_a_job_that_cannot_be_simulated_is_a_bad_request(client: Any, post: Post) -> None:
+    status, problem = await post(client, {"workload": {"job": {"kind": "cpu"}, "jobs": 1}, "clock": "odd"})
+    assert (status, problem["code"]) == (400, "invalid_spec")
+
+
+async def test_health_answers_as_ever(client: Any) -> None:
+    assert await get(client, "/health") == (200, {"status": "healthy", "service": "aurea-orchestrator"})
+    assert (await get(client, "/health/live"))[0] == 200
+    assert (await get(client, "/health/ready"))[0] == 200
