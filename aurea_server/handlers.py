@@ -59,7 +59,7 @@ async def ready(request: web.Request) -> web.Response:
 
 
 def made(build: Callable[[Any, Catalog], T], data: object, catalog: Catalog) -> T:
-    """What ``data`` describes. Raises SpecError, also where a strategy of somebody else's raises anything while it is made."""
+    """What ``data`` describes. Raises SpecError, also where a strategy of somebody else's raises while it is made."""
     try:
         return build(data, catalog)
     except SpecError:

@@ -1,0 +1,149 @@
+"""`aurea runs` and `aurea run --server`: the same history here and over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from aurea_server.app import create_app
+from aurea_server.cli import main
+from aurea_server.settings import Settings
+
+
+class Serving:
+    """A server on a thread of its own; ``stop`` lets go of its history."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._stopped = asyncio.Event()
+        self._settings = settings
+        self.url = ""
+        self._thread = threading.Thread(target=lambda: asyncio.Runner(loop_factory=lambda: self._loop).run(self._serve()))
+        self._thread.start()
+        assert self._ready.wait(20)
+
+    async def _serve(self) -> None:
+        runner = web.AppRunner(await create_app(settings=self._settings), access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self._ready.set()
+        await self._stopped.wait()
+        await runner.cleanup()
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopped.set)
+            self._thread.join(20)
+            self._loop.close()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def serving(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
+    monkeypatch.delenv("AUREA_SERVER", raising=False)
+    server = Serving(Settings(data=str(data)))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def aurea(capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Any]:
+    """``aurea("runs", "list")`` is (exit code, stdout, stderr)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = main([str(argument) for argument in arguments])
+        captured = capfdbinary.readouterr()
+        return code, captured.out.decode(), captured.err.decode()
+
+    return call
+
+
+def test_a_run_on_a_server_prints_its_result(serving: Serving, aurea: Callable[..., Any], tmp_path: Path) -> None:
+    code, out, _ = aurea("run", "--jobs", 20, "--duration-ms", 2, "--label", "there", "--server", serving.url, "--json")
+    result = json.loads(out)
+    assert (code, result["completed_jobs"], result["label"]) == (0, 20, "there")
+    code, out, _ = aurea("run", "--jobs", 2, "--server", serving.url, "-o", tmp_path / "result.json")
+    assert code == 0
+    assert "2 of 2 completed" in out
+    assert json.loads((tmp_path / "result.json").read_text())["num_jobs"] == 2
+
+
+def test_bad_input_and_missed_objectives_have_their_exit_codes(serving: Serving, aurea: Callable[..., Any], tmp_path: Path) -> None:
+    assert aurea("run", "--jobs", 0, "--server", serving.url)[0] == 2
+    spec = {"num_jobs": 3, "job_duration_ms": 5, "objectives": [{"metric": "response_time", "quantile": 0.5, "at_most": 0.001}]}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    assert aurea("run", tmp_path / "spec.json", "--server", serving.url)[0] == 3
+    code, _, err = aurea("run", "--jobs", 1, "--server", "http://127.0.0.1:9")
+    assert code == 1
+    assert err.startswith("aurea: http://127.0.0.1:9")
+    assert aurea("run", "--jobs", 1, "--server", "ftp://x")[0] == 2
+
+
+def test_the_history_is_the_same_here_and_there(serving: Serving, data: Path, aurea: Callable[..., Any]) -> None:
+    _, out, _ = aurea("run", "--jobs", 12, "--duration-ms", 1, "--server", serving.url, "--json")
+    result = json.loads(out)
+    run_id = result["benchmark_id"]
+    there = {
+        "list": aurea("runs", "list", "--server", serving.url, "--json")[1],
+        "show": aurea("runs", "show", run_id, "--server", serving.url, "--json")[1],
+        "csv": aurea("runs", "export", run_id, "--format", "csv", "--server", serving.url)[1],
+        "ndjson": aurea("runs", "export", run_id, "--format", "ndjson", "--server", serving.url)[1],
+    }
+    code, _, err = aurea("runs", "list", "--data", data)
+    assert code == 1
+    assert "in use by another server" in err
+    serving.stop()
+    here = {
+        "list": aurea("runs", "list", "--data", data, "--json")[1],
+        "show": aurea("runs", "show", run_id, "--data", data, "--json")[1],
+        "csv": aurea("runs", "export", run_id, "--format", "csv", "--data", data)[1],
+        "ndjson": aurea("runs", "export", run_id, "--format", "ndjson", "--data", data)[1],
+    }
+    assert here == there
+    assert json.loads(here["show"]) == result
+    assert len(list(csv.DictReader(io.StringIO(here["csv"])))) == 12
+    for command in (("list",), ("show", run_id)):
+        code, out, _ = aurea("runs", *command, "--data", data)
+        assert code == 0
+        assert run_id in out
+    assert aurea("runs", "delete", run_id, "--data", data)[0] == 0
+    code, _, err = aurea("runs", "show", run_id, "--data", data)
+    assert (code, "no run" in err) == (1, True)
+    assert aurea("runs", "delete", run_id, "--data", data)[0] == 1
+
+
+def test_export_writes_a_file_and_delete_works_over_http(serving: Serving, aurea: Callable[..., Any], tmp_path: Path) -> None:
+    _, out, _ = aurea("run", "--jobs", 3, "--duration-ms", 1, "--server", serving.url, "--json")
+    run_id = json.loads(out)["benchmark_id"]
+    assert aurea("runs", "export", run_id, "--server", serving.url, "-o", tmp_path / "x.json")[0] == 0
+    assert json.loads((tmp_path / "x.json").read_text())["benchmark_id"] == run_id
+    assert aurea("runs", "delete", run_id, "--server", serving.url)[0] == 0
+    assert aurea("runs", "show", run_id, "--server", serving.url)[0] == 1
+
+
+def test_the_token_is_taken_from_the_environment(
+    tmp_path: Path, aurea: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Serving(Settings(data=str(tmp_path / "d"), token="correct-horse-battery"))
+    try:
+        code, _, err = aurea("runs", "list", "--server", server.url)
+        assert (code, "(401)" in err) == (1, True)
+        monkeypatch.setenv("AUREA_TOKEN", "correct-horse-battery")
+        assert aurea("runs", "list", "--server", server.url)[0] == 0
+    finally:
+        server.stop()
