@@ -73,6 +73,7 @@ _NESTED: Mapping[str, type[Checked]] = {"meter": SheetMeter, "steps": Tier}
 _HARMLESS: Mapping[str, Any] = {
     "steps": (Tier(0),), "price": 0, "mode": None, "per": 1, "allowance": 0, "currency": None, "sku": "", "unit": "Jobs",
     "effective_from": date.min, "effective_to": None, "checked": date.min,
+    "id": "", "version": "", "title": "", "source": "", "notice": "",
 }  # fmt: skip
 """What stands in for a value that is wrong, so that the others can still be looked at together."""
 
