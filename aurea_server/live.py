@@ -42,11 +42,19 @@ class Live:
     started_ms: int | None = None
     stopping: str | None = None
     last: Snapshot | None = None
+    told: set[str] = field(default_factory=set)
     ended: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def progress(self) -> dict[str, object] | None:
         """The latest figures for people, None before the first."""
         return None if self.last is None else self.last.figures()
+
+    def tell(self, findings: list[str]) -> None:
+        """Publish each finding once, as soon as it is known."""
+        for code in findings:
+            if code not in self.told:
+                self.told.add(code)
+                self.events.publish("finding", {"code": code})
 
     def so_far(self, state: str, ended_ms: int) -> Figures:
         """The last figures of a run that came to no result."""

@@ -27,43 +27,14 @@ MOST_SHEETS = 20
 """Price sheets that are shown: the ones that priced something last."""
 
 MODELS = frozenset(
-    [
-        "free",
-        "per_second",
-        "per_job",
-        "serverless",
-        "container_task",
-        "instance_busy",
-        "packed",
-        "fleet",
-        "tokens",
-        "egress",
-        "flat_period",
-        "tiered",
-        "composite",
-        "discounts",
-        "sheet",
-    ]
+    {"free", "per_second", "per_job", "serverless", "container_task", "instance_busy", "packed", "fleet", "tokens"}
+    | {"egress", "flat_period", "tiered", "composite", "discounts", "sheet"}
 )
 """Names of cost models that may be a label's value; others fold to ``other``."""
 
 COMPONENTS = frozenset(
-    [
-        "duration",
-        "requests",
-        "instances",
-        "egress",
-        "period",
-        "jobs",
-        "time",
-        "minutes",
-        "formula",
-        "vcpu",
-        "memory",
-        "credit",
-        "discount",
-        "commitment",
-    ]
+    {"duration", "requests", "instances", "egress", "period", "jobs", "time", "minutes", "formula", "vcpu", "memory"}
+    | {"credit", "discount", "commitment"}
 )
 """Names of a bill's lines that may be a label's value; a client can make up others, which fold to ``other``."""
 
@@ -127,6 +98,7 @@ class BenchmarkMetrics(Collector):
         self._findings: Counter[str] = Counter()
         self._objectives: Counter[str] = Counter()
         self._usd: dict[tuple[str, str], Fraction] = {}
+        self._shown: dict[tuple[str, str], Fraction] = {}
         self._per_job: dict[str, float] = {}
         self._sheets: dict[tuple[str, str, str, str], None] = {}
         self.in_progress = 0
@@ -146,7 +118,7 @@ class BenchmarkMetrics(Collector):
             now.mean_latency or 0.0,
             0.0 if now.cost is None else ratio(now.cost),
             now.arrived / now.elapsed if now.elapsed else 0.0,
-            0.0,
+            now.utilization or 0.0,
             now.in_flight,
             now.queued,
         )
@@ -185,16 +157,13 @@ class BenchmarkMetrics(Collector):
             self._sheets[sheet] = None
         while len(self._sheets) > MOST_SHEETS:
             del self._sheets[next(iter(self._sheets))]
-        if bill.currency != "USD":
-            return
-        model = bill.model if bill.model in MODELS else "other"
-        for component, amount in bill.lines if bill.priced else []:
-            key = model, component if component in COMPONENTS or model == "sheet" else "other"
-            self._usd[key] = self._usd.get(key, Fraction(0)) + Fraction(amount)
-        self._per_job = {per: share for per, share in bill.per_job.items() if per in ("attempt", "success", "good")}
+        for key, amount in _dollars(bill):
+            self._usd[key] = self._usd.get(key, Fraction(0)) + amount
+        if bill.currency == "USD":
+            self._per_job = {per: bill.per_job[per] for per in ("attempt", "success", "good") if per in bill.per_job}
 
     def describe(self) -> Iterable[Family]:
-        """Names without values, so that registering does not collect."""
+        """The names, for those who ask for some of them: ``/metrics?name[]=…``."""
         return self.collect()
 
     def collect(self) -> Iterator[Family]:
@@ -233,7 +202,9 @@ class BenchmarkMetrics(Collector):
             "benchmark_cost_total", f"Cost {last}. A gauge in spite of its name, kept for old dashboards.", now.cost
         )
         yield _gauge("benchmark_offered_rate_jobs_per_second", f"Arriving jobs per second {last}.", now.offered_rate)
-        yield _gauge("benchmark_utilization_ratio", "Share of the slots' time in use in the last run.", now.utilization)
+        yield _gauge(
+            "benchmark_utilization_ratio", "Share of the slots in use now, or over the last run.", now.utilization
+        )
         yield _gauge("benchmark_in_flight_jobs", "Jobs in service now.", now.in_flight)
         yield _gauge("benchmark_queue_length_jobs", "Jobs waiting for a slot now.", now.queued)
         yield _gauge("benchmark_runs_in_progress", "Runs that are on.", self.in_progress)
@@ -249,9 +220,22 @@ class BenchmarkMetrics(Collector):
         family = CounterMetricFamily(
             "benchmark_cost_usd", "What the runs cost, by cost model and component.", labels=["model", "component"]
         )
-        for (model, component), amount in self._usd.items():
-            family.add_metric([model, component], float(amount))
+        spent = dict(self._usd)
+        for key, amount in _dollars(self._current.bill) if self._current is not None else ():
+            spent[key] = spent.get(key, Fraction(0)) + amount
+        for key, amount in spent.items():
+            # The bill of a run that is on is an estimate: a counter may wait for the truth, but never step back.
+            self._shown[key] = max(amount, self._shown.get(key, Fraction(0)))
+            family.add_metric(list(key), float(self._shown[key]))
         return family
+
+
+def _dollars(bill: Bill) -> Iterator[tuple[tuple[str, str], Fraction]]:
+    """((model, component), amount) of each line, as labels of a closed set; nothing in other currencies."""
+    model = bill.model if bill.model in MODELS else "other"
+    for component, amount in bill.lines if bill.priced and bill.currency == "USD" else []:
+        known = component in COMPONENTS or model == "sheet"
+        yield (model, component if known else "other"), Fraction(amount)
 
 
 def _all(names: Iterable[str], counts: Counter[str]) -> dict[str, int]:

@@ -6,9 +6,23 @@ from typing import Any
 
 import msgspec
 
-from aurea_engine import LatencyHistogram, Progress, RunResult
+from aurea_engine import Cost, LatencyHistogram, Progress, RunResult
 
 HISTOGRAMS = ("service", "response", "waiting", "lag")
+
+
+class Bill(msgspec.Struct, frozen=True, kw_only=True):
+    """A cost, as metrics need it. ``lines``: (component, exact ratio)."""
+
+    currency: str = "USD"
+    model: str = "other"
+    priced: bool = False
+    lines: list[tuple[str, str]] = []
+    per_job: dict[str, float] = {}
+    sheets: list[tuple[str, str, str, str]] = []
+
+
+_INSIDE = ("histograms", "cost", "findings", "bill")
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,6 +40,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     fraction_done: float | None = None
     time_left: float | None = None
     histograms: dict[str, dict[str, Any]] = {}
+    findings: list[str] = []
+    utilization: float | None = None
+    bill: Bill = Bill()
 
     @property
     def ended(self) -> int:
@@ -34,24 +51,13 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def figures(self) -> dict[str, Any]:
         """For people: everything but the histograms."""
-        shown = {name: getattr(self, name) for name in self.__struct_fields__ if name not in ("histograms", "cost")}
+        shown = {name: getattr(self, name) for name in self.__struct_fields__ if name not in _INSIDE}
         return {**shown, "cost": None if self.cost is None else ratio(self.cost)}
 
     def histogram(self, name: str) -> LatencyHistogram:
         """One of `HISTOGRAMS`, empty where the runner sent none."""
         data = self.histograms.get(name)
         return LatencyHistogram() if data is None else LatencyHistogram.from_dict(data)
-
-
-class Bill(msgspec.Struct, frozen=True, kw_only=True):
-    """A result's cost, as metrics need it. ``lines``: (component, exact ratio)."""
-
-    currency: str = "USD"
-    model: str = "other"
-    priced: bool = False
-    lines: list[tuple[str, str]] = []
-    per_job: dict[str, float] = {}
-    sheets: list[tuple[str, str, str, str]] = []
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,8 +141,24 @@ def ratio(text: str) -> float:
     return int(above) / int(below or 1)
 
 
-def snapshot_of(progress: Progress) -> Snapshot:
-    """What the server needs of a progress report, as plain data."""
+def bill_of(cost: Cost | None, model: str) -> Bill:
+    """What metrics need of a cost; ``model`` is the kind of its cost model."""
+    if cost is None:
+        return Bill(model=model)
+    shares = {"attempt": cost.per_attempt, "success": cost.per_success, "good": cost.per_good}
+    lines = [(line.name.partition(",")[0], line.amount) for line in cost.lines if line.amount is not None]
+    return Bill(
+        currency=cost.currency,
+        model=model,
+        priced=cost.total is not None,
+        lines=[(name, f"{amount.numerator}/{amount.denominator}") for name, amount in lines],
+        per_job={per: float(share) for per, share in shares.items() if share is not None},
+        sheets=[(sheet.id, sheet.version, sheet.currency, sheet.checked) for sheet in cost.sheets],
+    )
+
+
+def snapshot_of(progress: Progress, findings: list[str], model: str) -> Snapshot:
+    """What the server needs of a progress report, as plain data; ``findings`` are codes of what is plain already."""
     return Snapshot(
         elapsed=progress.elapsed,
         arrived=progress.arrived,
@@ -150,14 +172,15 @@ def snapshot_of(progress: Progress) -> Snapshot:
         fraction_done=progress.fraction_done,
         time_left=progress.time_left,
         histograms={name: getattr(progress.meters, name).to_dict() for name in HISTOGRAMS},
+        findings=findings,
+        utilization=progress.utilization,
+        bill=bill_of(progress.bill, model),
     )
 
 
 def figures_of(result: RunResult, model: str, start_time: str, end_time: str) -> Figures:
     """What metrics and lists need of ``result``; ``model`` is the kind of its cost model."""
-    cost = result.cost
-    shares = {"attempt": cost.per_attempt, "success": cost.per_success, "good": cost.per_good}
-    lines = [(line.name.partition(",")[0], line.amount) for line in cost.lines if line.amount is not None]
+    total = result.cost.total
     return Figures(
         status=result.status,
         verdict=result.verdict,
@@ -165,7 +188,7 @@ def figures_of(result: RunResult, model: str, start_time: str, end_time: str) ->
         completed_jobs=result.counts.completed,
         throughput=result.throughput,
         mean_latency=result.service_time.mean,
-        total_cost=None if cost.total is None else float(cost.total),
+        total_cost=None if total is None else float(total),
         duration=result.duration,
         start_time=start_time,
         end_time=end_time,
@@ -173,12 +196,5 @@ def figures_of(result: RunResult, model: str, start_time: str, end_time: str) ->
         utilization=result.utilization,
         findings=[finding.code for finding in result.findings],
         objectives=[judged.outcome for judged in result.objectives],
-        bill=Bill(
-            currency=cost.currency,
-            model=model,
-            priced=cost.total is not None,
-            lines=[(name, f"{amount.numerator}/{amount.denominator}") for name, amount in lines],
-            per_job={per: float(share) for per, share in shares.items() if share is not None},
-            sheets=[(sheet.id, sheet.version, sheet.currency, sheet.checked) for sheet in cost.sheets],
-        ),
+        bill=bill_of(result.cost, model),
     )

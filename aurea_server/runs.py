@@ -140,21 +140,29 @@ class RunManager:
             live.last = snapshot
             self._metrics.progressed(snapshot)
             live.events.publish("progress", snapshot.figures())
+            live.tell(snapshot.findings)
 
         try:
             end, records = await self.workshop.execute(live, live.document, progressed)
         except RunnerFailed as failed:
-            state, reason = why(live, failed.reason)
-            ending, outcome, figures = without_result(live, state, reason)
-            trouble = await self._save(live, ending)
-            self._metrics.broken(state)
+            await self._failed(live, failed.reason)
+        except Exception:
+            log.exception("a run could not be executed", extra={"run_id": live.id})
+            await self._failed(live, Reason(code="runner_died", detail="the server failed; its log says why"))
         else:
             progressed(end.last)
             ending, outcome, figures = with_result(end, records)
             trouble = await self._save(live, ending)
             self._metrics.finished(figures)
+            self._close(live, figures, replace(outcome, trouble=trouble))
         finally:
             deadline.cancel()
+
+    async def _failed(self, live: Live, reason: Reason) -> None:
+        state, reason = why(live, reason)
+        ending, outcome, figures = without_result(live, state, reason)
+        trouble = await self._save(live, ending)
+        self._metrics.broken(state)
         self._close(live, figures, replace(outcome, trouble=trouble))
 
     async def _save(self, live: Live, ending: Ending) -> StoreError | None:
@@ -170,8 +178,7 @@ class RunManager:
         live.state = outcome.state
         if outcome.trouble is None:
             self.live.pop(live.id, None)
-        for code in figures.findings:
-            live.events.publish("finding", {"code": code})
+        live.tell(figures.findings)
         summary = {"status": outcome.state, "verdict": figures.verdict, "throughput": figures.throughput}
         live.events.publish("end", {**summary, "reason": None if outcome.reason is None else outcome.reason.code})
         live.events.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -66,6 +67,8 @@ async def serve(settings: Settings, catalog: Catalog) -> int:
             return _complain(
                 f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}", CANNOT_BIND
             )
+        gc.collect()
+        gc.freeze()  # what is loaded stays: no collection need look at it again
         _announce(settings, runner.addresses[0][1])
         await stopping.asked.wait()
         log.info("stopping: no new runs, %g s for those that are on", settings.drain)

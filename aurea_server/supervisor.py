@@ -55,10 +55,14 @@ class Runner:
         self._stopped = False
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
+        self._pidfd = -1
         os.set_blocking(output, False)
         self._loop.add_reader(output, self._read_output)
-        self._pidfd = os.pidfd_open(process.pid)
-        self._loop.add_reader(self._pidfd, self._exited)
+        if hasattr(os, "pidfd_open"):
+            self._pidfd = os.pidfd_open(process.pid)
+            self._loop.add_reader(self._pidfd, self._exited)
+        else:
+            self._poll()
 
     @classmethod
     async def start(cls, memory: int = 0) -> Runner:
@@ -66,37 +70,11 @@ class Runner:
 
         It is started from the loop's own thread: the kernel's death signal is bound to the thread that forked.
         """
-        ours, theirs = socket.socketpair()
-        lifeline_read, lifeline = os.pipe()
-        output, output_write = os.pipe()
         try:
-            command = [
-                sys.executable,
-                "-m",
-                "aurea_server.runner",
-                f"{theirs.fileno()}",
-                f"{lifeline_read}",
-                f"{memory}",
-            ]
-            process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own module; vfork and exec take a millisecond
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output_write,
-                stderr=output_write,
-                pass_fds=(theirs.fileno(), lifeline_read),
-                start_new_session=True,
-                env=_environment(),
-            )
+            ours, process, lifeline, output = _spawn(memory)
         except OSError as error:
-            for descriptor in (lifeline, output):
-                os.close(descriptor)
-            ours.close()
             detail = f"no runner process could be started: {error.strerror}"
             raise RunnerFailed(Reason(code="runner_died", detail=detail)) from None
-        finally:
-            theirs.close()
-            os.close(lifeline_read)
-            os.close(output_write)
         runner = cls(process, lifeline, output)
         runner._reader, runner._writer = await asyncio.open_connection(sock=ours)
         try:
@@ -234,10 +212,18 @@ class Runner:
         output = b"".join(self._tail)[-TAIL:].decode("utf-8", "replace")
         return msgspec.structs.replace(reason, output=output)
 
+    def _poll(self) -> None:
+        """Where the system has no descriptors of processes, look now and then."""
+        if self._process.poll() is None:
+            self._loop.call_later(0.05, self._poll)
+        else:
+            self._exited()
+
     def _exited(self) -> None:
         """The process has ended: end what it started, reap it, and give everything back."""
-        self._loop.remove_reader(self._pidfd)
-        os.close(self._pidfd)
+        if self._pidfd >= 0:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)  # before the reap, so that the number is still ours
         self._process.wait()
@@ -256,6 +242,32 @@ class Runner:
                 self._tail.append(text[-TAIL:])
             else:
                 self._loop.remove_reader(self._output)
+
+
+def _spawn(memory: int) -> tuple[socket.socket, subprocess.Popen[bytes], int, int]:
+    """(our end of the socket, the process, the lifeline's end that we hold, where its output comes out). Raises OSError."""
+    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as failed:
+        near, far = socket.socketpair()
+        theirs.callback(far.close)
+        failed.callback(near.close)
+        lifeline_read, lifeline = os.pipe()
+        theirs.callback(os.close, lifeline_read)
+        failed.callback(os.close, lifeline)
+        output, output_write = os.pipe()
+        theirs.callback(os.close, output_write)
+        failed.callback(os.close, output)
+        arguments = [f"{far.fileno()}", f"{lifeline_read}", f"{memory}"]
+        process = subprocess.Popen(  # noqa: S603 - our own module; vfork and exec take a millisecond
+            [sys.executable, "-m", "aurea_server.runner", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output_write,
+            stderr=output_write,
+            pass_fds=(far.fileno(), lifeline_read),
+            start_new_session=True,
+            env=_environment(),
+        )
+        failed.pop_all()
+        return near, process, lifeline, output
 
 
 def _grow(records: bytearray, part: bytes) -> None:

@@ -30,6 +30,7 @@ from aurea_engine import (
     SpecError,
     Stop,
     StrategyError,
+    Thresholds,
     cost_from_dict,
     default_catalog,
     job_costs,
@@ -45,6 +46,9 @@ from aurea_server.reports import End, Failure, Figures, Reason, Snapshot, figure
 
 MOST_RESIDENT = 400 * 1024 * 1024
 """Bytes of memory from which on a runner is not used again: what a large run leaves fragmented is not the next one's."""
+
+ENOUGH_TO_JUDGE = 100
+"""Released jobs from which on a finding may be told while the run is on."""
 
 _ENGINE = "aurea_engine."
 
@@ -117,18 +121,26 @@ class _Desk:
 
 
 class _Reporter(Observer):
-    def __init__(self, desk: _Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: _Desk, catalog: Catalog) -> None:
+        self._desk, self._catalog, self._model = desk, catalog, "other"
+        self._thresholds = Thresholds()
         self.last = Snapshot()
 
+    def on_start(self, spec: RunSpec) -> None:
+        self._thresholds = spec.thresholds
+        self._model = self._catalog.kind_of(spec.cost)
+
     def on_progress(self, progress: Progress) -> None:
-        self.last = snapshot_of(progress)
+        lag = progress.meters.lag
+        late = lag.count_above(self._thresholds.lag) if lag.count >= ENOUGH_TO_JUDGE else 0
+        findings = ["late_releases"] if late > self._thresholds.late_ratio * lag.count else []
+        self.last = snapshot_of(progress, findings, self._model)
         self._desk.send_if_free({"progress": msgspec.to_builtins(self.last)})
 
 
 def _execute(order: dict[str, Any], catalog: Catalog, desk: _Desk, loop: asyncio.Runner) -> None:
     run_id = order["run_id"]
-    reporter = _Reporter(desk)
+    reporter = _Reporter(desk, catalog)
     try:
         spec = spec_from_dict(order["spec"], catalog)
         stop = desk.stops[run_id]

@@ -9,4 +9,11 @@ window.SwaggerUIBundle({
   queryConfigEnabled: false,
   defaultModelsExpandDepth: 0,
   docExpansion: "list",
+  // Every request that changes something says that it is JSON, with a body or without: other sites' pages cannot.
+  requestInterceptor: (request) => {
+    if (request.method && request.method.toUpperCase() !== "GET") {
+      request.headers["Content-Type"] = "application/json";
+    }
+    return request;
+  },
 });

@@ -28,7 +28,9 @@ class Serving:
         self._stopped = asyncio.Event()
         self._settings = settings
         self.url = ""
-        self._thread = threading.Thread(target=lambda: asyncio.Runner(loop_factory=lambda: self._loop).run(self._serve()))
+        self._thread = threading.Thread(
+            target=lambda: asyncio.Runner(loop_factory=lambda: self._loop).run(self._serve())
+        )
         self._thread.start()
         assert self._ready.wait(20)
 
@@ -83,9 +85,15 @@ def test_a_run_on_a_server_prints_its_result(serving: Serving, aurea: Callable[.
     assert json.loads((tmp_path / "result.json").read_text())["num_jobs"] == 2
 
 
-def test_bad_input_and_missed_objectives_have_their_exit_codes(serving: Serving, aurea: Callable[..., Any], tmp_path: Path) -> None:
+def test_bad_input_and_missed_objectives_have_their_exit_codes(
+    serving: Serving, aurea: Callable[..., Any], tmp_path: Path
+) -> None:
     assert aurea("run", "--jobs", 0, "--server", serving.url)[0] == 2
-    spec = {"num_jobs": 3, "job_duration_ms": 5, "objectives": [{"metric": "response_time", "quantile": 0.5, "at_most": 0.001}]}
+    spec = {
+        "num_jobs": 3,
+        "job_duration_ms": 5,
+        "objectives": [{"metric": "response_time", "quantile": 0.5, "at_most": 0.001}],
+    }
     (tmp_path / "spec.json").write_text(json.dumps(spec))
     assert aurea("run", tmp_path / "spec.json", "--server", serving.url)[0] == 3
     code, _, err = aurea("run", "--jobs", 1, "--server", "http://127.0.0.1:9")
@@ -127,7 +135,9 @@ def test_the_history_is_the_same_here_and_there(serving: Serving, data: Path, au
     assert aurea("runs", "delete", run_id, "--data", data)[0] == 1
 
 
-def test_export_writes_a_file_and_delete_works_over_http(serving: Serving, aurea: Callable[..., Any], tmp_path: Path) -> None:
+def test_export_writes_a_file_and_delete_works_over_http(
+    serving: Serving, aurea: Callable[..., Any], tmp_path: Path
+) -> None:
     _, out, _ = aurea("run", "--jobs", 3, "--duration-ms", 1, "--server", serving.url, "--json")
     run_id = json.loads(out)["benchmark_id"]
     assert aurea("runs", "export", run_id, "--server", serving.url, "-o", tmp_path / "x.json")[0] == 0

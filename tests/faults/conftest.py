@@ -59,7 +59,9 @@ class Server:
         self.groups: set[int] = set()
         self.environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(HERE / "hostile"), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONPATH": os.pathsep.join(
+                [str(HERE / "hostile"), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
+            ),
             **(environment or {}),
         }
         self.process: subprocess.Popen[bytes]
@@ -70,7 +72,11 @@ class Server:
         command = [*prefix, sys.executable, "-m", "aurea_server", "--port", str(self.port), "--data", str(self.data)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, *self.arguments, *more], stdout=subprocess.PIPE, stderr=log, env=self.environment, cwd=self.folder
+                [*command, *self.arguments, *more],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=self.environment,
+                cwd=self.folder,
             )
         if wait:
             self.ready()
@@ -184,7 +190,7 @@ class Server:
         while time.monotonic() < until:
             time.sleep(0.1)
             again = self.census()
-            if (again == census if want is None else all(again[name] <= want[name] for name in want)):
+            if again == census if want is None else all(again[name] <= want[name] for name in want):
                 return again
             census = again
         return census

@@ -21,7 +21,9 @@ LONG = {"num_jobs": 1, "job_duration_ms": 60_000}
 def dial(server: Any) -> socket.socket:
     connection = socket.socket()
     connection.settimeout(30)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # before it connects, or the window is large already
+    connection.setsockopt(
+        socket.SOL_SOCKET, socket.SO_RCVBUF, 4096
+    )  # before it connects, or the window is large already
     connection.connect(("127.0.0.1", server.port))
     return connection
 
@@ -86,7 +88,9 @@ def test_a_client_that_never_reads_is_cut_off(server: Any, invariants: Callable[
     with dial(server) as connection:
         body = b'{"num_jobs": 10000, "job_duration_ms": 1}'
         for _ in range(8):
-            connection.sendall(b"POST /benchmark/run HTTP/1.1\r\n" + JSON + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            connection.sendall(
+                b"POST /benchmark/run HTTP/1.1\r\n" + JSON + b"Content-Length: %d\r\n\r\n" % len(body) + body
+            )
         time.sleep(20)
         got, _ = until_closed(connection, 5)
     assert len(got) < 8 * 1_600_000
@@ -151,7 +155,13 @@ def test_an_idle_crowd_is_refused_above_the_cap_and_the_run_does_not_feel_it(
     serve: Callable[..., Any], invariants: Callable[[Any], None]
 ) -> None:
     server = serve("--max-connections", "64")
-    spec = {"workload": {"job": {"kind": "sleep", "duration": 0.05}, "arrivals": {"kind": "constant", "rate": 100}, "duration": 3}}
+    spec = {
+        "workload": {
+            "job": {"kind": "sleep", "duration": 0.05},
+            "arrivals": {"kind": "constant", "rate": 100},
+            "duration": 3,
+        }
+    }
     alone = server.run(spec)["response_time"]["mean"]
     run_id = server.accept(spec)
     with crowd(server, 300) as connections:
@@ -167,7 +177,9 @@ def test_an_idle_crowd_is_refused_above_the_cap_and_the_run_does_not_feel_it(
     invariants(server)
 
 
-def test_a_server_with_few_descriptors_stays_up_in_a_crowd(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+def test_a_server_with_few_descriptors_stays_up_in_a_crowd(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
     server = serve(start=False)
     server.start(prefix=("prlimit", "--nofile=128:128")).settled()
     with crowd(server, 400):
@@ -181,7 +193,8 @@ def test_a_server_with_few_descriptors_stays_up_in_a_crowd(serve: Callable[..., 
 RAW = [
     b"\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x00" * 100, b"\xff\xfe" * 50, b"GET / HTTP/1.1\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 300 + b"\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\nA: " + b"x" * 20000 + b"\r\n\r\n",
+    b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 300 + b"\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nA: " + b"x" * 20000 + b"\r\n\r\n",
     b"POST /benchmark/run HTTP/1.1\r\n" + JSON + b"Content-Length: -1\r\n\r\n",
     b"POST /benchmark/run HTTP/1.1\r\n" + JSON + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nx",
     b"POST /benchmark/run HTTP/1.1\r\n" + JSON + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -190,7 +203,8 @@ RAW = [
     b"POST /benchmark/run HTTP/1.1\r\n" + JSON + b"Content-Length: 99999999999999999999\r\n\r\n",
     b"GET http://evil/ HTTP/1.1\r\nHost: localhost\r\n\r\n", b"CONNECT evil:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /%00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+    b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
     b"GET /health HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
     b"POST /benchmark/run HTTP/1.1\r\n" + JSON + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
 ]  # fmt: skip
@@ -213,7 +227,9 @@ def test_what_is_hardly_http_is_refused_without_a_5xx(server: Any, invariants: C
 
 
 def mutated(chance: random.Random) -> bytes:
-    data = bytearray(chance.choice(RAW + [b"POST /benchmark/run HTTP/1.1\r\n" + JSON + b"Content-Length: 15\r\n\r\n{\"num_jobs\": 1}"]))
+    data = bytearray(
+        chance.choice([*RAW, b"POST /benchmark/run HTTP/1.1\r\n" + JSON + b'Content-Length: 15\r\n\r\n{"num_jobs": 1}'])
+    )
     for _ in range(chance.randrange(1, 8)):
         at = chance.randrange(len(data) + 1)
         match chance.randrange(3):

@@ -24,7 +24,9 @@ STEADY = {
 
 
 @pytest.mark.realtime
-def test_a_scrape_ten_times_a_second_does_not_move_the_mean(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+def test_a_scrape_ten_times_a_second_does_not_move_the_mean(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
     server = serve()
     alone = statistics.median(server.run(STEADY)["response_time"]["mean"] for _ in range(3))
     stop, slow = threading.Event(), []
@@ -46,10 +48,16 @@ def test_a_scrape_ten_times_a_second_does_not_move_the_mean(serve: Callable[...,
 
 
 @pytest.mark.realtime
-def test_probes_answer_while_a_runner_burns_all_it_is_given(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+def test_probes_answer_while_a_runner_burns_all_it_is_given(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
     server = serve()
     spec = {
-        "workload": {"job": {"kind": "sleep", "duration": 0}, "arrivals": {"kind": "poisson", "rate": 1e6}, "jobs": 1_000_000},
+        "workload": {
+            "job": {"kind": "sleep", "duration": 0},
+            "arrivals": {"kind": "poisson", "rate": 1e6},
+            "jobs": 1_000_000,
+        },
         "clock": "virtual",
         "scheduler": {"kind": "shortest_first", "slots": 1},
     }
@@ -121,5 +129,7 @@ def test_sixty_mixed_runs_leave_nothing_behind(serve: Callable[..., Any], invari
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_two_thousand_mixed_runs_leave_nothing_behind(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+def test_two_thousand_mixed_runs_leave_nothing_behind(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
     endure(serve(), 500, 1500, invariants)

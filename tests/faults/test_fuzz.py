@@ -14,7 +14,27 @@ import pytest
 
 pytestmark = pytest.mark.faults
 
-SCALARS = [0, 1, -1, 1.5, True, False, None, "", "x", "sleep", "poisson", 1e308, -1e308, 2**63, 10**30, [], {}, "\u202e", "a\0b"]
+SCALARS = [
+    0,
+    1,
+    -1,
+    1.5,
+    True,
+    False,
+    None,
+    "",
+    "x",
+    "sleep",
+    "poisson",
+    1e308,
+    -1e308,
+    2**63,
+    10**30,
+    [],
+    {},
+    "\u202e",
+    "a\0b",
+]
 SEEDS: list[Any] = [
     {"num_jobs": 3, "job_duration_ms": 1},
     {
@@ -24,7 +44,10 @@ SEEDS: list[Any] = [
             "jobs": 20,
         },
         "scheduler": {"kind": "fifo", "slots": 4, "queue_limit": 10},
-        "cost": {"kind": "composite", "of": [{"kind": "per_second", "price": "0.001"}, {"kind": "per_job", "price": "0.1"}]},
+        "cost": {
+            "kind": "composite",
+            "of": [{"kind": "per_second", "price": "0.001"}, {"kind": "per_job", "price": "0.1"}],
+        },
         "clock": "virtual",
         "seed": 7,
         "objectives": [{"metric": "response_time", "quantile": 0.99, "at_most": 0.5}],
@@ -41,7 +64,10 @@ def mutate(value: Any, chance: random.Random) -> Any:
             case 0:
                 return {other: inner for other, inner in value.items() if other != name}
             case 1:
-                return {**value, chance.choice(["kind", "jobs", "duration", "x", "of", name.upper()]): chance.choice(SCALARS)}
+                return {
+                    **value,
+                    chance.choice(["kind", "jobs", "duration", "x", "of", name.upper()]): chance.choice(SCALARS),
+                }
             case _:
                 return {**value, name: mutate(value[name], chance)}
     if isinstance(value, list) and value and chance.random() < 0.8:
@@ -99,10 +125,11 @@ def test_schemathesis_finds_nothing(
     """All its checks but one: a schema cannot say that a workload needs an end, so some that it allows are refused."""
     program = require("schemathesis", "st")
     command = [
-        program, "run", f"http://127.0.0.1:{server.port}/openapi.json", "--max-examples", "10", "--seed", "7", "--workers", "1",
-        "--exclude-operation-id", "get_events", "--exclude-checks", "positive_data_acceptance",
+        program, "run", f"http://127.0.0.1:{server.port}/openapi.json", "--max-examples", "10",
+        "--seed", "7", "--workers", "1", "--exclude-operation-id", "get_events",
+        "--exclude-checks", "positive_data_acceptance",
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout[-4000:]
     server.acknowledged = []
     invariants(server)

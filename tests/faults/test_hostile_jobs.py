@@ -1,4 +1,4 @@
-"""Jobs, cost models, schedulers and arrivals that do what they must not: the run says why it ended, and the server goes on."""
+"""Jobs, cost models, schedulers and arrivals that do what they must not: the run says why, and the server goes on."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def test_a_job_that_leaks_fails_for_memory(server: Any, invariants: Callable[[An
 
 
 @pytest.mark.parametrize("what", ["fork", "start_programs", "shout"])
-def test_what_a_job_leaves_behind_is_gone_after_its_run(server: Any, invariants: Callable[[Any], None], what: str) -> None:
+def test_what_a_job_leaves_behind_is_gone_after_its_run(
+    server: Any, invariants: Callable[[Any], None], what: str
+) -> None:
     result = server.run(does(what))
     assert result["status"] == "completed", result
     invariants(server)
@@ -120,6 +122,8 @@ def test_strategies_that_break_their_contract_fail_the_run(server: Any, invarian
 
 
 def test_a_strategy_that_cannot_be_made_is_a_bad_request(server: Any, invariants: Callable[[Any], None]) -> None:
-    status, _, problem = server.ask("POST", "/benchmark/run", {"workload": {"job": {"kind": "raises_when_made"}, "jobs": 1}})
+    status, _, problem = server.ask(
+        "POST", "/benchmark/run", {"workload": {"job": {"kind": "raises_when_made"}, "jobs": 1}}
+    )
     assert (status, problem["code"]) == (400, "invalid_spec")
     invariants(server)

@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +31,9 @@ def test_an_idle_server_stops_at_once_with_code_0(server: Any, number: int, inva
     invariants(server)
 
 
-def test_a_run_that_is_short_is_drained_and_answered(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+def test_a_run_that_is_short_is_drained_and_answered(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
     server = serve()
     run_id = server.accept({"num_jobs": 1, "job_duration_ms": 1500})
     server.running(run_id)
@@ -129,7 +132,7 @@ def test_nothing_outlives_a_server_that_is_killed(server: Any, invariants: Calla
     server.process.kill()
     server.ended()
     time.sleep(2)
-    assert [pid for pid in left if os.path.exists(f"/proc/{pid}")] == []
+    assert [pid for pid in left if Path(f"/proc/{pid}").exists()] == []
     invariants(server)
     assert server.get(run_id)["reason"]["code"] == "server_crashed"
 

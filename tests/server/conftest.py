@@ -14,6 +14,7 @@ from aurea_server.app import create_app
 from aurea_server.connections import gate
 from aurea_server.settings import Settings
 
+
 class Behind(TestServer):
     """A test server whose connections are treated as a real one's."""
 
@@ -23,7 +24,7 @@ class Behind(TestServer):
 
 @pytest.fixture
 async def serve(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[TestClient[Any, Any]]]]:
-    """``await serve(token=...)`` is a client of a new server; any setting may be given."""
+    """Starts servers, each with settings of its own, and gives a client."""
     clients: list[TestClient[Any, Any]] = []
 
     async def make(**settings: Any) -> TestClient[Any, Any]:
@@ -46,7 +47,7 @@ async def client(serve: Callable[..., Awaitable[TestClient[Any, Any]]]) -> TestC
 
 @pytest.fixture
 def post() -> Callable[..., Awaitable[Any]]:
-    """``await post(client, body, **headers)`` is (status, decoded answer) of a run."""
+    """Runs something over HTTP, and gives status and decoded answer."""
 
     async def run(client: TestClient[Any, Any], body: Any, **headers: str) -> Any:
         named = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -123,7 +123,9 @@ async def test_a_page_of_our_own_may_post(client: Any) -> None:
         assert answer.status == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:5000", "127.0.0.1.evil.example", "localhost@evil", "", "[::2]", "a b"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:5000", "127.0.0.1.evil.example", "localhost@evil", "", "[::2]", "a b"]
+)
 async def test_a_foreign_host_is_403_on_every_route_and_method(client: Any, host: str) -> None:
     paths = {operation.path.replace("{run_id}", "benchmark-1").replace("{name}", "page.js") for operation in OPERATIONS}
     for path in {*paths, "/", "/nowhere"}:
@@ -132,7 +134,9 @@ async def test_a_foreign_host_is_403_on_every_route_and_method(client: Any, host
                 assert answer.status == 403, (method, path)
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:5000", "[::1]:5000", "aurea.example", "aurea.example."])
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:80", "127.0.0.1:5000", "[::1]:5000", "aurea.example", "aurea.example."]
+)
 async def test_our_own_names_are_answered(serve: Any, host: str) -> None:
     client = await serve(allowed_host=("aurea.example",))
     async with client.get("/health", headers={"Host": host}) as answer:
@@ -149,7 +153,9 @@ async def test_a_token_opens_everything_but_probes_and_pages(serve: Any) -> None
                 assert (answer.status == 401) != operation.open, (operation.name, given, answer.status)
                 if answer.status == 401:
                     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
-        async with client.request(operation.method, path, headers={**JSON, "Authorization": f"Bearer {TOKEN}"}) as answer:
+        async with client.request(
+            operation.method, path, headers={**JSON, "Authorization": f"Bearer {TOKEN}"}
+        ) as answer:
             assert answer.status not in (401, 500)
 
 
@@ -196,7 +202,9 @@ async def test_405_names_what_is_allowed(client: Any) -> None:
         assert (answer.status, answer.headers["Allow"]) == (405, "POST")
 
 
-@pytest.mark.parametrize("accept", ["application/openmetrics-text; version=abc", "text/plain; version=x", ";;", "*/*", ""])
+@pytest.mark.parametrize(
+    "accept", ["application/openmetrics-text; version=abc", "text/plain; version=x", ";;", "*/*", ""]
+)
 async def test_metrics_answer_whatever_is_accepted(client: Any, accept: str) -> None:
     async with client.get("/metrics", headers={"Accept": accept}) as answer:
         assert answer.status == 200
@@ -205,7 +213,12 @@ async def test_metrics_answer_whatever_is_accepted(client: Any, accept: str) -> 
 
 async def test_metrics_stay_few_whatever_labels_are_sent(client: Any, post: Post) -> None:
     for i in range(5):
-        spec = {"num_jobs": 1, "job_duration_ms": 0, "label": f"l{i}", "cost": {"kind": "tokens", "requests": [{"classes": []}]}}
+        spec = {
+            "num_jobs": 1,
+            "job_duration_ms": 0,
+            "label": f"l{i}",
+            "cost": {"kind": "tokens", "requests": [{"classes": []}]},
+        }
         await post(client, spec)
         await post(client, {"num_jobs": 1, "job_duration_ms": 0, "label": f"l{i}"})
     async with client.get("/metrics") as answer:

@@ -55,7 +55,15 @@ def test_bounds_in_the_description_are_the_bounds_that_are_checked() -> None:
     rate = COMMITTED["components"]["schemas"]["Arrivals.poisson"]["properties"]["rate"]
     assert rate["exclusiveMinimum"] == 0
     with pytest.raises(SpecError):
-        spec_from_dict({"workload": {"job": {"kind": "sleep"}, "jobs": 1, "arrivals": {"kind": "poisson", "rate": rate["maximum"] * 2}}})
+        spec_from_dict(
+            {
+                "workload": {
+                    "job": {"kind": "sleep"},
+                    "jobs": 1,
+                    "arrivals": {"kind": "poisson", "rate": rate["maximum"] * 2},
+                }
+            }
+        )
 
 
 def test_vendored_files_are_the_ones_that_were_vendored() -> None:

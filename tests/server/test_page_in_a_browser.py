@@ -14,7 +14,8 @@ async def test_chromium_draws_the_page(client: Any, require: Callable[..., str],
     address = client.make_url("/docs")
     process = await asyncio.create_subprocess_exec(
         browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-        "--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path}", "--enable-logging=stderr",
+        "--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path}",
+        "--enable-logging=stderr",
         "--virtual-time-budget=8000", "--dump-dom", str(address),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip

@@ -261,7 +261,9 @@ async def test_a_run_can_be_deleted_once_it_has_ended(client: Any, post: Post) -
         assert (answer.status, (await answer.json(content_type=None))["code"]) == (409, "run_ended")
 
 
-@pytest.mark.parametrize("run_id", ["benchmark-1", "x", "..%2f..%2fetc%2fpasswd", "benchmark-1%00", "benchmark-" + "9" * 40])
+@pytest.mark.parametrize(
+    "run_id", ["benchmark-1", "x", "..%2f..%2fetc%2fpasswd", "benchmark-1%00", "benchmark-" + "9" * 40]
+)
 async def test_what_is_no_run_is_404(client: Any, run_id: str) -> None:
     for rest in ("", "/jobs", "/events"):
         status, problem = await get(client, f"/benchmark/runs/{run_id}{rest}")
@@ -296,14 +298,27 @@ async def test_two_clients_with_one_key_at_the_same_time_make_one_run(client: An
 
 async def test_a_run_is_ended_at_the_deadline_with_what_it_has(serve: Any, post: Post) -> None:
     client = await serve(max_seconds=0.5)
-    status, result = await post(client, {"workload": {"job": {"kind": "sleep", "duration": 0.1}, "arrivals": {"kind": "constant", "rate": 50}, "duration": 60}})
+    status, result = await post(
+        client,
+        {
+            "workload": {
+                "job": {"kind": "sleep", "duration": 0.1},
+                "arrivals": {"kind": "constant", "rate": 50},
+                "duration": 60,
+            }
+        },
+    )
     assert (status, result["status"]) == (200, "timed_out")
     assert 5 <= result["completed_jobs"] < 60
 
 
 async def test_an_objective_that_aborts_ends_the_run(client: Any, post: Post) -> None:
     spec = {
-        "workload": {"job": {"kind": "sleep", "duration": 0.05}, "arrivals": {"kind": "constant", "rate": 100}, "duration": 30},
+        "workload": {
+            "job": {"kind": "sleep", "duration": 0.05},
+            "arrivals": {"kind": "constant", "rate": 100},
+            "duration": 30,
+        },
         "objectives": [{"metric": "response_time", "quantile": 0.5, "at_most": 0.01, "abort": True}],
     }
     status, result = await post(client, spec)
@@ -319,3 +334,24 @@ async def test_health_answers_as_ever(client: Any) -> None:
     assert await get(client, "/health") == (200, {"status": "healthy", "service": "aurea-orchestrator"})
     assert (await get(client, "/health/live"))[0] == 200
     assert (await get(client, "/health/ready"))[0] == 200
+
+
+async def test_some_metrics_can_be_asked_for(client: Any) -> None:
+    async with client.get("/metrics?name[]=benchmark_runs_total") as answer:
+        lines = [line for line in (await answer.text()).splitlines() if not line.startswith("#")]
+    assert lines == ["benchmark_runs_total 0.0"]
+
+
+async def test_what_goes_wrong_with_the_measurement_is_told_as_it_arises(client: Any, post: Post) -> None:
+    spec = {
+        "workload": {
+            "job": {"kind": "sleep", "duration": 0.001},
+            "arrivals": {"kind": "constant", "rate": 400},
+            "duration": 1.5,
+        },
+        "thresholds": {"lag": 0, "late_ratio": 0},
+    }
+    _, document = await post(client, spec, Prefer="respond-async")
+    kinds = [event["event"] for event in await events(client, document["benchmark_id"])]
+    assert "finding" in kinds[: kinds.index("end") - 1]
+    assert kinds.index("finding") < len(kinds) - 2

@@ -21,7 +21,13 @@ def test_the_command_line_goes_before_the_environment_before_the_file_before_the
     environ = {"AUREA_CONFIG": str(file), "AUREA_PORT": "2", "AUREA_MAX_JOBS": "20"}
     resolved = resolve({"port": "3"}, environ)
     found = resolved.settings
-    assert (found.port, found.max_jobs, found.max_queued, found.allowed_host, found.host) == (3, 20, 3, ("a", "b"), "127.0.0.1")
+    assert (found.port, found.max_jobs, found.max_queued, found.allowed_host, found.host) == (
+        3,
+        20,
+        3,
+        ("a", "b"),
+        "127.0.0.1",
+    )
     assert [resolved.origins[name] for name in ("port", "max_jobs", "max_queued", "host")] == [
         "command line", "environment", "configuration file", "default",
     ]  # fmt: skip

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ class Unpicklable(Exception):
 
     def __init__(self, one: int, two: int) -> None:
         super().__init__("x")
-        self.lock = open(os.devnull)  # noqa: SIM115
+        self.lock = threading.Lock()
 
     def __str__(self) -> str:
         raise RuntimeError("no text for you")
@@ -54,7 +56,8 @@ class Raises(Job):
     what: str = "ValueError"
 
     async def run(self, demand: float) -> None:
-        raise RAISED[self.what]()
+        raised = RAISED[self.what]()
+        raise raised
 
 
 @dataclass(frozen=True)
@@ -101,10 +104,8 @@ class Does(Job):
 
     async def _swallow_cancel(self) -> None:
         while True:
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(600)
-            except asyncio.CancelledError:
-                pass
 
     async def _leak(self) -> None:
         hoard = []
@@ -131,10 +132,8 @@ class Does(Job):
 
     async def _write_to_the_socket(self) -> None:
         for descriptor in range(3, 64):
-            try:
+            with contextlib.suppress(OSError):
                 os.write(descriptor, b"\xff" * 64)
-            except OSError:
-                pass
         await asyncio.sleep(0.2)
 
 
