@@ -171,7 +171,7 @@ def test_an_idle_crowd_is_refused_above_the_cap_and_the_run_does_not_feel_it(
             connection.setblocking(False)
             with contextlib.suppress(OSError):
                 refused += b" 503 " in connection.recv(4096)
-        assert refused >= 200
+        assert refused >= len(connections) - 64  # there may be fewer than 300, where this process has few descriptors
     result = server.final(run_id)
     assert result["response_time"]["mean"] == pytest.approx(alone, rel=0.05)
     invariants(server)
