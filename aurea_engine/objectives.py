@@ -103,7 +103,8 @@ def hopeless(spec: RunSpec, progress: Progress) -> bool:
 
 
 def _lost(objective: Objective, spec: RunSpec, progress: Progress) -> bool:
-    limit, jobs = objective.at_most, spec.workload.jobs
+    limit, workload = objective.at_most, spec.workload
+    jobs = workload.jobs if workload.duration is None else None  # which of the two comes first is not known
     if limit is None:
         return False
     if objective.metric == "cost":

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from platform import python_version
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -18,26 +17,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from aurea_engine import FINAL, FINDING_CODES, LatencyHistogram, engine_version
-from aurea_server.reports import Bill, Figures, Snapshot, ratio
+from aurea_server.reports import Figures, Snapshot, ratio
+from aurea_server.spending import Spending
 
 STATUSES = ("completed", "failed", "cancelled", "timed_out", "aborted", "interrupted")
 VERDICTS = ("valid", "degraded", "invalid")
 OBJECTIVES = ("met", "missed", "inconclusive")
-MOST_SHEETS = 20
-"""Price sheets that are shown: the ones that priced something last."""
-
-MODELS = frozenset(
-    {"free", "per_second", "per_job", "serverless", "container_task", "instance_busy", "packed", "fleet", "tokens"}
-    | {"egress", "flat_period", "tiered", "composite", "discounts", "sheet"}
-)
-"""Names of cost models that may be a label's value; others fold to ``other``."""
-
-COMPONENTS = frozenset(
-    {"duration", "requests", "instances", "egress", "period", "jobs", "time", "minutes", "formula", "vcpu", "memory"}
-    | {"credit", "discount", "commitment"}
-)
-"""Names of a bill's lines that may be a label's value; a client can make up others, which fold to ``other``."""
-
 HISTOGRAMS = {
     "service": ("benchmark_job_duration_seconds", "Service time of completed jobs: from start to finish."),
     "response": ("benchmark_response_time_seconds", "Response time of completed jobs: from intended start to finish."),
@@ -97,10 +82,7 @@ class BenchmarkMetrics(Collector):
         self._verdicts: Counter[str] = Counter()
         self._findings: Counter[str] = Counter()
         self._objectives: Counter[str] = Counter()
-        self._usd: dict[tuple[str, str], Fraction] = {}
-        self._shown: dict[tuple[str, str], Fraction] = {}
-        self._per_job: dict[str, float] = {}
-        self._sheets: dict[tuple[str, str, str, str], None] = {}
+        self._spending = Spending()
         self.in_progress = 0
         self.waiting = 0
 
@@ -137,7 +119,7 @@ class BenchmarkMetrics(Collector):
             self._verdicts[figures.verdict] += 1
         self._findings.update(code for code in figures.findings if code in FINDING_CODES)
         self._objectives.update(outcome for outcome in figures.objectives if outcome in OBJECTIVES)
-        self._add_cost(figures.bill)
+        self._spending.add(figures.bill)
 
     def broken(self, status: str) -> None:
         """The current run has ended without a result."""
@@ -150,17 +132,6 @@ class BenchmarkMetrics(Collector):
             self._ended.add(self._current)
         self._current = None
         self._gauges = replace(self._gauges, in_flight=0, queued=0)
-
-    def _add_cost(self, bill: Bill) -> None:
-        for sheet in bill.sheets:
-            self._sheets.pop(sheet, None)
-            self._sheets[sheet] = None
-        while len(self._sheets) > MOST_SHEETS:
-            del self._sheets[next(iter(self._sheets))]
-        for key, amount in _dollars(bill):
-            self._usd[key] = self._usd.get(key, Fraction(0)) + amount
-        if bill.currency == "USD":
-            self._per_job = {per: bill.per_job[per] for per in ("attempt", "success", "good") if per in bill.per_job}
 
     def describe(self) -> Iterable[Family]:
         """The names, for those who ask for some of them: ``/metrics?name[]=…``."""
@@ -180,15 +151,7 @@ class BenchmarkMetrics(Collector):
         yield _labelled("benchmark_verdicts", "Ended runs by verdict.", "verdict", _all(VERDICTS, self._verdicts))
         yield _labelled("benchmark_findings", "Findings by code.", "code", _all(FINDING_CODES, self._findings))
         yield _labelled("benchmark_objectives", "Judged objectives.", "result", _all(OBJECTIVES, self._objectives))
-        yield self._cost_family()
-        sheets = InfoMetricFamily(
-            "benchmark_price_sheet",
-            "Price sheets behind the costs.",
-            labels=["sheet", "version", "currency", "checked"],
-        )
-        for sheet in self._sheets:
-            sheets.add_metric(list(sheet), {})
-        yield sheets
+        yield from self._spending.families(None if self._current is None else self._current.bill)
         build = InfoMetricFamily("benchmark_build", "What serves.")
         build.add_metric([], {"version": engine_version(), "python": python_version(), "loop": self._loop})
         yield build
@@ -209,33 +172,6 @@ class BenchmarkMetrics(Collector):
         yield _gauge("benchmark_queue_length_jobs", "Jobs waiting for a slot now.", now.queued)
         yield _gauge("benchmark_runs_in_progress", "Runs that are on.", self.in_progress)
         yield _gauge("benchmark_runs_queued", "Runs that wait for their turn.", self.waiting)
-        per_job = GaugeMetricFamily(
-            "benchmark_last_run_cost_usd_per_job", "Cost of the last run by job.", labels=["per"]
-        )
-        for per, share in self._per_job.items():
-            per_job.add_metric([per], share)
-        yield per_job
-
-    def _cost_family(self) -> Family:
-        family = CounterMetricFamily(
-            "benchmark_cost_usd", "What the runs cost, by cost model and component.", labels=["model", "component"]
-        )
-        spent = dict(self._usd)
-        for key, amount in _dollars(self._current.bill) if self._current is not None else ():
-            spent[key] = spent.get(key, Fraction(0)) + amount
-        for key, amount in spent.items():
-            # The bill of a run that is on is an estimate: a counter may wait for the truth, but never step back.
-            self._shown[key] = max(amount, self._shown.get(key, Fraction(0)))
-            family.add_metric(list(key), float(self._shown[key]))
-        return family
-
-
-def _dollars(bill: Bill) -> Iterator[tuple[tuple[str, str], Fraction]]:
-    """((model, component), amount) of each line, as labels of a closed set; nothing in other currencies."""
-    model = bill.model if bill.model in MODELS else "other"
-    for component, amount in bill.lines if bill.priced and bill.currency == "USD" else []:
-        known = component in COMPONENTS or model == "sheet"
-        yield (model, component if known else "other"), Fraction(amount)
 
 
 def _all(names: Iterable[str], counts: Counter[str]) -> dict[str, int]:

@@ -12,12 +12,13 @@ HISTOGRAMS = ("service", "response", "waiting", "lag")
 
 
 class Bill(msgspec.Struct, frozen=True, kw_only=True):
-    """A cost, as metrics need it. ``lines``: (component, exact ratio)."""
+    """A cost, as metrics need it. ``lines``: (component, exact ratio); ``quantities``: (component, unit, exact ratio)."""
 
     currency: str = "USD"
     model: str = "other"
     priced: bool = False
     lines: list[tuple[str, str]] = []
+    quantities: list[tuple[str, str, str]] = []
     per_job: dict[str, float] = {}
     sheets: list[tuple[str, str, str, str]] = []
 
@@ -152,6 +153,11 @@ def bill_of(cost: Cost | None, model: str) -> Bill:
         model=model,
         priced=cost.total is not None,
         lines=[(name, f"{amount.numerator}/{amount.denominator}") for name, amount in lines],
+        quantities=[
+            (line.name.partition(",")[0], line.unit, f"{line.quantity.numerator}/{line.quantity.denominator}")
+            for line in cost.lines
+            if line.basis != "credit"
+        ],
         per_job={per: float(share) for per, share in shares.items() if share is not None},
         sheets=[(sheet.id, sheet.version, sheet.currency, sheet.checked) for sheet in cost.sheets],
     )

@@ -99,7 +99,7 @@ def all_blocks(*languages: str) -> list[Block]:
 def sessions(page: Path) -> Iterator[tuple[Block, Block | None]]:
     """Python blocks, each with the ``text`` block that follows it directly."""
     found = list(blocks(page))
-    for block, after in zip(found, [*found[1:], None], strict=True):
+    for block, after in zip(found, [*found[1:], None][: len(found)], strict=True):
         if block.language == "python":
             yield block, after if after is not None and after.language == "text" else None
 
