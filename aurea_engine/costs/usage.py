@@ -7,14 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from aurea_engine.costs.exact import exact_text
 from aurea_engine.errors import NeedsRecords, Problem, SpecError
 from aurea_engine.records import Outcome
-
-if TYPE_CHECKING:
-    from aurea_engine.costs.meters import Meter
 
 Quanta = Mapping[str, int | Fraction]
 """What one meter counted, by label (an outcome, or a level of concurrency). Whole numbers, unless projected."""
@@ -81,6 +78,14 @@ class RunInfo:
         )
 
 
+class Keyed(Protocol):
+    """**Protocol:** what has the key of a meter, such as the meter."""
+
+    @property
+    def key(self) -> str:
+        """Its name in a usage, with every parameter that decides what it counts."""
+
+
 @dataclass(frozen=True)
 class Usage:
     """What every meter counted in one run. JSON both ways, mergeable, and enough to price again.
@@ -94,7 +99,7 @@ class Usage:
     broken: Mapping[str, str] = field(default_factory=dict)
     factor: Fraction | None = None
 
-    def of(self, meter: Meter) -> Quanta:
+    def of(self, meter: Keyed) -> Quanta:
         """What ``meter`` counted. Raises `NeedsRecords` where it was not kept: an answer is never approximated."""
         return self.at(meter.key)
 

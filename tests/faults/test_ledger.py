@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import random
 import signal
@@ -174,21 +175,55 @@ def test_a_result_that_finds_the_disk_full_is_stored_when_there_is_room(
     invariants(server)
 
 
-def test_a_ledger_that_turns_read_only_refuses_new_runs(
-    serve: Callable[..., Any], small_disk: Path, invariants: Callable[[Any], None]
+@pytest.fixture
+def failing_disk(tmp_path: Path, require: Callable[..., str]) -> Callable[..., dict[str, str]]:
+    """The environment of a program whose disk fails on command."""
+    library = tmp_path / "failing_disk.so"
+    source = Path(__file__).parent / "failing_disk.c"
+    subprocess.run([require("cc"), "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    faults = tmp_path / "disk_faults"
+    faults.mkdir()
+    return lambda: {"LD_PRELOAD": str(library), "AUREA_FAULTS": str(faults)}
+
+
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [
+        pytest.param("sync", errno.EIO, id="EIO on fsync"),
+        pytest.param("write", errno.EIO, id="EIO on write"),
+        pytest.param("write", errno.EROFS, id="read-only"),
+    ],
+)
+def test_a_disk_that_fails_refuses_new_runs_and_loses_nothing(
+    serve: Callable[..., Any],
+    failing_disk: Callable[..., dict[str, str]],
+    invariants: Callable[[Any], None],
+    call: str,
+    number: int,
 ) -> None:
-    server = serve("--min-free", "0", start=False)
-    server.data = small_disk / "data"
-    server.start().settled()
-    if subprocess.run(["mount", "-o", "remount,ro", small_disk], capture_output=True, check=False).returncode:
-        pytest.skip("open files keep this file system writable")
+    """A run that cannot be written down is not acknowledged; when the disk is well again, so is the server."""
+    environment = failing_disk()
+    server = serve("--min-free", "0", **environment)
+    old = server.run(QUICK)
+    fault = Path(environment["AUREA_FAULTS"]) / call
+    fault.write_text(str(number))
     try:
-        assert server.ask("POST", "/benchmark/run", QUICK)[2]["code"] == "storage_failed"
-        assert server.get(server.acknowledged[0])["status"] == "completed"
+        for _ in range(5):
+            status, headers, problem = server.ask("POST", "/benchmark/run", QUICK)
+            assert (status, problem["code"]) == (503, "storage_failed")
+            assert "retry-after" in headers
+        assert server.get(old["benchmark_id"])["completed_jobs"] == 3
+        assert server.ask("GET", "/health/live")[0] == 200
+        assert server.ask("GET", "/health")[0] == 200
     finally:
-        subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
-    time.sleep(1.5)
+        fault.unlink()
+    until = time.monotonic() + 5
+    while server.ask("GET", "/health/ready")[0] != 200 and time.monotonic() < until:
+        time.sleep(0.1)
     invariants(server)
+    assert server.stop() == 0
+    server.start()
+    assert server.get(old["benchmark_id"])["completed_jobs"] == 3
 
 
 def kill_rounds(server: Any, rounds: int, seed: int, invariants: Callable[[Any], None]) -> None:
