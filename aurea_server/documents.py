@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from aurea_engine import Catalog, CostModel, RunSpec, Sleep, Workload, record_rows, spec_to_dict
-from aurea_server import columns
 from aurea_server.live import Live, utc
 from aurea_server.reports import Figures, Reason, whole_result
+from aurea_server.runner import columns
 from aurea_server.store import Row
 
 JOBS_SHOWN = 10_000

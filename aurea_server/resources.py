@@ -12,16 +12,17 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
 from aurea_engine import JobBatch, Problem, SpecError, cost_from_dict, parse_json
-from aurea_server import columns, documents
+from aurea_server import documents
 from aurea_server.doors import body
 from aurea_server.events import Event, Lagged, TooManyFollowers
 from aurea_server.handlers import json_bytes, json_response, made
 from aurea_server.keys import CATALOG, RUNS
 from aurea_server.problems import Refused
+from aurea_server.runner import columns
+from aurea_server.runner.supervisor import RunnerFailed
 from aurea_server.runs import RunManager
 from aurea_server.store import STATES
 from aurea_server.stored import not_found, records_of, row_of, stored_answer
-from aurea_server.supervisor import RunnerFailed
 
 MOST_LISTED = 100
 MOST_ROWS = 10_000

@@ -22,10 +22,10 @@ from aurea_server.live import Live, Outcome, encode, now_ms
 from aurea_server.metrics import BenchmarkMetrics
 from aurea_server.problems import Refused
 from aurea_server.reports import Figures, Reason, Snapshot
+from aurea_server.runner.supervisor import FIRM, POLITE, RunnerFailed
+from aurea_server.runner.workshop import Workshop
 from aurea_server.store import Ending, Entry, History, IdempotencyKey, StoreError
-from aurea_server.supervisor import FIRM, POLITE, RunnerFailed
 from aurea_server.tasks import Tasks, regardless
-from aurea_server.workshop import Workshop
 
 log = logging.getLogger(__name__)
 

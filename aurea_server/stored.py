@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 
-from aurea_server import columns, documents
+from aurea_server import documents
 from aurea_server.problems import Refused
+from aurea_server.runner import columns
 from aurea_server.runs import RunManager
 from aurea_server.store import Row
 

@@ -1,1 +1,1 @@
-"""The process that executes runs, started and watched by `aurea_server.supervisor`; the server imports none of it."""
+"""The process that executes runs, started and watched by `aurea_server.runner.supervisor`; the server imports none of it."""

@@ -41,8 +41,8 @@ from aurea_engine import (
     spec_from_dict,
 )
 from aurea_engine.costs import Usage, reprice
-from aurea_server import columns, frames
 from aurea_server.reports import End, Failure, Figures, Reason, Snapshot, figures_of, snapshot_of
+from aurea_server.runner import columns, frames
 
 MOST_RESIDENT = 400 * 1024 * 1024
 """Bytes of memory from which on a runner is not used again: what a large run leaves fragmented is not the next one's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -110,7 +110,7 @@ def test_a_cost_curve_finds_the_break_even_and_draws_it(tmp_path: Path, capsys: 
     models = ["--cost", SERVERLESS, "--cost", FLEET]
     assert main(["cost-curve", "--service-time", "0.1", *models, "--output", str(picture)]) == 0
     assert "break-even at 25.8 jobs/s" in capsys.readouterr().out
-    assert ElementTree.parse(picture).getroot().tag.endswith("svg")
+    assert ET.parse(picture).getroot().tag.endswith("svg")
 
 
 def test_a_cost_curve_takes_its_jobs_from_a_result(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ is where disciplines and drivers can differ.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 

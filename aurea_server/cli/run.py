@@ -28,7 +28,7 @@ from aurea_engine import (
     run,
     spec_from_dict,
 )
-from aurea_server.terminal import LiveLine, report
+from aurea_server.cli.terminal import LiveLine, report
 
 DONE, FAILED, MISSED = 0, 1, 3
 
@@ -123,7 +123,7 @@ def run_command(
         Run it on this server instead, such as http://localhost:5000.
     """
     if server is not None:
-        from aurea_server.cli_runs import run_there  # noqa: PLC0415 - what only a remote run needs is loaded by it
+        from aurea_server.cli.runs import run_there  # noqa: PLC0415 - what only a remote run needs is loaded by it
 
         return run_there(server, asked.data(spec), output, json=json)
     catalog = default_catalog().with_entry_points()

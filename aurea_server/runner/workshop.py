@@ -10,7 +10,7 @@ from typing import Any
 
 from aurea_server.live import Live
 from aurea_server.reports import End, Reason, Snapshot
-from aurea_server.supervisor import Runner, RunnerFailed
+from aurea_server.runner.supervisor import Runner, RunnerFailed
 
 log = logging.getLogger(__name__)
 

@@ -17,11 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from aurea_engine import AureaError
-from aurea_server import columns, documents
-from aurea_server.remote import Remote
+from aurea_server import documents
+from aurea_server.cli.remote import Remote
+from aurea_server.cli.terminal import money, number, seconds
+from aurea_server.runner import columns
 from aurea_server.settings import resolve
 from aurea_server.store import Ledger, Place, Row, StoreError
-from aurea_server.terminal import money, number, seconds
 
 DONE, FAILED, MISSED = 0, 1, 3
 

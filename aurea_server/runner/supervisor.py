@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
-from aurea_server import frames
 from aurea_server.reports import End, Failure, Reason, Snapshot
+from aurea_server.runner import frames
 
 STARTING = 30.0
 """Seconds that a process has to be ready."""

@@ -44,8 +44,8 @@ from aurea_engine.costs import (
     shipped_sheet,
     shipped_sheets,
 )
-from aurea_server.cli_run import read_file, write_file
-from aurea_server.terminal import money, number
+from aurea_server.cli.run import read_file, write_file
+from aurea_server.cli.terminal import money, number
 
 BAD_INPUT = 2
 

@@ -21,19 +21,19 @@ app = cyclopts.App(
     result_action="return_value",
 )
 app.register_install_completion_command()
-app.command("aurea_server.cli_run:run_command", name="run", help="Run a benchmark here, and print what came of it.")
+app.command("aurea_server.cli.run:run_command", name="run", help="Run a benchmark here, and print what came of it.")
 app.command(
-    "aurea_server.cli_selftest:selftest", name="selftest", help="Check known answers here, and measure this machine."
+    "aurea_server.cli.selftest:selftest", name="selftest", help="Check known answers here, and measure this machine."
 )
-app.command("aurea_server.cli_costs:prices", name="prices", help="Price sheets: list, show, check.")
-app.command("aurea_server.cli_costs:reprice_command", name="reprice", help="Price a stored result again.")
+app.command("aurea_server.cli.costs:prices", name="prices", help="Price sheets: list, show, check.")
+app.command("aurea_server.cli.costs:reprice_command", name="reprice", help="Price a stored result again.")
 app.command(
-    "aurea_server.cli_costs:cost_curve_command", name="cost-curve", help="What cost models come to at a range of rates."
+    "aurea_server.cli.costs:cost_curve_command", name="cost-curve", help="What cost models come to at a range of rates."
 )
-app.command("aurea_server.cli_runs:runs", name="runs", help="The history of runs: list, show, export, delete.")
-app.command("aurea_server.cli_serve:serve_command", name="serve", help="Serve benchmarks over HTTP, until a signal.")
+app.command("aurea_server.cli.runs:runs", name="runs", help="The history of runs: list, show, export, delete.")
+app.command("aurea_server.cli.serve:serve_command", name="serve", help="Serve benchmarks over HTTP, until a signal.")
 app.command(
-    "aurea_server.cli_serve:config_command", name="config", help="Print the settings, and where each came from."
+    "aurea_server.cli.serve:config_command", name="config", help="Print the settings, and where each came from."
 )
 
 

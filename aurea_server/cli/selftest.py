@@ -12,7 +12,7 @@ from rich.text import Text
 
 from aurea_engine import loop_factory
 from aurea_engine.selftest import Check, Machine, machine, real_checks, virtual_checks
-from aurea_server.terminal import digits, number, seconds
+from aurea_server.cli.terminal import digits, number, seconds
 
 
 def selftest() -> int:
