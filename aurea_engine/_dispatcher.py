@@ -25,7 +25,9 @@ import sys
 from collections import deque
 
 from aurea_engine.errors import StrategyError
-from aurea_engine.schedulers import Fifo, Queue, Scheduler
+from aurea_engine.schedulers import Fifo, Lifo, Priority, Queue, Scheduler, ShortestFirst
+
+BUILT_IN = (Fifo, Lifo, ShortestFirst, Priority)
 
 
 class Dispatcher:
@@ -38,8 +40,8 @@ class Dispatcher:
         "_queue",
         "arrived",
         "busy",
+        "discipline",
         "ended",
-        "in_order",
         "open_slots",
         "peak",
         "rejected",
@@ -57,8 +59,9 @@ class Dispatcher:
         """How many jobs may enter service past an empty queue; a queue of somebody else's sees every job."""
         unlimited = scheduler.slots is None or scheduler.queue_limit is None
         self._limit = sys.maxsize if unlimited else self.slots + (scheduler.queue_limit or 0)
-        self.in_order = type(scheduler) is Fifo and scheduler.slots is not None and scheduler.queue_limit is None
-        """Whether jobs start in the order in which they arrive, on a fixed number of slots, and none is rejected."""
+        simple = type(scheduler) in BUILT_IN and scheduler.slots is not None and scheduler.queue_limit is None
+        self.discipline = type(scheduler) if simple else None
+        """One of `BUILT_IN` on a fixed number of slots, where none is rejected; what else may be is None."""
         self.arrived = self.rejected = self.ended = 0
         self.waiting = self.busy = self.peak = 0
 

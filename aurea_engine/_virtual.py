@@ -1,8 +1,7 @@
 """Virtual time: the clock jumps from event to event, and nothing is waited for.
 
-The general path is a heap of ends over the dispatcher, and works for every scheduler and arrivals. Where jobs are served in
-order on a fixed number of slots and nothing is rejected, the start of each job follows from the earliest free slot alone
-(Kiefer and Wolfowitz 1955); `_in_order` uses that, and a property test holds it equal to the general path, job by job.
+The general path is a heap of ends over the dispatcher, and works for every scheduler and arrivals. The disciplines that come
+with Aurea have a shorter one where arrivals are open and nothing is rejected: see `_short_cuts`.
 """
 
 from __future__ import annotations
@@ -11,11 +10,10 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
-import numpy as np
-
 from aurea_engine._dispatcher import Dispatcher
 from aurea_engine._recorder import DIGEST, Recorder
 from aurea_engine._release import Release
+from aurea_engine._short_cuts import run_short
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.records import NEVER, Instants
 
@@ -35,8 +33,8 @@ def run_virtual(
 ) -> None:
     """Simulate until every job has ended, or ``watch`` says stop. Raises `SpecError` for a run that would never end."""
     try:
-        if short_cut and dispatcher.in_order and not release.closed:
-            _in_order(release, dispatcher, recorder, watch)
+        if short_cut and dispatcher.discipline is not None and not release.closed:
+            run_short(release, dispatcher, recorder, watch)
         else:
             _Simulation(release, dispatcher, recorder, watch).run()
     except OverflowError:
@@ -207,48 +205,3 @@ class _Simulation:
 
 def _as_list(block: Instants) -> list[int]:
     return block.tolist()  # type: ignore[no-any-return]
-
-
-def _in_order(release: Release, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:
-    """First come, first served on c slots: a job starts when it arrives or when the earliest slot is free."""
-    free = [0] * dispatcher.slots
-    replace, first = heapq.heapreplace, 0
-    busy_until = np.empty(0, np.int64)
-    for block in release.blocks():
-        assert block.intended is not None
-        n = len(block)
-        starts = []
-        for intended, service in zip(block.intended.tolist(), block.service.tolist(), strict=True):
-            start = free[0]
-            if intended > start:
-                start = intended
-            replace(free, start + service)
-            starts.append(start)
-        recorder.extend(block)
-        recorder.abnormal.clear()
-        started = np.array(starts, np.int64)
-        finished = started + block.service
-        if (finished < started).any():
-            raise OverflowError
-        np.frombuffer(recorder.released, np.int64)[-n:] = block.intended
-        np.frombuffer(recorder.started, np.int64)[-n:] = started
-        np.frombuffer(recorder.finished, np.int64)[-n:] = finished
-        np.frombuffer(recorder.outcome, np.uint8)[-n:] = block.ending
-        recorder.done.frombytes(np.arange(first, first + n).tobytes())
-        # A job that takes no time is in service at its instant all the same, so far as there are slots.
-        busy_until = _note_peak(dispatcher, started, np.concatenate([busy_until, np.maximum(finished, started + 1)]))
-        dispatcher.arrived += n
-        dispatcher.ended += n
-        first += n
-        recorder.digest_some(DIGEST)
-        if watch(int(block.intended[-1])):
-            return
-
-
-def _note_peak(dispatcher: Dispatcher, started: Instants, busy_until: Instants) -> Instants:
-    """Raise the dispatcher's peak to the most jobs in service at any of these starts; returns the ends still to come."""
-    busy_until = np.sort(busy_until)
-    before = len(busy_until) - len(started)
-    in_service = before + np.arange(1, len(started) + 1) - np.searchsorted(busy_until, started, side="right")
-    dispatcher.peak = max(dispatcher.peak, min(dispatcher.slots, int(in_service.max())))
-    return np.asarray(busy_until[busy_until > started[-1]])

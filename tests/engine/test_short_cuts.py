@@ -1,4 +1,4 @@
-"""The short cut for first come, first served equals the general path: job by job, and in its peak concurrency."""
+"""The short cuts of virtual time equal the general path: job by job, and in their peak concurrency."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ from aurea_engine import (
     Fifo,
     JobBatch,
     JobSource,
+    Lifo,
     Limited,
     Poisson,
+    Priority,
     Replay,
     RunSpec,
+    ShortestFirst,
     Sleep,
     Streams,
     Trace,
@@ -63,7 +66,9 @@ open_arrivals = st.from_type(Arrivals).filter(lambda arrivals: not isinstance(ar
 specs = st.builds(
     RunSpec,
     st.builds(Workload, st.from_type(JobSource), open_arrivals, jobs=st.integers(1, 80)),
-    st.builds(Fifo, st.sampled_from([1, 2, 3, 7, 100])),
+    st.sampled_from([Fifo, Lifo, Priority, ShortestFirst]).flatmap(
+        lambda discipline: st.builds(discipline, st.sampled_from([1, 2, 3, 7, 100]))
+    ),
     seed=st.integers(0, 2**32),
 )
 
@@ -94,8 +99,9 @@ def test_the_short_cut_equals_the_general_path_job_by_job(spec: RunSpec) -> None
     ],
 )  # fmt: skip
 def test_the_short_cut_equals_the_general_path_across_blocks(spec: RunSpec) -> None:
-    """More jobs than one block of 4,096 holds."""
-    assert_same(spec)
+    """More jobs than one block of 4,096 holds, in every discipline."""
+    for discipline in (Fifo, Lifo, Priority, ShortestFirst):
+        assert_same(replace(spec, scheduler=discipline(spec.scheduler.slots)))
 
 
 def test_the_short_cut_is_for_nothing_but_plain_first_come_first_served() -> None:
@@ -104,8 +110,22 @@ def test_the_short_cut_is_for_nothing_but_plain_first_come_first_served() -> Non
     class Mine(Fifo):
         pass
 
-    assert Dispatcher(Fifo(2)).in_order
-    assert not Dispatcher(Mine(2)).in_order
-    assert not Dispatcher(Fifo(2, queue_limit=3)).in_order
-    assert not Dispatcher(Fifo()).in_order
+    assert Dispatcher(Fifo(2)).discipline is Fifo
+    assert Dispatcher(Mine(2)).discipline is None
+    assert Dispatcher(Fifo(2, queue_limit=3)).discipline is None
+    assert Dispatcher(Fifo()).discipline is None
     assert replace(Fifo(2), slots=3) == Fifo(3)
+
+
+@pytest.mark.parametrize("discipline", [Fifo, Lifo, Priority, ShortestFirst])
+def test_a_short_cut_that_is_stopped_accounts_for_every_job(discipline: type[Fifo]) -> None:
+    """Whoever has started has ended, whoever waits is cancelled, and the counts add up."""
+    spec = RunSpec(Workload(Sleep(1.0), ConstantRate(1000), jobs=20_000), discipline(2), seed=0)
+    recorder, dispatcher = Recorder(spec, Metering(spec.cost), live=False), Dispatcher(spec.scheduler)
+    release = Release(spec.workload, Streams(0), simulated=True)
+    run_virtual(release, dispatcher, recorder, lambda now: now > 5_000_000_000)
+    assert dispatcher.conserved
+    jobs = recorder.close()
+    assert jobs is not None
+    assert len(jobs) == dispatcher.arrived < 20_000
+    assert not (jobs.outcome == 0).any()
