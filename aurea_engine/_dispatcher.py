@@ -22,7 +22,6 @@ Without a limit of slots nothing ever waits beyond its own instant, so the disci
 from __future__ import annotations
 
 import sys
-from collections import deque
 
 from aurea_engine.errors import StrategyError
 from aurea_engine.schedulers import Fifo, Lifo, Priority, Queue, Scheduler, ShortestFirst
@@ -51,8 +50,8 @@ class Dispatcher:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.slots = scheduler.slots if scheduler.slots is not None else sys.maxsize
-        queue = _InOrder() if scheduler.slots is None else scheduler.queue()
-        own = type(queue).__module__ == Queue.__module__ or isinstance(queue, _InOrder)
+        queue = (Fifo() if scheduler.slots is None else scheduler).queue()
+        own = type(queue).__module__ == Queue.__module__
         self._queue: Queue = queue if own else _Guarded(queue, type(scheduler).__name__)
         self._push, self._pop = self._queue.push, self._queue.pop
         self.open_slots = self.slots if own else 0
@@ -124,20 +123,6 @@ class Dispatcher:
         """Whether arrived = rejected + ended + in service + waiting, and the queue agrees."""
         whole = self.rejected + self.ended + self.busy + self.waiting
         return self.arrived == whole and len(self._queue) == self.waiting
-
-
-class _InOrder(Queue):
-    def __init__(self) -> None:
-        self._jobs: deque[int] = deque()
-
-    def push(self, job: int, intended: int, demand: float, priority: int) -> None:
-        self._jobs.append(job)
-
-    def pop(self) -> int:
-        return self._jobs.popleft()
-
-    def __len__(self) -> int:
-        return len(self._jobs)
 
 
 class _Guarded(Queue):
