@@ -205,8 +205,15 @@ def importing() -> Callable[..., dict[str, dict[str, object] | list[str]]]:
 
     def run(*packages: str, script: str = SNAPSHOT) -> dict[str, dict[str, object] | list[str]]:
         code = f"PACKAGES = {packages!r}\n{script}"
+        # Without coverage, which would measure this process too, and loads sqlite3 to do so.
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
+            [sys.executable, "-W", "error", "-c", code],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            env=plain,
         )
         assert done.returncode == 0, done.stderr
         assert done.stderr == ""
