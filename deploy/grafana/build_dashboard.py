@@ -158,6 +158,10 @@ ROWS: dict[str, list[Panel]] = {
                                       one("benchmark_price_sheet_info")},
               "The price sheets in use, with the day on which their figures were last compared with the vendor's.", 8,
               "stat", shows_label=True),
+        Panel("Billed in all", "none",
+              {"{{component}}, {{unit}}": f"sum by (component, unit) ({one('benchmark_billed_quantity_total')})"},
+              "What was billed since the server started, by component and the unit of its price: multiply it by a price "
+              "of your own to see what it would have cost there.", 24),
     ],
     "Server": [
         Panel("CPU", "percentunit", {"{{instance}}": rate("process_cpu_seconds_total")},

@@ -18,6 +18,7 @@ METRICS = frozenset(
     [
         "benchmark_build_info",
         "benchmark_cost_total",
+        "benchmark_billed_quantity_total",
         "benchmark_cost_usd_total",
         "benchmark_findings_total",
         "benchmark_in_flight_jobs",

@@ -255,6 +255,7 @@ def expected(run: dict[str, Any]) -> dict[tuple[str, str], dict[str, Between]]:
             f"per={per}": about(float(costs[f"per_{per}"])) for per in ("attempt", "success", "good")
         },
         ("Spent in all", "{{model}}"): {"model=per_second": about(total)},
+        ("Billed in all", "{{component}}, {{unit}}"): {"component=time,unit=Seconds": about(total / 0.001)},
         ("CPU", "{{instance}}"): {"": Between(0.001, 2)},
         ("Memory", "resident {{instance}}"): {"": Between(1e7, 1e9)},
         ("File descriptors", "{{instance}}"): {"": Between(1e-9, 0.5)},
