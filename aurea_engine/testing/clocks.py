@@ -104,6 +104,10 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         """Seconds."""
         return self._ns / NS
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncio's name
+        """Waits for the threads without a limit: a limit of 300 s would pass before they have noticed."""
+        await super().shutdown_default_executor()
+
     def settled(self) -> asyncio.Future[None]:
         """Done as soon as nothing is left to do at this instant."""
         waiter = self.create_future()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -44,9 +44,8 @@ def _ledger(data: Path | None) -> Iterator[Ledger]:
     place = None
     try:
         place = Place(resolve({"data": data}).settings.folder)
-        ledger = Ledger(place)
-        yield ledger
-        ledger.close()
+        with closing(Ledger(place)) as ledger:
+            yield ledger
     except (StoreError, columns.Unreadable) as error:
         raise HistoryError(f"{error}; where a server has it, --server asks that one") from None
     finally:
