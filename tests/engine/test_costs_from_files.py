@@ -114,3 +114,37 @@ def test_a_bill_adds_up_from_its_lines() -> None:
     alone = run_of(SERVERLESS, FOUR).cost.total
     assert alone is not None
     assert alone + F("0.004") == bill.total
+
+
+def test_failures_and_timeouts_are_billed_and_rejections_are_not_from_a_file() -> None:
+    """3 of 100 ms complete, one of 40 ms fails, one is stopped after 1 s, one finds no slot: 1.26389075e-6 per success.
+
+    Which job fails is drawn, so the seed is one with which it is the fourth.
+    """
+    job = {
+        "kind": "faulty",
+        "failure_rate": 0.2,
+        "job": {
+            "kind": "limited",
+            "timeout": 1,
+            "job": {"kind": "replay", "durations": [0.1, 0.1, 0.1, 0.04, 2.0, 0.1]},
+        },
+    }
+    written = {
+        "workload": {"job": job, "jobs": 6},
+        "scheduler": {"kind": "fifo", "slots": 5, "queue_limit": 0},
+        "cost": SERVERLESS,
+        "clock": "virtual",
+    }
+    wanted = ["completed", "completed", "completed", "failed", "timed_out", "rejected"]
+    for seed in range(1000):
+        result = simulate(spec_from_dict(parse_json(json.dumps({**written, "seed": seed}))))
+        assert result.jobs is not None
+        if [result.jobs.record(i).outcome.name.lower() for i in range(6)] == wanted:
+            break
+    else:
+        raise AssertionError("no seed made the fourth job fail")
+    gb_ms = 3 * 100 + 40 + 1000
+    exact = (F(gb_ms * 128, 1_024_000) * F("0.0000166667") + 5 * F("0.0000002")) / 3
+    assert exact == result.cost.per_success
+    assert F("0.00000126389075") == exact
