@@ -52,7 +52,6 @@ class Meters:
     failures: LatencyHistogram = field(default_factory=LatencyHistogram)
     finished_in_window: int = 0
     busy_in_window_ns: int = 0
-    in_system_ns: int = 0
     last_ns: int = 0
 
 
@@ -163,7 +162,6 @@ class Recorder:
         meters.finished_in_window += int((batch.was_served & (batch.finished >= warmup)).sum())
         begun = np.maximum(started.started, warmup)
         meters.busy_in_window_ns += summed(np.maximum(started.finished - begun, 0))
-        meters.in_system_ns += summed(started.response_ns)
         meters.good += self.count_good(batch)
         if warmup:
             batch = batch.only(batch.intended >= warmup)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -14,13 +14,10 @@ from aurea_engine.costs import CostModel
 from aurea_engine.findings import Finding
 from aurea_engine.records import NS, JobBatch, Outcome
 from aurea_engine.results import ObjectiveResult, RunResult
-from aurea_engine.spec import RunSpec
 from aurea_engine.statistics import Timing
 
 JOBS_SHOWN = 10_000
 """Jobs in a result's ``jobs``; more are at the run's own jobs resource."""
-
-SpecEncoder = Callable[[RunSpec], dict[str, Any]]
 
 
 def utc(instant: datetime) -> str:

@@ -61,9 +61,9 @@ class Thresholds(Checked):
     """When a finding is raised. The defaults suit runs that will be quoted; loosen them knowingly.
 
     Times in seconds. ``late_ratio``: share of releases that may be later than ``lag``; ``rate_shortfall``: by how much the
-    released rate may stay under the asked one; ``cpu``: share of one core that the generator may use; ``loop_lag``: longest
-    time the event loop may have been away; ``floor_share``: the smallest part of the mean service time that must not be
-    dispatch overhead; ``significance``: chance of a false alarm of each arrivals test.
+    released rate may stay under the asked one; ``cpu``: share of the window in which the generator may be at work;
+    ``loop_lag``: longest time the event loop may have been away; ``floor``: a mean service time below it is mostly the
+    engine's own; ``significance``: chance of a false alarm of each arrivals test; ``gc_pause``: longest collection.
     """
 
     lag: Seconds = 0.005

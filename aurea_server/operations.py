@@ -13,8 +13,6 @@ from aurea_server.doors import expect
 from aurea_server.problems import Handler
 from aurea_server.store import STATES
 
-Kind = Literal["json", "problem", "text", "events", "file", "none"]
-
 
 @dataclass(frozen=True)
 class Parameter:

@@ -13,8 +13,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("aurea-orchestrator", "numpy", "uvloop", "k6", "locust", "gevent", "simpy", "ciw")
-IDLE = 0.05
-"""Share of the machine that others may use while figures that will be quoted are measured."""
 
 
 def describe() -> dict[str, str]:

@@ -31,9 +31,6 @@ from aurea_engine import (
 from benchmarks.contest import AUREA, Asked, Contender, Figure, Figures, Row
 
 RATE, SERVICE, SLOTS = 320.0, 0.01, 4
-WAIT = 7.4554e-3
-"""Mean wait, seconds, by Erlang C. Also of every discipline that does not look at demands and does not interrupt."""
-
 
 _Rank = Callable[[random.Random, int, float], float]
 """(generator, number of the job, its service time) → its place in the queue, lowest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date
@@ -54,8 +55,9 @@ class Sizes(CostModel):
     as_of: Annotated[str | date, _DayTextRule()] | None = None
     prices: tuple[Override, ...] = ()
 
+    @abstractmethod
     def sheet(self) -> PriceSheet:
-        raise NotImplementedError
+        """The sheet that the prices are read from."""
 
     @property
     def currency(self) -> str:
