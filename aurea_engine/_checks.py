@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aurea_engine._standing import Standing
 from aurea_engine.arrivals import Constant, Poisson
 from aurea_engine.findings import Finding, Severity
-from aurea_engine.jobs import Job
 from aurea_engine.records import NS, Instants, summed
-from aurea_engine.spec import Thresholds
 from aurea_engine.statistics import QUANTILES, little_area, samples_needed
 
 if TYPE_CHECKING:
-    from aurea_engine._dispatcher import Dispatcher
-    from aurea_engine._recorder import Meters
     from aurea_engine.results import RunResult
 
 NOTE, DEGRADED, INVALID = Severity.NOTE, Severity.DEGRADED, Severity.INVALID
@@ -29,50 +26,57 @@ LITTLE_LIMIT = 100_000
 ENOUGH_GAPS = 500
 """Arrivals from which a test of the arrival process says something."""
 
-
-@dataclass(frozen=True)
-class Measured:
-    """What a driver knows of its own run. ``busy``: share of the window in which the generator was at work."""
-
-    busy: float = 0.0
-    late_ns: int = 0
-    gc_total_ns: int = 0
-    gc_longest_ns: int = 0
-    environment: Mapping[str, object] = field(default_factory=dict)
+ENOUGH_TO_JUDGE = 100
+"""Released jobs from which on shares and rates of a run that is on are judged."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """All that the checks may look at. ``steady``: whether the warm-up that was asked for could be found."""
+    """A run that has ended. ``steady``: whether the warm-up that was asked for could be found."""
 
     result: RunResult
-    meters: Meters
-    dispatcher: Dispatcher
-    measured: Measured
+    standing: Standing
     steady: bool
 
-    @property
-    def limits(self) -> Thresholds:
-        return self.result.spec.thresholds
 
-    @property
-    def real(self) -> bool:
-        return self.result.spec.clock == "real"
+def findings(case: Case) -> tuple[Finding, ...]:
+    """All findings of a run that has ended, gravest first."""
+    checks = [_conservation, _drained, _samples, _steady]
+    if case.standing.spec.clock == "real":
+        checks.append(_misfit)
+    at_the_end = [finding for check in checks for finding in check(case)]
+    return _gravest_first([*at_the_end, *_seen(case.standing, settled=True)])
 
 
-def findings(case: Case) -> Iterator[Finding]:
-    """All findings, gravest first."""
-    checks = [_conservation, _drained, _cost, _samples, _records, _heavy_tail, _steady, _queue]
-    if case.real:
-        checks += [_shortfall, _late, _loop, _cpu, _garbage, _floor, _misfit]
-    found = [finding for check in checks for finding in check(case)]
-    yield from sorted(found, key=lambda finding: -finding.severity)
+def findings_so_far(standing: Standing) -> tuple[Finding, ...]:
+    """What can be said of a run that is on, gravest first. It may change: the result has the last word.
+
+    Left to the end are what only the end shows, and tests that would give a false alarm sooner or later if they were
+    repeated.
+    """
+    settled = standing.meters.lag.count >= ENOUGH_TO_JUDGE and standing.elapsed >= 1
+    return _gravest_first(_seen(standing, settled=settled))
+
+
+def _seen(standing: Standing, *, settled: bool) -> list[Finding]:
+    checks = [_cost, _records, _heavy_tail]
+    if settled:
+        checks.append(_queue)
+    if standing.spec.clock == "real":
+        checks += [_loop, _garbage]
+        if settled:
+            checks += [_shortfall, _late, _cpu, _floor]
+    return [finding for check in checks for finding in check(standing)]
+
+
+def _gravest_first(found: list[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(found, key=lambda finding: -finding.severity))
 
 
 def _conservation(case: Case) -> Iterator[Finding]:
-    result, jobs = case.result, case.result.jobs
-    whole = case.dispatcher.conserved and case.dispatcher.arrived == result.counts.arrived
-    detail = f"{case.dispatcher.arrived} jobs arrived and {result.counts.arrived} are accounted for"
+    result, jobs, dispatcher = case.result, case.result.jobs, case.standing.dispatcher
+    whole = dispatcher.conserved and dispatcher.arrived == result.counts.arrived
+    detail = f"{dispatcher.arrived} jobs arrived and {result.counts.arrived} are accounted for"
     if whole and jobs is not None and len(jobs) <= LITTLE_LIMIT and result.status == "completed":
         started = jobs[jobs.was_started]
         area, total = little_area(started.intended, started.finished), summed(started.response_ns)
@@ -93,10 +97,10 @@ def _drained(case: Case) -> Iterator[Finding]:
         )
 
 
-def _cost(case: Case) -> Iterator[Finding]:
-    if case.result.cost.problem is not None:
+def _cost(standing: Standing) -> Iterator[Finding]:
+    if standing.cost_problem is not None:
         advice = "The other results stand. Mend the model or give the missing price, then price the run again."
-        yield Finding("cost_unpriced", NOTE, case.result.cost.problem, advice)
+        yield Finding("cost_unpriced", NOTE, standing.cost_problem, advice)
 
 
 def _samples(case: Case) -> Iterator[Finding]:
@@ -109,16 +113,14 @@ def _samples(case: Case) -> Iterator[Finding]:
         yield Finding("too_few_samples", NOTE, detail, "Run more jobs, or ask for a lower quantile.")
 
 
-def _records(case: Case) -> Iterator[Finding]:
-    if case.result.spec.keep_jobs and case.result.jobs is None:
+def _records(standing: Standing) -> Iterator[Finding]:
+    if standing.spec.keep_jobs and not standing.recorded:
         detail = "quantiles are within 0.4 %, and there are no records of single jobs"
         yield Finding("records_dropped", NOTE, detail, "Run fewer jobs where records are needed.")
 
 
-def _heavy_tail(case: Case) -> Iterator[Finding]:
-    job = case.result.spec.workload.job
-    service = job.distribution() if isinstance(job, Job) else None
-    if service is not None and math.isinf(service.moments().scv):
+def _heavy_tail(standing: Standing) -> Iterator[Finding]:
+    if standing.heavy_tailed:
         detail = "the service time has a mean but no variance: means and their intervals settle slowly or never"
         yield Finding("heavy_tail", NOTE, detail, "Trust quantiles rather than means, and repeat with other seeds.")
 
@@ -129,19 +131,13 @@ def _steady(case: Case) -> Iterator[Finding]:
         yield Finding("no_steady_state", DEGRADED, detail, "Run longer, or set warmup to a number of seconds.")
 
 
-def _queue(case: Case) -> Iterator[Finding]:
-    """Open arrivals on limited slots: waits that rise from third to third, and a backlog when releasing ended."""
-    result, jobs = case.result, case.result.jobs
-    if jobs is None or result.spec.scheduler.slots is None or result.spec.workload.arrivals.asked_rate() is None:
+def _queue(standing: Standing) -> Iterator[Finding]:
+    """Open arrivals on limited slots: waits that rise from third to third, and a backlog when the last job arrived."""
+    slots, waits, backlog = standing.spec.scheduler.slots, standing.waits, standing.backlog
+    if waits is None or slots is None or _closed(standing):
         return
-    waits = jobs.waiting_ns[jobs.was_started]
-    third = len(waits) // 3
-    if third < 30:
-        return
-    first, second, last = (float(waits[i * third : (i + 1) * third].mean()) for i in range(3))
-    released = int(jobs.intended[-1])
-    backlog = int((jobs.was_started & (jobs.finished > released)).sum())
-    if second > 1.3 * first and last > 1.2 * second and backlog > 0.02 * len(jobs) + 3 * result.spec.scheduler.slots:
+    first, second, last = waits
+    if second > 1.3 * first and last > 1.2 * second and backlog > 0.02 * standing.dispatcher.arrived + 3 * slots:
         detail = (
             f"mean waits of the three thirds are {first / NS:.3g}, {second / NS:.3g} and {last / NS:.3g} s, "
             f"and {backlog} jobs were left when the last one arrived"
@@ -151,24 +147,28 @@ def _queue(case: Case) -> Iterator[Finding]:
         )
 
 
-def _shortfall(case: Case) -> Iterator[Finding]:
-    """The schedule is absolute, so a generator that is too slow ends its releases late."""
-    jobs, lag = case.result.jobs, case.meters.lag
-    if not lag.count or case.result.spec.workload.arrivals.asked_rate() is None:
+def _closed(standing: Standing) -> bool:
+    """Whether nobody asked for a rate: the closed model, and a batch."""
+    return standing.spec.workload.arrivals.asked_rate() is None
+
+
+def _shortfall(standing: Standing) -> Iterator[Finding]:
+    """The schedule is absolute, so a generator that is too slow is behind with its latest release."""
+    meters, limits = standing.meters, standing.spec.thresholds
+    asked, took = meters.latest_intended_ns, meters.latest_released_ns
+    if _closed(standing) or asked <= NS // 100 or meters.lag.maximum <= NS // 10:
         return
-    asked = int(jobs.intended[-1]) if jobs is not None else round(case.result.window[1] * NS)
-    took = int(jobs.released[-1]) if jobs is not None else asked + lag.maximum
-    if asked > NS // 100 and took > asked * (1 + case.limits.rate_shortfall) and lag.maximum > NS // 10:
-        reached = lag.count / (took / NS)
-        detail = f"jobs were released at {reached:,.0f}/s, asked for were {lag.count / (asked / NS):,.0f}/s"
+    if took > asked * (1 + limits.rate_shortfall):
+        count = sum(meters.counts.values())
+        detail = f"jobs were released at {count / (took / NS):,.0f}/s, asked for were {count / (asked / NS):,.0f}/s"
         yield Finding(
             "rate_shortfall", INVALID, detail, "Ask for less: `aurea selftest` shows what this machine reaches."
         )
 
 
-def _late(case: Case) -> Iterator[Finding]:
-    lag, limits = case.meters.lag, case.limits
-    if not lag.count or case.result.spec.workload.arrivals.ends == "with jobs":
+def _late(standing: Standing) -> Iterator[Finding]:
+    lag, limits = standing.meters.lag, standing.spec.thresholds
+    if not lag.count or standing.spec.workload.arrivals.ends == "with jobs":
         return  # jobs that are all meant to start at once cannot: the response times say how long it took
     late = lag.count_above(limits.lag) / lag.count
     worst = lag.maximum / NS
@@ -180,34 +180,36 @@ def _late(case: Case) -> Iterator[Finding]:
         )
 
 
-def _loop(case: Case) -> Iterator[Finding]:
-    late = case.measured.late_ns / NS
-    if late >= case.limits.loop_lag:
+def _loop(standing: Standing) -> Iterator[Finding]:
+    late = standing.measured.late_ns / NS
+    if late >= standing.spec.thresholds.loop_lag:
         detail = f"the event loop was away for {late:.3g} s"
         yield Finding("loop_lag", DEGRADED, detail, "A job or another task blocks the loop: move its work to a thread.")
 
 
-def _cpu(case: Case) -> Iterator[Finding]:
-    if case.measured.busy > case.limits.cpu and case.result.duration > 0.5 and case.result.counts.arrived > 10_000:
-        detail = f"the generator was at work for {case.measured.busy:.0%} of the window"
-        severity = NOTE if case.result.spec.workload.arrivals.asked_rate() is None else DEGRADED
+def _cpu(standing: Standing) -> Iterator[Finding]:
+    busy = standing.measured.busy
+    if busy > standing.spec.thresholds.cpu and standing.elapsed > 0.5 and standing.dispatcher.arrived > 10_000:
+        detail = f"the generator was at work for {busy:.0%} of the window"
+        severity = NOTE if _closed(standing) else DEGRADED
         yield Finding("cpu_saturated", severity, detail, "The rate shown is what this generator can do; ask for less.")
 
 
-def _garbage(case: Case) -> Iterator[Finding]:
-    longest = case.measured.gc_longest_ns / NS
-    if longest > case.limits.gc_pause:
-        detail = f"a collection took {longest:.3g} s, all of them {case.measured.gc_total_ns / NS:.3g} s"
+def _garbage(standing: Standing) -> Iterator[Finding]:
+    measured = standing.measured
+    longest = measured.gc_longest_ns / NS
+    if longest > standing.spec.thresholds.gc_pause:
+        detail = f"a collection took {longest:.3g} s, all of them {measured.gc_total_ns / NS:.3g} s"
         yield Finding(
             "gc_pause", DEGRADED, detail, "Jobs or the program around make many objects: gc.freeze() them first."
         )
 
 
-def _floor(case: Case) -> Iterator[Finding]:
-    mean = case.result.service_time.mean
-    if mean is not None and mean < case.limits.floor:
-        detail = f"the mean service time is {mean * 1e6:.3g} µs"
-        severity = NOTE if case.result.spec.workload.arrivals.asked_rate() is None else DEGRADED
+def _floor(standing: Standing) -> Iterator[Finding]:
+    service = standing.meters.service
+    if service.count and service.mean < standing.spec.thresholds.floor:
+        detail = f"the mean service time is {service.mean * 1e6:.3g} µs"
+        severity = NOTE if _closed(standing) else DEGRADED
         yield Finding(
             "below_floor", severity, detail, "Such short times are mostly the engine's own: use virtual time."
         )
@@ -219,7 +221,7 @@ def _misfit(case: Case) -> Iterator[Finding]:
     if jobs is None or len(jobs) < ENOUGH_GAPS:
         return
     if isinstance(arrivals, Poisson):
-        failed = poisson_misfit(jobs.released, arrivals.rate, case.limits.significance)
+        failed = poisson_misfit(jobs.released, arrivals.rate, case.standing.spec.thresholds.significance)
     elif isinstance(arrivals, Constant):
         failed = _constant_misfit(jobs.released, arrivals.rate)
     else:

@@ -9,10 +9,11 @@ from datetime import datetime
 
 import numpy as np
 
-from aurea_engine._checks import Case, Measured, findings
+from aurea_engine._checks import Case, findings
 from aurea_engine._dispatcher import Dispatcher
 from aurea_engine._recorder import Meters, Recorder
 from aurea_engine._release import Release
+from aurea_engine._standing import Measured, Standing, heavy_tailed, waits_and_backlog
 from aurea_engine.costs import RunInfo, price
 from aurea_engine.objectives import failure_ratio, judge_fact, judge_time, value_at, value_in
 from aurea_engine.records import NS, JobBatch, Outcome, summed
@@ -136,8 +137,23 @@ def _judged(result: RunResult, run: Ended, steady: bool) -> RunResult:
         objectives=tuple(_judge(objective, result, run.recorder.meters) for objective in result.spec.objectives),
         theory=tuple(_theory(result)) if result.status == "completed" else (),
     )
-    case = Case(result, run.recorder.meters, run.dispatcher, run.measured, steady)
-    return replace(result, findings=tuple(findings(case)))
+    return replace(result, findings=findings(Case(result, _standing(result, run), steady)))
+
+
+def _standing(result: RunResult, run: Ended) -> Standing:
+    waits, backlog = waits_and_backlog(result.jobs)
+    return Standing(
+        spec=result.spec,
+        elapsed=result.duration,
+        meters=run.recorder.meters,
+        dispatcher=run.dispatcher,
+        measured=run.measured,
+        cost_problem=result.cost.problem,
+        recorded=result.jobs is not None,
+        heavy_tailed=heavy_tailed(result.spec),
+        waits=waits,
+        backlog=backlog,
+    )
 
 
 def _counts(counts: Mapping[Outcome, int]) -> Counts:

@@ -38,7 +38,8 @@ class Meters:
     """All that is known of the jobs that have ended, in fixed memory.
 
     The four histograms hold *completed* jobs (lag: every released job) from the warm-up's end on; ``failures`` holds the
-    response times of jobs that failed or timed out. ``counts`` and ``good`` are of the whole run.
+    response times of jobs that failed or timed out. ``counts`` and ``good`` are of the whole run. Of the job that was meant
+    to start last, ``latest_intended_ns`` and ``latest_released_ns`` say when it was, and when it was released.
     """
 
     counts: Counter[Outcome] = field(default_factory=Counter)
@@ -53,6 +54,8 @@ class Meters:
     finished_in_window: int = 0
     busy_in_window_ns: int = 0
     last_ns: int = 0
+    latest_intended_ns: int = 0
+    latest_released_ns: int = 0
 
 
 class Recorder:
@@ -157,6 +160,10 @@ class Recorder:
         meters = self.meters
         _count(meters.counts, batch)
         meters.last_ns = max(meters.last_ns, int(batch.finished.max()), int(batch.released.max()))
+        latest = int(batch.intended.argmax())
+        if batch.intended[latest] > meters.latest_intended_ns:
+            meters.latest_intended_ns = int(batch.intended[latest])
+            meters.latest_released_ns = int(batch.released[latest])
         started = batch.only(batch.was_started)
         warmup = self._warmup_ns
         meters.finished_in_window += int((batch.was_served & (batch.finished >= warmup)).sum())

@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from time import perf_counter_ns
 
-from aurea_engine._checks import Measured
+from aurea_engine._checks import findings_so_far
 from aurea_engine._closing import Ended, close
 from aurea_engine._dispatcher import Dispatcher
 from aurea_engine._realtime import RealTime
 from aurea_engine._recorder import Recorder
 from aurea_engine._release import Release
 from aurea_engine._sprint import Sprint, can_sprint
+from aurea_engine._standing import Measured, Standing, heavy_tailed, waits_so_far
 from aurea_engine._virtual import run_virtual
 from aurea_engine.clock import Clock, MonotonicClock
 from aurea_engine.costs import Metering, RunInfo
@@ -60,6 +62,7 @@ class _Desk:
         self.dispatcher = Dispatcher(self.spec.scheduler)
         self.release = Release(self.spec.workload, Streams(self.spec.seed), simulated=self.spec.clock == "virtual")
         self.started_at = datetime.now(UTC)  # noqa: TID251 - a label
+        self.measured: Callable[[int], Measured] = lambda _: Measured()
         self._reported = perf_counter_ns()
 
     def watch(self, elapsed_ns: int) -> bool:
@@ -97,15 +100,34 @@ class _Desk:
             bill=bill,
             fraction_done=share,
             time_left=elapsed * (1 - share) / share if share else None,
+            findings=findings_so_far(self._standing(elapsed_ns, None if bill is None else bill.problem)),
             meters=meters,
         )
 
+    def _standing(self, elapsed_ns: int, cost_problem: str | None) -> Standing:
+        dispatcher = self.dispatcher
+        return Standing(
+            spec=self.spec,
+            elapsed=elapsed_ns / NS,
+            meters=self.recorder.meters,
+            dispatcher=dispatcher,
+            measured=self.measured(elapsed_ns),
+            cost_problem=cost_problem,
+            recorded=self.recorder.keep,
+            heavy_tailed=self._heavy_tailed,
+            waits=waits_so_far(self.recorder, dispatcher.arrived),
+            backlog=dispatcher.busy + dispatcher.waiting,
+        )
+
+    @cached_property
+    def _heavy_tailed(self) -> bool:
+        return heavy_tailed(self.spec)
+
     def finish(self, elapsed_ns: int, measured: Measured, benchmark_id: str | None) -> RunResult:
-        """Close the books."""
+        """Close the books, and tell everybody what came of it."""
         jobs = self.recorder.close()
-        if self.observers:
-            self.observers.on_progress(self.progress(elapsed_ns))
-        return close(
+        last = self.progress(elapsed_ns) if self.observers else None
+        result = close(
             Ended(
                 self.spec,
                 benchmark_id or f"benchmark-{int(self.started_at.timestamp() * 1000)}",
@@ -119,6 +141,9 @@ class _Desk:
                 jobs,
             )
         )
+        if last is not None:
+            self.observers.on_progress(replace(last, findings=result.findings))
+        return result
 
 
 async def run(
@@ -160,16 +185,15 @@ async def _drive(desk: _Desk, runs: Sequence[Run | None], clock: Clock) -> tuple
         exact = not any(leaf.burns for leaf in desk.spec.workload.job.leaves())
         driver = RealTime(desk.release, desk.dispatcher, desk.recorder, runs, clock, desk.watch, exact=exact)
     with GarbageWatch(hold=all(run is None for run in runs)) as garbage:
+
+        def measured(elapsed_ns: int) -> Measured:
+            busy = 1 - driver.waited_ns / elapsed_ns if elapsed_ns else 0.0
+            return Measured(busy, driver.late_ns, garbage.total_ns, garbage.longest_ns)
+
+        desk.measured = measured
         desk.started_at = datetime.now(UTC)  # noqa: TID251 - a label
         elapsed = await driver.run()
-    measured = Measured(
-        busy=1 - driver.waited_ns / elapsed if elapsed else 0.0,
-        late_ns=driver.late_ns,
-        gc_total_ns=garbage.total_ns,
-        gc_longest_ns=garbage.longest_ns,
-        environment=describe(),
-    )
-    return elapsed, measured
+    return elapsed, replace(measured(elapsed), environment=describe())
 
 
 def simulate(

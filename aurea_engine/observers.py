@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from aurea_engine.costs import Cost
+from aurea_engine.findings import Finding
 from aurea_engine.records import Outcome
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Progress:
     """A run at an instant. Times in seconds, rates in jobs per second.
 
     ``utilization``: share of the slots in use at this instant. ``bill``: an estimate of the cost so far, in lines.
+    ``findings``: as they stand; those of the last report are the result's.
     ``meters`` are the engine's own and go on changing: read what you need, or copy it, before you return.
     """
 
@@ -40,6 +42,7 @@ class Progress:
     bill: Cost | None
     fraction_done: float | None
     time_left: float | None
+    findings: tuple[Finding, ...]
     meters: Meters
 
     @property

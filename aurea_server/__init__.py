@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as type checkers know it; `typing` itself would be the first thing that every process loads
 if TYPE_CHECKING:
+    from typing import Any
+
     from aurea_server.app import create_app
 
 __all__ = ["create_app"]

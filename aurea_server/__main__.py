@@ -1,10 +1,23 @@
-"""``python -m aurea_server`` is ``aurea serve``."""
+"""The ways in: the ``aurea`` command, and ``python -m aurea_server``, which is ``aurea serve``."""
 
 import signal
 import sys
 
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the server takes the signals: no traceback while it is loading
-    from aurea_server.cli import main
 
-    sys.exit(main(["serve", *sys.argv[1:]]))
+def aurea(*before: str) -> int:
+    """The command line, with the arguments ``before`` those of the process. Returns the exit code.
+
+    An interrupt while things are loading just ends the process: there is nothing to clean up yet, and a traceback through
+    half an import helps nobody. The server takes the signals itself; the other commands end by KeyboardInterrupt.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from aurea_server.cli import main  # noqa: PLC0415 - loaded with the signal in place
+
+    arguments = [*before, *sys.argv[1:]]
+    if arguments[:1] != ["serve"]:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    return main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(aurea("serve"))

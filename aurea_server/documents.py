@@ -47,6 +47,7 @@ def pending(live: Live, position: int) -> dict[str, Any]:
         "queue_position": position,
         "time_left": None if progress is None else progress["time_left"],
         "progress": progress,
+        "findings": [] if live.last is None else live.last.findings,
         "spec": live.document,
     }
 

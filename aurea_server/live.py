@@ -10,7 +10,7 @@ import msgspec
 
 from aurea_engine import RunSpec
 from aurea_server.events import EventLog
-from aurea_server.reports import Figures, Reason, Snapshot
+from aurea_server.reports import Figures, Reason, Remark, Snapshot
 from aurea_server.store import StoreError
 
 
@@ -49,12 +49,12 @@ class Live:
         """The latest figures for people, None before the first."""
         return None if self.last is None else self.last.figures()
 
-    def tell(self, findings: list[str]) -> None:
+    def tell(self, findings: list[Remark]) -> None:
         """Publish each finding once, as soon as it is known."""
-        for code in findings:
-            if code not in self.told:
-                self.told.add(code)
-                self.events.publish("finding", {"code": code})
+        for finding in findings:
+            if finding.code not in self.told:
+                self.told.add(finding.code)
+                self.events.publish("finding", finding)
 
     def so_far(self, state: str, ended_ms: int) -> Figures:
         """The last figures of a run that came to no result."""

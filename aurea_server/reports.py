@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from aurea_engine import Cost, LatencyHistogram, Progress, RunResult
+from aurea_engine import Cost, Finding, LatencyHistogram, Progress, RunResult
 
 HISTOGRAMS = ("service", "response", "waiting", "lag")
 
@@ -21,6 +22,15 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     quantities: list[tuple[str, str, str]] = []
     per_job: dict[str, float] = {}
     sheets: list[tuple[str, str, str, str]] = []
+
+
+class Remark(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding, as people are told of it. ``severity``: ``note``, ``degraded`` or ``invalid``."""
+
+    code: str
+    severity: str
+    detail: str
+    advice: str
 
 
 _INSIDE = ("histograms", "cost", "findings", "bill")
@@ -41,7 +51,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     fraction_done: float | None = None
     time_left: float | None = None
     histograms: dict[str, dict[str, Any]] = {}
-    findings: list[str] = []
+    findings: list[Remark] = []
     utilization: float | None = None
     bill: Bill = Bill()
 
@@ -163,8 +173,16 @@ def bill_of(cost: Cost | None, model: str) -> Bill:
     )
 
 
-def snapshot_of(progress: Progress, findings: list[str], model: str) -> Snapshot:
-    """What the server needs of a progress report, as plain data; ``findings`` are codes of what is plain already."""
+def remarks_of(findings: Iterable[Finding]) -> list[Remark]:
+    """Findings as plain data."""
+    return [
+        Remark(code=each.code, severity=each.severity.name.lower(), detail=each.detail, advice=each.advice)
+        for each in findings
+    ]
+
+
+def snapshot_of(progress: Progress, model: str) -> Snapshot:
+    """What the server needs of a progress report, as plain data; ``model`` is the kind of its cost model."""
     return Snapshot(
         elapsed=progress.elapsed,
         arrived=progress.arrived,
@@ -178,7 +196,7 @@ def snapshot_of(progress: Progress, findings: list[str], model: str) -> Snapshot
         fraction_done=progress.fraction_done,
         time_left=progress.time_left,
         histograms={name: getattr(progress.meters, name).to_dict() for name in HISTOGRAMS},
-        findings=findings,
+        findings=remarks_of(progress.findings),
         utilization=progress.utilization,
         bill=bill_of(progress.bill, model),
     )

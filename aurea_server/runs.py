@@ -29,6 +29,9 @@ from aurea_server.tasks import Tasks, regardless
 
 log = logging.getLogger(__name__)
 
+FORCED = 1.0
+"""Seconds that the ledger has in a forced stop."""
+
 LOGS_KEPT = 32
 """Event logs of ended runs that are kept for followers who come back."""
 
@@ -49,7 +52,6 @@ class RunManager:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._tasks = Tasks()
-        self._unsaved: dict[str, Ending] = {}
         self._pricing = asyncio.Lock()
         self._last_ms = 0
         self.closing = False
@@ -166,19 +168,15 @@ class RunManager:
         self._close(live, figures, replace(outcome, trouble=trouble))
 
     async def _save(self, live: Live, ending: Ending) -> StoreError | None:
-        try:
-            await self.history.ask(self.history.ledger.end, live.id, ending)
-        except StoreError as error:
-            log.error("a run's end could not be stored yet: %s", error, extra={"run_id": live.id})  # noqa: TRY400
-            self._unsaved[live.id] = ending
-            return error
-        return None
+        trouble = await self.history.end(live.id, ending)
+        if trouble is not None:
+            log.error("a run's end could not be stored yet: %s", trouble, extra={"run_id": live.id})
+        return trouble
 
     def _close(self, live: Live, figures: Figures, outcome: Outcome) -> None:
         live.state = outcome.state
         if outcome.trouble is None:
             self.live.pop(live.id, None)
-        live.tell(figures.findings)
         summary = {"status": outcome.state, "verdict": figures.verdict, "throughput": figures.throughput}
         live.events.publish("end", {**summary, "reason": None if outcome.reason is None else outcome.reason.code})
         live.events.close()
@@ -225,7 +223,7 @@ class RunManager:
         """Take over the history, and be ready for runs."""
         ledger = self.history.ledger
         crashed = Reason(code="server_crashed", detail="the server ended while the run was waiting or on")
-        lost = await self.history.ask(ledger.recover, now_ms(), encode(crashed))
+        lost = await self.history.interrupt(now_ms(), encode(crashed))
         if lost:
             log.warning("%d runs were interrupted by the end of the last server", len(lost))
         await self.history.ask(ledger.sweep)
@@ -242,9 +240,7 @@ class RunManager:
             try:
                 await self.history.look()
                 self.workshop.warm()
-                for run_id, ending in list(self._unsaved.items()):
-                    await self.history.ask(self.history.ledger.end, run_id, ending)
-                    del self._unsaved[run_id]
+                for run_id in await self.history.catch_up():
                     self.live.pop(run_id, None)
                 if beat % 60 == 0:
                     await self.history.prune()
@@ -272,13 +268,18 @@ class RunManager:
         await self._tasks.close()
         stopped = Reason(code="server_stopped", detail="the server was stopped while the run was waiting or on")
         with contextlib.suppress(StoreError):
-            await self.history.ask(self.history.ledger.recover, now_ms(), encode(stopped))
+            await self.history.interrupt(now_ms(), encode(stopped))
         await self.history.close()
 
     def kill_now(self) -> None:
-        """A forced stop: end the processes; the next server finds the rows and records them as interrupted."""
+        """A forced stop: end the processes, and record what was on as interrupted if the disk answers within a second.
+
+        It holds the loop meanwhile, so nothing new comes in. Where the disk does not answer, the next server finds the rows.
+        """
         self.closing = True
         self.workshop.kill_now()
+        forced = Reason(code="server_stopped", detail="the server was told to stop at once")
+        self.history.interrupt_now(FORCED, now_ms(), encode(forced))
 
 
 def _storable(document: dict[str, Any]) -> bytes:

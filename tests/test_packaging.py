@@ -55,7 +55,7 @@ def test_dependencies_have_lower_bounds_only(dependency: str) -> None:
 
 def test_the_aurea_command_is_installed() -> None:
     (command,) = metadata.entry_points(group="console_scripts", name="aurea")
-    assert command.value == "aurea_server.cli:main"
+    assert command.value == "aurea_server.__main__:aurea"
     assert callable(command.load())
 
 

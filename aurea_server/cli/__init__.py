@@ -12,7 +12,7 @@ import cyclopts
 
 from aurea_engine import AureaError, SpecError, engine_version
 
-FAILED, BAD_INPUT = 1, 2
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 app = cyclopts.App(
     name="aurea",
@@ -52,4 +52,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     except BrokenPipeError:
         return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return code if isinstance(code, int) else 0

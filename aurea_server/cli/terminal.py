@@ -81,7 +81,7 @@ def printable(text: str) -> str:
 
 
 class LiveLine(Observer):
-    """A progress bar on stderr with rate, p99, cost so far and the time left."""
+    """A progress bar on stderr with rate, p99, cost so far and the time left; above it, each grave finding as it is seen."""
 
     def __init__(self, console: Console) -> None:
         self._bar = Bar(
@@ -95,6 +95,7 @@ class LiveLine(Observer):
         )
         self._task = self._bar.add_task("running", total=None, figures="")
         self._currency = "USD"
+        self._told: set[str] = set()
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -108,6 +109,8 @@ class LiveLine(Observer):
         self._bar.update(self._task, description=printable(spec.label or "running"))
 
     def on_progress(self, progress: Progress) -> None:
+        for finding in progress.findings:
+            self._tell(finding)
         parts = [f"{number(progress.throughput, '/s')}", f"p99 {seconds(progress.p99)}"]
         if progress.cost is not None:
             parts.append(money(float(progress.cost), self._currency))
@@ -120,6 +123,13 @@ class LiveLine(Observer):
             completed=0.0 if share is None else share,
             figures="  ".join(parts),
         )
+
+    def _tell(self, finding: Finding) -> None:
+        """Notes are for the report: they leave the verdict alone."""
+        if finding.severity and finding.code not in self._told:
+            self._told.add(finding.code)
+            line = Text(finding.code, SEVERITY_STYLE[finding.severity.name])
+            self._bar.console.print(line.append(f": {printable(finding.detail)}", "not bold"))
 
 
 class _Name(ProgressColumn):

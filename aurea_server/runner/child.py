@@ -30,7 +30,6 @@ from aurea_engine import (
     SpecError,
     Stop,
     StrategyError,
-    Thresholds,
     cost_from_dict,
     default_catalog,
     job_costs,
@@ -46,9 +45,6 @@ from aurea_server.runner import columns, frames
 
 MOST_RESIDENT = 400 * 1024 * 1024
 """Bytes of memory from which on a runner is not used again: what a large run leaves fragmented is not the next one's."""
-
-ENOUGH_TO_JUDGE = 100
-"""Released jobs from which on a finding may be told while the run is on."""
 
 _ENGINE = "aurea_engine."
 
@@ -123,18 +119,13 @@ class _Desk:
 class _Reporter(Observer):
     def __init__(self, desk: _Desk, catalog: Catalog) -> None:
         self._desk, self._catalog, self._model = desk, catalog, "other"
-        self._thresholds = Thresholds()
         self.last = Snapshot()
 
     def on_start(self, spec: RunSpec) -> None:
-        self._thresholds = spec.thresholds
         self._model = self._catalog.kind_of(spec.cost)
 
     def on_progress(self, progress: Progress) -> None:
-        lag = progress.meters.lag
-        late = lag.count_above(self._thresholds.lag) if lag.count >= ENOUGH_TO_JUDGE else 0
-        findings = ["late_releases"] if late > self._thresholds.late_ratio * lag.count else []
-        self.last = snapshot_of(progress, findings, self._model)
+        self.last = snapshot_of(progress, self._model)
         self._desk.send_if_free({"progress": msgspec.to_builtins(self.last)})
 
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 from aurea_server.store.errors import StorageFailed, StorageFull, StoreError
 from aurea_server.store.ledger import Ledger
 from aurea_server.store.place import Place
+from aurea_server.store.rows import Ending
 
 T = TypeVar("T")
 DAY_MS = 24 * 3600 * 1000
@@ -42,6 +43,7 @@ class History:
             raise
         self._thread = ThreadPoolExecutor(1, "ledger")
         self.trouble: StoreError | None = None
+        self._unsaved: dict[str, Ending] = {}
         self._look_at_room()
 
     @property
@@ -60,6 +62,42 @@ class History:
         except (StorageFull, StorageFailed) as error:
             self.trouble = error
             raise
+
+    async def end(self, run_id: str, ending: Ending) -> StoreError | None:
+        """Store how a run ended. Where that fails, say why, and keep it for `catch_up`."""
+        try:
+            await self.ask(self._ledger.end, run_id, ending)
+        except StoreError as error:
+            self._unsaved[run_id] = ending
+            return error
+        return None
+
+    async def catch_up(self) -> list[str]:
+        """Store the ends that could not be stored when they came, as far as it can be done now. Returns the ids."""
+        saved = []
+        with suppress(StoreError):
+            for run_id, ending in list(self._unsaved.items()):
+                await self.ask(self._ledger.end, run_id, ending)
+                del self._unsaved[run_id]
+                saved.append(run_id)
+        return saved
+
+    async def interrupt(self, now_ms: int, reason: bytes) -> list[str]:
+        """Every run that has not ended is interrupted: there is no server left that could end it. Returns their ids."""
+        await self.catch_up()
+        return await self.ask(self._ledger.recover, now_ms, reason)
+
+    def interrupt_now(self, seconds: float, now_ms: int, reason: bytes) -> None:
+        """The same for one who cannot wait: gives up after so many seconds, and does not say what came of it."""
+
+        def interrupt(unsaved: dict[str, Ending]) -> None:
+            for run_id, ending in unsaved.items():
+                with suppress(StoreError):
+                    self._ledger.end(run_id, ending)
+            self._ledger.recover(now_ms, reason)
+
+        with suppress(StoreError, TimeoutError, RuntimeError):
+            self._thread.submit(interrupt, dict(self._unsaved)).result(seconds)
 
     def _look_at_room(self) -> None:
         try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,11 @@ from aurea_engine import (
     Finding,
     GammaArrivals,
     Job,
+    Observer,
     Pareto,
     PerSecond,
     Poisson,
+    Progress,
     Replay,
     RunResult,
     RunSpec,
@@ -35,9 +38,10 @@ from aurea_engine import (
     Workload,
     simulate,
 )
-from aurea_engine._checks import Case, Measured, findings
+from aurea_engine._checks import Case, findings
 from aurea_engine._dispatcher import Dispatcher
 from aurea_engine._recorder import Meters
+from aurea_engine._standing import Measured, Standing
 from aurea_engine.testing import JumpingLoop, ManualClock, run_jumping
 
 STEADY = Workload(Sleep(0.001), ConstantRate(1000), duration=1)
@@ -47,12 +51,12 @@ def codes(result: RunResult) -> set[str]:
     return {finding.code for finding in result.findings}
 
 
-def held_up(spec: RunSpec, *seconds: float) -> RunResult:
+def held_up(spec: RunSpec, *seconds: float, observers: Sequence[Observer] = ()) -> RunResult:
     """In real time by a clock that leaps over so many seconds at once, again and again, until the run is over."""
 
     async def main() -> RunResult:
         clock = ManualClock()
-        running = asyncio.create_task(aurea_engine.run(spec, clock=clock))
+        running = asyncio.create_task(aurea_engine.run(spec, observers, clock=clock))
         for leap in seconds:
             await clock.advance(leap, at_once=True)
         while not running.done():
@@ -77,9 +81,9 @@ class BusyClock:
         await asyncio.sleep(0)
 
 
-def saturated(spec: RunSpec) -> RunResult:
+def saturated(spec: RunSpec, observers: Sequence[Observer] = ()) -> RunResult:
     with asyncio.Runner() as runner:
-        return runner.run(aurea_engine.run(spec, clock=BusyClock(20_000)))
+        return runner.run(aurea_engine.run(spec, observers, clock=BusyClock(20_000)))
 
 
 @dataclass(frozen=True)
@@ -193,7 +197,19 @@ def test_a_job_that_is_not_accounted_for_makes_the_result_invalid(lost: int) -> 
     result = simulate(RunSpec(Workload(Sleep(0.1), jobs=5), Fifo(1), seed=0))
     dispatcher = Dispatcher(Fifo(1))
     dispatcher.arrived = dispatcher.ended = 5 + lost
-    found = list(findings(Case(result, Meters(), dispatcher, Measured(), steady=True)))
+    standing = Standing(
+        spec=result.spec,
+        elapsed=result.duration,
+        meters=Meters(),
+        dispatcher=dispatcher,
+        measured=Measured(),
+        cost_problem=None,
+        recorded=True,
+        heavy_tailed=False,
+        waits=None,
+        backlog=0,
+    )
+    found = findings(Case(result, standing, steady=True))
     assert bool(lost) == any(finding.code == "conservation_broken" for finding in found)
 
 
@@ -243,3 +259,75 @@ def test_a_constant_rate_in_bursts_is_a_misfit() -> None:
 def test_a_batch_is_never_late() -> None:
     """Jobs that are all meant to start at once cannot: their response times say how long it took."""
     assert "late_releases" not in codes(saturated(RunSpec(Workload(Sleep(0.0), jobs=5000), Fifo(5), seed=0)))
+
+
+class Watcher(Observer):
+    """Remembers how many jobs had ended when each finding was told first."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, int] = {}
+        self.last: tuple[Finding, ...] = ()
+
+    def on_progress(self, progress: Progress) -> None:
+        self.last = progress.findings
+        for finding in progress.findings:
+            self.told.setdefault(finding.code, progress.ended)
+
+
+MILLISECOND = Sleep(0.001)
+
+
+def steady(rate: float, seconds: float, job: Job = MILLISECOND, **more: Any) -> RunSpec:
+    return RunSpec(Workload(job, ConstantRate(rate), duration=seconds), seed=0, **more)
+
+
+UNDER_WAY: dict[str, Callable[[Watcher], RunResult]] = {
+    "below_floor": lambda watcher: run_jumping(steady(1000, 3, Sleep(0.00001)), [watcher]),
+    "cost_unpriced": lambda watcher: simulate(steady(1000, 200, cost=Broken()), [watcher]),
+    "cpu_saturated": lambda watcher: saturated(steady(20_000, 5, Sleep(0)), [watcher]),
+    "gc_pause": lambda watcher: run_jumping(steady(10, 3, Littering(), thresholds=Thresholds(gc_pause=0)), [watcher]),
+    "heavy_tail": lambda watcher: simulate(steady(1000, 200, Sleep(Pareto(0.01, 1.9))), [watcher]),
+    "late_releases": lambda watcher: held_up(steady(1000, 2), 0.05, observers=[watcher]),
+    "loop_lag": lambda watcher: held_up(steady(1000, 2), 0.2, observers=[watcher]),
+    "queue_growing": lambda watcher: run_jumping(
+        RunSpec(Workload(Sleep(Exponential(0.01)), Poisson(300), jobs=3000), Fifo(2), seed=3), [watcher]
+    ),
+    "rate_shortfall": lambda watcher: saturated(steady(40_000, 3, Sleep(0)), [watcher]),
+    "records_dropped": lambda watcher: simulate(steady(1000, 1100), [watcher]),
+}
+"""A run for every finding that can be told before the end."""
+
+AT_THE_END = {"arrivals_misfit", "conservation_broken", "no_steady_state", "not_drained", "too_few_samples"}
+
+
+@pytest.mark.parametrize("code", UNDER_WAY)
+def test_a_finding_is_told_as_soon_as_it_is_seen(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a report whenever one is possible, it comes before the last job has ended, and stays to the end."""
+    monkeypatch.setattr("aurea_engine.engine.PROGRESS_NS", 0)
+    watcher = Watcher()
+    result = UNDER_WAY[code](watcher)
+    assert code in codes(result)
+    assert watcher.told[code] < result.counts.arrived
+
+
+def test_what_is_not_told_under_way_needs_the_end() -> None:
+    """Each code is in one of the two sets."""
+    assert set(FINDING_CODES) == {*UNDER_WAY, *AT_THE_END}
+    assert not AT_THE_END & set(UNDER_WAY)
+
+
+@pytest.mark.parametrize("code", UNDER_WAY)
+def test_the_last_report_has_the_findings_of_the_result(code: str) -> None:
+    """Also those that only the end shows."""
+    watcher = Watcher()
+    result = UNDER_WAY[code](watcher)
+    assert watcher.last == result.findings
+
+
+def test_a_young_run_is_not_judged_by_its_first_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that was late, of which nothing is left a second later, is not told."""
+    monkeypatch.setattr("aurea_engine.engine.PROGRESS_NS", 0)
+    watcher = Watcher()
+    result = held_up(steady(1000, 20), 0.015, observers=[watcher])
+    assert result.lag.max == 0.014
+    assert "late_releases" not in {*codes(result), *watcher.told}

@@ -80,11 +80,11 @@ def test_a_run_that_does_not_obey_is_interrupted_within_15_s(
 
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_stops_now(
+def test_a_second_signal_stops_now_and_leaves_a_final_ledger(
     serve: Callable[..., Any], invariants: Callable[[Any], None], first: int, second: int
 ) -> None:
     server = serve()
-    run_id = server.accept(LONG)
+    run_id, waiting = server.accept(LONG), server.accept(LONG)
     server.running(run_id)
     server.signal(first)
     time.sleep(0.2)
@@ -92,8 +92,9 @@ def test_a_second_signal_stops_now(
     server.signal(second)
     assert server.ended() == 128 + second
     assert time.monotonic() - began < 2
+    assert {server.states()[each] for each in (run_id, waiting)} == {"interrupted"}
     invariants(server)
-    assert server.get(run_id)["status"] == "interrupted"
+    assert server.get(run_id)["reason"]["code"] == "server_stopped"
 
 
 def test_a_signal_to_every_process_at_once_is_a_stop_like_any_other(

@@ -352,6 +352,27 @@ async def test_what_goes_wrong_with_the_measurement_is_told_as_it_arises(client:
         "thresholds": {"lag": 0, "late_ratio": 0},
     }
     _, document = await post(client, spec, Prefer="respond-async")
-    kinds = [event["event"] for event in await events(client, document["benchmark_id"])]
-    assert "finding" in kinds[: kinds.index("end") - 1]
-    assert kinds.index("finding") < len(kinds) - 2
+    told = await events(client, document["benchmark_id"])
+    kinds = [event["event"] for event in told]
+    assert kinds.index("finding") < len(kinds) - 1 - kinds[::-1].index("progress")
+    found = [json.loads(event["data"]) for event in told if event["event"] == "finding"]
+    assert [finding["code"] for finding in found].count("late_releases") == 1
+    assert {finding["severity"] for finding in found} <= {"note", "degraded", "invalid"}
+    assert all(finding["detail"] and finding["advice"] for finding in found)
+    _, result = await get(client, f"/benchmark/runs/{document['benchmark_id']}")
+    assert {finding["code"] for finding in result["findings"]} <= {finding["code"] for finding in found}
+
+
+async def test_a_run_that_is_on_shows_its_findings(client: Any, post: Post) -> None:
+    heavy = {"kind": "sleep", "duration": {"kind": "pareto", "mean": 0.01, "shape": 1.5}}
+    arrivals = {"kind": "constant", "rate": 100}
+    _, document = await post(
+        client, {"workload": {"job": heavy, "arrivals": arrivals, "duration": 30}}, Prefer="respond-async"
+    )
+    for _ in range(400):
+        _, document = await get(client, f"/benchmark/runs/{document['benchmark_id']}")
+        if document["findings"]:
+            break
+        await asyncio.sleep(0.02)
+    assert document["status"] == "running"
+    assert "heavy_tail" in {finding["code"] for finding in document["findings"]}
