@@ -153,8 +153,8 @@ def _bounded(value: object, base: Any, metas: list[Meta], path: str, problems: l
         value = _as_float(value)
         fits = math.isfinite(value)
         wanted = "a finite number"
-    limits = [text for meta in metas for text in _limits(meta)]
     if not fits or any(_breaks(value, meta) for meta in metas):
+        limits = [text for meta in metas for text in _limits(meta)]
         problems.append(Problem(path, f"must be {' '.join([wanted, ' and '.join(limits)]).strip()}", shown(value)))
         return None
     return value

@@ -92,7 +92,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 def timing_to_dict(timing: Timing) -> dict[str, Any]:
     """A kind of time, with the 95 % intervals where the sample carries them."""
-    whole = asdict(timing)
+    whole = dict(vars(timing))
     intervals = {name: asdict(interval) for name, interval in timing.intervals}
     if timing.mean_interval is not None:
         intervals["mean"] = asdict(timing.mean_interval)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import types
 import typing
@@ -162,24 +163,26 @@ def _holds_missing(value: object) -> bool:
     return isinstance(value, list) and any(item is _MISSING or _holds_missing(item) for item in value)
 
 
-def _options(hint: Any) -> list[Any]:
+@functools.cache
+def _options(hint: Any) -> tuple[Any, ...]:
     """The alternatives of an annotation, without their bounds."""
     origin = typing.get_origin(hint)
     if origin is Annotated:
         return _options(typing.get_args(hint)[0])
     if origin in (Union, types.UnionType):
-        return [option for each in typing.get_args(hint) for option in _options(each)]
-    return [hint]
+        return tuple(option for each in typing.get_args(hint) for option in _options(each))
+    return (hint,)
 
 
-def _required(cls: type) -> set[str]:
+@functools.cache
+def _required(cls: type) -> frozenset[str]:
     if not dataclasses.is_dataclass(cls):
-        return set()
-    return {
+        return frozenset()
+    return frozenset(
         field.name
         for field in dataclasses.fields(cls)
         if field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    }
+    )
 
 
 def _join(path: str, name: str) -> str:

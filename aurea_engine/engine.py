@@ -21,7 +21,7 @@ from aurea_engine._sprint import Sprint, can_sprint
 from aurea_engine._standing import Measured, Standing, heavy_tailed, waits_so_far
 from aurea_engine._virtual import run_virtual
 from aurea_engine.clock import Clock, MonotonicClock
-from aurea_engine.costs import Metering, RunInfo
+from aurea_engine.costs import Cost, Metering, RunInfo
 from aurea_engine.environment import GarbageWatch, describe
 from aurea_engine.errors import SpecError
 from aurea_engine.jobs import Run
@@ -76,8 +76,8 @@ class _Desk:
                 self.stop.now("aborted")
         return self.stop.status is not None
 
-    def progress(self, elapsed_ns: int) -> Progress:
-        """The run as it stands."""
+    def progress(self, elapsed_ns: int, result: RunResult | None = None) -> Progress:
+        """The run as it stands; once there is a result, with its bill and its findings."""
         meters, dispatcher, workload = self.recorder.meters, self.dispatcher, self.spec.workload
         elapsed = elapsed_ns / NS
         ended = sum(meters.counts.values())
@@ -85,7 +85,7 @@ class _Desk:
         if workload.duration:
             done.append(elapsed / workload.duration)
         share = min(max(done), 1.0) if done else None
-        bill = self.metering.bill_so_far(RunInfo(elapsed_ns, self.spec.scheduler.slots, dict(meters.counts)))
+        bill = self._bill(elapsed_ns) if result is None else result.cost
         return Progress(
             elapsed=elapsed,
             arrived=dispatcher.arrived,
@@ -100,11 +100,15 @@ class _Desk:
             bill=bill,
             fraction_done=share,
             time_left=elapsed * (1 - share) / share if share else None,
-            findings=findings_so_far(self._standing(elapsed_ns, None if bill is None else bill.problem)),
+            findings=findings_so_far(self._standing(elapsed_ns, bill)) if result is None else result.findings,
             meters=meters,
         )
 
-    def _standing(self, elapsed_ns: int, cost_problem: str | None) -> Standing:
+    def _bill(self, elapsed_ns: int) -> Cost | None:
+        counts = dict(self.recorder.meters.counts)
+        return self.metering.bill_so_far(RunInfo(elapsed_ns, self.spec.scheduler.slots, counts))
+
+    def _standing(self, elapsed_ns: int, bill: Cost | None) -> Standing:
         dispatcher = self.dispatcher
         return Standing(
             spec=self.spec,
@@ -112,7 +116,7 @@ class _Desk:
             meters=self.recorder.meters,
             dispatcher=dispatcher,
             measured=self.measured(elapsed_ns),
-            cost_problem=cost_problem,
+            cost_problem=None if bill is None else bill.problem,
             recorded=self.recorder.keep,
             heavy_tailed=self._heavy_tailed,
             waits=waits_so_far(self.recorder, dispatcher.arrived),
@@ -126,7 +130,6 @@ class _Desk:
     def finish(self, elapsed_ns: int, measured: Measured, benchmark_id: str | None) -> RunResult:
         """Close the books, and tell everybody what came of it."""
         jobs = self.recorder.close()
-        last = self.progress(elapsed_ns) if self.observers else None
         result = close(
             Ended(
                 self.spec,
@@ -141,8 +144,8 @@ class _Desk:
                 jobs,
             )
         )
-        if last is not None:
-            self.observers.on_progress(replace(last, findings=result.findings))
+        if self.observers:
+            self.observers.on_progress(self.progress(elapsed_ns, result))
         return result
 
 

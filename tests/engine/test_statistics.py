@@ -124,6 +124,14 @@ def test_a_quantile_interval_is_not_wider_than_it_must_be() -> None:
     assert (found.low, found.high) == (40.0, 61.0)
 
 
+@pytest.mark.parametrize("q", [0.1, 0.5, 0.9, 0.95, 0.99, 0.999])
+def test_an_interval_begins_exactly_where_the_sample_reaches_far_enough(q: float) -> None:
+    """Of n values one bounds the quantile from each side, with 97.5 %, as soon as max(q, 1 − q)ⁿ ≤ 0.025."""
+    n = math.ceil(math.log(0.025) / math.log(max(q, 1 - q)))
+    assert quantile_interval(np.arange(n - 1), q) is None
+    assert quantile_interval(np.arange(n), q) is not None
+
+
 def test_a_quantile_too_far_out_has_no_interval() -> None:
     """p99 of 300 values can be told, but nothing bounds it from above."""
     timing = exact_timing(np.arange(300))
