@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from aurea_server.store.errors import KeyReused, storage_error
@@ -48,9 +48,9 @@ class Ledger:
         except (sqlite3.Error, OSError) as error:
             raise storage_error(error) from None
 
-    def _read(self, query: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+    def _read(self, query: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[object, ...]]:
         try:
-            return self._connection.execute(query, tuple(values)).fetchall()
+            return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise storage_error(error) from None
 
@@ -126,10 +126,10 @@ class Ledger:
 
     def page(self, limit: int, before: int | None = None, state: str | None = None) -> tuple[list[Row], int | None]:
         """(runs, newest first; where the next page begins, or None after the last)."""
-        where = "number < ? AND (?2 IS NULL OR state = ?2)"
+        where = "number < :before AND (:state IS NULL OR state = :state)"
         rows = self._read(
-            f"SELECT {_LISTED}, number FROM run WHERE {where} ORDER BY number DESC LIMIT ?3",  # noqa: S608
-            (2**62 if before is None else before, state, limit + 1),
+            f"SELECT {_LISTED}, number FROM run WHERE {where} ORDER BY number DESC LIMIT :limit",  # noqa: S608
+            {"before": 2**62 if before is None else before, "state": state, "limit": limit + 1},
         )
         shown = [Row(*row[:-1]) for row in rows[:limit]]  # type: ignore[arg-type]
         return shown, int(str(rows[limit - 1][-1])) if len(rows) > limit else None
