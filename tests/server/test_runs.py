@@ -6,13 +6,17 @@ import asyncio
 import csv
 import io
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
 import pytest
+
+from aurea_server import keys
 
 Post = Callable[..., Awaitable[Any]]
 QUICK = {"num_jobs": 3, "job_duration_ms": 1, "seed": 1}
@@ -376,3 +380,22 @@ async def test_a_run_that_is_on_shows_its_findings(client: Any, post: Post) -> N
         await asyncio.sleep(0.02)
     assert document["status"] == "running"
     assert "heavy_tail" in {finding["code"] for finding in document["findings"]}
+
+
+async def test_where_the_system_has_no_descriptors_of_processes_it_looks_now_and_then(
+    serve: Any, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("os.pidfd_open")
+    client = await serve()
+    assert (await post(client, QUICK))[1]["status"] == "completed"
+    _, document = await post(client, LONG, Prefer="respond-async")
+    await running(client, document["benchmark_id"])
+    busy = client.server.app[keys.RUNS].workshop._busy
+    while busy is None:
+        await asyncio.sleep(0.01)
+        busy = client.server.app[keys.RUNS].workshop._busy
+    os.kill(busy.pid, signal.SIGKILL)
+    result = await final(client, document["benchmark_id"])
+    assert (result["status"], result["reason"]["code"]) == ("failed", "runner_died")
+    assert "SIGKILL" in result["reason"]["detail"]
+    assert (await post(client, QUICK))[1]["completed_jobs"] == 3
