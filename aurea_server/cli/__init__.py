@@ -40,7 +40,7 @@ app.command(
 def main(argv: Sequence[str] | None = None) -> int:
     """The entry point: returns the exit code."""
     try:
-        code = app(argv if argv is None else list(argv), exit_on_error=False, print_error=True)
+        code = app(_stdin_named(sys.argv[1:] if argv is None else argv), exit_on_error=False, print_error=True)
     except cyclopts.CycloptsError:
         return BAD_INPUT
     except SpecError as error:
@@ -55,3 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _stdin_named(arguments: Sequence[str]) -> list[str]:
+    """A lone ``-`` for a file is stdin. cyclopts takes it for an option, but not ``./-``, which is the same path."""
+    before = ("", *arguments)
+    return ["./-" if each == "-" and last != "--label" else each for last, each in zip(before, arguments, strict=False)]

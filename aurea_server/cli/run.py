@@ -80,13 +80,20 @@ class Asked:
             return {"num_jobs": self.jobs} | ({} if self.duration_ms is None else {"job_duration_ms": self.duration_ms})
         if self.duration_ms is not None:
             raise SpecError("--duration-ms goes with --jobs, not with a file")
-        return read_file(file)
+        return specification_in(read_file(file))
 
     def _with_slots(self, data: Any) -> Any:
         if self.slots is None or not isinstance(data, dict):
             return data
         scheduler = data.get("scheduler")
         return {**data, "scheduler": {**(scheduler if isinstance(scheduler, dict) else {}), "slots": self.slots}}
+
+
+def specification_in(data: Any) -> Any:
+    """``data`` itself, or what was run where it is a result: with its seed, so that the run can be repeated."""
+    if isinstance(data, dict) and "benchmark_id" in data and isinstance(data.get("spec"), dict):
+        return data["spec"]
+    return data
 
 
 def read_file(path: Path) -> Any:
@@ -114,7 +121,7 @@ def run_command(
     Parameters
     ----------
     spec
-        A specification, JSON or TOML; ``-`` reads JSON from stdin.
+        A specification, JSON or TOML, or a result, whose run is then repeated; ``-`` reads JSON from stdin.
     json
         Print the result as JSON, and nothing else, on stdout.
     output

@@ -1,0 +1,180 @@
+"""``aurea run`` on this machine: what goes in, what comes out, with which code it ends, also when it is interrupted."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aurea_server.cli import main
+
+SPEC = {
+    "workload": {
+        "job": {"kind": "sleep", "duration": {"kind": "exponential", "mean": 0.01}},
+        "arrivals": {"kind": "poisson", "rate": 50},
+        "jobs": 200,
+    },
+    "scheduler": {"slots": 1},
+    "clock": "virtual",
+}
+PROGRAM = "import sys; from aurea_server.__main__ import aurea; sys.exit(aurea())"
+
+
+@pytest.fixture
+def aurea(capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Any]:
+    """``aurea("--jobs", "1")`` is (exit code, stdout, stderr)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = main(["run", *(str(argument) for argument in arguments)])
+        captured = capfdbinary.readouterr()
+        return code, captured.out.decode(), captured.err.decode()
+
+    return call
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps(SPEC))
+    return path
+
+
+def test_the_seed_form_on_the_command_line(aurea: Callable[..., Any]) -> None:
+    code, out, err = aurea("--jobs", 3, "--duration-ms", 1, "--seed", 5, "--json")
+    result = json.loads(out)
+    assert (code, err, result["completed_jobs"], result["spec"]["seed"]) == (0, "", 3, 5)
+
+
+def test_the_report_is_for_people(aurea: Callable[..., Any], spec: Path) -> None:
+    code, out, err = aurea(spec, "--seed", 1)
+    assert (code, err) == (0, "")
+    assert "response time" in out
+
+
+def test_a_result_can_be_run_again(aurea: Callable[..., Any], spec: Path, tmp_path: Path) -> None:
+    """It has its seed in it: in virtual time the figures are the same to the last bit, whoever wrote it."""
+    result = tmp_path / "result.json"
+    assert aurea(spec, "-o", result)[0] == 0
+    code, out, _ = aurea(result, "--json")
+    assert code == 0
+    first, again = json.loads(result.read_bytes()), json.loads(out)
+    for name in ("spec", "response_time", "waiting_time", "counts", "cost", "usage", "series", "theory"):
+        first["usage"]["run"].pop("started_at", None)
+        again["usage"]["run"].pop("started_at", None)
+        assert first[name] == again[name], name
+
+
+def test_flags_change_what_the_file_says(aurea: Callable[..., Any], spec: Path) -> None:
+    _, out, _ = aurea(spec, "--slots", 7, "--label", "seven", "--seed", 3, "--json")
+    shown = json.loads(out)["spec"]
+    assert (shown["scheduler"]["slots"], shown["label"], shown["seed"]) == (7, "seven", 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--jobs", "0"), "num_jobs"),
+        (("--jobs", "1", "--duration-ms", "-1"), "job_duration_ms"),
+        ((), "--jobs"),
+        (("nowhere.json",), "nowhere.json"),
+        (("--jobs", "1", "-o", "/nowhere/result.json"), "/nowhere/result.json"),
+    ],
+)
+def test_bad_input_is_named_with_code_2(aurea: Callable[..., Any], arguments: tuple[str, ...], named: str) -> None:
+    code, out, err = aurea(*arguments)
+    assert (code, out) == (2, "")
+    assert named in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("{", "line 1"),
+        ("[]", "must be an object"),
+        ('{"num_jobs": 1, "num_jobs": 2}', "num_jobs"),
+        ('{"benchmark_id": "x", "num_jobs": 1}', "benchmark_id"),
+        ('{"benchmark_id": "x", "spec": 7}', "benchmark_id"),
+    ],
+)
+def test_a_bad_file_is_explained(aurea: Callable[..., Any], tmp_path: Path, text: str, named: str) -> None:
+    path = tmp_path / "spec.json"
+    path.write_text(text)
+    code, _, err = aurea(path)
+    assert code == 2
+    assert named in err
+
+
+def test_a_missed_objective_is_code_3(aurea: Callable[..., Any], tmp_path: Path) -> None:
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps({**SPEC, "objectives": [{"metric": "throughput", "at_least": 1000}]}))
+    assert aurea(path)[0] == 3
+
+
+def test_a_specification_comes_from_stdin(aurea: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    for arguments in (("-", "--json"), ("--json", "-"), ("--json", "--slots", 2, "-")):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps(SPEC).encode())))
+        code, out, _ = aurea(*arguments)
+        assert (code, json.loads(out)["completed_jobs"]) == (0, 200)
+
+
+def start(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "run", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    )
+
+
+@pytest.fixture
+def long_run(tmp_path: Path) -> Any:
+    """A run that says on a file when its first job begins, and then goes on for a minute."""
+    (tmp_path / "saying.py").write_text(
+        "import asyncio, pathlib\nfrom dataclasses import dataclass\nfrom aurea_engine import Job\n\n\n"
+        "@dataclass(frozen=True)\nclass Saying(Job):\n    async def run(self, demand):\n"
+        f"        pathlib.Path({str(tmp_path / 'said')!r}).touch()\n        await asyncio.sleep(60)\n"
+    )
+    package = tmp_path / "saying-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: saying\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[aurea.jobs]\nsaying = saying:Saying\n")
+    (tmp_path / "spec.json").write_text('{"workload": {"job": {"kind": "saying"}, "jobs": 1}}')
+    root = str(Path(__file__).parents[2])
+    process = start(
+        str(tmp_path / "spec.json"),
+        "--json",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), root])},
+    )
+    until = time.monotonic() + 30
+    while not (tmp_path / "said").exists() and time.monotonic() < until:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_ctrl_c_ends_the_run_with_what_it_has(long_run: Any) -> None:
+    long_run.send_signal(signal.SIGINT)
+    out, err = long_run.communicate(timeout=20)
+    assert (long_run.returncode, err) == (1, b"")
+    result = json.loads(out)
+    assert (result["status"], result["counts"]["cancelled"]) == ("cancelled", 1)
+
+
+def test_a_reader_that_leaves_is_no_news() -> None:
+    """``aurea run --json | head -1``: no traceback, and a code that says that not all was told."""
+    process = start("--jobs", "20000", "--duration-ms", "0", "--virtual", "--json")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(30) == 1
+    assert process.stderr is not None
+    with process.stderr:
+        assert process.stderr.read() == b""
