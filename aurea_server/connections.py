@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+from collections.abc import Callable
 from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDict, CIMultiDictProxy
 
+from aurea_server.doors import EXPECTED
 from aurea_server.problems import Refused, problem_body
 
 log = logging.getLogger(__name__)
@@ -152,7 +155,23 @@ class Gate(web.AppRunner):
         server.__class__ = CountingServer  # aiohttp has no way to name the class
         assert isinstance(server, CountingServer)
         server.crowd = self.crowd
+        server.request_factory = _expect_put_aside(server.request_factory)
         return server
+
+
+def _expect_put_aside(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
+    """Aiohttp answers ``Expect`` before any check, in words of its own; here it is answered when the body is wanted."""
+
+    def request(message: Any, *rest: Any) -> web.BaseRequest:
+        if "Expect" not in message.headers:
+            return make(message, *rest)
+        headers = CIMultiDict(message.headers)
+        expected = headers.popall("Expect")
+        made = make(message._replace(headers=CIMultiDictProxy(headers)), *rest)
+        made[EXPECTED] = ", ".join(expected).lower()
+        return made
+
+    return request
 
 
 def gate(app: web.Application, connections: int) -> Gate:

@@ -24,6 +24,9 @@ BODY_SECONDS = 10.0
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
+EXPECTED = web.RequestKey("EXPECTED", str)
+"""Where a request keeps what its ``Expect`` said."""
+
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[0-9A-Za-z._-]{1,253})(?::([0-9]{1,5}))?", re.ASCII)
 _ORIGIN = re.compile(r"https?://(.{1,300})", re.ASCII)
 _REQUEST_ID = re.compile(r"[0-9A-Za-z._-]{1,64}", re.ASCII)
@@ -132,12 +135,8 @@ async def body(request: web.Request) -> bytes:
         raise Refused(400, "bad_request", "The body is not what its headers say.", close=True) from None
 
 
-async def expect(request: web.Request) -> None:
-    """Instead of aiohttp's answer to ``Expect``, which comes before any check: `body` says 100 when it wants the body."""
-
-
 async def _continue(request: web.Request) -> None:
-    if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= (1, 1):
+    if request.get(EXPECTED) == "100-continue" and request.version >= (1, 1):
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
 

@@ -9,7 +9,6 @@ from typing import Literal
 from aiohttp import web
 
 from aurea_server import handlers, pages, resources
-from aurea_server.doors import expect
 from aurea_server.problems import Handler
 from aurea_server.store import STATES
 
@@ -194,6 +193,6 @@ OPEN_PATHS = frozenset(operation.path for operation in OPERATIONS if operation.o
 def register(app: web.Application) -> None:
     """A route for each."""
     for operation in OPERATIONS:
-        app.router.add_route(operation.method, operation.path, operation.handler, expect_handler=expect)
+        app.router.add_route(operation.method, operation.path, operation.handler)
         if operation.method == "GET":
-            app.router.add_route("HEAD", operation.path, operation.handler, expect_handler=expect)
+            app.router.add_route("HEAD", operation.path, operation.handler)

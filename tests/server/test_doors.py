@@ -251,9 +251,18 @@ async def test_a_chunked_body_that_is_too_large_is_413(client: Any) -> None:
 async def test_expect_is_answered_only_when_the_body_is_wanted(client: Any) -> None:
     async with client.post("/benchmark/run", data=GOOD, headers=JSON, expect100=True) as answer:
         assert answer.status == 200
-    for path, host, status in (("/benchmark/run", "evil", 403), ("/benchmark/run", "localhost", 415)):
+    for path, host, expected, status in (
+        ("/benchmark/run", "evil", "100-continue", 403),
+        ("/benchmark/run", "localhost", "100-continue", 415),
+        ("/nowhere", "evil", "100-continue", 403),
+        ("/nowhere", "evil", "the worst", 403),
+        ("/nowhere", "localhost", "the worst", 404),
+        ("/health", "localhost", "100-continue", 405),
+    ):
         reader, writer = await asyncio.open_connection("127.0.0.1", client.server.port)
-        head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+        head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nExpect: {expected}\r\nContent-Length: 5\r\n\r\n"
         writer.write(head.encode())
-        assert f" {status} ".encode() in await asyncio.wait_for(reader.readline(), 5)
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+        assert b"application/problem+json" in answer
         writer.close()
