@@ -58,6 +58,12 @@ def plain(number: float) -> str:
     return f"{number:.12f}".rstrip("0") if abs(number) < 1e-4 else f"{number:g}"
 
 
+NOT_UNICODE = "must be Unicode: there is half a surrogate pair in it"
+
+MOST_PROBLEMS = 100
+"""Problems that are told at once: more help nobody, and a body of 64 KiB may have thousands."""
+
+
 class Invalid(Exception):
     """Raised by a field's own ``coerce``: the message says what would be right."""
 
@@ -99,9 +105,12 @@ def _list(value: object, inner: tuple[Any, ...], path: str, problems: list[Probl
     if len(inner) != len(value):
         problems.append(Problem(path, f"must be a list of {len(inner)}", shown(value)))
         return None
-    return tuple(
-        convert(item, kind, f"{path}[{i}]", problems) for i, (item, kind) in enumerate(zip(value, inner, strict=True))
-    )
+    converted = []
+    for i, (item, kind) in enumerate(zip(value, inner, strict=True)):
+        converted.append(convert(item, kind, f"{path}[{i}]", problems))
+        if len(problems) >= MOST_PROBLEMS:
+            break
+    return tuple(converted)
 
 
 def _first_fitting(value: object, options: tuple[Any, ...], path: str, problems: list[Problem]) -> Any:
@@ -153,11 +162,23 @@ def _bounded(value: object, base: Any, metas: list[Meta], path: str, problems: l
         value = _as_float(value)
         fits = math.isfinite(value)
         wanted = "a finite number"
+    if fits and isinstance(value, str) and not is_unicode(value):
+        problems.append(Problem(path, NOT_UNICODE, shown(value)))
+        return None
     if not fits or any(_breaks(value, meta) for meta in metas):
         limits = [text for meta in metas for text in _limits(meta)]
         problems.append(Problem(path, f"must be {' '.join([wanted, ' and '.join(limits)]).strip()}", shown(value)))
         return None
     return value
+
+
+def is_unicode(text: str) -> bool:
+    """Whether ``text`` can be written down: JSON and command lines may name halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _as_float(value: Any) -> float:

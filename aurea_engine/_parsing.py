@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
-from decimal import Decimal
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
-from aurea_engine._fields import shown
+from aurea_engine._fields import NOT_UNICODE, is_unicode, shown
 from aurea_engine.errors import Problem, SpecError
 
 MAX_DEPTH = 16
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]", re.ASCII)
 
 
 def parse_json(text: bytes | str) -> Any:
@@ -24,15 +27,32 @@ def parse_json(text: bytes | str) -> Any:
         raise SpecError(f"must be UTF-8: {error.reason} at byte {error.start}") from None
     _check_depth(decoded)
     try:
-        return json.loads(
+        value = json.loads(
             decoded,
             object_pairs_hook=_no_duplicates,
             parse_constant=_no_constant,
-            parse_float=Decimal,
+            parse_float=_parse_float,
             parse_int=_parse_int,
         )
     except json.JSONDecodeError as error:
         raise SpecError(f"must be JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+    if _SURROGATE.search(decoded) and (problems := list(_torn(value, ""))):
+        raise SpecError(problems)
+    return value
+
+
+def _torn(value: Any, path: str) -> Iterator[Problem]:
+    """Texts with half a surrogate pair: JSON can name it, and nothing can write it down."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            where = f"{path}.{shown(name)[1:-1]}".lstrip(".")
+            yield from _torn(name, where)
+            yield from _torn(member, where)
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from _torn(item, f"{path}[{i}]")
+    elif isinstance(value, str) and not is_unicode(value):
+        yield Problem(path, NOT_UNICODE, shown(value))
 
 
 def _check_depth(text: str) -> None:
@@ -75,9 +95,18 @@ def _parse_int(digits: str) -> int:
     return int(digits)
 
 
+def _parse_float(digits: str) -> Decimal:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:  # an exponent that not even Decimal can hold
+        raise SpecError(f"a number is beyond every limit: {shown(digits)}") from None
+
+
 def parse_toml(text: bytes | str) -> Any:
     """TOML 1.0, fractions as `Decimal`. Raises `SpecError`."""
     try:
-        return tomllib.loads(text.decode("utf-8") if isinstance(text, bytes) else text, parse_float=Decimal)
+        return tomllib.loads(text.decode("utf-8") if isinstance(text, bytes) else text, parse_float=_parse_float)
+    except SpecError:
+        raise
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise SpecError(f"must be TOML: {error}") from None

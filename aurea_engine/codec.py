@@ -16,7 +16,7 @@ from typing import Annotated, Any, Union
 
 from msgspec import Meta
 
-from aurea_engine._fields import MAX_SECONDS, Checked, convert, hints_of, shown
+from aurea_engine._fields import MAX_SECONDS, MOST_PROBLEMS, Checked, convert, hints_of, shown
 from aurea_engine._parsing import parse_json, parse_toml
 from aurea_engine._result_codec import JOBS_SHOWN, encode_result, job_costs, record_rows
 from aurea_engine.arrivals import AllAtOnce
@@ -52,8 +52,7 @@ def spec_from_dict(data: object, catalog: Catalog | None = None) -> RunSpec:
             if members.pop(name, None) is not None:
                 builder.problems.append(Problem(name, "cannot stand beside workload: give one or the other"))
     built = builder.record(RunSpec, members, "")
-    if builder.problems:
-        raise SpecError(builder.problems)
+    builder.give_up()
     assert isinstance(built, RunSpec)
     return built
 
@@ -66,8 +65,7 @@ def cost_from_dict(data: object, catalog: Catalog | None = None) -> CostModel:
         )
     builder = _Builder(catalog or default_catalog())
     built = builder.strategy("cost_models", data, "cost")
-    if builder.problems:
-        raise SpecError(builder.problems)
+    builder.give_up()
     assert isinstance(built, CostModel)
     return built
 
@@ -81,6 +79,18 @@ class _Builder:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self.problems: list[Problem] = []
+
+    def enough(self) -> None:
+        """Raises `SpecError` with the first problems once there are more than anybody reads."""
+        if len(self.problems) >= MOST_PROBLEMS:
+            more = Problem("", f"there is more that is wrong: these are the first {MOST_PROBLEMS} problems")
+            raise SpecError([*self.problems[:MOST_PROBLEMS], more])
+
+    def give_up(self) -> None:
+        """Raises `SpecError` if there is any problem."""
+        self.enough()
+        if self.problems:
+            raise SpecError(self.problems)
 
     def seed_workload(self, members: dict[str, Any]) -> object:
         """The two-member form: ``num_jobs`` sleeps of ``job_duration_ms``, all at once."""
@@ -99,6 +109,7 @@ class _Builder:
 
     def strategy(self, group: str, data: dict[str, Any], path: str) -> object:
         """An object with a ``kind``."""
+        self.enough()
         members = dict(data)
         kind = members.pop("kind", DEFAULT_KINDS.get(group))
         where = f"{path}.kind"
@@ -115,6 +126,7 @@ class _Builder:
 
     def record(self, cls: type, members: dict[str, Any], path: str) -> object:
         """An object of known class."""
+        self.enough()
         before = len(self.problems)
         hints = hints_of(cls) if dataclasses.is_dataclass(cls) else {}
         if cls is Weighted and "distribution" not in members:  # the branch's own members are its distribution's
@@ -122,6 +134,7 @@ class _Builder:
             members = {name: value for name, value in members.items() if value is not _MISSING}
         known = [*SEED, *hints] if cls is RunSpec else list(hints)
         for name in members.keys() - hints.keys():
+            self.enough()
             near = get_close_matches(name, known, n=1)
             hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(known) or 'none'}"
             self.problems.append(Problem(_join(path, shown(name).strip("'")), f"is not a member: {hint}"))

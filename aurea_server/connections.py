@@ -16,8 +16,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from aurea_server.doors import EXPECTED
-from aurea_server.problems import Refused, problem_body
+from aurea_server.doors import EXPECTED, dress, new_request_id
+from aurea_server.problems import Refused, problem_response, request_id
 
 log = logging.getLogger(__name__)
 
@@ -25,16 +25,13 @@ IDLE_SECONDS = 15.0
 HEADER_SECONDS = 15.0
 """From a connection, or the end of the last answer, to the end of the next request's header."""
 
-STALLED_SECONDS = 15.0
-"""How long a client may take no byte of its answer."""
+STALLED_SECONDS, STALLED_BYTES = 15.0, 16 * 1024
+"""A client that leaves its answer lying must take so much of it in so long."""
 
 SPARE_DESCRIPTORS = 48
 """Kept for the ledger, runner processes and records, whatever the crowd does."""
 
-FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
-    b"Retry-After: 5\r\nConnection: close\r\n"
-)
+FULL = Refused(503, "too_many_connections", "Too many connections; try again later.", headers={"Retry-After": "5"})
 
 
 def most_connections(asked: int) -> int:
@@ -64,7 +61,7 @@ class Crowd:
 class Connection(web.RequestHandler):
     """One connection. `look` is called every second."""
 
-    __slots__ = ("_began", "_count", "_crowd", "_pending", "_progress")
+    __slots__ = ("_began", "_count", "_crowd", "_pending", "_pipe", "_progress")
 
     def __init__(self, server: Any, crowd: Crowd, **options: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
@@ -72,17 +69,17 @@ class Connection(web.RequestHandler):
         self._began = 0.0
         self._count = 0
         self._pending = 0
+        self._pipe: asyncio.WriteTransport
         self._progress = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         crowd = self._crowd
+        self._pipe = cast(asyncio.WriteTransport, transport)  # aiohttp forgets its own when it closes, flushed or not
         self._began = self._progress = asyncio.get_running_loop().time()
         if len(crowd.connections) >= crowd.most:
             crowd.refused += 1
-            body = problem_body(Refused(503, "too_many_connections", "Too many connections; try again later."))
-            stream = cast(asyncio.WriteTransport, transport)
-            stream.write(FULL + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            self._pipe.write(_raw(FULL))
             self.force_close()
             return
         crowd.connections[self] = None
@@ -92,15 +89,12 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def look(self, now: float) -> None:
-        """Close a connection whose header is late; cut off one that does not read."""
-        transport = cast("asyncio.WriteTransport | None", self.transport)
-        if transport is None:
-            return
-        pending = transport.get_write_buffer_size()
-        if pending == 0 or pending != self._pending:
+        """Close a connection whose header is late; cut off one that does not read, also while it is being closed."""
+        pending = self._pipe.get_write_buffer_size()
+        if pending == 0 or abs(pending - self._pending) >= STALLED_BYTES:
             self._pending, self._progress = pending, now
         elif now - self._progress > STALLED_SECONDS:
-            transport.abort()
+            self._pipe.abort()
             return
         if self._request_in_progress or self._messages:
             self._began = now
@@ -125,11 +119,21 @@ class Connection(web.RequestHandler):
             self.log_exception("error handling a request", exc_info=exc)
         code = "bad_request" if status == 400 else "internal" if status == 500 else "http_error"
         sentence = "The request is not HTTP as it should be." if status == 400 else "The server failed."
-        response = web.Response(
-            status=status, body=problem_body(Refused(status, code, sentence)), content_type="application/problem+json"
-        )
-        response.force_close()
+        request_id.set(new_request_id())
+        response = problem_response(Refused(status, code, sentence, close=True))
+        dress(response)
         return response
+
+
+def _raw(refused: Refused) -> bytes:
+    """The answer to a request that nobody reads."""
+    request_id.set(new_request_id())
+    response = problem_response(refused)
+    dress(response)
+    body = cast(bytes, response.body)
+    fields = {**response.headers, "Content-Length": f"{len(body)}", "Connection": "close"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {response.status} {response.reason}\r\n{head}\r\n".encode() + body
 
 
 class CountingServer(web.Server):

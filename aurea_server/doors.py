@@ -28,6 +28,7 @@ EXPECTED = web.RequestKey("EXPECTED", str)
 """Where a request keeps what its ``Expect`` said."""
 
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[0-9A-Za-z._-]{1,253})(?::([0-9]{1,5}))?", re.ASCII)
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)", re.ASCII)
 _ORIGIN = re.compile(r"https?://(.{1,300})", re.ASCII)
 _REQUEST_ID = re.compile(r"[0-9A-Za-z._-]{1,64}", re.ASCII)
 
@@ -77,7 +78,7 @@ class Doors:
     def _check_host(self, request: web.Request) -> str:
         text = request.headers.get("Host", "")
         host = host_name(text)
-        if host is None or host not in self.hosts:
+        if host not in self.hosts or not {*map(host_name, _authority(request))} <= self.hosts:
             raise Refused(403, "host_not_allowed", "This server does not answer to that Host; --allowed-host adds one.")
         return text.lower()
 
@@ -105,10 +106,17 @@ class Doors:
         charset = (request.charset or "utf-8").lower()
         if charset not in ("utf-8", "utf8", "us-ascii"):
             raise Refused(415, "unsupported_media_type", "The body must be UTF-8.")
-        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        if {coding.lower() for coding in request.headers.getall("Content-Encoding", [])} - {"identity"}:
             raise Refused(415, "unsupported_encoding", "The body must be sent as it is, without Content-Encoding.")
+        if {coding.lower() for coding in request.headers.getall("Transfer-Encoding", [])} - {"chunked"}:
+            raise Refused(415, "unsupported_encoding", "The only Transfer-Encoding is chunked.", close=True)
         if (request.content_length or 0) > MOST_BODY:
             raise too_large()
+
+
+def _authority(request: web.Request) -> list[str]:
+    """What an absolute target (``GET http://localhost/health``) names, which counts more than ``Host`` (RFC 9112, 3.2.2)."""
+    return [found[1]] if (found := _ABSOLUTE.match(request.raw_path)) else []
 
 
 def _same(origin: str, host: str) -> bool:
@@ -156,12 +164,22 @@ def doorkeeper(doors: Doors) -> Middleware:
 async def identified(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every request has an id: the caller's, if it is a plain one."""
     given = request.headers.get("X-Request-Id", "")
-    request_id.set(given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8))
+    request_id.set(given if _REQUEST_ID.fullmatch(given) else new_request_id())
     return await handler(request)
 
 
+def new_request_id() -> str:
+    """16 hexadecimal digits."""
+    return secrets.token_hex(8)
+
+
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    """For ``on_response_prepare``: the same headers on every answer."""
+    """For ``on_response_prepare``."""
+    dress(response)
+
+
+def dress(response: web.StreamResponse) -> None:
+    """The same headers on every answer."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["Server"] = HEADERS["Server"]

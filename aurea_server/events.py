@@ -48,7 +48,7 @@ class EventLog:
         self._followers = followers
         self._events: deque[Event] = deque(maxlen=kept)
         self._news = asyncio.Event()
-        self._closed = False
+        self.closed = False
         self._number = 0
 
     def publish(self, kind: str, data: object) -> None:
@@ -59,7 +59,7 @@ class EventLog:
 
     def close(self) -> None:
         """Nothing more will come."""
-        self._closed = True
+        self.closed = True
         self._wake()
 
     def _wake(self) -> None:
@@ -87,7 +87,7 @@ class EventLog:
                     at = event.number
                 if at < self._number:
                     continue
-                if self._closed:
+                if self.closed:
                     return
                 await news.wait()
         finally:

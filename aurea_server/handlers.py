@@ -20,8 +20,11 @@ from aurea_server.doors import body
 from aurea_server.keys import CATALOG, OPENAPI, REGISTRY, RUNS
 from aurea_server.live import Live, Outcome, now_ms
 from aurea_server.problems import Handler, Refused
+from aurea_server.reports import Reason
+from aurea_server.runs import RunManager
 from aurea_server.store import IdempotencyKey, KeyReused
 from aurea_server.stored import stored_answer
+from aurea_server.wishes import wants
 
 T = TypeVar("T")
 SERVICE = "aurea-orchestrator"
@@ -80,8 +83,7 @@ def _key(request: web.Request, content: bytes) -> tuple[str, str] | None:
 
 
 def _asynchronous(request: web.Request) -> bool:
-    preferences = ",".join(request.headers.getall("Prefer", []))
-    return any(each.strip().partition(";")[0].strip().lower() == "respond-async" for each in preferences.split(","))
+    return wants(request.headers.getall("Prefer", []), "respond-async")
 
 
 async def run_benchmark(request: web.Request) -> web.Response:
@@ -92,33 +94,38 @@ async def run_benchmark(request: web.Request) -> web.Response:
     key = _key(request, content)
     if key is not None and (known := await runs.history.ask(runs.history.ledger.key, key[0], now_ms())):
         return await _again(request, known, key[1])
+    stays = key is not None or _asynchronous(request)
     try:
-        accepted = await runs.submit(spec, key)
+        accepted = await runs.submit(spec, key, stays=stays)
     except KeyReused as reused:
         assert key is not None
         return await _again(request, reused.taken, key[1])
     if _asynchronous(request):
         return _accepted(accepted.id, msgspec.json.encode(documents.pending(accepted, runs.position(accepted))))
-    return _answer(await _wait(request, accepted, may_leave=key is not None))
+    return _answer(await _wait(runs, accepted, stays=stays))
 
 
-async def _wait(request: web.Request, accepted: Live, *, may_leave: bool) -> Outcome:
+async def _wait(runs: RunManager, accepted: Live, *, stays: bool) -> Outcome:
     """The end of a run. A client that leaves ends it, unless its Idempotency-Key says that it may come back."""
     try:
         return await asyncio.shield(accepted.ended)
     except asyncio.CancelledError:
-        if not may_leave:
-            request.app[RUNS].stop(accepted, "cancelled")
+        if not stays:
+            runs.stop(accepted, "interrupted" if runs.closing else "cancelled")
         raise
 
 
 def _answer(outcome: Outcome) -> web.Response:
     if outcome.trouble is not None:
         raise outcome.trouble
-    reason = outcome.reason
+    _raise_if_impossible(outcome.reason)
+    return json_bytes(outcome.answer)
+
+
+def _raise_if_impossible(reason: Reason | None) -> None:
+    """Raises SpecError where a specification turned out to be one that cannot be run."""
     if reason is not None and reason.code == "invalid_spec":
         raise SpecError([Problem(*each) for each in reason.problems] or reason.detail)
-    return json_bytes(outcome.answer)
 
 
 def _accepted(run_id: str, document: bytes) -> web.Response:
@@ -138,7 +145,14 @@ async def _again(request: web.Request, known: IdempotencyKey, digest: str) -> we
         text = "The run of this Idempotency-Key has not ended."
         raise Refused(409, "run_in_progress", text, headers={**location, "Retry-After": "1"})
     document = await stored_answer(runs, known.run_id)
-    return _accepted(known.run_id, document) if _asynchronous(request) else json_bytes(document, 200, location)
+    if _asynchronous(request):
+        return _accepted(known.run_id, document)
+    _raise_if_impossible(msgspec.json.decode(document, type=_Ended).reason)
+    return json_bytes(document, 200, location)
+
+
+class _Ended(msgspec.Struct):
+    reason: Reason | None = None
 
 
 @functools.cache

@@ -17,8 +17,8 @@ from aurea_server.reports import REASONS
 from aurea_server.schema import Schemas
 from aurea_server.store import STATES
 
-ALWAYS = (403, 405)
-"""What every operation may answer: a foreign Host, another method."""
+ALWAYS = (400, 403, 503)
+"""What every operation may answer: no HTTP, a foreign Host, too many connections."""
 
 UNSAFE = (400, 408, 413, 415)
 NUMBER = {"type": ["number", "null"]}
@@ -58,7 +58,7 @@ def document(operations: Iterable[Operation], catalog: Catalog) -> dict[str, Any
 def _operation(operation: Operation) -> dict[str, Any]:
     refusals = {*ALWAYS, *operation.refusals, *(UNSAFE if operation.method == "POST" else ())}
     if operation.method == "DELETE":
-        refusals.add(415)
+        refusals |= {413, 415}
     if not operation.open:
         refusals.add(401)
     described: dict[str, Any] = {
@@ -148,6 +148,7 @@ def _answers() -> dict[str, Any]:
     }
     listed = _object({**run, **figures, "created_time": TEXT}, ["benchmark_id", "status"])
     problem = {"path": {"type": "string"}, "problem": {"type": "string"}, "got": {"type": "string"}}
+    finding = ["code", "severity", "detail", "advice"]
     texts = {name: {"type": "string"} for name in ("type", "title", "detail", "code", "request_id", "error")}
     return {
         "Any": {"type": "object"},
@@ -156,7 +157,11 @@ def _answers() -> dict[str, Any]:
         "JobRow": job,
         "JobPage": _object({"jobs": _list(_named("JobRow")), "total": COUNT, "next": TEXT}, ["jobs", "total", "next"]),
         "Result": _object(result, ["benchmark_id", *figures, "status", "jobs"]),
-        "Run": _object({**run, "progress": {"type": ["object", "null"]}, "time_left": NUMBER}, ["benchmark_id", "status"]),
+        "Run": _object(
+            {**run, "progress": {"type": ["object", "null"]}, "time_left": NUMBER, "findings": _list(_named("Finding"))},
+            ["benchmark_id", "status"],
+        ),
+        "Finding": _object({name: {"type": "string"} for name in finding}, finding),
         "RunPage": _object({"runs": _list(listed), "next": TEXT}, ["runs", "next"]),
         "Repriced": _object({"benchmark_id": ident, "cost": {"type": "object"}, "model": {"type": "object"}}, ["cost"]),
         "Problem": _object(

@@ -71,7 +71,11 @@ FIRST = Parameter("cursor", "Number of the first job.", {"type": "integer", "min
 FORMAT = Parameter("format", "Instead of `Accept`.", {"type": "string", "enum": ["json", "csv", "ndjson"]})
 
 FORMS = ("application/json", "text/csv", "application/x-ndjson")
-RESULT = Answer("What came of the run, whatever its `status`.", "Result")
+RESULT = Answer(
+    "What came of the run, whatever its `status`; `Location` where its Idempotency-Key was known.",
+    "Result",
+    headers=("Location",),
+)
 RUN = Answer("The run as it stands; once it has ended, its result.", "Run")
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -81,7 +85,10 @@ OPERATIONS: tuple[Operation, ...] = (
         handlers.run_benchmark,
         "run_benchmark",
         "Run a benchmark, and answer with what came of it, or at once.",
-        {200: RESULT, 202: Answer("Accepted: it is in the ledger.", "Run", headers=("Location",))},
+        {
+            200: RESULT,
+            202: Answer("Accepted: it is in the ledger.", "Run", headers=("Location", "Preference-Applied")),
+        },
         (PREFER, KEY),
         "Specification",
         (409, 422, 429, 503),
@@ -112,7 +119,7 @@ OPERATIONS: tuple[Operation, ...] = (
         resources.get_jobs,
         "get_jobs",
         "The jobs of a run that has ended: a page, or all of them as CSV or NDJSON.",
-        {200: Answer("A page, or a stream.", "JobPage", FORMS, ("Link",))},
+        {200: Answer("A page, or a stream.", "JobPage", FORMS, ("Link", "Content-Disposition"))},
         (RUN_ID, ROWS, FIRST, FORMAT),
         refusals=(400, 404, 409, 503),
     ),
@@ -145,7 +152,7 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: Answer("The bill.", "Repriced")},
         (RUN_ID,),
         "CostChoice",
-        (404, 409, 422, 503),
+        (404, 409, 422, 429, 503),
     ),
     Operation(
         "DELETE",
@@ -171,7 +178,8 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "GET", "/metrics", handlers.metrics, "metrics", "For Prometheus.",
-        {200: Answer("The text format, or OpenMetrics.", None, ("text/plain",))}, tags=("operations",),
+        {200: Answer("The text format, or OpenMetrics.", None, ("text/plain", "application/openmetrics-text"))},
+        tags=("operations",),
     ),
     Operation(
         "GET", "/openapi.json", handlers.openapi, "openapi", "This description.", {200: Answer("OpenAPI 3.1.", "Any")},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,12 +21,15 @@ from aurea_server.keys import CATALOG, RUNS
 from aurea_server.problems import Refused
 from aurea_server.runner import columns
 from aurea_server.runner.supervisor import RunnerFailed
+from aurea_server.runner.workshop import Busy
 from aurea_server.runs import RunManager
 from aurea_server.store import STATES
-from aurea_server.stored import not_found, records_of, row_of, stored_answer
+from aurea_server.stored import not_found, reading, records_of, row_of, stored_answer
+from aurea_server.wishes import preferred
 
 MOST_LISTED = 100
 MOST_ROWS = 10_000
+FORMS = {"application/json": "json", "text/csv": "csv", "application/x-ndjson": "ndjson"}
 STALLED = 15.0
 """Seconds after which a follower that takes nothing is let go."""
 
@@ -75,11 +79,12 @@ async def get_jobs(request: web.Request) -> web.StreamResponse:
     limit = _number(request, "limit", 1000, MOST_ROWS)
     if run_id in runs.live:
         raise Refused(409, "run_in_progress", "The run has not ended: its jobs can be had when it has.")
-    records = await records_of(runs, run_id)
-    if form != "json":
-        return await _stream(request, records, form)
-    rows = [] if records is None else await asyncio.to_thread(documents.rows_of, records, first, limit)
-    total = 0 if records is None else len(records.jobs)
+    async with reading(runs):
+        records = await records_of(runs, run_id)
+        if form != "json":
+            return await _stream(request, records, form)
+        rows = [] if records is None else await asyncio.to_thread(documents.rows_of, records, first, limit)
+        total = 0 if records is None else len(records.jobs)
     after = first + limit if first + limit < total else None
     link = {} if after is None else {"Link": f'<{request.path}?limit={limit}&cursor={after}>; rel="next"'}
     page = {"jobs": rows, "total": total, "next": None if after is None else str(after)}
@@ -87,11 +92,8 @@ async def get_jobs(request: web.Request) -> web.StreamResponse:
 
 
 def _form(request: web.Request) -> str:
-    asked = request.query.get("format")
-    if asked is None:
-        accept = request.headers.get("Accept", "")
-        asked = "csv" if "text/csv" in accept else "ndjson" if "application/x-ndjson" in accept else "json"
-    if asked not in ("json", "csv", "ndjson"):
+    asked = request.query.get("format") or preferred(request.headers.getall("Accept", []), FORMS)
+    if asked not in FORMS.values():
         problem = Problem("format", "must be json, csv or ndjson", ascii(asked)[:60])
         raise Refused(400, "invalid_query", str(problem), [problem])
     return asked
@@ -104,6 +106,8 @@ async def _stream(request: web.Request, records: columns.Records | None, form: s
     response = web.StreamResponse(headers=headers)
     response.content_type, response.charset = kind, "utf-8"
     await response.prepare(request)
+    if request.method == "HEAD":
+        return response
     if records is None:
         records = columns.Records(name, datetime.fromtimestamp(0, UTC), JobBatch.empty(), np.empty(0))
     for first in range(0, max(len(records.jobs), 1), documents.CHUNK):
@@ -129,7 +133,7 @@ async def delete_run(request: web.Request) -> web.Response:
     if run_id in runs.live:
         raise Refused(409, "run_in_progress", "The run has not ended: cancel it first.")
     row = await row_of(runs, run_id)
-    if not await runs.history.ask(runs.history.ledger.remove, [row.id]):
+    if not await runs.delete(row.id):
         raise not_found()
     return web.Response(status=204)
 
@@ -147,16 +151,22 @@ async def reprice_run(request: web.Request) -> web.Response:
     if row.head is None:
         raise Refused(409, "no_result", "The run came to no result that could be priced.")
     usage = msgspec.json.decode(row.head, type=_Head).usage
-    records = await runs.history.ask(runs.history.ledger.records, run_id) or b""
     cost = documents.cost_to_dict(model, request.app[CATALOG])
     try:
-        priced = await runs.price(cost, usage, records)
+        priced = await runs.workshop.price(cost, usage, functools.partial(_content_of, runs, run_id))
+    except Busy:
+        text = "Others are being priced already; try again later."
+        raise Refused(429, "queue_full", text, headers={"Retry-After": "5"}) from None
     except RunnerFailed as failed:
         if failed.reason.code == "invalid_spec":
             problems = [Problem(*each) for each in failed.reason.problems]
             raise SpecError(problems or failed.reason.detail) from None
         raise Refused(422, "cannot_be_priced", failed.reason.detail) from None
     return json_response({"benchmark_id": run_id, "cost": priced, "model": cost})
+
+
+async def _content_of(runs: RunManager, run_id: str) -> bytes:
+    return await runs.history.ask(runs.history.ledger.records, run_id) or b""
 
 
 class _Head(msgspec.Struct):
@@ -172,6 +182,8 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     after = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
     if runs.followers.count >= runs.followers.most:
         raise Refused(503, "too_many_followers", "Too many follow events already.", headers={"Retry-After": "5"})
+    if request.method == "HEAD":
+        return web.Response(content_type="text/event-stream")
     response = EventSourceResponse(send_timeout=STALLED)
     await response.prepare(request)
     try:

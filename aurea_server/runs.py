@@ -12,7 +12,6 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
 
 from aurea_engine import Catalog, RunSpec, spec_to_dict
 from aurea_server.endings import why, with_result, without_result
@@ -29,6 +28,7 @@ from aurea_server.tasks import Tasks, regardless
 
 log = logging.getLogger(__name__)
 
+SOON = {"Retry-After": "5"}
 FORCED = 1.0
 """Seconds that the ledger has in a forced stop."""
 
@@ -52,7 +52,6 @@ class RunManager:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._tasks = Tasks()
-        self._pricing = asyncio.Lock()
         self._last_ms = 0
         self.closing = False
 
@@ -63,16 +62,17 @@ class RunManager:
         self._last_ms = max(self._last_ms + 1, now_ms())
         return f"benchmark-{self._last_ms}"
 
-    async def submit(self, spec: RunSpec, key: tuple[str, str] | None = None) -> Live:
+    async def submit(self, spec: RunSpec, key: tuple[str, str] | None = None, *, stays: bool = False) -> Live:
         """Accept a run: when this returns, it is in the ledger and waits for its turn.
 
-        ``key``: an Idempotency-Key and the digest of the body. Raises SpecError, Refused, `KeyReused` or `StoreError`.
+        ``key``: an Idempotency-Key and the digest of the body. ``stays``: whether the run goes on without whoever asked for
+        it; otherwise it ends where they leave before this returns. Raises SpecError, Refused, `KeyReused` or `StoreError`.
         """
         spec = within(spec, self.limits)
         self._room()
         document = spec_to_dict(spec, self._catalog)
         live = Live(self.new_id(), spec, document, EventLog(self.followers))
-        encoded = _storable(document)
+        encoded = encode(document)
         if self._current is None and not self._queue and not self._reserved:
             live.started_ms = live.created_ms
         entry = Entry(live.id, live.created_ms, spec.label, encoded, live.started_ms)
@@ -80,6 +80,10 @@ class RunManager:
         self._reserved += 1
         try:
             await self._tasks.through(self._commit(live, entry, known))
+        except asyncio.CancelledError:
+            if not stays:
+                self.stop(live, "cancelled")
+            raise
         finally:
             self._reserved -= 1
         return live
@@ -95,12 +99,12 @@ class RunManager:
         self._quiet.clear()
         self._news.set()
         log.info("run accepted", extra={"run_id": live.id})
+        if live.stopping is not None:  # whoever asked for it left while it was written down
+            self.stop(live, live.stopping)
 
     def _room(self) -> None:
         if self.closing:
-            raise Refused(
-                503, "stopping", "The server is stopping and takes no new runs.", headers={"Retry-After": "5"}
-            )
+            raise Refused(503, "stopping", "The server is stopping and takes no new runs.", headers=SOON)
         if self.history.trouble is not None:
             raise self.history.trouble
         if len(self._queue) + self._reserved - (self._current is None) >= self.limits.queued:
@@ -180,8 +184,9 @@ class RunManager:
         summary = {"status": outcome.state, "verdict": figures.verdict, "throughput": figures.throughput}
         live.events.publish("end", {**summary, "reason": None if outcome.reason is None else outcome.reason.code})
         live.events.close()
-        while len(self._logs) > LOGS_KEPT + len(self.live):
-            self._logs.popitem(last=False)
+        ended = [run_id for run_id, events in self._logs.items() if events.closed]
+        for run_id in ended[:-LOGS_KEPT]:
+            del self._logs[run_id]
         if not live.ended.done():
             live.ended.set_result(outcome)
         log.info("run ended: %s", outcome.state, extra={"run_id": live.id})
@@ -208,14 +213,16 @@ class RunManager:
         ahead = 1 if self._current is not None and live is not self._current else 0
         return ahead + (self._queue.index(live) if live in self._queue else 0)
 
-    async def price(self, cost: object, usage: object, records: bytes) -> dict[str, Any]:
-        """A stored run under another cost model; one at a time. Raises `RunnerFailed`."""
-        async with self._pricing:
-            return await self.workshop.price(cost, usage, records)
-
     def log_of(self, run_id: str) -> EventLog | None:
         """The events of a run that is on, or ended not long ago."""
         return self._logs.get(run_id)
+
+    async def delete(self, run_id: str) -> bool:
+        """Forget a run that has ended, and all that is kept of it; False where there is none."""
+        gone = await self.history.ask(self.history.ledger.remove, [run_id])
+        if gone:
+            self._logs.pop(run_id, None)
+        return bool(gone)
 
     # -- lifetime
 
@@ -256,14 +263,18 @@ class RunManager:
             async with asyncio.timeout(seconds):
                 await self._quiet.wait()
 
-    async def close(self) -> None:
-        """End every run as interrupted, store that, and leave nothing behind."""
+    async def interrupt(self) -> None:
+        """End every run as interrupted, and store that: whoever waits is answered, whoever follows hears the end."""
         self.closing = True
         for live in [*self._queue, *([self._current] if self._current else [])]:
             self.stop(live, "interrupted")
         waiting = [live.ended for live in self.live.values() if not live.ended.done()]
         if waiting:
             await asyncio.wait(waiting, timeout=POLITE + FIRM + 1.0)
+
+    async def close(self) -> None:
+        """Interrupt what is on, and leave nothing behind."""
+        await self.interrupt()
         await self.workshop.close()
         await self._tasks.close()
         stopped = Reason(code="server_stopped", detail="the server was stopped while the run was waiting or on")
@@ -280,14 +291,6 @@ class RunManager:
         self.workshop.kill_now()
         forced = Reason(code="server_stopped", detail="the server was told to stop at once")
         self.history.interrupt_now(FORCED, now_ms(), encode(forced))
-
-
-def _storable(document: dict[str, Any]) -> bytes:
-    """The specification as JSON. Raises Refused for text that is no Unicode."""
-    try:
-        return encode(document)
-    except UnicodeEncodeError:
-        raise Refused(400, "invalid_spec", "must be Unicode: there is half a surrogate pair in a text") from None
 
 
 async def lifetime(manager: RunManager) -> AsyncIterator[None]:

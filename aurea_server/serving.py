@@ -73,6 +73,7 @@ async def serve(settings: Settings, catalog: Catalog) -> int:
         await stopping.asked.wait()
         log.info("stopping: no new runs, %g s for those that are on", settings.drain)
         await runs.drain(settings.drain)
+        await runs.interrupt()  # while there are connections to answer
         return 0
     finally:
         shedding.cancel()

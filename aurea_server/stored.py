@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from aurea_server import documents
 from aurea_server.problems import Refused
 from aurea_server.runner import columns
 from aurea_server.runs import RunManager
 from aurea_server.store import Row
+
+PATIENCE = 10.0
+"""Seconds that somebody waits for a place among the readers."""
 
 _ID = re.compile(r"benchmark-[0-9]{1,19}", re.ASCII)
 
@@ -27,14 +32,30 @@ async def row_of(runs: RunManager, run_id: str) -> Row:
     return row
 
 
+@asynccontextmanager
+async def reading(runs: RunManager) -> AsyncIterator[None]:
+    """A place among the few who may hold the records of a run in memory at a time. Raises Refused where none gets free."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await runs.history.readers.acquire()
+    except TimeoutError:
+        text = "Too many read the jobs of runs already; try again later."
+        raise Refused(503, "too_many_readers", text, headers={"Retry-After": "5"}) from None
+    try:
+        yield
+    finally:
+        runs.history.readers.release()
+
+
 async def stored_answer(runs: RunManager, run_id: str) -> bytes:
     """A run that has ended, as JSON."""
     live = runs.live.get(run_id)
     if live is not None and live.ended.done():  # it could not be stored yet
         return live.ended.result().answer
     row = await row_of(runs, run_id)
-    content = await runs.history.ask(runs.history.ledger.records, run_id) if row.records_bytes else None
-    return await asyncio.to_thread(documents.stored, row, content)
+    async with reading(runs):
+        content = await runs.history.ask(runs.history.ledger.records, run_id) if row.records_bytes else None
+        return await asyncio.to_thread(documents.stored, row, content)
 
 
 async def records_of(runs: RunManager, run_id: str) -> columns.Records | None:

@@ -97,9 +97,16 @@ class Runner:
     def pid(self) -> int:
         return self._process.pid
 
-    async def run(self, run_id: str, spec: dict[str, Any], progressed: Callable[[Snapshot], None]) -> tuple[End, bytes]:
-        """Execute a run: (its end, its records as a file). Raises `RunnerFailed` where it came to none."""
+    async def run(
+        self, run_id: str, spec: dict[str, Any], progressed: Callable[[Snapshot], None], stopping: str | None = None
+    ) -> tuple[End, bytes]:
+        """Execute a run: (its end, its records as a file). Raises `RunnerFailed` where it came to none.
+
+        ``stopping``: it is to stop before it begins; that was asked for while the process was being started.
+        """
         self._send({"run_id": run_id, "spec": spec})
+        if stopping is not None:
+            self.stop(run_id, stopping)
         records = bytearray()
         while True:
             message = await self._message()

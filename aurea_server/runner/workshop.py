@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aurea_server.live import Live
@@ -13,6 +13,14 @@ from aurea_server.reports import End, Reason, Snapshot
 from aurea_server.runner.supervisor import Runner, RunnerFailed
 
 log = logging.getLogger(__name__)
+
+
+MOST_PRICED = 8
+"""Stored runs that are priced again at a time, but for one all waiting."""
+
+
+class Busy(Exception):
+    """Too many wait already."""
 
 
 class Workshop:
@@ -23,6 +31,8 @@ class Workshop:
         self._starting: asyncio.Task[Runner] | None = None
         self._idle: Runner | None = None
         self._busy: Runner | None = None
+        self._pricing = asyncio.Lock()
+        self._asked_prices = 0
         self._closed = False
 
     def warm(self) -> None:
@@ -61,9 +71,7 @@ class Workshop:
         runner = self._busy = await self._take()
         reusable = False
         try:
-            if live.stopping is not None:  # it came while the process was being started
-                runner.stop(live.id, live.stopping)
-            end, records = await runner.run(live.id, spec, progressed)
+            end, records = await runner.run(live.id, spec, progressed, live.stopping)
             reusable = end.reusable
             return end, records
         finally:
@@ -80,8 +88,23 @@ class Workshop:
         if self._busy is not None and live.stopping is not None:
             self._busy.stop(live.id, live.stopping)
 
-    async def price(self, cost: object, usage: object, records: bytes, seconds: float = 30) -> dict[str, Any]:
-        """Price a stored run, in a process of its own: a cost model may be anyone's. Raises `RunnerFailed`."""
+    async def price(
+        self, cost: object, usage: object, records: Callable[[], Awaitable[bytes]], seconds: float = 30
+    ) -> dict[str, Any]:
+        """Price a stored run, one at a time, in a process of its own: a cost model may be anyone's.
+
+        ``records`` are read when it is its turn. Raises `RunnerFailed`, or `Busy` where `MOST_PRICED` are on or waiting.
+        """
+        if self._asked_prices >= MOST_PRICED:
+            raise Busy
+        self._asked_prices += 1
+        try:
+            async with self._pricing:
+                return await self._price(cost, usage, await records(), seconds)
+        finally:
+            self._asked_prices -= 1
+
+    async def _price(self, cost: object, usage: object, records: bytes, seconds: float) -> dict[str, Any]:
         runner = await Runner.start(self._memory)
         try:
             async with asyncio.timeout(seconds):

@@ -17,6 +17,9 @@ from aurea_server.store.place import Place
 from aurea_server.store.rows import Ending
 
 T = TypeVar("T")
+READERS = 4
+"""How many may hold the records of a run at a time: of a million jobs they take some sixty megabytes."""
+
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -31,7 +34,10 @@ class Retention:
 
 
 class History:
-    """Asks a `Ledger` from the event loop. ``trouble`` says what is wrong with the storage now, None while all is well."""
+    """Asks a `Ledger` from the event loop. ``trouble`` says what is wrong with the storage now, None while all is well.
+
+    ``readers``: to be taken by whoever holds the records of a run.
+    """
 
     def __init__(self, folder: Path, retention: Retention) -> None:
         self._retention = retention
@@ -44,6 +50,7 @@ class History:
         self._thread = ThreadPoolExecutor(1, "ledger")
         self.trouble: StoreError | None = None
         self._unsaved: dict[str, Ending] = {}
+        self.readers = asyncio.Semaphore(READERS)
         self._look_at_room()
 
     @property
