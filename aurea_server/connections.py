@@ -187,6 +187,6 @@ def gate(app: web.Application, connections: int) -> Gate:
         access_log=None,
         handler_cancellation=True,
         lingering_time=2.0,
-        shutdown_timeout=0.5,
+        shutdown_timeout=0.3,
         auto_decompress=False,
     )

@@ -19,6 +19,18 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+class Ids:
+    """``benchmark-<epoch ms>``, moved on by a millisecond where that one is taken, also by an earlier server."""
+
+    def __init__(self, newest: str | None = None) -> None:
+        self._last = int(newest.rpartition("-")[2]) if newest else 0
+
+    def new(self) -> str:
+        """One that was never given, and is above all that were."""
+        self._last = max(self._last + 1, now_ms())
+        return f"benchmark-{self._last}"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended, for whoever waits for it. ``answer``: JSON; ``trouble``: it could not be stored."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 from aurea_engine import Cost, Finding, LatencyHistogram, Progress, RunResult
 
 HISTOGRAMS = ("service", "response", "waiting", "lag")
+_RATIO = re.compile(r"-?[0-9]{1,2000}(?:/0*[1-9][0-9]{0,2000})?", re.ASCII)
 
 
 class Bill(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +146,37 @@ def whole_result(head: bytes, jobs: bytes, truncated: bool, reason: bytes | None
     """``head`` with its jobs in it: spliced, since the jobs may be megabytes."""
     why = b"" if reason is None else b',"reason":' + reason
     return b"".join((head[:-1], why, b',"jobs":', jobs, b',"jobs_truncated":', b"true}" if truncated else b"false}"))
+
+
+ENDED = ("completed", "failed", "cancelled", "timed_out", "aborted")
+"""What a run that came to a result may have come to."""
+
+
+class _Head(msgspec.Struct):
+    benchmark_id: str
+
+
+def sound(snapshot: Snapshot) -> Snapshot:
+    """The same, if all that metrics will read can be read: a job may have written it. Raises ValueError."""
+    for name in HISTOGRAMS:
+        snapshot.histogram(name)
+    amounts = [each for line in (*snapshot.bill.lines, *snapshot.bill.quantities) for each in line[-1:]]
+    for amount in (*amounts, *([] if snapshot.cost is None else [snapshot.cost])):
+        if not _RATIO.fullmatch(amount):
+            raise ValueError("an amount is no ratio")
+    return snapshot
+
+
+def sound_end(end: End, run_id: str) -> End:
+    """The same, if it can be the end of that run. Raises ValueError."""
+    sound(end.last)
+    sound(Snapshot(bill=end.figures.bill))
+    if end.figures.status not in ENDED:
+        raise ValueError("a run cannot end so")
+    if msgspec.json.decode(end.head, type=_Head).benchmark_id != run_id:
+        raise ValueError("it is another run's result")
+    msgspec.json.decode(end.jobs, type=list[msgspec.Raw])
+    return end
 
 
 def ratio(text: str) -> float:

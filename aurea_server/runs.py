@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
@@ -17,7 +18,7 @@ from aurea_engine import Catalog, RunSpec, spec_to_dict
 from aurea_server.endings import why, with_result, without_result
 from aurea_server.events import EventLog, Followers
 from aurea_server.limits import Limits, within
-from aurea_server.live import Live, Outcome, encode, now_ms
+from aurea_server.live import Ids, Live, Outcome, encode, now_ms
 from aurea_server.metrics import BenchmarkMetrics
 from aurea_server.problems import Refused
 from aurea_server.reports import Figures, Reason, Snapshot
@@ -52,15 +53,8 @@ class RunManager:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._tasks = Tasks()
-        self._last_ms = 0
-        self.closing = False
-
-    # -- coming in
-
-    def new_id(self) -> str:
-        """``benchmark-<epoch ms>``, moved on by a millisecond where that one is taken, also by an earlier server."""
-        self._last_ms = max(self._last_ms + 1, now_ms())
-        return f"benchmark-{self._last_ms}"
+        self._ids = Ids()
+        self.closing = self.stuck = self._interrupted = False
 
     async def submit(self, spec: RunSpec, key: tuple[str, str] | None = None, *, stays: bool = False) -> Live:
         """Accept a run: when this returns, it is in the ledger and waits for its turn.
@@ -71,7 +65,7 @@ class RunManager:
         spec = within(spec, self.limits)
         self._room()
         document = spec_to_dict(spec, self._catalog)
-        live = Live(self.new_id(), spec, document, EventLog(self.followers))
+        live = Live(self._ids.new(), spec, document, EventLog(self.followers))
         encoded = encode(document)
         if self._current is None and not self._queue and not self._reserved:
             live.started_ms = live.created_ms
@@ -115,8 +109,6 @@ class RunManager:
         left = self._current.last.time_left if self._current and self._current.last else None
         return max(1, min(60, round(left))) if left is not None else 5
 
-    # -- the one at a time
-
     async def take_turns(self) -> None:
         """Execute what is queued, for ever."""
         while True:
@@ -129,6 +121,11 @@ class RunManager:
             self._metrics.waiting = len(self._queue)
             try:
                 await self._turn(live)
+            except Exception:
+                log.exception("a run could not be seen to its end", extra={"run_id": live.id})
+                live.last = None
+                with contextlib.suppress(Exception):
+                    await self._failed(live, Reason(code="runner_died", detail="the server failed; its log says why"))
             finally:
                 self._current = None
 
@@ -139,8 +136,6 @@ class RunManager:
             live.started_ms = now_ms()
             self._tasks.keep(regardless(self.history.ask(self.history.ledger.begin, live.id, live.started_ms)))
         live.events.publish("state", {"status": "running"})
-        loop = asyncio.get_running_loop()
-        deadline = loop.call_later(self.limits.seconds, self.stop, live, "timed_out")
 
         def progressed(snapshot: Snapshot) -> None:
             live.last = snapshot
@@ -149,20 +144,16 @@ class RunManager:
             live.tell(snapshot.findings)
 
         try:
-            end, records = await self.workshop.execute(live, live.document, progressed)
+            late = functools.partial(self.stop, live, "timed_out")
+            end, records = await self.workshop.execute(live, progressed, self.limits.seconds, late)
         except RunnerFailed as failed:
             await self._failed(live, failed.reason)
-        except Exception:
-            log.exception("a run could not be executed", extra={"run_id": live.id})
-            await self._failed(live, Reason(code="runner_died", detail="the server failed; its log says why"))
         else:
             progressed(end.last)
             ending, outcome, figures = with_result(end, records)
             trouble = await self._save(live, ending)
             self._metrics.finished(figures)
             self._close(live, figures, replace(outcome, trouble=trouble))
-        finally:
-            deadline.cancel()
 
     async def _failed(self, live: Live, reason: Reason) -> None:
         state, reason = why(live, reason)
@@ -190,8 +181,6 @@ class RunManager:
         if not live.ended.done():
             live.ended.set_result(outcome)
         log.info("run ended: %s", outcome.state, extra={"run_id": live.id})
-
-    # -- from outside
 
     def stop(self, live: Live, state: str) -> None:
         """End a run with what it has; one that waits ends at once."""
@@ -224,8 +213,6 @@ class RunManager:
             self._logs.pop(run_id, None)
         return bool(gone)
 
-    # -- lifetime
-
     async def open(self) -> None:
         """Take over the history, and be ready for runs."""
         ledger = self.history.ledger
@@ -234,8 +221,7 @@ class RunManager:
         if lost:
             log.warning("%d runs were interrupted by the end of the last server", len(lost))
         await self.history.ask(ledger.sweep)
-        newest = await self.history.ask(ledger.newest_id)
-        self._last_ms = int(newest.rpartition("-")[2]) if newest else 0
+        self._ids = Ids(await self.history.ask(ledger.newest_id))
         self.workshop.warm()
         self._tasks.keep(self.take_turns())
         self._tasks.keep(self._housekeep())
@@ -266,21 +252,28 @@ class RunManager:
     async def interrupt(self) -> None:
         """End every run as interrupted, and store that: whoever waits is answered, whoever follows hears the end."""
         self.closing = True
+        if self._interrupted:
+            return
+        self._interrupted = True
+        self.workshop.wind_down()
         for live in [*self._queue, *([self._current] if self._current else [])]:
             self.stop(live, "interrupted")
         waiting = [live.ended for live in self.live.values() if not live.ended.done()]
         if waiting:
-            await asyncio.wait(waiting, timeout=POLITE + FIRM + 1.0)
+            await asyncio.wait(waiting, timeout=POLITE + FIRM + 0.5)
 
     async def close(self) -> None:
-        """Interrupt what is on, and leave nothing behind."""
+        """Leave nothing behind. ``stuck`` afterwards: the disk did not answer in time, and a thread still waits for it."""
         await self.interrupt()
         await self.workshop.close()
         await self._tasks.close()
         stopped = Reason(code="server_stopped", detail="the server was stopped while the run was waiting or on")
-        with contextlib.suppress(StoreError):
-            await self.history.interrupt(now_ms(), encode(stopped))
-        await self.history.close()
+        try:
+            async with asyncio.timeout(FORCED):
+                await self.history.interrupt(now_ms(), encode(stopped))
+        except (StoreError, TimeoutError) as error:
+            log.warning("what was on could not be recorded as interrupted, the next start will: %s", error)
+        self.stuck = not await self.history.close(FORCED)
 
     def kill_now(self) -> None:
         """A forced stop: end the processes, and record what was on as interrupted if the disk answers within a second.

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from aiohttp import web
 
@@ -41,9 +42,14 @@ class Stopping:
             self.asked.set()
             return
         self.forced()
-        for handler in logging.getLogger().handlers:
-            handler.flush()
-        os._exit(128 + number)
+        _leave(128 + number)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process now, whatever its threads do."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    os._exit(code)
 
 
 async def serve(settings: Settings, catalog: Catalog) -> int:
@@ -79,6 +85,8 @@ async def serve(settings: Settings, catalog: Catalog) -> int:
         shedding.cancel()
         await runner.cleanup()
         log.info("stopped")
+        if runs.stuck:  # the end of the process would wait for the thread that waits for the disk
+            _leave(0)
 
 
 def _announce(settings: Settings, port: int) -> None:

@@ -29,7 +29,7 @@ class Tasks:
         """Run it to its end even if the caller is cancelled; raises what it raises."""
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._taken)
         await asyncio.shield(task)
 
     async def close(self) -> None:
@@ -38,6 +38,12 @@ class Tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=1.0)
+
+    def _taken(self, task: asyncio.Task[Any]) -> None:
+        """The caller may have left: then nobody else takes the exception, which was the caller's alone."""
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

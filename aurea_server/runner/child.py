@@ -46,8 +46,6 @@ from aurea_server.runner import columns, frames
 MOST_RESIDENT = 400 * 1024 * 1024
 """Bytes of memory from which on a runner is not used again: what a large run leaves fragmented is not the next one's."""
 
-_ENGINE = "aurea_engine."
-
 
 def serve(descriptor: int) -> int:
     """Execute orders until the server is gone."""
@@ -170,7 +168,7 @@ def _closed(result: RunResult, catalog: Catalog, last: Snapshot) -> tuple[bytes,
         truncated=truncated,
         figures=figures_of(result, catalog.kind_of(result.spec.cost), whole["start_time"], whole["end_time"]),
         last=last,
-        reusable=reason is None and not foreign(result.spec) and _resident() < MOST_RESIDENT,
+        reusable=reason is None and _resident() < MOST_RESIDENT,
         reason=reason,
     )
     batch = JobBatch.empty() if result.jobs is None else result.jobs
@@ -180,20 +178,6 @@ def _closed(result: RunResult, catalog: Catalog, last: Snapshot) -> tuple[bytes,
     return columns.encode(
         columns.Records(result.benchmark_id, result.started_at, batch, np.array(costs, np.float64))
     ), end
-
-
-def foreign(value: object) -> bool:
-    """Whether a specification names anything that is not the engine's own: code that may leave something behind."""
-    if isinstance(value, tuple):
-        return any(foreign(item) for item in value)
-    if not dataclasses.is_dataclass(value):
-        return not isinstance(value, (str, int, float, type(None))) and not _ours(value)
-    return not _ours(value) or any(foreign(getattr(value, field.name)) for field in dataclasses.fields(value))
-
-
-def _ours(value: object) -> bool:
-    home = type(value).__module__
-    return home.startswith(_ENGINE) or home in ("builtins", "fractions", "decimal", "datetime")
 
 
 def _resident() -> int:
@@ -241,7 +225,7 @@ def _priced(order: dict[str, Any], records: bytes, catalog: Catalog) -> dict[str
         return {"failure": msgspec.to_builtins(Failure(reason=reason_of(error)))}
 
 
-__all__ = ["Figures", "foreign", "reason_of", "serve"]
+__all__ = ["Figures", "reason_of", "serve"]
 
 if __name__ == "__main__":
     sys.exit("run `python -m aurea_server.runner`")

@@ -14,11 +14,12 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from aurea_server.reports import End, Failure, Reason, Snapshot
+from aurea_server.reports import End, Failure, Reason, Snapshot, sound, sound_end
 from aurea_server.runner import frames
 
 STARTING = 30.0
@@ -28,7 +29,7 @@ MOST_RECORDS = 256 * 1024 * 1024
 TAIL = 4096
 """Bytes that are kept of what jobs print; the rest is read and dropped."""
 
-POLITE, FIRM = 3.0, 0.7
+POLITE, FIRM = 2.0, 0.5
 """Seconds from the stop message to SIGTERM, and from there to SIGKILL."""
 
 _SECRETS = ("AUREA_TOKEN", "AUREA_TOKEN_FILE")
@@ -65,8 +66,8 @@ class Runner:
             self._poll()
 
     @classmethod
-    async def start(cls, memory: int = 0) -> Runner:
-        """A process that is ready for orders. Raises `RunnerFailed`.
+    async def spawn(cls, memory: int = 0) -> Runner:
+        """A process that is loading: await `ready` before giving it orders. Raises `RunnerFailed`.
 
         It is started from the loop's own thread: the kernel's death signal is bound to the thread that forked.
         """
@@ -77,16 +78,19 @@ class Runner:
             raise RunnerFailed(Reason(code="runner_died", detail=detail)) from None
         runner = cls(process, lifeline, output)
         runner._reader, runner._writer = await asyncio.open_connection(sock=ours)
+        return runner
+
+    async def ready(self) -> None:
+        """Until it has loaded. Raises `RunnerFailed`, and then nothing of it is left."""
         try:
             async with asyncio.timeout(STARTING):
-                await runner._message()
+                await self._message()
         except TimeoutError:
-            await runner.kill()
+            await self.kill()
             raise RunnerFailed(Reason(code="runner_died", detail=f"it was not ready within {STARTING:g} s")) from None
         except BaseException:
-            await runner.kill()
+            await self.kill()
             raise
-        return runner
 
     @property
     def alive(self) -> bool:
@@ -112,11 +116,11 @@ class Runner:
             message = await self._message()
             try:
                 if "progress" in message:
-                    progressed(msgspec.convert(message["progress"], Snapshot))
+                    progressed(sound(msgspec.convert(message["progress"], Snapshot)))
                 elif "records" in message:
                     _grow(records, message["records"])
                 elif "end" in message:
-                    return msgspec.convert(message["end"], End), bytes(records)
+                    return sound_end(msgspec.convert(message["end"], End), run_id), bytes(records)
                 else:
                     raise RunnerFailed(msgspec.convert(message["failure"], Failure).reason)
             except (msgspec.ValidationError, KeyError, TypeError, ValueError, frames.BadFrame) as error:
@@ -265,7 +269,7 @@ def _spawn(memory: int) -> tuple[socket.socket, subprocess.Popen[bytes], int, in
         failed.callback(os.close, output)
         arguments = [f"{far.fileno()}", f"{lifeline_read}", f"{memory}"]
         process = subprocess.Popen(  # noqa: S603 - our own module; vfork and exec take a millisecond
-            [sys.executable, "-m", "aurea_server.runner", *arguments],
+            [sys.executable, *_PATH, "-m", "aurea_server.runner", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output_write,
             stderr=output_write,
@@ -275,6 +279,10 @@ def _spawn(memory: int) -> tuple[socket.socket, subprocess.Popen[bytes], int, in
         )
         failed.pop_all()
         return near, process, lifeline, output
+
+
+_PATH = () if {"", str(Path.cwd())} & set(sys.path[:1]) else ("-P",)
+"""The runner looks for modules where the server does: not in the folder it was started in, unless the server does, too."""
 
 
 def _grow(records: bytearray, part: bytes) -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aurea_server.live import Live
 from aurea_server.reports import End, Reason, Snapshot
-from aurea_server.runner.supervisor import Runner, RunnerFailed
+from aurea_server.runner.supervisor import FIRM, POLITE, Runner, RunnerFailed
 
 log = logging.getLogger(__name__)
 
 
 MOST_PRICED = 8
 """Stored runs that are priced again at a time, but for one all waiting."""
+
+
+STOPPING = Reason(code="server_stopped", detail="the server is stopping")
 
 
 class Busy(Exception):
@@ -29,6 +33,7 @@ class Workshop:
     def __init__(self, memory: int) -> None:
         self._memory = memory
         self._starting: asyncio.Task[Runner] | None = None
+        self._loading: Runner | None = None
         self._idle: Runner | None = None
         self._busy: Runner | None = None
         self._pricing = asyncio.Lock()
@@ -47,10 +52,14 @@ class Workshop:
         return task is not None and task.done() and not task.cancelled() and task.exception() is not None
 
     async def _start(self) -> Runner:
-        runner = await Runner.start(self._memory)
+        runner = self._loading = await Runner.spawn(self._memory)
+        try:
+            await runner.ready()
+        finally:
+            self._loading = None
         if self._closed:
             await runner.kill()
-            raise RunnerFailed(Reason(code="server_stopped", detail="the server is stopping"))
+            raise RunnerFailed(STOPPING)
         self._idle, self._starting = runner, None
         return runner
 
@@ -58,23 +67,29 @@ class Workshop:
         if self._idle is None or not self._idle.alive:
             self._idle = None
             self.warm()
-            assert self._starting is not None
+            if self._starting is None:
+                raise RunnerFailed(STOPPING)
             await asyncio.shield(self._starting)
         assert self._idle is not None
         runner, self._idle = self._idle, None
         return runner
 
     async def execute(
-        self, live: Live, spec: dict[str, Any], progressed: Callable[[Snapshot], None]
+        self, live: Live, progressed: Callable[[Snapshot], None], seconds: float, late: Callable[[], None]
     ) -> tuple[End, bytes]:
-        """Run: (end, records as a file). Raises `RunnerFailed` where it came to no result."""
+        """Run: (end, records as a file). ``late`` is called if it takes longer than ``seconds``, its process's start apart.
+
+        Raises `RunnerFailed` where it came to no result.
+        """
         runner = self._busy = await self._take()
+        deadline = asyncio.get_running_loop().call_later(seconds, late)
         reusable = False
         try:
-            end, records = await runner.run(live.id, spec, progressed, live.stopping)
-            reusable = end.reusable
+            end, records = await runner.run(live.id, live.document, progressed, live.stopping)
+            reusable = end.reusable and not foreign(live.spec)
             return end, records
         finally:
+            deadline.cancel()
             runner.obeyed()
             self._busy = None
             if reusable and runner.alive and not self._closed:
@@ -84,9 +99,15 @@ class Workshop:
                 self.warm()
 
     def stop(self, live: Live) -> None:
-        """End the run that is on."""
+        """End the run that is on; it may still wait for its process, which then has as long as any to obey."""
         if self._busy is not None and live.stopping is not None:
             self._busy.stop(live.id, live.stopping)
+        elif (loading := self._loading) is not None:
+            asyncio.get_running_loop().call_later(POLITE + FIRM, self._give_up, loading)
+
+    def _give_up(self, loading: Runner) -> None:
+        if self._loading is loading:
+            loading.kill_now()
 
     async def price(
         self, cost: object, usage: object, records: Callable[[], Awaitable[bytes]], seconds: float = 30
@@ -105,8 +126,9 @@ class Workshop:
             self._asked_prices -= 1
 
     async def _price(self, cost: object, usage: object, records: bytes, seconds: float) -> dict[str, Any]:
-        runner = await Runner.start(self._memory)
+        runner = await Runner.spawn(self._memory)
         try:
+            await runner.ready()
             async with asyncio.timeout(seconds):
                 return await runner.price(cost, usage, records)
         except TimeoutError:
@@ -115,16 +137,20 @@ class Workshop:
         finally:
             await runner.kill()
 
+    def wind_down(self) -> None:
+        """Start no process any more."""
+        self._closed = True
+
     def kill_now(self) -> None:
         """End every process, without waiting: the server itself is going."""
-        self._closed = True
-        for runner in (self._idle, self._busy):
+        self.wind_down()
+        for runner in (self._idle, self._busy, self._loading):
             if runner is not None:
                 runner.kill_now()
 
     async def close(self) -> None:
         """End every process and wait until they are reaped."""
-        self._closed = True
+        self.kill_now()
         if self._starting is not None:
             with contextlib.suppress(RunnerFailed, asyncio.CancelledError):
                 await self._starting
@@ -132,3 +158,17 @@ class Workshop:
             if runner is not None:
                 await runner.kill()
         self._idle = None
+
+
+def foreign(value: object) -> bool:
+    """Whether a specification names anything that is not the engine's own: code that may leave something behind."""
+    if isinstance(value, tuple):
+        return any(foreign(item) for item in value)
+    if not dataclasses.is_dataclass(value):
+        return not isinstance(value, (str, int, float, type(None))) and not _ours(value)
+    return not _ours(value) or any(foreign(getattr(value, field.name)) for field in dataclasses.fields(value))
+
+
+def _ours(value: object) -> bool:
+    home = type(value).__module__
+    return home.startswith("aurea_engine.") or home in ("builtins", "fractions", "decimal", "datetime")

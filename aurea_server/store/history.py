@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aurea_server.store.errors import StorageFailed, StorageFull, StoreError
 from aurea_server.store.ledger import Ledger
@@ -63,9 +63,10 @@ class History:
 
         What was asked is done even if nobody waits for the answer any more.
         """
-        loop = asyncio.get_running_loop()
+        asked = asyncio.get_running_loop().run_in_executor(self._thread, lambda: method(*values))
+        asked.add_done_callback(_taken)
         try:
-            return await asyncio.shield(loop.run_in_executor(self._thread, lambda: method(*values)))
+            return await asyncio.shield(asked)
         except (StorageFull, StorageFailed) as error:
             self.trouble = error
             raise
@@ -133,8 +134,20 @@ class History:
         expired = await self.ask(self._ledger.expired, keep.runs, keep.bytes, since)
         return await self.ask(self._ledger.remove, expired) if expired else []
 
-    async def close(self) -> None:
-        """After everything that was asked."""
-        await self.ask(self._ledger.close)
+    async def close(self, seconds: float) -> bool:
+        """After everything that was asked; False where the disk does not answer within so many seconds."""
+        in_time = True
+        try:
+            async with asyncio.timeout(seconds):
+                await self.ask(self._ledger.close)
+        except TimeoutError:
+            in_time = False
         self._thread.shutdown(wait=False)
         self._place.release()
+        return in_time
+
+
+def _taken(asked: asyncio.Future[Any]) -> None:
+    """Whoever asked may have left: then nobody else takes the exception, and `trouble` says it."""
+    if not asked.cancelled():
+        asked.exception()
