@@ -195,6 +195,12 @@ class Server:
             census = again
         return census
 
+    def holds(self, client: socket.socket) -> bool:
+        """Whether the server still has its end of that connection."""
+        ports = f":{self.port:04X}", f":{client.getsockname()[1]:04X}"
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return any(line[1].endswith(ports[0]) and line[2].endswith(ports[1]) and line[9] != "0" for line in lines)
+
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 

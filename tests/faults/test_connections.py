@@ -262,3 +262,48 @@ def test_a_client_that_resets_at_once_leaves_nothing(server: Any, invariants: Ca
         connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
         connection.close()
     invariants(server)
+
+
+def test_clients_that_leave_while_their_runs_are_written_down_leave_no_runs(
+    server: Any, invariants: Callable[[Any], None]
+) -> None:
+    on = server.accept({"num_jobs": 1, "job_duration_ms": 30_000})
+    server.running(on)
+    body = b'{"num_jobs": 1, "job_duration_ms": 900000}'
+    for i in range(40):
+        connection = dial(server)
+        if i % 2:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        connection.sendall(
+            b"POST /benchmark/run HTTP/1.1\r\n" + JSON + b"Content-Length: %d\r\n\r\n" % len(body) + body
+        )
+        connection.close()
+        time.sleep(0.02)
+    until = time.monotonic() + 5
+    while (left := server.ask("GET", "/benchmark/runs?status=queued")[2]["runs"]) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert left == []
+    assert server.ask("POST", f"/benchmark/runs/{on}/cancel", {})[0] == 202
+    assert server.final(on)["status"] == "cancelled"
+    invariants(server)
+
+
+def test_answers_that_wait_in_the_buffers_for_ever_hold_no_slot(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
+    """The rest of an answer is small enough for nobody to wait for it, and the client takes none of it."""
+    server = serve("--max-connections", "8")
+    crowd = [dial(server) for _ in range(7)]
+    for connection in crowd:
+        connection.settimeout(0.2)
+        with contextlib.suppress(TimeoutError):
+            for _ in range(120):
+                connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                time.sleep(0.005)
+    until = time.monotonic() + 40
+    while time.monotonic() < until and any(server.holds(connection) for connection in crowd):
+        time.sleep(0.5)
+    assert not any(server.holds(connection) for connection in crowd)
+    for connection in crowd:
+        connection.close()
+    invariants(server)

@@ -100,6 +100,27 @@ def test_a_job_that_tampers_with_its_process_hurts_only_its_run(
     invariants(server)
 
 
+FORGED = [
+    "end of another run", "end with a state of its own", "end with a broken histogram", "end with an endless cost",
+    "end with an endless bill", "end that is no JSON", "end with broken jobs", "progress with an endless cost",
+    "progress with an endless bill", "progress with a broken histogram",
+]  # fmt: skip
+
+
+def test_what_a_job_forges_is_not_believed(server: Any, invariants: Callable[[Any], None]) -> None:
+    for what in FORGED:
+        job = {"kind": "forges", "what": what}
+        result = server.run({"workload": {"job": job, "jobs": 1}})
+        assert (result["status"], result["reason"]["code"]) == ("failed", "runner_died"), what
+        assert "no runner sends" in result["reason"]["detail"]
+        following = server.run({"num_jobs": 4, "job_duration_ms": 1})
+        assert (following["status"], following["completed_jobs"]) == ("completed", 4), what
+    job = {"kind": "forges", "what": "records that are none"}
+    run_id = server.run({"workload": {"job": job, "jobs": 1}})["benchmark_id"]
+    assert server.ask("GET", f"/benchmark/runs/{run_id}")[0] in (200, 503)
+    invariants(server)
+
+
 def test_cost_models_that_raise_or_talk_nonsense_leave_the_run_unpriced(
     server: Any, invariants: Callable[[Any], None]
 ) -> None:

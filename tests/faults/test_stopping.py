@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
+import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +79,86 @@ def test_a_run_that_does_not_obey_is_interrupted_within_15_s(
     assert time.monotonic() - began < 15
     assert {server.states()[each] for each in (run_id, queued)} == {"interrupted"}
     invariants(server)
+
+
+def test_whoever_waits_when_the_server_stops_is_answered(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
+    """With the run as it was interrupted; the queued ones too. Who follows hears the end."""
+    server = serve("--drain", "1")
+    answers: list[Any] = []
+    waiting = [
+        threading.Thread(target=lambda: answers.append(server.ask("POST", "/benchmark/run", LONG))) for _ in range(3)
+    ]
+    for thread in waiting:
+        thread.start()
+    while len(found := server.ask("GET", "/benchmark/runs?limit=3")[2]["runs"]) < 3:
+        time.sleep(0.02)
+    (on,) = (row["benchmark_id"] for row in found if row["status"] == "running")
+    heard: list[bytes] = []
+    follower = threading.Thread(target=lambda: heard.append(server.ask("GET", f"/benchmark/runs/{on}/events")[2]))
+    follower.start()
+    time.sleep(0.3)
+    server.signal(signal.SIGTERM)
+    assert server.ended() == 0
+    for thread in (*waiting, follower):
+        thread.join(5)
+    assert [(status, result["status"]) for status, _, result in answers] == [(200, "interrupted")] * 3
+    assert b"event: end" in heard[0]
+    assert set(server.states().values()) >= {"interrupted"}
+    assert "cancelled" not in server.states().values()
+    invariants(server)
+
+
+def test_a_stop_asked_for_while_the_process_is_being_started_is_heard(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
+    server = serve()
+    old = server.runner()
+    os.kill(old, signal.SIGKILL)
+    while server.runner() == old:
+        time.sleep(0.001)
+    run_id = server.accept(LONG)
+    assert server.ask("POST", f"/benchmark/runs/{run_id}/cancel", {})[0] == 202
+    result = server.final(run_id)
+    assert (result["status"], result.get("reason")) == ("cancelled", None)
+    invariants(server)
+
+
+def test_a_process_that_never_gets_ready_does_not_hold_up_the_end(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
+    server = serve("--drain", "1")
+    old = server.runner()
+    os.kill(old, signal.SIGKILL)
+    while (new := server.runner()) == old:
+        time.sleep(0.001)
+    os.kill(new, signal.SIGSTOP)
+    run_id = server.accept(LONG)
+    began = time.monotonic()
+    server.signal(signal.SIGTERM)
+    assert server.ended(16) == 0
+    assert time.monotonic() - began < 8
+    assert server.states()[run_id] == "interrupted"
+    invariants(server)
+
+
+def test_a_disk_that_does_not_answer_does_not_hold_up_the_end(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
+    """Another program holds the ledger's file locked; what could not be recorded is when the next server starts."""
+    server = serve("--drain", "1")
+    runs = [server.accept(LONG) for _ in range(6)]
+    server.running(runs[0])
+    with contextlib.closing(sqlite3.connect(server.data / "ledger.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        server.signal(signal.SIGTERM)
+        assert server.ended(16) == 0
+        assert time.monotonic() - began < 9
+        other.execute("ROLLBACK")
+    invariants(server)
+    assert {server.get(run_id)["status"] for run_id in runs} == {"interrupted"}
 
 
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -266,3 +267,88 @@ async def test_expect_is_answered_only_when_the_body_is_wanted(client: Any) -> N
         assert answer.startswith(f"HTTP/1.1 {status} ".encode())
         assert b"application/problem+json" in answer
         writer.close()
+
+
+async def exchange(client: Any, request: bytes) -> tuple[bytes, bytes]:
+    """(head, body) of the answer to raw bytes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.server.port)
+    writer.write(request)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    found = re.search(rb"Content-Length: (\d+)", head)
+    body = await asyncio.wait_for(reader.readexactly(int(found[1])), 5) if found else b""
+    writer.close()
+    return head, body
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://localhost/health", 200),
+        ("http://127.0.0.1:80/health", 200),
+        ("http://evil/health", 403),
+        ("http://localhost@evil/health", 403),
+        ("http://evil@localhost/health", 403),
+        ("HTTP://EVIL/health", 403),
+    ],
+)
+async def test_an_absolute_targets_authority_counts(client: Any, target: str, status: int) -> None:
+    head, _ = await exchange(client, f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+
+
+@pytest.mark.parametrize(
+    "coding", ["Content-Encoding: identity\r\nContent-Encoding: gzip", "Transfer-Encoding: gzip, chunked"]
+)
+async def test_a_coded_body_is_refused_however_it_is_said(client: Any, coding: str) -> None:
+    length = "" if "Transfer" in coding else "Content-Length: 2\r\n"
+    request = (
+        f"POST /benchmark/run HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}{coding}\r\n\r\n"
+    )
+    head, body = await exchange(client, request.encode())
+    assert head.split()[1] in (b"400", b"415")
+    assert json.loads(body)["code"] in ("unsupported_encoding", "bad_request")
+
+
+@pytest.mark.parametrize(
+    "request_line", [b"FOO BAR", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b", b"GET / HTTP/1.1\r\nA\0: b"]
+)
+async def test_what_the_parser_refuses_is_dressed_like_every_answer(client: Any, request_line: bytes) -> None:
+    head, body = await exchange(client, request_line + b"\r\n\r\n")
+    assert head.split()[1] == b"400"
+    assert b"Server: aurea\r\n" in head
+    for name in (b"Content-Security-Policy", b"X-Content-Type-Options", b"Cache-Control"):
+        assert name in head
+    assert json.loads(body)["request_id"].encode() in head
+
+
+async def test_above_the_cap_the_answer_is_dressed_too(client: Any) -> None:
+    client.server.runner.crowd.most = 0
+    head, body = await exchange(client, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    problem = json.loads(body)
+    assert (problem["code"], head.split()[1]) == ("too_many_connections", b"503")
+    assert b"Retry-After: 5" in head
+    assert b"nosniff" in head
+    assert problem["request_id"].encode() in head
+
+
+async def test_half_a_character_is_refused_with_its_place_and_before_the_queue(client: Any) -> None:
+    async with client.post("/benchmark/run", data=b'{"num_jobs": 1, "label": "\\ud800"}', headers=JSON) as answer:
+        problem = json.loads(await answer.read())
+    assert (answer.status, problem["code"]) == (400, "invalid_spec")
+    assert [each["path"] for each in problem["problems"]] == ["label"]
+
+
+async def test_thousands_of_problems_are_told_a_hundred_at_a_time(client: Any) -> None:
+    body = b'{"num_jobs": 1, "objectives": [' + b",".join([b"0"] * 30_000) + b"]}"
+    async with client.post("/benchmark/run", data=body, headers=JSON) as answer:
+        problem = json.loads(await answer.read())
+    assert answer.status == 400
+    assert len(problem["problems"]) == 101
+    assert "first 100" in problem["problems"][-1]["problem"]
+
+
+@pytest.mark.parametrize("number", [b"1e99999999999999999999", b"1e-99999999999999999999"])
+@pytest.mark.parametrize("member", [b"num_jobs", b"job_duration_ms", b"seed"])
+async def test_a_number_that_no_decimal_can_hold_is_a_bad_request(client: Any, member: bytes, number: bytes) -> None:
+    async with client.post("/benchmark/run", data=b'{"' + member + b'": ' + number + b"}", headers=JSON) as answer:
+        assert (answer.status, json.loads(await answer.read())["code"]) == (400, "invalid_spec")

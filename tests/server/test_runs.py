@@ -399,3 +399,73 @@ async def test_where_the_system_has_no_descriptors_of_processes_it_looks_now_and
     assert (result["status"], result["reason"]["code"]) == ("failed", "runner_died")
     assert "SIGKILL" in result["reason"]["detail"]
     assert (await post(client, QUICK))[1]["completed_jobs"] == 3
+
+
+@pytest.mark.parametrize("path", ["jobs?format=csv", "jobs?format=ndjson", "jobs", "events", ""])
+async def test_head_has_the_headers_and_no_body(client: Any, post: Post, path: str) -> None:
+    """Whatever followed would be taken for the next answer."""
+    _, result = await post(client, QUICK)
+    where = f"/benchmark/runs/{result['benchmark_id']}/{path}".rstrip("/")
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.server.port)
+    for method, target in (("HEAD", where), ("GET", "/health/live")):
+        writer.write(f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    await reader.readuntil(b"\r\n\r\n")
+    assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
+async def test_events_of_a_run_that_is_on_are_kept_however_many_end(client: Any, post: Post) -> None:
+    _, on = await post(client, LONG, Prefer="respond-async")
+    await running(client, on["benchmark_id"])
+    for _ in range(40):
+        _, other = await post(client, LONG, Prefer="respond-async")
+        async with client.post(f"/benchmark/runs/{other['benchmark_id']}/cancel", json={}) as answer:
+            assert answer.status == 202
+        await final(client, other["benchmark_id"])
+    async with client.get(f"/benchmark/runs/{on['benchmark_id']}/events") as answer:
+        assert b"event: state" in await answer.content.readuntil(b"\r\n\r\n")
+
+
+async def test_events_of_a_run_that_was_deleted_are_gone(client: Any, post: Post) -> None:
+    _, result = await post(client, QUICK)
+    where = f"/benchmark/runs/{result['benchmark_id']}"
+    async with client.delete(where, headers={"Content-Type": "application/json"}) as answer:
+        assert answer.status == 204
+    assert (await get(client, where))[0] == 404
+    assert (await get(client, f"{where}/events"))[0] == 404
+
+
+async def test_a_key_gives_the_same_refusal_again(client: Any, post: Post) -> None:
+    """The specification turned out impossible only when it was run."""
+    endless = {
+        "workload": {
+            "job": {"kind": "sleep", "duration": 1},
+            "arrivals": {"kind": "constant", "rate": 1e-12},
+            "jobs": 3,
+        },
+        "clock": "virtual",
+    }
+    answers = [await post(client, endless, Idempotency_Key="same") for _ in range(2)]
+    assert [(status, problem["code"]) for status, problem in answers] == [(400, "invalid_spec")] * 2
+    assert answers[0][1]["problems"] == answers[1][1]["problems"]
+
+
+async def test_only_so_many_read_records_or_prices_at_a_time(
+    client: Any, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are told to come back: a run of a million jobs takes tens of megabytes to read."""
+    _, result = await post(client, QUICK)
+    where = f"/benchmark/runs/{result['benchmark_id']}"
+    monkeypatch.setattr("aurea_server.stored.PATIENCE", 0.05)
+    monkeypatch.setattr("aurea_server.runner.workshop.MOST_PRICED", 0)
+    history = client.server.app[keys.RUNS].history
+    for _ in range(4):
+        await history.readers.acquire()
+    assert (await get(client, f"{where}/jobs"))[1]["code"] == "too_many_readers"
+    assert (await get(client, where))[0] == 503
+    for _ in range(4):
+        history.readers.release()
+    assert (await get(client, f"{where}/jobs"))[0] == 200
+    async with client.post(f"{where}/reprice", json={"cost": {"kind": "free"}}) as answer:
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "5")

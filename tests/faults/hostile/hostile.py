@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import json
 import os
 import re
+import struct
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+import msgspec
 import numpy as np
 
 from aurea_engine import Arrivals, CostModel, Job, Queue, Scheduler
@@ -135,6 +138,45 @@ class Does(Job):
             with contextlib.suppress(OSError):
                 os.write(descriptor, b"\xff" * 64)
         await asyncio.sleep(0.2)
+
+
+SNAPSHOT = {"elapsed": 1.0, "arrived": 1}
+FIGURES = {"status": "completed", "num_jobs": 1, "completed_jobs": 1}
+HEAD = {"benchmark_id": "benchmark-1", "status": "completed", "counts": {}}
+BAD_BILL = {"priced": True, "lines": [["x", "1/0"]]}
+
+
+def an_end(**changes: object) -> dict[str, object]:
+    """What a runner sends at the end of a run, but for what is changed in it."""
+    end = {"head": json.dumps(HEAD).encode(), "jobs": b"[]", "truncated": False, "figures": FIGURES, "last": SNAPSHOT}
+    return {"end": {**end, "reusable": True, **changes}}
+
+
+FORGED: dict[str, dict[str, object]] = {
+    "end of another run": an_end(),
+    "end with a state of its own": an_end(figures={**FIGURES, "status": "running"}),
+    "end with a broken histogram": an_end(last={**SNAPSHOT, "histograms": {"service": {}}}),
+    "end with an endless cost": an_end(last={**SNAPSHOT, "cost": "1/0"}),
+    "end with an endless bill": an_end(figures={**FIGURES, "bill": BAD_BILL}),
+    "end that is no JSON": an_end(head=b"not json"),
+    "end with broken jobs": an_end(jobs=b"[,]"),
+    "progress with an endless cost": {"progress": {**SNAPSHOT, "cost": "1/0"}},
+    "progress with an endless bill": {"progress": {**SNAPSHOT, "bill": BAD_BILL}},
+    "progress with a broken histogram": {"progress": {**SNAPSHOT, "histograms": {"lag": {"a": 1}}}},
+    "records that are none": {"records": b"garbage" * 1000},
+}
+
+
+@dataclass(frozen=True)
+class Forges(Job):
+    """Writes to the server what only the runner should."""
+
+    what: str
+
+    async def run(self, demand: float) -> None:
+        frame = msgspec.msgpack.encode(FORGED[self.what])
+        os.write(int(sys.argv[1]), struct.pack("<I", len(frame)) + frame)
+        await asyncio.sleep(0.5)
 
 
 @dataclass(frozen=True)
