@@ -27,7 +27,7 @@ ENOUGH_GAPS = 500
 """Arrivals from which a test of the arrival process says something."""
 
 ENOUGH_TO_JUDGE = 100
-"""Released jobs from which on shares and rates of a run that is on are judged."""
+"""Ended jobs from which on shares and rates of a run that is on are judged."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Case:
 
 def findings(case: Case) -> tuple[Finding, ...]:
     """All findings of a run that has ended, gravest first."""
-    checks = [_conservation, _drained, _samples, _steady]
+    checks = [_conservation, _drained, _samples, _steady, _queue]
     if case.standing.spec.clock == "real":
         checks.append(_misfit)
     at_the_end = [finding for check in checks for finding in check(case)]
@@ -52,7 +52,7 @@ def findings_so_far(standing: Standing) -> tuple[Finding, ...]:
     """What can be said of a run that is on, gravest first. It may change: the result has the last word.
 
     Left to the end are what only the end shows, and tests that would give a false alarm sooner or later if they were
-    repeated.
+    repeated: of the arrivals, and of a queue, which grows now and then in every system that is not idle.
     """
     settled = standing.meters.lag.count >= ENOUGH_TO_JUDGE and standing.elapsed >= 1
     return _gravest_first(_seen(standing, settled=settled))
@@ -60,8 +60,6 @@ def findings_so_far(standing: Standing) -> tuple[Finding, ...]:
 
 def _seen(standing: Standing, *, settled: bool) -> list[Finding]:
     checks = [_cost, _records, _heavy_tail]
-    if settled:
-        checks.append(_queue)
     if standing.spec.clock == "real":
         checks += [_loop, _garbage]
         if settled:
@@ -131,13 +129,18 @@ def _steady(case: Case) -> Iterator[Finding]:
         yield Finding("no_steady_state", DEGRADED, detail, "Run longer, or set warmup to a number of seconds.")
 
 
-def _queue(standing: Standing) -> Iterator[Finding]:
+def _queue(case: Case) -> Iterator[Finding]:
     """Open arrivals on limited slots: waits that rise from third to third, and a backlog when the last job arrived."""
-    slots, waits, backlog = standing.spec.scheduler.slots, standing.waits, standing.backlog
-    if waits is None or slots is None or _closed(standing):
+    slots, jobs = case.standing.spec.scheduler.slots, case.result.jobs
+    if jobs is None or slots is None or _closed(case.standing):
         return
-    first, second, last = waits
-    if second > 1.3 * first and last > 1.2 * second and backlog > 0.02 * standing.dispatcher.arrived + 3 * slots:
+    waits = jobs.waiting_ns[jobs.was_started]
+    third = len(waits) // 3
+    if third < 30:
+        return
+    first, second, last = (float(waits[i * third : (i + 1) * third].mean()) for i in range(3))
+    backlog = int((jobs.was_started & (jobs.finished > int(jobs.intended[-1]))).sum())
+    if second > 1.3 * first and last > 1.2 * second and backlog > 0.02 * len(jobs) + 3 * slots:
         detail = (
             f"mean waits of the three thirds are {first / NS:.3g}, {second / NS:.3g} and {last / NS:.3g} s, "
             f"and {backlog} jobs were left when the last one arrived"
@@ -154,12 +157,10 @@ def _closed(standing: Standing) -> bool:
 
 def _shortfall(standing: Standing) -> Iterator[Finding]:
     """The schedule is absolute, so a generator that is too slow is behind with its latest release."""
-    meters, limits = standing.meters, standing.spec.thresholds
-    asked, took = meters.latest_intended_ns, meters.latest_released_ns
-    if _closed(standing) or asked <= NS // 100 or meters.lag.maximum <= NS // 10:
+    asked, took, count = standing.due_ns, standing.released_ns, standing.dispatcher.arrived
+    if _closed(standing) or asked <= NS // 100 or standing.meters.lag.maximum <= NS // 10:
         return
-    if took > asked * (1 + limits.rate_shortfall):
-        count = sum(meters.counts.values())
+    if took > asked * (1 + standing.spec.thresholds.rate_shortfall):
         detail = f"jobs were released at {count / (took / NS):,.0f}/s, asked for were {count / (asked / NS):,.0f}/s"
         yield Finding(
             "rate_shortfall", INVALID, detail, "Ask for less: `aurea selftest` shows what this machine reaches."

@@ -13,7 +13,7 @@ from aurea_engine._checks import Case, findings
 from aurea_engine._dispatcher import Dispatcher
 from aurea_engine._recorder import Meters, Recorder
 from aurea_engine._release import Release
-from aurea_engine._standing import Measured, Standing, heavy_tailed, waits_and_backlog
+from aurea_engine._standing import Measured, Standing, heavy_tailed, latest_release
 from aurea_engine.costs import RunInfo, price
 from aurea_engine.objectives import failure_ratio, judge_fact, judge_time, value_at, value_in
 from aurea_engine.records import NS, JobBatch, Outcome, summed
@@ -141,7 +141,7 @@ def _judged(result: RunResult, run: Ended, steady: bool) -> RunResult:
 
 
 def _standing(result: RunResult, run: Ended) -> Standing:
-    waits, backlog = waits_and_backlog(result.jobs)
+    due, released = latest_release(run.recorder, run.dispatcher.arrived)
     return Standing(
         spec=result.spec,
         elapsed=result.duration,
@@ -151,8 +151,8 @@ def _standing(result: RunResult, run: Ended) -> Standing:
         cost_problem=result.cost.problem,
         recorded=result.jobs is not None,
         heavy_tailed=heavy_tailed(result.spec),
-        waits=waits,
-        backlog=backlog,
+        due_ns=due,
+        released_ns=released,
     )
 
 

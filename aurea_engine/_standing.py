@@ -6,19 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from aurea_engine._dispatcher import Dispatcher
 from aurea_engine._recorder import Meters, Recorder
 from aurea_engine.jobs import Job
-from aurea_engine.records import Instants, JobBatch
 from aurea_engine.spec import RunSpec
-
-FEWEST_WAITS = 90
-"""Jobs from which on the waits of three thirds say anything."""
-
-WAITS_LOOKED_AT = 3000
-"""Jobs whose waits are looked at under way: evenly spread over all, so that a million records cost no more."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +27,8 @@ class Measured:
 class Standing:
     """A run at an instant, ``elapsed`` seconds after its window opened.
 
-    ``recorded``: records are kept so far. ``waits``: mean waits of the first, second and last third of the jobs that have
-    started, ns, and ``backlog``: jobs in the system when the last of them arrived; None where nobody can know.
+    ``recorded``: records are kept so far. ``due_ns`` and ``released_ns``: when the latest job was meant to be released, and
+    when it was.
     """
 
     spec: RunSpec
@@ -48,8 +39,8 @@ class Standing:
     cost_problem: str | None
     recorded: bool
     heavy_tailed: bool
-    waits: tuple[float, float, float] | None
-    backlog: int
+    due_ns: int
+    released_ns: int
 
 
 def heavy_tailed(spec: RunSpec) -> bool:
@@ -59,28 +50,9 @@ def heavy_tailed(spec: RunSpec) -> bool:
     return service is not None and math.isinf(service.moments().scv)
 
 
-def waits_so_far(recorder: Recorder, arrived: int) -> tuple[float, float, float] | None:
-    """Of a run that is on."""
-    if not recorder.keep or arrived < FEWEST_WAITS:
-        return None
-    every = max(1, arrived // WAITS_LOOKED_AT)
-    started = np.frombuffer(recorder.started, np.int64)[:arrived:every]
-    intended = np.frombuffer(recorder.intended, np.int64)[:arrived:every]
-    return _thirds((started - intended)[started >= 0])
-
-
-def waits_and_backlog(jobs: JobBatch | None) -> tuple[tuple[float, float, float] | None, int]:
-    """Of a run that has ended."""
-    if jobs is None or not len(jobs):
-        return None, 0
-    backlog = int((jobs.was_started & (jobs.finished > int(jobs.intended[-1]))).sum())
-    waits = jobs.waiting_ns[jobs.was_started]
-    return (_thirds(waits) if len(waits) >= FEWEST_WAITS else None), backlog
-
-
-def _thirds(waits: Instants) -> tuple[float, float, float] | None:
-    third = len(waits) // 3
-    if not third:
-        return None
-    first, second, last = (float(waits[i * third : (i + 1) * third].mean()) for i in range(3))
-    return first, second, last
+def latest_release(recorder: Recorder, arrived: int) -> tuple[int, int]:
+    """(when it was meant to be, when it was), ns, of the latest job. Where its row is gone it has ended, and was metered."""
+    row = arrived - 1 - recorder.base
+    if 0 <= row < len(recorder.released):
+        return recorder.intended[row], recorder.released[row]
+    return recorder.meters.latest_intended_ns, recorder.meters.latest_released_ns

@@ -18,7 +18,7 @@ from aurea_engine._realtime import RealTime
 from aurea_engine._recorder import Recorder
 from aurea_engine._release import Release
 from aurea_engine._sprint import Sprint, can_sprint
-from aurea_engine._standing import Measured, Standing, heavy_tailed, waits_so_far
+from aurea_engine._standing import Measured, Standing, heavy_tailed, latest_release
 from aurea_engine._virtual import run_virtual
 from aurea_engine.clock import Clock, MonotonicClock
 from aurea_engine.costs import Cost, Metering, RunInfo
@@ -110,6 +110,7 @@ class _Desk:
 
     def _standing(self, elapsed_ns: int, bill: Cost | None) -> Standing:
         dispatcher = self.dispatcher
+        due, released = latest_release(self.recorder, dispatcher.arrived)
         return Standing(
             spec=self.spec,
             elapsed=elapsed_ns / NS,
@@ -119,8 +120,8 @@ class _Desk:
             cost_problem=None if bill is None else bill.problem,
             recorded=self.recorder.keep,
             heavy_tailed=self._heavy_tailed,
-            waits=waits_so_far(self.recorder, dispatcher.arrived),
-            backlog=dispatcher.busy + dispatcher.waiting,
+            due_ns=due,
+            released_ns=released,
         )
 
     @cached_property
