@@ -1,8 +1,8 @@
 """Queueing theory: what a specification that *is* a textbook model must come to.
 
 Formulas: Erlang B and C (Erlang 1917), Pollaczek–Khinchine (1930) for M/G/1, exact mean value analysis (Reiser and
-Lavenberg 1980) for the closed model; collected in Harchol-Balter, *Performance Modeling and Design of Computer
-Systems*, 2013. Times in seconds, rates per second, offered load in busy slots.
+Lavenberg 1980) by its product form (Gordon and Newell 1967) for the closed model; collected in Harchol-Balter,
+*Performance Modeling and Design of Computer Systems*, 2013. Times in seconds, rates per second, offered load in busy slots.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from aurea_engine.arrivals import Closed, Poisson
 from aurea_engine.distributions import Exponential
 from aurea_engine.jobs import Job
 from aurea_engine.schedulers import Fifo
 from aurea_engine.spec import RunSpec
-
-MOST_USERS = 2000
-"""Mean value analysis takes users² steps."""
 
 
 class Prediction(NamedTuple):
@@ -51,24 +50,29 @@ def mmc_wait(rate: float, service: float, slots: int) -> float:
 
 def mmc_response_tail(rate: float, service: float, slots: int, t: float) -> float:
     """P(response > t) in M/M/c, first come first served."""
-    load, mu = rate * service, 1 / service
-    waits = erlang_c(load, slots)
-    drain = slots * mu - rate
-    if abs(drain - mu) < 1e-9 * mu:
-        return math.exp(-mu * t) * (1 + waits * mu * t)
-    slow = waits * mu / (mu - drain)
-    return (1 - slow) * math.exp(-mu * t) + slow * math.exp(-drain * t)
+    load = rate * service
+    return _tail(slots - load, erlang_c(load, slots), t / service)
+
+
+def _tail(idle: float, waits: float, x: float) -> float:
+    """The same after ``x`` mean service times, where ``idle`` slots are free on average and the share ``waits`` waits."""
+    if abs(idle - 1) < 1e-9:
+        return math.exp(-x) * (1 + waits * x)
+    slow = waits / (1 - idle)
+    return (1 - slow) * math.exp(-x) + slow * math.exp(-idle * x)
 
 
 def mmc_response_quantile(rate: float, service: float, slots: int, q: float) -> float:
-    """The t at which P(response ≤ t) = q in M/M/c, by bisection to 1e-12 relative."""
-    low, high = 0.0, service
-    while mmc_response_tail(rate, service, slots, high) > 1 - q:
+    """The t at which P(response ≤ t) = q in M/M/c, by bisection to 1e-12 relative; ``rate``·``service`` < ``slots``."""
+    load = rate * service
+    idle, waits = slots - load, erlang_c(load, slots)
+    low, high = 0.0, 1.0
+    while _tail(idle, waits, high) > 1 - q:
         high *= 2
     while high - low > 1e-12 * high:
         middle = (low + high) / 2
-        low, high = (middle, high) if mmc_response_tail(rate, service, slots, middle) > 1 - q else (low, middle)
-    return high
+        low, high = (middle, high) if _tail(idle, waits, middle) > 1 - q else (low, middle)
+    return high * service
 
 
 def mg1_wait(rate: float, service: float, scv: float) -> float:
@@ -80,21 +84,27 @@ def mg1_wait(rate: float, service: float, scv: float) -> float:
 def closed_mva(users: int, think: float, service: float, slots: int = 1) -> tuple[float, float]:
     """Throughput and mean response time of ``users`` who think and then need an exponential service on ``slots``.
 
-    Exact mean value analysis with a load-dependent station; think times may have any distribution.
+    What exact mean value analysis comes to, from the product form that it solves: P(n at the station) is in proportion to
+    N!/(N − n)! · Π s/(Z·min(j, c)), j = 1 … n. The recursion over users cancels where there are several slots; logarithms
+    of these do not. Think times may have any distribution.
     """
-    at: list[float] = [1.0]  # at[j]: P(j at the station) with the users so far
-    throughput = response = 0.0
-    for n in range(1, users + 1):
-        speeds = [min(j, slots) / service for j in range(1, n + 1)]
-        response = sum(j / speed * at[j - 1] for j, speed in enumerate(speeds, 1))
-        throughput = n / (think + response)
-        above = [throughput / speed * before for speed, before in zip(speeds, at, strict=True)]
-        at = [max(0.0, 1 - sum(above)), *above]
-    return throughput, response
+    n = np.arange(1, users + 1)
+    busy = np.minimum(n, slots)
+    if think:
+        logs = np.cumsum(np.log((users + 1.0 - n) / busy) + (math.log(service) - math.log(think)))
+        weights = np.exp(logs - logs.max())
+    else:  # nobody is ever away
+        weights = (n == users).astype(float)
+    response = float((n @ weights) / (busy @ weights)) * service
+    return (users / (think + response) if think + response else math.inf), response
 
 
 def predictions(spec: RunSpec) -> Iterator[Prediction]:
-    """What theory says of ``spec``; nothing where it is no such model, or has no steady state."""
+    """What theory says of ``spec``; nothing where it is no such model, has no steady state, or no float holds it."""
+    return (each for each in _predictions(spec) if math.isfinite(each.expected))
+
+
+def _predictions(spec: RunSpec) -> Iterator[Prediction]:
     job, scheduler, arrivals = spec.workload.job, spec.scheduler, spec.workload.arrivals
     service = job.distribution() if isinstance(job, Job) else None
     if service is None or type(scheduler) is not Fifo or scheduler.slots is None:
@@ -109,10 +119,9 @@ def predictions(spec: RunSpec) -> Iterator[Prediction]:
 
 
 def _closed(arrivals: Closed, mean: float, slots: int) -> Iterator[Prediction]:
-    if arrivals.users <= MOST_USERS:
-        throughput, response = closed_mva(arrivals.users, arrivals.think_time.moments().mean, mean, slots)
-        yield Prediction("closed MVA", "throughput", throughput)
-        yield Prediction("closed MVA", "response_time.mean", response)
+    throughput, response = closed_mva(arrivals.users, arrivals.think_time.moments().mean, mean, slots)
+    yield Prediction("closed MVA", "throughput", throughput)
+    yield Prediction("closed MVA", "response_time.mean", response)
 
 
 def _open(
