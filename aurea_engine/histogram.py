@@ -156,7 +156,8 @@ class LatencyHistogram:
 
     def count_above(self, seconds: float) -> int:
         """How many values are certainly greater: those in buckets that begin at or above ``seconds``."""
-        index = int(buckets_of(np.array([round(seconds * NS)]))[0])
+        most = np.iinfo(np.int64).max
+        index = int(buckets_of(np.array([min(round(seconds * NS), most)], np.int64))[0])
         return int(self._counts[index + 1 :].sum())
 
     def le_counts(self) -> list[tuple[float, int]]:

@@ -156,3 +156,11 @@ def test_an_empty_histogram_has_counts_but_no_quantiles() -> None:
     assert (empty.count, empty.variance) == (0, 0.0)
     with pytest.raises(ValueError, match="no quantiles"):
         empty.quantile(0.5)
+
+
+@pytest.mark.parametrize("seconds", [9.3e9, 1e12, 1e15])
+def test_nothing_is_above_what_a_duration_can_hold(seconds: float) -> None:
+    """292 years are the most that int64 nanoseconds hold; a bound beyond them is a bound all the same."""
+    histogram = LatencyHistogram()
+    histogram.record(np.array([0, 10**9, 2**63 - 1]))
+    assert histogram.count_above(seconds) == 0
