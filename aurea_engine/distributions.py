@@ -73,7 +73,7 @@ class Uniform(Distribution):
 
     def moments(self) -> Moments:
         mean = (self.low + self.high) / 2
-        return Moments(mean, (self.high - self.low) ** 2 / 12 / mean**2 if mean else 0.0)
+        return Moments(mean, ((self.high - self.low) / mean) ** 2 / 12 if mean else 0.0)
 
 
 @dataclass(frozen=True)
@@ -179,8 +179,14 @@ class Mixture(Distribution):
         parts = [branch.distribution.moments() for branch in self.of]
         shares = self._shares().tolist()
         mean = sum(share * part.mean for share, part in zip(shares, parts, strict=True))
-        second = sum(share * part.mean**2 * (1 + part.scv) for share, part in zip(shares, parts, strict=True) if share)
-        return Moments(mean, second / mean**2 - 1 if mean else 0.0)
+        if not mean:
+            return Moments(mean, 0.0)
+        if any(math.isinf(part.scv) for share, part in zip(shares, parts, strict=True) if share):
+            return Moments(mean, math.inf)
+        # In units of the mean: squares of very short times are 0 in floating point, and their ratio is not.
+        units = [(share, part.mean / mean, part.scv) for share, part in zip(shares, parts, strict=True) if share]
+        second = sum(share * unit * unit * (1 + scv) for share, unit, scv in units)
+        return Moments(mean, max(second - 1, 0.0))
 
 
 @dataclass(frozen=True)
@@ -198,4 +204,4 @@ class Empirical(Distribution):
     def moments(self) -> Moments:
         values = np.array(self.values)
         mean = float(values.mean())
-        return Moments(mean, float(values.var()) / mean**2 if mean else 0.0)
+        return Moments(mean, float((values / mean).var()) if mean else 0.0)

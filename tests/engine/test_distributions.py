@@ -52,6 +52,39 @@ def test_moments_are_the_textbook_s_and_the_draws_have_them(
     check_distribution(distribution)
 
 
+TINY = [5e-324, 1e-320, 1e-200, 1e-163]
+
+
+@pytest.mark.parametrize("unit", TINY)
+@pytest.mark.parametrize("zero", [False, True], ids=["alone", "beside 0"])
+def test_times_whose_squares_are_nothing_have_moments(unit: float, zero: bool) -> None:
+    """A finite mean, and a spread that is a number; down to the smallest number there is."""
+    low = 0.0 if zero else unit
+    for each in (
+        Constant(unit),
+        Uniform(low, unit),
+        Empirical((low, unit)),
+        Exponential(unit),
+        Gamma(unit, 2),
+        LogNormal(unit, 2),
+        Pareto(unit, 2.5),
+        Mixture((Weighted(1, Constant(low)), Weighted(1, Constant(unit)))),
+        Mixture((Weighted(1, Exponential(unit)), Weighted(1e-300, Constant(1e9)))),
+    ):
+        mean, scv = each.moments()
+        assert 0 <= mean <= 1e9
+        assert 0 <= scv < math.inf
+        assert (each.sample(np.random.default_rng(0), 100) >= 0).all()
+
+
+def test_the_spread_of_tiny_times_is_that_of_long_ones() -> None:
+    """It has no unit; and where one branch has no variance, the mixture has none, however short its times."""
+    assert Uniform(0, 1e-200).moments().scv == pytest.approx(1 / 3)
+    assert Empirical((0, 1e-200)).moments().scv == pytest.approx(1)
+    assert Mixture((Weighted(1, Constant(0)), Weighted(1, Constant(1e-200)))).moments().scv == pytest.approx(1)
+    assert Mixture((Weighted(1, Pareto(5e-324, 1.5)), Weighted(1, Constant(1e9)))).moments().scv == math.inf
+
+
 @pytest.mark.parametrize(
     ("distribution", "quantile"),
     [
