@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,20 +27,36 @@ DISPATCH_NS = 100_000
 
 @dataclass(frozen=True)
 class _Figures:
-    """What is worked out from the records where they are kept, and from the meters where they are not."""
+    """What is worked out from the records where they are kept, and from the meters where they are not.
 
-    counted: Mapping[Outcome, int]
+    ``counted``: the jobs that were meant to start after the warm-up, the first of them at ``first_ns`` and the last at
+    ``last_ns``; ``times`` are of these. ``finished``, ``good`` and ``busy_ns`` are what happened in the window.
+    """
+
+    warmup_ns: int
+    counted: Counts
+    first_ns: int
+    last_ns: int
     good: int
     finished: int
     busy_ns: int
     times: Mapping[str, Timing]
 
 
-def _from_meters(meters: Meters) -> _Figures:
-    times = {
-        name: histogram_timing(getattr(meters, name)) for name in ("response", "waiting", "service", "lag", "failures")
-    }
-    return _Figures(meters.counted, meters.counted_good, meters.finished_in_window, meters.busy_in_window_ns, times)
+def _from_meters(meters: Meters, warmup_ns: int) -> _Figures:
+    return _Figures(
+        warmup_ns,
+        _counts(meters.counted),
+        meters.first_counted_ns or 0,
+        meters.latest_intended_ns,
+        meters.good_in_window,
+        meters.finished_in_window,
+        meters.busy_in_window_ns,
+        {
+            name: histogram_timing(getattr(meters, name))
+            for name in ("response", "waiting", "service", "lag", "failures")
+        },
+    )
 
 
 def _from_records(jobs: JobBatch, recorder: Recorder, warmup_ns: int) -> _Figures:
@@ -49,10 +64,14 @@ def _from_records(jobs: JobBatch, recorder: Recorder, warmup_ns: int) -> _Figure
     served = counted.only(counted.was_served)
     bad = (counted.outcome == Outcome.FAILED) | (counted.outcome == Outcome.TIMED_OUT)
     started = jobs.only(jobs.was_started & (jobs.finished > warmup_ns))
+    in_window = jobs.finished >= warmup_ns
     return _Figures(
-        Counter({Outcome(i): n for i, n in enumerate(np.bincount(counted.outcome, minlength=6).tolist()) if n}),
-        recorder.count_good(counted),
-        int((jobs.was_served & (jobs.finished >= warmup_ns)).sum()),
+        warmup_ns,
+        _counts({Outcome(i): n for i, n in enumerate(np.bincount(counted.outcome, minlength=6).tolist())}),
+        int(counted.intended.min()) if len(counted) else 0,
+        int(counted.intended.max()) if len(counted) else 0,
+        int((recorder.good(jobs) & in_window).sum()),
+        int((jobs.was_served & in_window).sum()),
         summed(started.finished - np.maximum(started.started, warmup_ns)),
         {
             "response": exact_timing(served.response_ns),
@@ -91,7 +110,7 @@ def close(run: Ended) -> RunResult:
     release_ns = run.release.end_ns if drained else None
     window = (warmup_ns, max(last_ns, release_ns or 0, warmup_ns))
     length = (window[1] - window[0]) / NS
-    figures = _from_meters(meters) if jobs is None else _from_records(jobs, recorder, warmup_ns)
+    figures = _from_meters(meters, warmup_ns) if jobs is None else _from_records(jobs, recorder, warmup_ns)
     info = RunInfo(
         window_ns=max(last_ns, release_ns or 0),
         slots=spec.scheduler.slots,
@@ -111,7 +130,7 @@ def close(run: Ended) -> RunResult:
         counts=counts,
         good=figures.good,
         errors=_errors(recorder, counts),
-        offered_rate=_offered_rate(figures.counted, jobs, release_ns, warmup_ns, window),
+        offered_rate=_offered_rate(figures, release_ns, length),
         throughput=figures.finished / length if length else None,
         goodput=figures.good / length if length else None,
         utilization=figures.busy_ns / NS / (spec.scheduler.slots * length) if spec.scheduler.slots and length else None,
@@ -128,14 +147,15 @@ def close(run: Ended) -> RunResult:
         environment=run.measured.environment,
         jobs=jobs,
     )
-    return _judged(result, run, steady)
+    return _judged(result, run, figures, steady)
 
 
-def _judged(result: RunResult, run: Ended, steady: bool) -> RunResult:
+def _judged(result: RunResult, run: Ended, figures: _Figures, steady: bool) -> RunResult:
+    meters = run.recorder.meters
     result = replace(
         result,
-        objectives=tuple(_judge(objective, result, run.recorder.meters) for objective in result.spec.objectives),
-        theory=tuple(_theory(result)) if result.status == "completed" else (),
+        objectives=tuple(_judge(objective, result, figures, meters) for objective in result.spec.objectives),
+        theory=tuple(_theory(result, figures)) if result.status == "completed" else (),
     )
     return replace(result, findings=findings(Case(result, _standing(result, run), steady)))
 
@@ -181,37 +201,32 @@ def _warmup(spec: RunSpec, jobs: JobBatch | None) -> tuple[int, bool]:
     return int(served.intended[cut]) if cut else 0, True
 
 
-def _offered_rate(
-    counted: Mapping[Outcome, int],
-    jobs: JobBatch | None,
-    release_ns: int | None,
-    warmup_ns: int,
-    window: tuple[int, int],
-) -> float | None:
-    """Arrivals per second of the time in which they were released: n ÷ (n·gap), never n ÷ ((n − 1)·gap)."""
-    arrived = sum(counted.values())
+def _offered_rate(figures: _Figures, release_ns: int | None, length: float) -> float | None:
+    """Arrivals per second of the time in which they were released: n ÷ (n·gap), never n ÷ ((n − 1)·gap).
+
+    Where nobody says when releasing ended, n − 1 of them took from the first to the last; one alone has the window.
+    """
+    arrived = figures.counted.arrived
     if release_ns is not None:
-        span = release_ns - warmup_ns
-        return arrived / (span / NS) if span > 0 else None
-    if jobs is not None and arrived > 1:
-        intended = jobs.intended[jobs.intended >= warmup_ns]
-        span = int(intended[-1] - intended[0])
-        return (arrived - 1) / (span / NS) if span > 0 else None
-    span = window[1] - window[0]
-    return arrived / (span / NS) if span > 0 else None
+        span = (release_ns - figures.warmup_ns) / NS
+    elif arrived > 1:
+        arrived, span = arrived - 1, (figures.last_ns - figures.first_ns) / NS
+    else:
+        span = length
+    return arrived / span if span > 0 else None
 
 
-def _judge(objective: Objective, result: RunResult, meters: Meters) -> ObjectiveResult:
+def _judge(objective: Objective, result: RunResult, figures: _Figures, meters: Meters) -> ObjectiveResult:
     metric = objective.metric
     if metric in TIMES:
         timing: Timing = getattr(result, metric)
         if result.jobs is None:
             return judge_time(objective, timing, value_in(getattr(meters, metric.removesuffix("_time"))))
         jobs = result.jobs[result.jobs.was_served]
-        jobs = jobs[jobs.intended >= result.window[0] * NS]
+        jobs = jobs[jobs.intended >= figures.warmup_ns]
         return judge_time(objective, timing, value_at(np.sort(getattr(jobs, f"{metric.removesuffix('_time')}_ns"))))
     if metric == "failure_ratio":
-        return judge_fact(objective, failure_ratio(result.counts), "no job ended")
+        return judge_fact(objective, failure_ratio(figures.counted), "no job ended")
     if metric in ("cost", "cost_per_job"):
         amount = result.cost.total if metric == "cost" else result.cost.per_success
         return judge_fact(
@@ -221,10 +236,10 @@ def _judge(objective: Objective, result: RunResult, meters: Meters) -> Objective
     return judge_fact(objective, rate if result.counts.arrived else None, "no job arrived")
 
 
-def _theory(result: RunResult) -> list[TheoryRow]:
+def _theory(result: RunResult, figures: _Figures) -> list[TheoryRow]:
     rows, long_enough = [], _is_long(result)
     for model, figure, expected in predictions(result.spec):
-        measured, error = _measured_figure(result, figure)
+        measured, error = _measured_figure(result, figures, figure)
         z = (measured - expected) / error if measured is not None and error and long_enough else None
         rows.append(TheoryRow(model, figure, expected, measured, z))
     return rows
@@ -237,21 +252,21 @@ def _is_long(result: RunResult) -> bool:
     that, or its neighbours are alike, and the empty system of the start still shows.
     """
     idle = 1 - min(result.utilization or 0.0, 0.999)
-    return result.counts.completed >= BATCHES * 20 / idle**2
+    return result.response_time.count >= BATCHES * 20 / idle**2
 
 
-def _measured_figure(result: RunResult, figure: str) -> tuple[float | None, float | None]:
+def _measured_figure(result: RunResult, figures: _Figures, figure: str) -> tuple[float | None, float | None]:
     """(value, its standard error) where they are known."""
-    counts, jobs = result.counts, result.jobs
+    counted, jobs = figures.counted, result.jobs
     if figure == "rejected_ratio":
-        share = counts.rejected / counts.arrived if counts.arrived else None
-        return share, None
+        return counted.rejected / counted.arrived if counted.arrived else None, None
     if figure == "wait_ratio":
-        if jobs is None or not len(jobs):
+        if jobs is None or not counted.arrived:
             return None, None
+        started = jobs.only(jobs.was_started & (jobs.intended >= figures.warmup_ns))
         # In real time even a free slot takes some microseconds to reach.
-        waited = (jobs.started - jobs.released)[jobs.was_started] > (DISPATCH_NS if result.spec.clock == "real" else 0)
-        return float(waited.mean()), None
+        waited = (started.started - started.released) > (DISPATCH_NS if result.spec.clock == "real" else 0)
+        return float(waited.mean()) if len(started) else None, None
     kind, _, name = figure.partition(".")
     if not name:
         return getattr(result, kind), None

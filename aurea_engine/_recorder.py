@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aurea_engine._release import Block, Release
 from aurea_engine.costs import Metering
@@ -37,21 +38,23 @@ SIP = 4096
 class Meters:
     """All that is known of the jobs that have ended, in fixed memory.
 
-    The four histograms hold *completed* jobs (lag: every released job) from the warm-up's end on; ``failures`` holds the
-    response times of jobs that failed or timed out. ``counts`` and ``good`` are of the whole run. Of the job that was meant
-    to start last, ``latest_intended_ns`` and ``latest_released_ns`` say when it was, and when it was released.
+    ``counts`` and ``good`` are of the whole run, ``counted`` of the jobs that were meant to start after the warm-up, the
+    first of them at ``first_counted_ns``. The four histograms hold those that *completed* (lag: that were released);
+    ``failures`` holds the response times of those that failed or timed out. Of the job that was meant to start last,
+    ``latest_intended_ns`` and ``latest_released_ns`` say when it was, and when it was released.
     """
 
     counts: Counter[Outcome] = field(default_factory=Counter)
     good: int = 0
     counted: Counter[Outcome] = field(default_factory=Counter)
-    counted_good: int = 0
+    first_counted_ns: int | None = None
     response: LatencyHistogram = field(default_factory=LatencyHistogram)
     waiting: LatencyHistogram = field(default_factory=LatencyHistogram)
     service: LatencyHistogram = field(default_factory=LatencyHistogram)
     lag: LatencyHistogram = field(default_factory=LatencyHistogram)
     failures: LatencyHistogram = field(default_factory=LatencyHistogram)
     finished_in_window: int = 0
+    good_in_window: int = 0
     busy_in_window_ns: int = 0
     last_ns: int = 0
     latest_intended_ns: int = 0
@@ -166,14 +169,18 @@ class Recorder:
             meters.latest_released_ns = int(batch.released[latest])
         started = batch.only(batch.was_started)
         warmup = self._warmup_ns
-        meters.finished_in_window += int((batch.was_served & (batch.finished >= warmup)).sum())
+        good, in_window = self.good(batch), batch.finished >= warmup
+        meters.good += int(good.sum())
+        meters.good_in_window += int((good & in_window).sum())
+        meters.finished_in_window += int((batch.was_served & in_window).sum())
         begun = np.maximum(started.started, warmup)
         meters.busy_in_window_ns += summed(np.maximum(started.finished - begun, 0))
-        meters.good += self.count_good(batch)
         if warmup:
             batch = batch.only(batch.intended >= warmup)
+        if len(batch):
+            first = int(batch.intended.min())
+            meters.first_counted_ns = min(first, first if meters.first_counted_ns is None else meters.first_counted_ns)
         _count(meters.counted, batch)
-        meters.counted_good += self.count_good(batch)
         served = batch.only(batch.was_served)
         meters.response.record(served.response_ns)
         meters.waiting.record(served.waiting_ns)
@@ -182,13 +189,13 @@ class Recorder:
         bad = (batch.outcome == Outcome.FAILED) | (batch.outcome == Outcome.TIMED_OUT)
         meters.failures.record(batch.response_ns[bad])
 
-    def count_good(self, batch: JobBatch) -> int:
-        """Jobs that completed within every per-job time bound of the objectives."""
+    def good(self, batch: JobBatch) -> NDArray[np.bool_]:
+        """Mask of the jobs that completed within every per-job time bound of the objectives."""
         good = batch.was_served
         for metric, bound in self._good_ns:
             times: Instants = getattr(batch, f"{metric.removesuffix('_time')}_ns")
             good = good & (times <= bound)
-        return int(good.sum())
+        return good
 
     def _forget(self) -> None:
         """Drop the rows before the first job that has not ended, or has ended and was not digested yet."""

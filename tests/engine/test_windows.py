@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from aurea_engine import (
@@ -15,13 +17,29 @@ from aurea_engine import (
     Exponential,
     Fifo,
     Lifo,
+    Objective,
     Poisson,
     Replay,
     RunSpec,
     Sleep,
+    Trace,
     Workload,
     simulate,
 )
+from aurea_engine.records import Instants
+
+
+@dataclass(frozen=True)
+class Recorded(Poisson):
+    """Said to be a Poisson process, and so beside theory, but with instants that were chosen."""
+
+    at: tuple[float, ...] = ()
+
+    def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
+        return Trace(self.at).instants(rng)
+
+    def span(self) -> float:
+        return self.at[-1]
 
 
 @pytest.mark.parametrize("keep", [True, False])
@@ -42,6 +60,68 @@ def test_a_job_that_straddles_the_warm_up_s_end_counts_from_there() -> None:
     spec = RunSpec(Workload(Sleep(2.0), ConstantRate(0.5), duration=2), Fifo(1), seed=0, warmup=1.0)
     result = simulate(spec)
     assert (result.utilization, result.throughput, result.response_time.count) == (1.0, 1.0, 0)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_every_share_leaves_the_warm_up_out(keep: bool) -> None:
+    """Of two jobs a second one is rejected in the first 5 s, where jobs take 0.6 s, and none in the next 5, at 0.1 s."""
+    workload = Workload(Replay((0.6,) * 10 + (0.1,) * 10), ConstantRate(2), duration=10)
+    shares = [Objective("failure_ratio", at_most=0.0), Objective("failure_ratio", at_least=0.5)]
+    spec = RunSpec(workload, Fifo(1, 0), seed=0, warmup=5.0, keep_jobs=keep, objectives=tuple(shares), clock="virtual")
+    result = simulate(spec)
+    assert result.counts.rejected == 5
+    assert [(each.outcome, each.observed) for each in result.objectives] == [("met", 0.0), ("missed", 0.0)]
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_without_objectives_all_that_completes_is_good(keep: bool) -> None:
+    """20/s on one slot that takes 10/s, warm-up 5 s: a hundred and fifty end in the 15 s after it, whenever they came."""
+    spec = RunSpec(Workload(Sleep(0.1), ConstantRate(20), jobs=200), Fifo(1), seed=0, warmup=5.0, keep_jobs=keep)
+    result = simulate(spec)
+    assert (result.window, result.good) == ((5.0, 20.0), 151)
+    assert result.goodput == result.throughput == 151 / 15
+    bounded = simulate(replace(spec, objectives=(Objective("service_time", at_most=1, quantile=0.5),)))
+    assert bounded.goodput == bounded.throughput == result.throughput
+
+
+def test_theory_is_compared_with_what_comes_after_the_warm_up() -> None:
+    """A hundred jobs that find no room, and a hundred that do: the shares that wait and are rejected are of the latter."""
+    busy, quiet = [i / 1000 for i in range(100)], [1000.0 + 100 * i for i in range(100)]
+    for limit, figure in ((None, "wait_ratio"), (0, "rejected_ratio")):
+        workload = Workload(Sleep(Exponential(0.01)), Recorded(1.0, tuple(busy + quiet)), jobs=200)
+        results = [simulate(RunSpec(workload, Fifo(1, limit), seed=0, warmup=warmup)) for warmup in (0.0, 500.0)]
+        shares = [row.measured or 0.0 for result in results for row in result.theory if row.figure == figure]
+        assert shares[0] > 0.3
+        assert shares[1] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("workload", "rate"),
+    [
+        pytest.param(Workload(Sleep(10.0), Trace((0, 1, 2))), 1.0, id="recorded instants: two gaps in two seconds"),
+        pytest.param(Workload(Sleep(0.1), Closed(20), jobs=20), None, id="users who all come once, at once"),
+        pytest.param(Workload(Sleep(0.1), Closed(20), jobs=60), 59 / 0.2, id="users who come three times"),
+        pytest.param(Workload(Sleep(0.1), Closed(20), duration=1), 200.0, id="users until a duration ends"),
+        pytest.param(Workload(Sleep(0.1), Trace((3.0,))), 1 / 3.1, id="one job"),
+        pytest.param(Workload(Sleep(0.1), ConstantRate(7), jobs=21), 7.0, id="a rate"),
+    ],
+)
+def test_the_offered_rate_does_not_depend_on_what_is_kept(workload: Workload, rate: float | None) -> None:
+    """With records and without, and where warm-up cuts the first jobs off."""
+    for keep in (True, False):
+        result = simulate(RunSpec(workload, seed=0, keep_jobs=keep))
+        assert result.offered_rate == (rate if rate is None else pytest.approx(rate))
+    cut = [simulate(RunSpec(workload, seed=0, keep_jobs=keep, warmup=0.15)).offered_rate for keep in (True, False)]
+    assert cut[0] == cut[1]
+
+
+def test_a_warm_up_ends_on_the_nanosecond() -> None:
+    """0.130999883 s is no whole number of nanoseconds as a float: a job of that very instant counts for all or for none."""
+    at = (0.130999883, *(1.13 + i * 0.001 for i in range(298)))
+    bound = Objective("response_time", at_most=1, quantile=0.99)
+    spec = RunSpec(Workload(Sleep(0.01), Trace(at)), seed=0, warmup=at[0], objectives=(bound,))
+    result = simulate(spec)
+    assert (result.response_time.count, result.objectives[0].outcome) == (299, "met")
 
 
 def test_an_automatic_warm_up_cuts_the_transient() -> None:
