@@ -15,7 +15,7 @@ from aurea_engine._release import Release
 from aurea_engine._standing import Measured, Standing, heavy_tailed, latest_release
 from aurea_engine.costs import RunInfo, price
 from aurea_engine.objectives import failure_ratio, judge_fact, judge_time, value_at, value_in
-from aurea_engine.records import NS, JobBatch, Outcome, summed
+from aurea_engine.records import NS, Instants, JobBatch, Outcome, summed
 from aurea_engine.results import Concurrency, Counts, ObjectiveResult, RunResult, Status, TheoryRow
 from aurea_engine.spec import TIMES, Objective, RunSpec
 from aurea_engine.statistics import BATCHES, T_29, Timing, exact_timing, histogram_timing, mser5
@@ -217,23 +217,25 @@ def _offered_rate(figures: _Figures, release_ns: int | None, length: float) -> f
 
 
 def _judge(objective: Objective, result: RunResult, figures: _Figures, meters: Meters) -> ObjectiveResult:
-    metric = objective.metric
+    metric, since = objective.metric, " after the warm-up" if figures.warmup_ns else ""
     if metric in TIMES:
         timing: Timing = getattr(result, metric)
         if result.jobs is None:
-            return judge_time(objective, timing, value_in(getattr(meters, metric.removesuffix("_time"))))
+            return judge_time(objective, timing, value_in(getattr(meters, metric.removesuffix("_time"))), since)
         jobs = result.jobs[result.jobs.was_served]
         jobs = jobs[jobs.intended >= figures.warmup_ns]
-        return judge_time(objective, timing, value_at(np.sort(getattr(jobs, f"{metric.removesuffix('_time')}_ns"))))
+        times: Instants = getattr(jobs, f"{metric.removesuffix('_time')}_ns")
+        return judge_time(objective, timing, value_at(np.sort(times)), since)
     if metric == "failure_ratio":
-        return judge_fact(objective, failure_ratio(figures.counted), "no job ended")
+        return judge_fact(objective, failure_ratio(figures.counted), f"no job ended{since}")
     if metric in ("cost", "cost_per_job"):
         amount = result.cost.total if metric == "cost" else result.cost.per_success
         return judge_fact(
             objective, None if amount is None else float(amount), result.cost.problem or "no job completed"
         )
-    rate = getattr(result, metric)
-    return judge_fact(objective, rate if result.counts.arrived else None, "no job arrived")
+    if not result.counts.arrived:
+        return judge_fact(objective, None, "no job arrived")
+    return judge_fact(objective, getattr(result, metric), "the window is empty: no time passed after the warm-up")
 
 
 def _theory(result: RunResult, figures: _Figures) -> list[TheoryRow]:

@@ -141,14 +141,23 @@ def quantile_interval(ordered: Instants, q: float) -> Interval | None:
         max(q, 1 - q) ** n > 1.001 * tail
     ):  # all values on one side of it: the sum below would say so, in thirty times as long
         return None
+    low, high = quantile_ranks(n, q, tail)
+    if low is None or high is None:
+        return None
+    return Interval(int(ordered[low - 1]) / NS, int(ordered[high - 1]) / NS)
+
+
+def quantile_ranks(n: int, q: float, tail: float) -> tuple[int | None, int | None]:
+    """Ranks (the first is 1) of ``n`` values between which quantile ``q`` lies; each end errs with chance ``tail`` at most.
+
+    How many values do not exceed the quantile is binomial. None where the sample has no value far enough out.
+    """
     spread = 8 * math.sqrt(n * q * (1 - q)) + 8
     first, last = max(0, math.floor(n * q - spread)), min(n, math.ceil(n * q + spread))
     below = np.cumsum(_binomial(n, q, np.arange(first, last + 1)))
     low = first + int(np.searchsorted(below, tail, side="right"))
     high = first + int(np.searchsorted(below, 1 - tail)) + 1
-    if low < 1 or high > n:
-        return None
-    return Interval(int(ordered[low - 1]) / NS, int(ordered[high - 1]) / NS)
+    return (low if low >= 1 else None), (high if high <= n else None)
 
 
 def _binomial(n: int, p: float, k: NDArray[np.int64]) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -30,7 +31,8 @@ from aurea_engine import (
     simulate,
 )
 from aurea_engine._recorder import Meters
-from aurea_engine.objectives import hopeless
+from aurea_engine.objectives import hopeless, judge_time
+from aurea_engine.statistics import Timing
 from aurea_engine.testing import RecordingObserver, run_jumping
 
 
@@ -104,14 +106,62 @@ def test_too_few_jobs_for_a_quantile_are_inconclusive_and_say_so() -> None:
 @pytest.mark.parametrize(
     ("limit", "outcome"), [(0.35, "met"), (0.05, "missed"), (0.15, "inconclusive")], ids=["all", "none", "some"]
 )
-def test_a_handful_of_jobs_is_judged_by_what_holds_of_all_of_them(limit: float, outcome: str) -> None:
-    """Too few for an interval of the mean: met only where every job was within the bound."""
+def test_a_handful_of_jobs_is_judged_by_an_inequality(limit: float, outcome: str) -> None:
+    """Too few for batch means. Mean 0.2, deviation 0.0853: Cantelli's bounds are 0.0927 and 0.3073."""
     assert outcome == judged(Objective("service_time", at_most=limit), Replay((0.1, 0.2, 0.3)), jobs=12)
 
 
-def test_one_job_s_mean_can_be_judged() -> None:
-    """It is its own minimum and maximum."""
-    assert judged(Objective("service_time", at_most=0.2), Sleep(0.1), jobs=1) == "met"
+@pytest.mark.parametrize("keep", [True, False], ids=["records", "histogram"])
+@pytest.mark.parametrize(("jobs", "outcome"), [(1, "inconclusive"), (9, "inconclusive"), (10, "met"), (59, "met")])
+def test_a_mean_takes_ten_jobs_even_where_all_take_alike(jobs: int, outcome: str, keep: bool) -> None:
+    """One job is its own minimum and maximum, and proves nothing; ten that do not differ at all are judged sharply."""
+    assert outcome == judged(Objective("service_time", at_most=0.1), Sleep(0.1), jobs=jobs, keep_jobs=keep)
+    assert outcome == judged(Objective("service_time", at_least=0.1), Sleep(0.1), jobs=jobs, keep_jobs=keep)
+
+
+SAMPLES = 3000
+BY_CHANCE = 0.05 * SAMPLES + 4 * math.sqrt(0.05 * 0.95 * SAMPLES)
+"""Most of `SAMPLES` that may be told wrong: 5 %, and four standard deviations of that count."""
+
+
+def wrong(objective: Objective, samples: np.ndarray) -> int:
+    """In how many rows of seconds an objective that does not hold is met all the same."""
+    met = 0
+    for row in np.sort(samples):
+        timing = Timing(len(row), float(row.mean()), float(row.std(ddof=1)) if len(row) > 1 else 0.0)
+        met += judge_time(objective, timing, lambda rank, row=row: float(row[rank - 1])).outcome == "met"  # type: ignore[misc]
+    return met
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5, 9, 10, 15, 30, 59])
+def test_a_mean_is_not_met_by_chance(jobs: int) -> None:
+    """Exponential times of mean 1, against bounds that are just missed: at most one in twenty is told wrong."""
+    times = np.random.default_rng(jobs).exponential(1, (SAMPLES, jobs))
+    assert wrong(Objective("response_time", at_most=0.999), times) <= BY_CHANCE
+    assert wrong(Objective("response_time", at_least=1.001), times) <= BY_CHANCE
+
+
+@pytest.mark.parametrize(
+    ("q", "jobs"), [(0.01, 5), (0.01, 299), (0.1, 10), (0.1, 29), (0.5, 5), (0.9, 29), (0.99, 299)]
+)
+def test_a_quantile_is_not_met_by_chance(q: float, jobs: int) -> None:
+    """Uniform times, whose quantile q is q: the smallest of five jobs is no lower bound of their p1."""
+    times = np.random.default_rng(jobs).random((SAMPLES, jobs))
+    assert wrong(Objective("response_time", at_most=q - 1e-4, quantile=q), times) <= BY_CHANCE
+    assert wrong(Objective("response_time", at_least=q + 1e-4, quantile=q), times) <= BY_CHANCE
+
+
+def test_too_few_jobs_for_a_lower_bound_say_so() -> None:
+    """Five jobs, all of them slow: the p1 may still be anything below the fastest. From 299 on the fastest bounds it."""
+    objective = Objective("service_time", at_least=0.02, quantile=0.01)
+    for jobs, outcome, detail in (
+        (5, "inconclusive", "5 jobs are too few for a lower bound of p1"),
+        (298, "inconclusive", "298 jobs are too few for a lower bound of p1"),
+        (299, "met", "95 % bounds 1 s and 1 s"),
+    ):
+        spec = RunSpec(Workload(Sleep(1.0), jobs=jobs), seed=0, objectives=(objective,))
+        (verdict,) = simulate(spec).objectives
+        assert (verdict.outcome, verdict.detail) == (outcome, detail)
 
 
 def test_the_failure_ratio_counts_all_that_did_not_complete() -> None:

@@ -22,6 +22,7 @@ from aurea_engine.statistics import (
     mser5,
     quantile,
     quantile_interval,
+    quantile_ranks,
     samples_needed,
 )
 
@@ -218,3 +219,18 @@ def test_a_histogram_gives_the_same_figures_within_its_error() -> None:
         assert exact.quantile(name) == pytest.approx(rough.quantile(name), rel=0.004)
     assert (exact.exact, rough.exact) == (True, False)
     assert rough.mean_interval is None
+
+
+@given(st.integers(1, 400), st.sampled_from([0.01, 0.1, 0.37, 0.5, 0.9, 0.99]))
+def test_the_ranks_about_a_quantile_are_the_tightest_that_are_sure_enough(n: int, q: float) -> None:
+    """P(fewer than ``low`` values at or below it) and P(``high`` or more below it) are at most 5 %, by exact sums."""
+
+    def below(k: int) -> float:
+        """P(Binomial(n, q) ≤ k)"""
+        return sum(math.comb(n, i) * q**i * (1 - q) ** (n - i) for i in range(k + 1))
+
+    low, high = quantile_ranks(n, q, 0.05)
+    assert below((low or 0) - 1) <= 0.05 + 1e-9
+    assert below(low or 0) > 0.05 - 1e-9
+    assert below(n - 1 if high is None else high - 2) < 0.95 + 1e-9
+    assert high is None or below(high - 1) >= 0.95 - 1e-9
