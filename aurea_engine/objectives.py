@@ -28,6 +28,8 @@ FEWEST_FOR_A_MEAN = 10
 as exponential ones, with a margin: it fails for 2 % of the samples of 10, and for 5 % of those of 5.
 """
 
+BAD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.REJECTED)
+
 ValueAt = Callable[[int], float]
 """1-based rank → the value of that rank, seconds."""
 
@@ -112,23 +114,19 @@ def hopeless(spec: RunSpec, progress: Progress) -> bool:
 
 
 def _lost(objective: Objective, spec: RunSpec, progress: Progress) -> bool:
-    limit, workload = objective.at_most, spec.workload
-    jobs = workload.jobs if workload.duration is None else None  # which of the two comes first is not known
+    limit = objective.at_most
     if limit is None:
         return False
     if objective.metric == "cost":
-        return progress.cost is not None and progress.cost > limit
-    counts = progress.counts
-    ended = progress.ended
+        return progress.cost is not None and float(progress.cost) > limit and spec.cost.only_grows
+    jobs = spec.workload.jobs
+    if jobs is None or spec.warmup == "auto":
+        return False  # any number of good jobs may still come, or the bad ones turn out to be warm-up
+    meters = progress.meters
     if objective.metric == "failure_ratio":
-        bad = sum(counts.get(outcome, 0) for outcome in (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.REJECTED))
-        return bad / jobs > limit if jobs else ended >= 100 and bad / ended > limit
+        return sum(meters.counted[outcome] for outcome in BAD) / jobs > limit
     if objective.metric in TIMES and objective.quantile is not None:
-        histogram: LatencyHistogram = getattr(progress.meters, objective.metric.removesuffix("_time"))
-        if histogram.count < samples_needed(objective.quantile):
-            return False
-        if jobs is None:
-            low = quantile_ranks(histogram.count, objective.quantile, 1 - CONFIDENCE)[0]
-            return low is not None and value_in(histogram)(low) > limit
-        return histogram.count_above(limit) > jobs - rank_of(objective.quantile, jobs)
+        histogram: LatencyHistogram = getattr(meters, objective.metric.removesuffix("_time"))
+        enough = histogram.count >= samples_needed(objective.quantile)
+        return enough and histogram.count_above(limit) > jobs - rank_of(objective.quantile, jobs)
     return False

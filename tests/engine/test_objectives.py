@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from fractions import Fraction
 from typing import Any
 
@@ -31,6 +32,19 @@ from aurea_engine import (
     simulate,
 )
 from aurea_engine._recorder import Meters
+from aurea_engine.costs import (
+    ContainerTask,
+    CostModel,
+    Discounts,
+    FlatPeriod,
+    Fleet,
+    InstanceBusy,
+    Packed,
+    PerSecond,
+    Serverless,
+    Tier,
+    Tiered,
+)
 from aurea_engine.objectives import hopeless, judge_time
 from aurea_engine.statistics import Timing
 from aurea_engine.testing import RecordingObserver, run_jumping
@@ -252,10 +266,10 @@ def ends(objective: Objective, job: JobSource = Sleep(0.01), **workload: Any) ->
     ],
 )
 def test_a_hopeless_run_is_ended(objective: Objective) -> None:
-    """`abort` ends a run that would take a hundred thousand million jobs at the first report, with what it has."""
-    result = ends(objective, Faulty(Sleep(0.01), 0.5), duration=1e8)
+    """`abort` ends a run of ten million jobs as soon as no more good ones can come, with what it has."""
+    result = ends(objective, Faulty(Sleep(0.01), 0.5), jobs=10_000_000)
     assert result.status == "aborted"
-    assert 0 < result.counts.arrived < 1e11
+    assert 0 < result.counts.arrived < 10_000_000
     assert result.objectives[0].outcome == "missed"
 
 
@@ -266,13 +280,26 @@ def progress_of(**changes: Any) -> Progress:
 
 @pytest.mark.parametrize(("bad", "lost"), [(29, False), (30, True)])
 def test_a_failure_ratio_is_lost_with_the_first_failure_too_many(bad: int, lost: bool) -> None:
-    """29 of 100 is 0.29, whatever 0.29·100 is in floating point; where nobody knows how many will come, from 100 on."""
+    """29 of 100 is 0.29, whatever 0.29·100 is in floating point; where a duration comes first there are only fewer."""
     objective = Objective("failure_ratio", at_most=0.29, abort=True)
     counts = {Outcome.FAILED: bad - 20, Outcome.TIMED_OUT: 10, Outcome.REJECTED: 10, Outcome.COMPLETED: 100 - bad}
-    for workload in (Workload(Sleep(), jobs=100), Workload(Sleep(), Poisson(1), duration=1000)):
+    for workload in (Workload(Sleep(), jobs=100), Workload(Sleep(), Poisson(1), jobs=100, duration=1000)):
         spec = RunSpec(workload, objectives=(objective,))
-        assert lost is hopeless(spec, progress_of(counts=counts))
-    assert not hopeless(RunSpec(workload, objectives=(objective,)), progress_of(counts={Outcome.FAILED: 99}))
+        assert lost is hopeless(spec, progress_of(meters=Meters(counted=Counter(counts))))
+
+
+@pytest.mark.parametrize("endless", [{"duration": 1000.0}, {"jobs": 10_000, "warmup": "auto"}], ids=["time", "warm-up"])
+def test_what_good_jobs_may_still_make_up_for_is_not_lost(endless: dict[str, Any]) -> None:
+    """Nobody knows how many come, or whether the bad ones will be counted: MSER may leave them out as warm-up."""
+    meters = Meters(counted=Counter({Outcome.FAILED: 9000}))
+    meters.response.record(np.full(9000, 10**9))
+    warmup = endless.pop("warmup", 0.0)
+    for objective in (
+        Objective("failure_ratio", at_most=0.5, abort=True),
+        Objective("response_time", at_most=0.5, quantile=0.9, abort=True),
+    ):
+        spec = RunSpec(Workload(Sleep(), Poisson(1), **endless), objectives=(objective,), warmup=warmup)
+        assert not hopeless(spec, progress_of(meters=meters))
 
 
 @pytest.mark.parametrize(("slow", "lost"), [(10, False), (11, True)])
@@ -306,6 +333,43 @@ def test_money_is_lost_when_it_is_spent(loss: int) -> None:
     spec = RunSpec(Workload(Sleep(), jobs=100), objectives=(objective,))
     assert (loss > 1) is hopeless(spec, progress_of(cost=Fraction(loss)))
     assert not hopeless(spec, progress_of(cost=None))
+
+
+TIERS = (Tier("1", 10), Tier("0.01"))
+RISING = [
+    Free(),
+    PerSecond("1"),
+    PerJob("1"),
+    FlatPeriod("1"),
+    Serverless(price="1", request_price="1"),
+    ContainerTask(vcpu_price="1", memory_price="1"),
+    Tiered(mode="graduated", tiers=TIERS),
+    PerSecond("1") + Serverless(price="1"),
+]
+MAY_FALL = [
+    Tiered(mode="cliff", tiers=TIERS),
+    Fleet(price="1"),
+    Packed(price="1", concurrency=2),
+    InstanceBusy(price="1", concurrency=2),
+    Discounts(of=PerSecond("1")),
+    PerSecond("1") + Tiered(mode="cliff", tiers=TIERS),
+]
+
+
+@pytest.mark.parametrize("model", [*RISING, *MAY_FALL], ids=lambda model: type(model).__name__)
+def test_money_is_lost_only_where_the_bill_cannot_fall(model: CostModel) -> None:
+    """A cliff makes the eleventh job cheaper than ten; a fleet is sized at the end; what nobody knows ends no run."""
+    spec = RunSpec(Workload(Sleep(), jobs=100), cost=model, objectives=(Objective("cost", at_most=1.0, abort=True),))
+    assert hopeless(spec, progress_of(cost=Fraction(2))) is model.only_grows is any(model is each for each in RISING)
+
+
+def test_a_cliff_that_is_still_to_come_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten jobs cost 10, and eleven 0.11: the bound of 5 is passed on the way, and met in the end."""
+    monkeypatch.setattr("aurea_engine.engine.PROGRESS_NS", 0)
+    objective = Objective("cost", at_most=5.0, abort=True)
+    workload = Workload(Sleep(1.0), ConstantRate(1), jobs=300)
+    result = run_jumping(RunSpec(workload, seed=0, cost=Tiered(mode="cliff", tiers=TIERS), objectives=(objective,)))
+    assert (result.status, result.objectives[0].outcome) == ("completed", "met")
 
 
 @pytest.mark.parametrize(
