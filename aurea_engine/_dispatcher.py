@@ -22,6 +22,7 @@ Without a limit of slots nothing ever waits beyond its own instant, so the disci
 from __future__ import annotations
 
 import sys
+from operator import index
 
 from aurea_engine.errors import StrategyError
 from aurea_engine.schedulers import Fifo, Lifo, Priority, Queue, Scheduler, ShortestFirst
@@ -139,11 +140,15 @@ class _Guarded(Queue):
 
     def pop(self) -> int:
         try:
-            job = self._queue.pop()
+            given = self._queue.pop()
         except (LookupError, ValueError) as error:
             raise StrategyError(
                 f"{self._name} lost {len(self._waiting)} waiting jobs: its queue says {error!r}"
             ) from error
+        try:
+            job = index(given)
+        except TypeError:
+            raise StrategyError(f"{self._name} gave out {given!r:.100}, which is no job's number") from None
         if job not in self._waiting:
             raise StrategyError(f"{self._name} gave out job {job!r}, which does not wait")
         self._waiting.discard(job)

@@ -234,7 +234,8 @@ class RealTime:
         self._bell.ring()
 
     async def _cancel(self) -> None:
-        """Nothing outlives the window: what is in service or waits ends as cancelled."""
+        """Nothing outlives the window: what is in service or waits ends as cancelled, and nobody thinks of a next job."""
+        self._thinks = None
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

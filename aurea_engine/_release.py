@@ -6,7 +6,7 @@ people are checked before anything is run on them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from aurea_engine.arrivals import BEYOND, BLOCK
 from aurea_engine.errors import NotSimulable, Problem, SpecError, StrategyError
-from aurea_engine.jobs import Plan
+from aurea_engine.jobs import Job, Plan, planned
 from aurea_engine.records import NS, Instants, Outcome, Outcomes
 from aurea_engine.streams import Streams
 from aurea_engine.workloads import Workload
@@ -56,9 +56,10 @@ class Release:
         self._taken = 0
         self._left = np.empty(0, np.int64)
         arrivals = workload.arrivals
-        self.think_times = arrivals.think_times(streams.rng("think times"))
+        thinks = arrivals.think_times(streams.rng("think times"))
+        self.think_times = None if thinks is None else _thoughts(thinks, type(arrivals).__name__)
         self._instants = _in_order(arrivals.instants(streams.rng("arrivals")), type(arrivals).__name__)
-        self.users = len(next(self._instants)) if self.think_times is not None else 0
+        self.users = len(next(self._instants, ())) if self.think_times is not None else 0
         self.stop_ns: int | None = None if workload.duration is None else round(workload.duration * NS)
         self.next_instant: int | None = None
         """After the last block: the first instant that was not released any more, where the process has one."""
@@ -112,9 +113,9 @@ class Release:
 
     def _block(self, intended: Instants | None, n: int) -> Block:
         job = self._workload.job
-        plan = job.plan(self._streams.child("jobs"), self._taken, BLOCK)
+        plan = planned(job, self._streams.child("jobs"), self._taken, BLOCK)
         known = ~np.isnan(plan.demand)
-        _check(plan, known, type(job).__name__)
+        _check(plan, known, job.leaves())
         if self._simulated and not known.all():
             name = type(job.leaves()[int(plan.leaf[~known][0])]).__name__
             problem = f'{name} has no demand that is known before it runs: give it demands(), or set clock to "real"'
@@ -136,23 +137,61 @@ class Release:
         )
 
 
-def _check(plan: Plan, known: NDArray[np.bool_], name: str) -> None:
-    demand = plan.demand[known]
-    if len(plan.demand) != BLOCK:
-        raise StrategyError(f"{name} was asked for {BLOCK} jobs and planned {len(plan.demand)}")
-    if len(demand) and not (demand.min() >= 0 and demand.max() * NS < _LONGEST):
-        raise StrategyError(f"{name} demands a service time that is negative or beyond 146 years")
+def _check(plan: Plan, known: NDArray[np.bool_], leaves: tuple[Job, ...]) -> None:
+    """Whether every service time is one: known where only time passes, not negative, and within an instant's reach."""
+
+    def first(wrong: NDArray[np.bool_]) -> tuple[str, float]:
+        return type(leaves[int(plan.leaf[wrong][0])]).__name__, float(plan.demand[wrong][0])
+
+    unknown = ~known & np.array([leaf.timed for leaf in leaves])[plan.leaf]
+    if unknown.any():
+        raise StrategyError(
+            f"{first(unknown)[0]} only lets its demand pass, and says of a job that it is not known (NaN)"
+        )
+    wrong = known & ~((plan.demand >= 0) & np.isfinite(plan.demand) & (plan.limit >= 0))
+    if wrong.any():
+        name, demand = first(wrong)
+        raise StrategyError(f"{name} demands a service time of {demand:g} s, or has no limit of it that is one")
+    long = known & (np.minimum(plan.demand, plan.limit) * NS >= _LONGEST)
+    if long.any():
+        name, demand = first(long)
+        problem = (
+            f"{name} takes {demand:.3g} s, more than 146 years: give its duration a smaller mean or cv, or a timeout"
+        )
+        raise SpecError([Problem("workload.job", problem)])
 
 
-def _in_order(blocks: Iterator[Instants], name: str) -> Iterator[Instants]:
-    """The same blocks, each looked at: whole nanoseconds, none negative, none before the one before it."""
-    last = 0
+def _blocks(blocks: object, what: str) -> Iterator[Instants]:
+    """The same blocks, each looked at for its form."""
+    if not isinstance(blocks, Iterable):
+        raise StrategyError(f"{what} must yield int64 arrays of nanoseconds, and gave {type(blocks).__name__}")
     for block in blocks:
-        if not isinstance(block, np.ndarray) or block.dtype != np.int64:
-            raise StrategyError(f"{name}.instants must yield int64 arrays of nanoseconds, not {type(block).__name__}")
+        if not isinstance(block, np.ndarray) or block.dtype != np.int64 or block.ndim != 1:
+            found = f"{block.ndim}-D {block.dtype}" if isinstance(block, np.ndarray) else type(block).__name__
+            raise StrategyError(f"{what} must yield int64 arrays of nanoseconds, one-dimensional ones, not {found}")
+        yield block
+
+
+def _in_order(blocks: object, name: str) -> Iterator[Instants]:
+    """Blocks of instants: whole nanoseconds, none negative, none before the one before it."""
+    last = 0
+    for block in _blocks(blocks, f"{name}.instants"):
         if not len(block):
             continue
         if block[0] < last or (np.diff(block) < 0).any():
             raise StrategyError(f"{name}.instants came out of order or negative")
         last = int(block[-1])
         yield block
+
+
+def _thoughts(blocks: object, name: str) -> Iterator[Instants]:
+    """Blocks of think times: whole nanoseconds, none negative, none that no instant reaches; for ever."""
+    what = f"{name}.think_times"
+    for block in _blocks(blocks, what):
+        if not len(block) or block.min() < 0:
+            raise StrategyError(f"{what} must yield times that are not negative, and some in each block")
+        if block.max() >= _LONGEST:
+            problem = "draws a time of more than 146 years: give it a smaller mean or cv"
+            raise SpecError([Problem("workload.arrivals.think_time", problem)])
+        yield block
+    raise StrategyError(f"{what} came to an end: a user thinks after every job")

@@ -20,7 +20,7 @@ from msgspec import Meta
 
 from aurea_engine._fields import Checked, PositiveSeconds, Rate, Seconds
 from aurea_engine.distributions import Constant as ConstantDuration
-from aurea_engine.distributions import Distribution, Floats
+from aurea_engine.distributions import Distribution, Floats, drawn
 from aurea_engine.errors import Problem
 from aurea_engine.records import NS, Instants
 
@@ -295,4 +295,4 @@ class Closed(Arrivals):
 
     def think_times(self, rng: np.random.Generator) -> Iterator[Instants]:
         while True:
-            yield np.rint(self.think_time.sample(rng, BLOCK) * NS).astype(np.int64)
+            yield _whole_ns(drawn(self.think_time, rng, BLOCK))

@@ -13,7 +13,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from aurea_engine._fields import Checked, Invalid, PositiveSeconds, Seconds, Weight
-from aurea_engine.errors import Problem
+from aurea_engine.errors import Problem, StrategyError
 
 Floats = NDArray[np.float64]
 Spread = Annotated[float, Meta(ge=0, le=1e3)]
@@ -43,6 +43,28 @@ class Distribution(ABC, Checked):
         if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
             return Constant(value)  # type: ignore[arg-type]
         raise Invalid('must be seconds, or a distribution such as {"kind": "exponential", "mean": 0.1}')
+
+
+def drawn(distribution: Distribution, rng: np.random.Generator, n: int) -> Floats:
+    """`Distribution.sample`, held to its contract: raises `StrategyError` for another shape, and below 0 or NaN."""
+    what = f"{type(distribution).__name__}.sample"
+    seconds = floats(distribution.sample(rng, n), n, what)
+    wrong = ~(seconds >= 0)
+    if wrong.any():
+        raise StrategyError(f"{what} must give seconds that are not negative, got {seconds[wrong][0]:g}")
+    return seconds
+
+
+def floats(given: object, n: int, what: str) -> Floats:
+    """``given`` as ``n`` numbers, or a `StrategyError` that begins with ``what``."""
+    try:
+        numbers = np.asarray(given, float)
+    except (TypeError, ValueError):
+        raise StrategyError(f"{what} was asked for {n} numbers and gave {type(given).__name__}") from None
+    if numbers.shape != (n,):
+        shape = " × ".join(map(str, numbers.shape)) or "a single one"
+        raise StrategyError(f"{what} was asked for {n} numbers and gave {shape}")
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -169,11 +191,11 @@ class Mixture(Distribution):
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
         choice = rng.choice(len(self.of), n, p=self._shares())
-        drawn = np.empty(n)
+        seconds = np.empty(n)
         for i, branch in enumerate(self.of):
             mine = choice == i
-            drawn[mine] = branch.distribution.sample(rng, int(mine.sum()))
-        return drawn
+            seconds[mine] = drawn(branch.distribution, rng, int(mine.sum()))
+        return seconds
 
     def moments(self) -> Moments:
         parts = [branch.distribution.moments() for branch in self.of]

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from aurea_engine._cpu import CpuWorkers
 from aurea_engine._fields import Checked, PositiveSeconds, Ratio, Seconds, Weight
-from aurea_engine.distributions import Constant, Distribution, Floats
-from aurea_engine.errors import Problem
+from aurea_engine.distributions import Constant, Distribution, Floats, drawn, floats
+from aurea_engine.errors import Problem, StrategyError
 from aurea_engine.records import NS
 from aurea_engine.streams import Streams
 
@@ -57,6 +57,25 @@ class JobSource(ABC, Checked):
     @abstractmethod
     def leaves(self) -> tuple[Job, ...]:
         """The jobs that do the work, in the order that `Plan.leaf` counts them."""
+
+
+COLUMNS = {"demand": "fiu", "limit": "fiu", "fails": "b", "priority": "iu", "leaf": "iu"}
+"""Of a `Plan`, with the kinds of number that each may hold."""
+
+
+def planned(source: JobSource, streams: Streams, first: int, n: int) -> Plan:
+    """`JobSource.plan`, held to the form of its answer. Raises `StrategyError`."""
+    plan, name = source.plan(streams, first, n), type(source).__name__
+    if not isinstance(plan, Plan):
+        raise StrategyError(f"{name}.plan must give a Plan, not {type(plan).__name__}")
+    for column, kinds in COLUMNS.items():
+        values = getattr(plan, column)
+        if not isinstance(values, np.ndarray) or values.shape != (n,) or values.dtype.kind not in kinds:
+            found = f"{values.dtype} of {values.shape}" if isinstance(values, np.ndarray) else type(values).__name__
+            raise StrategyError(f"{name} was asked for {n} jobs and planned otherwise: the column {column} is {found}")
+    if n and not (plan.leaf.min() >= 0 and plan.leaf.max() < len(source.leaves())):
+        raise StrategyError(f"{name}.plan gave a job to a leaf that it does not have")
+    return plan
 
 
 class Job(JobSource):
@@ -96,7 +115,7 @@ class Job(JobSource):
     def plan(self, streams: Streams, first: int, n: int) -> Plan:
         known = self.demands(streams.rng("demands"), first, n)
         return Plan(
-            demand=np.full(n, np.nan) if known is None else np.asarray(known, float),
+            demand=np.full(n, np.nan) if known is None else floats(known, n, f"{type(self).__name__}.demands"),
             limit=np.full(n, np.inf),
             fails=np.zeros(n, bool),
             priority=np.zeros(n, np.int64),
@@ -121,7 +140,7 @@ class Sleep(Job):
             await asyncio.sleep(left / NS)
 
     def demands(self, rng: np.random.Generator, first: int, n: int) -> Floats:
-        return self.duration.sample(rng, n)
+        return drawn(self.duration, rng, n)
 
     def distribution(self) -> Distribution:
         return self.duration
@@ -159,7 +178,7 @@ class Cpu(Job):
             await run(demand)
 
     def demands(self, rng: np.random.Generator, first: int, n: int) -> Floats:
-        return self.duration.sample(rng, n)
+        return drawn(self.duration, rng, n)
 
     def distribution(self) -> Distribution:
         return self.duration
@@ -197,7 +216,7 @@ class Mix(JobSource):
         offset = 0
         for i, branch in enumerate(self.of):
             # Every branch plans the whole block: what one draws cannot depend on how often the others were chosen.
-            part = branch.job.plan(streams.child(f"branch {i}"), first, n)
+            part = planned(branch.job, streams.child(f"branch {i}"), first, n)
             if branch.priority is not None:
                 part.priority[:] = branch.priority
             part.leaf += offset
@@ -219,7 +238,7 @@ class Faulty(JobSource):
     failure_rate: Ratio
 
     def plan(self, streams: Streams, first: int, n: int) -> Plan:
-        plan = self.job.plan(streams.child("faulty"), first, n)
+        plan = planned(self.job, streams.child("faulty"), first, n)
         plan.fails |= streams.rng("failures").random(n) < self.failure_rate
         return plan
 
@@ -235,7 +254,7 @@ class Limited(JobSource):
     timeout: PositiveSeconds
 
     def plan(self, streams: Streams, first: int, n: int) -> Plan:
-        plan = self.job.plan(streams.child("limited"), first, n)
+        plan = planned(self.job, streams.child("limited"), first, n)
         np.minimum(plan.limit, self.timeout, out=plan.limit)
         return plan
 
