@@ -13,6 +13,7 @@ from aurea_engine._standing import Standing
 from aurea_engine.arrivals import Constant, Poisson
 from aurea_engine.findings import Finding, Severity
 from aurea_engine.records import NS, Instants, summed
+from aurea_engine.spec import KEPT_JOBS
 from aurea_engine.statistics import QUANTILES, little_area, samples_needed
 
 if TYPE_CHECKING:
@@ -102,12 +103,15 @@ def _cost(standing: Standing) -> Iterator[Finding]:
 
 
 def _samples(case: Case) -> Iterator[Finding]:
-    timing = case.result.response_time
-    missing = [
-        f"p{q * 100:g} needs {samples_needed(q):,}" for q in QUANTILES.values() if timing.count < samples_needed(q)
-    ]
-    if timing.count and missing:
-        detail = f"{timing.count:,} jobs completed: {', '.join(missing)}"
+    count = case.result.response_time.count
+    if not count:
+        late = " after the warm-up" if case.result.window[0] else ""
+        advice = "Look at the counts; a warm-up must leave jobs to measure, and some must complete."
+        yield Finding("too_few_samples", DEGRADED, f"no job completed{late}: no time was measured", advice)
+        return
+    missing = [f"p{q * 100:g} needs {samples_needed(q):,}" for q in QUANTILES.values() if count < samples_needed(q)]
+    if missing:
+        detail = f"{count:,} jobs completed: {', '.join(missing)}"
         yield Finding("too_few_samples", NOTE, detail, "Run more jobs, or ask for a lower quantile.")
 
 
@@ -124,9 +128,14 @@ def _heavy_tail(standing: Standing) -> Iterator[Finding]:
 
 
 def _steady(case: Case) -> Iterator[Finding]:
-    if not case.steady:
-        detail = "MSER-5 found no point after which the response times look steady; nothing was left out"
-        yield Finding("no_steady_state", DEGRADED, detail, "Run longer, or set warmup to a number of seconds.")
+    if case.steady:
+        return
+    detail = "MSER-5 found no point after which the response times look steady; nothing was left out"
+    advice = "Run longer, or set warmup to a number of seconds."
+    if not case.standing.recorded:
+        detail = "MSER-5 was not asked: it looks at the records of jobs, and they were not kept; nothing was left out"
+        advice = f"Set warmup to a number of seconds, or run at most {KEPT_JOBS:,} jobs."
+    yield Finding("no_steady_state", DEGRADED, detail, advice)
 
 
 def _queue(case: Case) -> Iterator[Finding]:
@@ -245,7 +254,7 @@ def poisson_misfit(released: Instants, rate: float, significance: float) -> list
     ordered = 1 - np.exp(-rate * np.sort(gaps))
     ranks = np.arange(n + 1) / n
     distance = float(max((ranks[1:] - ordered).max(), (ordered - ranks[:-1]).max()))
-    if distance > math.sqrt(-math.log(significance / 2) / (2 * n)):
+    if distance > math.sqrt((math.log(2) - math.log(significance)) / (2 * n)):
         failed.append(f"gaps are not exponential (KS distance {distance:.3g})")
     z = _normal_point(significance)
     centred = gaps - gaps.mean()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 
 import aurea_engine
@@ -20,11 +21,13 @@ from aurea_engine import (
     ConstantRate,
     CostModel,
     Exponential,
+    Faulty,
     Fifo,
     Finding,
     GammaArrivals,
     Job,
     Mixture,
+    Objective,
     Observer,
     Pareto,
     PerSecond,
@@ -37,11 +40,12 @@ from aurea_engine import (
     Sleep,
     Stop,
     Thresholds,
+    Trace,
     Weighted,
     Workload,
     simulate,
 )
-from aurea_engine._checks import Case, findings
+from aurea_engine._checks import Case, findings, poisson_misfit
 from aurea_engine._dispatcher import Dispatcher
 from aurea_engine._recorder import Meters
 from aurea_engine._standing import Measured, Standing
@@ -238,6 +242,47 @@ def test_a_finding_has_a_known_code() -> None:
     """The set is closed, since it labels a metric."""
     with pytest.raises(AssertionError):
         Finding("made_up", Severity.NOTE, "", "")
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize(
+    ("workload", "warmup", "says"),
+    [
+        pytest.param(Workload(Sleep(0.01), ConstantRate(100), jobs=100), 1000, "after the warm-up", id="all warm-up"),
+        pytest.param(Workload(Sleep(0.01), Trace((5,)), duration=1), 0, "no job completed:", id="no job"),
+        pytest.param(Workload(Faulty(Sleep(0.01), 1.0), jobs=100), 0, "no job completed:", id="all failed"),
+    ],
+)
+def test_a_run_that_measured_nothing_is_not_valid(workload: Workload, warmup: float, says: str, keep: bool) -> None:
+    """Nothing measured is nothing to trust; and what is said of an objective is what happened."""
+    metrics: tuple[Any, ...] = ("response_time", "failure_ratio", "throughput")
+    bounds = tuple(Objective(metric, at_most=1e-9) for metric in metrics)
+    spec = RunSpec(workload, warmup=warmup, seed=0, objectives=bounds, keep_jobs=keep)
+    result = simulate(spec)
+    found = [finding for finding in result.findings if finding.code == "too_few_samples"]
+    assert [finding.severity for finding in found] == [Severity.DEGRADED]
+    assert says in found[0].detail
+    assert result.verdict == "degraded"
+    for judged in result.objectives:
+        assert judged.outcome != "met" or judged.objective.metric == "throughput"
+        assert ("no job arrived" in judged.detail) <= (result.counts.arrived == 0)
+
+
+def test_an_automatic_warm_up_that_could_not_be_looked_for_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MSER-5 needs the records, and a run that outgrows them has none."""
+    monkeypatch.setattr("aurea_engine._recorder.KEPT_JOBS", 4096)
+    spec = RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=5000), seed=0, warmup="auto")
+    (found,) = [finding for finding in simulate(spec).findings if finding.code == "no_steady_state"]
+    assert "were not kept" in found.detail
+    assert "1,000,000" in found.advice
+
+
+@pytest.mark.parametrize("significance", [5e-324, 1e-300, 0.4999])
+def test_any_significance_is_one(significance: float) -> None:
+    """The smallest number there is halves to nothing, which has no logarithm."""
+    released = np.cumsum(np.random.default_rng(0).exponential(1e7, 1000)).astype(np.int64)
+    assert poisson_misfit(released, 100, significance) == [] or significance > 0.4
+    assert poisson_misfit(np.arange(1000) * 10**7, 100, significance)
 
 
 def test_a_saturated_closed_model_is_only_a_note() -> None:
