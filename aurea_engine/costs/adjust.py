@@ -1,7 +1,8 @@
 """Adjustments come last, in this order: free allowances, discounts, a commitment, a currency, rounding to an invoice.
 
-Each adds lines and changes none, so the bill still says what everything cost before. Allowances and commitments belong to a
-billing period: they apply to projections only, because a run of ten seconds would cost nothing under any of them.
+Each adds lines and changes none, so the bill still says what everything cost before. A credit knows the line that it belongs
+to by its key, never by its name: two lines may have the same. Allowances and commitments belong to a billing period: they
+apply to projections only, because a run of ten seconds would cost nothing under any of them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from aurea_engine._fields import Checked, Name
+from aurea_engine.costs.dues import Due, distinct, dues
 from aurea_engine.costs.exact import Amount, Price, Share, Size
 from aurea_engine.costs.meters import Meter
 from aurea_engine.costs.model import Component, CostModel, Currency, Line, SheetRef
@@ -25,13 +27,16 @@ from aurea_engine.records import NS, JobBatch
 ROUNDING = "rounding to the invoice"
 
 
-def _is(line: Line, name: str) -> bool:
-    """Whether ``line`` is of the component ``name``, in any tier."""
-    return line.basis != "credit" and (line.name == name or line.name.startswith(f"{name}, tier "))
+def _credit(due: Due, kind: str, quantity: Fraction, unit: str, unit_price: Fraction) -> Line:
+    """A credit that belongs to the line of ``due``."""
+    line = due.line
+    name = f"{line.name}: {kind}"
+    return Line(name, quantity, unit, unit_price, "credit", None, None, line.source, line.component, (line.key,))
 
 
-def _of(lines: Iterable[Line]) -> Fraction:
-    return sum((line.amount for line in lines if line.amount is not None), Fraction(0))
+def _due_on(lines: Iterable[Line], on: tuple[str, ...]) -> list[Due]:
+    """What is due of the charges of the components ``on``, in any tier; of all where it is empty."""
+    return [due for due in dues(lines) if due.line.basis != "credit" and (not on or due.line.component in on)]
 
 
 @dataclass(frozen=True)
@@ -46,15 +51,14 @@ class Allowance(Checked):
     def credits(self, lines: list[Line], hours: Fraction) -> Iterator[Line]:
         left = Fraction(self.amount) * hours / Fraction(self.hours)
         # From the highest tier down: the same bill as tiers that begin after the free quantity.
-        for line in reversed([line for line in lines if _is(line, self.on)]):
-            if line.unit_price is None or line.amount is None:
-                continue
+        for due in reversed(_due_on(lines, (self.on,))):
+            part = min(left, due.money if self.kind == "spend" else due.quantity)
             if self.kind == "spend":
-                part = min(left, line.amount)
-                yield Line(f"{line.name}: allowance", part, "Credit", Fraction(-1), "credit", source=line.source)
+                yield _credit(due, "allowance", part, "Credit", Fraction(-1))
             else:
-                part = min(left, line.quantity)
-                yield Line(f"{line.name}: allowance", part, line.unit, -line.unit_price, "credit", source=line.source)
+                # What an earlier credit already took off the price of a unit is not given back again.
+                each = due.money / due.quantity if due.quantity else Fraction(0)
+                yield _credit(due, "allowance", part, due.line.unit, -each)
             left -= part
 
 
@@ -66,12 +70,9 @@ class Discount(Checked):
     on: tuple[Name, ...] = ()
 
     def credits(self, lines: list[Line]) -> Iterator[Line]:
-        for line in [line for line in lines if line.basis != "credit"]:
-            if line.amount is None or (self.on and not any(_is(line, name) for name in self.on)):
-                continue
-            # What an allowance or an earlier discount already gave back is not given back again.
-            due = line.amount + _of(each for each in lines if each.name.startswith(f"{line.name}: "))
-            yield Line(f"{line.name}: discount", due, "Discounted", -Fraction(self.share), "credit", source=line.source)
+        """Off what is due: what an allowance or an earlier discount already gave back is not given back again."""
+        for due in _due_on(lines, self.on):
+            yield _credit(due, "discount", due.money, "Discounted", -Fraction(self.share))
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,13 @@ class Commitment(Checked):
 
     def lines(self, lines: list[Line], hours: Fraction) -> Iterator[Line]:
         paid = Fraction(self.per_hour)
-        eligible = [line for line in lines if not self.on or any(_is(line, name) for name in self.on)]
-        names = {line.name for line in eligible if line.basis != "credit"}
-        due = _of(line for line in lines if line.name.partition(":")[0] in names)
+        eligible = _due_on(lines, self.on)
+        due = sum((each.money for each in eligible), Fraction(0))
         listed = paid * hours / (1 - Fraction(self.discount))
         covered = max(Fraction(0), min(due, listed))
         used = covered * (1 - Fraction(self.discount)) / paid if paid else Fraction(0)
-        yield Line("covered by the commitment", covered, "Credit", Fraction(-1), "credit")
+        keys = tuple(each.line.key for each in eligible)
+        yield Line("covered by the commitment", covered, "Credit", Fraction(-1), "credit", of=keys)
         yield Line("commitment", hours, "Hours", paid, "allocated", used=used)
 
 
@@ -144,7 +145,7 @@ class Discounts(CostModel):
         return self.of.meters()
 
     def lines(self, usage: Usage) -> list[Line]:
-        lines = self.of.lines(usage)
+        lines = distinct(self.of.lines(usage))
         hours = Fraction(usage.run.window_ns, NS * 3600)
         if usage.factor is not None:
             for allowance in self.allowances:
@@ -156,7 +157,8 @@ class Discounts(CostModel):
         if self.convert is not None:
             lines = [self.convert.converted(line) for line in lines]
         if self.round_to is not None:
-            lines.append(self._rounding(_of(lines), self.round_to))
+            total = sum((due.money for due in dues(lines)), Fraction(0))
+            lines.append(self._rounding(total, self.round_to))
         return lines
 
     def _rounding(self, total: Fraction, places: int) -> Line:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Annotated, Literal
 
@@ -53,6 +53,8 @@ class Line:
 
     ``consumed``: the quantity before it was rounded up to steps and minimums. ``used``: what the jobs themselves filled
     of what was kept ready (allocated lines). Both in ``unit``, None where it makes no sense. ``source``: which price sheet.
+    ``component``: the name of the component that it is a line of, its own where none is given. A credit belongs to the lines
+    whose ``key`` is in ``of``, whatever their names are; to the whole bill where ``of`` is empty.
     """
 
     name: str
@@ -63,6 +65,12 @@ class Line:
     consumed: Fraction | None = None
     used: Fraction | None = None
     source: str = ""
+    component: str = ""
+    of: tuple[object, ...] = field(default=(), repr=False, compare=False)
+    key: object = field(default_factory=object, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "component", self.component or self.name)
 
     @property
     def amount(self) -> Fraction | None:
@@ -110,7 +118,9 @@ class Component:
             # What was consumed fills the tiers from the lowest up, as the quantity does.
             consumed, used = (None if rest is None else min(rest, charge.quantity) for rest in rests)
             rests = [None if rest is None else rest - min(rest, charge.quantity) for rest in rests]
-            yield Line(name, charge.quantity, self.unit, charge.unit_price, self.basis, consumed, used, self.source)
+            yield Line(
+                name, charge.quantity, self.unit, charge.unit_price, self.basis, consumed, used, self.source, self.name
+            )
 
     def per_job(self, batch: JobBatch) -> Floats:
         price = self.rate.single()

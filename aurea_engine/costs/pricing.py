@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Rational
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from aurea_engine.costs.dues import dues
 from aurea_engine.costs.exact import decimal_text, exact_text
 from aurea_engine.costs.meters import JobCount
 from aurea_engine.costs.model import CostModel, Line, SheetRef
@@ -71,12 +72,26 @@ class Cost:
     @property
     def idle(self) -> Fraction | None:
         """Paid for, kept ready, and filled by no job. Never negative."""
-        return None if self.problem is not None else sum((line.idle for line in self.lines), Fraction(0))
+        return self._of_dues(lambda line: line.idle)
 
     @property
     def wasted(self) -> Fraction | None:
         """The part that only rounding up to steps and minimums added."""
-        return None if self.problem is not None else sum((line.wasted for line in self.lines), Fraction(0))
+        return self._of_dues(lambda line: line.wasted)
+
+    def _of_dues(self, part: Callable[[Line], Fraction]) -> Fraction | None:
+        """Of each charge the ``part``, as far as credits left it to be paid."""
+        if self.problem is not None:
+            return None
+        return sum((due.of_it(part(due.line)) for due in dues(self.lines)), Fraction(0))
+
+    @property
+    def by_component(self) -> tuple[tuple[str, Fraction], ...]:
+        """(component, money) of each charge with the credits that belong to it taken off: together, the total.
+
+        Empty where there is no total. Several charges may be of one component.
+        """
+        return () if self.total is None else tuple((due.line.component, due.money) for due in dues(self.lines))
 
     @property
     def utilization(self) -> Fraction | None:

@@ -1,0 +1,163 @@
+"""Credits belong to lines and not to names: whatever lines are called, a bill is right to the last digit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from aurea_engine.costs import (
+    Allowance,
+    Commitment,
+    Composite,
+    Cost,
+    CostModel,
+    Discount,
+    Discounts,
+    Fleet,
+    Free,
+    Line,
+    PerJob,
+    PerSecond,
+    RunInfo,
+    Serverless,
+    TokenClass,
+    TokenRequest,
+    Tokens,
+    Usage,
+    measure,
+    price,
+    project,
+)
+from aurea_engine.records import NS, JobBatch
+
+F = Fraction
+HALF = Discount("0.5")
+MILLION = 10**6
+
+
+def second(jobs: int = 1) -> JobBatch:
+    """So many jobs of one second, all at once."""
+    start = np.zeros(jobs, np.int64)
+    return JobBatch(start, start, start, start + NS, np.ones(jobs, np.uint8))
+
+
+def bill(model: CostModel, jobs: int = 1) -> Cost:
+    cost = price(measure(second(jobs), RunInfo(NS), model), model)
+    assert cost.problem is None
+    assert cost.total == sum((line.amount or F(0) for line in cost.lines), F(0))
+    assert cost.total == sum((money for _, money in cost.by_component), F(0))
+    return cost
+
+
+def month(model: CostModel, jobs: int) -> Fraction:
+    """The bill of ``jobs`` jobs of a second, spread over a month."""
+    hours = 730
+    total = project(measure(second(), RunInfo(NS), model), model, Fraction(jobs, hours * 3600), hours).cost.total
+    assert total is not None
+    return total
+
+
+def tokens(*classes: tuple[str, str]) -> Tokens:
+    """A million tokens of each class in each job, at a price per million."""
+    return Tokens(
+        classes=tuple(TokenClass(name, cost) for name, cost in classes),
+        requests=(TokenRequest((MILLION,) * len(classes)),),
+    )
+
+
+def test_two_lines_of_one_name_are_each_discounted_twice() -> None:
+    model = Discounts(of=PerSecond(1) + PerSecond(2), discounts=(HALF, HALF))
+    assert bill(model).total == F(3, 4)
+    functions = Serverless(price="0.0069", memory_mb=1024) + Serverless(price="0.0069", memory_mb=2048)
+    assert bill(Discounts(of=functions, discounts=(Discount("0.1"),) * 2)).total == F("0.0069") * 3 * F("0.81")
+
+
+def test_an_allowance_is_taken_off_once_where_two_lines_have_one_name() -> None:
+    model = Discounts(of=PerJob(1) + PerJob(2), allowances=(Allowance("jobs", 100),), discounts=(HALF,))
+    assert month(model, 730 * 3600) == 3_941_900
+
+
+def test_two_allowances_free_no_more_than_there_is() -> None:
+    twice = Discounts(of=PerJob(1), allowances=(Allowance("jobs", 100), Allowance("jobs", 100)))
+    assert [month(twice, n) for n in (150, 200, 250)] == [0, 0, 50]
+    mixed = Discounts(of=PerJob(1), allowances=(Allowance("jobs", 100), Allowance("jobs", 100, "spend")))
+    assert [month(mixed, n) for n in (150, 250)] == [0, 50]
+
+
+def test_an_allowance_after_a_discount_frees_units_at_their_discounted_price() -> None:
+    inner = Discounts(of=PerJob(1), discounts=(HALF,))
+    assert month(Discounts(of=inner, allowances=(Allowance("jobs", 100),)), 150) == 25
+
+
+@pytest.mark.parametrize(
+    ("names", "discount", "total"),
+    [
+        (("in", "in: cached"), Discount("0.5", ("in",)), F("2.5")),
+        (("in", "in: cached"), HALF, F(2)),
+        (("in", "in: cached"), Discount(1, ("in",)), F(1)),
+        (("in", "in, tier 9"), Discount("0.5", ("in",)), F("2.5")),
+        (("in", "in: discount"), Discount("0.5", ("in",)), F("2.5")),
+    ],
+)
+def test_a_name_that_begins_as_another_is_another(names: tuple[str, str], discount: Discount, total: Fraction) -> None:
+    classes = zip(names, ("3", "1"), strict=True)
+    assert bill(Discounts(of=tokens(*classes), discounts=(discount,))).total == total
+
+
+def test_a_discount_within_a_sum_within_a_discount() -> None:
+    inner = Discounts(of=PerSecond(1), discounts=(HALF,))
+    assert bill(Discounts(of=Composite((inner, PerSecond(1))), discounts=(HALF,))).total == F(3, 4)
+    assert bill(Discounts(of=inner, discounts=(HALF,))).total == F(1, 4)
+
+
+def test_a_discount_of_a_rounded_bill_never_gives_back_more_than_was_paid() -> None:
+    rounded = Discounts(of=PerSecond("0.3") + PerJob("0.3"), round_to=0)
+    assert bill(rounded).total == 1
+    assert bill(Discounts(of=rounded, discounts=(HALF,))).total == F(1, 2)
+    nothing = Discounts(of=PerSecond("0.5"), round_to=0)
+    assert bill(Discounts(of=nothing, discounts=(Discount("0.5", ("time",)),))).total == 0
+
+
+def test_a_discount_of_a_committed_bill_halves_it() -> None:
+    inner = Discounts(of=PerJob(1), commitment=Commitment(1, "0.5"))
+    assert [month(inner, 730 * n) for n in (1, 3)] == [730, 1460]
+    assert [month(Discounts(of=inner, discounts=(HALF,)), 730 * n) for n in (1, 3)] == [365, 730]
+
+
+def test_what_a_discount_takes_off_is_neither_idle_nor_wasted() -> None:
+    fleet = Fleet(price=1, instances=10)
+    full, cut = bill(fleet), bill(Discounts(of=fleet, discounts=(Discount("0.9"),)))
+    assert (cut.idle, cut.wasted) == ((full.idle or F(0)) / 10, (full.wasted or F(0)) / 10)
+    assert cut.idle
+    assert cut.utilization == full.utilization
+
+
+@dataclass(frozen=True)
+class Own(CostModel):
+    """Gives the lines that it was made with."""
+
+    given: tuple[Line, ...] = ()
+
+    def components(self) -> tuple[()]:
+        return ()
+
+    def lines(self, usage: Usage) -> list[Line]:
+        return list(self.given)
+
+
+def test_one_line_object_that_stands_twice_is_two_lines() -> None:
+    line = Line("x", F(1), "Things", F(1))
+    assert bill(Discounts(of=Own((line, line)), discounts=(HALF, HALF))).total == F(1, 2)
+    dearer = replace(line, unit_price=F(3))
+    assert bill(Discounts(of=Own((line, dearer)), discounts=(HALF, HALF))).total == 1
+
+
+def test_each_component_is_told_with_its_credits_taken_off() -> None:
+    model = Discounts(of=PerSecond(1) + PerJob(2) + Free(), discounts=(Discount("0.5", ("jobs",)),), round_to=0)
+    assert bill(model).by_component == (("time", F(1)), ("jobs", F(1)))
+    credit = Line("gift", F(1), "Credit", F(-1), "credit")
+    assert bill(Own((Line("x", F(3), "Things", F(1)), credit))).by_component == (("x", F(2)),)
+    assert bill(Own((Line("gift", F(1), "Credit", F(1), "credit"),))).by_component == (("gift", F(1)),)
