@@ -95,6 +95,7 @@ class BenchmarkMetrics(Collector):
     def progressed(self, now: Snapshot) -> None:
         """The current run as it stands replaces what it was at its last report."""
         self._current = now
+        self._spending.progressed(now.bill)
         self._gauges = Gauges(
             now.throughput,
             now.mean_latency or 0.0,
@@ -119,11 +120,12 @@ class BenchmarkMetrics(Collector):
             self._verdicts[figures.verdict] += 1
         self._findings.update(code for code in figures.findings if code in FINDING_CODES)
         self._objectives.update(outcome for outcome in figures.objectives if outcome in OBJECTIVES)
-        self._spending.add(figures.bill)
+        self._spending.ended(figures.bill)
 
     def broken(self, status: str) -> None:
         """The current run has ended without a result."""
         self._close(status)
+        self._spending.ended(None)
 
     def _close(self, status: str) -> None:
         self.in_progress -= 1
@@ -151,7 +153,7 @@ class BenchmarkMetrics(Collector):
         yield _labelled("benchmark_verdicts", "Ended runs by verdict.", "verdict", _all(VERDICTS, self._verdicts))
         yield _labelled("benchmark_findings", "Findings by code.", "code", _all(FINDING_CODES, self._findings))
         yield _labelled("benchmark_objectives", "Judged objectives.", "result", _all(OBJECTIVES, self._objectives))
-        yield from self._spending.families(None if self._current is None else self._current.bill)
+        yield from self._spending.families()
         build = InfoMetricFamily("benchmark_build", "What serves.")
         build.add_metric([], {"version": engine_version(), "python": python_version(), "loop": self._loop})
         yield build

@@ -15,11 +15,14 @@ _RATIO = re.compile(r"-?[0-9]{1,2000}(?:/0*[1-9][0-9]{0,2000})?", re.ASCII)
 
 
 class Bill(msgspec.Struct, frozen=True, kw_only=True):
-    """A cost, as metrics need it. ``lines``: (component, exact ratio); ``quantities``: (component, unit, exact ratio)."""
+    """A cost, as metrics need it. ``lines``: (component, exact ratio), credits taken off, so that they add up to the total;
+    ``quantities``: (component, unit, exact ratio). ``monotone``: while the run is on, neither can fall any more.
+    """
 
     currency: str = "USD"
     model: str = "other"
     priced: bool = False
+    monotone: bool = False
     lines: list[tuple[str, str]] = []
     quantities: list[tuple[str, str, str]] = []
     per_job: dict[str, float] = {}
@@ -190,14 +193,14 @@ def bill_of(cost: Cost | None, model: str) -> Bill:
     if cost is None:
         return Bill(model=model)
     shares = {"attempt": cost.per_attempt, "success": cost.per_success, "good": cost.per_good}
-    lines = [(line.name.partition(",")[0], line.amount) for line in cost.lines if line.amount is not None]
     return Bill(
         currency=cost.currency,
         model=model,
         priced=cost.total is not None,
-        lines=[(name, f"{amount.numerator}/{amount.denominator}") for name, amount in lines],
+        monotone=cost.monotone,
+        lines=[(component, f"{money.numerator}/{money.denominator}") for component, money in cost.by_component],
         quantities=[
-            (line.name.partition(",")[0], line.unit, f"{line.quantity.numerator}/{line.quantity.denominator}")
+            (line.component, line.unit, f"{line.quantity.numerator}/{line.quantity.denominator}")
             for line in cost.lines
             if line.basis != "credit"
         ],

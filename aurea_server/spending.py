@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
@@ -20,7 +21,7 @@ MODELS = frozenset(
 
 COMPONENTS = frozenset(
     {"duration", "requests", "instances", "egress", "period", "jobs", "time", "minutes", "formula", "vcpu", "memory"}
-    | {"credit", "discount", "commitment"}
+    | {"commitment"}
 )
 """Names of a bill's lines that may be a label's value; a client can make up others, which fold to ``other``."""
 
@@ -31,23 +32,41 @@ UNITS = frozenset(
 """Units of billed quantities that may be a label's value; others fold to ``other``."""
 
 SHARES = ("attempt", "success", "good")
-Sums = dict[tuple[str, str], Fraction]
+Amounts = dict[tuple[str, str], Fraction]
 
 
 class Spending:
-    """Sums over all bills: `add` takes that of a run that has ended, `families` is asked with that of the current one."""
+    """Sums over all bills: of the run that is on, what is sure (`progressed`); of each that has `ended`, its exact total.
+
+    A counter that falls looks like a restart to Prometheus, which would then count the whole sum again. So while a run is on
+    only a bill that can but grow is counted, and a credit is taken off the component that it belongs to.
+    """
 
     def __init__(self) -> None:
-        self._usd: Sums = {}
-        self._billed: Sums = {}
-        self._shown: dict[str, Sums] = {"usd": {}, "billed": {}}
+        self._usd: Amounts = {}
+        self._billed: Amounts = {}
+        self._usd_on: Amounts = {}
+        self._billed_on: Amounts = {}
+        self._usd_shown: Amounts = {}
+        self._billed_shown: Amounts = {}
         self._per_job: dict[str, float] = {}
         self._sheets: dict[tuple[str, str, str, str], None] = {}
 
-    def add(self, bill: Bill) -> None:
-        """A run has ended with ``bill``."""
-        _sum(self._usd, _dollars(bill))
-        _sum(self._billed, _quantities(bill))
+    def progressed(self, bill: Bill) -> None:
+        """The run that is on has come to ``bill``."""
+        if bill.priced and bill.monotone:
+            self._usd_on, self._billed_on = _dollars(bill), _quantities(bill)
+
+    def ended(self, bill: Bill | None) -> None:
+        """The run has ended with ``bill``, or without a result. Where it has no price, what was sure to be spent stays."""
+        usd = _dollars(bill) if bill is not None and bill.priced else self._usd_on
+        billed = _quantities(bill) if bill is not None and bill.quantities else self._billed_on
+        self._usd, self._billed = _sums(self._usd.items(), usd.items()), _sums(self._billed.items(), billed.items())
+        self._usd_on, self._billed_on = {}, {}
+        if bill is not None:
+            self._last(bill)
+
+    def _last(self, bill: Bill) -> None:
         self._per_job = {per: bill.per_job[per] for per in SHARES if per in bill.per_job and bill.currency == "USD"}
         for sheet in bill.sheets:
             self._sheets.pop(sheet, None)
@@ -55,16 +74,14 @@ class Spending:
         while len(self._sheets) > MOST_SHEETS:
             del self._sheets[next(iter(self._sheets))]
 
-    def families(self, current: Bill | None) -> Iterator[CounterMetricFamily | GaugeMetricFamily | InfoMetricFamily]:
-        """Counters that include the ``current`` run so far, and what is known of the last."""
-        usd, billed = dict(self._usd), dict(self._billed)
-        if current is not None:
-            _sum(usd, _dollars(current))
-            _sum(billed, _quantities(current))
+    def families(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily | InfoMetricFamily]:
+        """Counters, which include the run that is on, and what is known of the last."""
+        self._usd_shown = _settled(_sums(self._usd.items(), self._usd_on.items()), self._usd_shown)
+        self._billed_shown = _raised(_sums(self._billed.items(), self._billed_on.items()), self._billed_shown)
         text = "What the runs cost, by cost model and component."
-        yield self._counter("usd", "benchmark_cost_usd", text, ("model", "component"), usd)
+        yield _counter("benchmark_cost_usd", text, ("model", "component"), self._usd_shown)
         text = "What was billed, by component and the unit of its price: for pricing it another way."
-        yield self._counter("billed", "benchmark_billed_quantity", text, ("component", "unit"), billed)
+        yield _counter("benchmark_billed_quantity", text, ("component", "unit"), self._billed_shown)
         per_job = GaugeMetricFamily(
             "benchmark_last_run_cost_usd_per_job", "Cost of the last run by job.", labels=["per"]
         )
@@ -77,18 +94,12 @@ class Spending:
             sheets.add_metric(list(sheet), {})
         yield sheets
 
-    def _counter(self, which: str, name: str, text: str, labels: tuple[str, str], sums: Sums) -> CounterMetricFamily:
-        family, shown = CounterMetricFamily(name, text, labels=labels), self._shown[which]
-        for key, amount in sums.items():
-            # The bill of a run that is on is an estimate: a counter may wait for the truth, but never step back.
-            shown[key] = max(amount, shown.get(key, Fraction(0)))
-            family.add_metric(list(key), float(shown[key]))
-        return family
 
-
-def _sum(sums: Sums, more: Iterator[tuple[tuple[str, str], Fraction]]) -> None:
-    for key, amount in more:
-        sums[key] = sums.get(key, Fraction(0)) + amount
+def _counter(name: str, text: str, labels: tuple[str, str], amounts: Amounts) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for key, amount in amounts.items():
+        family.add_metric(list(key), float(amount))
+    return family
 
 
 def _component(bill: Bill, name: str) -> str:
@@ -96,15 +107,41 @@ def _component(bill: Bill, name: str) -> str:
     return name if name in COMPONENTS or bill.model == "sheet" else "other"
 
 
-def _dollars(bill: Bill) -> Iterator[tuple[tuple[str, str], Fraction]]:
-    """((model, component), amount) of each line; nothing in other currencies."""
+def _dollars(bill: Bill) -> Amounts:
+    """(model, component) → what it came to; nothing in other currencies, or without a price."""
     model = bill.model if bill.model in MODELS else "other"
-    for component, amount in bill.lines if bill.priced and bill.currency == "USD" else []:
-        yield (model, _component(bill, component)), Fraction(amount)
+    lines = bill.lines if bill.priced and bill.currency == "USD" else []
+    return _sums(((model, _component(bill, component)), Fraction(amount)) for component, amount in lines)
 
 
-def _quantities(bill: Bill) -> Iterator[tuple[tuple[str, str], Fraction]]:
-    """((component, unit), quantity) of each line, whatever its currency. A credit's is no quantity of work."""
-    for component, unit, quantity in bill.quantities:
-        if Fraction(quantity) > 0:
-            yield (_component(bill, component), unit if unit in UNITS else "other"), Fraction(quantity)
+def _quantities(bill: Bill) -> Amounts:
+    """(component, unit) → quantity, whatever the currency."""
+    given = ((component, unit, Fraction(quantity)) for component, unit, quantity in bill.quantities)
+    return _sums(
+        ((_component(bill, component), unit if unit in UNITS else "other"), quantity)
+        for component, unit, quantity in given
+        if quantity > 0
+    )
+
+
+def _sums(*parts: Iterable[tuple[tuple[str, str], Fraction]]) -> Amounts:
+    sums: Amounts = {}
+    for key, amount in chain(*parts):
+        sums[key] = sums.get(key, Fraction(0)) + amount
+    return sums
+
+
+def _raised(due: Amounts, shown: Amounts) -> Amounts:
+    """``due``, but nothing below what was ``shown``."""
+    return {key: max(due.get(key, Fraction(0)), shown.get(key, Fraction(0))) for key in {**shown, **due}}
+
+
+def _settled(due: Amounts, shown: Amounts) -> Amounts:
+    """The same with the sum of ``due``: what one component shows too much, others wait for, as far as they have grown."""
+    now = _raised(due, shown)
+    over = sum(now.values(), Fraction(0)) - sum(due.values(), Fraction(0))
+    for key in now:
+        less = min(over, now[key] - shown.get(key, Fraction(0)))
+        now[key] -= less
+        over -= less
+    return now

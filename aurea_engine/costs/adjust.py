@@ -173,3 +173,8 @@ class Discounts(CostModel):
 
     def sheets(self) -> tuple[SheetRef, ...]:
         return self.of.sheets()
+
+    @property
+    def monotone(self) -> bool:
+        # What is rounded may shift from one component to another.
+        return self.of.monotone and self.round_to is None

@@ -100,6 +100,14 @@ class Quantity(ABC):
         """Each job's own part, for lists and histograms only; NaN where a job has none of its own."""
         return np.full(len(batch), np.nan)
 
+    @property
+    def monotone(self) -> bool:
+        """Whether it can only grow while a run goes on, and what is read of it meanwhile is no estimate.
+
+        So it is of what is summed job by job as jobs end; False where nobody knows, as of instances and of the window.
+        """
+        return False
+
     def times(self, factor: int | Fraction) -> Quantity:
         """This quantity in other units: ``BilledTime().times(Fraction(1, 3600))`` is hours."""
         return _Times(self, Fraction(factor))
@@ -118,6 +126,10 @@ class _Times(Quantity):
 
     def per_job(self, batch: JobBatch) -> Floats:
         return self.of.per_job(batch) * float(self.factor)
+
+    @property
+    def monotone(self) -> bool:
+        return self.of.monotone and self.factor >= 0
 
 
 class JobMeter(Meter):
@@ -236,6 +248,10 @@ class MeterTotal(Quantity):
         costs[wanted] = self.meter.checked(batch[wanted]) / self.unit
         return costs
 
+    @property
+    def monotone(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True)
 class Jobs(Checked, Quantity):
@@ -251,6 +267,10 @@ class Jobs(Checked, Quantity):
 
     def per_job(self, batch: JobBatch) -> Floats:
         return MeterTotal(JobCount(), self.billed).per_job(batch)
+
+    @property
+    def monotone(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True)
@@ -275,6 +295,10 @@ class BilledTime(Checked, Quantity):
 
     def per_job(self, batch: JobBatch) -> Floats:
         return self._total.per_job(batch)
+
+    @property
+    def monotone(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,11 @@ class Component:
                 name, charge.quantity, self.unit, charge.unit_price, self.basis, consumed, used, self.source, self.name
             )
 
+    @property
+    def monotone(self) -> bool:
+        """Whether its lines can only grow while a run goes on."""
+        return self.quantity.monotone and self.rate.monotone
+
     def per_job(self, batch: JobBatch) -> Floats:
         price = self.rate.single()
         if self.basis == "fixed":
@@ -185,6 +190,18 @@ class CostModel(ABC, Checked):
         """The price sheets behind the prices."""
         return ()
 
+    @property
+    def monotone(self) -> bool:
+        """Whether the bill can only grow while a run goes on: then what it comes to meanwhile is spent, whatever follows.
+
+        It follows from the components. False where nobody knows, as of a model that makes `lines` of its own: write True
+        there only where no component of the bill, its credits taken off, can ever fall.
+        """
+        try:
+            return type(self).lines is CostModel.lines and all(component.monotone for component in self.components())
+        except Exception:  # noqa: BLE001 - a user's model: what is not known is False
+            return False
+
     def __add__(self, other: CostModel) -> CostModel:
         if not isinstance(other, CostModel):
             return NotImplemented
@@ -240,6 +257,10 @@ class Composite(CostModel):
 
     def sheets(self) -> tuple[SheetRef, ...]:
         return tuple(dict.fromkeys(sheet for model in self.of for sheet in model.sheets()))
+
+    @property
+    def monotone(self) -> bool:
+        return all(model.monotone for model in self.of)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from numbers import Rational
 from typing import Any
@@ -25,6 +25,7 @@ class Cost:
     """What a run cost, exactly. ``total`` is None where a price is missing or the model failed, and ``problem`` says why.
 
     ``attempts``: jobs that started; ``successes``: that completed; ``good``: that also met the objectives, None without.
+    ``monotone``: of a run that is still on, whether it can only become more (`CostModel.monotone`).
     """
 
     currency: str
@@ -34,6 +35,7 @@ class Cost:
     good: Fraction | None = None
     problem: str | None = None
     sheets: tuple[SheetRef, ...] = ()
+    monotone: bool = False
 
     @property
     def total(self) -> Fraction | None:
@@ -156,14 +158,16 @@ def price_from(usage: Usage, model: CostModel) -> Cost:
     """`price`, but raises `NeedsRecords` where the run did not keep what ``model`` meters."""
     lines: tuple[Line, ...] = ()
     sheets: tuple[SheetRef, ...] = ()
+    monotone = False
     try:
-        sheets = tuple(model.sheets())
+        sheets, monotone = tuple(model.sheets()), model.monotone is True
         lines, problem = _checked(model.lines(usage))
     except NeedsRecords:
         raise
     except Exception as error:  # noqa: BLE001 - a user's model may raise anything, and the run's results must stand
         problem = f"{type(error).__name__}: {error}"
-    return _cost(usage, _currency_of(model), lines, None if problem is None else _blamed(model, problem), sheets)
+    cost = _cost(usage, _currency_of(model), lines, None if problem is None else _blamed(model, problem), sheets)
+    return replace(cost, monotone=monotone)
 
 
 def _blamed(model: CostModel, problem: str) -> str:

@@ -34,6 +34,11 @@ class Rate(ABC):
         """The price of every unit, where it is the same for all."""
         return None
 
+    @property
+    def monotone(self) -> bool:
+        """Whether more of the quantity never costs less. False where nobody knows."""
+        return False
+
 
 @dataclass(frozen=True)
 class Flat(Checked, Rate):
@@ -46,6 +51,10 @@ class Flat(Checked, Rate):
 
     def single(self) -> Fraction:
         return Fraction(self.price)
+
+    @property
+    def monotone(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,10 @@ class Tiers(Checked, Rate):
 
     def single(self) -> Fraction | None:
         return Fraction(self.tiers[0].price) if len(self.tiers) == 1 else None
+
+    @property
+    def monotone(self) -> bool:
+        return self.mode == "graduated"
 
     def _graduated(self, quantity: Fraction) -> list[Charge]:
         parts: list[Charge] = []

@@ -83,6 +83,13 @@ class Sizes(CostModel):
     def components(self) -> Iterator[Component]:
         yield from (component for _, component in self._priced(self._day(None)))
 
+    @property
+    def monotone(self) -> bool:
+        prices = self.sheet().prices
+        # Which of several prices holds is only sure where the day is.
+        sure = self.as_of is not None or len({price.sku for price in prices}) == len(prices)
+        return sure and all(component.monotone for component in self.components())
+
     def _day(self, started: date | None) -> date | None:
         return started if self.as_of is None else _DAY.coerce(self.as_of)
 

@@ -531,3 +531,33 @@ def test_busy_time_keys_tell_apart_what_is_counted_differently() -> None:
     keys = {BusyTime(c, s, scope).key for c in (1, 2) for s in (1, 5) for scope in ("period", "run")}  # type: ignore[arg-type]
     assert len(keys) == 8
     assert isinstance(EXAMPLES[18], Composite)
+
+
+@pytest.mark.parametrize("model", EXAMPLES, ids=lambda model: type(model).__name__)
+def test_a_bill_that_is_said_to_grow_never_falls_while_jobs_end(model: CostModel) -> None:
+    """Component by component, and the last is the run's own. Where it may fall, it does not say so."""
+    batch = random_jobs(np.random.default_rng(5), 300)
+    metering, before = Metering(model), [F(0)]
+    for first in range(0, 300, 20):
+        metering.feed(batch[first : first + 20])
+        bill = metering.bill_so_far(run_of(batch))
+        assert bill is not None
+        assert bill.monotone is model.monotone
+        now = [money for _, money in bill.by_component]
+        if model.monotone and len(now) == len(before):
+            assert all(b >= a for a, b in zip(before, now, strict=True))
+        before = now
+    assert bill.by_component == price(metering.close(run_of(batch)), model).by_component or not model.monotone
+
+
+def test_what_can_only_grow_is_known_by_its_components() -> None:
+    growing = {type(model).__name__ for model in EXAMPLES if model.monotone}
+    assert {"Free", "PerSecond", "PerJob", "Serverless", "ContainerTask", "Tokens", "Egress"} <= growing
+    assert not {"Fleet", "FlatPeriod", "Packed", "InstanceBusy"} & growing
+    assert Tiered(mode="graduated", tiers=TIERS).monotone
+    assert not Tiered(mode="cliff", tiers=TIERS).monotone
+    assert Sheet(name="aws-lambda-x86-us-east-1", memory_mb=256, as_of="2026-11-22").monotone
+    assert Sheet(name="example-functions", memory_mb=256, as_of="2026-11-22").monotone
+    assert not Sheet(name="example-functions", memory_mb=256).monotone  # which of its prices holds, only the day says
+    assert not Sheet(name="example-machines", concurrency=4, bytes_per_job=10**6).monotone
+    assert not Discounts(of=PerJob(1), round_to=2).monotone

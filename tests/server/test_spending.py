@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+import numpy as np
 from prometheus_client import CollectorRegistry
 
+from aurea_engine import CostModel, JobBatch
+from aurea_engine.costs import (
+    Discount,
+    Discounts,
+    FlatPeriod,
+    Fleet,
+    Metering,
+    PerJob,
+    PerSecond,
+    RunInfo,
+    Serverless,
+    Tier,
+    Tiered,
+)
+from aurea_engine.records import NS
 from aurea_server.metrics import BenchmarkMetrics
-from aurea_server.reports import Bill, Figures, Snapshot
+from aurea_server.reports import Bill, Figures, Snapshot, bill_of
+
+TIERS = (Tier(1, 3), Tier("0.1"))
 
 
 def bill(amount: str = "1/1000", **changes: object) -> Bill:
     given: dict[str, object] = {
         "model": "per_second",
         "priced": True,
+        "monotone": True,
         "lines": [("time", amount)],
         "quantities": [("time", "Seconds", "1/1")],
         "per_job": {"attempt": 0.001},
@@ -47,7 +68,7 @@ def test_costs_move_during_a_run_and_end_at_the_exact_sum() -> None:
     assert value(metrics, "benchmark_billed_quantity_total", component="time", unit="Seconds") == 1001
 
 
-def test_a_counter_waits_where_an_estimate_was_too_high() -> None:
+def test_a_counter_waits_where_a_bill_fell_that_was_said_to_grow() -> None:
     """A counter that steps back looks like a restart to Prometheus, which would count the whole sum again."""
     metrics = BenchmarkMetrics("none")
     metrics.started()
@@ -76,3 +97,91 @@ def test_an_unpriced_run_adds_no_money() -> None:
     metrics = BenchmarkMetrics("none")
     run(metrics, bill(priced=False))
     assert value(metrics, "benchmark_cost_usd_total", model="per_second", component="time") is None
+
+
+def spent(metrics: BenchmarkMetrics) -> float:
+    """Of all models and components."""
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    samples = [sample for family in registry.collect() for sample in family.samples]
+    return sum(sample.value for sample in samples if sample.name == "benchmark_cost_usd_total")
+
+
+def measured(metrics: BenchmarkMetrics, model: CostModel) -> tuple[list[float], Fraction]:
+    """A run of four jobs of a second: what the counters came to after each, and the exact total."""
+    metrics.started()
+    metering, moved, start = Metering(model), [], np.zeros(1, np.int64)
+    for number in range(4):
+        metering.feed(JobBatch(start, start, start + number * NS, start + (number + 1) * NS, np.ones(1, np.uint8)))
+        # A fifth of a second after the first: a fleet would need many.
+        metrics.progressed(Snapshot(bill=bill_of(metering.bill_so_far(RunInfo(NS // 5 + number * NS)), "composite")))
+        moved.append(spent(metrics))
+    cost = metering.bill_so_far(RunInfo(4 * NS))
+    assert cost is not None
+    assert cost.total is not None
+    metrics.finished(Figures(status="completed", bill=bill_of(cost, "composite")))
+    return moved, cost.total
+
+
+def test_the_counters_grow_by_the_exact_total_of_each_run_credits_included() -> None:
+    """Whatever was estimated while a run was on, after it the sum of all components is what all runs cost."""
+    metrics, total = BenchmarkMetrics("none"), Fraction(0)
+    for model in (
+        Discounts(of=PerSecond(1) + PerJob(2), discounts=(Discount("0.2"), Discount("0.5", ("time",)))),
+        Discounts(of=PerSecond("0.1"), round_to=0),
+        Discounts(of=PerSecond("0.2") + PerJob("0.2"), round_to=0),
+        Fleet(price=3600, minimum=0),
+        Tiered(mode="cliff", tiers=TIERS),
+        FlatPeriod(1) + PerSecond(),
+        Serverless(price="0.00002"),
+    ):
+        moved, cost = measured(metrics, model)
+        total += cost
+        assert moved == sorted(moved)
+        assert abs(spent(metrics) - float(total)) < 1e-9
+
+
+def test_what_can_only_grow_moves_during_a_run_and_estimates_wait_for_its_end() -> None:
+    ordinary = (
+        PerSecond(1),
+        PerJob(1),
+        PerSecond("0.5") + PerJob("0.5"),
+        Tiered(mode="graduated", tiers=(Tier(1),)),
+        Discounts(of=PerJob(2), discounts=(Discount("0.5"),)),
+    )
+    for model in ordinary:
+        assert measured(BenchmarkMetrics("none"), model)[0] == [1, 2, 3, 4]
+    estimates = (
+        Fleet(price=3600, minimum=0),
+        FlatPeriod(1),
+        Tiered(mode="cliff", tiers=TIERS),
+        PerJob(1) + Fleet(price=1),
+        Discounts(of=PerJob(1), round_to=0),
+    )
+    for model in estimates:
+        assert measured(BenchmarkMetrics("none"), model)[0] == [0, 0, 0, 0]
+
+
+def test_a_component_that_falls_is_made_up_for_by_the_others() -> None:
+    """The sum is exact although no counter falls: what one shows too much, another waits for."""
+    metrics = BenchmarkMetrics("none")
+    metrics.started()
+    metrics.progressed(Snapshot(bill=bill(lines=[("time", "3/1"), ("jobs", "0/1")])))
+    assert spent(metrics) == 3
+    metrics.finished(Figures(status="completed", bill=bill(lines=[("time", "-1/1"), ("jobs", "6/1")])))
+    assert spent(metrics) == 5
+    assert value(metrics, "benchmark_cost_usd_total", model="per_second", component="time") == 3
+
+
+def test_a_run_without_a_result_keeps_what_was_sure_and_swallows_nothing_of_the_next() -> None:
+    metrics = BenchmarkMetrics("none")
+    metrics.started()
+    metrics.progressed(Snapshot(bill=bill("2/1")))
+    assert spent(metrics) == 2
+    metrics.broken("failed")
+    assert spent(metrics) == 2
+    run(metrics, bill("1/1"))
+    assert spent(metrics) == 3
+    run(metrics, bill(priced=False, lines=[]), bill("4/1"))
+    assert spent(metrics) == 7
+    assert value(metrics, "benchmark_billed_quantity_total", component="time", unit="Seconds") == 3
