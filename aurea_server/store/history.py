@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from aurea_server.store.errors import StorageFailed, StorageFull, StoreError
 from aurea_server.store.ledger import Ledger
 from aurea_server.store.place import Place
+from aurea_server.store.pruning import BATCH
 from aurea_server.store.rows import Ending
 
 T = TypeVar("T")
@@ -131,8 +132,12 @@ class History:
         """Let go of what retention does not keep. Returns the ids."""
         keep = self._retention
         since = time.time_ns() // 1_000_000 - int(keep.days * DAY_MS)
-        expired = await self.ask(self._ledger.expired, keep.runs, keep.bytes, since)
-        return await self.ask(self._ledger.remove, expired) if expired else []
+        gone: list[str] = []
+        while True:
+            some = await self.ask(self._ledger.prune, keep.runs, keep.bytes, since)
+            gone += some
+            if len(some) < BATCH:
+                return gone
 
     async def close(self, seconds: float) -> bool:
         """After everything that was asked; False where the disk does not answer within so many seconds."""

@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 
 from aurea_server.store.errors import KeyReused, storage_error
 from aurea_server.store.place import Place
-from aurea_server.store.rows import FINAL_STATES, Ending, Entry, IdempotencyKey, Row
+from aurea_server.store.pruning import FINAL, prune
+from aurea_server.store.rows import Ending, Entry, IdempotencyKey, Row
 from aurea_server.store.schema import open_ledger
 
 _LISTED = "id, state, created_ms, started_ms, ended_ms, label, spec, figures, reason, records_bytes"
@@ -141,17 +142,23 @@ class Ledger:
 
     def remove(self, run_ids: Sequence[str]) -> list[str]:
         """Forget runs that have ended, and their records. Returns those that were there."""
-        gone = []
-        finals = ", ".join(f"'{state}'" for state in FINAL_STATES)
         with self._transaction() as connection:
-            for run_id in run_ids:
-                done = connection.execute(f"DELETE FROM run WHERE id = ? AND state IN ({finals})", (run_id,))  # noqa: S608
-                if done.rowcount:
-                    gone.append(run_id)
-        for run_id in gone:
+            delete = f"DELETE FROM run WHERE id = ? AND state IN ({FINAL})"  # noqa: S608 - our own names
+            gone = [run_id for run_id in run_ids if connection.execute(delete, (run_id,)).rowcount]
+        self._remove_records(gone)
+        return gone
+
+    def prune(self, most_runs: int, most_bytes: int, since_ms: int) -> list[str]:
+        """Forget what retention does not keep, oldest first, at most `BATCH` runs at a time. Returns their ids."""
+        with self._transaction() as connection:
+            gone = prune(connection, most_runs, most_bytes, since_ms)
+        self._remove_records(gone)
+        return gone
+
+    def _remove_records(self, run_ids: Sequence[str]) -> None:
+        for run_id in run_ids:
             with suppress(OSError):
                 self._place.records_of(run_id).unlink(missing_ok=True)
-        return gone
 
     def records(self, run_id: str) -> bytes | None:
         """A run's records, None where it has none."""
@@ -169,25 +176,6 @@ class Ledger:
         """The id that was given last."""
         found = self._read("SELECT id FROM run ORDER BY number DESC LIMIT 1")
         return str(found[0][0]) if found else None
-
-    def expired(self, most_runs: int, most_bytes: int, since_ms: int) -> list[str]:
-        """Ended runs that retention no longer keeps, oldest first."""
-        (pages,), (size,) = self._read("PRAGMA page_count")[0], self._read("PRAGMA page_size")[0]
-        (free,) = self._read("PRAGMA freelist_count")[0]
-        used = (int(str(pages)) - int(str(free))) * int(str(size))
-        rows = self._read(
-            "SELECT id, created_ms, records_bytes + length(spec) + coalesce(length(head), 0), state FROM run ORDER BY number"
-        )
-        total = used + sum(int(str(row[2])) for row in rows)
-        left, gone = len(rows), []
-        for run_id, created, weight, state in rows:
-            if left <= most_runs and total <= most_bytes and int(str(created)) >= since_ms:
-                break
-            if state in FINAL_STATES:
-                gone.append(str(run_id))
-                left -= 1
-                total -= int(str(weight))
-        return gone
 
     def sweep(self) -> None:
         """Remove records that no run has."""

@@ -1,0 +1,41 @@
+"""What retention no longer keeps is deleted run by run, and after each one it is looked how much is really left."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from aurea_server.store.rows import FINAL_STATES
+
+FINAL = ", ".join(f"'{state}'" for state in FINAL_STATES)
+BATCH = 256
+"""Runs that are deleted in one transaction: others have their turn in between."""
+
+
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """What all rows occupy, in whole pages. Pages that are free to be used again do not count."""
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def prune(connection: sqlite3.Connection, most_runs: int, most_bytes: int, since_ms: int) -> list[str]:
+    """Delete runs that have ended, oldest first, until the others may stay or `BATCH` are gone. Returns their ids.
+
+    To be called in a transaction. A run's bytes are those of its row, and of its records where they are a file.
+    """
+    left, files = connection.execute(
+        "SELECT count(*), coalesce(sum(records_bytes) FILTER (WHERE records IS NULL), 0) FROM run"
+    ).fetchone()
+    oldest = connection.execute(
+        "SELECT id, created_ms, iif(records IS NULL, records_bytes, 0) FROM run"  # noqa: S608 - our own names
+        f" WHERE state IN ({FINAL}) ORDER BY number LIMIT {BATCH}"
+    ).fetchall()
+    gone: list[str] = []
+    for run_id, created_ms, size in oldest:
+        if left <= most_runs and created_ms >= since_ms and files + used_bytes(connection) <= most_bytes:
+            break
+        connection.execute("DELETE FROM run WHERE id = ?", (run_id,))
+        gone.append(str(run_id))
+        left, files = left - 1, files - size
+    return gone
