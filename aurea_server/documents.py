@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from aurea_engine import Catalog, CostModel, RunSpec, Sleep, Workload, record_rows, spec_to_dict
-from aurea_server.live import Live, utc
+from aurea_server.live import Live, encode, utc
 from aurea_server.reports import Figures, Reason, whole_result
 from aurea_server.runner import columns
-from aurea_server.store import Row
+from aurea_server.store import Damaged, Row
 
 JOBS_SHOWN = 10_000
 """Jobs in a result's ``jobs``; the rest is at the run's own resource."""
@@ -53,16 +54,33 @@ def pending(live: Live, position: int) -> dict[str, Any]:
 
 
 def stored(row: Row, content: bytes | None) -> bytes:
-    """A run from the ledger, as JSON; ``content`` is the file of its records. Takes milliseconds per thousand jobs."""
-    reason = None if row.reason is None else msgspec.json.decode(row.reason, type=Reason)
-    if row.head is None:
-        figures = msgspec.json.decode(row.figures, type=Figures) if row.figures != b"{}" else _interrupted(row)
-        spec = msgspec.Raw(row.spec)
-        return msgspec.json.encode(unfinished(row.id, spec, figures, reason))
+    """A run from the ledger, as JSON; ``content`` is the file of its records. Takes milliseconds per thousand jobs.
+
+    Raises `Damaged`, or `columns.Unreadable` where it is the records.
+    """
+    head = row.head
+    try:
+        reason = None if row.reason is None else msgspec.json.decode(row.reason, type=Reason)
+        if head is None:
+            figures = msgspec.json.decode(row.figures, type=Figures) if row.figures != b"{}" else _interrupted(row)
+            spec = msgspec.json.decode(row.spec, type=msgspec.Raw)
+            return msgspec.json.encode(unfinished(row.id, spec, figures, reason))
+        arrived = msgspec.json.decode(row.figures, type=Figures).num_jobs
+    except ValueError as error:
+        raise Damaged(f"what is stored of {row.id} is damaged: {error}") from None
     records = None if content is None else columns.decode(content)
     shown = [] if records is None else rows_of(records, 0, JOBS_SHOWN)
-    arrived = msgspec.json.decode(row.figures, type=Figures).num_jobs
-    return whole_result(row.head, msgspec.json.encode(shown), arrived > len(shown), row.reason)
+    return whole_result(head, msgspec.json.encode(shown), arrived > len(shown), row.reason)
+
+
+def mended(row: Row) -> Row:
+    """The row, with a reason that can be read."""
+    try:
+        if row.reason is not None:
+            msgspec.json.decode(row.reason, type=Reason)
+    except ValueError:
+        return replace(row, reason=encode(Reason(code="storage", detail="what was stored of the reason is damaged")))
+    return row
 
 
 def _interrupted(row: Row) -> Figures:
@@ -75,8 +93,11 @@ def _interrupted(row: Row) -> Figures:
 
 
 def listed(row: Row) -> dict[str, Any]:
-    """A run in a list."""
-    figures = msgspec.json.decode(row.figures)
+    """A run in a list. Where its figures are damaged, they are not known; the others are listed all the same."""
+    try:
+        figures = msgspec.json.decode(row.figures, type=dict[str, Any])
+    except ValueError:
+        figures = {}
     return {
         "benchmark_id": row.id,
         "status": row.state,

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from aurea_engine import Problem, SpecError
-from aurea_server.store import StorageFull, StoreError
+from aurea_server.store import Damaged, StorageFull, StoreError
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -76,9 +76,12 @@ def bad_body(error: SpecError) -> Refused:
 
 
 def storage_trouble(error: StoreError) -> Refused:
-    """503: what is stored can still be read."""
-    code = "storage_full" if isinstance(error, StorageFull) else "storage_failed"
-    sentence = "There is no room for another run." if code == "storage_full" else "The history cannot be used."
+    """503: what is well in the history can still be read."""
+    code, sentence = "storage_failed", "The history cannot be used."
+    if isinstance(error, StorageFull):
+        code, sentence = "storage_full", "There is no room for another run."
+    elif isinstance(error, Damaged):
+        sentence = "What is stored of this run is damaged; the log says how."
     return Refused(503, code, sentence, headers={"Retry-After": "10"})
 
 

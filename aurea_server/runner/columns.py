@@ -11,6 +11,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -36,7 +37,7 @@ class Records:
 class _Header(msgspec.Struct, frozen=True):
     benchmark_id: str
     started_at: datetime
-    rows: int
+    rows: Annotated[int, msgspec.Meta(ge=0, le=10**9)]
     sizes: list[int]
 
 
@@ -55,6 +56,15 @@ def encode(records: Records) -> bytes:
     return b"".join((MAGIC, _LENGTH.pack(len(header)), header, *columns))
 
 
+def _unpacked(column: bytes, most: int) -> bytes:
+    """A column that takes no more than ``most`` bytes, whatever the file says."""
+    unpacking = zlib.decompressobj()
+    content = unpacking.decompress(column, most + 1)
+    if not unpacking.eof:
+        raise Unreadable("the file of records is damaged: a column has no end")
+    return content
+
+
 def decode(content: bytes) -> Records:
     """The inverse of `encode`. Raises `Unreadable`."""
     try:
@@ -66,7 +76,7 @@ def decode(content: bytes) -> Records:
         at += length
         columns = []
         for size in header.sizes:
-            columns.append(zlib.decompress(content[at : at + size]))
+            columns.append(_unpacked(content[at : at + size], header.rows * 8))
             at += size
         intended, released, started, finished = (np.cumsum(np.frombuffer(column, np.int64)) for column in columns[:4])
         batch = JobBatch(intended, released, started, finished, np.frombuffer(columns[4], np.uint8))

@@ -1,10 +1,12 @@
 """The history of runs: one SQLite file and a folder of records, used by one server at a time."""
 
 from aurea_server.store.errors import (
+    Damaged,
     KeyReused,
     LedgerLocked,
     LedgerNewer,
     LedgerUnusable,
+    ReadFailed,
     StorageFailed,
     StorageFull,
     StoreError,
@@ -17,6 +19,7 @@ from aurea_server.store.rows import FINAL_STATES, STATES, Ending, Entry, Idempot
 __all__ = [
     "FINAL_STATES",
     "STATES",
+    "Damaged",
     "Ending",
     "Entry",
     "History",
@@ -27,6 +30,7 @@ __all__ = [
     "LedgerNewer",
     "LedgerUnusable",
     "Place",
+    "ReadFailed",
     "Retention",
     "Row",
     "StorageFailed",

@@ -5,7 +5,9 @@ StoreError
 │   ├── LedgerLocked      another server has it: exit code 4
 │   └── LedgerNewer       a newer Aurea wrote it: exit code 5
 ├── StorageFull           no room for another run: 503 storage_full
-├── StorageFailed         it could not be written or read: 503 storage_failed
+├── StorageFailed         it could not be written: 503 storage_failed
+│   └── ReadFailed        it could not be read: the same, for the one who asked
+├── Damaged               what is kept of one run is not what was written: 503 storage_failed
 └── KeyReused             the Idempotency-Key belongs to a run already
 """
 
@@ -40,6 +42,14 @@ class StorageFull(StoreError):
 
 class StorageFailed(StoreError):
     """The disk, the file or its permissions failed."""
+
+
+class ReadFailed(StorageFailed):
+    """Something could not be read. That says nothing about writing."""
+
+
+class Damaged(StoreError):
+    """What is kept of one run cannot be understood; the others are well."""
 
 
 class KeyReused(StoreError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aurea_server.store.errors import StorageFailed, StorageFull, StoreError
+from aurea_server.store.errors import ReadFailed, StorageFailed, StorageFull, StoreError
 from aurea_server.store.ledger import Ledger
 from aurea_server.store.place import Place
 from aurea_server.store.pruning import BATCH
@@ -35,7 +35,7 @@ class Retention:
 
 
 class History:
-    """Asks a `Ledger` from the event loop. ``trouble`` says what is wrong with the storage now, None while all is well.
+    """Asks a `Ledger` from the event loop. ``trouble`` says why nothing can be written now, None while all is well.
 
     ``readers``: to be taken by whoever holds the records of a run.
     """
@@ -68,6 +68,8 @@ class History:
         asked.add_done_callback(_taken)
         try:
             return await asyncio.shield(asked)
+        except ReadFailed:
+            raise
         except (StorageFull, StorageFailed) as error:
             self.trouble = error
             raise

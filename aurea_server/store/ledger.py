@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
-from aurea_server.store.errors import KeyReused, storage_error
+from aurea_server.store.errors import KeyReused, ReadFailed, storage_error
 from aurea_server.store.place import Place
 from aurea_server.store.pruning import FINAL, prune
 from aurea_server.store.rows import Ending, Entry, IdempotencyKey, Row
@@ -21,7 +21,7 @@ KEY_LIFE_MS = 24 * 3600 * 1000
 
 
 class Ledger:
-    """Raises `StorageFull` or `StorageFailed` from every method, and leaves the last committed state."""
+    """Raises `StorageFull`, `StorageFailed` or `ReadFailed` from every method, and leaves the last committed state."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -53,7 +53,7 @@ class Ledger:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise storage_error(error) from None
+            raise ReadFailed(f"the ledger could not be read: {error}") from None
 
     def add(self, entry: Entry, key: IdempotencyKey | None = None) -> None:
         """A new run, queued or running. Raises `KeyReused` where ``key`` is known already: then nothing is added."""
@@ -118,12 +118,8 @@ class Ledger:
 
     def get(self, run_id: str) -> Row | None:
         """One run, whole."""
-        found = self._read(f"SELECT {_LISTED}, last, head FROM run WHERE id = ?", (run_id,))  # noqa: S608 - our own names
-        if not found:
-            return None
-        *listed, last, head = found[0]
-        unpacked = [zlib.decompress(each) if isinstance(each, bytes) else None for each in (last, head)]
-        return Row(*listed, *unpacked)  # type: ignore[arg-type]
+        found = self._read(f"SELECT {_LISTED}, head FROM run WHERE id = ?", (run_id,))  # noqa: S608 - our own names
+        return Row(*found[0]) if found else None  # type: ignore[arg-type]
 
     def page(self, limit: int, before: int | None = None, state: str | None = None) -> tuple[list[Row], int | None]:
         """(runs, newest first; where the next page begins, or None after the last)."""
@@ -161,16 +157,15 @@ class Ledger:
                 self._place.records_of(run_id).unlink(missing_ok=True)
 
     def records(self, run_id: str) -> bytes | None:
-        """A run's records, None where it has none."""
-        found = self._read("SELECT records FROM run WHERE id = ?", (run_id,))
-        if found and isinstance(found[0][0], bytes):
-            return found[0][0]
+        """A run's records, None where it has none. Raises `Damaged` where what was written is not there any more."""
+        found = self._read("SELECT records, records_bytes FROM run WHERE id = ?", (run_id,))
+        records, size = found[0] if found else (None, 0)
+        if isinstance(records, bytes) or not size:
+            return records if isinstance(records, bytes) else None
         try:
-            return self._place.records_of(run_id).read_bytes()
-        except FileNotFoundError:
-            return None
+            return self._place.read_records(run_id, int(str(size)))
         except OSError as error:
-            raise storage_error(error) from None
+            raise ReadFailed(f"the records of {run_id} could not be read: {error.strerror}") from None
 
     def newest_id(self) -> str | None:
         """The id that was given last."""

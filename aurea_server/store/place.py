@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -9,7 +10,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from aurea_server.store.errors import LedgerLocked, LedgerUnusable
+from aurea_server.store.errors import Damaged, LedgerLocked, LedgerUnusable
 
 _ID = re.compile(r"benchmark-[0-9]{1,19}", re.ASCII)
 
@@ -83,6 +84,23 @@ class Place:
             unfinished.unlink(missing_ok=True)
             raise
         self._sync_folder()
+
+    def read_records(self, run_id: str, size: int) -> bytes:
+        """What was written: a file of ours, of that size. Raises `Damaged` or OSError."""
+        try:
+            descriptor = os.open(self.records_of(run_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
+                raise Damaged(f"the records of {run_id} are gone: {error.strerror}") from None
+            raise
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+                raise Damaged(f"the records of {run_id} are not the file of {size} bytes that was written")
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read(size)
+        finally:
+            os.close(descriptor)
 
     def _sync_folder(self) -> None:
         descriptor = os.open(self.records, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
+
+from aurea_server.store.errors import Damaged
 
 FINAL_STATES = ("completed", "failed", "cancelled", "timed_out", "aborted", "interrupted")
 STATES = ("queued", "running", *FINAL_STATES)
@@ -44,7 +47,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Row:
-    """A run as the ledger knows it. ``head``, the result without its jobs, is only there when one run is asked for."""
+    """A run as the ledger knows it. ``packed``, the result without its jobs, is only there when one run is asked for."""
 
     id: str
     state: str
@@ -56,5 +59,12 @@ class Row:
     figures: bytes
     reason: bytes | None
     records_bytes: int
-    last: bytes | None = None
-    head: bytes | None = None
+    packed: bytes | None = None
+
+    @property
+    def head(self) -> bytes | None:
+        """The result without its jobs, as JSON. Raises `Damaged`."""
+        try:
+            return None if self.packed is None else zlib.decompress(self.packed)
+        except zlib.error as error:
+            raise Damaged(f"the result of {self.id} is damaged: {error}") from None
