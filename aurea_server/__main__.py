@@ -3,6 +3,8 @@
 import signal
 import sys
 
+from aurea_server import standard
+
 
 def aurea(*before: str) -> int:
     """The command line, with the arguments ``before`` those of the process. Returns the exit code.
@@ -11,6 +13,7 @@ def aurea(*before: str) -> int:
     half an import helps nobody. The server takes the signals itself; the other commands end by KeyboardInterrupt.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    standard.settle()
     from aurea_server.cli import main  # noqa: PLC0415 - loaded with the signal in place
 
     arguments = [*before, *sys.argv[1:]]

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 import queue
-import sys
 import threading
 import time
 from datetime import UTC, datetime
 
 import msgspec
 
+from aurea_server import standard
 from aurea_server.problems import request_id
 
 MOST_WAITING = 10_000
@@ -84,8 +84,7 @@ class _Lines(logging.Handler):
         while True:
             line = self._waiting.get()
             try:
-                sys.stderr.write(line + "\n")
-                sys.stderr.flush()
+                standard.write(standard.ERR, line + "\n")
             except (OSError, ValueError):
                 self.dropped += 1
             self._waiting.task_done()

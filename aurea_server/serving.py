@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable
 from typing import NoReturn
 
 from aiohttp import web
 
 from aurea_engine import Catalog, loop_factory
-from aurea_server import keys
+from aurea_server import keys, standard
 from aurea_server.app import create_app
 from aurea_server.connections import gate
 from aurea_server.settings import Settings
@@ -92,15 +90,13 @@ async def serve(settings: Settings, catalog: Catalog) -> int:
 def _announce(settings: Settings, port: int) -> None:
     """One line on stdout, for people and for programs that wait for it; nobody has to be there to read it."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    with contextlib.suppress(OSError):
-        sys.stdout.write(f"Aurea serves on http://{host}:{port}  (POST /benchmark/run, GET /metrics, GET /docs)\n")
-        sys.stdout.flush()
+    standard.say(
+        standard.OUT, f"Aurea serves on http://{host}:{port}  (POST /benchmark/run, GET /metrics, GET /docs)\n", 0.0
+    )
 
 
 def _complain(sentence: str, code: int) -> int:
-    with contextlib.suppress(OSError):
-        sys.stderr.write(f"aurea: {sentence}\n")
-        sys.stderr.flush()
+    standard.say(standard.ERR, f"aurea: {sentence}\n")
     return code
 
 

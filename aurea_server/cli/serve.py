@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from aurea_server import standard
 from aurea_server.settings import OPTIONS, SettingsError, resolve, truth, variable
 
 UNSAFE = 2
@@ -38,8 +39,7 @@ def _with_flags(*more: inspect.Parameter) -> Callable[[Callable[..., int]], Call
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"aurea: {text}\n")
-    sys.stderr.flush()
+    standard.say(standard.ERR, f"aurea: {text}\n")
 
 
 @_with_flags()

@@ -107,9 +107,9 @@ def test_help_shows_each_setting_with_its_default_and_variable(capsys: pytest.Ca
     assert "--token " not in shown, "it would be seen in a list of processes"
 
 
-def test_serve_refuses_unsafe_settings_with_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_serve_refuses_unsafe_settings_with_code_2(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--host", "0.0.0.0"]) == 2
-    assert "without a token" in capsys.readouterr().err
+    assert "without a token" in capfd.readouterr().err
     assert main(["serve", "--allowed-host", "http://x"]) == 2
 
 
