@@ -19,7 +19,9 @@ def aurea(*before: str) -> int:
     arguments = [*before, *sys.argv[1:]]
     if arguments[:1] != ["serve"]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    return main(arguments)
+    code = main(arguments)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said: what is taken down now need not hear of it
+    return code
 
 
 if __name__ == "__main__":

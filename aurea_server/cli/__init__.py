@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import cyclopts
 
 from aurea_engine import AureaError, SpecError, engine_version
+from aurea_server.cli.interrupts import INTERRUPTED
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FAILED, BAD_INPUT = 1, 2
 
 app = cyclopts.App(
     name="aurea",

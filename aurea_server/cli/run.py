@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +28,7 @@ from aurea_engine import (
     run,
     spec_from_dict,
 )
+from aurea_server.cli.interrupts import interrupts
 from aurea_server.cli.terminal import LiveLine, report
 
 DONE, FAILED, MISSED = 0, 1, 3
@@ -161,21 +162,11 @@ def _watched(spec: RunSpec) -> RunResult:
     if not console.is_terminal:
         return _run(spec, [])
     with LiveLine(console) as line:
-        return _run(spec, [line])
+        return _run(spec, [line], line.__exit__)
 
 
-def _run(spec: RunSpec, observers: list[Observer]) -> RunResult:
+def _run(spec: RunSpec, observers: list[Observer], leave: Callable[[], None] = lambda: None) -> RunResult:
     """The first Ctrl-C ends the run with what it has, the second ends the program."""
-
-    async def interruptible() -> RunResult:
-        stop, loop = Stop(), asyncio.get_running_loop()
-
-        def interrupted() -> None:
-            stop.now("cancelled")
-            loop.remove_signal_handler(signal.SIGINT)
-
-        loop.add_signal_handler(signal.SIGINT, interrupted)
-        return await run(spec, observers, stop=stop)
-
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(interruptible())
+    stop = Stop()
+    with interrupts(stop.now, leave), asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(run(spec, observers, stop=stop))

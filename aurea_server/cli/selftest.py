@@ -12,13 +12,14 @@ from rich.text import Text
 
 from aurea_engine import loop_factory
 from aurea_engine.selftest import Check, Machine, machine, real_checks, virtual_checks
+from aurea_server.cli.interrupts import interrupts
 from aurea_server.cli.terminal import digits, number, seconds
 
 
 def selftest() -> int:
     """Check known answers in virtual and in real time, and measure this machine. Exit code 1 if one is wrong."""
     console = Console()
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+    with interrupts(), asyncio.Runner(loop_factory=loop_factory()) as runner:
         with Console(stderr=True).status("virtual time: schedules and queues with known answers"):
             checks = list(virtual_checks())
         with Console(stderr=True).status("real time: sleeps, and what this machine can do"):

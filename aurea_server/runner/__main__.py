@@ -21,7 +21,9 @@ _PR_SET_PDEATHSIG = 1
 def main(arguments: list[str]) -> int:
     """Arguments: descriptor of the socket, descriptor of the lifeline, bytes of address space (0: no limit)."""
     peer, lifeline, memory = map(int, arguments)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # what every process at once gets is no order to this one
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
     die_with_parent()
     guard(peer, lifeline)
     os.register_at_fork(after_in_child=lambda: _forked(peer))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -178,3 +179,68 @@ def test_a_reader_that_leaves_is_no_news() -> None:
     assert process.stderr is not None
     with process.stderr:
         assert process.stderr.read() == b""
+
+
+@pytest.fixture
+def burning(tmp_path: Path) -> Any:
+    """A run whose workers burn, in a process group of its own as a shell makes it."""
+    (tmp_path / "spec.json").write_text('{"workload": {"job": {"kind": "cpu", "duration": 60}, "jobs": 2}}')
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": root}
+    process = start(str(tmp_path / "spec.json"), "--json", env=environment, start_new_session=True)
+    until = time.monotonic() + 30
+    while not (at_work := [pid for pid in workers(process.pid) if burns(pid)]) and time.monotonic() < until:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    assert at_work
+    yield process
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def workers(group: int) -> list[int]:
+    """Processes of the group but its leader, and but those that only wait to be reaped."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            state, _, its_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group != int(folder.name) and state != "Z":
+                found.append(int(folder.name))
+    return found
+
+
+def burns(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11]) > 20
+    return False
+
+
+def test_ctrl_c_reaches_the_workers_too_and_they_leave_it_to_the_program(burning: Any) -> None:
+    os.killpg(burning.pid, signal.SIGINT)
+    out, err = burning.communicate(timeout=20)
+    assert (burning.returncode, err) == (1, b"")
+    result = json.loads(out)
+    assert (result["status"], result["counts"]["cancelled"]) == ("cancelled", 2)
+
+
+@pytest.mark.parametrize("pause", [0, 0.02])
+def test_ctrl_c_twice_ends_at_once(burning: Any, pause: float) -> None:
+    """Whatever the first has come to: 130, or the result that was written meanwhile; never a traceback."""
+    group = burning.pid
+    os.killpg(group, signal.SIGINT)
+    time.sleep(pause)
+    os.killpg(group, signal.SIGINT)
+    _, err = burning.communicate(timeout=20)
+    assert (burning.returncode in ((130,) if pause else (1, 130)), err) == (True, b"")
+    time.sleep(0.2)
+    assert workers(group) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_the_program_and_say_nothing(burning: Any, number: int) -> None:
+    burning.send_signal(number)
+    _, err = burning.communicate(timeout=20)
+    assert (burning.returncode, err) == (-number, b"")
+    time.sleep(0.2)
+    assert workers(burning.pid) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import sqlite3
 import threading
@@ -190,6 +191,52 @@ def test_a_signal_to_every_process_at_once_is_a_stop_like_any_other(
     assert server.ended() == 0
     assert server.states()[run_id] == "completed"
     invariants(server)
+
+
+def test_workers_that_burn_leave_a_signal_to_those_who_feed_them(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
+    server = serve()
+    job = {"kind": "cpu", "duration": 0.2}
+    run_id = server.accept({"workload": {"job": job, "jobs": 8}, "scheduler": {"slots": 2}})
+    server.running(run_id)
+    until = time.monotonic() + 10
+    while sum("_cpu.py" in command for _, _, command in server.children().values()) < 1 and time.monotonic() < until:
+        time.sleep(0.01)
+    for _ in range(5):
+        time.sleep(0.02)
+        for pid in server.children():
+            os.kill(pid, signal.SIGTERM)
+    server.signal(signal.SIGTERM)
+    assert server.ended() == 0
+    invariants(server)
+    result = server.get(run_id)
+    assert (result["status"], result["counts"]["completed"]) == ("completed", 8), result["counts"]
+
+
+def test_a_runner_that_is_still_starting_leaves_a_signal_to_the_server(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
+    server = serve()
+    old = server.runner()
+    os.kill(old, signal.SIGKILL)
+    until = time.monotonic() + 10
+    while (new := server.runner()) == old or not deaf(new):
+        assert time.monotonic() < until, "no runner that is starting and ignores SIGTERM was seen"
+    run_id = server.accept({"num_jobs": 1, "job_duration_ms": 300})
+    for pid in [*server.children(), server.process.pid]:
+        os.kill(pid, signal.SIGTERM)
+    assert server.ended() == 0
+    assert server.states()[run_id] == "completed"
+    invariants(server)
+
+
+def deaf(pid: int) -> bool:
+    """Whether the process ignores SIGTERM."""
+    with contextlib.suppress(OSError):
+        ignored = re.search(r"SigIgn:\s+(\w+)", Path(f"/proc/{pid}/status").read_text())
+        return ignored is not None and bool(int(ignored[1], 16) >> (signal.SIGTERM - 1) & 1)
+    return False
 
 
 def test_signals_in_the_first_moments_leave_no_traceback(
