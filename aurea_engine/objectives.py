@@ -118,7 +118,7 @@ def _lost(objective: Objective, spec: RunSpec, progress: Progress) -> bool:
     if limit is None:
         return False
     if objective.metric == "cost":
-        return progress.cost is not None and float(progress.cost) > limit and spec.cost.only_grows
+        return progress.cost is not None and float(progress.cost) > limit and spec.cost.monotone
     jobs = spec.workload.jobs
     if jobs is None or spec.warmup == "auto":
         return False  # any number of good jobs may still come, or the bad ones turn out to be warm-up

@@ -23,9 +23,8 @@ import numpy as np
 
 from aurea_engine._fields import Checked, Invalid, Seconds
 from aurea_engine.costs.exact import Price
-from aurea_engine.costs.meters import STARTED, Billed, BilledTime, Jobs, Meter, MeterTotal, Quantity, Window
-from aurea_engine.costs.meters import _Times as Scaled
-from aurea_engine.costs.rates import Flat, Rate, Tiers
+from aurea_engine.costs.meters import STARTED, Billed, BilledTime, Jobs, Meter, Quantity
+from aurea_engine.costs.rates import Flat, Rate
 from aurea_engine.costs.usage import Usage
 from aurea_engine.distributions import Floats
 from aurea_engine.errors import Problem
@@ -176,16 +175,6 @@ class CostModel(ABC, Checked):
         """
         return sum((component.per_job(batch) for component in self.components()), np.zeros(len(batch)))
 
-    @property
-    def only_grows(self) -> bool:
-        """Whether the bill of a run that is on can only grow, so that a bound that is passed once stays passed.
-
-        True where every component counts jobs, their time or the window's, at one price or in graduated tiers. False where
-        that is not known: a cliff, a fleet that is sized at the end, instances that are only estimated so far, a bill of its
-        own in `lines`. An objective on the cost ends a run (``abort``) only where it is True.
-        """
-        return type(self).lines is CostModel.lines and all(map(_only_grows, self.components()))
-
     def sheets(self) -> tuple[SheetRef, ...]:
         """The price sheets behind the prices."""
         return ()
@@ -194,8 +183,9 @@ class CostModel(ABC, Checked):
     def monotone(self) -> bool:
         """Whether the bill can only grow while a run goes on: then what it comes to meanwhile is spent, whatever follows.
 
-        It follows from the components. False where nobody knows, as of a model that makes `lines` of its own: write True
-        there only where no component of the bill, its credits taken off, can ever fall.
+        An objective on the cost ends a run (``abort``) only then. It follows from the components. False where nobody knows,
+        as of a model that makes `lines` of its own: write True there only where no component of the bill, its credits taken
+        off, can ever fall.
         """
         try:
             return type(self).lines is CostModel.lines and all(component.monotone for component in self.components())
@@ -208,16 +198,6 @@ class CostModel(ABC, Checked):
         mine = self.of if isinstance(self, Composite) else (self,)
         theirs = other.of if isinstance(other, Composite) else (other,)
         return Composite((*mine, *theirs))
-
-
-def _only_grows(component: Component) -> bool:
-    quantity, rate = component.quantity, component.rate
-    while isinstance(quantity, Scaled):
-        if quantity.factor < 0:
-            return False
-        quantity = quantity.of
-    graduated = isinstance(rate, Tiers) and rate.mode == "graduated"
-    return (isinstance(rate, Flat) or graduated) and isinstance(quantity, (Jobs, BilledTime, MeterTotal, Window))
 
 
 @dataclass(frozen=True)
@@ -247,10 +227,6 @@ class Composite(CostModel):
 
     def lines(self, usage: Usage) -> list[Line]:
         return [line for model in self.of for line in model.lines(usage)]
-
-    @property
-    def only_grows(self) -> bool:
-        return all(model.only_grows for model in self.of)
 
     def per_job(self, batch: JobBatch) -> Floats:
         return sum((model.per_job(batch) for model in self.of), np.zeros(len(batch)))

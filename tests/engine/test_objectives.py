@@ -36,7 +36,6 @@ from aurea_engine.costs import (
     ContainerTask,
     CostModel,
     Discounts,
-    FlatPeriod,
     Fleet,
     InstanceBusy,
     Packed,
@@ -340,7 +339,6 @@ RISING = [
     Free(),
     PerSecond("1"),
     PerJob("1"),
-    FlatPeriod("1"),
     Serverless(price="1", request_price="1"),
     ContainerTask(vcpu_price="1", memory_price="1"),
     Tiered(mode="graduated", tiers=TIERS),
@@ -351,7 +349,7 @@ MAY_FALL = [
     Fleet(price="1"),
     Packed(price="1", concurrency=2),
     InstanceBusy(price="1", concurrency=2),
-    Discounts(of=PerSecond("1")),
+    Discounts(of=PerSecond("1"), round_to=0),
     PerSecond("1") + Tiered(mode="cliff", tiers=TIERS),
 ]
 
@@ -360,7 +358,7 @@ MAY_FALL = [
 def test_money_is_lost_only_where_the_bill_cannot_fall(model: CostModel) -> None:
     """A cliff makes the eleventh job cheaper than ten; a fleet is sized at the end; what nobody knows ends no run."""
     spec = RunSpec(Workload(Sleep(), jobs=100), cost=model, objectives=(Objective("cost", at_most=1.0, abort=True),))
-    assert hopeless(spec, progress_of(cost=Fraction(2))) is model.only_grows is any(model is each for each in RISING)
+    assert hopeless(spec, progress_of(cost=Fraction(2))) is model.monotone is any(model is each for each in RISING)
 
 
 def test_a_cliff_that_is_still_to_come_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -321,7 +321,7 @@ async def test_an_objective_that_aborts_ends_the_run(client: Any, post: Post) ->
         "workload": {
             "job": {"kind": "sleep", "duration": 0.05},
             "arrivals": {"kind": "constant", "rate": 100},
-            "duration": 30,
+            "jobs": 300,
         },
         "objectives": [{"metric": "response_time", "quantile": 0.5, "at_most": 0.01, "abort": True}],
     }
