@@ -78,13 +78,9 @@ class _Desk:
 
     def progress(self, elapsed_ns: int, result: RunResult | None = None) -> Progress:
         """The run as it stands; once there is a result, with its bill and its findings."""
-        meters, dispatcher, workload = self.recorder.meters, self.dispatcher, self.spec.workload
+        meters, dispatcher = self.recorder.meters, self.dispatcher
         elapsed = elapsed_ns / NS
-        ended = sum(meters.counts.values())
-        done = [ended / workload.jobs] if workload.jobs else []
-        if workload.duration:
-            done.append(elapsed / workload.duration)
-        share = min(max(done), 1.0) if done else None
+        share = self._share_done(elapsed) if result is None or result.status != "completed" else 1.0
         bill = self._bill(elapsed_ns) if result is None else result.cost
         return Progress(
             elapsed=elapsed,
@@ -103,6 +99,17 @@ class _Desk:
             findings=findings_so_far(self._standing(elapsed_ns, bill)) if result is None else result.findings,
             meters=meters,
         )
+
+    def _share_done(self, elapsed: float) -> float | None:
+        """The share of the workload that was released, by jobs or by time, times the share of those jobs that have ended."""
+        workload, arrived = self.spec.workload, self.dispatcher.arrived
+        released = [arrived / workload.jobs] if workload.jobs else []
+        if workload.duration:
+            released.append(elapsed / workload.duration)
+        if not released:
+            return None
+        ended = sum(self.recorder.meters.counts.values()) / arrived if arrived else 1.0
+        return min(max(released), 1.0) * min(ended, 1.0)
 
     def _bill(self, elapsed_ns: int) -> Cost | None:
         counts = dict(self.recorder.meters.counts)

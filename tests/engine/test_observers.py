@@ -6,7 +6,19 @@ import logging
 
 import pytest
 
-from aurea_engine import ConstantRate, Fifo, Observer, Outcome, PerJob, Progress, RunSpec, Sleep, Workload, simulate
+from aurea_engine import (
+    ConstantRate,
+    Fifo,
+    Observer,
+    Outcome,
+    PerJob,
+    Progress,
+    RunSpec,
+    Sleep,
+    Trace,
+    Workload,
+    simulate,
+)
 from aurea_engine.testing import RecordingObserver, run_jumping
 
 SPEC = RunSpec(Workload(Sleep(0.1), ConstantRate(10), jobs=50), Fifo(1), PerJob("0.5"))
@@ -86,3 +98,29 @@ def test_a_run_by_duration_says_how_far_it_is() -> None:
     observer = RecordingObserver()
     run_jumping(RunSpec(Workload(Sleep(0.1), ConstantRate(10), duration=10), seed=0), [observer])
     assert observer.reports[-1].fraction_done == 1.0
+
+
+def test_a_run_that_drains_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """500/s for 10 s on 4 slots of 10 ms: it has drained after 12.5 s, and that is what is told all the time."""
+    monkeypatch.setattr("aurea_engine.engine.PROGRESS_NS", 0)
+    observer = RecordingObserver()
+    spec = RunSpec(Workload(Sleep(0.01), ConstantRate(500), duration=10), Fifo(4), seed=0)
+    result = run_jumping(spec, [observer])
+    reports = [each for each in observer.reports[:-1] if each.elapsed > 10]
+    assert len(reports) > 10
+    for report in reports:
+        assert report.in_flight
+        assert report.fraction_done is not None
+        assert report.fraction_done < 1.0
+        assert report.time_left is not None
+        assert report.time_left > 0.0
+        assert report.elapsed + report.time_left == pytest.approx(result.duration, rel=0.02)
+    assert (observer.reports[-1].fraction_done, observer.reports[-1].time_left) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("limits", [{"jobs": 50, "duration": 1000.0}, {"duration": 1000.0}, {}])
+def test_a_run_that_has_ended_is_done(limits: dict[str, float]) -> None:
+    """However it was limited: arrivals that end by themselves come to an end before any duration."""
+    observer = RecordingObserver()
+    simulate(RunSpec(Workload(Sleep(0.1), Trace((0.0, 1.0)), **limits), seed=0), [observer])  # type: ignore[arg-type]
+    assert (observer.reports[-1].fraction_done, observer.reports[-1].time_left) == (1.0, 0.0)
