@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from aurea_engine.costs import CostModel
+from aurea_engine.costs import job_costs
 from aurea_engine.findings import Finding
 from aurea_engine.records import NS, JobBatch, Outcome
 from aurea_engine.results import ObjectiveResult, RunResult
@@ -137,15 +137,6 @@ def record_rows(
             "outcome": names[outcome],
             "response_time": (finished - intended) / NS if served else None,
         }
-
-
-def job_costs(model: CostModel, batch: JobBatch) -> list[float]:
-    """Each job's own cost; NaN where it has none, or where the model fails (the cost's own ``problem`` then says why)."""
-    try:
-        costs = np.asarray(model.per_job(batch), float).tolist()
-    except Exception:  # noqa: BLE001 - a user's model
-        return [math.nan] * len(batch)
-    return costs if isinstance(costs, list) and len(costs) == len(batch) else [math.nan] * len(batch)
 
 
 def _timestamps(opened: datetime, batch: JobBatch) -> list[str]:

@@ -18,10 +18,10 @@ from msgspec import Meta
 
 from aurea_engine._fields import MAX_SECONDS, MOST_PROBLEMS, Checked, convert, hints_of, shown
 from aurea_engine._parsing import parse_json, parse_toml
-from aurea_engine._result_codec import JOBS_SHOWN, encode_result, job_costs, record_rows
+from aurea_engine._result_codec import JOBS_SHOWN, encode_result, record_rows
 from aurea_engine.arrivals import AllAtOnce
 from aurea_engine.catalog import GROUPS, Catalog, default_catalog
-from aurea_engine.costs import CostModel, exact_text
+from aurea_engine.costs import CostModel, exact_text, job_costs
 from aurea_engine.distributions import Constant, Weighted
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.jobs import Sleep

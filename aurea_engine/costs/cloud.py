@@ -16,8 +16,9 @@ from msgspec import Meta
 from aurea_engine._fields import Count, Seconds
 from aurea_engine.costs.exact import Price, Size
 from aurea_engine.costs.intervals import BusyTime, Concurrency, Scope
-from aurea_engine.costs.meters import STARTED, Billed, BilledTime, Jobs, Meter, Quantity, nanoseconds
+from aurea_engine.costs.meters import BilledTime, Jobs, Meter, Quantity, nanoseconds
 from aurea_engine.costs.model import Component, CostModel, Currency
+from aurea_engine.costs.parts import STARTED, Billed
 from aurea_engine.costs.rates import Flat
 from aurea_engine.costs.usage import Usage
 from aurea_engine.distributions import Floats

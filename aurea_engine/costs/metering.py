@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 
+from aurea_engine._fields import shown
+from aurea_engine.costs.attempts import attempt, printable
 from aurea_engine.costs.intervals import Concurrency
-from aurea_engine.costs.meters import JobCount, JobTime, Meter, Parts, State
+from aurea_engine.costs.meters import JobCount, JobTime, Meter, State
 from aurea_engine.costs.model import CostModel
+from aurea_engine.costs.parts import Parts
 from aurea_engine.costs.pricing import Cost, price
 from aurea_engine.costs.usage import RunInfo, Usage
+from aurea_engine.errors import StrategyError
 from aurea_engine.records import JobBatch
 
 MS = 1_000_000
@@ -56,14 +63,19 @@ class Metering:
             self._states[spare.key] = spare.state()
 
     def _add_model(self, model: CostModel) -> None:
-        try:
-            for meter in model.meters():
-                self._add(meter)
-        except Exception as error:  # noqa: BLE001 - a user's model: `price` meets the same error and reports it
-            self._broken[f"model/{type(model).__qualname__}"] = _text(error)
+        # What goes wrong, `price` meets again and reports.
+        _, wrong = attempt(self._add_all, model)
+        if wrong is not None:
+            self._broken[f"model/{type(model).__qualname__}"] = wrong
+
+    def _add_all(self, model: CostModel) -> None:
+        for meter in model.meters():
+            self._add(meter)
 
     def _add(self, meter: Meter) -> None:
         key = meter.key
+        if not isinstance(key, str) or printable(key) != key:
+            raise StrategyError(f"the key of a meter must be text, got {shown(key)}")
         if key not in self._states:
             self._states[key] = meter.state()
 
@@ -88,14 +100,13 @@ class Metering:
         parts = Parts(batch)
         self._last_ns = max(self._last_ns, int(np.max(batch.finished)), int(np.max(batch.released)))
         for key, state in list(self._states.items()):
-            try:
-                state.feed(parts)
-            except Exception as error:  # noqa: BLE001 - a user's meter
-                self._put_aside(key, error)
+            _, wrong = attempt(state.feed, parts)
+            self._put_aside(key, wrong)
 
-    def _put_aside(self, key: str, error: Exception) -> None:
-        del self._states[key]
-        self._broken[key] = _text(error)
+    def _put_aside(self, key: str, wrong: str | None) -> None:
+        if wrong is not None:
+            del self._states[key]
+            self._broken[key] = wrong
 
     def merge(self, other: Metering) -> None:
         """Take over what ``other`` counted of the *same* run, for instance in another process."""
@@ -105,7 +116,8 @@ class Metering:
         self._broken = {**other._broken, **self._broken}
         for key in list(self._states):
             if key in other._states:
-                self._states[key].merge(other._states[key])
+                _, wrong = attempt(self._states[key].merge, other._states[key])
+                self._put_aside(key, wrong)
             else:
                 del self._states[key]
 
@@ -124,20 +136,28 @@ class Metering:
         if self._model is None:
             return None
         self._flush()
-        return price(self._usage(run or RunInfo(self._last_ns), rough=True), self._model)
+        model, usage = self._model, self._usage(run or RunInfo(self._last_ns), rough=True)
+        monotone, _ = attempt(lambda: model.monotone)
+        return replace(price(usage, model), monotone=monotone is True)
 
     def _usage(self, run: RunInfo, *, rough: bool) -> Usage:
         quanta: dict[str, dict[str, int]] = {}
         for key, state in list(self._states.items()):
-            try:
-                counts = state.rough() if rough else state.close()
-            except Exception as error:  # noqa: BLE001 - a user's meter
-                self._put_aside(key, error)
-                continue
+            counts, wrong = attempt(_counts, state, rough)
+            self._put_aside(key, wrong)
             if counts is not None:
                 quanta[key] = counts
         return Usage(run, quanta, dict(self._broken))
 
 
-def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:300]
+def _counts(state: State, rough: bool) -> dict[str, int] | None:
+    """What ``state`` has counted, held to its contract."""
+    counts: dict[Any, Any] | None = state.rough() if rough else state.close()
+    if counts is None:
+        return None
+    for label, count in counts.items():
+        if not isinstance(label, str) or not isinstance(count, Integral) or int(count) < 0:
+            raise StrategyError(
+                f"a meter must count whole numbers from 0 up by name, got {shown(label)}: {shown(count)}"
+            )
+    return {printable(label): int(count) for label, count in counts.items()}

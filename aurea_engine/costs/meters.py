@@ -8,48 +8,20 @@ so that a later question ("and if failures were free?") needs no records.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aurea_engine._fields import Checked, Seconds
+from aurea_engine.costs.parts import STARTED, Billed, Parts
 from aurea_engine.costs.usage import Usage
 from aurea_engine.distributions import Floats
 from aurea_engine.errors import StrategyError
 from aurea_engine.records import NS, JobBatch, Outcome
 
 Whole = NDArray[np.int64]
-Billed = tuple[Literal["completed", "failed", "timed_out", "cancelled"], ...]
-"""The outcomes that are paid for, of jobs that started. A job that never started is never billed."""
-STARTED: Billed = ("completed", "failed", "timed_out", "cancelled")
-
-_BILLABLE = {Outcome[name.upper()]: name for name in STARTED}
-
-
-class Parts:
-    """One batch, cut into its started jobs by outcome. A batch of completed jobs, the usual case, is not copied."""
-
-    def __init__(self, batch: JobBatch) -> None:
-        self.by_outcome: dict[str, JobBatch] = {}
-        present = np.flatnonzero(np.bincount(batch.outcome, minlength=len(Outcome)))
-        all_started = len(batch) > 0 and int(batch.started.min()) >= 0
-        for outcome in present.tolist():
-            if outcome not in _BILLABLE:
-                continue
-            rows = batch if len(present) == 1 else batch[batch.outcome == outcome]
-            rows = rows if all_started else rows[rows.was_started]
-            if len(rows):
-                self.by_outcome[_BILLABLE[Outcome(outcome)]] = rows
-
-    def billed(self, outcomes: Billed) -> Iterator[JobBatch]:
-        """The started jobs of these outcomes."""
-        for name, rows in self.by_outcome.items():
-            if name in outcomes:
-                yield rows
 
 
 class State(ABC):
@@ -253,39 +225,13 @@ class MeterTotal(Quantity):
         return True
 
 
-@dataclass(frozen=True)
-class Jobs(Checked, Quantity):
-    """The number of started jobs of the ``billed`` outcomes."""
-
-    billed: Billed = STARTED
-
-    def meters(self) -> tuple[Meter, ...]:
-        return (JobCount(),)
-
-    def read(self, usage: Usage) -> Fraction:
-        return MeterTotal(JobCount(), self.billed).read(usage)
-
-    def per_job(self, batch: JobBatch) -> Floats:
-        return MeterTotal(JobCount(), self.billed).per_job(batch)
+class _Sum(Checked, Quantity):
+    """A quantity that is the sum of one meter."""
 
     @property
-    def monotone(self) -> bool:
-        return True
-
-
-@dataclass(frozen=True)
-class BilledTime(Checked, Quantity):
-    """Seconds of service: each job's plus ``extra``, rounded up to a whole ``step``, at least ``minimum``, then summed."""
-
-    step: Seconds = 0
-    minimum: Seconds = 0
-    extra: Seconds = 0
-    billed: Billed = STARTED
-
-    @property
+    @abstractmethod
     def _total(self) -> MeterTotal:
-        step, minimum, extra = (nanoseconds(each) for each in (self.step, self.minimum, self.extra))
-        return MeterTotal(JobTime(max(1, step), minimum, extra), self.billed, NS)
+        """Which."""
 
     def meters(self) -> tuple[Meter, ...]:
         return self._total.meters()
@@ -299,6 +245,32 @@ class BilledTime(Checked, Quantity):
     @property
     def monotone(self) -> bool:
         return True
+
+
+@dataclass(frozen=True)
+class Jobs(_Sum):
+    """The number of started jobs of the ``billed`` outcomes."""
+
+    billed: Billed = STARTED
+
+    @property
+    def _total(self) -> MeterTotal:
+        return MeterTotal(JobCount(), self.billed)
+
+
+@dataclass(frozen=True)
+class BilledTime(_Sum):
+    """Seconds of service: each job's plus ``extra``, rounded up to a whole ``step``, at least ``minimum``, then summed."""
+
+    step: Seconds = 0
+    minimum: Seconds = 0
+    extra: Seconds = 0
+    billed: Billed = STARTED
+
+    @property
+    def _total(self) -> MeterTotal:
+        step, minimum, extra = (nanoseconds(each) for each in (self.step, self.minimum, self.extra))
+        return MeterTotal(JobTime(max(1, step), minimum, extra), self.billed, NS)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,10 @@ from typing import Annotated, Literal
 import numpy as np
 
 from aurea_engine._fields import Checked, Invalid, Seconds
+from aurea_engine.costs.attempts import attempt
 from aurea_engine.costs.exact import Price
-from aurea_engine.costs.meters import STARTED, Billed, BilledTime, Jobs, Meter, Quantity
+from aurea_engine.costs.meters import BilledTime, Jobs, Meter, Quantity
+from aurea_engine.costs.parts import STARTED, Billed
 from aurea_engine.costs.rates import Flat, Rate
 from aurea_engine.costs.usage import Usage
 from aurea_engine.distributions import Floats
@@ -187,10 +189,8 @@ class CostModel(ABC, Checked):
         as of a model that makes `lines` of its own: write True there only where no component of the bill, its credits taken
         off, can ever fall.
         """
-        try:
-            return type(self).lines is CostModel.lines and all(component.monotone for component in self.components())
-        except Exception:  # noqa: BLE001 - a user's model: what is not known is False
-            return False
+        grows, _ = attempt(lambda: all(component.monotone for component in self.components()))
+        return type(self).lines is CostModel.lines and grows is True
 
     def __add__(self, other: CostModel) -> CostModel:
         if not isinstance(other, CostModel):

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
-from numbers import Rational
 from typing import Any
 
 import numpy as np
 
+from aurea_engine._fields import shown
+from aurea_engine.costs.answers import checked_lines, checked_sheets
+from aurea_engine.costs.attempts import attempt, printable, said
 from aurea_engine.costs.dues import dues
 from aurea_engine.costs.exact import decimal_text, exact_text
 from aurea_engine.costs.meters import JobCount
 from aurea_engine.costs.model import CostModel, Line, SheetRef
+from aurea_engine.costs.parts import read_only
 from aurea_engine.costs.usage import Usage
-from aurea_engine.distributions import Floats
-from aurea_engine.errors import NeedsRecords
+from aurea_engine.errors import NeedsRecords, StrategyError
 from aurea_engine.records import JobBatch
 
 
@@ -151,74 +153,51 @@ def price(usage: Usage, model: CostModel) -> Cost:
     try:
         return price_from(usage, model)
     except NeedsRecords as error:
-        return _cost(usage, _currency_of(model), (), _blamed(model, f"NeedsRecords: {error}"), ())
+        return _cost(usage, model, (), said(error))
 
 
 def price_from(usage: Usage, model: CostModel) -> Cost:
     """`price`, but raises `NeedsRecords` where the run did not keep what ``model`` meters."""
     lines: tuple[Line, ...] = ()
-    sheets: tuple[SheetRef, ...] = ()
-    monotone = False
     try:
-        sheets, monotone = tuple(model.sheets()), model.monotone is True
-        lines, problem = _checked(model.lines(usage))
-    except NeedsRecords:
+        lines, problem = checked_lines(model.lines(usage))
+    except (NeedsRecords, KeyboardInterrupt):
         raise
-    except Exception as error:  # noqa: BLE001 - a user's model may raise anything, and the run's results must stand
-        problem = f"{type(error).__name__}: {error}"
-    cost = _cost(usage, _currency_of(model), lines, None if problem is None else _blamed(model, problem), sheets)
-    return replace(cost, monotone=monotone)
+    except BaseException as error:  # noqa: BLE001 - a user's model may raise anything, and the run's results must stand
+        problem = said(error)
+    return _cost(usage, model, lines, problem)
 
 
-def _blamed(model: CostModel, problem: str) -> str:
-    return f"the cost model {type(model).__qualname__}: {problem}"[:500]
-
-
-def _currency_of(model: CostModel) -> str:
-    try:
-        return str(model.currency)
-    except Exception:  # noqa: BLE001 - then the lines fail too, and are reported
-        return "USD"
-
-
-def _cost(
-    usage: Usage, currency: str, lines: tuple[Line, ...], problem: str | None, sheets: tuple[SheetRef, ...]
-) -> Cost:
+def _cost(usage: Usage, model: CostModel, lines: tuple[Line, ...], problem: str | None) -> Cost:
+    currency, no_currency = attempt(_currency, model)
+    sheets, no_sheets = attempt(lambda: checked_sheets(model.sheets()))
+    problem = problem or no_sheets or no_currency
     counts = usage.quanta.get(JobCount().key, {})
-    good = None if usage.run.good is None else usage.run.good * (usage.factor or Fraction(1))
-    successes = Fraction(counts.get("completed", 0))
-    return Cost(currency, lines, Fraction(sum(counts.values())), successes, good, problem, sheets)
+    return Cost(
+        currency or "USD",
+        lines,
+        Fraction(sum(counts.values())),
+        Fraction(counts.get("completed", 0)),
+        None if usage.run.good is None else usage.run.good * (usage.factor or Fraction(1)),
+        None if problem is None else f"the cost model {type(model).__qualname__}: {problem}"[:500],
+        sheets or (),
+    )
 
 
-def job_costs(model: CostModel, batch: JobBatch) -> Floats:
-    """`CostModel.per_job`, held to its contract: NaN for every job where a user's model fails or answers nonsense."""
+def _currency(model: CostModel) -> str:
+    currency = model.currency
+    if not isinstance(currency, str):
+        raise StrategyError(f"its currency must be text, got {shown(currency)}")
+    return printable(currency)
+
+
+def job_costs(model: CostModel, batch: JobBatch) -> list[float]:
+    """`CostModel.per_job`, held to its contract: finite and >= 0, else NaN; NaN for every job where a user's model fails.
+
+    These are for looking at: the bill is worked out without them and stands whatever becomes of them.
+    """
     unknown = np.full(len(batch), np.nan)
-    try:
-        costs = np.asarray(model.per_job(batch), float)
-    except Exception:  # noqa: BLE001 - as in `price`, which says why
-        return unknown
-    if costs.shape != unknown.shape:
-        return unknown
-    return np.where((costs >= 0) & np.isfinite(costs), costs, np.nan)
-
-
-def _checked(given: Iterable[Any]) -> tuple[tuple[Line, ...], str | None]:
-    """Lines in exact numbers, and what keeps them from adding up to a total."""
-    lines: list[Line] = []
-    for line in given:
-        if not isinstance(line, Line):
-            return (), f"its lines must be Line objects, got {type(line).__name__}"
-        numbers = (line.quantity, line.unit_price, line.consumed, line.used)
-        if not all(number is None or isinstance(number, Rational) for number in numbers):
-            return (), f"{line.name}: quantities and prices must be exact: make them Fractions"
-        lines.append(line)
-    for line in lines:
-        if line.amount is not None and line.amount < 0 and line.basis != "credit":
-            return tuple(lines), f"{line.name} costs {decimal_text(line.amount)}: a line below 0 must be a credit"
-    missing = [line.name for line in lines if line.amount is None]
-    if missing:
-        return tuple(lines), f"unpriced: no price is known for {', '.join(missing)}"
-    total = sum((line.amount for line in lines if line.amount is not None), Fraction(0))
-    if total < 0:
-        return tuple(lines), f"its lines add up to {decimal_text(total)}, which is less than nothing"
-    return tuple(lines), None
+    costs, _ = attempt(lambda: np.array(model.per_job(read_only(batch)), float))
+    if costs is None or costs.shape != unknown.shape:
+        costs = unknown
+    return np.where((costs >= 0) & np.isfinite(costs), costs, np.nan).tolist()  # type: ignore[no-any-return]

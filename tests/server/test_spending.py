@@ -7,12 +7,14 @@ from fractions import Fraction
 import numpy as np
 from prometheus_client import CollectorRegistry
 
-from aurea_engine import CostModel, JobBatch
+from aurea_engine import Constant, CostModel, JobBatch, RunSpec, Sleep, Workload, simulate
 from aurea_engine.costs import (
+    Component,
     Discount,
     Discounts,
     FlatPeriod,
     Fleet,
+    Line,
     Metering,
     PerJob,
     PerSecond,
@@ -20,10 +22,11 @@ from aurea_engine.costs import (
     Serverless,
     Tier,
     Tiered,
+    Usage,
 )
 from aurea_engine.records import NS
 from aurea_server.metrics import BenchmarkMetrics
-from aurea_server.reports import Bill, Figures, Snapshot, bill_of
+from aurea_server.reports import Bill, Figures, Snapshot, bill_of, figures_of
 
 TIERS = (Tier(1, 3), Tier("0.1"))
 
@@ -185,3 +188,20 @@ def test_a_run_without_a_result_keeps_what_was_sure_and_swallows_nothing_of_the_
     run(metrics, bill(priced=False, lines=[]), bill("4/1"))
     assert spent(metrics) == 7
     assert value(metrics, "benchmark_billed_quantity_total", component="time", unit="Seconds") == 3
+
+
+class Odd(CostModel):
+    """Bills what nobody can sum up or show."""
+
+    def components(self) -> list[Component]:
+        return []
+
+    def lines(self, usage: Usage) -> list[Line]:
+        return [Line(5, Fraction(10**400), None, Fraction(1))]  # type: ignore[arg-type]
+
+
+def test_a_bill_that_is_none_is_told_to_metrics_as_unpriced() -> None:
+    spec = RunSpec(Workload(Sleep(Constant(0.01)), jobs=3), cost=Odd(), clock="virtual", seed=1)
+    figures = figures_of(simulate(spec), "odd", "", "")
+    assert (figures.total_cost, figures.bill) == (None, Bill(model="odd", sheets=[]))
+    assert "cost_unpriced" in figures.findings
