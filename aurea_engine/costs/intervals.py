@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from aurea_engine.costs.instances import busy_periods
+from aurea_engine.costs.instances import Numbers, busy_periods
 from aurea_engine.costs.meters import Meter, State, Whole, exact_sum
 from aurea_engine.costs.parts import STARTED, Billed, Parts
 
@@ -29,6 +29,9 @@ MOST_LEVELS = 1000
 
 _SAMPLE = 20_000
 _EXACT_FLOAT = 2**53
+_CODED = 2**62
+_BITS = 21
+_PART = 2**_BITS - 1
 
 
 class _Intervals(State):
@@ -130,21 +133,36 @@ class _Levels(_Intervals):
         if not len(starts):
             return {}
         origin = int(starts.min())
+        if int(finishes.max()) - origin >= _CODED:
+            return _levels_of(*_uncoded_levels(starts, finishes))
         # One sort of coded events: twice the instant, plus one for a start, so that at one instant ends come first.
         events = np.concatenate([(starts - origin) * 2 + 1, (finishes - origin) * 2])
         events.sort()
         levels = np.cumsum((events & 1) * 2 - 1, dtype=np.int32)[:-1]
         events >>= 1
         lasted = np.diff(events)
-        return {str(level): ns for level, ns in enumerate(_sums_by(levels, lasted)) if level and ns}
+        return _levels_of(levels, lasted)
 
 
-def _sums_by(labels: np.ndarray[tuple[int], np.dtype[np.int32]], values: Whole) -> list[int]:
-    """Sums of ``values`` by label. Sums in float64 are exact below 2⁵³ (104 days of ns); beyond, in two halves."""
-    if int(values.sum()) < _EXACT_FLOAT:
+def _uncoded_levels(starts: Whole, finishes: Whole) -> tuple[Numbers, Whole]:
+    """The same for a span of 146 years or more, whose coded events would not fit int64: how many had started by each
+    instant, less how many had ended.
+    """
+    instants = np.unique(np.concatenate([starts, finishes]))
+    started, ended = (np.searchsorted(np.sort(each), instants[:-1], side="right") for each in (starts, finishes))
+    return (started - ended).astype(np.int32), np.diff(instants)
+
+
+def _levels_of(levels: Numbers, lasted: Whole) -> dict[str, int]:
+    return {str(level): ns for level, ns in enumerate(_sums_by(levels, lasted)) if level and ns}
+
+
+def _sums_by(labels: Numbers, values: Whole) -> list[int]:
+    """Sums of ``values`` by label. Sums in float64 are exact below 2⁵³ (104 days of ns); beyond, in three parts."""
+    if exact_sum(values) < _EXACT_FLOAT:
         return [int(total) for total in np.bincount(labels, values).tolist()]
-    high, low = np.bincount(labels, values >> 30), np.bincount(labels, values & (2**30 - 1))
-    return [(int(a) << 30) + int(b) for a, b in zip(high.tolist(), low.tolist(), strict=True)]
+    parts = [np.bincount(labels, (values >> shift) & _PART).tolist() for shift in (0, _BITS, 2 * _BITS)]
+    return [int(a) + (int(b) << _BITS) + (int(c) << 2 * _BITS) for a, b, c in zip(*parts, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -177,7 +195,7 @@ class _Busy(_Intervals):
         instances, periods = busy_periods(starts, finishes, self.meter.concurrency)
         step = self.meter.step
         if self.meter.scope == "period":
-            billed = exact_sum(-(-periods // step) * step)
+            billed = exact_sum(-(-periods // step)) * step
         elif self.meter.scope == "instance":
             count = int(instances.max()) + 1 if len(instances) else 0
             totals = _sums_by(instances, periods) if count else []

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aurea_engine import simulate
 from aurea_engine.codec import parse_json, parse_toml, spec_from_dict, spec_to_dict
 from aurea_engine.costs import (
     KINDS,
@@ -561,3 +562,37 @@ def test_what_can_only_grow_is_known_by_its_components() -> None:
     assert not Sheet(name="example-functions", memory_mb=256).monotone  # which of its prices holds, only the day says
     assert not Sheet(name="example-machines", concurrency=4, bytes_per_job=10**6).monotone
     assert not Discounts(of=PerJob(1), round_to=2).monotone
+
+
+@pytest.mark.parametrize("unit", [1, NS, 10**18])
+def test_concurrency_is_counted_exactly_over_centuries(unit: int) -> None:
+    """Six jobs of 31 years, one after another and two of them at once: what codes instants must not leave int64."""
+    starts = np.array([0, 1, 2, 3, 4, 4, 8], np.int64) * unit
+    batch = JobBatch(starts, starts, starts, starts + unit, np.full(len(starts), Outcome.COMPLETED, np.uint8))
+    usage = measure(batch[np.array([6, 0, 5, 1, 4, 2, 3])], RunInfo(9 * unit), Packed(price=1, concurrency=1))
+    assert usage.of(Concurrency()) == {"1": 5 * unit, "2": unit}
+    assert total(Packed(price=1, concurrency=1), batch, 9 * unit) == F(7 * unit, NS)
+    assert total(InstanceBusy(price=1, concurrency=1, step=0), batch, 9 * unit) == F(7 * unit, NS)
+    apart = InstanceBusy(price=1, concurrency=1, step=1e9, scope="instance")
+    assert total(apart, batch, 9 * unit) * NS == {1: 2, NS: 2, 10**18: 7}[unit] * 10**18
+    assert total(InstanceBusy(price=1, concurrency=2, step=0), batch, 9 * unit) == F(6 * unit, NS)
+
+
+def test_instances_that_are_busy_for_centuries_each_are_summed_exactly() -> None:
+    """The sum over instances leaves int64."""
+    starts, ends = np.zeros(9, np.int64), np.full(9, 2**62 + 1, np.int64)
+    batch = JobBatch(starts, starts, starts, ends, np.full(9, Outcome.COMPLETED, np.uint8))
+    for scope in ("period", "instance", "run"):
+        model = InstanceBusy(price=1, concurrency=1, step=0, scope=scope)  # type: ignore[arg-type]
+        assert total(model, batch, 2**62 + 1) == F(9 * (2**62 + 1), NS)
+    assert total(Packed(price=1, concurrency=1), batch, 2**62 + 1) == F(9 * (2**62 + 1), NS)
+
+
+def test_a_simulation_of_centuries_has_its_price() -> None:
+    spec = {
+        "workload": {"job": {"kind": "sleep", "duration": 1e9}, "jobs": 6},
+        "scheduler": {"slots": 1},
+        "clock": "virtual",
+        "cost": {"kind": "packed", "price": 1, "concurrency": 2},
+    }
+    assert simulate(spec_from_dict(spec)).cost.total == 6 * 10**9
