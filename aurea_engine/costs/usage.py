@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any, Protocol
 
+from aurea_engine._fields import shown
 from aurea_engine.costs.exact import exact_text
 from aurea_engine.errors import NeedsRecords, Problem, SpecError
-from aurea_engine.records import Outcome
+from aurea_engine.records import FINAL, Outcome
 
 Quanta = Mapping[str, int | Fraction]
 """What one meter counted, by label (an outcome, or a level of concurrency). Whole numbers, unless projected."""
 
 VERSION = 1
 
-_NUMBER = re.compile(r"[0-9]{1,400}(\.[0-9]{1,400}|/[0-9]{1,400})?", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,400}(\.[0-9]{1,400}|/0*[1-9][0-9]{0,399})?", re.ASCII)
+_WHOLE = re.compile(r"[0-9]{1,400}", re.ASCII)
+_OUTCOMES = {each.name.lower(): each for each in FINAL}
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,15 @@ class RunInfo:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunInfo:
-        started_at = data.get("started_at")
+        """The frame that `to_dict` wrote. Raises `SpecError` naming the member that is something else."""
+        slots, good, started_at = (data.get(name) for name in ("slots", "good", "started_at"))
+        counts = _object(data.get("counts", {}), "counts")
         return cls(
-            int(data["window_ns"]),
-            data.get("slots"),
-            {Outcome[name.upper()]: int(count) for name, count in data.get("counts", {}).items()},
-            None if data.get("good") is None else int(data["good"]),
-            None if started_at is None else datetime.fromisoformat(started_at),
+            _whole(data.get("window_ns"), "window_ns"),
+            None if slots is None else _whole(slots, "slots", least=1),
+            {_outcome(name): _whole(count, f"counts.{name}") for name, count in counts.items()},
+            None if good is None else _whole(good, "good"),
+            None if started_at is None else _instant(started_at),
         )
 
 
@@ -141,30 +147,69 @@ class Usage:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Usage:
-        """The usage that `to_dict` wrote. Raises `SpecError` where it is something else."""
-        try:
-            _check_version(data["version"])
+        """The usage that `to_dict` wrote. Raises `SpecError` naming the member that is something else."""
+        with _within("usage"):
+            if _object(data, "").get("version") != VERSION:
+                raise _wrong("version", f"must be {VERSION}", data.get("version"))
             quanta = {
-                str(key): {str(label): _number(count) for label, count in labels.items()}
-                for key, labels in data["quanta"].items()
+                str(key): {
+                    str(label): _number(count, f"quanta.{_name(key)}.{_name(label)}")
+                    for label, count in _object(labels, f"quanta.{_name(key)}").items()
+                }
+                for key, labels in _object(data.get("quanta"), "quanta").items()
             }
-            broken = {str(key): str(text) for key, text in data.get("broken", {}).items()}
-            factor = None if data.get("factor") is None else Fraction(_number(data["factor"]))
-            return cls(RunInfo.from_dict(data["run"]), quanta, broken, factor)
-        except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
-            raise SpecError(
-                [Problem("usage", "is not a usage as it is written by Usage.to_dict", str(error))]
-            ) from None
+            broken = {str(key): str(text) for key, text in _object(data.get("broken", {}), "broken").items()}
+            factor = None if data.get("factor") is None else Fraction(_number(data["factor"], "factor"))
+            with _within("run"):
+                run = RunInfo.from_dict(_object(data.get("run"), ""))
+            return cls(run, quanta, broken, factor)
 
 
-def _check_version(version: object) -> None:
-    if version != VERSION:
-        raise SpecError([Problem("version", f"must be {VERSION}", str(version)[:60])])
+@contextmanager
+def _within(parent: str) -> Iterator[None]:
+    try:
+        yield
+    except SpecError as error:
+        raise SpecError(problem.within(parent) for problem in error.problems) from None
 
 
-def _number(text: str) -> int | Fraction:
+def _wrong(path: str, problem: str, got: object) -> SpecError:
+    return SpecError([Problem(path, problem, shown(got))])
+
+
+def _name(key: object) -> str:
+    return shown(key).strip("'")
+
+
+def _object(value: Any, path: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _wrong(path, "must be an object, as Usage.to_dict writes it", value)
+    return value
+
+
+def _whole(value: object, path: str, least: int = 0) -> int:
+    number = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
+    if not isinstance(number, int) or isinstance(number, bool) or not least <= number < 10**400:
+        raise _wrong(path, f"must be a whole number >= {least}", value)
+    return number
+
+
+def _outcome(name: str) -> Outcome:
+    if name not in _OUTCOMES:
+        raise _wrong(f"counts.{_name(name)}", f"must be one of {', '.join(_OUTCOMES)}", name)
+    return _OUTCOMES[name]
+
+
+def _instant(value: object) -> datetime:
+    try:
+        return datetime.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise _wrong("started_at", "must be an instant such as 2026-11-22T10:00:00+00:00", value) from None
+
+
+def _number(text: object, path: str) -> int | Fraction:
     # Looked at before it becomes a fraction: that of "1e999999999" has no end.
-    if not _NUMBER.fullmatch(text):
-        raise TypeError(f"{text[:60]!r} is not a number")
+    if not isinstance(text, str) or not _NUMBER.fullmatch(text):
+        raise _wrong(path, 'must be a number >= 0 as text, such as "12" or "1/3"', text)
     number = Fraction(text)
     return number.numerator if number.denominator == 1 else number

@@ -302,6 +302,43 @@ def test_usage_reads_back_from_json() -> None:
             Usage.from_dict(broken)
 
 
+@pytest.mark.parametrize(
+    ("path", "wrong", "said"),
+    [
+        ("run.window_ns", 1.5, "usage.run.window_ns: must be a whole number >= 0, got 1.5"),
+        ("run.window_ns", Decimal("1.5"), "usage.run.window_ns: must be a whole number >= 0, got 1.5"),
+        ("run.window_ns", True, "usage.run.window_ns: must be a whole number >= 0, got true"),
+        ("run.window_ns", None, "usage.run.window_ns: must be a whole number >= 0, got null"),
+        pytest.param("run.window_ns", 10**5000, "usage.run.window_ns: must be a whole number >= 0", id="digits"),
+        ("run.slots", 0, "usage.run.slots: must be a whole number >= 1, got 0"),
+        ("run.slots", "many", "usage.run.slots: must be a whole number >= 1"),
+        ("run.good", -1, "usage.run.good: must be a whole number >= 0, got -1"),
+        ("run.counts", {"completed": -2}, "usage.run.counts.completed: must be a whole number >= 0, got -2"),
+        ("run.counts", {"completed": "1.0"}, "usage.run.counts.completed: must be a whole number >= 0"),
+        ("run.counts", {"lost": 1}, "usage.run.counts.lost: must be one of completed, failed"),
+        ("run.counts", 3, "usage.run.counts: must be an object"),
+        ("run.started_at", 5, "usage.run.started_at: must be an instant"),
+        ("run.started_at", "2026-11-22T10:00:00", "usage.run.started_at: must have a time zone"),
+        ("run", None, "usage.run: must be an object"),
+        ("quanta", {"jobs": {"completed": "-1"}}, "usage.quanta.jobs.completed: must be a number >= 0"),
+        ("quanta", {"jobs": {"completed": 1.5}}, "usage.quanta.jobs.completed: must be a number >= 0"),
+        ("quanta", {"jobs": {"completed": "1/0"}}, "usage.quanta.jobs.completed: must be a number >= 0"),
+        ("quanta", {"jobs": None}, "usage.quanta.jobs: must be an object"),
+        ("broken", [], "usage.broken: must be an object"),
+        ("factor", "-1", "usage.factor: must be a number >= 0"),
+        ("version", 2, "usage.version: must be 1, got 2"),
+    ],
+)
+def test_a_stored_usage_that_is_wrong_is_refused_by_member(path: str, wrong: object, said: str) -> None:
+    """Nothing is made to fit: a window of 1.5 ns would price as one of 1."""
+    usage = measure(jobs(1, 2), RunInfo(NS), PerSecond()).to_dict()
+    place, *rest = path.split(".")
+    (usage[place] if rest else usage)[rest[0] if rest else place] = wrong
+    with pytest.raises(SpecError) as refused:
+        Usage.from_dict(usage)
+    assert str(refused.value).startswith(said)
+
+
 def test_usages_of_two_runs_add_up() -> None:
     a, b = (measure(jobs(each), RunInfo(NS, counts={Outcome.COMPLETED: 1}, good=1), PerSecond()) for each in (100, 200))
     both = a.merge(b)
