@@ -26,7 +26,7 @@ SCHEMA = 1
 def parse_sheet(text: str) -> PriceSheet:
     """The sheet that ``text`` (TOML) holds. Raises `SpecError` with every mistake, each with its line and path."""
     try:
-        data = tomllib.loads(text, parse_float=Decimal)
+        data = tomllib.loads(text, parse_float=_decimal)
     except (tomllib.TOMLDecodeError, ArithmeticError, RecursionError, ValueError) as error:
         raise SpecError([Problem("", f"is not TOML: {error}")]) from None
     problems: list[Problem] = []
@@ -46,6 +46,23 @@ def parse_sheet(text: str) -> PriceSheet:
     if problems or not isinstance(sheet, PriceSheet):
         raise SpecError(_with_lines(problems, text))
     return sheet
+
+
+class _TooLarge:
+    """A number that not even a `Decimal` holds. It is no value of any member, so its own place is what is complained of."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _decimal(text: str) -> Decimal | _TooLarge:
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        return _TooLarge(text)
 
 
 def _prices(tables: object, problems: list[Problem]) -> Iterator[SheetPrice]:
@@ -147,8 +164,17 @@ def _lines(text: str) -> dict[str, int]:
 
 
 def load_sheet(path: str | Path) -> PriceSheet:
-    """A sheet of your own, from a file."""
-    return parse_sheet(Path(path).read_text(encoding="utf-8"))
+    """A sheet of your own, from a file. Raises `SpecError` naming the file: where it cannot be read, too."""
+    try:
+        return parse_sheet(Path(path).read_text(encoding="utf-8"))
+    except SpecError as error:
+        raise SpecError(
+            problem._replace(path=f"{path}, {problem.path}".rstrip(", ")) for problem in error.problems
+        ) from None
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: must be UTF-8: {error.reason} at byte {error.start}") from None
 
 
 @functools.cache

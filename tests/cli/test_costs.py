@@ -46,6 +46,13 @@ def test_an_unknown_sheet_is_refused_with_the_names_there_are(capsys: pytest.Cap
     assert "example-functions@1" in capsys.readouterr().err
 
 
+def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No traceback, and the file is named."""
+    assert main(["prices", "show", str(tmp_path / "nofile.toml")]) == 2
+    err = capsys.readouterr().err
+    assert err.endswith("nofile.toml: No such file or directory\n")
+
+
 def test_mistakes_in_a_sheet_are_listed_with_their_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All of them, not only the first; a file that cannot be read is one of them."""
     wrong = tmp_path / "wrong.toml"

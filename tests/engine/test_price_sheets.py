@@ -153,6 +153,19 @@ def test_a_sheet_says_which_sizes_it_needs() -> None:
         ("price = 3.6", "price = -3.6", "line 15, price[0].price: must be a price >= 0"),
         ("price = 3.6", "price = nan", "line 15, price[0].price: must be a price"),
         ("price = 3.6", "price = 1e999999999", "line 15, price[0].price: must be a price"),
+        ("price = 3.6", "price = 1e99999999999999999999", "line 15, price[0].price: must be a price"),
+        ("price = 3.6", "price = -1e99999999999999999999", "got -1e99999999999999999999"),
+        (
+            '"own"',
+            "1e99999999999999999999",
+            "sheet.id: must be a text of at most 256 characters, got 1e99999999999999999999",
+        ),
+        (
+            'kind = "time"',
+            'kind = "time", minimum = 1e99999999999999999999',
+            "line 14, price[0].meter.minimum: must be a number",
+        ),
+        ("checked = 2026-11-22", "checked = 1e99999999999999999999", "line 7, sheet.checked: must be a date"),
         ("price = 3.6", "prize = 3.6", "line 15, price[0].prize: is not known"),
         ("price = 3.6", "", "line 11, price[0].price: must be given"),
         ("price = 3.6", 'price = 3.6\ncurrency = "EUR"', "line 16, price[0].currency: must be USD"),
@@ -197,6 +210,23 @@ def test_a_sheet_of_ones_own_is_read_from_a_file(tmp_path: Path) -> None:
     assert check_sheet(SHEET) == ()
     assert not sheet.is_stale(date(2026, 12, 1))
     assert sheet.is_stale(date(2027, 12, 1))
+
+
+def test_a_file_that_holds_no_sheet_is_named(tmp_path: Path) -> None:
+    """With the member where there is one, in one line."""
+    own = tmp_path / "own.toml"
+    own.write_text(SHEET.replace("price = 3.6", "price = 1e99999999999999999999"), encoding="utf-8")
+    with pytest.raises(SpecError) as refused:
+        load_sheet(own)
+    assert str(refused.value).startswith(f"{own}, line 15, price[0].price: must be a price")
+    own.write_text("[sheet", encoding="utf-8")
+    with pytest.raises(SpecError, match=r"own\.toml: is not TOML"):
+        load_sheet(own)
+    own.write_bytes(b"\xff")
+    with pytest.raises(SpecError, match=r"own\.toml: must be UTF-8"):
+        load_sheet(own)
+    with pytest.raises(SpecError, match=r"nofile\.toml: No such file"):
+        load_sheet(tmp_path / "nofile.toml")
 
 
 def test_the_hash_is_of_the_content_and_not_of_the_spelling() -> None:
