@@ -16,8 +16,9 @@ from aurea_engine import Catalog, loop_factory
 from aurea_server import keys, standard
 from aurea_server.app import create_app
 from aurea_server.connections import gate
+from aurea_server.runs import FORCED
 from aurea_server.settings import Settings
-from aurea_server.store import LedgerNewer, LedgerUnusable
+from aurea_server.store import LedgerNewer, LedgerUnusable, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,11 @@ async def serve(settings: Settings, catalog: Catalog) -> int:
     runs = app[keys.RUNS]
     stopping.forced = runs.kill_now
     runner = gate(app, settings.max_connections)
-    await runner.setup()
+    try:
+        await runner.setup()
+    except StoreError as error:
+        await runs.history.close(FORCED)
+        return _complain(str(error), LEDGER_UNUSABLE)
     shedding = asyncio.create_task(runner.crowd.shed())
     try:
         try:

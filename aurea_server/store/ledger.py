@@ -25,7 +25,7 @@ class Ledger:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._connection = open_ledger(place.ledger)
+        self._connection = open_ledger(place)
 
     def close(self) -> None:
         """Fold the log into the file and let go of both."""

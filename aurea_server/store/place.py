@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from aurea_server.store.errors import Damaged, LedgerLocked, LedgerUnusable
@@ -39,20 +40,35 @@ class Place:
         except OSError:
             os.close(self._lock)
             raise LedgerLocked(f"{folder} is in use by another server; --data names another folder") from None
-        self._own()
-
-    def _own(self) -> None:
-        """The ledger is a file of our own that only we can read."""
         try:
-            descriptor = os.open(self.ledger, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-            os.close(descriptor)
+            self._own()
         except OSError as error:
             self.release()
             raise LedgerUnusable(f"{self.ledger}: {error.strerror}") from None
-        if not regular:
+        except LedgerUnusable:
             self.release()
+            raise
+
+    def _own(self) -> None:
+        """The ledger is a file of our own that only we can read. Raises LedgerUnusable or OSError."""
+        if not self.ledger.is_symlink() and not (self.ledger.exists() and self.ledger.stat().st_size):
+            log = self.folder / "ledger.db-wal"
+            self.must_be_new(log if log.exists() and log.stat().st_size else None)
+        descriptor = os.open(self.ledger, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        os.close(descriptor)
+        if not regular:
             raise LedgerUnusable(f"{self.ledger}: it is not a regular file")
+
+    def must_be_new(self, left: Path | None = None) -> None:
+        """A ledger without runs belongs to an empty folder: raises LedgerUnusable where something is ``left`` of another."""
+        if any(self.records.glob("*.columns")):
+            left = self.records
+        if left is not None:
+            raise LedgerUnusable(
+                f"{self.ledger} is gone or empty, but {left} is left of it: restore the ledger from a copy,"
+                f" or move {self.folder} away to begin a new history"
+            )
 
     def release(self) -> None:
         """Let others have it."""
@@ -112,5 +128,7 @@ class Place:
     def sweep(self, known: set[str]) -> None:
         """Remove files of records that no run has: a server died between the file and its row."""
         for path in self.records.iterdir():
-            if path.suffix != ".columns" or path.stem not in known:
-                path.unlink(missing_ok=True)
+            kept = path.suffix == ".columns" and path.stem in known
+            if not kept and _ID.fullmatch(path.stem) and path.suffix in (".columns", ".unfinished"):
+                with suppress(OSError):
+                    path.unlink()

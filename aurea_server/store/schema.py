@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
+from contextlib import closing
 
 from aurea_server.store.errors import LedgerNewer, LedgerUnusable
+from aurea_server.store.place import Place
 
 APPLICATION_ID = 0x41555245
 """``AURE``: what a ledger of ours says it is."""
@@ -40,19 +41,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
 )
 VERSION = len(MIGRATIONS)
+REMEDY = "move its folder away, or restore a copy"
 
 
-def open_ledger(path: Path) -> sqlite3.Connection:
+def open_ledger(place: Place) -> sqlite3.Connection:
     """The one connection to a sound ledger of this version. Raises `LedgerUnusable` or `LedgerNewer`.
 
     SQLite before 3.51.3 can corrupt a WAL that several connections write and checkpoint, so there is never a second one.
     """
+    path = place.ledger
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
     except sqlite3.Error as error:
         raise LedgerUnusable(f"{path}: {error}") from None
     try:
-        _check(connection, path)
+        _check(connection, place)
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -67,7 +70,8 @@ def open_ledger(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def _check(connection: sqlite3.Connection, place: Place) -> None:
+    path = place.ledger
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -77,8 +81,31 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         raise LedgerNewer(f"{path}: a newer Aurea wrote it (version {version}, this one knows {VERSION})")
     (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if sound != "ok":
-        seen = str(sound).splitlines()[-1]
-        raise LedgerUnusable(f"{path}: it is damaged ({seen}); move it away, or restore a copy")
+        raise LedgerUnusable(f"{path}: it is damaged ({str(sound).splitlines()[-1]}); {REMEDY}")
+    if not tables:
+        place.must_be_new()
+    found = layout(connection)
+    for table, columns in _expected(version).items():
+        if found.get(table) != columns:
+            raise LedgerUnusable(f"{path}: it is damaged (its table {table!r} is not as Aurea makes it); {REMEDY}")
+
+
+def layout(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
+    """Table → its columns: (name, type, whether it may be null, place in the primary key)."""
+    query = 'SELECT t.name, c.name, c.type, c."notnull", c.pk FROM sqlite_master t, pragma_table_info(t.name) c'
+    tables: dict[str, list[tuple[object, ...]]] = {}
+    for table, *column in connection.execute(f"{query} WHERE t.type = 'table' ORDER BY t.name, c.cid"):
+        tables.setdefault(table, []).append(tuple(column))
+    return tables
+
+
+def _expected(version: int) -> dict[str, list[tuple[object, ...]]]:
+    """What the migrations up to ``version`` make."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for statements in MIGRATIONS[: max(version, 0)]:
+            for statement in statements:
+                connection.execute(statement)
+        return layout(connection)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -86,7 +113,7 @@ def migrate(connection: sqlite3.Connection) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statements in MIGRATIONS[version:]:
+        for statements in MIGRATIONS[max(version, 0) :]:
             for statement in statements:
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

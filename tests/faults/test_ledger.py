@@ -20,6 +20,7 @@ pytestmark = pytest.mark.faults
 
 QUICK = {"num_jobs": 3, "job_duration_ms": 2}
 LONG = {"num_jobs": 1, "job_duration_ms": 60_000}
+RECORDED = {"workload": {"job": {"kind": "sleep", "duration": {"kind": "exponential", "mean": 0.002}}, "jobs": 3000}}
 
 
 @pytest.fixture
@@ -86,6 +87,77 @@ def test_a_ledger_that_is_a_link_is_refused(stopped: Any, tmp_path: Path) -> Non
     ledger.rename(tmp_path / "elsewhere")
     ledger.symlink_to(tmp_path / "elsewhere")
     refused(stopped, 4, "ledger.db")
+
+
+def changed(*statements: str) -> Callable[[Path], None]:
+    """A ledger that somebody worked on with SQL."""
+
+    def change(ledger: Path) -> None:
+        with contextlib.closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    return change
+
+
+def emptied(ledger: Path) -> None:
+    ledger.write_bytes(b"")
+
+
+def without_tables(ledger: Path) -> None:
+    ledger.unlink()
+    changed("PRAGMA application_id = 1096107589", "PRAGMA user_version = 0")(ledger)
+
+
+@pytest.mark.parametrize("change", [emptied, Path.unlink, without_tables])
+def test_records_without_their_ledger_are_not_swept_away(
+    serve: Callable[..., Any], change: Callable[[Path], None], invariants: Callable[[Any], None]
+) -> None:
+    """An empty or missing ledger beside records is damage, not a new history."""
+    server = serve()
+    server.run(RECORDED)
+    assert server.stop() == 0
+    ledger, records = server.data / "ledger.db", server.data / "records"
+    before, copy = sorted(records.iterdir()), ledger.read_bytes()
+    assert before
+    change(ledger)
+    refused(server, 4, "restore the ledger")
+    assert sorted(records.iterdir()) == before
+    assert change is not Path.unlink or not ledger.exists()
+    ledger.write_bytes(copy)
+    invariants(server)
+
+
+def test_a_log_without_its_ledger_is_not_thrown_away(serve: Callable[..., Any]) -> None:
+    server = serve()
+    server.process.kill()
+    server.ended()
+    (server.data / "ledger.db").unlink()
+    log = server.data / "ledger.db-wal"
+    before = log.read_bytes()
+    assert before
+    refused(server, 4, "ledger.db-wal")
+    assert log.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(changed("PRAGMA foreign_keys = OFF", "DROP TABLE run"), id="no runs"),
+        pytest.param(changed("DROP TABLE idempotency"), id="no keys"),
+        pytest.param(changed("ALTER TABLE run DROP COLUMN head"), id="a column less"),
+        pytest.param(changed("ALTER TABLE run ADD COLUMN more TEXT"), id="a column more"),
+        pytest.param(changed("PRAGMA user_version = 0"), id="version 0"),
+        pytest.param(changed("PRAGMA user_version = -1"), id="version -1"),
+        pytest.param(lambda ledger: (ledger.unlink(), changed("PRAGMA user_version = 1")(ledger)), id="no tables"),
+    ],
+)
+def test_tables_that_are_not_ours_are_exit_code_4_and_untouched(stopped: Any, change: Callable[[Path], None]) -> None:
+    ledger = stopped.data / "ledger.db"
+    change(ledger)
+    before = ledger.read_bytes()
+    refused(stopped, 4, "ledger.db")
+    assert ledger.read_bytes() == before
 
 
 def test_a_folder_that_cannot_be_made_is_exit_code_4(serve: Callable[..., Any], tmp_path: Path) -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from aurea_server.store import Ending, Entry, Ledger, Place
+from aurea_engine import default_catalog
+from aurea_server.serving import LEDGER_UNUSABLE, serve
+from aurea_server.settings import Settings
+from aurea_server.store import Ending, Entry, Ledger, Place, ReadFailed
 from aurea_server.store.pruning import BATCH, used_bytes
 
 HUGE = 2**62
@@ -91,3 +94,15 @@ def test_what_is_on_is_never_pruned(ledger: Ledger, ended: Callable[..., list[st
     assert kept(ledger)[0] == "benchmark-1"
     assert pruned(ledger, since=HUGE) == 4
     assert kept(ledger) == ["benchmark-1"]
+
+
+async def test_a_history_that_fails_at_the_start_is_an_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(_: Ledger) -> str:
+        raise ReadFailed("the ledger could not be read: disk I/O error")
+
+    monkeypatch.setattr(Ledger, "newest_id", fails)
+    assert await serve(Settings(data=str(tmp_path / "data"), port=0), default_catalog()) == LEDGER_UNUSABLE
+    assert "disk I/O error" in capsys.readouterr().err
+    Place(tmp_path / "data").release()
