@@ -47,6 +47,14 @@ def between(low: float, high: float, kind: type = int) -> Callable[[str], Any]:
     return read
 
 
+def address(text: str) -> str:
+    """What may be looked up as a host; names need not be ASCII. An empty one is every address."""
+    text.encode("idna")
+    if not text.isprintable() or " " in text:
+        raise ValueError
+    return text
+
+
 def one_of(*names: str) -> Callable[[str], str]:
     """One of a few words."""
 
@@ -76,7 +84,7 @@ def _option(default: Any, read: Callable[[str], Any], what: str, about: str, *, 
 class Settings:
     """Where and how to serve. `aurea config` prints this table."""
 
-    host: str = _option("127.0.0.1", str, "an address", "Address to listen on; other than loopback needs a token.")
+    host: str = _option("127.0.0.1", address, "an address", "Address to listen on; other than loopback needs a token.")
     port: int = _option(5000, between(0, 65535), "0 to 65535", "Port to listen on; 0 takes a free one.")
     token_file: str = _option("", str, "a path", "File with the token that callers must show.")
     token: str = _option("", str, "a text", "The token itself; never on the command line.", flag=False)
@@ -102,7 +110,7 @@ class Settings:
 
     @property
     def folder(self) -> Path:
-        """Where the history lies."""
+        """Where the history lies. Raises `LedgerUnusable` where nothing says it, and the user has no home."""
         return Path(self.data) if self.data else default_data()
 
     @property
@@ -157,12 +165,15 @@ class Resolved:
     origins: Mapping[str, Origin]
 
 
-def config_path(environ: Mapping[str, str]) -> tuple[Path, bool]:
-    """(the configuration file, whether somebody asked for it and it must be there)."""
+def config_path(environ: Mapping[str, str]) -> tuple[Path | None, bool]:
+    """(the configuration file, None for a user without a home; whether somebody asked for it and it must be there)."""
     if asked := environ.get("AUREA_CONFIG"):
         return Path(asked), True
     home = environ.get("XDG_CONFIG_HOME", "")
-    return (Path(home) if home.startswith("/") else Path("~/.config").expanduser()) / "aurea" / "config.toml", False
+    try:
+        return (Path(home) if home.startswith("/") else Path("~/.config").expanduser()) / "aurea" / "config.toml", False
+    except RuntimeError:
+        return None, False
 
 
 def resolve(given: Mapping[str, object], environ: Mapping[str, str] = os.environ) -> Resolved:
@@ -191,7 +202,9 @@ def _read(name: str, value: object, where: str) -> Any:
         raise SettingsError(f"{name}: {text[:60]!a} {where} must be {metadata['what']}") from None
 
 
-def _from_file(path: Path, asked: bool) -> dict[str, Any]:
+def _from_file(path: Path | None, asked: bool) -> dict[str, Any]:
+    if path is None:
+        return {}
     try:
         content = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:

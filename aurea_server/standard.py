@@ -61,9 +61,9 @@ def say(descriptor: int, text: str, patience: float = 0.5) -> None:
         thread.join(patience)
 
 
-def forget_output() -> None:
-    """What stdout still holds goes nowhere: it could not be written, and Python would try once more at the exit."""
-    with contextlib.suppress(OSError, ValueError):
+def forget(descriptor: int) -> None:
+    """What its stream still holds goes nowhere: it could not be written, and Python would try once more at the exit."""
+    with contextlib.suppress(OSError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, OUT)
+        os.dup2(null, descriptor)
         os.close(null)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import cyclopts
 
 from aurea_engine import AureaError, SpecError, engine_version
+from aurea_server import standard
 from aurea_server.cli.interrupts import INTERRUPTED
 
 FAILED, BAD_INPUT = 1, 2
@@ -39,23 +40,41 @@ app.command(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The entry point: returns the exit code."""
+    """The entry point: returns the exit code. What cannot be done, read or written is told in a line."""
     try:
         code = app(_stdin_named(sys.argv[1:] if argv is None else argv), exit_on_error=False, print_error=True)
+        sys.stdout.flush()
     except cyclopts.CycloptsError:
         return BAD_INPUT
     except SpecError as error:
-        lines = ["this cannot be done:", *(f"  {problem}" for problem in error.problems)]
-        sys.stderr.write("\n".join(["aurea: " + lines[0], *lines[1:], ""]))
+        _complain("\n".join(["this cannot be done:", *(f"  {problem}" for problem in error.problems)]))
         return BAD_INPUT
     except AureaError as error:
-        sys.stderr.write(f"aurea: {error}\n")
+        _complain(str(error))
         return FAILED
     except BrokenPipeError:
+        standard.forget(standard.OUT)
+        return FAILED
+    except OSError as error:
+        standard.forget(standard.OUT)
+        _complain(_told(error))
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _told(error: OSError) -> str:
+    what = error.strerror or str(error)
+    return f"it cannot be written: {what}" if error.filename is None else f"{error.filename}: {what}"
+
+
+def _complain(text: str) -> None:
+    try:
+        sys.stderr.write(f"aurea: {text}\n")
+        sys.stderr.flush()
+    except OSError:
+        standard.forget(standard.ERR)
 
 
 def _stdin_named(arguments: Sequence[str]) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import combinations
@@ -18,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aurea_engine import (
+    AureaError,
     Catalog,
     Cost,
     CostModel,
@@ -44,10 +46,11 @@ from aurea_engine.costs import (
     shipped_sheet,
     shipped_sheets,
 )
-from aurea_server.cli.run import read_file, write_file
+from aurea_server.cli.files import check_output, read_file, write_file
 from aurea_server.cli.terminal import money, number
 
 BAD_INPUT = 2
+MOST_POINTS = 10_000
 
 prices = cyclopts.App(name="prices", help="Price sheets: list and show those that come with Aurea, check your own.")
 
@@ -86,7 +89,7 @@ def show_sheet(name: str) -> None:
     name
         As ``aurea prices list`` shows it, with or without its version; or a TOML file of your own.
     """
-    sheet = load_sheet(name) if name.endswith(".toml") else shipped_sheet(name)
+    sheet = _own_sheet(name) if name.endswith(".toml") else shipped_sheet(name)
     console = Console()
     console.print(Text(sheet.title, "bold"))
     console.print(Text.assemble(f"{sheet.id}@{sheet.version}   {sheet.currency}   checked ", _checked(sheet)))
@@ -101,6 +104,15 @@ def show_sheet(name: str) -> None:
             table.add_row(first[0], first[1], shown, bound, first[2])
     console.print(table)
     console.print(Text(f"{sheet.notice}\nsource: {sheet.source}", "dim"))
+
+
+def _own_sheet(name: str) -> PriceSheet:
+    try:
+        return load_sheet(name)
+    except (OSError, ValueError) as error:
+        if isinstance(error, AureaError):
+            raise
+        raise SpecError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 @prices.command(name="check")
@@ -241,21 +253,22 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
     output
         Write the picture to an SVG file.
     """
+    check_output(output)
+    if not 2 <= points <= MOST_POINTS:
+        raise SpecError([Problem("--points", f"must be 2 to {MOST_POINTS}", str(points))])
     catalog = default_catalog().with_entry_points()
     models = {_name(text, i): _model(text, catalog) for i, text in enumerate(cost)}
     if (result is None) == (service_time is None):
         raise SpecError("give either a result or --service-time")
-    usage = _usage(result)[0] if result is not None else one_job(str(service_time), *models.values())
-    rates = rates_between(str(low), str(high), points)
-    try:
+    with _named_as_flags():
+        usage = _usage(result)[0] if result is not None else one_job(str(service_time), *models.values())
+        rates = rates_between(str(low), str(high), points)
         curves = {name: cost_curve(usage, model, rates, str(hours)) for name, model in models.items()}
         crossings = [
             crossing
             for a, b in combinations(models.values(), 2)
             for crossing in break_even(usage, a, b, rates, str(hours))
         ]
-    except NeedsRecords as error:
-        raise SpecError(f"cost: {error}") from None
     currency = next(iter(models.values())).currency
     console = Console()
     console.print(_curve_table(curves, currency))
@@ -266,8 +279,23 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
             f"break-even at {number(float(crossing.rate))} jobs/s: below it {below}, above it {above} is cheaper"
         )
     if output is not None:
-        write_file(output, curve_svg(curves, crossings, currency).encode())
+        write_file(output, [curve_svg(curves, crossings, currency).encode()])
     return 0
+
+
+@contextmanager
+def _named_as_flags() -> Iterator[None]:
+    """What is wrong is told in the words of the command line."""
+    flags = {"low": "--from", "high": "--to", "hours": "--hours", "service_time": "--service-time"}
+    try:
+        yield
+    except NeedsRecords as error:
+        raise SpecError(f"cost: {error}") from None
+    except SpecError as error:
+        problems = [each._replace(path=flags.get(each.path, each.path)) for each in error.problems]
+        raise SpecError(
+            [each._replace(problem=each.problem.replace("above low", "above --from")) for each in problems]
+        ) from None
 
 
 def _curve_table(curves: Mapping[str, Sequence[CurvePoint]], currency: str) -> Table:

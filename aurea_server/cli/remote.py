@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import ssl
@@ -9,6 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,10 @@ class Remote:
     """``url``: where the server is, such as http://localhost:5000."""
 
     def __init__(self, url: str) -> None:
-        parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
+        try:
+            parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
+        except ValueError:
+            parts = urllib.parse.urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.username is not None:
             raise SpecError(f"--server: must be a URL such as http://localhost:5000, got {ascii(url)[:60]}")
         self.url = f"{parts.scheme}://{parts.netloc}"
@@ -48,7 +53,10 @@ class Remote:
         handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=ssl.create_default_context())]
         self._opener = urllib.request.build_opener(*handlers)
 
-    def open(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
+    @contextmanager
+    def open(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> Iterator[Any]:
         """The response, to be read. Raises `RemoteError`, or `SpecError` where the server found the body wrong."""
         data = None if body is None else _ENCODER.encode(body)
         request = urllib.request.Request(self.url + path, data, dict(headers or {}), method=method)  # noqa: S310 - http(s) only
@@ -57,18 +65,23 @@ class Remote:
         if self._token:
             request.add_header("Authorization", f"Bearer {self._token}")
         try:
-            return self._opener.open(request, timeout=60)
+            with self._opener.open(request, timeout=60) as response:
+                yield response
+                if response.length:  # it is not an error to the library
+                    raise http.client.IncompleteRead(b"", response.length)
         except urllib.error.HTTPError as error:
             with error:
                 raise _refusal(self.url, error.code, error.read(1 << 20)) from None
-        except (urllib.error.URLError, OSError) as error:
-            raise RemoteError(f"{self.url}: {getattr(error, 'reason', error)}") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise RemoteError(f"{self.url}: {getattr(error, 'reason', error) or type(error).__name__}") from None
+        except ValueError:  # no JSON, or what no URL and no header may hold
+            raise RemoteError(f"{self.url}: it did not answer as an Aurea server does") from None
 
     def ask(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
         """The decoded JSON answer, None where there is none."""
         with self.open(method, path, body, headers) as response:
             content = response.read()
-        return json.loads(content) if content else None
+            return json.loads(content) if content else None
 
     def events(self, path: str) -> Iterator[tuple[str, Any]]:
         """(kind, data) of each server-sent event, until the stream ends."""

@@ -22,12 +22,11 @@ from aurea_engine import (
     Stop,
     default_catalog,
     loop_factory,
-    parse_json,
-    parse_toml,
     result_to_dict,
     run,
     spec_from_dict,
 )
+from aurea_server.cli.files import check_output, read_file, write_file
 from aurea_server.cli.interrupts import interrupts
 from aurea_server.cli.terminal import LiveLine, report
 
@@ -97,15 +96,6 @@ def specification_in(data: Any) -> Any:
     return data
 
 
-def read_file(path: Path) -> Any:
-    """What a JSON or TOML file holds; ``-`` is JSON on stdin. Raises SpecError."""
-    try:
-        text = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    except OSError as error:
-        raise SpecError(f"{path}: {error.strerror}") from None
-    return parse_toml(text) if path.suffix == ".toml" else parse_json(text)
-
-
 def run_command(
     spec: Path | None = None,
     /,
@@ -130,6 +120,7 @@ def run_command(
     server
         Run it on this server instead, such as http://localhost:5000.
     """
+    check_output(output)
     if server is not None:
         from aurea_server.cli.runs import run_there  # noqa: PLC0415 - what only a remote run needs is loaded by it
 
@@ -138,7 +129,7 @@ def run_command(
     result = _watched(asked.spec(spec, catalog))
     encoded = msgspec.json.format(msgspec.json.encode(result_to_dict(result, catalog)), indent=2) + b"\n"
     if output is not None:
-        write_file(output, encoded)
+        write_file(output, [encoded])
     if json:
         sys.stdout.buffer.write(encoded)
         sys.stdout.flush()
@@ -147,14 +138,6 @@ def run_command(
     if result.status not in {"completed", "aborted"}:
         return FAILED
     return MISSED if any(judged.outcome != "met" for judged in result.objectives) else DONE
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Raises SpecError where it cannot be written."""
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise SpecError(f"--output {path}: {error.strerror}") from None
 
 
 def _watched(spec: RunSpec) -> RunResult:

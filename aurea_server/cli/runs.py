@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aurea_engine import AureaError
+from aurea_engine import AureaError, Problem, SpecError
 from aurea_server import documents
+from aurea_server.cli.files import check_output, write_file
 from aurea_server.cli.remote import Remote
 from aurea_server.cli.terminal import money, number, seconds
 from aurea_server.runner import columns
@@ -25,6 +26,7 @@ from aurea_server.settings import resolve
 from aurea_server.store import Ledger, Place, Row, StoreError
 
 DONE, FAILED, MISSED = 0, 1, 3
+MOST_LISTED = 10**9
 
 Data = Annotated[Path | None, Parameter(help="Folder of the history. [env: AUREA_DATA]")]
 Server = Annotated[
@@ -63,12 +65,14 @@ def _server(server: str | None) -> Remote | None:
 @runs.command(name="list")
 def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json: Json = False) -> int:
     """List runs, newest first."""
+    if limit < 1:
+        raise SpecError([Problem("--limit", "must be at least 1", str(limit))])
     remote = _server(server)
     if remote is not None:
-        listed = remote.ask("GET", f"/benchmark/runs?limit={max(1, min(limit, 100))}")["runs"]
+        listed = remote.ask("GET", f"/benchmark/runs?limit={min(limit, 100)}")["runs"]
     else:
         with _ledger(data) as ledger:
-            listed = [documents.listed(row) for row in ledger.page(max(1, limit))[0]]
+            listed = [documents.listed(row) for row in ledger.page(min(limit, MOST_LISTED))[0]]
     if json:
         _write(msgspec.json.format(msgspec.json.encode(listed), indent=2) + b"\n")
         return DONE
@@ -137,14 +141,14 @@ def export_run(
     server: Server = None,
 ) -> int:
     """Write a run's result as JSON, or its jobs as CSV or NDJSON."""
-    target = sys.stdout.buffer if output is None else output.open("wb")
-    try:
-        for piece in _exported(run_id, form, data, server):
-            target.write(piece)
-        target.flush()
-    finally:
-        if output is not None:
-            target.close()
+    check_output(output)
+    pieces = _exported(run_id, form, data, server)
+    if output is not None:
+        write_file(output, pieces)
+    else:
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+        sys.stdout.flush()
     return DONE
 
 
@@ -220,7 +224,7 @@ def run_there(server: str, data: object, output: Path | None, *, json: bool) -> 
     formatted = msgspec.json.format(encoded, indent=2) + b"\n"
     result = msgspec.json.decode(encoded)
     if output is not None:
-        output.write_bytes(formatted)
+        write_file(output, [formatted])
     if json:
         _write(formatted)
     else:

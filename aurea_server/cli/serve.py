@@ -12,7 +12,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from aurea_server import standard
-from aurea_server.settings import OPTIONS, SettingsError, resolve, truth, variable
+from aurea_server.settings import OPTIONS, Settings, SettingsError, resolve, truth, variable
+from aurea_server.store import LedgerUnusable
 
 UNSAFE = 2
 
@@ -88,13 +89,20 @@ def config_command(*, json: bool = False, **given: Any) -> int:
         if name == "token":
             value = "(set)" if value else ""
         if name == "data" and not value:
-            value = str(resolved.settings.folder)
+            value = _folder(resolved.settings)
         rows[name] = {"value": value, "origin": resolved.origins[name], "variable": variable(name)}
     if json:
         sys.stdout.write(json_text.dumps(rows, indent=2) + "\n")
     else:
         _print_table(rows)
     return 0
+
+
+def _folder(settings: Settings) -> str:
+    try:
+        return str(settings.folder)
+    except LedgerUnusable:
+        return ""
 
 
 def _print_table(rows: dict[str, dict[str, Any]]) -> None:

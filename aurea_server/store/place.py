@@ -17,10 +17,13 @@ _ID = re.compile(r"benchmark-[0-9]{1,19}", re.ASCII)
 
 
 def default_data(environ: Mapping[str, str] = os.environ) -> Path:
-    """``$XDG_DATA_HOME/aurea``, else ``~/.local/share/aurea``."""
+    """``$XDG_DATA_HOME/aurea``, else ``~/.local/share/aurea``. Raises `LedgerUnusable` for a user without a home."""
     home = environ.get("XDG_DATA_HOME", "")
     # A relative path there is to be ignored, says the XDG specification.
-    return (Path(home) if home.startswith("/") else Path("~/.local/share").expanduser()) / "aurea"
+    try:
+        return (Path(home) if home.startswith("/") else Path("~/.local/share").expanduser()) / "aurea"
+    except RuntimeError:
+        raise LedgerUnusable("this user has no home folder for the history; --data names a folder") from None
 
 
 class Place:
