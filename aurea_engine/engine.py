@@ -113,7 +113,8 @@ class _Desk:
 
     def _bill(self, elapsed_ns: int) -> Cost | None:
         counts = dict(self.recorder.meters.counts)
-        return self.metering.bill_so_far(RunInfo(elapsed_ns, self.spec.scheduler.slots, counts))
+        slots, day = self.spec.scheduler.slots, self.started_at
+        return self.metering.bill_so_far(RunInfo(elapsed_ns, slots, counts, started_at=day))
 
     def _standing(self, elapsed_ns: int, bill: Cost | None) -> Standing:
         dispatcher = self.dispatcher

@@ -85,10 +85,7 @@ class Sizes(CostModel):
 
     @property
     def monotone(self) -> bool:
-        prices = self.sheet().prices
-        # Which of several prices holds is only sure where the day is.
-        sure = self.as_of is not None or len({price.sku for price in prices}) == len(prices)
-        return sure and all(component.monotone for component in self.components())
+        return all(self._component(price, price.rate, "").monotone for price in self.sheet().prices)
 
     def _day(self, started: date | None) -> date | None:
         return started if self.as_of is None else _DAY.coerce(self.as_of)

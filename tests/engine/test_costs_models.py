@@ -559,7 +559,7 @@ def test_what_can_only_grow_is_known_by_its_components() -> None:
     assert not Tiered(mode="cliff", tiers=TIERS).monotone
     assert Sheet(name="aws-lambda-x86-us-east-1", memory_mb=256, as_of="2026-11-22").monotone
     assert Sheet(name="example-functions", memory_mb=256, as_of="2026-11-22").monotone
-    assert not Sheet(name="example-functions", memory_mb=256).monotone  # which of its prices holds, only the day says
+    assert Sheet(name="example-functions", memory_mb=256).monotone
     assert not Sheet(name="example-machines", concurrency=4, bytes_per_job=10**6).monotone
     assert not Discounts(of=PerJob(1), round_to=2).monotone
 

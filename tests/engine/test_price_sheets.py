@@ -9,6 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aurea_engine import (
+    Constant,
+    ConstantRate,
+    Cost,
+    Observer,
+    Progress,
+    RunSpec,
+    Sleep,
+    Workload,
+    run_sync,
+)
 from aurea_engine.costs import (
     Override,
     RunInfo,
@@ -83,6 +94,29 @@ def test_the_prices_are_those_that_held_when_the_run_started(year: int, total: F
     model = SheetPrices(of=parse_sheet(SHEET))
     run = RunInfo(NS, started_at=datetime(year, 6, 1, tzinfo=UTC))
     assert price(measure(one_second(), run), model).total == total
+
+
+class Watch(Observer):
+    """Keeps what it is told of the cost."""
+
+    def __init__(self) -> None:
+        self.bills: list[Cost] = []
+
+    def on_progress(self, progress: Progress) -> None:
+        if progress.bill is not None:
+            self.bills.append(progress.bill)
+
+
+def test_a_run_that_is_on_is_priced_as_of_its_day_too() -> None:
+    """What is told meanwhile is no estimate: a price of another day is not looked at."""
+    later = SHEET.replace("2026-01-01", "2090-01-01")
+    spec = RunSpec(
+        Workload(Sleep(Constant(0.2)), ConstantRate(50), jobs=50), seed=1, cost=SheetPrices(of=parse_sheet(later))
+    )
+    watch = Watch()
+    result = run_sync(spec, [watch])
+    assert len(watch.bills) > 2
+    assert {line.unit_price for bill in watch.bills for line in bill.lines} == {result.cost.lines[0].unit_price}
 
 
 def test_a_day_without_a_price_is_unpriced_and_not_free() -> None:
