@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,8 @@ from aurea_server.store.ledger import Ledger
 from aurea_server.store.place import Place
 from aurea_server.store.pruning import BATCH
 from aurea_server.store.rows import Ending
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 READERS = 4
@@ -49,10 +52,16 @@ class History:
             self._place.release()
             raise
         self._thread = ThreadPoolExecutor(1, "ledger")
-        self.trouble: StoreError | None = None
+        self._outside: StoreError | None = None
+        self._failed: StoreError | None = None
         self._unsaved: dict[str, Ending] = {}
         self.readers = asyncio.Semaphore(READERS)
-        self._look_at_room()
+        self._look_around()
+
+    @property
+    def trouble(self) -> StoreError | None:
+        """What can be seen from outside comes first: a write that failed may have failed of it."""
+        return self._outside or self._failed
 
     @property
     def ledger(self) -> Ledger:
@@ -71,7 +80,7 @@ class History:
         except ReadFailed:
             raise
         except (StorageFull, StorageFailed) as error:
-            self.trouble = error
+            self._failed = error
             raise
 
     async def end(self, run_id: str, ending: Ending) -> StoreError | None:
@@ -110,25 +119,31 @@ class History:
         with suppress(StoreError, TimeoutError, RuntimeError):
             self._thread.submit(interrupt, dict(self._unsaved)).result(seconds)
 
-    def _look_at_room(self) -> None:
+    def _look_around(self) -> None:
+        """Is all where it was, and is there room?"""
+        self._outside = None
         try:
+            self._place.check()
             free = self._place.free_bytes()
         except OSError as error:
-            self.trouble = StorageFull(f"the disk does not say how much room it has: {error.strerror}")
-            return
-        if free < self._retention.floor:
-            floor = self._retention.floor // 1024**2
-            self.trouble = StorageFull(f"less than {floor} MiB are free: no new runs until there is room")
-        elif isinstance(self.trouble, StorageFull):
-            self.trouble = None
+            self._outside = StorageFailed(f"the disk does not say how much room it has: {error.strerror}")
+        except StorageFailed as error:
+            self._outside = error
+        else:
+            if free < self._retention.floor:
+                floor = self._retention.floor // 1024**2
+                self._outside = StorageFull(f"less than {floor} MiB are free: no new runs until there is room")
 
     async def look(self) -> None:
         """See how the storage is; called now and then, so that no request has to. After a failure, try to write."""
-        self._look_at_room()
-        if isinstance(self.trouble, StorageFailed):
+        before = self.trouble
+        self._look_around()
+        if self._failed is not None and self._outside is None:
             with suppress(StoreError):
                 await self.ask(self._ledger.probe)
-                self.trouble = None
+                self._failed = None
+        if self.trouble is not None and str(self.trouble) != str(before):
+            log.error("storage: %s", self.trouble)
 
     async def prune(self) -> list[str]:
         """Let go of what retention does not keep. Returns the ids."""

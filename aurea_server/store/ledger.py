@@ -26,6 +26,7 @@ class Ledger:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._connection = open_ledger(place)
+        place.remember()
 
     def close(self) -> None:
         """Fold the log into the file and let go of both."""
@@ -37,6 +38,7 @@ class Ledger:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Committed when the block ends, undone when it raises."""
+        self._place.check()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -83,6 +85,7 @@ class Ledger:
 
     def end(self, run_id: str, ending: Ending) -> None:
         """Queued or running → one of the final states, once. The records are on the disk before the row says so."""
+        self._place.check()
         try:
             if len(ending.records) > SMALL:
                 self._place.write_records(run_id, ending.records)

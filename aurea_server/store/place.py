@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from aurea_server.store.errors import Damaged, LedgerLocked, LedgerUnusable
+from aurea_server.store.errors import Damaged, LedgerLocked, LedgerUnusable, StorageFailed
 
 _ID = re.compile(r"benchmark-[0-9]{1,19}", re.ASCII)
 
@@ -26,24 +26,34 @@ def default_data(environ: Mapping[str, str] = os.environ) -> Path:
         raise LedgerUnusable("this user has no home folder for the history; --data names a folder") from None
 
 
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
 class Place:
-    """A folder, ours alone: ``ledger.db``, ``ledger.lock`` and ``records/``. Raises `LedgerUnusable` or `LedgerLocked`."""
+    """A folder, ours alone: ``ledger.db``, ``ledger.lock`` and ``records/``. Raises `LedgerUnusable` or `LedgerLocked`.
+
+    The folder itself is locked too: whoever removes the lock file does not let a second server in.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ledger = folder / "ledger.db"
+        self.log = folder / "ledger.db-wal"
         self.records = folder / "records"
+        self._locks: list[int] = []
+        self._known: dict[Path, tuple[int, int]] = {}
         try:
             self.records.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = os.open(folder / "ledger.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            self._locks.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._locks.append(os.open(folder / "ledger.lock", flags, 0o600))
         except OSError as error:
+            self.release()
             raise LedgerUnusable(f"{folder}: {error.strerror}; --data names another folder") from None
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock)
-            raise LedgerLocked(f"{folder} is in use by another server; --data names another folder") from None
-        try:
+            self._take()
             self._own()
         except OSError as error:
             self.release()
@@ -52,16 +62,40 @@ class Place:
             self.release()
             raise
 
+    def _take(self) -> None:
+        for lock in self._locks:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = f"{self.folder} is in use by another server; --data names another folder"
+                raise LedgerLocked(text) from None
+            except OSError:
+                if lock != self._locks[0]:  # on some network file systems a folder has no lock
+                    raise
+
     def _own(self) -> None:
         """The ledger is a file of our own that only we can read. Raises LedgerUnusable or OSError."""
         if not self.ledger.is_symlink() and not (self.ledger.exists() and self.ledger.stat().st_size):
-            log = self.folder / "ledger.db-wal"
-            self.must_be_new(log if log.exists() and log.stat().st_size else None)
+            self.must_be_new(self.log if self.log.exists() and self.log.stat().st_size else None)
         descriptor = os.open(self.ledger, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         os.close(descriptor)
         if not regular:
             raise LedgerUnusable(f"{self.ledger}: it is not a regular file")
+
+    def remember(self) -> None:
+        """Know folder, ledger and log again, once they are open. Raises OSError."""
+        self._known = {path: _identity(path) for path in (self.folder, self.ledger, self.log) if path.exists()}
+
+    def check(self) -> None:
+        """They are still what was opened; else nobody would ever find what is written. Raises `StorageFailed`."""
+        for path, known in self._known.items():
+            try:
+                found = _identity(path)
+            except OSError as error:
+                raise StorageFailed(f"{path}: {error.strerror}; put it back, or restart the server") from None
+            if found != known:
+                raise StorageFailed(f"{path} was replaced while the server was on; put it back, or restart the server")
 
     def must_be_new(self, left: Path | None = None) -> None:
         """A ledger without runs belongs to an empty folder: raises LedgerUnusable where something is ``left`` of another."""
@@ -75,11 +109,12 @@ class Place:
 
     def release(self) -> None:
         """Let others have it."""
-        os.close(self._lock)
+        while self._locks:
+            os.close(self._locks.pop())
 
     def free_bytes(self) -> int:
         """Room on the disk for an unprivileged user."""
-        room = os.statvfs(self.folder)
+        room = os.statvfs(self._locks[0])
         return room.f_bavail * room.f_frsize
 
     def records_of(self, run_id: str) -> Path:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -44,6 +45,61 @@ def test_two_servers_cannot_share_a_ledger(serve: Callable[..., Any], invariants
     server, other = serve(), serve(start=False)
     other.data = server.data
     refused(other, 4, "in use by another server")
+    invariants(server)
+
+
+def test_removing_the_lock_lets_no_second_server_in(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
+    server, other = serve(), serve(start=False)
+    (server.data / "ledger.lock").unlink()
+    other.data = server.data
+    refused(other, 4, "in use by another server")
+    invariants(server)
+
+
+def until_ready(server: Any, status: int) -> Any:
+    """Wait until readiness answers so; what it says."""
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        found, _, document = server.ask("GET", "/health/ready")
+        if found == status:
+            return document
+        time.sleep(0.1)
+    raise AssertionError(f"readiness is still {found}")
+
+
+def without(path: Path) -> None:
+    path.rename(path.with_name(f"{path.name}.away"))
+
+
+def replaced(path: Path) -> None:
+    without(path)
+    if path.name == "data":
+        path.mkdir()
+    else:
+        shutil.copy(path.with_name(f"{path.name}.away"), path)
+
+
+@pytest.mark.parametrize("change", [without, replaced])
+@pytest.mark.parametrize("name", ["ledger.db", "ledger.db-wal", "."])
+def test_what_is_taken_away_is_noticed_and_nothing_is_acknowledged_meanwhile(
+    serve: Callable[..., Any], invariants: Callable[[Any], None], change: Callable[[Path], None], name: str
+) -> None:
+    server = serve()
+    path = server.data / name
+    change(path)
+    status, _, problem = server.ask("POST", "/benchmark/run", QUICK)
+    assert (status, problem["code"]) == (503, "storage_failed")
+    assert until_ready(server, 503)["code"] == "storage_failed"
+    assert server.ask("GET", "/health/live")[0] == 200
+    assert "put it back, or restart the server" in server.log.read_text()
+    if path.is_dir():
+        path.rmdir()
+    path.with_name(f"{path.name}.away").rename(path)
+    until_ready(server, 200)
+    server.run(QUICK)
+    assert server.stop() == 0
     invariants(server)
 
 
