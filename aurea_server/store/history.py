@@ -103,8 +103,14 @@ class History:
         return saved
 
     async def interrupt(self, now_ms: int, reason: bytes) -> list[str]:
-        """Every run that has not ended is interrupted: there is no server left that could end it. Returns their ids."""
-        await self.catch_up()
+        """Every run that has not ended is interrupted: there is no server left that could end it. Returns their ids.
+
+        Ends that could not be stored are stored now, without their records if need be.
+        """
+        for run_id, ending in list(self._unsaved.items()):
+            with suppress(StoreError):
+                await self.ask(self._ledger.end_anyway, run_id, ending)
+                del self._unsaved[run_id]
         return await self.ask(self._ledger.recover, now_ms, reason)
 
     def interrupt_now(self, seconds: float, now_ms: int, reason: bytes) -> None:
@@ -113,7 +119,7 @@ class History:
         def interrupt(unsaved: dict[str, Ending]) -> None:
             for run_id, ending in unsaved.items():
                 with suppress(StoreError):
-                    self._ledger.end(run_id, ending)
+                    self._ledger.end_anyway(run_id, ending)
             self._ledger.recover(now_ms, reason)
 
         with suppress(StoreError, TimeoutError, RuntimeError):

@@ -6,8 +6,9 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
-from aurea_server.store.errors import KeyReused, ReadFailed, storage_error
+from aurea_server.store.errors import Damaged, KeyReused, ReadFailed, StoreError, storage_error
 from aurea_server.store.place import Place
 from aurea_server.store.pruning import FINAL, prune
 from aurea_server.store.rows import Ending, Entry, IdempotencyKey, Row
@@ -91,6 +92,17 @@ class Ledger:
                 self._place.write_records(run_id, ending.records)
         except OSError as error:
             raise storage_error(error) from None
+        self._end(run_id, ending, len(ending.records))
+
+    def end_anyway(self, run_id: str, ending: Ending) -> None:
+        """The same, without the records where they cannot be written: for one who will not be there to try again."""
+        try:
+            self.end(run_id, ending)
+        except StoreError:
+            self._end(run_id, replace(ending, records=b""), -len(ending.records))
+
+    def _end(self, run_id: str, ending: Ending, size: int) -> None:
+        """``size``: of the records, below zero where they were lost."""
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE run SET state = ?, ended_ms = ?, figures = ?, reason = ?, last = ?, head = ?,"
@@ -103,7 +115,7 @@ class Ledger:
                     ending.reason,
                     None if ending.last is None else zlib.compress(ending.last, 1),
                     None if ending.head is None else zlib.compress(ending.head, 1),
-                    len(ending.records),
+                    size,
                     ending.records if 0 < len(ending.records) <= SMALL else None,
                     run_id,
                 ),
@@ -165,6 +177,8 @@ class Ledger:
         records, size = found[0] if found else (None, 0)
         if isinstance(records, bytes) or not size:
             return records if isinstance(records, bytes) else None
+        if int(str(size)) < 0:
+            raise Damaged(f"the records of {run_id} could not be stored when the server stopped")
         try:
             return self._place.read_records(run_id, int(str(size)))
         except OSError as error:

@@ -31,6 +31,14 @@ def _identity(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class Place:
     """A folder, ours alone: ``ledger.db``, ``ledger.lock`` and ``records/``. Raises `LedgerUnusable` or `LedgerLocked`.
 
@@ -127,7 +135,11 @@ class Place:
         """All or nothing, and on the disk when this returns. Raises OSError."""
         path = self.records_of(run_id)
         unfinished = path.with_suffix(".unfinished")
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        if not self.records.exists():
+            self.records.mkdir(mode=0o700)
+            _sync(self.folder)
+        unfinished.unlink(missing_ok=True)
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
@@ -137,7 +149,7 @@ class Place:
         except OSError:
             unfinished.unlink(missing_ok=True)
             raise
-        self._sync_folder()
+        _sync(self.records)
 
     def read_records(self, run_id: str, size: int) -> bytes:
         """What was written: a file of ours, of that size. Raises `Damaged` or OSError."""
@@ -153,13 +165,6 @@ class Place:
                 raise Damaged(f"the records of {run_id} are not the file of {size} bytes that was written")
             with open(descriptor, "rb", closefd=False) as file:
                 return file.read(size)
-        finally:
-            os.close(descriptor)
-
-    def _sync_folder(self) -> None:
-        descriptor = os.open(self.records, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
         finally:
             os.close(descriptor)
 

@@ -25,10 +25,10 @@ def prune(connection: sqlite3.Connection, most_runs: int, most_bytes: int, since
     To be called in a transaction. A run's bytes are those of its row, and of its records where they are a file.
     """
     left, files = connection.execute(
-        "SELECT count(*), coalesce(sum(records_bytes) FILTER (WHERE records IS NULL), 0) FROM run"
+        "SELECT count(*), coalesce(sum(records_bytes) FILTER (WHERE records IS NULL AND records_bytes > 0), 0) FROM run"
     ).fetchone()
     oldest = connection.execute(
-        "SELECT id, created_ms, iif(records IS NULL, records_bytes, 0) FROM run"  # noqa: S608 - our own names
+        "SELECT id, created_ms, iif(records IS NULL, max(records_bytes, 0), 0) FROM run"  # noqa: S608 - our own names
         f" WHERE state IN ({FINAL}) ORDER BY number LIMIT {BATCH}"
     ).fetchall()
     gone: list[str] = []

@@ -103,6 +103,40 @@ def test_what_is_taken_away_is_noticed_and_nothing_is_acknowledged_meanwhile(
     invariants(server)
 
 
+def test_records_that_were_taken_away_are_made_again(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
+    server = serve()
+    old = server.run(RECORDED)["benchmark_id"]
+    shutil.rmtree(server.data / "records")
+    new = server.run(RECORDED)["benchmark_id"]
+    assert [path.stem for path in (server.data / "records").iterdir()] == [new]
+    assert server.ask("GET", f"/benchmark/runs/{new}/jobs")[2]["total"] == 3000
+    assert server.ask("GET", f"/benchmark/runs/{old}/jobs")[2]["code"] == "storage_failed"
+    assert server.get(old)["completed_jobs"] == 3000
+    assert server.ask("GET", "/health/ready")[0] == 200
+    invariants(server)
+
+
+def test_a_result_whose_records_cannot_be_stored_is_kept_without_them_at_the_end(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
+    server = serve()
+    records = server.data / "records"
+    records.rmdir()
+    records.write_text("in the way")
+    run_id = server.accept(RECORDED)
+    assert server.final(run_id)["completed_jobs"] == 3000
+    assert server.ask("GET", "/health/ready")[2]["code"] == "storage_failed"
+    assert server.stop() == 0
+    records.unlink()
+    server.start()
+    assert (server.get(run_id)["status"], server.get(run_id)["completed_jobs"]) == ("completed", 3000)
+    assert server.ask("GET", f"/benchmark/runs/{run_id}/jobs")[2]["code"] == "storage_failed"
+    server.mark = None
+    invariants(server)
+
+
 def test_a_ledger_of_a_newer_version_is_exit_code_5_and_untouched(
     stopped: Any, invariants: Callable[[Any], None]
 ) -> None:
