@@ -217,7 +217,7 @@ class RunManager:
         """Take over the history, and be ready for runs."""
         ledger = self.history.ledger
         crashed = Reason(code="server_crashed", detail="the server ended while the run was waiting or on")
-        lost = await self.history.interrupt(now_ms(), encode(crashed))
+        lost = await self.history.take_over(now_ms(), encode(crashed))
         if lost:
             log.warning("%d runs were interrupted by the end of the last server", len(lost))
         await self.history.ask(ledger.sweep)

@@ -13,6 +13,7 @@ StoreError
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -61,8 +62,14 @@ class KeyReused(StoreError):
 
 
 def storage_error(error: sqlite3.Error | OSError) -> StoreError:
-    """What a failure of SQLite or the system means."""
-    text = str(error)
-    if "full" in text or getattr(error, "errno", None) in (28, 122):  # ENOSPC, EDQUOT
+    """What a failure of SQLite or the system means: by its number, since its text may hold any path."""
+    if is_full(error):
         return StorageFull("the disk is full")
-    return StorageFailed(f"the ledger could not be used: {text}")
+    return StorageFailed(f"the ledger could not be used: {error}")
+
+
+def is_full(error: sqlite3.Error | OSError) -> bool:
+    """Whether there was no room. ``SHMSIZE`` is that of the log's index."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)

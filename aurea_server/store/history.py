@@ -113,6 +113,15 @@ class History:
                 del self._unsaved[run_id]
         return await self.ask(self._ledger.recover, now_ms, reason)
 
+    async def take_over(self, now_ms: int, reason: bytes) -> list[str]:
+        """`interrupt` what the last server left. Where that cannot be written yet, what is there can still be read."""
+        try:
+            return await self.interrupt(now_ms, reason)
+        except ReadFailed:
+            raise
+        except (StorageFull, StorageFailed):
+            return []
+
     def interrupt_now(self, seconds: float, now_ms: int, reason: bytes) -> None:
         """The same for one who cannot wait: gives up after so many seconds, and does not say what came of it."""
 
@@ -144,7 +153,7 @@ class History:
         """See how the storage is; called now and then, so that no request has to. After a failure, try to write."""
         before = self.trouble
         self._look_around()
-        if self._failed is not None and self._outside is None:
+        if (self._failed is not None or self._ledger.behind) and not isinstance(self._outside, StorageFailed):
             with suppress(StoreError):
                 await self.ask(self._ledger.probe)
                 self._failed = None

@@ -15,6 +15,11 @@ from aurea_server.store.rows import Ending, Entry, IdempotencyKey, Row
 from aurea_server.store.schema import open_ledger
 
 _LISTED = "id, state, created_ms, started_ms, ended_ms, label, spec, figures, reason, records_bytes"
+_LOST = """(SELECT number, id, iif(lost, 'interrupted', state) AS state, created_ms, started_ms,
+    iif(lost, :lost_ms, ended_ms) AS ended_ms, label, spec, figures, iif(lost, :lost_reason, reason) AS reason,
+    records_bytes, head FROM (SELECT *, state IN ('queued', 'running') AS lost FROM run))"""
+"""The table as it will be once runs that nobody can end any more are recorded as interrupted."""
+
 SMALL = 4096
 """Records of up to so many bytes lie in the row itself: a file of their own would cost two more waits for the disk."""
 
@@ -27,6 +32,7 @@ class Ledger:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._connection = open_ledger(place)
+        self._lost: tuple[int, bytes] | None = None
         place.remember()
 
     def close(self) -> None:
@@ -43,8 +49,10 @@ class Ledger:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
+                self._record_the_lost()
                 yield self._connection
                 self._connection.execute("COMMIT")
+                self._lost = None
             except BaseException:
                 with suppress(sqlite3.Error):
                     self._connection.rollback()
@@ -122,26 +130,50 @@ class Ledger:
             )
 
     def recover(self, now_ms: int, reason: bytes) -> list[str]:
-        """Every run that has not ended is interrupted: no server is left that could end it. Returns their ids."""
-        with self._transaction() as connection:
-            rows = connection.execute(
+        """Every run that has not ended is interrupted: no server is left that could end it. Returns their ids.
+
+        Where that cannot be written now, the next write does it first; until then they are read as interrupted all the same.
+        """
+        lost = self._read("SELECT id FROM run WHERE state IN ('queued', 'running')")
+        if lost:
+            self._lost = self._lost or (now_ms, reason)
+            with self._transaction():
+                pass
+        return [str(row[0]) for row in lost]
+
+    @property
+    def behind(self) -> bool:
+        """Whether something is to be written that could not be written yet."""
+        return self._lost is not None
+
+    def _record_the_lost(self) -> None:
+        if self._lost is not None:
+            update = (
                 "UPDATE run SET state = 'interrupted', ended_ms = ?, reason = ? WHERE state IN ('queued', 'running')"
-                " RETURNING id",
-                (now_ms, reason),
-            ).fetchall()
-        return [row[0] for row in rows]
+            )
+            self._connection.execute(update, self._lost)
+
+    def _read_runs(self, query: str, **values: object) -> list[tuple[object, ...]]:
+        """``query`` names the table ``{run}``."""
+        if self._lost is None:
+            return self._read(query.format(run="run"), values)
+        lost_ms, lost_reason = self._lost
+        return self._read(query.format(run=_LOST), {**values, "lost_ms": lost_ms, "lost_reason": lost_reason})
 
     def get(self, run_id: str) -> Row | None:
         """One run, whole."""
-        found = self._read(f"SELECT {_LISTED}, head FROM run WHERE id = ?", (run_id,))  # noqa: S608 - our own names
+        query = f"SELECT {_LISTED}, head FROM {{run}} WHERE id = :id"  # noqa: S608 - our own names
+        found = self._read_runs(query, id=run_id)
         return Row(*found[0]) if found else None  # type: ignore[arg-type]
 
     def page(self, limit: int, before: int | None = None, state: str | None = None) -> tuple[list[Row], int | None]:
         """(runs, newest first; where the next page begins, or None after the last)."""
         where = "number < :before AND (:state IS NULL OR state = :state)"
-        rows = self._read(
-            f"SELECT {_LISTED}, number FROM run WHERE {where} ORDER BY number DESC LIMIT :limit",  # noqa: S608
-            {"before": 2**62 if before is None else before, "state": state, "limit": limit + 1},
+        rows = self._read_runs(
+            f"SELECT {_LISTED}, number FROM {{run}} WHERE {where} ORDER BY number DESC LIMIT :limit",  # noqa: S608
+            before=2**62 if before is None else before,
+            state=state,
+            limit=limit + 1,
         )
         shown = [Row(*row[:-1]) for row in rows[:limit]]  # type: ignore[arg-type]
         return shown, int(str(rows[limit - 1][-1])) if len(rows) > limit else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from aurea_server.store.errors import LedgerNewer, LedgerUnusable
+from aurea_server.store.errors import LedgerNewer, LedgerUnusable, is_full
 from aurea_server.store.place import Place
 
 APPLICATION_ID = 0x41555245
@@ -48,23 +48,32 @@ def open_ledger(place: Place) -> sqlite3.Connection:
     """The one connection to a sound ledger of this version. Raises `LedgerUnusable` or `LedgerNewer`.
 
     SQLite before 3.51.3 can corrupt a WAL that several connections write and checkpoint, so there is never a second one.
+    Where the ledger is of this version, nothing is written; where the disk has no room for the index of the log, the index
+    is in memory, and no other process may look into the ledger meanwhile.
     """
-    path = place.ledger
     try:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+        try:
+            return _opened(place)
+        except sqlite3.Error as error:
+            if not is_full(error):
+                raise
+            return _opened(place, "PRAGMA locking_mode = EXCLUSIVE")
     except sqlite3.Error as error:
-        raise LedgerUnusable(f"{path}: {error}") from None
+        raise LedgerUnusable(f"{place.ledger}: {error}") from None
+
+
+def _opened(place: Place, *first: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(place.ledger, isolation_level=None, check_same_thread=False, timeout=5)
     try:
+        for statement in first:
+            connection.execute(statement)
         _check(connection, place)
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA journal_size_limit = 16777216")
         migrate(connection)
-    except sqlite3.Error as error:
-        connection.close()
-        raise LedgerUnusable(f"{path}: {error}") from None
-    except LedgerUnusable:
+    except BaseException:
         connection.close()
         raise
     return connection
@@ -109,8 +118,10 @@ def _expected(version: int) -> dict[str, list[tuple[object, ...]]]:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the tables to `VERSION`, all or nothing."""
+    """Bring the tables to `VERSION`, all or nothing; where they are there already, nothing is written."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == VERSION:
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
         for statements in MIGRATIONS[max(version, 0) :]:

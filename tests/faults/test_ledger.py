@@ -304,6 +304,50 @@ def test_a_full_disk_refuses_new_runs_and_serves_old_ones(
     invariants(server)
 
 
+@pytest.mark.parametrize("slack", [0, 4096, 16384, 40960])
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_start_on_a_full_disk_serves_what_is_there(
+    serve: Callable[..., Any], small_disk: Path, invariants: Callable[[Any], None], slack: int, killed: bool
+) -> None:
+    server = serve("--min-free", "0", start=False)
+    server.data = small_disk / "data"
+    server.start().settled()
+    old = server.run(QUICK)["benchmark_id"]
+    cut = server.accept(LONG)
+    server.running(cut)
+    if killed:
+        server.process.kill()
+        server.ended()
+    else:
+        assert server.stop() == 0
+    fill(small_disk)
+    os.truncate(small_disk / "filler", (small_disk / "filler").stat().st_size - slack)
+    server.start()
+    assert server.get(old)["completed_jobs"] == 3
+    result = server.get(cut)
+    assert (result["status"], result["reason"]["code"]) == (
+        "interrupted",
+        "server_crashed" if killed else "server_stopped",
+    )
+    assert server.ask("GET", "/benchmark/runs?limit=1")[2]["runs"][0]["status"] == "interrupted"
+    assert len(server.ask("GET", "/benchmark/runs?status=interrupted")[2]["runs"]) == 1
+    assert server.ask("GET", "/benchmark/runs?status=running")[2]["runs"] == []
+    codes = set()
+    for _ in range(30):
+        status, _, problem = server.ask("POST", "/benchmark/run", {**QUICK, "label": "x" * 250})
+        codes.add((status, problem.get("code")))
+        if status == 200:
+            server.acknowledged.append(problem["benchmark_id"])
+    assert (503, "storage_full") in codes
+    assert codes <= {(200, None), (503, "storage_full")}
+    assert server.ask("GET", "/health/ready")[2]["code"] == "storage_full"
+    (small_disk / "filler").unlink()
+    until_ready(server, 200)
+    assert server.states()[cut] == "interrupted"
+    server.mark = None
+    invariants(server)
+
+
 def test_too_little_room_is_noticed_before_the_disk_is_full(
     serve: Callable[..., Any], small_disk: Path, invariants: Callable[[Any], None]
 ) -> None:
@@ -335,6 +379,16 @@ def test_a_result_that_finds_the_disk_full_is_stored_when_there_is_room(
         time.sleep(0.1)
     assert server.states()[run_id] == "completed"
     invariants(server)
+
+
+def test_a_folder_named_full_does_not_make_a_failing_disk_full(serve: Callable[..., Any], tmp_path: Path) -> None:
+    server = serve("--min-free", "0", start=False)
+    server.data = tmp_path / "full"
+    server.start()
+    (server.data / "records").rmdir()
+    (server.data / "records").write_text("in the way")
+    status, _, problem = server.ask("POST", "/benchmark/run", RECORDED)
+    assert (status, problem["code"]) == (503, "storage_failed")
 
 
 @pytest.fixture
