@@ -24,6 +24,9 @@ T = TypeVar("T")
 READERS = 4
 """How many may hold the records of a run at a time: of a million jobs they take some sixty megabytes."""
 
+PATIENCE = 2.5
+"""Seconds for whoever looks into the history at the moment when a server starts."""
+
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -45,7 +48,7 @@ class History:
 
     def __init__(self, folder: Path, retention: Retention) -> None:
         self._retention = retention
-        self._place = Place(folder)
+        self._place = Place(folder, PATIENCE)
         try:
             self._ledger = Ledger(self._place)
         except BaseException:

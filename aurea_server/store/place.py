@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import stat
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -42,10 +43,11 @@ def _sync(folder: Path) -> None:
 class Place:
     """A folder, ours alone: ``ledger.db``, ``ledger.lock`` and ``records/``. Raises `LedgerUnusable` or `LedgerLocked`.
 
-    The folder itself is locked too: whoever removes the lock file does not let a second server in.
+    The folder itself is locked too: whoever removes the lock file does not let a second server in. ``patience``: seconds to
+    wait for whoever has it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience: float = 0.0) -> None:
         self.folder = folder
         self.ledger = folder / "ledger.db"
         self.log = folder / "ledger.db-wal"
@@ -61,7 +63,7 @@ class Place:
             self.release()
             raise LedgerUnusable(f"{folder}: {error.strerror}; --data names another folder") from None
         try:
-            self._take()
+            self._take(patience)
             self._own()
         except OSError as error:
             self.release()
@@ -70,16 +72,23 @@ class Place:
             self.release()
             raise
 
-    def _take(self) -> None:
+    def _take(self, patience: float) -> None:
+        until = time.monotonic() + patience
         for lock in self._locks:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                text = f"{self.folder} is in use by another server; --data names another folder"
-                raise LedgerLocked(text) from None
-            except OSError:
-                if lock != self._locks[0]:  # on some network file systems a folder has no lock
-                    raise
+            while not self._taken(lock):
+                if time.monotonic() >= until:
+                    raise LedgerLocked(f"{self.folder} is in use by another server; --data names another folder")
+                time.sleep(0.05)
+
+    def _taken(self, lock: int) -> bool:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            if lock != self._locks[0]:  # on some network file systems a folder has no lock
+                raise
+        return True
 
     def _own(self) -> None:
         """The ledger is a file of our own that only we can read. Raises LedgerUnusable or OSError."""

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from aurea_server.store import Place
+
 pytestmark = pytest.mark.faults
 
 QUICK = {"num_jobs": 3, "job_duration_ms": 2}
@@ -46,6 +48,17 @@ def test_two_servers_cannot_share_a_ledger(serve: Callable[..., Any], invariants
     other.data = server.data
     refused(other, 4, "in use by another server")
     invariants(server)
+
+
+def test_a_server_waits_for_one_who_has_the_history_for_a_moment(
+    stopped: Any, invariants: Callable[[Any], None]
+) -> None:
+    place = Place(stopped.data)
+    stopped.start(wait=False)
+    time.sleep(1.5)
+    place.release()
+    stopped.ready()
+    invariants(stopped)
 
 
 def test_removing_the_lock_lets_no_second_server_in(
