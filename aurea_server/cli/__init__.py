@@ -30,7 +30,9 @@ app.command(
 app.command("aurea_server.cli.costs:prices", name="prices", help="Price sheets: list, show, check.")
 app.command("aurea_server.cli.costs:reprice_command", name="reprice", help="Price a stored result again.")
 app.command(
-    "aurea_server.cli.costs:cost_curve_command", name="cost-curve", help="What cost models come to at a range of rates."
+    "aurea_server.cli.curves:cost_curve_command",
+    name="cost-curve",
+    help="What cost models come to at a range of rates.",
 )
 app.command("aurea_server.cli.runs:runs", name="runs", help="The history of runs: list, show, export, delete.")
 app.command("aurea_server.cli.serve:serve_command", name="serve", help="Serve benchmarks over HTTP, until a signal.")

@@ -97,12 +97,12 @@ def test_what_is_on_is_never_pruned(ledger: Ledger, ended: Callable[..., list[st
 
 
 async def test_a_history_that_fails_at_the_start_is_an_exit_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fails(_: Ledger) -> str:
         raise ReadFailed("the ledger could not be read: disk I/O error")
 
     monkeypatch.setattr(Ledger, "newest_id", fails)
     assert await serve(Settings(data=str(tmp_path / "data"), port=0), default_catalog()) == LEDGER_UNUSABLE
-    assert "disk I/O error" in capsys.readouterr().err
+    assert "disk I/O error" in capfd.readouterr().err
     Place(tmp_path / "data").release()

@@ -1,0 +1,112 @@
+"""``aurea cost-curve``: what cost models come to at a range of rates, before anything is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from aurea_engine import CostModel, NeedsRecords, Problem, SpecError, default_catalog
+from aurea_engine.costs import BreakEven, CurvePoint, break_even, cost_curve, curve_svg, one_job, rates_between
+from aurea_server.cli.costs import amount, model_in, name_of, plain_table, usage_in
+from aurea_server.cli.files import check_output, write_file
+from aurea_server.cli.terminal import number
+
+MOST_POINTS = 10_000
+
+
+def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it has
+    result: Path | None = None,
+    /,
+    *,
+    cost: Annotated[list[str], Parameter(negative=())],
+    low: Annotated[float, Parameter(name="--from")] = 1.0,
+    high: Annotated[float, Parameter(name="--to")] = 1000.0,
+    points: int = 101,
+    hours: float = 730.0,
+    service_time: float | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+) -> int:
+    """What cost models come to at a range of rates kept up for a month, and where the cheapest of two changes.
+
+    Parameters
+    ----------
+    result
+        A result whose jobs are taken as typical; or give --service-time.
+    cost
+        A cost model, as for ``aurea reprice``. Give it more than once to compare.
+    low
+        Lowest rate, jobs per second.
+    high
+        Highest rate.
+    points
+        How many rates, in equal ratios.
+    hours
+        Hours in the billing period.
+    service_time
+        Seconds of service of a typical job, where there is no result.
+    output
+        Write the picture to an SVG file.
+    """
+    check_output(output)
+    if not 2 <= points <= MOST_POINTS:
+        raise SpecError([Problem("--points", f"must be 2 to {MOST_POINTS}", str(points))])
+    catalog = default_catalog().with_entry_points()
+    models = {name_of(text, i): model_in(text, catalog) for i, text in enumerate(cost)}
+    if (result is None) == (service_time is None):
+        raise SpecError("give either a result or --service-time")
+    with _named_as_flags():
+        usage = usage_in(result)[0] if result is not None else one_job(str(service_time), *models.values())
+        rates = rates_between(str(low), str(high), points)
+        curves = {name: cost_curve(usage, model, rates, str(hours)) for name, model in models.items()}
+        crossings = [
+            crossing
+            for a, b in combinations(models.values(), 2)
+            for crossing in break_even(usage, a, b, rates, str(hours))
+        ]
+    currency = next(iter(models.values())).currency
+    console = Console()
+    console.print(_curve_table(curves, currency))
+    for crossing in crossings:
+        console.print(_told(crossing, models))
+    if output is not None:
+        write_file(output, [curve_svg(curves, crossings, currency).encode()])
+    return 0
+
+
+def _told(crossing: BreakEven, models: Mapping[str, CostModel]) -> str:
+    called = {id(model): name for name, model in models.items()}
+    below, above = called[id(crossing.below)], called[id(crossing.above)]
+    return f"break-even at {number(float(crossing.rate))} jobs/s: below it {below}, above it {above} is cheaper"
+
+
+@contextmanager
+def _named_as_flags() -> Iterator[None]:
+    """What is wrong is told in the words of the command line."""
+    flags = {"low": "--from", "high": "--to", "hours": "--hours", "service_time": "--service-time"}
+    try:
+        yield
+    except NeedsRecords as error:
+        raise SpecError(f"cost: {error}") from None
+    except SpecError as error:
+        problems = [each._replace(path=flags.get(each.path, each.path)) for each in error.problems]
+        raise SpecError(
+            [each._replace(problem=each.problem.replace("above low", "above --from")) for each in problems]
+        ) from None
+
+
+def _curve_table(curves: Mapping[str, Sequence[CurvePoint]], currency: str) -> Table:
+    columns = [f"{name}, {unit}" for name in curves for unit in ("per hour", "per million")]
+    table = plain_table("jobs/s", *columns, right=("jobs/s", *columns))
+    rows = list(zip(*curves.values(), strict=True))
+    shown = rows if len(rows) <= 12 else [rows[round(i * (len(rows) - 1) / 11)] for i in range(12)]
+    for row in shown:
+        figures = [figure for point in row for figure in (point.per_hour, point.per_million)]
+        table.add_row(number(float(row[0].rate)), *(amount(figure, currency) for figure in figures))
+    return table
