@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -12,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from aurea_server.store.calendar import Calendar
 from aurea_server.store.errors import ReadFailed, StorageFailed, StorageFull, StoreError
 from aurea_server.store.ledger import Ledger
 from aurea_server.store.place import Place
-from aurea_server.store.pruning import BATCH
 from aurea_server.store.rows import Ending
 
 log = logging.getLogger(__name__)
@@ -26,8 +25,6 @@ READERS = 4
 
 PATIENCE = 2.5
 """Seconds for whoever looks into the history at the moment when a server starts."""
-
-DAY_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,7 @@ class History:
         self._outside: StoreError | None = None
         self._failed: StoreError | None = None
         self._unsaved: dict[str, Ending] = {}
+        self._calendar = Calendar()
         self.readers = asyncio.Semaphore(READERS)
         self._look_around()
 
@@ -118,6 +116,7 @@ class History:
 
     async def take_over(self, now_ms: int, reason: bytes) -> list[str]:
         """`interrupt` what the last server left. Where that cannot be written yet, what is there can still be read."""
+        self._calendar = Calendar(await self.ask(self._ledger.newest_ms))
         try:
             return await self.interrupt(now_ms, reason)
         except ReadFailed:
@@ -166,13 +165,11 @@ class History:
     async def prune(self) -> list[str]:
         """Let go of what retention does not keep. Returns the ids."""
         keep = self._retention
-        since = time.time_ns() // 1_000_000 - int(keep.days * DAY_MS)
         gone: list[str] = []
-        while True:
-            some = await self.ask(self._ledger.prune, keep.runs, keep.bytes, since)
+        now_ms = self._calendar.now_ms()
+        while some := await self.ask(self._ledger.prune, keep.runs, keep.bytes, keep.days, now_ms):
             gone += some
-            if len(some) < BATCH:
-                return gone
+        return gone
 
     async def close(self, seconds: float) -> bool:
         """After everything that was asked; False where the disk does not answer within so many seconds."""

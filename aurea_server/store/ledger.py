@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
+from aurea_server.store.calendar import DAY_MS
 from aurea_server.store.errors import Damaged, KeyReused, ReadFailed, StoreError, storage_error
 from aurea_server.store.place import Place
 from aurea_server.store.pruning import FINAL, prune
@@ -23,7 +24,7 @@ _LOST = """(SELECT number, id, iif(lost, 'interrupted', state) AS state, created
 SMALL = 4096
 """Records of up to so many bytes lie in the row itself: a file of their own would cost two more waits for the disk."""
 
-KEY_LIFE_MS = 24 * 3600 * 1000
+KEY_LIFE_MS = DAY_MS
 
 
 class Ledger:
@@ -191,10 +192,10 @@ class Ledger:
         self._remove_records(gone)
         return gone
 
-    def prune(self, most_runs: int, most_bytes: int, since_ms: int) -> list[str]:
-        """Forget what retention does not keep, oldest first, at most `BATCH` runs at a time. Returns their ids."""
+    def prune(self, most_runs: int, most_bytes: int, days: float, now_ms: int) -> list[str]:
+        """Forget some of what retention does not keep, oldest first. Returns their ids; none where nothing is left to go."""
         with self._transaction() as connection:
-            gone = prune(connection, most_runs, most_bytes, since_ms)
+            gone = prune(connection, most_runs, most_bytes, now_ms - int(days * DAY_MS), now_ms - KEY_LIFE_MS)
         self._remove_records(gone)
         return gone
 
@@ -220,6 +221,11 @@ class Ledger:
         """The id that was given last."""
         found = self._read("SELECT id FROM run ORDER BY number DESC LIMIT 1")
         return str(found[0][0]) if found else None
+
+    def newest_ms(self) -> int | None:
+        """When the latest run was accepted."""
+        ((found,),) = self._read("SELECT max(created_ms) FROM run")
+        return found if isinstance(found, int) else None
 
     def sweep(self) -> None:
         """Remove records that no run has."""

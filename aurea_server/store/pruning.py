@@ -19,21 +19,28 @@ def used_bytes(connection: sqlite3.Connection) -> int:
     return int((pages - free) * size)
 
 
-def prune(connection: sqlite3.Connection, most_runs: int, most_bytes: int, since_ms: int) -> list[str]:
+def prune(
+    connection: sqlite3.Connection, most_runs: int, most_bytes: int, since_ms: int, promised_ms: int
+) -> list[str]:
     """Delete runs that have ended, oldest first, until the others may stay or `BATCH` are gone. Returns their ids.
 
-    To be called in a transaction. A run's bytes are those of its row, and of its records where they are a file.
+    To be called in a transaction, until nothing goes. A run's bytes are those of its row, and of its records where they are
+    a file. A run whose Idempotency-Key was used since ``promised_ms`` goes only where there are too many bytes.
     """
     left, files = connection.execute(
         "SELECT count(*), coalesce(sum(records_bytes) FILTER (WHERE records IS NULL AND records_bytes > 0), 0) FROM run"
     ).fetchone()
+    large = files + used_bytes(connection) > most_bytes
     oldest = connection.execute(
         "SELECT id, created_ms, iif(records IS NULL, max(records_bytes, 0), 0) FROM run"  # noqa: S608 - our own names
-        f" WHERE state IN ({FINAL}) ORDER BY number LIMIT {BATCH}"
+        f" WHERE state IN ({FINAL}) AND (? OR id NOT IN (SELECT run_id FROM idempotency WHERE created_ms >= ?))"
+        f" ORDER BY number LIMIT {BATCH}",
+        (large, promised_ms),
     ).fetchall()
     gone: list[str] = []
     for run_id, created_ms, size in oldest:
-        if left <= most_runs and created_ms >= since_ms and files + used_bytes(connection) <= most_bytes:
+        fits = files + used_bytes(connection) <= most_bytes
+        if fits and (large or (left <= most_runs and created_ms >= since_ms)):
             break
         connection.execute("DELETE FROM run WHERE id = ?", (run_id,))
         gone.append(str(run_id))

@@ -74,6 +74,20 @@ def test_a_server_that_starts_in_the_past_goes_on_counting(
     invariants(clocked)
 
 
+def test_a_server_that_starts_far_in_the_future_throws_nothing_away(
+    clocked: Any, step: Path, invariants: Callable[[Any], None]
+) -> None:
+    """Longer than the history is kept: it is the clock that is wrong, until it has been so for a day."""
+    known = [clocked.run(QUICK)["benchmark_id"] for _ in range(3)]
+    assert clocked.stop() == 0
+    step.write_text(str(400 * DAY))
+    clocked.start()
+    time.sleep(1.5)  # retention is looked at when a server starts
+    assert all(clocked.get(run_id)["status"] == "completed" for run_id in known)
+    clocked.mark = None
+    invariants(clocked)
+
+
 def test_a_server_that_slept_goes_on_where_it_was(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
     """Stopped for longer than a progress report, a header's deadline is not, with a run on and one waiting."""
     server = serve()

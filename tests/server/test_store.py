@@ -11,7 +11,8 @@ import pytest
 from aurea_engine import default_catalog
 from aurea_server.serving import LEDGER_UNUSABLE, serve
 from aurea_server.settings import Settings
-from aurea_server.store import Ending, Entry, Ledger, Place, ReadFailed
+from aurea_server.store import Ending, Entry, IdempotencyKey, Ledger, Place, ReadFailed, calendar
+from aurea_server.store.calendar import DAY_MS, Calendar
 from aurea_server.store.pruning import BATCH, used_bytes
 
 HUGE = 2**62
@@ -49,10 +50,10 @@ def kept(ledger: Ledger) -> list[str]:
     return [row.id for row in ledger.page(100_000)[0]][::-1]
 
 
-def pruned(ledger: Ledger, runs: int = HUGE, size: int = HUGE, since: int = 0) -> int:
+def pruned(ledger: Ledger, runs: int = HUGE, size: int = HUGE, since: int = 0, now: int = 2 * DAY_MS) -> int:
     """How many runs went."""
     count = 0
-    while gone := ledger.prune(runs, size, since):
+    while gone := ledger.prune(runs, size, (now - since) / DAY_MS, now):
         count += len(gone)
     return count
 
@@ -92,7 +93,7 @@ def test_what_is_on_is_never_pruned(ledger: Ledger, ended: Callable[..., list[st
     ended(BATCH + 10, first=2, head=10)
     assert pruned(ledger, runs=5) == BATCH + 6
     assert kept(ledger)[0] == "benchmark-1"
-    assert pruned(ledger, since=HUGE) == 4
+    assert pruned(ledger, since=10_000) == 4
     assert kept(ledger) == ["benchmark-1"]
 
 
@@ -106,3 +107,58 @@ async def test_a_history_that_fails_at_the_start_is_an_exit_code(
     assert await serve(Settings(data=str(tmp_path / "data"), port=0), default_catalog()) == LEDGER_UNUSABLE
     assert "disk I/O error" in capfd.readouterr().err
     Place(tmp_path / "data").release()
+
+
+def test_a_run_whose_key_is_promised_stays_unless_there_are_too_many_bytes(ledger: Ledger, place: Place) -> None:
+    for number in range(1, 41):
+        key = IdempotencyKey(f"key-{number}", "digest", f"benchmark-{number}", number)
+        ledger.add(Entry(f"benchmark-{number}", number, None, b"{}", number), key if number <= 20 else None)
+        ledger.end(f"benchmark-{number}", Ending("completed", number, head=os.urandom(4000)))
+    size = used(ledger, place)
+    assert pruned(ledger, runs=10, now=DAY_MS + 1) == 20
+    assert pruned(ledger, since=HUGE, now=DAY_MS + 1) == 0
+    assert kept(ledger) == [f"benchmark-{number}" for number in range(1, 21)]
+    assert ledger.key("key-1", DAY_MS + 1) is not None
+    assert pruned(ledger, size=int(size * 0.4), now=DAY_MS + 1) > 0
+    assert 5 < len(kept(ledger)) < 20
+    assert pruned(ledger, runs=5, now=2 * DAY_MS) > 0
+    assert kept(ledger) == [f"benchmark-{number}" for number in range(16, 21)]
+
+
+class Clocks:
+    """Both clocks, in ms."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.wall, self.ticks = 1000 * DAY_MS, 5 * DAY_MS
+        monkeypatch.setattr(calendar, "wall_ms", lambda: self.wall)
+        monkeypatch.setattr(calendar, "ticks_ms", lambda: self.ticks)
+
+    def goes_on(self, ms: int) -> None:
+        self.wall, self.ticks = self.wall + ms, self.ticks + ms
+
+
+def test_a_clock_that_is_ahead_is_believed_after_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = Clocks(monkeypatch)
+    true = Calendar(clocks.wall - 5)
+    assert true.now_ms() == clocks.wall - 5
+    clocks.goes_on(1000)
+    assert true.now_ms() == clocks.wall - 5
+    clocks.goes_on(DAY_MS)
+    assert true.now_ms() == clocks.wall
+    clocks.wall += 400 * DAY_MS
+    assert true.now_ms() == clocks.wall - 400 * DAY_MS
+    clocks.goes_on(DAY_MS - 1)
+    assert true.now_ms() == clocks.wall - 400 * DAY_MS
+    clocks.goes_on(1)
+    assert true.now_ms() == clocks.wall
+
+
+def test_a_clock_that_is_behind_is_believed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = Clocks(monkeypatch)
+    clock = Calendar()
+    assert clock.now_ms() == clocks.wall
+    clocks.wall -= 400 * DAY_MS
+    assert clock.now_ms() == clocks.wall
+    clocks.wall += 400 * DAY_MS
+    assert clock.now_ms() == clocks.wall - 400 * DAY_MS
+    assert Calendar(clocks.wall + DAY_MS).now_ms() == clocks.wall
