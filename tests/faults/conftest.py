@@ -48,6 +48,12 @@ def processes() -> dict[int, tuple[int, str, str]]:
     return found
 
 
+def _name(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
 class Server:
     """One server process and what was acknowledged by it, over restarts."""
 
@@ -56,7 +62,6 @@ class Server:
         self.log = folder / "log"
         self.data = folder / "data"
         self.acknowledged: list[str] = []
-        self.groups: set[int] = set()
         self.environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(
@@ -155,16 +160,17 @@ class Server:
             known |= {pid for pid, (parent, _, _) in table.items() if parent in known}
         return {pid: table[pid] for pid in known - {self.process.pid} if pid in table}
 
-    def runner(self) -> int:
-        """The runner process that is warm or busy."""
+    def runner(self, name: str = "aurea-runner") -> int:
+        """The process that executes runs, warm or busy; or ``aurea-guard`` or ``aurea-keeper`` around it."""
+        parents = {"aurea-runner": "aurea-guard", "aurea-guard": "aurea-keeper", "aurea-keeper": ""}
         until = time.monotonic() + 10
         while time.monotonic() < until:
-            for pid, (parent, _, command) in self.children().items():
-                if parent == self.process.pid and "aurea_server.runner" in command:
-                    self.groups.add(pid)
+            for pid, (parent, state, _) in self.children().items():
+                theirs = _name(parent) if parents[name] else ""
+                if (_name(pid), theirs) == (name, parents[name]) and state != "Z":
                     return pid
             time.sleep(0.02)
-        raise AssertionError("there is no runner process")
+        raise AssertionError(f"there is no {name}")
 
     def census(self) -> dict[str, Any]:
         """What must come back to where it was."""

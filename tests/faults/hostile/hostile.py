@@ -124,6 +124,27 @@ class Does(Job):
         for _ in range(3):
             subprocess.Popen(["sleep", "600"])
 
+    async def _hide(self) -> None:
+        """Programs in sessions of their own, that no signal but one can end, with parents that are gone."""
+        ears = "for n in (1, 2, 15): signal.signal(n, signal.SIG_IGN)"
+        deaf = f"import signal, time\n{ears}\nprint(flush=True)\ntime.sleep(600)"
+        hidden = [sys.executable, "-S", "-c", deaf, "hidden-from-aurea"]
+        twice = f"import subprocess\nfor _ in range(2): subprocess.Popen({hidden!r}, start_new_session=True)"
+        subprocess.run([sys.executable, "-S", "-c", twice], start_new_session=True, check=True)
+        with subprocess.Popen(hidden, start_new_session=True, stdout=subprocess.PIPE) as straight:
+            assert straight.stdout is not None
+            straight.stdout.readline()
+            straight.returncode = 0  # it is nobody's business here any more
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                os.execv(hidden[0], hidden)
+            os._exit(0)
+
+    async def _hide_and_stay(self) -> None:
+        await self._hide()
+        time.sleep(600)
+
     async def _shout(self) -> None:
         line = b"x" * 65536
         for _ in range(4096):
