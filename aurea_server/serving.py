@@ -7,7 +7,9 @@ import gc
 import logging
 import os
 import signal
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
 
 from aiohttp import web
@@ -23,7 +25,9 @@ from aurea_server.store import LedgerNewer, LedgerUnusable, StoreError
 log = logging.getLogger(__name__)
 
 UNSAFE, CANNOT_BIND, LEDGER_UNUSABLE, LEDGER_NEWER, INTERNAL = 2, 3, 4, 5, 70
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+HANDS = 4
+"""Threads for what would hold the loop, such as decoding records: no more than that at once, and all from the start."""
 
 
 class Stopping:
@@ -34,7 +38,8 @@ class Stopping:
         self.forced: Callable[[], None] = lambda: None
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
-            loop.add_signal_handler(number, self._signal, number)
+            if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP:  # nohup means it
+                loop.add_signal_handler(number, self._signal, number)
 
     def _signal(self, number: int) -> None:
         if not self.asked.is_set():
@@ -52,8 +57,12 @@ def _leave(code: int) -> NoReturn:
 
 
 async def serve(settings: Settings, catalog: Catalog) -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit code."""
+    """Serve until SIGTERM, SIGINT or SIGHUP; returns the exit code."""
     stopping = Stopping()
+    try:
+        asyncio.get_running_loop().set_default_executor(_hands())
+    except RuntimeError as error:
+        return _complain(str(error), INTERNAL)
     try:
         app = await create_app(catalog, settings)
     except LedgerNewer as error:
@@ -90,6 +99,14 @@ async def serve(settings: Settings, catalog: Catalog) -> int:
         log.info("stopped")
         if runs.stuck:  # the end of the process would wait for the thread that waits for the disk
             _leave(0)
+
+
+def _hands() -> ThreadPoolExecutor:
+    """Threads that are there before anybody needs one: later there may be none to be had. Raises RuntimeError."""
+    hands, all_there = ThreadPoolExecutor(HANDS, "hand"), threading.Barrier(HANDS)
+    for _ in range(HANDS):
+        hands.submit(all_there.wait)  # one that waits is not idle, so the next gets a thread of its own
+    return hands
 
 
 def _announce(settings: Settings, port: int) -> None:

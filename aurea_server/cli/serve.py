@@ -45,13 +45,13 @@ def _say(text: str) -> None:
 
 @_with_flags()
 def serve_command(**given: Any) -> int:
-    """Serve POST /benchmark/run, GET /metrics, GET /health and the runs, until SIGTERM or SIGINT.
+    """Serve POST /benchmark/run, GET /metrics, GET /health and the runs, until SIGTERM, SIGINT or SIGHUP.
 
     Values come from the command line, else from AUREA_ variables, else from the configuration file ($AUREA_CONFIG, or
     ~/.config/aurea/config.toml), else they are the defaults. The token is read from --token-file or AUREA_TOKEN.
 
     Exit codes: 0 clean; 2 usage or unsafe settings; 3 cannot listen; 4 history unusable or in use; 5 history of a newer
-    Aurea; 70 internal; 130 or 143 forced by a second signal.
+    Aurea; 70 internal; 129, 130 or 143 forced by a second signal.
     """
     from aurea_server.doors import allowed_hosts  # noqa: PLC0415 - what only serving needs is loaded by it
 

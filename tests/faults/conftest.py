@@ -23,7 +23,7 @@ import pytest
 
 HERE = Path(__file__).parent
 FINAL = {"completed", "failed", "cancelled", "timed_out", "aborted", "interrupted"}
-DOCUMENTED_EXITS = {0, 2, 3, 4, 5, 70, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}
+DOCUMENTED_EXITS = {0, 2, 3, 4, 5, 70, 129, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}
 BAD_WORDS = re.compile(r"Traceback|never retrieved|was destroyed but it is pending|InvalidStateError|was never awaited")
 ONE_JOB = {"num_jobs": 1, "job_duration_ms": 10}
 

@@ -307,3 +307,20 @@ def test_answers_that_wait_in_the_buffers_for_ever_hold_no_slot(
     for connection in crowd:
         connection.close()
     invariants(server)
+
+
+def test_many_readers_at_once_start_no_threads(server: Any, invariants: Callable[[Any], None]) -> None:
+    run_id = server.run({"num_jobs": 2000, "job_duration_ms": 0})["benchmark_id"]
+    before, answers = server.census()["threads"], []
+
+    def read() -> None:
+        answers.append(server.ask("GET", f"/benchmark/runs/{run_id}")[0])
+
+    readers = [threading.Thread(target=read) for _ in range(30)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert answers == [200] * 30
+    assert server.census()["threads"] == before
+    invariants(server)

@@ -26,7 +26,7 @@ def server(serve: Callable[..., Any]) -> Any:
     return serve("--drain", "1")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_an_idle_server_stops_at_once_with_code_0(server: Any, number: int, invariants: Callable[[Any], None]) -> None:
     began = time.monotonic()
     server.signal(number)
@@ -44,6 +44,23 @@ def test_a_run_that_is_short_is_drained_and_answered(
     server.signal(signal.SIGTERM)
     assert server.ended() == 0
     assert server.states()[run_id] == "completed"
+    invariants(server)
+
+
+def test_a_terminal_that_is_closed_is_a_stop_like_any_other_but_for_nohup(
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
+) -> None:
+    server = serve()
+    run_id = server.accept({"num_jobs": 1, "job_duration_ms": 1500})
+    server.running(run_id)
+    server.signal(signal.SIGHUP)
+    assert server.ended() == 0
+    assert server.states()[run_id] == "completed"
+    server.start(prefix=("nohup",))
+    server.signal(signal.SIGHUP)
+    time.sleep(0.3)
+    assert server.process.poll() is None
+    server.mark = None
     invariants(server)
 
 
@@ -179,6 +196,16 @@ def test_a_second_signal_stops_now_and_leaves_a_final_ledger(
     assert {server.states()[each] for each in (run_id, waiting)} == {"interrupted"}
     invariants(server)
     assert server.get(run_id)["reason"]["code"] == "server_stopped"
+
+
+def test_a_second_hangup_stops_now(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+    server = serve()
+    server.running(server.accept(LONG))
+    for _ in range(2):
+        server.signal(signal.SIGHUP)
+        time.sleep(0.2)
+    assert server.ended() == 128 + signal.SIGHUP
+    invariants(server)
 
 
 def test_a_signal_to_every_process_at_once_is_a_stop_like_any_other(
