@@ -148,3 +148,12 @@ def test_a_strategy_that_cannot_be_made_is_a_bad_request(server: Any, invariants
     )
     assert (status, problem["code"]) == (400, "invalid_spec")
     invariants(server)
+
+
+@pytest.mark.parametrize("memory", ["1MiB", "32MiB", "64MiB", "100MiB", "118MiB"])
+def test_a_limit_in_which_a_runner_cannot_even_load_is_told_as_that(serve: Callable[..., Any], memory: str) -> None:
+    server = serve("--memory", memory, start=False).start()
+    result = server.run({"num_jobs": 1, "job_duration_ms": 1})
+    assert (result["status"], result["reason"]["code"]) == ("failed", "memory"), result["reason"]
+    assert "Traceback" not in result["reason"].get("output", "")
+    assert server.stop() == 0
