@@ -116,7 +116,7 @@ class History:
 
     async def take_over(self, now_ms: int, reason: bytes) -> list[str]:
         """`interrupt` what the last server left. Where that cannot be written yet, what is there can still be read."""
-        self._calendar = Calendar(await self.ask(self._ledger.newest_ms))
+        self._calendar = Calendar(await self.ask(self._ledger.newest_ms, now_ms))
         try:
             return await self.interrupt(now_ms, reason)
         except ReadFailed:

@@ -222,9 +222,9 @@ class Ledger:
         found = self._read("SELECT id FROM run ORDER BY number DESC LIMIT 1")
         return str(found[0][0]) if found else None
 
-    def newest_ms(self) -> int | None:
-        """When the latest run was accepted."""
-        ((found,),) = self._read("SELECT max(created_ms) FROM run")
+    def newest_ms(self, now_ms: int) -> int | None:
+        """When the latest run was accepted; what was recorded with a clock that was ahead of ``now_ms`` says nothing."""
+        ((found,),) = self._read("SELECT max(created_ms) FROM run WHERE created_ms <= ?", (now_ms,))
         return found if isinstance(found, int) else None
 
     def sweep(self) -> None:

@@ -92,7 +92,8 @@ class Place:
 
     def _own(self) -> None:
         """The ledger is a file of our own that only we can read. Raises LedgerUnusable or OSError."""
-        if not self.ledger.is_symlink() and not (self.ledger.exists() and self.ledger.stat().st_size):
+        found = self.ledger.lstat() if os.path.lexists(self.ledger) else None
+        if found is None or (stat.S_ISREG(found.st_mode) and not found.st_size):
             self.must_be_new(self.log if self.log.exists() and self.log.stat().st_size else None)
         descriptor = os.open(self.ledger, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         regular = stat.S_ISREG(os.fstat(descriptor).st_mode)

@@ -153,6 +153,13 @@ def test_a_clock_that_is_ahead_is_believed_after_a_day(monkeypatch: pytest.Monke
     assert true.now_ms() == clocks.wall
 
 
+def test_the_latest_run_is_not_one_of_the_future(ledger: Ledger) -> None:
+    assert ledger.newest_ms(HUGE) is None
+    for number, created_ms in enumerate((5, 20, 10, 900)):
+        ledger.add(Entry(f"benchmark-{number}", created_ms, None, b"{}"))
+    assert [ledger.newest_ms(now) for now in (4, 100, 900)] == [None, 20, 900]
+
+
 def test_a_clock_that_is_behind_is_believed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     clocks = Clocks(monkeypatch)
     clock = Calendar()
