@@ -9,18 +9,16 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from aurea_server.reports import End, Failure, Reason, Snapshot, sound, sound_end
 from aurea_server.runner import frames
+from aurea_server.runner.spawning import spawn
 
 STARTING = 30.0
 """Seconds that a process has to be ready."""
@@ -31,8 +29,6 @@ TAIL = 4096
 
 POLITE, FIRM = 2.0, 0.5
 """Seconds from the stop message to SIGTERM, and from there to SIGKILL."""
-
-_SECRETS = ("AUREA_TOKEN", "AUREA_TOKEN_FILE")
 
 
 class RunnerFailed(Exception):
@@ -72,7 +68,7 @@ class Runner:
         It is started from the loop's own thread: the kernel's death signal is bound to the thread that forked.
         """
         try:
-            ours, process, lifeline, output = _spawn(memory)
+            ours, process, lifeline, output = spawn(memory)
         except OSError as error:
             detail = f"no runner process could be started: {error.strerror}"
             raise RunnerFailed(Reason(code="runner_died", detail=detail)) from None
@@ -162,9 +158,14 @@ class Runner:
             await self._writer.wait_closed()
 
     def kill_now(self) -> None:
-        """End the process and all that it started; somebody else reaps."""
+        """End the process and all that it started; somebody else reaps.
+
+        The guard does it when it sees the lifeline close; a second later nothing is asked any more.
+        """
+        if not self._stopped and not self._gone.done():
+            os.close(self._lifeline)
+            self._loop.call_later(1.0, self._signal, signal.SIGKILL)
         self._stopped = True
-        self._signal(signal.SIGKILL)
 
     def _terminate(self) -> None:
         self._signal(signal.SIGTERM)
@@ -242,7 +243,8 @@ class Runner:
         self._read_output()
         self._loop.remove_reader(self._output)
         os.close(self._output)
-        os.close(self._lifeline)
+        if not self._stopped:
+            os.close(self._lifeline)
         self._gone.set_result(None)
         if hasattr(self, "_writer"):
             self._loop.call_later(1.0, self._writer.close)
@@ -255,43 +257,7 @@ class Runner:
                 self._loop.remove_reader(self._output)
 
 
-def _spawn(memory: int) -> tuple[socket.socket, subprocess.Popen[bytes], int, int]:
-    """(our end of the socket, the process, the lifeline's end that we hold, where its output comes out). Raises OSError."""
-    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as failed:
-        near, far = socket.socketpair()
-        theirs.callback(far.close)
-        failed.callback(near.close)
-        lifeline_read, lifeline = os.pipe()
-        theirs.callback(os.close, lifeline_read)
-        failed.callback(os.close, lifeline)
-        output, output_write = os.pipe()
-        theirs.callback(os.close, output_write)
-        failed.callback(os.close, output)
-        arguments = [f"{far.fileno()}", f"{lifeline_read}", f"{memory}"]
-        process = subprocess.Popen(  # noqa: S603 - our own module; vfork and exec take a millisecond
-            [sys.executable, *_PATH, "-m", "aurea_server.runner", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output_write,
-            stderr=output_write,
-            pass_fds=(far.fileno(), lifeline_read),
-            start_new_session=True,
-            env=_environment(),
-        )
-        failed.pop_all()
-        return near, process, lifeline, output
-
-
-_PATH = () if {"", str(Path.cwd())} & set(sys.path[:1]) else ("-P",)
-"""The runner looks for modules where the server does: not in the folder it was started in, unless the server does, too."""
-
-
 def _grow(records: bytearray, part: bytes) -> None:
     records += part
     if len(records) > MOST_RECORDS:
         raise frames.BadFrame("more records than a run can have")
-
-
-def _environment() -> dict[str, str]:
-    """Ours without secrets; numpy needs no threads of its own here."""
-    kept = {name: value for name, value in os.environ.items() if name not in _SECRETS}
-    return {**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
