@@ -16,8 +16,9 @@ from aurea_server.store.rows import Ending, Entry, IdempotencyKey, Row
 from aurea_server.store.schema import open_ledger
 
 _LISTED = "id, state, created_ms, started_ms, ended_ms, label, spec, figures, reason, records_bytes"
-_LOST = """(SELECT number, id, iif(lost, 'interrupted', state) AS state, created_ms, started_ms,
-    iif(lost, :lost_ms, ended_ms) AS ended_ms, label, spec, figures, iif(lost, :lost_reason, reason) AS reason,
+_LOST = """(SELECT number, id, CASE WHEN lost THEN 'interrupted' ELSE state END AS state, created_ms, started_ms,
+    CASE WHEN lost THEN :lost_ms ELSE ended_ms END AS ended_ms, label, spec, figures,
+    CASE WHEN lost THEN :lost_reason ELSE reason END AS reason,
     records_bytes, head FROM (SELECT *, state IN ('queued', 'running') AS lost FROM run))"""
 """The table as it will be once runs that nobody can end any more are recorded as interrupted."""
 

@@ -32,7 +32,7 @@ def prune(
     ).fetchone()
     large = files + used_bytes(connection) > most_bytes
     oldest = connection.execute(
-        "SELECT id, created_ms, iif(records IS NULL, max(records_bytes, 0), 0) FROM run"  # noqa: S608 - our own names
+        "SELECT id, created_ms, CASE WHEN records IS NULL THEN max(records_bytes, 0) ELSE 0 END FROM run"  # noqa: S608 - our own names
         f" WHERE state IN ({FINAL}) AND (? OR id NOT IN (SELECT run_id FROM idempotency WHERE created_ms >= ?))"
         f" ORDER BY number LIMIT {BATCH}",
         (large, promised_ms),
