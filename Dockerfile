@@ -10,7 +10,7 @@ ENV PATH=/opt/aurea/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1
 
 # The pinned, hashed dependencies change less often than the code: they have a layer of their own.
 COPY requirements/serve.txt requirements/
-RUN pip install --no-cache-dir --require-hashes --requirement requirements/serve.txt
+RUN pip install --no-cache-dir --no-deps --require-hashes --requirement requirements/serve.txt
 
 COPY LICENSE README.md pyproject.toml setup.cfg ./
 COPY aurea_engine/ aurea_engine/
