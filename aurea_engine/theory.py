@@ -48,14 +48,11 @@ def mmc_wait(rate: float, service: float, slots: int) -> float:
     return erlang_c(load, slots) * service / (slots - load)
 
 
-def mmc_response_tail(rate: float, service: float, slots: int, t: float) -> float:
-    """P(response > t) in M/M/c, first come first served."""
-    load = rate * service
-    return _tail(slots - load, erlang_c(load, slots), t / service)
+def mmc_response_tail(idle: float, waits: float, x: float) -> float:
+    """P(response > ``x`` mean service times) in M/M/c, first come first served.
 
-
-def _tail(idle: float, waits: float, x: float) -> float:
-    """The same after ``x`` mean service times, where ``idle`` slots are free on average and the share ``waits`` waits."""
+    ``idle``: slots that are free on average; ``waits``: the share of jobs that wait (`erlang_c`).
+    """
     if abs(idle - 1) < 1e-9:
         return math.exp(-x) * (1 + waits * x)
     slow = waits / (1 - idle)
@@ -67,11 +64,11 @@ def mmc_response_quantile(rate: float, service: float, slots: int, q: float) -> 
     load = rate * service
     idle, waits = slots - load, erlang_c(load, slots)
     low, high = 0.0, 1.0
-    while _tail(idle, waits, high) > 1 - q:
+    while mmc_response_tail(idle, waits, high) > 1 - q:
         high *= 2
     while high - low > 1e-12 * high:
         middle = (low + high) / 2
-        low, high = (middle, high) if _tail(idle, waits, middle) > 1 - q else (low, middle)
+        low, high = (middle, high) if mmc_response_tail(idle, waits, middle) > 1 - q else (low, middle)
     return high * service
 
 

@@ -76,7 +76,7 @@ class RunManager:
             await self._tasks.through(self._commit(live, entry, known))
         except asyncio.CancelledError:
             if not stays:
-                self.stop(live, "cancelled")
+                self.stop(live, "interrupted" if self.closing else "cancelled")
             raise
         finally:
             self._reserved -= 1
@@ -93,8 +93,8 @@ class RunManager:
         self._quiet.clear()
         self._news.set()
         log.info("run accepted", extra={"run_id": live.id})
-        if live.stopping is not None:  # whoever asked for it left while it was written down
-            self.stop(live, live.stopping)
+        if self._interrupted or live.stopping is not None:  # that came while it was written down
+            self.stop(live, live.stopping or "interrupted")
 
     def _room(self) -> None:
         if self.closing:

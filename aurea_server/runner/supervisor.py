@@ -169,10 +169,7 @@ class Runner:
 
     def _terminate(self) -> None:
         self._signal(signal.SIGTERM)
-        self._ladder = self._loop.call_later(FIRM, self._destroy)
-
-    def _destroy(self) -> None:
-        self.kill_now()
+        self._ladder = self._loop.call_later(FIRM, self.kill_now)
 
     def _signal(self, number: int) -> None:
         if not self._gone.done():  # afterwards the group's number may be somebody else's
@@ -214,10 +211,8 @@ class Runner:
         elif code is None or code >= 0:
             reason = Reason(code="runner_died", detail=f"the runner process exited with code {code}")
         else:
-            with contextlib.suppress(ValueError):
-                reason = Reason(
-                    code="runner_died", detail=f"the runner process was killed by {signal.Signals(-code).name}"
-                )
+            by = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+            reason = Reason(code="runner_died", detail=f"the runner process was killed by {by}")
         return self._with_output(reason)
 
     def _with_output(self, reason: Reason) -> Reason:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,12 +12,8 @@ from aurea_server.live import Live
 from aurea_server.reports import End, Reason, Snapshot
 from aurea_server.runner.supervisor import FIRM, POLITE, Runner, RunnerFailed
 
-log = logging.getLogger(__name__)
-
-
 MOST_PRICED = 8
 """Stored runs that are priced again at a time, but for one all waiting."""
-
 
 STOPPING = Reason(code="server_stopped", detail="the server is stopping")
 
@@ -53,6 +48,8 @@ class Workshop:
 
     async def _start(self) -> Runner:
         runner = self._loading = await Runner.spawn(self._memory)
+        if self._closed:
+            runner.kill_now()
         try:
             await runner.ready()
         finally:

@@ -16,8 +16,6 @@ from typing import Any
 
 import pytest
 
-from aurea_server.cli import main
-
 SPEC = {
     "workload": {
         "job": {"kind": "sleep", "duration": {"kind": "exponential", "mean": 0.01}},
@@ -31,18 +29,6 @@ PROGRAM = "import sys; from aurea_server.__main__ import aurea; sys.exit(aurea()
 
 
 @pytest.fixture
-def aurea(capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Any]:
-    """``aurea("--jobs", "1")`` is (exit code, stdout, stderr)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = main(["run", *(str(argument) for argument in arguments)])
-        captured = capfdbinary.readouterr()
-        return code, captured.out.decode(), captured.err.decode()
-
-    return call
-
-
-@pytest.fixture
 def spec(tmp_path: Path) -> Path:
     path = tmp_path / "spec.json"
     path.write_text(json.dumps(SPEC))
@@ -50,13 +36,13 @@ def spec(tmp_path: Path) -> Path:
 
 
 def test_the_seed_form_on_the_command_line(aurea: Callable[..., Any]) -> None:
-    code, out, err = aurea("--jobs", 3, "--duration-ms", 1, "--seed", 5, "--json")
+    code, out, err = aurea("run", "--jobs", 3, "--duration-ms", 1, "--seed", 5, "--json")
     result = json.loads(out)
     assert (code, err, result["completed_jobs"], result["spec"]["seed"]) == (0, "", 3, 5)
 
 
 def test_the_report_is_for_people(aurea: Callable[..., Any], spec: Path) -> None:
-    code, out, err = aurea(spec, "--seed", 1)
+    code, out, err = aurea("run", spec, "--seed", 1)
     assert (code, err) == (0, "")
     assert "response time" in out
 
@@ -64,8 +50,8 @@ def test_the_report_is_for_people(aurea: Callable[..., Any], spec: Path) -> None
 def test_a_result_can_be_run_again(aurea: Callable[..., Any], spec: Path, tmp_path: Path) -> None:
     """It has its seed in it: in virtual time the figures are the same to the last bit, whoever wrote it."""
     result = tmp_path / "result.json"
-    assert aurea(spec, "-o", result)[0] == 0
-    code, out, _ = aurea(result, "--json")
+    assert aurea("run", spec, "-o", result)[0] == 0
+    code, out, _ = aurea("run", result, "--json")
     assert code == 0
     first, again = json.loads(result.read_bytes()), json.loads(out)
     for name in ("spec", "response_time", "waiting_time", "counts", "cost", "usage", "series", "theory"):
@@ -75,7 +61,7 @@ def test_a_result_can_be_run_again(aurea: Callable[..., Any], spec: Path, tmp_pa
 
 
 def test_flags_change_what_the_file_says(aurea: Callable[..., Any], spec: Path) -> None:
-    _, out, _ = aurea(spec, "--slots", 7, "--label", "seven", "--seed", 3, "--json")
+    _, out, _ = aurea("run", spec, "--slots", 7, "--label", "seven", "--seed", 3, "--json")
     shown = json.loads(out)["spec"]
     assert (shown["scheduler"]["slots"], shown["label"], shown["seed"]) == (7, "seven", 3)
 
@@ -91,7 +77,7 @@ def test_flags_change_what_the_file_says(aurea: Callable[..., Any], spec: Path) 
     ],
 )
 def test_bad_input_is_named_with_code_2(aurea: Callable[..., Any], arguments: tuple[str, ...], named: str) -> None:
-    code, out, err = aurea(*arguments)
+    code, out, err = aurea("run", *arguments)
     assert (code, out) == (2, "")
     assert named in err
     assert "Traceback" not in err
@@ -110,7 +96,7 @@ def test_bad_input_is_named_with_code_2(aurea: Callable[..., Any], arguments: tu
 def test_a_bad_file_is_explained(aurea: Callable[..., Any], tmp_path: Path, text: str, named: str) -> None:
     path = tmp_path / "spec.json"
     path.write_text(text)
-    code, _, err = aurea(path)
+    code, _, err = aurea("run", path)
     assert code == 2
     assert named in err
 
@@ -118,13 +104,13 @@ def test_a_bad_file_is_explained(aurea: Callable[..., Any], tmp_path: Path, text
 def test_a_missed_objective_is_code_3(aurea: Callable[..., Any], tmp_path: Path) -> None:
     path = tmp_path / "spec.json"
     path.write_text(json.dumps({**SPEC, "objectives": [{"metric": "throughput", "at_least": 1000}]}))
-    assert aurea(path)[0] == 3
+    assert aurea("run", path)[0] == 3
 
 
 def test_a_specification_comes_from_stdin(aurea: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     for arguments in (("-", "--json"), ("--json", "-"), ("--json", "--slots", 2, "-")):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps(SPEC).encode())))
-        code, out, _ = aurea(*arguments)
+        code, out, _ = aurea("run", *arguments)
         assert (code, json.loads(out)["completed_jobs"]) == (0, 200)
 
 

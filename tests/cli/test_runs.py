@@ -15,7 +15,6 @@ import pytest
 from aiohttp import web
 
 from aurea_server.app import create_app
-from aurea_server.cli import main
 from aurea_server.settings import Settings
 
 
@@ -61,18 +60,6 @@ def serving(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
     server = Serving(Settings(data=str(data)))
     yield server
     server.stop()
-
-
-@pytest.fixture
-def aurea(capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Any]:
-    """``aurea("runs", "list")`` is (exit code, stdout, stderr)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = main([str(argument) for argument in arguments])
-        captured = capfdbinary.readouterr()
-        return code, captured.out.decode(), captured.err.decode()
-
-    return call
 
 
 def test_a_run_on_a_server_prints_its_result(serving: Serving, aurea: Callable[..., Any], tmp_path: Path) -> None:

@@ -80,7 +80,8 @@ def test_erlang_c_is_the_table_s(
 def test_the_response_time_s_tail_integrates_to_its_mean(rate: float, slots: int) -> None:
     """∫P(R > t)dt = W + 1/μ, also where the two exponentials of the formula coincide (cμ − λ = μ)."""
     t = np.linspace(0, 2.0, 200_001)
-    tail = np.array([mmc_response_tail(rate, 0.01, slots, float(each)) for each in t[::10]])
+    idle, waits = slots - rate * 0.01, erlang_c(rate * 0.01, slots)
+    tail = np.array([mmc_response_tail(idle, waits, float(each) / 0.01) for each in t[::10]])
     area = float(((tail[1:] + tail[:-1]) / 2 * np.diff(t[::10])).sum())
     assert area == pytest.approx(mmc_wait(rate, 0.01, slots) + 0.01, rel=1e-4)
 

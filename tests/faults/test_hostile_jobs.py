@@ -39,6 +39,7 @@ DEATHS = [
     ("segfault", "killed by SIGSEGV"),
     ("abort", "killed by SIGABRT"),
     ("kill_itself", "killed by SIGKILL"),
+    ("signal_without_a_name", "killed by signal 40"),
 ]
 
 

@@ -89,6 +89,10 @@ class Does(Job):
     async def _abort(self) -> None:
         os.abort()
 
+    async def _signal_without_a_name(self) -> None:
+        os.kill(os.getpid(), 40)
+        await asyncio.sleep(5)
+
     async def _kill_itself(self) -> None:
         os.kill(os.getpid(), 9)
 
