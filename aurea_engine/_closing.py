@@ -142,7 +142,7 @@ def close(run: Ended) -> RunResult:
         failure_time=figures.times["failures"],
         cost=cost,
         usage=usage,
-        series=tuple(recorder.series.points()),
+        series=tuple(recorder.series.points(max(last_ns, release_ns or 0))),
         series_width=recorder.series.width,
         environment=run.measured.environment,
         jobs=jobs,
@@ -218,6 +218,9 @@ def _offered_rate(figures: _Figures, release_ns: int | None, length: float) -> f
 
 def _judge(objective: Objective, result: RunResult, figures: _Figures, meters: Meters) -> ObjectiveResult:
     metric, since = objective.metric, " after the warm-up" if figures.warmup_ns else ""
+    if figures.counted.arrived == figures.counted.cancelled:  # no data is never a pass, whatever the metric
+        what = "ended" if figures.counted.arrived else "arrived"
+        return ObjectiveResult(objective, "inconclusive", None, f"no job {what}{since}")
     if metric in TIMES:
         timing: Timing = getattr(result, metric)
         if result.jobs is None:
@@ -233,8 +236,6 @@ def _judge(objective: Objective, result: RunResult, figures: _Figures, meters: M
         return judge_fact(
             objective, None if amount is None else float(amount), result.cost.problem or "no job completed"
         )
-    if not result.counts.arrived:
-        return judge_fact(objective, None, "no job arrived")
     return judge_fact(objective, getattr(result, metric), "the window is empty: no time passed after the warm-up")
 
 

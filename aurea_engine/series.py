@@ -27,14 +27,17 @@ MOST = 2048
 
 
 class Point(NamedTuple):
-    """One bin. ``at``: its beginning, seconds; rates in jobs per second; quantiles of response time in seconds, or None."""
+    """One bin. ``at``: its beginning, seconds; quantiles of response time in seconds, or None.
+
+    ``throughput``: completed jobs per second of the part of the bin that lies inside the run; None where no time passed.
+    """
 
     at: float
     arrived: int
     completed: int
     failed: int
     rejected: int
-    throughput: float
+    throughput: float | None
     in_system: int
     p50: float | None
     p99: float | None
@@ -74,7 +77,7 @@ class _Bin:
 
 
 class Series:
-    """Bins of `width` seconds, filled from batches of ended jobs in any order."""
+    """Bins of `width` seconds, filled from batches of ended jobs in any order: arrivals in [a, b), ends in (a, b]."""
 
     def __init__(self) -> None:
         self.width = 1
@@ -85,9 +88,14 @@ class Series:
         if not len(batch):
             return
         width = self.width * NS
-        ends = np.where(batch.finished >= 0, batch.finished, batch.released) // width
+        arrivals = batch.intended // width
+        # On the edge of a bin ends come first and arrivals after, as everywhere: an end belongs to the bin that it closes. So
+        # jobs that end with the run are never in a bin of which no part lies inside the run. A job that takes no time ends
+        # where it arrives.
+        ends = np.where(batch.finished >= 0, batch.finished - 1, batch.released) // width
+        ends = np.maximum(ends, arrivals)
         failed = (batch.outcome == Outcome.FAILED) | (batch.outcome == Outcome.TIMED_OUT)
-        self._tally("arrived", batch.intended // width)
+        self._tally("arrived", arrivals)
         self._tally("ended", ends)
         self._tally("completed", ends[batch.was_served])
         self._tally("rejected", ends[batch.outcome == Outcome.REJECTED])
@@ -127,12 +135,14 @@ class Series:
             if bin_.parts:
                 bin_.joined()
 
-    def points(self) -> list[Point]:
-        """The bins in order, without holes."""
+    def points(self, end_ns: int) -> list[Point]:
+        """The bins in order, without holes, of a run that lasted from 0 to ``end_ns``."""
         points, in_system = [], 0
+        width = self.width * NS
         for at in range(max(self._bins, default=-1) + 1):
             bin_ = self._bins.get(at) or _Bin()
             in_system += bin_.arrived - bin_.ended
+            inside = min(end_ns, (at + 1) * width) - at * width
             points.append(
                 Point(
                     float(at * self.width),
@@ -140,7 +150,7 @@ class Series:
                     bin_.completed,
                     bin_.failed,
                     bin_.rejected,
-                    bin_.completed / self.width,
+                    bin_.completed * NS / inside if inside > 0 else None,
                     in_system,
                     bin_.quantile(0.5),
                     bin_.quantile(0.99),

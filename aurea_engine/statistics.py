@@ -79,7 +79,9 @@ def exact_timing(values: Instants) -> Timing:
     total = summed(values)
     centred = (values - total // n).astype(float)
     p50, p90, p95, p99, p999 = [quantile(ordered, q) for q in QUANTILES.values()]
-    std = math.sqrt(max(float(centred @ centred) - float(centred.sum()) ** 2 / n, 0.0) / (n - 1)) / NS if n > 1 else 0.0
+    std = (
+        math.sqrt(max(float(centred @ centred) - float(centred.sum()) ** 2 / n, 0.0) / (n - 1)) / NS if n > 1 else None
+    )
     return Timing(
         n,
         total / n / NS,
@@ -107,7 +109,7 @@ def histogram_timing(histogram: LatencyHistogram) -> Timing:
     return Timing(
         n,
         histogram.mean,
-        math.sqrt(histogram.variance),
+        math.sqrt(histogram.variance) if n > 1 else None,
         histogram.minimum / NS,
         histogram.maximum / NS,
         p50,

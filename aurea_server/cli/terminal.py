@@ -150,8 +150,14 @@ class _Figures(ProgressColumn):
 
 def report(result: RunResult) -> RenderableType:
     """Everything a person wants to know of a result, on one screen."""
-    parts: list[RenderableType] = [_facts(result), Text(), _times(result)]
-    for rows, table in ((result.objectives, _objectives), (result.theory, _theory), (result.findings, _findings)):
+    parts: list[RenderableType] = [_facts(result)]
+    timed = any(timing.count for _, timing in _timings(result))  # a table needs a column
+    for rows, table in (
+        (timed, _times),
+        (result.objectives, _objectives),
+        (result.theory, _theory),
+        (result.findings, _findings),
+    ):
         if rows:
             parts += [Text(), table(result)]
     return Group(*parts)
@@ -210,7 +216,7 @@ def _jobs(result: RunResult) -> Text:
     became = [f"{amount:,} {name.replace('_', ' ')}" for name in named if (amount := getattr(counts, name))]
     line = Text(f"{counts.arrived:,} arrived: " if len(became) > 1 else "")
     line.append(", ".join(became) or "none arrived")
-    return line.append(f" in {seconds(result.duration)}")
+    return line.append(f" in {seconds(result.duration if became else result.window[1])}")
 
 
 def _concurrency(result: RunResult) -> Text:
@@ -225,7 +231,8 @@ def _concurrency(result: RunResult) -> Text:
 QUANTILES = {"mean": "mean", "p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "p999": "p99.9", "max": "max"}
 
 
-def _times(result: RunResult) -> Table:
+def _timings(result: RunResult) -> list[tuple[str, Timing]]:
+    """Label and figures of each kind of time that is shown."""
     rows: list[tuple[str, Timing]] = [
         ("response time", result.response_time),
         ("  waiting", result.waiting_time),
@@ -235,6 +242,11 @@ def _times(result: RunResult) -> Table:
         rows.append(("failures", result.failure_time))
     if result.spec.clock == "real" and result.spec.workload.arrivals.ends != "with jobs":
         rows.append(("lag", result.lag))
+    return rows
+
+
+def _times(result: RunResult) -> Table:
+    rows = _timings(result)
     # A quantile that too few jobs support is left out whole; the finding beneath says how many it needs.
     names = {name: head for name, head in QUANTILES.items() if any(t.quantile(name) is not None for _, t in rows)}
     table = _grid(*(Column(head, justify="right", no_wrap=True) for head in names.values()))

@@ -91,6 +91,15 @@ def test_quantiles_that_nothing_supports_have_no_column() -> None:
     assert "p99 needs 299" in text
 
 
+def test_nothing_has_no_table_and_the_time_asked_for() -> None:
+    """No job in the second that was asked for: no heading without columns, and not "in 0 s"."""
+    workload = {"job": {"kind": "sleep"}, "arrivals": {"kind": "trace", "at": [5]}, "duration": 1}
+    text = shown(report(simulate(spec_from_dict({"workload": workload, "seed": 1}))))
+    assert "none arrived in 1.00 s" in text
+    assert "response time" not in text
+    assert "\n\n\n" not in text
+
+
 def test_text_from_outside_is_neither_markup_nor_a_terminals_command() -> None:
     result = run_sync(spec_from_dict({"num_jobs": 1, "job_duration_ms": 0, "label": HOSTILE}))
     text = shown(report(result))

@@ -27,6 +27,8 @@ from aurea_engine import (
     RunSpec,
     Sleep,
     SpecError,
+    Stop,
+    Trace,
     Uniform,
     Workload,
     simulate,
@@ -36,6 +38,7 @@ from aurea_engine.costs import (
     ContainerTask,
     CostModel,
     Discounts,
+    FlatPeriod,
     Fleet,
     InstanceBusy,
     Packed,
@@ -45,8 +48,11 @@ from aurea_engine.costs import (
     Tiered,
 )
 from aurea_engine.objectives import hopeless, judge_time
+from aurea_engine.spec import TIMES
 from aurea_engine.statistics import Timing
 from aurea_engine.testing import RecordingObserver, run_jumping
+
+RATIOS = ("failure_ratio", "throughput", "goodput", "cost_per_job", "cost")
 
 
 def judged(objective: Objective, job: JobSource, **changes: Any) -> str:
@@ -103,6 +109,42 @@ def test_an_objective_is_judged_by_what_the_sample_can_carry(objective: Objectiv
 def test_no_data_is_never_a_pass(objective: Objective) -> None:
     """Every job fails, so there are no response times of completed jobs."""
     assert judged(objective, Faulty(Sleep(0.1), 1.0)) == "inconclusive"
+
+
+EVERY = [
+    *(Objective(metric, at_most=1.0, quantile=q) for metric in TIMES for q in (None, 0.5)),
+    *(Objective(metric, at_most=1.0) for metric in RATIOS),
+    *(Objective(metric, at_least=0.0) for metric in (*TIMES, *RATIOS)),
+]
+"""On each metric, both ways, with bounds that nothing at all would keep."""
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["records kept", "no records"])
+@pytest.mark.parametrize(
+    ("workload", "warmup", "why"),
+    [
+        pytest.param(Workload(Sleep(), Trace((5.0,)), duration=1), 0, "no job arrived", id="none arrived"),
+        pytest.param(Workload(Sleep(), Trace((0.5,)), duration=3), 2, "no job arrived after", id="only in the warm-up"),
+        pytest.param(Workload(Sleep(9), Trace((0.0, 8.0)), duration=9), 8.5, "no job arrived after", id="ends later"),
+    ],
+)
+def test_no_job_leaves_everything_undecided(workload: Workload, warmup: float, why: str, keep: bool) -> None:
+    """Whatever the metric, the bound and the bill: a flat fee is due all the same, and says nothing of the jobs."""
+    for model in (PerSecond("1"), Free(), FlatPeriod("1000")):
+        spec = RunSpec(workload, warmup=warmup, objectives=tuple(EVERY), cost=model, keep_jobs=keep)
+        for each in simulate(spec).objectives:
+            assert (each.outcome, each.observed) == ("inconclusive", None), each
+            assert each.detail.startswith(why)
+
+
+def test_jobs_that_were_all_cancelled_decide_nothing() -> None:
+    """They arrived, and none of them ended of itself."""
+    stop = Stop()
+    stop.now()
+    spec = RunSpec(Workload(Sleep(10), jobs=3), objectives=tuple(EVERY))
+    result = run_jumping(spec, stop=stop)
+    assert result.counts.cancelled == result.counts.arrived
+    assert {each.outcome for each in result.objectives} == {"inconclusive"}
 
 
 def test_too_few_jobs_for_a_quantile_are_inconclusive_and_say_so() -> None:

@@ -82,11 +82,13 @@ def test_no_values_have_no_figures() -> None:
 
 
 def test_one_value_has_a_mean_and_no_quantile() -> None:
-    """Nor an interval."""
-    timing = exact_timing(seconds(2.5))
-    assert (
-        timing.mean, timing.std, timing.min, timing.max, timing.p50, timing.mean_interval,
-    ) == (2.5, 0.0, 2.5, 2.5, None, None)  # fmt: skip
+    """Nor a standard deviation, which takes two, nor an interval."""
+    histogram = LatencyHistogram()
+    histogram.record(seconds(2.5))
+    for timing in (exact_timing(seconds(2.5)), histogram_timing(histogram)):
+        assert (
+            timing.mean, timing.std, timing.min, timing.max, timing.p50, timing.mean_interval,
+        ) == (2.5, None, 2.5, 2.5, None, None)  # fmt: skip
 
 
 @given(st.lists(st.integers(0, 10**12), min_size=2, max_size=40))
