@@ -15,7 +15,7 @@ from aurea_engine._release import Release
 from aurea_engine._standing import Measured, Standing, heavy_tailed, latest_release
 from aurea_engine.costs import RunInfo, price
 from aurea_engine.objectives import failure_ratio, judge_fact, judge_time, value_at, value_in
-from aurea_engine.records import NS, Instants, JobBatch, Outcome, summed
+from aurea_engine.records import FINAL, NS, Instants, JobBatch, Outcome, summed
 from aurea_engine.results import Concurrency, Counts, ObjectiveResult, RunResult, Status, TheoryRow
 from aurea_engine.spec import TIMES, Objective, RunSpec
 from aurea_engine.statistics import BATCHES, T_29, Timing, exact_timing, histogram_timing, mser5
@@ -67,7 +67,7 @@ def _from_records(jobs: JobBatch, recorder: Recorder, warmup_ns: int) -> _Figure
     in_window = jobs.finished >= warmup_ns
     return _Figures(
         warmup_ns,
-        _counts({Outcome(i): n for i, n in enumerate(np.bincount(counted.outcome, minlength=6).tolist())}),
+        _counts({Outcome(i): n for i, n in enumerate(np.bincount(counted.outcome, minlength=len(Outcome)).tolist())}),
         int(counted.intended.min()) if len(counted) else 0,
         int(counted.intended.max()) if len(counted) else 0,
         int((recorder.good(jobs) & in_window).sum()),
@@ -177,7 +177,7 @@ def _standing(result: RunResult, run: Ended) -> Standing:
 
 
 def _counts(counts: Mapping[Outcome, int]) -> Counts:
-    each = {outcome.name.lower(): counts.get(outcome, 0) for outcome in Outcome if outcome is not Outcome.PENDING}
+    each = {outcome.name.lower(): counts.get(outcome, 0) for outcome in FINAL}
     return Counts(arrived=sum(each.values()), **each)
 
 

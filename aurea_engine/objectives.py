@@ -28,7 +28,7 @@ FEWEST_FOR_A_MEAN = 10
 as exponential ones, with a margin: it fails for 2 % of the samples of 10, and for 5 % of those of 5.
 """
 
-BAD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.REJECTED)
+BAD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.REJECTED, Outcome.ABANDONED)
 
 ValueAt = Callable[[int], float]
 """1-based rank → the value of that rank, seconds."""
@@ -103,9 +103,10 @@ def judge_fact(objective: Objective, observed: float | None, why_not: str) -> Ob
 
 
 def failure_ratio(counts: Counts) -> float | None:
-    """Failed, timed out and rejected jobs ÷ those that arrived and were not cancelled."""
+    """Failed, timed out, rejected and abandoned jobs ÷ those that arrived and were not cancelled."""
     whole = counts.arrived - counts.cancelled
-    return (counts.failed + counts.timed_out + counts.rejected) / whole if whole else None
+    bad = counts.failed + counts.timed_out + counts.rejected + counts.abandoned
+    return bad / whole if whole else None
 
 
 def hopeless(spec: RunSpec, progress: Progress) -> bool:

@@ -28,7 +28,10 @@ def summed(ns: Instants) -> int:
 
 
 class Outcome(IntEnum):
-    """How a job ended. ``PENDING`` is the one that has not."""
+    """How a job ended. ``PENDING`` is the one that has not; ``ABANDONED`` left the queue when its patience was over.
+
+    The numbers are stored in the records of runs: a new outcome takes the next one.
+    """
 
     PENDING = 0
     COMPLETED = 1
@@ -36,6 +39,7 @@ class Outcome(IntEnum):
     TIMED_OUT = 3
     REJECTED = 4
     CANCELLED = 5
+    ABANDONED = 6
 
 
 FINAL = tuple(outcome for outcome in Outcome if outcome is not Outcome.PENDING)
@@ -54,7 +58,8 @@ class JobRecord(NamedTuple):
 
     @property
     def waiting_time(self) -> float | None:
-        return None if self.started is None else self.started - self.intended
+        until = self.finished if self.started is None else self.started
+        return None if until is None else until - self.intended
 
     @property
     def service_time(self) -> float | None:
@@ -70,8 +75,9 @@ class JobBatch:
     """Columns of ``len(batch)`` ended jobs, in any order. Instants in ns since the window opened; `NEVER` where none came.
 
     ``intended``: when the workload meant the job to start; ``released``: when the generator really let it go;
-    ``started``, ``finished``: its service. A rejected job has only the first two; a job that was cancelled while it
-    waited never started.
+    ``started``, ``finished``: its service. A job that was rejected when it arrived has only the first two, and so has one
+    that was cancelled while it waited. A job that left the queue (abandoned, or rejected at its deadline) never started,
+    and ``finished`` is when it left.
     """
 
     intended: Instants
@@ -133,6 +139,19 @@ class JobBatch:
     def response_ns(self) -> Instants:
         """Finish − intended start: what a user waits. Only of jobs that started."""
         return self.finished - self.intended
+
+    @property
+    def left_queue(self) -> NDArray[np.bool_]:
+        """Mask of the jobs that waited and left unserved, at ``finished``: abandoned, or rejected at their deadline."""
+        return np.asarray((self.started < 0) & (self.finished >= 0))
+
+    @property
+    def waited_ns(self) -> Instants:
+        """How long each job was in the queue, also those that left it unserved. `NEVER` for a job that was cancelled there
+        or rejected on arrival: nobody knows how long it would have waited.
+        """
+        until = np.where(self.was_started, self.started, self.finished)
+        return np.where(until >= 0, until - self.intended, NEVER)
 
     @property
     def lag_ns(self) -> Instants:

@@ -26,6 +26,7 @@ class Counts:
     failed: int
     timed_out: int
     rejected: int
+    abandoned: int
     cancelled: int
 
 

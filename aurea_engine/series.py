@@ -37,6 +37,7 @@ class Point(NamedTuple):
     completed: int
     failed: int
     rejected: int
+    abandoned: int
     throughput: float | None
     in_system: int
     p50: float | None
@@ -46,14 +47,14 @@ class Point(NamedTuple):
 class _Bin:
     """Counts of one stretch of time; response times as pairs of arrays (bucket, count), joined when somebody asks."""
 
-    __slots__ = ("arrived", "completed", "ended", "failed", "parts", "rejected")
+    __slots__ = ("abandoned", "arrived", "completed", "ended", "failed", "parts", "rejected")
 
     def __init__(self) -> None:
-        self.arrived = self.completed = self.failed = self.rejected = self.ended = 0
+        self.arrived = self.completed = self.failed = self.rejected = self.abandoned = self.ended = 0
         self.parts: list[tuple[Buckets, Buckets]] = []
 
     def merge(self, other: _Bin) -> None:
-        for name in ("arrived", "completed", "failed", "rejected", "ended"):
+        for name in ("arrived", "completed", "failed", "rejected", "abandoned", "ended"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.parts += other.parts
         if len(self.parts) > _MOST_PARTS:
@@ -84,7 +85,7 @@ class Series:
         self._bins: dict[int, _Bin] = {}
 
     def add(self, batch: JobBatch) -> None:
-        """Count every job of ``batch``: by its intended start as arrived, by its end as completed, failed or rejected."""
+        """Count every job of ``batch``: by its intended start as arrived, by its end by outcome."""
         if not len(batch):
             return
         width = self.width * NS
@@ -99,6 +100,7 @@ class Series:
         self._tally("ended", ends)
         self._tally("completed", ends[batch.was_served])
         self._tally("rejected", ends[batch.outcome == Outcome.REJECTED])
+        self._tally("abandoned", ends[batch.outcome == Outcome.ABANDONED])
         self._tally("failed", ends[failed])
         self._note_times(ends[batch.was_served], buckets_of(batch.response_ns[batch.was_served]))
         while max(self._bins) >= MOST:
@@ -150,6 +152,7 @@ class Series:
                     bin_.completed,
                     bin_.failed,
                     bin_.rejected,
+                    bin_.abandoned,
                     bin_.completed * NS / inside if inside > 0 else None,
                     in_system,
                     bin_.quantile(0.5),

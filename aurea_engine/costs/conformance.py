@@ -60,9 +60,10 @@ def random_jobs(rng: np.random.Generator, n: int) -> JobBatch:
     intended = rng.integers(0, 50, n) * (NS // 10)
     started = intended + rng.choice([0, 1, NS // 1000, NS // 10], n)
     lasted = rng.choice([0, 1, 999_999, 1_000_000, 1_000_001, NS // 10, NS, 61 * NS], n) + rng.integers(0, 2, n)
-    outcome = rng.choice(np.array([1, 1, 1, 2, 3, 4, 5], np.uint8), n)
-    never = (outcome == Outcome.REJECTED) | ((outcome == Outcome.CANCELLED) & (rng.random(n) < 0.5))
-    finished = np.where(never & (outcome == Outcome.REJECTED), NEVER, started + lasted)
+    outcome = rng.choice(np.array([1, 1, 1, 2, 3, 4, 5, 6], np.uint8), n)
+    turned_away = (outcome == Outcome.REJECTED) | (outcome == Outcome.ABANDONED)
+    never = turned_away | ((outcome == Outcome.CANCELLED) & (rng.random(n) < 0.5))
+    finished = np.where(outcome == Outcome.REJECTED, NEVER, started + lasted)
     return JobBatch(intended, intended, np.where(never, NEVER, started), finished, outcome)
 
 

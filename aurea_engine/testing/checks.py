@@ -173,7 +173,8 @@ def check_result(result: RunResult) -> None:
     if result.jobs is None:
         raise ValueError("check_result looks at the records of jobs, and this run kept none")
     jobs, counts = result.jobs, result.counts
-    ended = counts.completed + counts.failed + counts.timed_out + counts.rejected + counts.cancelled
+    ended = counts.completed + counts.failed + counts.timed_out + counts.rejected + counts.abandoned
+    ended += counts.cancelled
     assert counts.arrived == ended == len(jobs), f"{counts.arrived} arrived, {ended} ended, {len(jobs)} are recorded"
     assert (jobs.outcome > 0).all(), "every job has an outcome"
     began = jobs[jobs.was_started]

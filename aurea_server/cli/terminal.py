@@ -212,7 +212,7 @@ def _cost(result: RunResult) -> Text:
 
 def _jobs(result: RunResult) -> Text:
     counts = result.counts
-    named = ("completed", "failed", "timed_out", "rejected", "cancelled")
+    named = ("completed", "failed", "timed_out", "rejected", "abandoned", "cancelled")
     became = [f"{amount:,} {name.replace('_', ' ')}" for name in named if (amount := getattr(counts, name))]
     line = Text(f"{counts.arrived:,} arrived: " if len(became) > 1 else "")
     line.append(", ".join(became) or "none arrived")

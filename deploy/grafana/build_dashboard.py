@@ -25,7 +25,8 @@ Json = dict[str, Any]
 GOOD, WARN, BAD = "green", "orange", "red"
 VERDICT_COLOURS = {"valid": GOOD, "degraded": WARN, "invalid": BAD}
 OBJECTIVE_COLOURS = {"met": GOOD, "inconclusive": WARN, "missed": BAD}
-OUTCOME_COLOURS = {"completed": GOOD, "failed": BAD, "timed_out": WARN, "rejected": "purple", "cancelled": "blue"}
+OUTCOME_COLOURS = {"completed": GOOD, "failed": BAD, "timed_out": WARN, "rejected": "purple", "abandoned": "yellow",
+                   "cancelled": "blue"}  # fmt: skip
 RUN_COLOURS = {"completed": GOOD, "failed": BAD, "timed_out": WARN, "cancelled": "blue", "interrupted": "purple"}
 
 

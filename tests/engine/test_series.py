@@ -21,26 +21,27 @@ def jobs(*rows: tuple[float, float, float, Outcome]) -> JobBatch:
 
 
 NEVER = -1e-9
-FOUR = jobs(
+FIVE = jobs(
     (0.0, 0.0, 0.5, Outcome.COMPLETED),
     (0.5, 0.5, 2.5, Outcome.COMPLETED),
     (0.9, 1.0, 1.5, Outcome.FAILED),
     (2.1, NEVER, NEVER, Outcome.REJECTED),
+    (0.2, NEVER, 1.2, Outcome.ABANDONED),
 )
 
 
 def test_jobs_are_counted_where_they_arrive_and_where_they_end() -> None:
-    """By the intended start, by the end, and a rejected one by its release."""
+    """By the intended start, by the end, a rejected one by its release and one that left the queue when it left."""
     series = Series()
-    series.add(FOUR)
-    rows = [point[:7] for point in series.points(LATER)]
-    assert rows == [(0.0, 3, 1, 0, 0, 1.0, 2), (1.0, 0, 0, 1, 0, 0.0, 1), (2.0, 1, 1, 0, 1, 1.0, 0)]
+    series.add(FIVE)
+    rows = [point[:8] for point in series.points(LATER)]
+    assert rows == [(0.0, 4, 1, 0, 0, 0, 1.0, 3), (1.0, 0, 0, 1, 0, 1, 0.0, 1), (2.0, 1, 1, 0, 1, 0, 1.0, 0)]
 
 
 def test_quantiles_are_of_the_jobs_that_completed_in_a_bin() -> None:
     """Response times 0.5 and 2.0 s, within the histogram's error; None where nothing completed."""
     series = Series()
-    series.add(FOUR)
+    series.add(FIVE)
     first, second, third = series.points(LATER)
     assert first.p50 == first.p99 == pytest.approx(0.5, rel=0.004)
     assert second.p50 is second.p99 is None
@@ -50,9 +51,9 @@ def test_quantiles_are_of_the_jobs_that_completed_in_a_bin() -> None:
 def test_the_size_of_batches_does_not_matter() -> None:
     """Nor their order."""
     whole, parts = Series(), Series()
-    whole.add(FOUR)
-    for i in (3, 1, 0, 2):
-        parts.add(FOUR[np.array([i])])
+    whole.add(FIVE)
+    for i in (3, 1, 0, 4, 2):
+        parts.add(FIVE[np.array([i])])
     assert whole.points(LATER) == parts.points(LATER)
 
 
