@@ -153,7 +153,7 @@ def test_an_end_on_an_edge_is_in_the_bin_it_closes() -> None:
     )
     series = Series()
     series.add(edge)
-    assert [point[1:7] for point in series.points(LATER)] == [(1, 1, 0, 0, 1.0, 0), (2, 1, 0, 1, 1.0, 0)]
+    assert [point[1:8] for point in series.points(LATER)] == [(1, 1, 0, 0, 0, 1.0, 0), (2, 1, 0, 1, 0, 1.0, 0)]
 
 
 def test_no_time_has_no_rate() -> None:
