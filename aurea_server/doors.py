@@ -27,6 +27,9 @@ LOCAL = ("localhost", "127.0.0.1", "[::1]")
 EXPECTED = web.RequestKey("EXPECTED", str)
 """Where a request keeps what its ``Expect`` said."""
 
+VARY = web.RequestKey("VARY", str)
+"""Where a request keeps the names of the headers that its answer depends on."""
+
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[0-9A-Za-z._-]{1,253})(?::([0-9]{1,5}))?", re.ASCII)
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)", re.ASCII)
 _ORIGIN = re.compile(r"https?://(.{1,300})", re.ASCII)
@@ -173,9 +176,11 @@ def new_request_id() -> str:
     return secrets.token_hex(8)
 
 
-async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """For ``on_response_prepare``."""
     dress(response)
+    if VARY in request:
+        response.headers["Vary"] = request[VARY]
 
 
 def dress(response: web.StreamResponse) -> None:

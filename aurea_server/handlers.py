@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.aiohttp import make_aiohttp_handler
 
 from aurea_engine import Catalog, Problem, SpecError, parse_json, spec_from_dict
-from aurea_server import documents
-from aurea_server.doors import body
+from aurea_server import documents, exposition
+from aurea_server.doors import VARY, body
 from aurea_server.keys import CATALOG, OPENAPI, REGISTRY, RUNS
 from aurea_server.live import Live, Outcome, now_ms
-from aurea_server.problems import Handler, Refused
+from aurea_server.negotiation import Choice, Offer, choose, choose_coding, wants
+from aurea_server.problems import Refused
 from aurea_server.reports import Reason
 from aurea_server.runs import RunManager
 from aurea_server.store import IdempotencyKey, KeyReused
 from aurea_server.stored import stored_answer
-from aurea_server.wishes import wants
 
 T = TypeVar("T")
 SERVICE = "aurea-orchestrator"
@@ -155,17 +152,32 @@ class _Ended(msgspec.Struct):
     reason: Reason | None = None
 
 
-@functools.cache
-def _exposition(registry: CollectorRegistry) -> Handler:
-    return make_aiohttp_handler(registry)
+def negotiated(request: web.Request, offers: Sequence[Offer], *more: str) -> Choice:
+    """Which of ``offers`` the client likes best. ``more``: further headers that the answer depends on.
+
+    Raises Refused, with 406, where the client refuses all of them.
+    """
+    request[VARY] = ", ".join(["Accept", *more])  # on every answer from here on, errors too: a cache must not mix them
+    chosen = choose(request.headers.getall("Accept", []), offers)
+    if chosen is None:
+        types = ", ".join(dict.fromkeys(offer.type for offer in offers))
+        raise Refused(406, "not_acceptable", f"The Accept header refuses all that is served here: {types}.")
+    return chosen
 
 
-async def metrics(request: web.Request) -> web.StreamResponse:
+async def metrics(request: web.Request) -> web.Response:
     """``GET /metrics``"""
-    try:
-        return await _exposition(request.app[REGISTRY])(request)
-    except (TypeError, ValueError):  # prometheus_client 0.26 cannot read every Accept header: answer with plain text
-        return await _exposition(request.app[REGISTRY])(request.clone(headers={}))
+    chosen = negotiated(request, exposition.FORMATS, "Accept-Encoding")
+    coding = choose_coding(request.headers.getall("Accept-Encoding", []), ["gzip"])
+    if coding is None:
+        raise Refused(406, "not_acceptable", "The Accept-Encoding header refuses all that is served here: gzip, identity.")
+    form = exposition.FORMATS[chosen.index]
+    escaping = exposition.escaping_of(form, chosen.range)
+    content = exposition.render(request.app[REGISTRY], form, escaping, request.query.getall("name[]", []))
+    headers = {"Content-Type": exposition.content_type(form, escaping)}
+    if coding == "gzip":
+        content, headers["Content-Encoding"] = exposition.compressed(content), "gzip"
+    return web.Response(body=content, headers=headers)
 
 
 async def openapi(request: web.Request) -> web.Response:

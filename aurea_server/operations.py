@@ -119,9 +119,9 @@ OPERATIONS: tuple[Operation, ...] = (
         resources.get_jobs,
         "get_jobs",
         "The jobs of a run that has ended: a page, or all of them as CSV or NDJSON.",
-        {200: Answer("A page, or a stream.", "JobPage", FORMS, ("Link", "Content-Disposition"))},
+        {200: Answer("A page, or a stream.", "JobPage", FORMS, ("Link", "Content-Disposition", "Vary"))},
         (RUN_ID, ROWS, FIRST, FORMAT),
-        refusals=(400, 404, 409, 503),
+        refusals=(400, 404, 406, 409, 503),
     ),
     Operation(
         "GET",
@@ -178,8 +178,12 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "GET", "/metrics", handlers.metrics, "metrics", "For Prometheus.",
-        {200: Answer("The text format, or OpenMetrics.", None, ("text/plain", "application/openmetrics-text"))},
-        tags=("operations",),
+        {
+            200: Answer(
+                "The text format, or OpenMetrics.", None, ("text/plain", "application/openmetrics-text"), ("Vary",)
+            )
+        },
+        refusals=(406,), tags=("operations",),
     ),
     Operation(
         "GET", "/openapi.json", handlers.openapi, "openapi", "This description.", {200: Answer("OpenAPI 3.1.", "Any")},

@@ -16,8 +16,9 @@ from aurea_engine import JobBatch, Problem, SpecError, cost_from_dict, parse_jso
 from aurea_server import documents
 from aurea_server.doors import body
 from aurea_server.events import Event, Lagged, TooManyFollowers
-from aurea_server.handlers import json_bytes, json_response, made
+from aurea_server.handlers import json_bytes, json_response, made, negotiated
 from aurea_server.keys import CATALOG, RUNS
+from aurea_server.negotiation import Offer
 from aurea_server.problems import Refused
 from aurea_server.runner import columns
 from aurea_server.runner.supervisor import RunnerFailed
@@ -25,11 +26,15 @@ from aurea_server.runner.workshop import Busy
 from aurea_server.runs import RunManager
 from aurea_server.store import STATES
 from aurea_server.stored import not_found, reading, records_of, row_of, stored_answer
-from aurea_server.wishes import preferred
 
 MOST_LISTED = 100
 MOST_ROWS = 10_000
-FORMS = {"application/json": "json", "text/csv": "csv", "application/x-ndjson": "ndjson"}
+UTF8 = {"charset": "utf-8"}
+FORMS = {
+    "json": Offer("application/json", UTF8),
+    "csv": Offer("text/csv", UTF8),
+    "ndjson": Offer("application/x-ndjson", UTF8),
+}
 STALLED = 15.0
 """Seconds after which a follower that takes nothing is let go."""
 
@@ -92,19 +97,20 @@ async def get_jobs(request: web.Request) -> web.StreamResponse:
 
 
 def _form(request: web.Request) -> str:
-    asked = request.query.get("format") or preferred(request.headers.getall("Accept", []), FORMS)
-    if asked not in FORMS.values():
+    asked = request.query.get("format")
+    if not asked:
+        return list(FORMS)[negotiated(request, list(FORMS.values())).index]
+    if asked not in FORMS:
         problem = Problem("format", "must be json, csv or ndjson", ascii(asked)[:60])
         raise Refused(400, "invalid_query", str(problem), [problem])
     return asked
 
 
 async def _stream(request: web.Request, records: columns.Records | None, form: str) -> web.StreamResponse:
-    kind = "text/csv" if form == "csv" else "application/x-ndjson"
     name = request.match_info["run_id"]
     headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
     response = web.StreamResponse(headers=headers)
-    response.content_type, response.charset = kind, "utf-8"
+    response.content_type, response.charset = FORMS[form].type, "utf-8"
     await response.prepare(request)
     if request.method == "HEAD":
         return response
