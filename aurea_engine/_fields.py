@@ -17,14 +17,17 @@ from typing import Annotated, Any, Literal, Union
 
 from msgspec import Meta
 
+from aurea_engine._units import DURATION, RATE, Unit
 from aurea_engine.errors import Problem, SpecError
 
 MAX_SECONDS = 1e9
 """Longest instant or span that a specification may name: int64 nanoseconds reach 292 years, this is 31."""
 
-Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
-PositiveSeconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
-Rate = Annotated[float, Meta(gt=0, le=1e9)]
+Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS), DURATION]
+"""Where a field takes seconds it takes ``"250ms"`` too, and where it takes a rate, ``"500/s"``: see `_units`."""
+PositiveSeconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS), DURATION]
+Rate = Annotated[float, Meta(gt=0, le=1e9), RATE]
+RateOrZero = Annotated[float, Meta(ge=0, le=1e9), RATE]
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1, le=10**12)]
 Weight = Annotated[float, Meta(ge=0, le=1e12)]
@@ -76,6 +79,8 @@ def convert(value: object, hint: Any, path: str, problems: list[Problem]) -> Any
         for rule in rest:
             if hasattr(rule, "coerce"):
                 return _coerced(value, rule.coerce, path, problems)
+            if isinstance(rule, Unit) and isinstance(value, str):
+                return _measured(value, rule, hint, path, problems)
         return _bounded(value, base, [meta for meta in rest if isinstance(meta, Meta)], path, problems)
     if origin in (Union, types.UnionType):
         return _first_fitting(value, typing.get_args(hint), path, problems)
@@ -150,6 +155,20 @@ def _coerced(value: object, coerce: Callable[[object], Any], path: str, problems
     except SpecError as error:
         problems += [problem.within(path) for problem in error.problems]
     return None
+
+
+def _measured(text: str, unit: Unit, hint: Any, path: str, problems: list[Problem]) -> Any:
+    """Text with a unit: the number that it stands for, within the bounds of ``hint``."""
+    metas = [meta for meta in typing.get_args(hint)[1:] if isinstance(meta, Meta)]
+    number = unit.read(text)
+    if number is None:
+        limits = " and ".join(limit for meta in metas for limit in _limits(meta))
+        problems.append(Problem(path, f"must be a number {limits}, or {unit.form}{unit.nearly(text)}", shown(text)))
+        return None
+    attempt: list[Problem] = []
+    converted = _bounded(float(number), float, metas, path, attempt)
+    problems += [problem._replace(got=shown(text)) for problem in attempt]
+    return converted
 
 
 def _bounded(value: object, base: Any, metas: list[Meta], path: str, problems: list[Problem]) -> Any:

@@ -18,7 +18,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from msgspec import Meta
 
-from aurea_engine._fields import Checked, PositiveSeconds, Rate, Seconds
+from aurea_engine._fields import Checked, PositiveSeconds, Rate, RateOrZero, Seconds
 from aurea_engine.distributions import Constant as ConstantDuration
 from aurea_engine.distributions import Distribution, Floats, drawn
 from aurea_engine.errors import Problem
@@ -29,8 +29,6 @@ BLOCK = 4096
 
 BEYOND = 9e18
 """ns, 285 years: just inside int64. No run reaches it."""
-
-RateOrZero = Annotated[float, Meta(ge=0, le=1e9)]
 
 
 class Arrivals(ABC, Checked):

@@ -13,7 +13,12 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from aurea_engine._fields import Checked, Invalid, PositiveSeconds, Seconds, Weight
+from aurea_engine._units import DURATION, parse_duration
 from aurea_engine.errors import Problem, StrategyError
+
+_NO_DISTRIBUTION = (
+    f'must be seconds, or a distribution such as {{"kind": "exponential", "mean": 0.1}}, or {DURATION.form}'
+)
 
 Floats = NDArray[np.float64]
 Spread = Annotated[float, Meta(ge=0, le=1e3)]
@@ -39,10 +44,14 @@ class Distribution(ABC, Checked):
 
     @classmethod
     def coerce(cls, value: object) -> Distribution:
-        """A bare number is a constant."""
+        """A bare number or duration is a constant."""
         if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
             return Constant(value)  # type: ignore[arg-type]
-        raise Invalid('must be seconds, or a distribution such as {"kind": "exponential", "mean": 0.1}')
+        if isinstance(value, str):
+            if parse_duration(value) is not None:
+                return Constant(value)  # type: ignore[arg-type] # read as every duration is
+            raise Invalid(f"{_NO_DISTRIBUTION}{DURATION.nearly(value)}")
+        raise Invalid(_NO_DISTRIBUTION)
 
 
 def drawn(distribution: Distribution, rng: np.random.Generator, n: int) -> Floats:

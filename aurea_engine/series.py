@@ -90,9 +90,9 @@ class Series:
             return
         width = self.width * NS
         arrivals = batch.intended // width
-        # On the edge of a bin ends come first and arrivals after, as everywhere: an end belongs to the bin that it closes. So
-        # jobs that end with the run are never in a bin of which no part lies inside the run. A job that takes no time ends
-        # where it arrives.
+        # On the edge of a bin ends come first and arrivals after, as everywhere: an end belongs to the bin that it
+        # closes. So jobs that end with the run are never in a bin of which no part lies inside the run. A job that takes
+        # no time ends where it arrives.
         ends = np.where(batch.finished >= 0, batch.finished - 1, batch.released) // width
         ends = np.maximum(ends, arrivals)
         failed = (batch.outcome == Outcome.FAILED) | (batch.outcome == Outcome.TIMED_OUT)

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from aurea_engine._fields import Checked, Name, Ratio, Seconds, plain
+from aurea_engine._units import BOUND, DURATION, RATE
 from aurea_engine.costs import CostModel, PerSecond
-from aurea_engine.errors import Problem
+from aurea_engine.errors import Problem, SpecError
 from aurea_engine.records import NS
 from aurea_engine.schedulers import Fifo, Scheduler
 from aurea_engine.workloads import Workload
@@ -21,7 +22,10 @@ TIMES = ("response_time", "waiting_time", "service_time")
 Metric = Literal[
     "response_time", "waiting_time", "service_time", "failure_ratio", "throughput", "goodput", "cost_per_job", "cost"
 ]
-Bound = Annotated[float, Meta(ge=0, le=1e15)]
+RATES = ("throughput", "goodput")
+
+
+Bound = Annotated[float, Meta(ge=0, le=1e15), BOUND]
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,20 @@ class Objective(Checked):
     at_least: Bound | None = None
     quantile: Annotated[float, Meta(gt=0, lt=1)] | None = None
     abort: bool = False
+
+    def __post_init__(self) -> None:
+        written = {name: getattr(self, name) for name in ("at_most", "at_least")}
+        super().__post_init__()
+        unit = DURATION if self.metric in TIMES else RATE if self.metric in RATES else None
+        problems = [
+            Problem(
+                name, f"must be {f'a number or {unit.form}' if unit else 'a number'}: it bounds {self.metric}", text
+            )
+            for name, text in written.items()
+            if isinstance(text, str) and (unit is None or unit.read(text) is None)
+        ]
+        if problems:
+            raise SpecError(problems)
 
     def check(self) -> list[Problem]:
         problems = []

@@ -35,7 +35,7 @@ async def create_app(catalog: Catalog | None = None, settings: Settings | None =
     app[keys.CATALOG] = catalog
     app[keys.RUNS] = manager
     app[keys.REGISTRY] = new_registry(benchmark_metrics)
-    app[keys.OPENAPI] = msgspec.json.encode(document(OPERATIONS, catalog))
+    app[keys.OPENAPI] = msgspec.json.encode(document(OPERATIONS, catalog, settings.max_jobs))
     register(app)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(functools.partial(_lifetime, manager))

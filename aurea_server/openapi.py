@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from aurea_engine import Catalog, Outcome, default_catalog
+from aurea_engine import Catalog, Outcome, default_catalog, engine_version
 from aurea_server.handlers import SERVICE
 from aurea_server.operations import OPERATIONS, Answer, Operation
 from aurea_server.reports import REASONS
-from aurea_server.schema import Schemas
+from aurea_server.schema import MAX_JOBS, Schemas
 from aurea_server.store import STATES
 
 ALWAYS = (400, 403, 503)
@@ -26,9 +26,9 @@ TEXT = {"type": ["string", "null"]}
 COUNT = {"type": "integer", "minimum": 0}
 
 
-def document(operations: Iterable[Operation], catalog: Catalog) -> dict[str, Any]:
-    """The whole description."""
-    schemas = Schemas(catalog)
+def document(operations: Iterable[Operation], catalog: Catalog, max_jobs: int = MAX_JOBS) -> dict[str, Any]:
+    """The whole description, of a server that runs at most ``max_jobs`` jobs at a time."""
+    schemas = Schemas(catalog, max_jobs)
     components: dict[str, Any] = {"Specification": schemas.specification(), "CostChoice": _cost_choice(schemas)}
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -38,7 +38,7 @@ def document(operations: Iterable[Operation], catalog: Catalog) -> dict[str, Any
         "openapi": "3.1.0",
         "info": {
             "title": "Aurea",
-            "version": "0.1.0",
+            "version": engine_version(),
             "summary": "Synthetic jobs, for real or in virtual time: throughput, response times and what the work cost.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Union
 
 from msgspec import Meta
 
-from aurea_engine import Catalog, RunSpec
+from aurea_engine import Catalog, Constant, RunSpec
 
 Schema = dict[str, Any]
 
@@ -28,15 +28,19 @@ GROUP_NAMES = {
     "cost_models": "CostModel",
     "distributions": "Distribution",
 }
-NUMBER_TEXT = r"^[+-]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?$"
+NUMBER_TEXT = r"^\s*([+]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?|[+]?[0-9]{1,60}/0*[1-9][0-9]*)\s*$"
+"""A number of the cost models as text: a decimal, or a ratio."""
+MAX_JOBS = 1_000_000
+"""Jobs in a run, as a server has it that was told nothing else."""
 _PLAIN = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
 class Schemas:
     """Builds components as they are referred to."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, max_jobs: int = MAX_JOBS) -> None:
         self._catalog = catalog
+        self._max_jobs = max_jobs
         self.components: dict[str, Schema] = {}
 
     def specification(self) -> Schema:
@@ -48,12 +52,13 @@ class Schemas:
         properties["num_jobs"] = {
             "type": "integer",
             "minimum": 1,
-            "maximum": 1_000_000,
+            "maximum": self._max_jobs,
             "description": "Jobs, all at once.",
         }
         properties["job_duration_ms"] = {
             "type": "number", "minimum": 0, "maximum": 1e12, "default": 100, "description": "How long each sleeps.",
         }  # fmt: skip
+        self.components["Workload"]["properties"]["jobs"]["anyOf"][0]["maximum"] = self._max_jobs
         seed = {**full, "properties": properties, "required": ["num_jobs"]}
         self.components["FullSpecification"] = full
         self.components["SeedSpecification"] = seed
@@ -71,7 +76,8 @@ class Schemas:
                 "discriminator": {"propertyName": "kind", "mapping": mapping},
             }
             if group == "distributions":
-                choice = {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1e9}, choice]}
+                seconds = self.of(typing.get_type_hints(Constant, include_extras=True)["value"])
+                choice = {"anyOf": [*seconds["anyOf"], choice]}
             self.components[name] = choice
         return _ref(name)
 
@@ -147,21 +153,33 @@ class Schemas:
 
     def _annotated(self, base: Any, *rest: Any) -> Schema:
         metas = [rule for rule in rest if isinstance(rule, Meta)]
-        if any(hasattr(rule, "coerce") for rule in rest):
-            return _exact(next(rule for rule in rest if hasattr(rule, "coerce")))
+        for rule in rest:
+            if hasattr(rule, "coerce"):
+                return _exact(rule) if hasattr(rule, "most") else _text(rule)
         schema = self.of(base)
         for meta in metas:
             schema = {**schema, **_bounds(meta)}
-        return schema
+        unit = next((rule for rule in rest if hasattr(rule, "form")), None)
+        if unit is None:
+            return schema
+        name = unit.noun.capitalize()
+        about = f"{unit.form[0].upper()}{unit.form[1:]}."
+        self.components[name] = {"type": "string", "pattern": unit.pattern, "description": about}
+        return {"anyOf": [schema, _ref(name)]}
 
     def _union(self, options: list[Any]) -> Schema:
         return {"anyOf": [self.of(option) for option in options]}
 
 
+def _text(rule: Any) -> Schema:
+    """Text of a form: a currency, a date. A rule that names no form may take anything."""
+    names = ("pattern", "format")
+    form = {name: getattr(rule, name) for name in names if hasattr(rule, name)}
+    return {"type": "string", **form} if form else {}
+
+
 def _exact(rule: Any) -> Schema:
-    """A number that is read exactly, as text or as a number; or a rule of another kind, of which only the type is known."""
-    if not hasattr(rule, "most"):
-        return {"type": "string", "pattern": "^[A-Z]{3}$"}
+    """A number that is read exactly, as text or as a number."""
     bounds: Schema = {"maximum": float(rule.most)}
     bounds["exclusiveMinimum" if rule.above else "minimum"] = rule.least
     return {"anyOf": [{"type": "number", **bounds}, {"type": "string", "pattern": NUMBER_TEXT}]}

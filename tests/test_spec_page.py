@@ -73,8 +73,9 @@ def _annotated(base: Any, *rules: Any) -> str:
         for name, sign in SIGNS.items()
         if (bound := getattr(rule, name)) is not None
     ]
+    nouns = [rule.noun for rule in rules if hasattr(rule, "noun")]  # with a unit, or as a number
     longest = [f"of at most {r.max_length} characters" for r in rules if isinstance(r, Meta) and r.max_length]
-    return " ".join([values(base), " and ".join(limits), *longest]).replace("  ", " ").strip()
+    return " ".join([*(nouns or [values(base)]), " and ".join(limits), *longest]).replace("  ", " ").strip()
 
 
 def default(field: dataclasses.Field[Any]) -> str:

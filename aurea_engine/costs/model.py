@@ -39,6 +39,8 @@ Basis = Literal["usage", "allocated", "fixed", "credit"]
 class _CurrencyRule:
     """Three capital letters, as in ISO 4217."""
 
+    pattern = "^[A-Z]{3}$"
+
     def coerce(self, value: object) -> str:
         if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalpha() and value.isupper():
             return value

@@ -27,6 +27,8 @@ from aurea_engine.records import NS
 
 
 class _DayTextRule:
+    pattern, format = DayRule.pattern, DayRule.format
+
     def coerce(self, value: object) -> str:
         return _DAY.coerce(value).isoformat()
 

@@ -39,13 +39,18 @@ _Whole = Annotated[int, Meta(ge=1, le=10**9)]
 
 
 class DayRule:
-    """A date, or its text in ISO 8601."""
+    """A date, or its text in ISO 8601's long form."""
+
+    pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+    format = "date"
 
     def coerce(self, value: object) -> date:
         if isinstance(value, date):
             return date(value.year, value.month, value.day)
         try:
-            return date.fromisoformat(value) if isinstance(value, str) else date.fromisoformat("")
+            # Python also reads 20261122 and 2026-W47-7, which no schema calls a date.
+            text = value if isinstance(value, str) and len(value) == 10 and "W" not in value else ""
+            return date.fromisoformat(text)
         except ValueError:
             raise Invalid("must be a date such as 2026-11-22") from None
 

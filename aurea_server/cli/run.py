@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 from rich.console import Console
 
 from aurea_engine import (
@@ -33,16 +35,35 @@ from aurea_server.cli.terminal import LiveLine, report
 DONE, FAILED, MISSED = 0, 1, 3
 
 
+_PLAIN = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
+
+
+def _whole(_: object, tokens: Sequence[Token]) -> int:
+    text = tokens[0].value
+    if re.fullmatch(r"[+-]?[0-9]{1,40}", text, re.ASCII) is None:
+        raise ValueError(f"{text!r} is no whole number: write it out, such as 10000 for 10k")
+    return int(text)
+
+
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Asked:
     """What to run, where no file says it, and what to change of a file that does."""
 
-    jobs: int | None = None
-    "How many jobs to run, all at once; in place of a file."
+    jobs: Annotated[int | None, Parameter(converter=_whole)] = None
+    "How many jobs to run, in place of a file: all at once, or at --rate."
 
     duration_ms: float | None = None
     "How long each of them sleeps; 100 if not given."
+
+    rate: str | None = None
+    "How many of them arrive, evenly, such as 500/s; of a file, the rate of its arrivals."
+
+    duration: str | None = None
+    "For how long jobs arrive, such as 2m; without a unit, seconds."
+
+    warmup: str | None = None
+    "What no statistic counts at the beginning, such as 10s, or auto."
 
     slots: int | None = None
     "How many jobs may be in service at once."
@@ -58,14 +79,14 @@ class Asked:
 
     def spec(self, file: Path | None, catalog: Catalog) -> RunSpec:
         """The specification that all of it makes. Raises SpecError."""
-        built = spec_from_dict(self._with_slots(self._data(file)), catalog)
+        built = spec_from_dict(self._changed(self._data(file)), catalog)
         changes: dict[str, Any] = {"clock": "virtual"} if self.virtual else {}
         changes |= {name: value for name in ("seed", "label") if (value := getattr(self, name)) is not None}
         return replace(built, **changes)
 
     def data(self, file: Path | None) -> Any:
         """The same as plain data, for a server to judge: it may know other kinds. Raises SpecError."""
-        data = self._with_slots(self._data(file))
+        data = self._changed(self._data(file))
         if not isinstance(data, dict):
             return data
         changes: dict[str, Any] = {"clock": "virtual"} if self.virtual else {}
@@ -74,19 +95,58 @@ class Asked:
         )
 
     def _data(self, file: Path | None) -> Any:
-        if (file is None) == (self.jobs is None):
-            raise SpecError("give either a specification file or --jobs")
+        by_rate = self.rate is not None and self.duration is not None
+        enough = self.jobs is not None or by_rate if file is None else self.jobs is None
+        if not enough:
+            raise SpecError("give either a specification file, or --jobs, or --rate and --duration")
         if file is None:
-            return {"num_jobs": self.jobs} | ({} if self.duration_ms is None else {"job_duration_ms": self.duration_ms})
+            return self._without_a_file()
         if self.duration_ms is not None:
             raise SpecError("--duration-ms goes with --jobs, not with a file")
         return specification_in(read_file(file))
 
-    def _with_slots(self, data: Any) -> Any:
-        if self.slots is None or not isinstance(data, dict):
+    def _without_a_file(self) -> dict[str, Any]:
+        if self.rate is None:
+            if self.duration is not None:
+                raise SpecError("--duration needs a --rate: without it all jobs arrive at once")
+            return {"num_jobs": self.jobs} | ({} if self.duration_ms is None else {"job_duration_ms": self.duration_ms})
+        ms = Decimal(100) if self.duration_ms is None else Decimal(repr(self.duration_ms))
+        job = {"kind": "sleep", "duration": ms / 1000}
+        return {"workload": {"job": job, "arrivals": {"kind": "constant", "rate": None}, "jobs": self.jobs}}
+
+    def _changed(self, data: Any) -> Any:
+        """``data`` with what the other options say of it. Raises SpecError."""
+        if not isinstance(data, dict):
             return data
-        scheduler = data.get("scheduler")
-        return {**data, "scheduler": {**(scheduler if isinstance(scheduler, dict) else {}), "slots": self.slots}}
+        if self.slots is not None:
+            data = {**data, "scheduler": {**_object_in(data, "scheduler"), "slots": self.slots}}
+        if self.warmup is not None:
+            data = {**data, "warmup": _quantity(self.warmup)}
+        if self.rate is not None or self.duration is not None:
+            data = {**data, "workload": self._timed(data.get("workload"))}
+        return data
+
+    def _timed(self, workload: Any) -> Any:
+        if not isinstance(workload, dict):
+            raise SpecError("--rate and --duration go with a workload, not with num_jobs, which all arrive at once")
+        if self.duration is not None:
+            workload = {**workload, "duration": _quantity(self.duration)}
+        if self.rate is not None:
+            arrivals = _object_in(workload, "arrivals")
+            if "rate" not in arrivals:
+                raise SpecError("--rate goes with arrivals that have a rate: constant, poisson, gamma")
+            workload = {**workload, "arrivals": {**arrivals, "rate": _quantity(self.rate)}}
+        return workload
+
+
+def _object_in(data: dict[str, Any], name: str) -> dict[str, Any]:
+    found = data.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _quantity(text: str) -> object:
+    """A number where it is one, else the text, which is read as in a file."""
+    return Decimal(text) if _PLAIN.fullmatch(text) else text
 
 
 def specification_in(data: Any) -> Any:

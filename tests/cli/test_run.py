@@ -41,6 +41,63 @@ def test_the_seed_form_on_the_command_line(aurea: Callable[..., Any]) -> None:
     assert (code, err, result["completed_jobs"], result["spec"]["seed"]) == (0, "", 3, 5)
 
 
+@pytest.mark.parametrize(
+    ("options", "workload"),
+    [
+        (("--rate", "60/m", "--duration", "2s"), {"jobs": None, "duration": 2.0}),
+        (("--rate", "1", "--duration", "2"), {"jobs": None, "duration": 2.0}),
+        (("--rate", "1/s", "--jobs", "2"), {"jobs": 2, "duration": None}),
+        (("--rate", "1/s", "--jobs", "2", "--duration", "1h"), {"jobs": 2, "duration": 3600.0}),
+    ],
+)
+def test_a_rate_and_a_duration_need_no_file(aurea: Any, options: Any, workload: dict[str, Any]) -> None:
+    """Evenly spaced jobs, each of the length that --duration-ms says; units as in a file."""
+    code, out, _ = aurea("run", *options, "--duration-ms", 5, "--warmup", "500ms", "--virtual", "--json")
+    spec = json.loads(out)["spec"]
+    assert (code, json.loads(out)["num_jobs"], spec["warmup"]) == (0, 2, 0.5)
+    assert spec["workload"] == {
+        "job": {"kind": "sleep", "duration": {"kind": "constant", "value": 0.005}},
+        "arrivals": {"kind": "constant", "rate": 1.0},
+        **workload,
+    }
+
+
+def test_times_of_a_file_can_be_changed(aurea: Any, spec: Path) -> None:
+    """--rate, --duration and --warmup take the place of what stands there."""
+    code, out, _ = aurea("run", spec, "--rate", "6000/m", "--duration", "1s", "--warmup", "auto", "--json")
+    ran = json.loads(out)["spec"]
+    assert code == 0
+    assert (ran["workload"]["arrivals"]["rate"], ran["workload"]["duration"], ran["warmup"]) == (100.0, 1.0, "auto")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--jobs", "10k"), "10000 for 10k"),
+        (("--jobs", "1e3"), "no whole number"),
+        (("--jobs", "1", "--rate", "5s"), 'a rate such as "500/s"'),
+        (("--rate", "5/s", "--duration", "2x"), 'a duration such as "250ms"'),
+        (("--rate", "5/s", "--duration", "2M"), 'did you mean "2m"'),
+        (("--rate", "5/s"), "--rate and --duration"),
+        (("--jobs", "1", "--duration", "5s"), "--duration needs a --rate"),
+        (("--jobs", "1", "--warmup", "later"), 'a duration such as "250ms"'),
+    ],
+)
+def test_options_without_sense_are_refused(aurea: Any, options: Any, told: str) -> None:
+    """Exit code 2, and what would be right."""
+    code, out, err = aurea("run", *options, "--virtual")
+    assert (code, out) == (2, "")
+    assert told in " ".join(err.replace("│", " ").split())
+
+
+def test_a_batch_has_no_rate_to_change(aurea: Any, tmp_path: Path) -> None:
+    """A file of num_jobs, or one whose arrivals have no rate."""
+    for text in ('{"num_jobs": 2}', '{"workload": {"job": {"kind": "sleep"}, "jobs": 2}}'):
+        (tmp_path / "spec.json").write_text(text)
+        code, _, err = aurea("run", tmp_path / "spec.json", "--rate", "5/s")
+        assert (code, "--rate" in err) == (2, True)
+
+
 def test_the_report_is_for_people(aurea: Callable[..., Any], spec: Path) -> None:
     code, out, err = aurea("run", spec, "--seed", 1)
     assert (code, err) == (0, "")
