@@ -7,10 +7,10 @@ Other people's strategies come in by `Catalog.add`, or by entry points of the gr
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Any
 
@@ -18,7 +18,7 @@ from aurea_engine import arrivals, distributions, jobs, schedulers
 from aurea_engine.arrivals import Arrivals
 from aurea_engine.costs import KINDS, CostModel
 from aurea_engine.distributions import Distribution
-from aurea_engine.errors import SpecError
+from aurea_engine.errors import SpecError, StrategyError
 from aurea_engine.jobs import JobSource
 from aurea_engine.schedulers import Scheduler
 
@@ -52,15 +52,27 @@ class Catalog:
             raise SpecError(f"the kind {kind!r} is taken by {self.kinds[group][kind].__qualname__}: use another name")
         return Catalog(MappingProxyType({**self.kinds, group: MappingProxyType({**self.kinds[group], kind: strategy})}))
 
-    def with_entry_points(self) -> Catalog:
-        """Also knows what installed packages offer. One that cannot be loaded is logged and left out."""
+    def with_entry_points(self, kinds: Collection[str] | None = None) -> Catalog:
+        """Also knows what installed packages offer. One that cannot be loaded is logged and left out.
+
+        ``kinds``: load only what has such a name; then one that cannot be loaded raises StrategyError.
+        """
         known = self
-        for group in GROUPS:
-            for entry in entry_points(group=f"aurea.{group}"):
-                try:
-                    known = known.add(group, entry.name, entry.load())
-                except Exception:
-                    log.exception("the entry point %s of aurea.%s was left out", entry.name, group)
+        for group, entry in _offered():
+            if kinds is not None and entry.name not in kinds:
+                continue
+            if entry.name in self.kinds[group]:
+                _taken(group, entry)
+                continue
+            try:
+                known = known.add(group, entry.name, entry.load())
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - a package that exits while it is imported must not end the program
+                text = f"the entry point {entry.name} of aurea.{group} cannot be loaded: {_brief(error)}"
+                if kinds is not None:
+                    raise StrategyError(text) from None
+                log.error("%s; it was left out", text)  # noqa: TRY400 - one line: the traceback is the package's own affair
         return known
 
     def group_of(self, contract: type) -> str | None:
@@ -84,6 +96,42 @@ class Catalog:
                 if cls is type(strategy):
                     return kind
         return f"{type(strategy).__module__}:{type(strategy).__qualname__}"
+
+
+def offered_kinds() -> dict[str, tuple[str, ...]]:
+    """Group → names of kinds that installed packages offer, built-in names left out. No package is loaded to find out."""
+    built_in = default_catalog().kinds
+    offered: dict[str, list[str]] = {group: [] for group in GROUPS}
+    for group, entry in _offered():
+        if entry.name in built_in[group]:
+            _taken(group, entry)
+        elif entry.name not in offered[group]:
+            offered[group].append(entry.name)
+    return {group: tuple(sorted(names)) for group, names in offered.items()}
+
+
+def _offered() -> Iterator[tuple[str, EntryPoint]]:
+    """(group, entry point) of every installed package, as its metadata says. Metadata that cannot be read offers nothing."""
+    for group in GROUPS:
+        try:
+            found = tuple(entry_points(group=f"aurea.{group}"))
+        except Exception as error:  # noqa: BLE001 - any package's damaged metadata, also of one that has nothing to do with us
+            log.error("entry points of aurea.%s cannot be read: %s", group, _brief(error))  # noqa: TRY400
+            return
+        for entry in found:
+            yield group, entry
+
+
+def _taken(group: str, entry: EntryPoint) -> None:
+    log.error("the entry point %s of aurea.%s was left out: the name is taken", entry.name, group)
+
+
+def _brief(error: BaseException) -> str:
+    """The error in one line, whatever its class does when it is asked for a text."""
+    try:
+        return ascii(f"{type(error).__name__}: {error}")[1:-1][:300]
+    except BaseException:  # noqa: BLE001 - the class is somebody else's
+        return "an error that cannot be shown"
 
 
 def default_catalog() -> Catalog:

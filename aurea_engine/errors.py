@@ -45,7 +45,9 @@ class SpecError(AureaError, ValueError):
     """A specification or a strategy's parameter is wrong. ``problems`` holds all that was found, not only the first."""
 
     def __init__(self, problems: Iterable[Problem] | str) -> None:
-        self.problems: tuple[Problem, ...] = (Problem("", problems),) if isinstance(problems, str) else tuple(problems)
+        found = (Problem("", problems),) if isinstance(problems, str) else tuple(problems)
+        # Without a problem nothing would be wrong for whoever collects them.
+        self.problems: tuple[Problem, ...] = found or (Problem("", "is refused, and nothing says why"),)
         super().__init__("; ".join(str(problem) for problem in self.problems))
 
 

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 import msgspec
 from aiohttp import web
 
-from aurea_engine import Catalog, default_catalog
+from aurea_engine import Catalog
 from aurea_server import keys
 from aurea_server.doors import MOST_BODY, Doors, add_headers, allowed_hosts, doorkeeper, identified
+from aurea_server.kinds import Kinds
 from aurea_server.metrics import BenchmarkMetrics, new_registry
 from aurea_server.openapi import document
 from aurea_server.operations import OPEN_PATHS, OPERATIONS, register
@@ -21,21 +22,23 @@ from aurea_server.settings import Settings
 from aurea_server.store import History
 
 
-async def create_app(catalog: Catalog | None = None, settings: Settings | None = None) -> web.Application:
+async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings | None = None) -> web.Application:
     """An app that is ready to serve. ``catalog``: which kinds its clients may name; the built-in ones if None.
 
+    What is not built in must be offered by an installed package: runner processes look for it there, and only they run it.
     Raises `LedgerUnusable` where the history cannot be used, `SettingsError` where the settings are wrong.
     """
-    catalog, settings = catalog or default_catalog(), settings or Settings()
+    settings = settings or Settings()
+    kinds = Kinds.of(catalog) if isinstance(catalog, Catalog) else catalog or Kinds()
     doors = Doors(allowed_hosts(settings.host, settings.allowed_host), settings.secret, OPEN_PATHS)
     benchmark_metrics = BenchmarkMetrics(loop=type(asyncio.get_running_loop()).__module__.partition(".")[0])
     history = History(settings.folder, settings.retention)
-    manager = RunManager(catalog, benchmark_metrics, history, settings.limits)
+    manager = RunManager(benchmark_metrics, history, settings.limits)
     app = web.Application(client_max_size=MOST_BODY, middlewares=[identified, problems, doorkeeper(doors)])
-    app[keys.CATALOG] = catalog
+    app[keys.KINDS] = kinds
     app[keys.RUNS] = manager
     app[keys.REGISTRY] = new_registry(benchmark_metrics)
-    app[keys.OPENAPI] = msgspec.json.encode(document(OPERATIONS, catalog, settings.max_jobs))
+    app[keys.OPENAPI] = msgspec.json.encode(document(OPERATIONS, kinds, settings.max_jobs))
     register(app)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(functools.partial(_lifetime, manager))

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from aurea_engine import Catalog, CostModel, RunSpec, Sleep, Workload, record_rows, spec_to_dict
+from aurea_engine import record_rows
 from aurea_server.live import Live, encode, utc
 from aurea_server.reports import Figures, Reason, whole_result
 from aurea_server.runner import columns
@@ -42,7 +42,7 @@ def pending(live: Live, position: int) -> dict[str, Any]:
     return {
         "benchmark_id": live.id,
         "status": live.state,
-        "label": live.spec.label,
+        "label": live.label,
         "created_time": utc(live.created_ms),
         "start_time": None if live.started_ms is None else utc(live.started_ms),
         "queue_position": position,
@@ -139,8 +139,3 @@ def pieces(records: columns.Records, form: str) -> Iterator[bytes]:
     """All jobs as a file of that form, piece by piece."""
     for first in range(0, max(len(records.jobs), 1), CHUNK):
         yield piece(records, first, form)
-
-
-def cost_to_dict(model: CostModel, catalog: Catalog) -> object:
-    """A cost model as it stands in a specification."""
-    return spec_to_dict(RunSpec(Workload(Sleep(), jobs=1), cost=model), catalog)["cost"]

@@ -5,25 +5,26 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 import msgspec
 from aiohttp import web
 
-from aurea_engine import Catalog, Problem, SpecError, parse_json, spec_from_dict
+from aurea_engine import Problem, SpecError, parse_json
 from aurea_server import documents, exposition
 from aurea_server.doors import VARY, body
-from aurea_server.keys import CATALOG, OPENAPI, REGISTRY, RUNS
+from aurea_server.keys import KINDS, OPENAPI, REGISTRY, RUNS
 from aurea_server.live import Live, Outcome, now_ms
 from aurea_server.negotiation import Choice, Offer, choose, choose_coding, wants
 from aurea_server.problems import Refused
 from aurea_server.reports import Reason
+from aurea_server.runner.supervisor import RunnerFailed
+from aurea_server.runner.workshop import Busy
 from aurea_server.runs import RunManager
 from aurea_server.store import IdempotencyKey, KeyReused
 from aurea_server.stored import stored_answer
+from aurea_server.submissions import Submission, judge_built_in
 
-T = TypeVar("T")
 SERVICE = "aurea-orchestrator"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -58,15 +59,29 @@ async def ready(request: web.Request) -> web.Response:
     return json_response({"status": "ready"})
 
 
-def made(build: Callable[[Any, Catalog], T], data: object, catalog: Catalog) -> T:
-    """What ``data`` describes. Raises SpecError, also where a strategy of somebody else's raises while it is made."""
+async def judged(request: web.Request, content: bytes) -> Submission:
+    """What the body asks to run, as plain data. Other people's strategies are judged in a process of their own.
+
+    Raises SpecError, or Refused where they raise, end their process or do not answer.
+    """
+    runs, kinds = request.app[RUNS], request.app[KINDS]
+    document = parse_json(content)
+    if not kinds.foreign(document):
+        return judge_built_in(document, kinds.built_in, runs.limits)
     try:
-        return build(data, catalog)
-    except SpecError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a strategy of somebody else's
-        text = f"cannot be made: a strategy raised {type(error).__name__}"
-        raise SpecError([Problem("", text)]) from None
+        return await runs.workshop.judge(content, runs.limits.jobs)
+    except Busy:
+        text = "Too many specifications with kinds of installed packages are being judged; try again later."
+        raise Refused(429, "queue_full", text, headers={"Retry-After": "5"}) from None
+    except RunnerFailed as failed:
+        raise_if_impossible(failed.reason)
+        raise _failed(failed.reason) from None
+
+
+def _failed(reason: Reason) -> Refused:
+    if reason.code == "server_stopped":
+        return Refused(503, "stopping", "The server is stopping and takes no new runs.", headers={"Retry-After": "5"})
+    return Refused(422, "strategy_failed", f"A strategy of an installed package failed: {reason.detail}")
 
 
 def _key(request: web.Request, content: bytes) -> tuple[str, str] | None:
@@ -87,13 +102,13 @@ async def run_benchmark(request: web.Request) -> web.Response:
     """``POST /benchmark/run``"""
     runs = request.app[RUNS]
     content = await body(request)
-    spec = made(spec_from_dict, parse_json(content), request.app[CATALOG])
+    submission = await judged(request, content)
     key = _key(request, content)
     if key is not None and (known := await runs.history.ask(runs.history.ledger.key, key[0], now_ms())):
         return await _again(request, known, key[1])
     stays = key is not None or _asynchronous(request)
     try:
-        accepted = await runs.submit(spec, key, stays=stays)
+        accepted = await runs.submit(submission, key, stays=stays)
     except KeyReused as reused:
         assert key is not None
         return await _again(request, reused.taken, key[1])
@@ -115,11 +130,11 @@ async def _wait(runs: RunManager, accepted: Live, *, stays: bool) -> Outcome:
 def _answer(outcome: Outcome) -> web.Response:
     if outcome.trouble is not None:
         raise outcome.trouble
-    _raise_if_impossible(outcome.reason)
+    raise_if_impossible(outcome.reason)
     return json_bytes(outcome.answer)
 
 
-def _raise_if_impossible(reason: Reason | None) -> None:
+def raise_if_impossible(reason: Reason | None) -> None:
     """Raises SpecError where a specification turned out to be one that cannot be run."""
     if reason is not None and reason.code == "invalid_spec":
         raise SpecError([Problem(*each) for each in reason.problems] or reason.detail)
@@ -144,7 +159,7 @@ async def _again(request: web.Request, known: IdempotencyKey, digest: str) -> we
     document = await stored_answer(runs, known.run_id)
     if _asynchronous(request):
         return _accepted(known.run_id, document)
-    _raise_if_impossible(msgspec.json.decode(document, type=_Ended).reason)
+    raise_if_impossible(msgspec.json.decode(document, type=_Ended).reason)
     return json_bytes(document, 200, location)
 
 
@@ -170,7 +185,9 @@ async def metrics(request: web.Request) -> web.Response:
     chosen = negotiated(request, exposition.FORMATS, "Accept-Encoding")
     coding = choose_coding(request.headers.getall("Accept-Encoding", []), ["gzip"])
     if coding is None:
-        raise Refused(406, "not_acceptable", "The Accept-Encoding header refuses all that is served here: gzip, identity.")
+        raise Refused(
+            406, "not_acceptable", "The Accept-Encoding header refuses all that is served here: gzip, identity."
+        )
     form = exposition.FORMATS[chosen.index]
     escaping = exposition.escaping_of(form, chosen.range)
     content = exposition.render(request.app[REGISTRY], form, escaping, request.query.getall("name[]", []))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from aurea_engine import Catalog
+from aurea_server.kinds import Kinds
 from aurea_server.runs import RunManager
 
-CATALOG = web.AppKey("CATALOG", Catalog)
+KINDS = web.AppKey("KINDS", Kinds)
 RUNS = web.AppKey("RUNS", RunManager)
 REGISTRY = web.AppKey("REGISTRY", CollectorRegistry)
 OPENAPI = web.AppKey("OPENAPI", bytes)

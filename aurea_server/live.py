@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from aurea_engine import RunSpec
 from aurea_server.events import EventLog
 from aurea_server.reports import Figures, Reason, Remark, Snapshot
 from aurea_server.store import StoreError
@@ -43,11 +42,15 @@ class Outcome:
 
 @dataclass
 class Live:
-    """``stopping``: the state that a stop from outside asked for. ``ended`` is set once, by the manager."""
+    """``document``: the whole specification, as plain data. ``foreign``: it names kinds of installed packages.
+
+    ``stopping``: the state that a stop from outside asked for. ``ended`` is set once, by the manager.
+    """
 
     id: str
-    spec: RunSpec
     document: dict[str, object]
+    label: str | None
+    foreign: bool
     events: EventLog
     created_ms: int = field(default_factory=now_ms)
     state: str = "queued"

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from aurea_engine import Catalog, Outcome, default_catalog, engine_version
+from aurea_engine import Outcome, engine_version
 from aurea_server.handlers import SERVICE
+from aurea_server.kinds import Kinds
 from aurea_server.operations import OPERATIONS, Answer, Operation
 from aurea_server.reports import REASONS
 from aurea_server.schema import MAX_JOBS, Schemas
@@ -26,9 +27,9 @@ TEXT = {"type": ["string", "null"]}
 COUNT = {"type": "integer", "minimum": 0}
 
 
-def document(operations: Iterable[Operation], catalog: Catalog, max_jobs: int = MAX_JOBS) -> dict[str, Any]:
+def document(operations: Iterable[Operation], kinds: Kinds, max_jobs: int = MAX_JOBS) -> dict[str, Any]:
     """The whole description, of a server that runs at most ``max_jobs`` jobs at a time."""
-    schemas = Schemas(catalog, max_jobs)
+    schemas = Schemas(kinds, max_jobs)
     components: dict[str, Any] = {"Specification": schemas.specification(), "CostChoice": _cost_choice(schemas)}
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -179,11 +180,11 @@ def _named(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def text(catalog: Catalog) -> str:
+def text(kinds: Kinds) -> str:
     """The description as it is committed: readable, and the same every time."""
-    encoded = msgspec.json.encode(document(OPERATIONS, catalog))
+    encoded = msgspec.json.encode(document(OPERATIONS, kinds))
     return msgspec.json.format(encoded, indent=1).decode() + "\n"
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(text(default_catalog()), "utf-8")
+    Path(sys.argv[1]).write_text(text(Kinds()), "utf-8")

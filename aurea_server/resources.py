@@ -16,8 +16,8 @@ from aurea_engine import JobBatch, Problem, SpecError, cost_from_dict, parse_jso
 from aurea_server import documents
 from aurea_server.doors import body
 from aurea_server.events import Event, Lagged, TooManyFollowers
-from aurea_server.handlers import json_bytes, json_response, made, negotiated
-from aurea_server.keys import CATALOG, RUNS
+from aurea_server.handlers import json_bytes, json_response, negotiated, raise_if_impossible
+from aurea_server.keys import KINDS, RUNS
 from aurea_server.negotiation import Offer
 from aurea_server.problems import Refused
 from aurea_server.runner import columns
@@ -147,28 +147,27 @@ async def delete_run(request: web.Request) -> web.Response:
 async def reprice_run(request: web.Request) -> web.Response:
     """``POST …/reprice``: what the stored run costs under another model."""
     runs, run_id = request.app[RUNS], request.match_info["run_id"]
-    data = parse_json(await body(request))
+    content, kinds = await body(request), request.app[KINDS]
+    data = parse_json(content)
     if not isinstance(data, dict) or set(data) != {"cost"}:
         raise SpecError([Problem("", 'must be an object with one member, "cost"')])
-    model = made(cost_from_dict, data["cost"], request.app[CATALOG])
+    if not kinds.foreign(data):
+        cost_from_dict(data["cost"], kinds.built_in)  # what is wrong with it is said at once
     if run_id in runs.live:
         raise Refused(409, "run_in_progress", "The run has not ended: it can be priced again when it has.")
     row = await row_of(runs, run_id)
     if row.head is None:
         raise Refused(409, "no_result", "The run came to no result that could be priced.")
     usage = msgspec.json.decode(row.head, type=_Head).usage
-    cost = documents.cost_to_dict(model, request.app[CATALOG])
     try:
-        priced = await runs.workshop.price(cost, usage, functools.partial(_content_of, runs, run_id))
+        priced = await runs.workshop.price(content, usage, functools.partial(_content_of, runs, run_id))
     except Busy:
         text = "Others are being priced already; try again later."
         raise Refused(429, "queue_full", text, headers={"Retry-After": "5"}) from None
     except RunnerFailed as failed:
-        if failed.reason.code == "invalid_spec":
-            problems = [Problem(*each) for each in failed.reason.problems]
-            raise SpecError(problems or failed.reason.detail) from None
+        raise_if_impossible(failed.reason)
         raise Refused(422, "cannot_be_priced", failed.reason.detail) from None
-    return json_response({"benchmark_id": run_id, "cost": priced, "model": cost})
+    return json_response({"benchmark_id": run_id, **priced})
 
 
 async def _content_of(runs: RunManager, run_id: str) -> bytes:

@@ -14,10 +14,9 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from aurea_engine import Catalog, RunSpec, spec_to_dict
 from aurea_server.endings import why, with_result, without_result
 from aurea_server.events import EventLog, Followers
-from aurea_server.limits import Limits, within
+from aurea_server.limits import Limits
 from aurea_server.live import Ids, Live, Outcome, encode, now_ms
 from aurea_server.metrics import BenchmarkMetrics
 from aurea_server.problems import Refused
@@ -25,6 +24,7 @@ from aurea_server.reports import Figures, Reason, Snapshot
 from aurea_server.runner.supervisor import FIRM, POLITE, RunnerFailed
 from aurea_server.runner.workshop import Workshop
 from aurea_server.store import Ending, Entry, History, IdempotencyKey, StoreError
+from aurea_server.submissions import Submission
 from aurea_server.tasks import Tasks, regardless
 
 log = logging.getLogger(__name__)
@@ -40,8 +40,8 @@ LOGS_KEPT = 32
 class RunManager:
     """Runs one at a time, in order of arrival: a second one at once would be measured with the first."""
 
-    def __init__(self, catalog: Catalog, metrics: BenchmarkMetrics, history: History, limits: Limits) -> None:
-        self._catalog, self._metrics, self.history, self.limits = catalog, metrics, history, limits
+    def __init__(self, metrics: BenchmarkMetrics, history: History, limits: Limits) -> None:
+        self._metrics, self.history, self.limits = metrics, history, limits
         self.workshop = Workshop(limits.memory)
         self.followers = Followers(limits.followers)
         self.live: dict[str, Live] = {}
@@ -56,20 +56,19 @@ class RunManager:
         self._ids = Ids()
         self.closing = self.stuck = self._interrupted = False
 
-    async def submit(self, spec: RunSpec, key: tuple[str, str] | None = None, *, stays: bool = False) -> Live:
+    async def submit(self, submission: Submission, key: tuple[str, str] | None = None, *, stays: bool = False) -> Live:
         """Accept a run: when this returns, it is in the ledger and waits for its turn.
 
         ``key``: an Idempotency-Key and the digest of the body. ``stays``: whether the run goes on without whoever asked for
-        it; otherwise it ends where they leave before this returns. Raises SpecError, Refused, `KeyReused` or `StoreError`.
+        it; otherwise it ends where they leave before this returns. Raises Refused, `KeyReused` or `StoreError`.
         """
-        spec = within(spec, self.limits)
         self._room()
-        document = spec_to_dict(spec, self._catalog)
-        live = Live(self._ids.new(), spec, document, EventLog(self.followers))
+        document, label = submission.document, submission.label
+        live = Live(self._ids.new(), document, label, submission.foreign, EventLog(self.followers))
         encoded = encode(document)
         if self._current is None and not self._queue and not self._reserved:
             live.started_ms = live.created_ms
-        entry = Entry(live.id, live.created_ms, spec.label, encoded, live.started_ms)
+        entry = Entry(live.id, live.created_ms, label, encoded, live.started_ms)
         known = None if key is None else IdempotencyKey(key[0], key[1], live.id, live.created_ms)
         self._reserved += 1
         try:

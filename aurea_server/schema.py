@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -17,7 +18,8 @@ from typing import Annotated, Any, Literal, Union
 
 from msgspec import Meta
 
-from aurea_engine import Catalog, Constant, RunSpec
+from aurea_engine import Constant, RunSpec
+from aurea_server.kinds import Kinds
 
 Schema = dict[str, Any]
 
@@ -38,9 +40,8 @@ _PLAIN = {str: "string", bool: "boolean", int: "integer", float: "number"}
 class Schemas:
     """Builds components as they are referred to."""
 
-    def __init__(self, catalog: Catalog, max_jobs: int = MAX_JOBS) -> None:
-        self._catalog = catalog
-        self._max_jobs = max_jobs
+    def __init__(self, kinds: Kinds, max_jobs: int = MAX_JOBS) -> None:
+        self._catalog, self._others, self._max_jobs = kinds.built_in, kinds.others, max_jobs
         self.components: dict[str, Schema] = {}
 
     def specification(self) -> Schema:
@@ -71,6 +72,7 @@ class Schemas:
             self.components[name] = {}  # kinds refer to their own group
             kinds = self._catalog.kinds[group]
             mapping = {kind: self._kind(name, kind, cls) for kind, cls in sorted(kinds.items())}
+            mapping |= {kind: self._other(name, kind) for kind in self._others.get(group, ())}
             choice: Schema = {
                 "oneOf": [{"$ref": ref} for ref in mapping.values()],
                 "discriminator": {"propertyName": "kind", "mapping": mapping},
@@ -84,6 +86,17 @@ class Schemas:
     def _kind(self, group: str, kind: str, cls: type) -> str:
         name = f"{group}.{kind}"
         self.components[name] = self._record(cls, kind, optional_kind=group == "Scheduler" and kind == "fifo")
+        return f"#/components/schemas/{name}"
+
+    def _other(self, group: str, kind: str) -> str:
+        """A kind of an installed package, which is not loaded here: only its name is known."""
+        name = f"{group}.{re.sub(r'[^A-Za-z0-9._-]', '_', kind)}"
+        self.components[name] = {
+            "type": "object",
+            "description": "A strategy of an installed package; its documentation names its members.",
+            "properties": {"kind": {"const": kind}},
+            "required": ["kind"],
+        }
         return f"#/components/schemas/{name}"
 
     def _record(self, cls: type, kind: str | None, *, optional_kind: bool = False) -> Schema:

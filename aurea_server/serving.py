@@ -14,10 +14,11 @@ from typing import NoReturn
 
 from aiohttp import web
 
-from aurea_engine import Catalog, loop_factory
+from aurea_engine import loop_factory
 from aurea_server import keys, standard
 from aurea_server.app import create_app
 from aurea_server.connections import gate
+from aurea_server.kinds import Kinds
 from aurea_server.runs import FORCED
 from aurea_server.settings import Settings
 from aurea_server.store import LedgerNewer, LedgerUnusable, StoreError
@@ -56,7 +57,7 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-async def serve(settings: Settings, catalog: Catalog) -> int:
+async def serve(settings: Settings, kinds: Kinds) -> int:
     """Serve until SIGTERM, SIGINT or SIGHUP; returns the exit code."""
     stopping = Stopping()
     try:
@@ -64,7 +65,7 @@ async def serve(settings: Settings, catalog: Catalog) -> int:
     except RuntimeError as error:
         return _complain(str(error), INTERNAL)
     try:
-        app = await create_app(catalog, settings)
+        app = await create_app(kinds, settings)
     except LedgerNewer as error:
         return _complain(str(error), LEDGER_NEWER)
     except LedgerUnusable as error:
@@ -133,11 +134,11 @@ def loop_named(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     return loop_factory()
 
 
-def run_server(settings: Settings, catalog: Catalog) -> int:
+def run_server(settings: Settings, kinds: Kinds) -> int:
     """`serve` on a loop of its own. Returns the exit code."""
     try:
         with asyncio.Runner(loop_factory=loop_named(settings.loop)) as loop:
-            return loop.run(serve(settings, catalog))
+            return loop.run(serve(settings, kinds))
     except Exception:
         log.exception("the server failed")
         return INTERNAL

@@ -62,14 +62,14 @@ def serve_command(**given: Any) -> int:
     except ValueError as error:
         _say(str(error))
         return UNSAFE
-    from aurea_engine import default_catalog  # noqa: PLC0415
+    from aurea_server.kinds import Kinds  # noqa: PLC0415
     from aurea_server.logs import set_up  # noqa: PLC0415
     from aurea_server.serving import run_server  # noqa: PLC0415
 
     set_up(settings.log_format, settings.log_level)
     for warning in warnings:
         _say(f"warning: {warning}")
-    return run_server(settings, default_catalog().with_entry_points())
+    return run_server(settings, Kinds.installed())
 
 
 _JSON = Annotated[bool, Parameter(help="Print JSON.", negative=())]

@@ -22,15 +22,11 @@ import numpy as np
 from aurea_engine import (
     Catalog,
     JobBatch,
-    NeedsRecords,
     Observer,
     Progress,
     RunResult,
     RunSpec,
-    SpecError,
     Stop,
-    StrategyError,
-    cost_from_dict,
     default_catalog,
     job_costs,
     loop_factory,
@@ -39,9 +35,8 @@ from aurea_engine import (
     simulate,
     spec_from_dict,
 )
-from aurea_engine.costs import Usage, reprice
-from aurea_server.reports import End, Failure, Figures, Reason, Snapshot, figures_of, snapshot_of
-from aurea_server.runner import columns, frames
+from aurea_server.reports import End, Reason, Snapshot, figures_of, snapshot_of
+from aurea_server.runner import columns, frames, judging
 
 MOST_RESIDENT = 400 * 1024 * 1024
 """Bytes of memory from which on a runner is not used again: what a large run leaves fragmented is not the next one's."""
@@ -51,24 +46,29 @@ def serve(descriptor: int) -> int:
     """Execute orders until the server is gone."""
     with socket.socket(fileno=descriptor) as peer, asyncio.Runner(loop_factory=loop_factory()) as loop:
         loop.get_loop().set_exception_handler(_quiet)
-        catalog = default_catalog().with_entry_points()
         desk = _Desk(peer)
         threading.Thread(target=desk.listen, daemon=True, name="orders").start()
         signal.signal(signal.SIGTERM, desk.terminated)
-        _rehearse(catalog, loop)
+        _rehearse(loop)
         gc.collect()
         gc.freeze()  # what is loaded stays: collections between runs need not look at it
         desk.send({"ready": os.getpid()})
         while True:
             order = desk.orders.get()
-            if "price" in order:
-                desk.send(_priced(order, bytes(desk.records), catalog))
+            if "judge" in order:
+                desk.send(judging.judge(bytes(desk.records), order["judge"], desk.send))
+            elif "price" in order:
+                desk.send(judging.priced(order["price"], order["usage"], bytes(desk.records)))
             else:
-                _execute(order, catalog, desk, loop)
+                _execute(order, desk, loop)
 
 
-def _rehearse(catalog: Catalog, loop: asyncio.Runner) -> None:
-    """A run of nothing, so that the first one does not pay for what is loaded and cached when it is first used."""
+def _rehearse(loop: asyncio.Runner) -> None:
+    """A run of nothing, so that the first one does not pay for what is loaded and cached when it is first used.
+
+    Installed packages are loaded by the run that names them, so that a broken one breaks no other run.
+    """
+    catalog = default_catalog()
     result = loop.run(run(spec_from_dict({"num_jobs": 1, "job_duration_ms": 0}, catalog)))
     _closed(result, catalog, Snapshot())
 
@@ -127,10 +127,11 @@ class _Reporter(Observer):
         self._desk.send_if_free({"progress": msgspec.to_builtins(self.last)})
 
 
-def _execute(order: dict[str, Any], catalog: Catalog, desk: _Desk, loop: asyncio.Runner) -> None:
+def _execute(order: dict[str, Any], desk: _Desk, loop: asyncio.Runner) -> None:
     run_id = order["run_id"]
-    reporter = _Reporter(desk, catalog)
     try:
+        catalog = judging.catalog_for(order["spec"]) if order["foreign"] else default_catalog()
+        reporter = _Reporter(desk, catalog)
         spec = spec_from_dict(order["spec"], catalog)
         stop = desk.stops[run_id]
         result = _run(spec, reporter, stop, run_id, loop)
@@ -139,7 +140,7 @@ def _execute(order: dict[str, Any], catalog: Catalog, desk: _Desk, loop: asyncio
             desk.send({"records": part})
         message = {"end": msgspec.to_builtins(end, builtin_types=(bytes,))}
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this run and not the server
-        message = {"failure": msgspec.to_builtins(Failure(reason=reason_of(error)))}
+        message = judging.failure(error)
     del desk.stops[run_id]
     desk.send(message)
 
@@ -186,46 +187,7 @@ def _resident() -> int:
     return 0
 
 
-def reason_of(error: BaseException) -> Reason:
-    """Why a run came to no result, as plain text: what was raised does not leave this process."""
-    match error:
-        case MemoryError():
-            return Reason(code="memory", detail="the run needs more memory than the runner may use")
-        case SpecError():
-            problems = [(path, text, got) for path, text, got in error.problems]
-            return Reason(code="invalid_spec", detail=_text(error), problems=problems)
-        case StrategyError():
-            return Reason(code="strategy", detail=_text(error))
-        case _:
-            return Reason(code="strategy", detail=f"{type(error).__name__}: {_text(error)}")
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return ascii(str(error))[1:-1][:500]
-    except BaseException:  # noqa: BLE001 - the exception is a job's own class
-        return "(it cannot be shown)"
-
-
-def _priced(order: dict[str, Any], records: bytes, catalog: Catalog) -> dict[str, Any]:
-    """The cost of a stored run under another model."""
-    try:
-        model = cost_from_dict(order["price"], catalog)
-        usage = Usage.from_dict(order["usage"])
-        try:
-            cost = reprice(usage, model)
-        except NeedsRecords:
-            if not records:
-                raise
-            cost = reprice(usage, model, columns.decode(records).jobs)
-        return {"cost": cost.to_dict()}
-    except NeedsRecords as error:
-        return {"failure": msgspec.to_builtins(Failure(reason=Reason(code="invalid_spec", detail=_text(error))))}
-    except BaseException as error:  # noqa: BLE001 - a user's model
-        return {"failure": msgspec.to_builtins(Failure(reason=reason_of(error)))}
-
-
-__all__ = ["Figures", "reason_of", "serve"]
+__all__ = ["serve"]
 
 if __name__ == "__main__":
     sys.exit("run `python -m aurea_server.runner`")

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from aurea_server.live import Live
 from aurea_server.reports import End, Failure, Reason, Snapshot, sound, sound_end
 from aurea_server.runner import frames
 from aurea_server.runner.spawning import spawn
@@ -97,16 +98,12 @@ class Runner:
     def pid(self) -> int:
         return self._process.pid
 
-    async def run(
-        self, run_id: str, spec: dict[str, Any], progressed: Callable[[Snapshot], None], stopping: str | None = None
-    ) -> tuple[End, bytes]:
-        """Execute a run: (its end, its records as a file). Raises `RunnerFailed` where it came to none.
-
-        ``stopping``: it is to stop before it begins; that was asked for while the process was being started.
-        """
-        self._send({"run_id": run_id, "spec": spec})
-        if stopping is not None:
-            self.stop(run_id, stopping)
+    async def run(self, live: Live, progressed: Callable[[Snapshot], None]) -> tuple[End, bytes]:
+        """Execute a run: (its end, its records as a file). Raises `RunnerFailed` where it came to none."""
+        run_id = live.id
+        self._send({"run_id": run_id, "spec": live.document, "foreign": live.foreign})
+        if live.stopping is not None:  # that was asked for while the process was being started
+            self.stop(run_id, live.stopping)
         records = bytearray()
         while True:
             message = await self._message()
@@ -124,16 +121,22 @@ class Runner:
                 detail = f"the runner process sent what no runner sends: {error}"
                 raise RunnerFailed(self._with_output(Reason(code="runner_died", detail=detail[:300]))) from None
 
-    async def price(self, cost: object, usage: object, records: bytes) -> dict[str, Any]:
-        """The cost of a stored run under the model that ``cost`` describes. Raises `RunnerFailed`."""
-        for part in frames.parts(records):
+    def ask(self, order: dict[str, Any], content: bytes) -> None:
+        """Send an order other than a run, after the bytes that it is about; `answer` reads what comes back."""
+        for part in frames.parts(content):
             self._send({"records": part})
-        self._send({"price": cost, "usage": usage})
+        self._send(order)
+
+    async def answer(self, name: str) -> Any:
+        """The member ``name`` of the next message. Raises `RunnerFailed` where the process tells of a failure, or ends."""
         message = await self._message()
-        if "cost" not in message:
-            raise RunnerFailed(msgspec.convert(message["failure"], Failure).reason)
-        priced: dict[str, Any] = message["cost"]
-        return priced
+        if name in message:
+            return message[name]
+        try:
+            reason = msgspec.convert(message["failure"], Failure).reason
+        except (msgspec.ValidationError, KeyError):
+            reason = Reason(code="strategy", detail="a strategy made its process send what no runner sends")
+        raise RunnerFailed(reason)
 
     def stop(self, run_id: str, status: str) -> None:
         """End the run with what it has; the process, too, if it does not obey. Asking again changes nothing."""

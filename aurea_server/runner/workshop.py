@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+import msgspec
 
 from aurea_server.live import Live
 from aurea_server.reports import End, Reason, Snapshot
 from aurea_server.runner.supervisor import FIRM, POLITE, Runner, RunnerFailed
+from aurea_server.submissions import Submission
+
+T = TypeVar("T")
+Name = Annotated[str, msgspec.Meta(max_length=256)]
+
+MOST_JUDGED = 16
+"""Specifications with other people's kinds that are judged at a time, but for one all waiting."""
+
+LOADING, JUDGING = 10.0, 5.0
+"""Seconds that an installed package has to load, and that its strategies then have to say what the server must know."""
 
 MOST_PRICED = 8
 """Stored runs that are priced again at a time, but for one all waiting."""
@@ -31,8 +42,7 @@ class Workshop:
         self._loading: Runner | None = None
         self._idle: Runner | None = None
         self._busy: Runner | None = None
-        self._pricing = asyncio.Lock()
-        self._asked_prices = 0
+        self._judging, self._pricing = _Turns(), _Turns()
         self._closed = False
 
     def warm(self) -> None:
@@ -82,8 +92,8 @@ class Workshop:
         deadline = asyncio.get_running_loop().call_later(seconds, late)
         reusable = False
         try:
-            end, records = await runner.run(live.id, live.document, progressed, live.stopping)
-            reusable = end.reusable and not foreign(live.spec)
+            end, records = await runner.run(live, progressed)
+            reusable = end.reusable and not live.foreign
             return end, records
         finally:
             deadline.cancel()
@@ -106,33 +116,51 @@ class Workshop:
         if self._loading is loading:
             loading.kill_now()
 
+    async def judge(self, content: bytes, most_jobs: int) -> Submission:
+        """Judge a specification (JSON) that names other people's kinds, one at a time, in a process of its own.
+
+        Raises `RunnerFailed`, also where they take longer than they may, or `Busy` where `MOST_JUDGED` are on or waiting.
+        """
+        async with self._judging.turn(MOST_JUDGED), self._process() as runner:
+            runner.ask({"judge": most_jobs}, content)
+            await self._within(LOADING, "the package was not loaded", runner.answer("loaded"))
+            judged = await self._within(JUDGING, "the strategies did not answer", runner.answer("judged"))
+        return _plain(judged)
+
     async def price(
-        self, cost: object, usage: object, records: Callable[[], Awaitable[bytes]], seconds: float = 30
+        self, body: bytes, usage: object, records: Callable[[], Awaitable[bytes]], seconds: float = 30
     ) -> dict[str, Any]:
         """Price a stored run, one at a time, in a process of its own: a cost model may be anyone's.
 
-        ``records`` are read when it is its turn. Raises `RunnerFailed`, or `Busy` where `MOST_PRICED` are on or waiting.
+        ``body``: JSON with the member ``cost``; the answer has ``cost`` and ``model``, that model in full. ``records`` are
+        read when it is its turn. Raises `RunnerFailed`, or `Busy` where `MOST_PRICED` are on or waiting.
         """
-        if self._asked_prices >= MOST_PRICED:
-            raise Busy
-        self._asked_prices += 1
-        try:
-            async with self._pricing:
-                return await self._price(cost, usage, await records(), seconds)
-        finally:
-            self._asked_prices -= 1
+        async with self._pricing.turn(MOST_PRICED):
+            content = await records()
+            async with self._process() as runner:
+                runner.ask({"price": body, "usage": usage}, content)
+                priced = await self._within(seconds, "the cost model did not answer", runner.answer("priced"))
+        return {"cost": priced["cost"], "model": priced["model"]}
 
-    async def _price(self, cost: object, usage: object, records: bytes, seconds: float) -> dict[str, Any]:
+    @contextlib.asynccontextmanager
+    async def _process(self) -> AsyncIterator[Runner]:
+        """One that is there for this alone, and of which nothing is left."""
+        if self._closed:
+            raise RunnerFailed(STOPPING)
         runner = await Runner.spawn(self._memory)
         try:
             await runner.ready()
-            async with asyncio.timeout(seconds):
-                return await runner.price(cost, usage, records)
-        except TimeoutError:
-            detail = f"the cost model took longer than {seconds:g} s"
-            raise RunnerFailed(Reason(code="runner_unresponsive", detail=detail)) from None
+            yield runner
         finally:
             await runner.kill()
+
+    async def _within(self, seconds: float, otherwise: str, answer: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(seconds):
+                return await answer
+        except TimeoutError:
+            detail = f"{otherwise} within {seconds:g} s"
+            raise RunnerFailed(Reason(code="runner_unresponsive", detail=detail)) from None
 
     def wind_down(self) -> None:
         """Start no process any more."""
@@ -157,15 +185,33 @@ class Workshop:
         self._idle = None
 
 
-def foreign(value: object) -> bool:
-    """Whether a specification names anything that is not the engine's own: code that may leave something behind."""
-    if isinstance(value, tuple):
-        return any(foreign(item) for item in value)
-    if not dataclasses.is_dataclass(value):
-        return not isinstance(value, (str, int, float, type(None))) and not _ours(value)
-    return not _ours(value) or any(foreign(getattr(value, field.name)) for field in dataclasses.fields(value))
+class _Turns:
+    """One after the other, and not too many waiting."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+        self._lock = asyncio.Lock()
+
+    @contextlib.asynccontextmanager
+    async def turn(self, most: int) -> AsyncIterator[None]:
+        """Wait for it. Raises `Busy` where ``most`` are on or waiting already."""
+        if self._asked >= most:
+            raise Busy
+        self._asked += 1
+        try:
+            async with self._lock:
+                yield
+        finally:
+            self._asked -= 1
 
 
-def _ours(value: object) -> bool:
-    home = type(value).__module__
-    return home.startswith("aurea_engine.") or home in ("builtins", "fractions", "decimal", "datetime")
+def _plain(judged: Any) -> Submission:
+    """What a process in which other people's code ran says that a specification is. Raises `RunnerFailed`."""
+    try:
+        document = msgspec.convert(judged, dict[str, Any])
+        label = msgspec.convert(document["label"], Name | None)
+        msgspec.json.encode(document)
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
+        detail = "a strategy made its process send what no runner sends"
+        raise RunnerFailed(Reason(code="strategy", detail=detail)) from None
+    return Submission(document, label, foreign=True)

@@ -17,6 +17,7 @@ from aurea_engine import (
     Scheduler,
     Sleep,
     SpecError,
+    StrategyError,
     Workload,
     default_catalog,
     simulate,
@@ -105,6 +106,28 @@ def test_an_entry_point_that_cannot_be_used_is_logged_and_left_out(
     said = " ".join(record.getMessage() for record in caplog.records)
     for name in ("broken", "sleep", "number", "misplaced", "absent"):
         assert f"entry point {name} " in said
+
+
+def test_only_the_kinds_that_are_asked_for_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A package that exits when it is imported is left out with one line, or refused where it is the one asked for."""
+    info = tmp_path / "leaving-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: leaving\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[aurea.jobs]\nleaves = leaving:X\nstays = aurea_engine:Sleep\n")
+    (tmp_path / "leaving.py").write_text("raise SystemExit(3)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "leaving", raising=False)
+    assert default_catalog().with_entry_points({"stays"}).find("jobs", "stays") is Sleep
+    with pytest.raises(StrategyError, match=r"leaves of .* cannot be loaded: SystemExit: 3"):
+        default_catalog().with_entry_points({"leaves"})
+    assert caplog.records == []
+    with caplog.at_level(logging.ERROR, "aurea_engine"):
+        catalog = default_catalog().with_entry_points()
+    assert catalog.find("jobs", "leaves") is None
+    assert catalog.find("jobs", "stays") is Sleep
+    assert [record.exc_info for record in caplog.records] == [None]
 
 
 class Mine(Sleep):

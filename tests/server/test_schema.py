@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from aurea_engine import Objective, RunSpec, Thresholds, Workload, default_catalog, engine_version
 from aurea_engine._fields import Checked, convert, hints_of
 from aurea_engine.catalog import GROUPS
+from aurea_server.kinds import Kinds
 from aurea_server.openapi import document
 from aurea_server.operations import OPERATIONS
 from aurea_server.schema import Schemas
@@ -91,7 +92,7 @@ def bounds_in(schema: Any) -> list[int | float]:
 @pytest.mark.parametrize("name", sorted(checked_classes()))
 def test_a_member_takes_what_its_schema_does(name: str) -> None:
     """Bounds, texts, kinds of values: for each member the schema and the codec say yes to the same ones."""
-    schemas = Schemas(default_catalog())
+    schemas = Schemas(Kinds())
     schemas.specification()
     for member, hint in hints_of(checked_classes()[name]).items():
         schema = schemas.of(hint)
@@ -113,7 +114,7 @@ def test_a_member_takes_what_its_schema_does(name: str) -> None:
 
 def test_no_member_is_left_without_a_schema() -> None:
     """A rule that the description does not know would come out as anything at all."""
-    schemas = Schemas(default_catalog())
+    schemas = Schemas(Kinds())
     for name, cls in checked_classes().items():
         if is_dataclass(cls):
             hints = hints_of(cls)
@@ -124,11 +125,11 @@ def test_no_member_is_left_without_a_schema() -> None:
 @pytest.mark.parametrize("most", [1, 5_000, 10**9])
 def test_jobs_have_the_limit_of_the_server(most: int) -> None:
     """Whatever it was told, in both forms of a specification."""
-    components = document(OPERATIONS, default_catalog(), most)["components"]["schemas"]
+    components = document(OPERATIONS, Kinds(), most)["components"]["schemas"]
     assert components["SeedSpecification"]["properties"]["num_jobs"]["maximum"] == most
     assert components["Workload"]["properties"]["jobs"]["anyOf"][0]["maximum"] == most
 
 
 def test_the_description_has_the_version_of_the_program() -> None:
     """Told once, in the package."""
-    assert document(OPERATIONS, default_catalog())["info"]["version"] == engine_version()
+    assert document(OPERATIONS, Kinds())["info"]["version"] == engine_version()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aurea_engine import default_catalog
+from aurea_server.kinds import Kinds
 from aurea_server.serving import LEDGER_UNUSABLE, serve
 from aurea_server.settings import Settings
 from aurea_server.store import Ending, Entry, IdempotencyKey, Ledger, Place, ReadFailed, calendar
@@ -104,7 +104,7 @@ async def test_a_history_that_fails_at_the_start_is_an_exit_code(
         raise ReadFailed("the ledger could not be read: disk I/O error")
 
     monkeypatch.setattr(Ledger, "newest_id", fails)
-    assert await serve(Settings(data=str(tmp_path / "data"), port=0), default_catalog()) == LEDGER_UNUSABLE
+    assert await serve(Settings(data=str(tmp_path / "data"), port=0), Kinds()) == LEDGER_UNUSABLE
     assert "disk I/O error" in capfd.readouterr().err
     Place(tmp_path / "data").release()
 

@@ -1,0 +1,93 @@
+"""In the runner process: other people's strategies are loaded, made and asked here, so that the server never has to.
+
+Whatever they do becomes an answer of this process, or its end; the server has a deadline for either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from aurea_engine import (
+    Catalog,
+    NeedsRecords,
+    Problem,
+    SpecError,
+    StrategyError,
+    Usage,
+    cost_from_dict,
+    default_catalog,
+    parse_json,
+    spec_from_dict,
+    spec_to_dict,
+)
+from aurea_engine.costs import reprice
+from aurea_server.kinds import kinds_in
+from aurea_server.limits import Limits, within
+from aurea_server.reports import Failure
+from aurea_server.runner import columns
+from aurea_server.runner.reasons import name_of, reason_of
+from aurea_server.submissions import cost_to_dict
+
+T = TypeVar("T")
+Message = dict[str, Any]
+
+
+def catalog_for(document: object) -> Catalog:
+    """The built-in kinds, and those of installed packages that ``document`` names: no other package is loaded.
+
+    Raises `StrategyError` where one cannot be loaded.
+    """
+    return default_catalog().with_entry_points(set(kinds_in(document)))
+
+
+def judge(content: bytes, most_jobs: int, tell: Callable[[Message], None]) -> Message:
+    """The specification in ``content`` (JSON), whole and as plain data, if it can be run here.
+
+    ``tell`` is called when the packages are loaded: from then on a shorter deadline holds.
+    """
+    try:
+        document = parse_json(content)
+        catalog = catalog_for(document)
+        tell({"loaded": True})
+        spec = _made(lambda: spec_from_dict(document, catalog))
+        return {"judged": spec_to_dict(within(spec, Limits(jobs=most_jobs)), catalog)}
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer to this request
+        return failure(error)
+
+
+def priced(body: bytes, usage: Message, records: bytes) -> Message:
+    """The cost of a stored run under the model in ``body`` (JSON, one member ``cost``), and that model in full."""
+    try:
+        document = parse_json(body)
+        catalog = catalog_for(document)
+        model = _made(lambda: cost_from_dict(document["cost"], catalog))
+        measured = Usage.from_dict(usage)
+        try:
+            cost = reprice(measured, model)
+        except NeedsRecords:
+            if not records:
+                raise
+            cost = reprice(measured, model, columns.decode(records).jobs)
+        return {"priced": {"cost": cost.to_dict(), "model": cost_to_dict(model, catalog)}}
+    except NeedsRecords as error:
+        return failure(SpecError(str(error)))
+    except BaseException as error:  # noqa: BLE001 - a user's model
+        return failure(error)
+
+
+def failure(error: BaseException) -> Message:
+    """What was raised, as plain data."""
+    return {"failure": msgspec.to_builtins(Failure(reason=reason_of(error)))}
+
+
+def _made(build: Callable[[], T]) -> T:
+    """What ``build`` makes. Where a strategy raises while it is made, the specification is wrong for it: SpecError."""
+    try:
+        return build()
+    except (SpecError, StrategyError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a strategy of somebody else's
+        raise SpecError([Problem("", f"cannot be made: a strategy raised {name_of(error)}")]) from None
