@@ -29,10 +29,12 @@ from aurea_engine.catalog import Catalog, default_catalog
 from aurea_engine.clock import Bell, Clock, MonotonicClock
 from aurea_engine.codec import (
     cost_from_dict,
+    encode_json,
     job_costs,
     parse_json,
     parse_toml,
     record_rows,
+    records_from_rows,
     result_to_dict,
     spec_from_dict,
     spec_to_dict,
@@ -150,6 +152,7 @@ __all__ = [
     "Workload",
     "cost_from_dict",
     "default_catalog",
+    "encode_json",
     "engine_version",
     "job_costs",
     "loop_factory",
@@ -157,6 +160,7 @@ __all__ = [
     "parse_toml",
     "price",
     "record_rows",
+    "records_from_rows",
     "result_to_dict",
     "run",
     "run_sync",

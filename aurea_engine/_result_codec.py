@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
+from aurea_engine._record_rows import record_rows
 from aurea_engine.costs import job_costs
 from aurea_engine.findings import Finding
-from aurea_engine.records import NS, JobBatch, Outcome
 from aurea_engine.results import ObjectiveResult, RunResult
 from aurea_engine.statistics import Timing
 
@@ -107,41 +104,3 @@ def job_rows(result: RunResult, first: int, count: int) -> Iterator[dict[str, An
         return iter(())
     batch = result.jobs[slice(first, first + count)]
     return record_rows(result.benchmark_id, result.started_at, batch, job_costs(result.spec.cost, batch), first)
-
-
-def record_rows(
-    benchmark_id: str, started_at: datetime, batch: JobBatch, costs: Iterable[float], first: int = 0
-) -> Iterator[dict[str, Any]]:
-    """Records as JSON values: id (``first`` is the number of the first), times in seconds, and cost.
-
-    What did not come (a rejected job's start) is None, and so is a cost that is not finite.
-    """
-    stamps = _timestamps(started_at, batch)
-    names = [outcome.name.lower() for outcome in Outcome]
-    columns = zip(
-        batch.intended.tolist(),
-        batch.started.tolist(),
-        batch.finished.tolist(),
-        batch.outcome.tolist(),
-        costs,
-        stamps,
-        strict=True,
-    )
-    for i, (intended, started, finished, outcome, cost, stamp) in enumerate(columns, first):
-        served = started >= 0 and finished >= 0
-        yield {
-            "job_id": f"{benchmark_id}-job-{i}",
-            "latency": (finished - started) / NS if served else None,
-            "cost": cost if math.isfinite(cost) else None,
-            "timestamp": stamp,
-            "outcome": names[outcome],
-            "response_time": (finished - intended) / NS if served else None,
-        }
-
-
-def _timestamps(opened: datetime, batch: JobBatch) -> list[str]:
-    """UTC of each job's end (of its release, where it never ran), ms."""
-    ends = np.where(batch.finished >= 0, batch.finished, batch.released)
-    origin = np.datetime64(opened.astimezone(UTC).replace(tzinfo=None), "us")
-    texts = np.datetime_as_string((origin + (ends // 1000).astype("timedelta64[us]")).astype("datetime64[ms]"))
-    return [f"{text}Z" for text in texts.tolist()]

@@ -14,11 +14,13 @@ from enum import Enum
 from fractions import Fraction
 from typing import Annotated, Any, Union
 
+import msgspec
 from msgspec import Meta
 
 from aurea_engine._fields import MAX_SECONDS, MOST_PROBLEMS, Checked, convert, hints_of, shown
 from aurea_engine._parsing import parse_json, parse_toml
-from aurea_engine._result_codec import JOBS_SHOWN, encode_result, record_rows
+from aurea_engine._record_rows import record_rows, records_from_rows
+from aurea_engine._result_codec import JOBS_SHOWN, encode_result
 from aurea_engine.arrivals import AllAtOnce
 from aurea_engine.catalog import GROUPS, Catalog, default_catalog
 from aurea_engine.costs import CostModel, exact_text, job_costs
@@ -240,13 +242,23 @@ def result_to_dict(result: RunResult, catalog: Catalog | None = None, jobs_shown
     return encode_result(result, spec_to_dict(result.spec, catalog), jobs_shown)
 
 
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def encode_json(value: object) -> bytes:
+    """``value`` as strict JSON, decimals as numbers with all their digits: what `result_to_dict` gives, for instance."""
+    return _ENCODER.encode(value)
+
+
 __all__ = [
     "Catalog",
     "cost_from_dict",
+    "encode_json",
     "job_costs",
     "parse_json",
     "parse_toml",
     "record_rows",
+    "records_from_rows",
     "result_to_dict",
     "spec_from_dict",
     "spec_to_dict",

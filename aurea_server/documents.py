@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from aurea_engine import record_rows
+from aurea_engine import encode_json, record_rows
 from aurea_server.live import Live, encode, utc
 from aurea_server.reports import Figures, Reason, whole_result
 from aurea_server.runner import columns
@@ -70,7 +70,7 @@ def stored(row: Row, content: bytes | None) -> bytes:
         raise Damaged(f"what is stored of {row.id} is damaged: {error}") from None
     records = None if content is None else columns.decode(content)
     shown = [] if records is None else rows_of(records, 0, JOBS_SHOWN)
-    return whole_result(head, msgspec.json.encode(shown), arrived > len(shown), row.reason)
+    return whole_result(head, encode_json(shown), arrived > len(shown), row.reason)
 
 
 def mended(row: Row) -> Row:
@@ -117,7 +117,9 @@ def rows_of(records: columns.Records, first: int, count: int) -> list[dict[str, 
     return list(record_rows(records.benchmark_id, records.started_at, records.jobs[part], costs, first))
 
 
-COLUMNS = ("job_id", "outcome", "latency", "response_time", "cost", "timestamp")
+COLUMNS = (
+    "job_id", "outcome", "latency", "response_time", "cost", "timestamp", "intended", "started", "finished",
+)  # fmt: skip
 CHUNK = 2_000
 """Rows of a stream that are encoded at once: some ten milliseconds of work."""
 
@@ -126,7 +128,7 @@ def piece(records: columns.Records, first: int, form: str) -> bytes:
     """Jobs ``first`` … as CSV or NDJSON; the first piece of CSV has the heading."""
     rows = rows_of(records, first, CHUNK)
     if form == "ndjson":
-        return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
+        return b"".join(encode_json(row) + b"\n" for row in rows)
     text = io.StringIO()
     writer = csv.writer(text)
     if first == 0:

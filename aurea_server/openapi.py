@@ -135,6 +135,9 @@ def _answers() -> dict[str, Any]:
             "timestamp": {"type": "string"},
             "outcome": {"enum": [outcome.name.lower() for outcome in Outcome]},
             "response_time": NUMBER,
+            "intended": NUMBER,
+            "started": NUMBER,
+            "finished": NUMBER,
         },
         ["job_id", "latency", "cost", "timestamp"],
     )

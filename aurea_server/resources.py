@@ -12,7 +12,7 @@ import numpy as np
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
-from aurea_engine import JobBatch, Problem, SpecError, cost_from_dict, parse_json
+from aurea_engine import JobBatch, Problem, SpecError, cost_from_dict, encode_json, parse_json
 from aurea_server import documents
 from aurea_server.doors import body
 from aurea_server.events import Event, Lagged, TooManyFollowers
@@ -93,7 +93,7 @@ async def get_jobs(request: web.Request) -> web.StreamResponse:
     after = first + limit if first + limit < total else None
     link = {} if after is None else {"Link": f'<{request.path}?limit={limit}&cursor={after}>; rel="next"'}
     page = {"jobs": rows, "total": total, "next": None if after is None else str(after)}
-    return json_response(page, headers=link)
+    return json_bytes(encode_json(page), headers=link)
 
 
 def _form(request: web.Request) -> str:

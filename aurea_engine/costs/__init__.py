@@ -25,7 +25,7 @@ from aurea_engine.costs.projection import (
     rates_between,
 )  # fmt: skip
 from aurea_engine.costs.rates import Flat, Rate, Tier, Tiers, Unpriced
-from aurea_engine.costs.repricing import compare, measure, reprice
+from aurea_engine.costs.repricing import compare, complete, measure, reprice
 from aurea_engine.costs.sheet_files import check_sheet, load_sheet, parse_sheet, shipped_sheet, shipped_sheets
 from aurea_engine.costs.sheet_model import Override, Sheet, SheetPrices
 from aurea_engine.costs.sheets import PriceSheet
@@ -91,6 +91,7 @@ __all__ = [
     "check_interval_chain",
     "check_sheet",
     "compare",
+    "complete",
     "cost_curve",
     "curve_svg",
     "decimal_text",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from aurea_engine.costs.metering import Metering
 from aurea_engine.costs.model import CostModel
@@ -33,6 +34,20 @@ def reprice(usage: Usage, model: CostModel, records: Records | None = None) -> C
         if records is None:
             raise
         return price(measure(records, usage.run, model), model)
+
+
+def complete(usage: Usage, records: Records, *models: CostModel) -> Usage:
+    """``usage`` with all that ``models`` need, counted from the ``records`` of the same run.
+
+    Raises ValueError where the records cannot be of that run: a meter that both have counts something else.
+    """
+    counted = measure(records, usage.run, *models)
+    for key in counted.quanta.keys() & usage.quanta.keys():
+        mine, theirs = ({label: n for label, n in each.quanta[key].items() if n} for each in (counted, usage))
+        if mine != theirs:
+            raise ValueError(f"its jobs and its usage are not of one run: they differ in {key!r}")
+    broken = {key: text for key, text in counted.broken.items() if key not in usage.quanta}
+    return replace(usage, quanta={**usage.quanta, **counted.quanta}, broken={**broken, **usage.broken})
 
 
 def compare(usage: Usage, models: Mapping[str, CostModel], records: Records | None = None) -> dict[str, Cost]:

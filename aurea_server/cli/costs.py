@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -28,10 +28,12 @@ from aurea_engine import (
     cost_from_dict,
     default_catalog,
     parse_json,
+    records_from_rows,
 )
 from aurea_engine.costs import (
     PriceSheet,
     check_sheet,
+    complete,
     exact_text,
     load_sheet,
     reprice,
@@ -139,11 +141,21 @@ def model_in(text: str, catalog: Catalog) -> CostModel:
     return cost_from_dict({"kind": text}, catalog)
 
 
-def usage_in(path: Path) -> tuple[Usage, Mapping[str, Any]]:
+def usage_in(path: Path, models: Iterable[CostModel]) -> tuple[Usage, Mapping[str, Any]]:
+    """The usage of a stored result, with what ``models`` meter where all of its jobs are in it; and the result itself."""
     data = read_file(path)
     if not isinstance(data, dict) or not isinstance(data.get("usage"), dict):
         raise SpecError(f"{path}: must be a result, as `aurea run --json` or POST /benchmark/run gives it")
-    return Usage.from_dict(data["usage"]), data
+    usage = Usage.from_dict(data["usage"])
+    if data.get("jobs_truncated") is not False or not data.get("jobs"):
+        return usage, data
+    records = records_from_rows(data["jobs"])
+    if records is None:
+        return usage, data
+    try:
+        return complete(usage, records, *models), data
+    except ValueError as error:
+        raise SpecError(f"{path}: {error}") from None
 
 
 def reprice_command(
@@ -166,8 +178,9 @@ def reprice_command(
         Print JSON, and nothing else, on stdout.
     """
     catalog = default_catalog().with_entry_points()
-    usage, data = usage_in(result)
-    bills = {name_of(text, i): _repriced(usage, model_in(text, catalog)) for i, text in enumerate(cost)}
+    models = {name_of(text, i): model_in(text, catalog) for i, text in enumerate(cost)}
+    usage, data = usage_in(result, models.values())
+    bills = {name: _repriced(usage, model) for name, model in models.items()}
     if json:
         encoded = msgspec.json.encode({name: bill.to_dict() for name, bill in bills.items()})
         sys.stdout.buffer.write(msgspec.json.format(encoded, indent=2) + b"\n")
@@ -191,7 +204,10 @@ def _repriced(usage: Usage, model: CostModel) -> Cost:
     try:
         return reprice(usage, model)
     except NeedsRecords as error:
-        raise SpecError(f"cost: {error}") from None
+        remedy = (
+            "not all of its jobs are in it: run at most 10,000, or on a server, which keeps all and can price it again"
+        )
+        raise SpecError(f"cost: {error}; {remedy}") from None
 
 
 def _bills(bills: Mapping[str, Cost]) -> Table:

@@ -62,7 +62,9 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
     if (result is None) == (service_time is None):
         raise SpecError("give either a result or --service-time")
     with _named_as_flags():
-        usage = usage_in(result)[0] if result is not None else one_job(str(service_time), *models.values())
+        usage = (
+            usage_in(result, models.values())[0] if result is not None else one_job(str(service_time), *models.values())
+        )
         rates = rates_between(str(low), str(high), points)
         curves = {name: cost_curve(usage, model, rates, str(hours)) for name, model in models.items()}
         crossings = [

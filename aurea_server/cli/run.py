@@ -23,6 +23,7 @@ from aurea_engine import (
     SpecError,
     Stop,
     default_catalog,
+    encode_json,
     loop_factory,
     result_to_dict,
     run,
@@ -187,7 +188,7 @@ def run_command(
         return run_there(server, asked.data(spec), output, json=json)
     catalog = default_catalog().with_entry_points()
     result = _watched(asked.spec(spec, catalog))
-    encoded = msgspec.json.format(msgspec.json.encode(result_to_dict(result, catalog)), indent=2) + b"\n"
+    encoded = msgspec.json.format(encode_json(result_to_dict(result, catalog)), indent=2) + b"\n"
     if output is not None:
         write_file(output, [encoded])
     if json:

@@ -28,6 +28,7 @@ from aurea_engine import (
     RunSpec,
     Stop,
     default_catalog,
+    encode_json,
     job_costs,
     loop_factory,
     result_to_dict,
@@ -165,7 +166,7 @@ def _closed(result: RunResult, catalog: Catalog, last: Snapshot) -> tuple[bytes,
     jobs, truncated = whole.pop("jobs"), whole.pop("jobs_truncated")
     end = End(
         head=msgspec.json.encode(whole),
-        jobs=msgspec.json.encode(jobs),
+        jobs=encode_json(jobs),
         truncated=truncated,
         figures=figures_of(result, catalog.kind_of(result.spec.cost), whole["start_time"], whole["end_time"]),
         last=last,

@@ -86,6 +86,41 @@ def test_a_model_may_stand_in_a_file(stored: Path, tmp_path: Path, capsys: pytes
     assert json.loads(capsys.readouterr().out)["1: mine"]["exact"] == "3/50"
 
 
+ODD = '{"kind": "per_second", "step": 0.0137}'
+
+
+def test_odd_steps_are_counted_from_the_jobs(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No run keeps a meter of 13.7 ms unasked: 300 jobs of 100 ms are 8 such steps each."""
+    capsys.readouterr()
+    assert main(["reprice", str(stored), "--cost", ODD, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["1: per_second"]["total"] == "0.03288"
+    assert main(["cost-curve", str(stored), "--cost", ODD, "--points", "2"]) == 0
+
+
+@pytest.mark.parametrize(
+    "change", [{"jobs_truncated": True}, {"jobs": []}, {"jobs": [{"job_id": "old", "latency": 0.1}]}]
+)
+def test_odd_steps_need_all_of_the_jobs(
+    stored: Path, tmp_path: Path, change: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is approximated; the message says where all jobs are kept. What was metered is priced all the same."""
+    part = tmp_path / "part.json"
+    part.write_text(json.dumps(json.loads(stored.read_text()) | change))
+    assert main(["reprice", str(part), "--cost", PER_JOB]) == 0
+    assert main(["reprice", str(part), "--cost", ODD]) == 2
+    assert "run at most 10,000, or on a server" in capsys.readouterr().err
+
+
+def test_jobs_and_usage_must_be_of_one_run(stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A result that somebody changed is no basis for a bill."""
+    result = json.loads(stored.read_text())
+    result["jobs"][0]["finished"] += 1
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(result))
+    assert main(["reprice", str(other), "--cost", ODD]) == 2
+    assert "not of one run" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
