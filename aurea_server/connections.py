@@ -7,8 +7,11 @@ does not read its answer. All three are settled here, in the class that aiohttp 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import resource
+import socket
+import struct
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -28,16 +31,27 @@ HEADER_SECONDS = 15.0
 STALLED_SECONDS, STALLED_BYTES = 15.0, 16 * 1024
 """A client that leaves its answer lying must take so much of it in so long."""
 
+UNSENT_BYTES = 64 * 1024
+"""Bytes that the kernel takes before it has sent those before.
+
+Without this it takes megabytes, and then says for a minute that there is no room while a slow client reads steadily: how
+much is taken would be a matter of the kernel's buffers, not of the client.
+"""
+
 SPARE_DESCRIPTORS = 48
 """Kept for the ledger, runner processes and records, whatever the crowd does."""
+
+_ACKNOWLEDGED = struct.Struct("=Q")
+_ACKNOWLEDGED_AT = 120
+"""Where ``struct tcp_info`` has ``tcpi_bytes_acked`` (linux/tcp.h); older kernels give a shorter one."""
 
 FULL = Refused(503, "too_many_connections", "Too many connections; try again later.", headers={"Retry-After": "5"})
 
 
 def most_connections(asked: int) -> int:
-    """``asked``, or what the limit of descriptors leaves room for."""
+    """``asked``, or what the limit of descriptors leaves room for: a connection may have a file of records open too."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return asked if soft == resource.RLIM_INFINITY else max(8, min(asked, soft - SPARE_DESCRIPTORS))
+    return asked if soft == resource.RLIM_INFINITY else max(8, min(asked, (soft - SPARE_DESCRIPTORS) // 2))
 
 
 class Crowd:
@@ -61,16 +75,16 @@ class Crowd:
 class Connection(web.RequestHandler):
     """One connection. `look` is called every second."""
 
-    __slots__ = ("_began", "_count", "_crowd", "_pending", "_pipe", "_progress")
+    __slots__ = ("_began", "_count", "_crowd", "_pipe", "_progress", "_taken")
 
     def __init__(self, server: Any, crowd: Crowd, **options: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._crowd = crowd
         self._began = 0.0
         self._count = 0
-        self._pending = 0
         self._pipe: asyncio.WriteTransport
         self._progress = 0.0
+        self._taken = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -83,6 +97,9 @@ class Connection(web.RequestHandler):
             self.force_close()
             return
         crowd.connections[self] = None
+        if (peer := self._pipe.get_extra_info("socket")) is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            with contextlib.suppress(OSError):  # there are sockets that are not TCP
+                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._crowd.connections.pop(self, None)
@@ -90,9 +107,9 @@ class Connection(web.RequestHandler):
 
     def look(self, now: float) -> None:
         """Close a connection whose header is late; cut off one that does not read, also while it is being closed."""
-        pending = self._pipe.get_write_buffer_size()
-        if pending == 0 or abs(pending - self._pending) >= STALLED_BYTES:
-            self._pending, self._progress = pending, now
+        pending, taken = self._pipe.get_write_buffer_size(), self._bytes_taken()
+        if pending == 0 or abs(taken - self._taken) >= STALLED_BYTES:
+            self._taken, self._progress = taken, now
         elif now - self._progress > STALLED_SECONDS:
             self._pipe.abort()
             return
@@ -102,6 +119,19 @@ class Connection(web.RequestHandler):
             self._count, self._began = self._request_count, now
         elif now - self._began > HEADER_SECONDS:
             self.force_close()
+
+    def _bytes_taken(self) -> int:
+        """What the client's side has acknowledged since it came, or, where the kernel does not say, what waits for it here.
+
+        The first only ever grows. The second may look the same each second although megabytes flow.
+        """
+        peer = self._pipe.get_extra_info("socket")
+        if peer is not None and hasattr(socket, "TCP_INFO"):
+            with contextlib.suppress(OSError):
+                info = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKNOWLEDGED_AT + _ACKNOWLEDGED.size)
+                if len(info) == _ACKNOWLEDGED_AT + _ACKNOWLEDGED.size:
+                    return int(_ACKNOWLEDGED.unpack_from(info, _ACKNOWLEDGED_AT)[0])
+        return self._pipe.get_write_buffer_size()
 
     def log_exception(self, *args: Any, **options: Any) -> None:
         """What a client sent wrongly is no news of ours: a broken body may come to light after the answer."""

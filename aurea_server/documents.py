@@ -124,9 +124,9 @@ CHUNK = 2_000
 """Rows of a stream that are encoded at once: some ten milliseconds of work."""
 
 
-def piece(records: columns.Records, first: int, form: str) -> bytes:
-    """Jobs ``first`` … as CSV or NDJSON; the first piece of CSV has the heading."""
-    rows = rows_of(records, first, CHUNK)
+def piece(block: columns.Records, first: int, form: str) -> bytes:
+    """A block of jobs, the first of which is number ``first``, as CSV or NDJSON; the first piece of CSV has the heading."""
+    rows = record_rows(block.benchmark_id, block.started_at, block.jobs, block.costs.tolist(), first)
     if form == "ndjson":
         return b"".join(encode_json(row) + b"\n" for row in rows)
     text = io.StringIO()
@@ -137,7 +137,14 @@ def piece(records: columns.Records, first: int, form: str) -> bytes:
     return text.getvalue().encode()
 
 
-def pieces(records: columns.Records, form: str) -> Iterator[bytes]:
-    """All jobs as a file of that form, piece by piece."""
-    for first in range(0, max(len(records.jobs), 1), CHUNK):
-        yield piece(records, first, form)
+def next_piece(reader: columns.Reader, form: str) -> bytes:
+    """The next jobs of a file as CSV or NDJSON. Raises `columns.Unreadable`."""
+    first = reader.row
+    return piece(reader.read(CHUNK), first, form)
+
+
+def pieces(reader: columns.Reader, form: str) -> Iterator[bytes]:
+    """All jobs of a file in that form, piece by piece."""
+    yield next_piece(reader, form)
+    while reader.row < reader.rows:
+        yield next_piece(reader, form)

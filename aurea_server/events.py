@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import NamedTuple
 
 import msgspec
@@ -66,7 +66,7 @@ class EventLog:
         self._news.set()
         self._news = asyncio.Event()
 
-    async def follow(self, after: int = 0) -> AsyncIterator[Event]:
+    async def follow(self, after: int = 0) -> AsyncGenerator[Event, None]:
         """Events with numbers above ``after``, as far as they are kept, and then each as it comes, until the log closes.
 
         Raises `TooManyFollowers` before the first, `Lagged` when events were missed under way.

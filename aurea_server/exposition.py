@@ -1,4 +1,4 @@
-"""What `/metrics` is written as: the text format 0.0.4 and 1.0.0, or OpenMetrics 1.0.0, compressed where the client likes it.
+"""How `/metrics` is written: the text format 0.0.4 or 1.0.0, or OpenMetrics 1.0.0, compressed where the client likes it.
 
 The content type names what is sent, never what was asked for: a scraper picks its parser by it. prometheus_client's own
 handler ignores weights, echoes any version from 1.0.0 upwards, and fails on versions that are no numbers.

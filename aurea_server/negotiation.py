@@ -1,12 +1,12 @@
 """Content negotiation (RFC 9110, section 12) and the ``Prefer`` header (RFC 7240).
 
 A client lists media ranges with weights; the server has a few *offers*. The quality of an offer is the weight of the most
-specific range that matches it: ``text/csv;charset=utf-8`` before ``text/csv`` before ``text/*`` before ``*/*``. An offer may be
+specific range that matches it: ``text/csv;charset=utf-8``, then ``text/csv``, then ``text/*``, then ``*/*``. An offer may be
 
 - **acceptable**, with a weight above 0: the greatest weight wins;
 - **refused**, with a weight of 0: it is never sent;
-- **not listed**: it is sent only where nothing is acceptable. The RFC allows this, and it keeps clients working whose list is
-  too narrow: a scraper that asks for a version which is not served gets one that is, and its answer says which.
+- **not listed**: it is sent only where nothing is acceptable. The RFC allows this, and it keeps clients working whose list
+  is too narrow: a scraper that asks for a version which is not served gets one that is, and its answer says which.
 
 Nothing here raises for a malformed header: a weight that cannot be read counts as if it were not there.
 """
@@ -67,11 +67,11 @@ def elements(headers: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
     """(element, its parameters) of a header that may be given more than once; elements in lower case."""
     for header in headers:
         parts = [""]
-        for token in [*_TOKEN.findall(header), ","]:
-            if token == ";":
+        for piece in [*_TOKEN.findall(header), ","]:
+            if piece == ";":
                 parts.append("")
-            elif token != ",":
-                parts[-1] += token
+            elif piece != ",":
+                parts[-1] += piece
             else:
                 if name := parts[0].strip().lower():
                     yield name, parts[1:]

@@ -39,6 +39,9 @@ class Refused(Exception):
         self.headers = headers or {}
 
 
+INTERNAL = Refused(500, "internal", "The server failed; its log says why.")
+
+
 def problem_body(refused: Refused) -> bytes:
     """The document. ``detail`` and ``error`` are the same sentence; ``problems`` lists all that is wrong with a body."""
     body: dict[str, object] = {
@@ -111,6 +114,16 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         if error.status < 400:
             raise
         return problem_response(http_refusal(error))
+    except ConnectionError as error:
+        if not _client_left(request):
+            log.exception("unexpected error")
+            return problem_response(INTERNAL)
+        log.debug("a client left before its answer: %s", type(error).__name__)
+        raise  # there is nobody to answer, and it is no fault of ours
     except Exception:
         log.exception("unexpected error")
-        return problem_response(Refused(500, "internal", "The server failed; its log says why."))
+        return problem_response(INTERNAL)
+
+
+def _client_left(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +27,9 @@ from aurea_server.runner.supervisor import RunnerFailed
 from aurea_server.runner.workshop import Busy
 from aurea_server.runs import RunManager
 from aurea_server.store import STATES
-from aurea_server.stored import not_found, reading, records_of, row_of, stored_answer
+from aurea_server.stored import Export, export_of, not_found, reading, records_of, row_of, stored_answer
+
+log = logging.getLogger(__name__)
 
 MOST_LISTED = 100
 MOST_ROWS = 10_000
@@ -35,6 +39,7 @@ FORMS = {
     "csv": Offer("text/csv", UTF8),
     "ndjson": Offer("application/x-ndjson", UTF8),
 }
+NO_RECORDS = columns.Records("", datetime.fromtimestamp(0, UTC), JobBatch.empty(), np.empty(0))
 STALLED = 15.0
 """Seconds after which a follower that takes nothing is let go."""
 
@@ -84,10 +89,10 @@ async def get_jobs(request: web.Request) -> web.StreamResponse:
     limit = _number(request, "limit", 1000, MOST_ROWS)
     if run_id in runs.live:
         raise Refused(409, "run_in_progress", "The run has not ended: its jobs can be had when it has.")
+    if form != "json":
+        return await _stream(request, await export_of(runs, run_id, form), form)
     async with reading(runs):
         records = await records_of(runs, run_id)
-        if form != "json":
-            return await _stream(request, records, form)
         rows = [] if records is None else await asyncio.to_thread(documents.rows_of, records, first, limit)
         total = 0 if records is None else len(records.jobs)
     after = first + limit if first + limit < total else None
@@ -106,19 +111,29 @@ def _form(request: web.Request) -> str:
     return asked
 
 
-async def _stream(request: web.Request, records: columns.Records | None, form: str) -> web.StreamResponse:
+async def _stream(request: web.Request, export: Export | None, form: str) -> web.StreamResponse:
+    """``export`` as the answer. A client that leaves is no error, and the connection breaks off where the records do."""
     name = request.match_info["run_id"]
-    headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
-    response = web.StreamResponse(headers=headers)
+    response = web.StreamResponse(headers={"Content-Disposition": f'attachment; filename="{name}.{form}"'})
     response.content_type, response.charset = FORMS[form].type, "utf-8"
-    await response.prepare(request)
-    if request.method == "HEAD":
-        return response
-    if records is None:
-        records = columns.Records(name, datetime.fromtimestamp(0, UTC), JobBatch.empty(), np.empty(0))
-    for first in range(0, max(len(records.jobs), 1), documents.CHUNK):
-        await response.write(await asyncio.to_thread(documents.piece, records, first, form))
-    await response.write_eof()
+    try:
+        await response.prepare(request)
+        if request.method == "HEAD":
+            return response
+        if export is None:
+            await response.write(documents.piece(NO_RECORDS, 0, form))
+        else:
+            async with aclosing(export.pieces()) as pieces:
+                async for piece in pieces:
+                    await response.write(piece)
+        await response.write_eof()
+    except columns.Unreadable as error:
+        log.error("the export of %s breaks off: %s", name, error)  # noqa: TRY400 - a sentence for the operator says it all
+        if request.transport is not None:
+            request.transport.abort()  # a clean end would say that these are all jobs
+    finally:
+        if export is not None:
+            export.close()
     return response
 
 
@@ -181,26 +196,31 @@ class _Head(msgspec.Struct):
 async def get_events(request: web.Request) -> web.StreamResponse:
     """``GET …/events``: server-sent events, from the one after ``Last-Event-ID``."""
     runs, run_id = request.app[RUNS], request.match_info["run_id"]
-    log = runs.log_of(run_id)
-    ended = [] if log is not None else [await _end_of(runs, run_id)]
+    events = runs.log_of(run_id)
+    ended = [] if events is not None else [await _end_of(runs, run_id)]
     text = request.headers.get("Last-Event-ID", "0")
     after = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
     if runs.followers.count >= runs.followers.most:
         raise Refused(503, "too_many_followers", "Too many follow events already.", headers={"Retry-After": "5"})
     if request.method == "HEAD":
         return web.Response(content_type="text/event-stream")
+    if request.transport is None:
+        raise ConnectionResetError  # the follower is gone
     response = EventSourceResponse(send_timeout=STALLED)
     await response.prepare(request)
     try:
         async with response:
             for event in ended:
                 await _send(response, event)
-            if log is not None:
-                async for event in log.follow(after):
-                    await _send(response, event)
+            if events is not None:
+                async with aclosing(
+                    events.follow(after)
+                ) as following:  # its place is free as soon as the follower is gone
+                    async for event in following:
+                        await _send(response, event)
     except Lagged:
         await response.send("{}", event="lagged")
-    except (ConnectionResetError, TimeoutError, TooManyFollowers):
+    except (ConnectionError, TimeoutError, TooManyFollowers):
         pass  # the follower is gone, or was let go
     return response
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from aurea_server import documents
 from aurea_server.problems import Refused
@@ -16,6 +17,7 @@ from aurea_server.store import Damaged, Row
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 PATIENCE = 10.0
 """Seconds that somebody waits for a place among the readers."""
 
@@ -37,7 +39,9 @@ async def row_of(runs: RunManager, run_id: str) -> Row:
 
 @asynccontextmanager
 async def reading(runs: RunManager) -> AsyncIterator[None]:
-    """A place among the few who may hold the records of a run in memory at a time. Raises Refused where none gets free."""
+    """A place among the few who may decode at a time; never held while anything is sent, which takes as long as the client
+    likes. Raises Refused where none gets free.
+    """
     try:
         async with asyncio.timeout(PATIENCE):
             await runs.history.readers.acquire()
@@ -85,3 +89,72 @@ async def records_of(runs: RunManager, run_id: str) -> columns.Records | None:
         return None if content is None else await asyncio.to_thread(columns.decode, content)
     except columns.Unreadable as error:
         raise Damaged(f"the records of {run_id} are damaged: {error}") from None
+
+
+class Export:
+    """All jobs of a run as CSV or NDJSON, for one client, as slow as it likes.
+
+    Each piece is decoded when the one before has been sent, and takes a place among the readers only meanwhile. What is
+    held is one block and one open file, so the number of slow clients is bounded by that of connections, and their memory
+    with it.
+    """
+
+    def __init__(self, runs: RunManager, reader: columns.Reader, form: str) -> None:
+        self._runs, self._reader, self._form = runs, reader, form
+        self._working: asyncio.Future[bytes] | None = None
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Raises `columns.Unreadable` where the file changes under way."""
+        while True:
+            async with self._runs.history.readers:
+                piece = await self._decode()
+            yield piece
+            if self._reader.row >= self._reader.rows:
+                return
+
+    async def _decode(self) -> bytes:
+        self._working = _in_thread(lambda: documents.next_piece(self._reader, self._form))
+        return await asyncio.shield(self._working)
+
+    def close(self) -> None:
+        """Let go of the file, once no thread reads it any more: the client may leave at any moment."""
+        _when_done(self._working, self._reader.close)
+
+
+async def export_of(runs: RunManager, run_id: str, form: str) -> Export | None:
+    """The jobs of a run that has ended, None where none are kept; to be closed. Raises `Damaged` where they are damaged."""
+    row = await row_of(runs, run_id)
+    file = await runs.history.open_records(run_id) if row.records_bytes else None
+    if file is None:
+        return None
+    working: asyncio.Future[columns.Reader] | None = None
+    try:
+        async with reading(runs):
+            working = _in_thread(lambda: _checked(columns.Reader(file)))
+            return Export(runs, await asyncio.shield(working), form)
+    except columns.Unreadable as error:
+        file.close()
+        raise Damaged(f"the records of {run_id} are damaged: {error}") from None
+    except BaseException:
+        _when_done(working, file.close)
+        raise
+
+
+def _checked(reader: columns.Reader) -> columns.Reader:
+    """Damage is told of before the first byte is sent: afterwards an answer can only break off."""
+    reader.check()
+    return reader
+
+
+def _in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
+    """``work`` in a thread. Whoever asked may leave: then nobody else takes what it raises."""
+    working = asyncio.get_running_loop().run_in_executor(None, work)
+    working.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return working
+
+
+def _when_done(working: asyncio.Future[T] | None, then: Callable[[], None]) -> None:
+    if working is None or working.done():
+        then()
+    else:
+        working.add_done_callback(lambda _: then())

@@ -163,9 +163,10 @@ def _exported(run_id: str, form: str, data: Path | None, server: str | None) -> 
     else:
         with _ledger(data) as ledger:
             row = _row(ledger, run_id)
-            content = ledger.records(run_id) if row.records_bytes else None
-            if content is not None:
-                yield from documents.pieces(columns.decode(content), form)
+            file = ledger.open_records(run_id) if row.records_bytes else None
+            if file is not None:
+                with file:
+                    yield from documents.pieces(columns.Reader(file), form)
 
 
 @runs.command(name="delete")

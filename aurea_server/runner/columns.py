@@ -3,15 +3,21 @@
 Layout: 8 bytes of magic, the length of a header (uint32, little-endian), the header as JSON, then the columns one after the
 other, each compressed by itself: int64 nanoseconds since the window opened (intended, released, started, finished), uint8
 outcome, float64 cost. The instants are stored as differences to the row before, which compress about twice as well.
+
+`Reader` goes through a file block by block: what it holds depends on the block, not on the file, so that an export of any
+length to a client of any speed takes some hundred kilobytes.
 """
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import msgspec
 import numpy as np
@@ -22,6 +28,13 @@ from aurea_engine import JobBatch
 MAGIC = b"AUREAC1\n"
 _LENGTH = struct.Struct("<I")
 INSTANTS = ("intended", "released", "started", "finished")
+WIDTHS = (8, 8, 8, 8, 1, 8)
+"""Bytes a row of each column."""
+
+CHECKED = 8192
+"""Rows at a time while a file is checked."""
+
+_READ = 32 * 1024
 
 
 @dataclass(frozen=True)
@@ -56,34 +69,116 @@ def encode(records: Records) -> bytes:
     return b"".join((MAGIC, _LENGTH.pack(len(header)), header, *columns))
 
 
-def _unpacked(column: bytes, most: int) -> bytes:
-    """A column that takes no more than ``most`` bytes, whatever the file says."""
-    unpacking = zlib.decompressobj()
-    content = unpacking.decompress(column, most + 1)
-    if not unpacking.eof:
-        raise Unreadable("the file of records is damaged: a column has no end")
-    return content
+class _Column:
+    """One compressed column of a file, read from its start to its end. ``left``: bytes of it that were not read yet."""
+
+    def __init__(self, file: BinaryIO, at: int, size: int) -> None:
+        self._file, self._at, self._left = file, at, size
+        self._unpacking = zlib.decompressobj()
+
+    def take(self, size: int) -> bytes:
+        """The next ``size`` bytes. Raises `Unreadable` where there are fewer."""
+        pieces, missing = [], size
+        while missing:
+            piece = self._unpacking.decompress(self._more(), missing)
+            if not piece and not self._left and not self._unpacking.unconsumed_tail:
+                raise Unreadable("the file of records is damaged: its columns differ in length")
+            pieces.append(piece)
+            missing -= len(piece)
+        return b"".join(pieces)
+
+    def check_end(self) -> None:
+        """Raises `Unreadable` where anything is left, or the column does not end where it should."""
+        while not self._unpacking.eof:
+            more = self._more()
+            if self._unpacking.decompress(more, 1) or not (more or self._unpacking.eof):
+                raise Unreadable("the file of records is damaged: a column has no end")
+
+    def _more(self) -> bytes:
+        if self._unpacking.unconsumed_tail or not self._left:
+            return self._unpacking.unconsumed_tail
+        self._file.seek(self._at)
+        piece = self._file.read(min(self._left, _READ))
+        self._at += len(piece)
+        self._left = self._left - len(piece) if piece else 0
+        return piece
+
+
+class Reader:
+    """Goes through a file of records, which it reads as far as it must. Not for two threads at once.
+
+    Raises `Unreadable` wherever the file is not what was written.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        with _understood():
+            if file.read(len(MAGIC)) != MAGIC:
+                raise Unreadable("no such file of records")
+            (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
+            header = msgspec.json.decode(file.read(length), type=_Header)
+        if len(header.sizes) != len(WIDTHS) or min(header.sizes) < 0:
+            raise Unreadable("the file of records is damaged: it has not the columns that it should")
+        self._header, self._first = header, len(MAGIC) + _LENGTH.size + length
+        self.rewind()
+
+    @property
+    def rows(self) -> int:
+        """Jobs in the file."""
+        return self._header.rows
+
+    def rewind(self) -> None:
+        """Begin again with the first job."""
+        self.row = 0
+        self._carried = [np.int64(0)] * len(INSTANTS)
+        self._columns, at = [], self._first
+        for size in self._header.sizes:
+            self._columns.append(_Column(self._file, at, size))
+            at += size
+
+    def read(self, count: int) -> Records:
+        """The next ``count`` jobs, or as many as are left."""
+        count = min(count, self.rows - self.row)
+        with _understood():
+            taken = [column.take(width * count) for column, width in zip(self._columns, WIDTHS, strict=True)]
+            if self.row + count == self.rows:
+                for column in self._columns:
+                    column.check_end()
+            intended, released, started, finished = (self._instants(i, taken[i]) for i in range(len(INSTANTS)))
+            jobs = JobBatch(intended, released, started, finished, np.frombuffer(taken[4], np.uint8))
+        self.row += count
+        return Records(self._header.benchmark_id, self._header.started_at, jobs, np.frombuffer(taken[5], np.float64))
+
+    def _instants(self, i: int, differences: bytes) -> NDArray[np.int64]:
+        """Instants from differences; the first of a block is one to the last of the block before."""
+        instants = np.cumsum(np.frombuffer(differences, np.int64))
+        instants += self._carried[i]
+        if len(instants):
+            self._carried[i] = instants[-1]
+        return instants
+
+    def check(self) -> None:
+        """Read all of it once, and begin again: afterwards only a file that changes can be `Unreadable`."""
+        self.rewind()
+        while self.row < self.rows:
+            self.read(CHECKED)
+        self.rewind()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """What a damaged file makes the libraries say is `Unreadable`."""
+    try:
+        yield
+    except (struct.error, msgspec.DecodeError, zlib.error, ValueError, IndexError, TypeError, OSError) as error:
+        raise Unreadable(f"the file of records is damaged: {error}") from None
 
 
 def decode(content: bytes) -> Records:
     """The inverse of `encode`. Raises `Unreadable`."""
-    try:
-        if not content.startswith(MAGIC):
-            raise Unreadable("no such file of records")
-        at = len(MAGIC) + _LENGTH.size
-        (length,) = _LENGTH.unpack(content[len(MAGIC) : at])
-        header = msgspec.json.decode(content[at : at + length], type=_Header)
-        at += length
-        columns = []
-        for size in header.sizes:
-            columns.append(_unpacked(content[at : at + size], header.rows * 8))
-            at += size
-        intended, released, started, finished = (np.cumsum(np.frombuffer(column, np.int64)) for column in columns[:4])
-        batch = JobBatch(intended, released, started, finished, np.frombuffer(columns[4], np.uint8))
-        costs = np.frombuffer(columns[5], np.float64)
-    except (struct.error, msgspec.DecodeError, zlib.error, ValueError, IndexError, TypeError) as error:
-        raise Unreadable(f"the file of records is damaged: {error}") from None
-    lengths = {len(intended), len(released), len(started), len(finished), len(batch.outcome), len(costs)}
-    if lengths != {header.rows}:
-        raise Unreadable("the file of records is damaged: its columns differ in length")
-    return Records(header.benchmark_id, header.started_at, batch, costs)
+    reader = Reader(io.BytesIO(content))
+    return reader.read(reader.rows)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from aurea_server.store.calendar import Calendar
 from aurea_server.store.errors import ReadFailed, StorageFailed, StorageFull, StoreError
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 READERS = 4
-"""How many may hold the records of a run at a time: of a million jobs they take some sixty megabytes."""
+"""How many may decode the records of a run at a time: a million jobs held whole take some sixty megabytes."""
 
 PATIENCE = 2.5
 """Seconds for whoever looks into the history at the moment when a server starts."""
@@ -40,7 +40,7 @@ class Retention:
 class History:
     """Asks a `Ledger` from the event loop. ``trouble`` says why nothing can be written now, None while all is well.
 
-    ``readers``: to be taken by whoever holds the records of a run.
+    ``readers``: to be taken by whoever decodes the records of a run, while it decodes; never while it sends.
     """
 
     def __init__(self, folder: Path, retention: Retention) -> None:
@@ -82,6 +82,15 @@ class History:
             raise
         except (StorageFull, StorageFailed) as error:
             self._failed = error
+            raise
+
+    async def open_records(self, run_id: str) -> BinaryIO | None:
+        """A run's records as a file, None where it has none. Raises `Damaged` or another `StoreError`."""
+        asked = asyncio.ensure_future(self.ask(self._ledger.open_records, run_id))
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            asked.add_done_callback(_closed)
             raise
 
     async def end(self, run_id: str, ending: Ending) -> StoreError | None:
@@ -182,6 +191,12 @@ class History:
         self._thread.shutdown(wait=False)
         self._place.release()
         return in_time
+
+
+def _closed(asked: asyncio.Future[BinaryIO | None]) -> None:
+    """Whoever asked for the file has left."""
+    if not asked.cancelled() and asked.exception() is None and (file := asked.result()) is not None:
+        file.close()
 
 
 def _taken(asked: asyncio.Future[Any]) -> None:

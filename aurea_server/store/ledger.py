@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import BinaryIO
 
 from aurea_server.store.calendar import DAY_MS
 from aurea_server.store.errors import Damaged, KeyReused, ReadFailed, StoreError, storage_error
@@ -207,16 +209,22 @@ class Ledger:
 
     def records(self, run_id: str) -> bytes | None:
         """A run's records, None where it has none. Raises `Damaged` where what was written is not there any more."""
+        file = self.open_records(run_id)
+        if file is None:
+            return None
+        with file, _reading(run_id):
+            return file.read()
+
+    def open_records(self, run_id: str) -> BinaryIO | None:
+        """The same as a file, for whoever reads it piece by piece: it stays as it is, also when the run is deleted."""
         found = self._read("SELECT records, records_bytes FROM run WHERE id = ?", (run_id,))
         records, size = found[0] if found else (None, 0)
         if isinstance(records, bytes) or not size:
-            return records if isinstance(records, bytes) else None
+            return io.BytesIO(records) if isinstance(records, bytes) else None
         if int(str(size)) < 0:
             raise Damaged(f"the records of {run_id} could not be stored when the server stopped")
-        try:
-            return self._place.read_records(run_id, int(str(size)))
-        except OSError as error:
-            raise ReadFailed(f"the records of {run_id} could not be read: {error.strerror}") from None
+        with _reading(run_id):
+            return self._place.open_records(run_id, int(str(size)))
 
     def newest_id(self) -> str | None:
         """The id that was given last."""
@@ -237,3 +245,11 @@ class Ledger:
         """Write something, to see whether it can be done."""
         with self._transaction() as connection:
             connection.execute(f"PRAGMA user_version = {connection.execute('PRAGMA user_version').fetchone()[0]}")
+
+
+@contextmanager
+def _reading(run_id: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ReadFailed(f"the records of {run_id} could not be read: {error.strerror}") from None

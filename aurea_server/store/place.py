@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from aurea_server.store.errors import Damaged, LedgerLocked, LedgerUnusable, StorageFailed
 
@@ -161,7 +162,7 @@ class Place:
             raise
         _sync(self.records)
 
-    def read_records(self, run_id: str, size: int) -> bytes:
+    def open_records(self, run_id: str, size: int) -> BinaryIO:
         """What was written: a file of ours, of that size. Raises `Damaged` or OSError."""
         try:
             descriptor = os.open(self.records_of(run_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -169,14 +170,11 @@ class Place:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
                 raise Damaged(f"the records of {run_id} are gone: {error.strerror}") from None
             raise
-        try:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_size != size:
-                raise Damaged(f"the records of {run_id} are not the file of {size} bytes that was written")
-            with open(descriptor, "rb", closefd=False) as file:
-                return file.read(size)
-        finally:
-            os.close(descriptor)
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and found.st_size == size:
+            return os.fdopen(descriptor, "rb", buffering=0)
+        os.close(descriptor)
+        raise Damaged(f"the records of {run_id} are not the file of {size} bytes that was written")
 
     def sweep(self, known: set[str]) -> None:
         """Remove files of records that no run has: a server died between the file and its row."""

@@ -117,7 +117,7 @@ TYPES = st.sampled_from(
 
 
 def oracle_weight(ranges: list[tuple[str, int]], offered: str) -> int | None:
-    for pattern in (offered, offered.split("/", maxsplit=1)[0] + "/*", "*/*"):
+    for pattern in (offered, offered.partition("/")[0] + "/*", "*/*"):
         found = [weight for name, weight in ranges if name == pattern]
         if found:
             return max(found)

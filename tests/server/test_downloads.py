@@ -1,0 +1,291 @@
+"""Long answers: clients that read them slowly, not at all, or leave at any moment. Time is given to `look`, nobody waits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import csv
+import io
+import socket
+import struct
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aurea_engine import JobBatch
+from aurea_server import connections
+from aurea_server.connections import STALLED_BYTES, STALLED_SECONDS
+from aurea_server.documents import CHUNK
+from aurea_server.events import EventLog
+from aurea_server.keys import RUNS
+from aurea_server.runner import columns
+from aurea_server.store import Ending, Entry
+
+RUN = "benchmark-1"
+RESET = struct.pack("ii", 1, 0)
+"""For SO_LINGER: a close that is a reset."""
+
+
+def records(jobs: int, seed: int = 1) -> columns.Records:
+    chance = np.random.default_rng(seed)
+    intended = np.sort(chance.integers(0, 10**12, jobs))
+    started = intended + chance.integers(0, 10**9, jobs)
+    batch = JobBatch(intended, intended, started, started + 10**6, np.zeros(jobs, np.uint8))
+    return columns.Records(RUN, datetime(2026, 1, 1, tzinfo=UTC), batch, chance.random(jobs))
+
+
+async def store(client: Any, jobs: int) -> None:
+    """A run that has ended, put into the history as the server would."""
+    history = client.server.app[RUNS].history
+    await history.ask(history.ledger.add, Entry(RUN, 1, None, b"{}"))
+    assert await history.end(RUN, Ending("completed", 2, records=columns.encode(records(jobs)))) is None
+
+
+def connections_of(client: Any) -> list[Any]:
+    return list(client.server.runner.crowd.connections)
+
+
+async def ask(client: Any, path: str) -> socket.socket:
+    """A client with a small window that has asked and read nothing."""
+    peer = socket.socket()
+    peer.setblocking(False)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(peer, ("127.0.0.1", client.server.port))
+    await loop.sock_sendall(peer, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    return peer
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not true():
+            await asyncio.sleep(0.002)
+
+
+@given(st.lists(st.integers(1, 400), max_size=8), st.integers(0, 1000), st.integers(0, 2**32))
+def test_blocks_make_up_the_whole_file(sizes: list[int], jobs: int, seed: int) -> None:
+    """Whatever the blocks: together they are what was written."""
+    written = records(jobs, seed)
+    reader = columns.Reader(io.BytesIO(columns.encode(written)))
+    reader.check()
+    blocks = [reader.read(size) for size in sizes]
+    blocks.append(reader.read(10**6))
+    assert reader.row == reader.rows == jobs
+    for name in (*columns.INSTANTS, "outcome"):
+        together = np.concatenate([getattr(block.jobs, name) for block in blocks])
+        np.testing.assert_array_equal(together, getattr(written.jobs, name))
+    np.testing.assert_array_equal(np.concatenate([block.costs for block in blocks]), written.costs)
+
+
+@given(st.data())
+def test_a_damaged_file_is_unreadable_or_right(data: st.DataObject) -> None:
+    content = bytearray(columns.encode(records(200)))
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at : at + data.draw(st.integers(1, 40))] = data.draw(st.binary(max_size=40))
+    try:
+        reader = columns.Reader(io.BytesIO(bytes(content)))
+        reader.check()
+    except columns.Unreadable:
+        return
+    assert len(reader.read(10**6).jobs) == reader.rows
+
+
+class Counting(io.BytesIO):
+    taken = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        self.taken += len(found)
+        return found
+
+
+def test_a_block_reads_no_more_of_the_file_than_it_needs() -> None:
+    """What a slow client holds is bounded by the block, not by the run."""
+    file = Counting(columns.encode(records(200_000)))
+    size = len(file.getvalue())
+    reader = columns.Reader(file)
+    reader.read(CHUNK)
+    assert file.taken < 6 * 3 * 32 * 1024 < size / 4
+
+
+async def test_clients_that_do_not_read_lock_nobody_out(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight downloads hang, twice the number of those who may decode at once; others read as if they were alone."""
+    monkeypatch.setattr("aurea_server.stored.PATIENCE", 0.5)
+    await store(client, 20_000)
+    hanging = [await ask(client, f"/benchmark/runs/{RUN}/jobs?format={form}") for form in ("csv", "ndjson") * 4]
+    await until(lambda: len([each for each in connections_of(client) if each._pipe.get_write_buffer_size()]) == 8)
+    for path in ("/jobs", "/jobs?format=csv", ""):
+        async with client.get(f"/benchmark/runs/{RUN}{path}") as answer:
+            assert answer.status == 200
+            content = await answer.read()
+    async with client.get(f"/benchmark/runs/{RUN}/jobs?format=csv") as answer:
+        content = await answer.read()
+    assert len(list(csv.reader(io.StringIO(content.decode())))) == 20_001
+    assert client.server.app[RUNS].history.readers._value == 4
+    for peer in hanging:
+        peer.close()
+
+
+async def test_a_slow_steady_download_is_never_cut(client: Any) -> None:
+    """64 KiB, then 14 seconds of nothing by the clock that `look` is given, over and over: it ends whole."""
+    await store(client, 20_000)
+    peer = await ask(client, f"/benchmark/runs/{RUN}/jobs?format=csv")
+    await until(lambda: bool(connections_of(client)) and connections_of(client)[0]._pipe.get_write_buffer_size() > 0)
+    connection, loop = connections_of(client)[0], asyncio.get_running_loop()
+    now, got = loop.time(), b""
+    while not got.endswith(b"0\r\n\r\n"):
+        before = len(got)
+        while len(got) < before + 65536 and not got.endswith(b"0\r\n\r\n"):
+            got += await loop.sock_recv(peer, 65536)
+        now += STALLED_SECONDS - 1
+        connection.look(now)
+    assert not connection._pipe.is_closing()
+    assert b"".join(got.split(b"\r\n")).count(b"benchmark-1-") == 20_000
+    peer.close()
+
+
+async def test_a_download_that_stops_is_cut_on_time(client: Any) -> None:
+    await store(client, 20_000)
+    peer = await ask(client, f"/benchmark/runs/{RUN}/jobs?format=csv")
+    await until(lambda: bool(connections_of(client)) and connections_of(client)[0]._pipe.get_write_buffer_size() > 0)
+    connection, loop = connections_of(client)[0], asyncio.get_running_loop()
+    for _ in range(20):  # what is on its way may still arrive
+        await asyncio.sleep(0.005)
+        connection.look(loop.time())
+    began = loop.time()
+    connection.look(began + STALLED_SECONDS - 1)
+    assert not connection._pipe.is_closing()
+    connection.look(began + STALLED_SECONDS + 1)
+    assert connection._pipe.is_closing()
+    await until(lambda: not connections_of(client))
+    peer.close()
+
+
+async def test_what_the_kernel_does_not_say_is_guessed(client: Any) -> None:
+    """Without ``tcp_info`` the bytes that wait are looked at, as well as that can be done."""
+
+    class Pipe:
+        def __init__(self, pending: int) -> None:
+            self.pending, self.aborted = pending, False
+
+        def get_extra_info(self, _: str) -> None:
+            return None
+
+        def get_write_buffer_size(self) -> int:
+            return self.pending
+
+        def abort(self) -> None:
+            self.aborted = True
+
+    connection = connections.Connection(client.server.runner.server, client.server.runner.crowd)
+    connection._pipe = pipe = Pipe(10**6)  # type: ignore[assignment]
+    connection.look(0.0)
+    pipe.pending -= STALLED_BYTES
+    connection.look(STALLED_SECONDS + 1)
+    assert not pipe.aborted
+    pipe.pending -= STALLED_BYTES - 1
+    connection.look(2 * (STALLED_SECONDS + 1))
+    assert pipe.aborted
+
+
+async def test_an_export_whose_file_goes_bad_breaks_off(
+    client: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Under way nothing but a broken connection can say that these are not all jobs."""
+    await store(client, 20_000)
+    peer = await ask(client, f"/benchmark/runs/{RUN}/jobs?format=csv")
+    await until(lambda: bool(connections_of(client)) and connections_of(client)[0]._pipe.get_write_buffer_size() > 0)
+    file = tmp_path / "data-0" / "records" / f"{RUN}.columns"
+    size = file.stat().st_size
+    with file.open("r+b") as opened:
+        opened.seek(2000)
+        opened.write(bytes(size - 2000))
+    loop, got = asyncio.get_running_loop(), b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := await loop.sock_recv(peer, 65536):
+            got += piece
+    assert not got.endswith(b"0\r\n\r\n")
+    assert "breaks off" in caplog.text
+    assert not [record for record in caplog.records if record.exc_info]
+    peer.close()
+
+
+async def test_a_run_may_be_deleted_while_it_is_exported(client: Any) -> None:
+    """Whoever has begun to read it gets all of it."""
+    await store(client, 20_000)
+    peer = await ask(client, f"/benchmark/runs/{RUN}/jobs?format=ndjson")
+    await until(lambda: bool(connections_of(client)) and connections_of(client)[0]._pipe.get_write_buffer_size() > 0)
+    async with client.delete(f"/benchmark/runs/{RUN}", headers={"Content-Type": "application/json"}) as answer:
+        assert answer.status == 204
+    loop, got = asyncio.get_running_loop(), b""
+    while not got.endswith(b"0\r\n\r\n"):
+        got += await loop.sock_recv(peer, 1 << 20)
+    assert got.count(b'"job_id"') >= 19_500  # a few are cut by chunk headers
+    peer.close()
+
+
+STREAMS = ["events", "jobs?format=csv", "jobs?format=ndjson", "jobs", ""]
+PATHS = [*(f"/benchmark/runs/{RUN}/{part}".rstrip("/") for part in STREAMS), "/metrics", "/docs/swagger-ui-bundle.js"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_clients_that_leave_are_no_errors(client: Any, caplog: pytest.LogCaptureFixture, path: str) -> None:
+    """Many leave, by FIN or RST, at once, a little later, or when the first bytes have come: nothing is logged or left."""
+    await store(client, 5_000)
+    before = descriptors()
+    loop = asyncio.get_running_loop()
+    for i in range(60):
+        peer = await ask(client, path)
+        if i % 3:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        for _ in range(i % 4):
+            await asyncio.sleep(0)
+        if i % 7 == 0:
+            await loop.sock_recv(peer, 100)
+        peer.close()
+    runs = client.server.app[RUNS]
+    await until(lambda: not connections_of(client) and descriptors() <= before)
+    assert (runs.followers.count, runs.history.readers._value) == (0, 4)
+    assert not [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+
+
+async def test_followers_that_leave_a_live_run_are_no_errors(client: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """The log of a run that is on: what a follower held is free as soon as it is gone."""
+    runs = client.server.app[RUNS]
+    runs._logs[RUN] = events = EventLog(runs.followers)
+    for i in range(300):
+        events.publish("progress", {"i": i})
+        peer = await ask(client, f"/benchmark/runs/{RUN}/events")
+        if i % 2:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        if i % 5 == 0:
+            await asyncio.get_running_loop().sock_recv(peer, 100)
+        peer.close()
+        await asyncio.sleep(0)
+    await until(lambda: not connections_of(client))
+    assert runs.followers.count == 0
+    assert not [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+
+
+async def test_a_fault_of_ours_is_logged_though_it_looks_alike(client: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A ConnectionError while the client is there did not come from it."""
+    history = client.server.app[RUNS].history
+
+    async def broken(*_: object) -> Any:
+        raise ConnectionResetError("the disk's server is gone")
+
+    history.ask = broken
+    async with client.get(f"/benchmark/runs/{RUN}") as answer:
+        assert answer.status == 500
+    del history.ask
+    assert [record for record in caplog.records if record.exc_info]
