@@ -11,20 +11,18 @@ from typing import Any, NoReturn
 
 from aurea_engine._fields import NOT_UNICODE, is_unicode, shown
 from aurea_engine.errors import Problem, SpecError
+from aurea_engine.text_files import MARK, decode_text
 
 MAX_DEPTH = 16
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]", re.ASCII)
 
 
 def parse_json(text: bytes | str) -> Any:
-    """Strict JSON: UTF-8, no NaN or Infinity, no member twice, at most `MAX_DEPTH` deep; fractions come as `Decimal`.
+    """Strict JSON: no NaN or Infinity, no member twice, at most `MAX_DEPTH` deep; fractions come as `Decimal`.
 
-    Raises `SpecError`.
+    Bytes are UTF-8, or what their byte order mark says. Raises `SpecError`.
     """
-    try:
-        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
-    except UnicodeDecodeError as error:
-        raise SpecError(f"must be UTF-8: {error.reason} at byte {error.start}") from None
+    decoded = _decoded(text)
     _check_depth(decoded)
     try:
         value = json.loads(
@@ -39,6 +37,10 @@ def parse_json(text: bytes | str) -> Any:
     if _SURROGATE.search(decoded) and (problems := list(_torn(value, ""))):
         raise SpecError(problems)
     return value
+
+
+def _decoded(text: bytes | str) -> str:
+    return decode_text(text) if isinstance(text, bytes) else text.removeprefix(MARK)
 
 
 def _torn(value: Any, path: str) -> Iterator[Problem]:
@@ -103,10 +105,10 @@ def _parse_float(digits: str) -> Decimal:
 
 
 def parse_toml(text: bytes | str) -> Any:
-    """TOML 1.0, fractions as `Decimal`. Raises `SpecError`."""
+    """TOML 1.0, fractions as `Decimal`; bytes as `parse_json` takes them. Raises `SpecError`."""
     try:
-        return tomllib.loads(text.decode("utf-8") if isinstance(text, bytes) else text, parse_float=_parse_float)
+        return tomllib.loads(_decoded(text), parse_float=_parse_float)
     except SpecError:
         raise
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise SpecError(f"must be TOML: {error}") from None

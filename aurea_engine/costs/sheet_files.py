@@ -19,12 +19,14 @@ from aurea_engine._fields import Checked, shown
 from aurea_engine.costs.rates import Tier
 from aurea_engine.costs.sheets import PriceSheet, SheetMeter, SheetPrice
 from aurea_engine.errors import Problem, SpecError
+from aurea_engine.text_files import MARK, read_text
 
 SCHEMA = 1
 
 
 def parse_sheet(text: str) -> PriceSheet:
     """The sheet that ``text`` (TOML) holds. Raises `SpecError` with every mistake, each with its line and path."""
+    text = text.removeprefix(MARK)
     try:
         data = tomllib.loads(text, parse_float=_decimal)
     except (tomllib.TOMLDecodeError, ArithmeticError, RecursionError, ValueError) as error:
@@ -166,15 +168,13 @@ def _lines(text: str) -> dict[str, int]:
 def load_sheet(path: str | Path) -> PriceSheet:
     """A sheet of your own, from a file. Raises `SpecError` naming the file: where it cannot be read, too."""
     try:
-        return parse_sheet(Path(path).read_text(encoding="utf-8"))
+        return parse_sheet(read_text(path))
     except SpecError as error:
         raise SpecError(
             problem._replace(path=f"{path}, {problem.path}".rstrip(", ")) for problem in error.problems
         ) from None
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: must be UTF-8: {error.reason} at byte {error.start}") from None
 
 
 @functools.cache

@@ -362,7 +362,6 @@ def test_hostile_values_are_shown_short_and_printable() -> None:
         pytest.param(b"[" * 100_000, "nested at most 16 deep", id="100,000 deep"),
         pytest.param(b'{"a":' * 100_000, "nested at most 16 deep", id="100,000 objects deep"),
         pytest.param(b'{"a": "\xff"}', "must be UTF-8", id="bad UTF-8"),
-        pytest.param(b"\xef\xbb\xbf{}", "must be JSON", id="a byte order mark"),
     ],
 )
 def test_text_that_is_no_strict_json_is_refused(text: bytes, says: str) -> None:
@@ -396,9 +395,7 @@ def test_toml_reads_as_json_does() -> None:
     assert (Workload(Sleep(0.1), jobs=5), PerJob("0.1")) == (spec.workload, spec.cost)
 
 
-@pytest.mark.parametrize(
-    "text", [b"a = ", b"a = 1\na = 2", b"\xff", "a = " + "[" * 100_000, b"a = nan\nb ="], ids=range(5)
-)
+@pytest.mark.parametrize("text", [b"a = ", b"a = 1\na = 2", "a = " + "[" * 100_000, b"a = nan\nb ="], ids=range(4))
 def test_text_that_is_no_toml_is_refused(text: bytes | str) -> None:
     """With SpecError."""
     with pytest.raises(SpecError, match="must be TOML"):
