@@ -10,17 +10,27 @@ def aurea(*before: str) -> int:
     """The command line, with the arguments ``before`` those of the process. Returns the exit code.
 
     An interrupt while things are loading just ends the process: there is nothing to clean up yet, and a traceback through
-    half an import helps nobody. The server takes the signals itself; the other commands end by KeyboardInterrupt.
+    half an import helps nobody. The server takes the signals itself; the other commands end by them.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     standard.settle()
     from aurea_server.cli import main  # noqa: PLC0415 - loaded with the signal in place
 
     arguments = [*before, *sys.argv[1:]]
-    if arguments[:1] != ["serve"]:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    code = main(arguments)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said: what is taken down now need not hear of it
+    if arguments[:1] == ["serve"]:
+        code = main(arguments)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said: what is taken down now need not hear of it
+        return code
+    from aurea_server.cli.interrupts import SIGNALS, Interrupted, end_by, raise_at_signals, restore_signals  # noqa: PLC0415
+
+    try:
+        raise_at_signals()
+        code = main(arguments)
+        restore_signals()
+    except Interrupted as late:  # after the last line, or before the first
+        end_by(late.number)
+    if code - 128 in SIGNALS:
+        end_by(code - 128)
     return code
 
 

@@ -14,6 +14,7 @@ from aurea_engine import Outcome, engine_version
 from aurea_server.handlers import SERVICE
 from aurea_server.kinds import Kinds
 from aurea_server.operations import OPERATIONS, Answer, Operation
+from aurea_server.output import write_output
 from aurea_server.reports import REASONS
 from aurea_server.schema import MAX_JOBS, Schemas
 from aurea_server.store import STATES
@@ -190,4 +191,4 @@ def text(kinds: Kinds) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(text(Kinds()), "utf-8")
+    write_output(Path(sys.argv[1]), [text(Kinds()).encode()])

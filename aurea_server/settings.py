@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from aurea_engine import SpecError
+from aurea_engine.text_files import read_text
 from aurea_server.limits import Limits
 from aurea_server.store import Retention, default_data
 
@@ -127,8 +130,8 @@ class Settings:
         text = self.token
         if self.token_file:
             try:
-                text = Path(self.token_file).read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
+                text = read_text(self.token_file)
+            except (OSError, SpecError) as error:
                 raise SettingsError(f"token_file: {self.token_file} cannot be read: {error}") from None
         text = text.strip()
         if self.token_file and not text:
@@ -157,6 +160,11 @@ def variable(name: str) -> str:
     return f"AUREA_{name.upper()}"
 
 
+def flag(name: str) -> str:
+    """The option of a setting on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
 @dataclass(frozen=True)
 class Resolved:
     """``origins``: setting → where its value came from."""
@@ -181,16 +189,28 @@ def resolve(given: Mapping[str, object], environ: Mapping[str, str] = os.environ
     from_file = _from_file(*config_path(environ))
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
-    for name, option in OPTIONS.items():
-        value, origin = option.default, "default"
-        if name in from_file:
-            value, origin = _read(name, from_file[name], "in the configuration file"), "configuration file"
-        if variable(name) in environ:
-            value, origin = _read(name, environ[variable(name)], f"in {variable(name)}"), "environment"
-        if given.get(name) is not None:
-            value, origin = _read(name, given[name], f"after --{name.replace('_', '-')}"), "command line"
-        values[name], origins[name] = value, origin  # type: ignore[assignment]
+    for name in OPTIONS:
+        if given.get(name) is not None:  # what wins is judged, and nothing else
+            values[name], origins[name] = _read(name, given[name], f"after {flag(name)}"), "command line"
+        else:
+            values[name], origins[name] = _ambient(name, environ, from_file)
     return Resolved(Settings(**values), origins)
+
+
+def check_ambient(given: Container[str], environ: Mapping[str, str] = os.environ) -> None:
+    """Judge environment and configuration file, but for the settings that are ``given``. Raises SettingsError."""
+    from_file = _from_file(*config_path(environ))
+    for name in OPTIONS:
+        if name not in given:
+            _ambient(name, environ, from_file)
+
+
+def _ambient(name: str, environ: Mapping[str, str], from_file: Mapping[str, Any]) -> tuple[Any, Origin]:
+    if variable(name) in environ:
+        return _from_environment(name, environ[variable(name)]), "environment"
+    if name in from_file:
+        return _read(name, from_file[name], "in the configuration file"), "configuration file"
+    return OPTIONS[name].default, "default"
 
 
 def _read(name: str, value: object, where: str) -> Any:
@@ -202,12 +222,28 @@ def _read(name: str, value: object, where: str) -> Any:
         raise SettingsError(f"{name}: {text[:60]!a} {where} must be {metadata['what']}") from None
 
 
+_SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://\S+:\d+")
+
+
+def _from_environment(name: str, value: str) -> Any:
+    """Clusters set variables of their own making: see "Accessing the Service" in the documentation of Kubernetes."""
+    try:
+        return _read(name, value, f"in {variable(name)}")
+    except SettingsError as error:
+        if not _SERVICE_LINK.fullmatch(value):
+            raise
+        raise SettingsError(
+            f"{error}; Kubernetes and Docker links set {variable(name)} like this for a service that is called as Aurea's "
+            f"variables begin: set enableServiceLinks: false in the pod, set {variable(name)} yourself, or give {flag(name)}"
+        ) from None
+
+
 def _from_file(path: Path | None, asked: bool) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+        content = tomllib.loads(read_text(path))
+    except (FileNotFoundError, NotADirectoryError):  # the home of a service's user may be /dev/null
         if asked:
             raise SettingsError(f"AUREA_CONFIG: there is no {path}") from None
         return {}

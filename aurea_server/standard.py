@@ -1,13 +1,25 @@
-"""The three standard streams: they are there whatever the caller did with them, and nobody waits for whoever reads them."""
+"""The three standard streams: they are there whatever the caller did with them, and all that is written to them comes out.
+
+A single write to a pipe may be short: where the pipe is non-blocking, or where the process is stopped and continued in the
+middle. Python's buffered streams go on with the rest, but give up where a non-blocking pipe is full; those that are not
+buffered (``python -u``, PYTHONUNBUFFERED) return the short count, and nobody looks at it. So whatever a command writes goes
+through `write_all`, either directly or by the streams that `whole_streams` puts in place of Python's.
+"""
 
 from __future__ import annotations
 
 import codecs
 import contextlib
+import io
 import os
 import select
 import sys
 import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 OUT, ERR = 1, 2
 _NAMES = ("stdin", "stdout", "stderr")
@@ -38,14 +50,92 @@ def _spell(error: UnicodeError) -> tuple[str, int]:
     return "".join(_SPELT.get(c, "?") for c in error.object[error.start : error.end]), error.end
 
 
-def write(descriptor: int, text: str) -> None:
-    """Write all of it, and wait as long as that takes. Past Python's streams: who waits must not hold one at the exit."""
-    content = text.encode("utf-8", "backslashreplace")
-    while content:
+def write_all(descriptor: int, content: ReadableBuffer) -> None:
+    """Write every byte, and wait as long as that takes, also where the descriptor is non-blocking. Raises OSError."""
+    left = memoryview(content).cast("B")
+    while left:
         try:
-            content = content[os.write(descriptor, content) :]
+            left = left[os.write(descriptor, left) :]
         except BlockingIOError:
-            select.select([], [descriptor], [])
+            waiting = select.poll()  # select() knows no descriptor above 1023
+            waiting.register(descriptor, select.POLLOUT)
+            waiting.poll()  # it also returns where the reader is gone: the next write says so
+
+
+class _Whole(io.RawIOBase):
+    """A raw stream that never writes less than it is given. ``lossy``: what cannot be written is dropped, never raised."""
+
+    def __init__(self, descriptor: int, name: str, *, lossy: bool) -> None:
+        self._descriptor, self.name, self.mode, self._lossy = descriptor, name, "wb", lossy
+        self.dropping = False
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        if not self.dropping:
+            try:
+                write_all(self._descriptor, content)
+            except OSError:
+                if not self._lossy:
+                    raise
+        return memoryview(content).nbytes
+
+
+@contextlib.contextmanager
+def whole_streams() -> Iterator[None]:
+    """Meanwhile stdout and stderr write all that they are given, whoever writes: also a job's ``print``.
+
+    What stdout cannot write is raised, as ever; what stderr cannot write is dropped: it must not cost a result. A stream
+    without a descriptor, such as a test's, is left as it is.
+    """
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = _whole(sys.stdout, lossy=False), _whole(sys.stderr, lossy=True)
+    ours = [stream.buffer for stream in (sys.stdout, sys.stderr) if isinstance(stream.buffer, _Whole)]
+    try:
+        yield
+    finally:
+        for raw in ours:
+            raw.dropping = True  # what is left could not be written, and must not be tried again at the exit
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        sys.stdout, sys.stderr = before
+        for raw in ours:
+            raw.dropping = False
+
+
+def _whole(stream: TextIO, *, lossy: bool) -> TextIO:
+    try:
+        descriptor = stream.fileno()
+        stream.flush()
+    except (OSError, ValueError, AttributeError):
+        return stream
+    raw = _Whole(descriptor, stream.name, lossy=lossy)
+    return io.TextIOWrapper(
+        raw,  # without a buffer between, as Python itself does for `-u`
+        stream.encoding,
+        stream.errors,
+        line_buffering=raw.isatty() or lossy,
+        write_through=getattr(stream, "write_through", False),
+    )
+
+
+def write_out(content: bytes) -> None:
+    """Write all of it to stdout, after what is there already. Raises OSError."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.flush()
+
+
+def write(descriptor: int, text: str) -> None:
+    """`write_all` of a text. Past Python's streams: who waits must not hold one at the exit."""
+    write_all(descriptor, text.encode("utf-8", "backslashreplace"))
 
 
 def say(descriptor: int, text: str, patience: float = 0.5) -> None:
@@ -59,11 +149,3 @@ def say(descriptor: int, text: str, patience: float = 0.5) -> None:
     with contextlib.suppress(RuntimeError):  # no thread to be had
         thread.start()
         thread.join(patience)
-
-
-def forget(descriptor: int) -> None:
-    """What its stream still holds goes nowhere: it could not be written, and Python would try once more at the exit."""
-    with contextlib.suppress(OSError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, descriptor)
-        os.close(null)

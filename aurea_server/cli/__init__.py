@@ -5,6 +5,8 @@ Results go to stdout, everything else to stderr.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -12,15 +14,14 @@ import cyclopts
 
 from aurea_engine import AureaError, SpecError, engine_version
 from aurea_server import standard
-from aurea_server.cli.interrupts import INTERRUPTED
-
-FAILED, BAD_INPUT = 1, 2
+from aurea_server.cli.exit_codes import BAD_INPUT, FAILED
 
 app = cyclopts.App(
     name="aurea",
     help="Run synthetic jobs, for real or in virtual time; report throughput, latency and cost.",
     version=engine_version,
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # it would exit with 130, as if nothing had come by a signal
 )
 app.register_install_completion_command()
 app.command("aurea_server.cli.run:run_command", name="run", help="Run a benchmark here, and print what came of it.")
@@ -42,41 +43,69 @@ app.command(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The entry point: returns the exit code. What cannot be done, read or written is told in a line."""
+    """The entry point: returns the exit code, 128 + its number where a signal ended the command.
+
+    What cannot be done, read or written is told in a line.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    with standard.whole_streams():
+        return _call(arguments)
+
+
+def _call(arguments: Sequence[str]) -> int:
     try:
-        code = app(_stdin_named(sys.argv[1:] if argv is None else argv), exit_on_error=False, print_error=True)
+        _check_settings(arguments)
+        code = app(_stdin_named(arguments), exit_on_error=False, print_error=True)
         sys.stdout.flush()
     except cyclopts.CycloptsError:
         return BAD_INPUT
-    except SpecError as error:
-        _complain("\n".join(["this cannot be done:", *(f"  {problem}" for problem in error.problems)]))
-        return BAD_INPUT
-    except AureaError as error:
-        _complain(str(error))
-        return FAILED
-    except BrokenPipeError:
-        standard.forget(standard.OUT)
-        return FAILED
-    except OSError as error:
-        standard.forget(standard.OUT)
-        _complain(_told(error))
-        return FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except (AureaError, OSError, WrongSettings) as error:
+        return _told(error)
+    except KeyboardInterrupt as interrupt:
+        if isinstance(interrupt.__context__, AureaError | OSError):  # it failed, and was told to end besides
+            _told(interrupt.__context__)
+        return 128 + getattr(interrupt, "number", signal.SIGINT)
     return code if isinstance(code, int) else 0
 
 
-def _told(error: OSError) -> str:
+class WrongSettings(ValueError):
+    """The environment or the configuration file is wrong."""
+
+
+def _check_settings(arguments: Sequence[str]) -> None:
+    """What the environment and the configuration file say is right for all commands or for none. Raises `WrongSettings`.
+
+    A setting that a flag gives is not judged. Help and version are told in any case: whoever asks may be about to mend it.
+    """
+    if not arguments or not {"--help", "-h", "--version"}.isdisjoint(arguments):
+        return
+    from aurea_server.settings import OPTIONS, SettingsError, check_ambient, flag  # noqa: PLC0415 - so help is quick
+
+    flags = {argument.partition("=")[0] for argument in arguments}
+    try:
+        check_ambient({name for name in OPTIONS if flag(name) in flags}, os.environ)
+    except SettingsError as error:
+        raise WrongSettings(str(error)) from None
+
+
+def _told(error: Exception) -> int:
+    """Say what is wrong, and with which code that ends."""
+    if isinstance(error, SpecError):
+        _complain("\n".join(["this cannot be done:", *(f"  {problem}" for problem in error.problems)]))
+        return BAD_INPUT
+    if not isinstance(error, BrokenPipeError):  # a reader that has left knows why
+        _complain(_sentence(error) if isinstance(error, OSError) and not isinstance(error, AureaError) else str(error))
+    return BAD_INPUT if isinstance(error, WrongSettings) else FAILED
+
+
+def _sentence(error: OSError) -> str:
     what = error.strerror or str(error)
     return f"it cannot be written: {what}" if error.filename is None else f"{error.filename}: {what}"
 
 
 def _complain(text: str) -> None:
-    try:
-        sys.stderr.write(f"aurea: {text}\n")
-        sys.stderr.flush()
-    except OSError:
-        standard.forget(standard.ERR)
+    sys.stderr.write(f"aurea: {text}\n")
+    sys.stderr.flush()
 
 
 def _stdin_named(arguments: Sequence[str]) -> list[str]:

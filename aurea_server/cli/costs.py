@@ -40,10 +40,11 @@ from aurea_engine.costs import (
     shipped_sheet,
     shipped_sheets,
 )
+from aurea_engine.text_files import read_text
+from aurea_server import standard
+from aurea_server.cli.exit_codes import BAD_INPUT
 from aurea_server.cli.files import read_file
 from aurea_server.cli.terminal import money, number
-
-BAD_INPUT = 2
 
 prices = cyclopts.App(name="prices", help="Price sheets: list and show those that come with Aurea, check your own.")
 
@@ -82,7 +83,7 @@ def show_sheet(name: str) -> None:
     name
         As ``aurea prices list`` shows it, with or without its version; or a TOML file of your own.
     """
-    sheet = _own_sheet(name) if name.endswith(".toml") else shipped_sheet(name)
+    sheet = _own_sheet(name) if name.lower().endswith(".toml") else shipped_sheet(name)
     console = Console()
     console.print(Text(sheet.title, "bold"))
     console.print(Text.assemble(f"{sheet.id}@{sheet.version}   {sheet.currency}   checked ", _checked(sheet)))
@@ -120,14 +121,14 @@ def check_sheets(*files: Path) -> int:
     wrong = 0
     for file in files:
         try:
-            problems = check_sheet(file.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
+            problems = check_sheet(read_text(file))
+        except (OSError, SpecError) as error:
             problems = (Problem("", f"cannot be read: {error}"),)
         for problem in problems:
             sys.stderr.write(f"{file}: {problem}\n")
         wrong += bool(problems)
         if not problems:
-            sys.stdout.write(f"{file}: all right\n")
+            standard.write_out(f"{file}: all right\n".encode("utf-8", "surrogateescape"))
     return BAD_INPUT if wrong or not files else 0
 
 
@@ -136,7 +137,7 @@ def model_in(text: str, catalog: Catalog) -> CostModel:
     if text.lstrip().startswith("{"):
         return cost_from_dict(parse_json(text), catalog)
     path = Path(text)
-    if path.suffix in {".json", ".toml"}:
+    if path.suffix.lower() in {".json", ".toml"}:
         return cost_from_dict(read_file(path), catalog)
     return cost_from_dict({"kind": text}, catalog)
 
@@ -183,7 +184,7 @@ def reprice_command(
     bills = {name: _repriced(usage, model) for name, model in models.items()}
     if json:
         encoded = msgspec.json.encode({name: bill.to_dict() for name, bill in bills.items()})
-        sys.stdout.buffer.write(msgspec.json.format(encoded, indent=2) + b"\n")
+        standard.write_out(msgspec.json.format(encoded, indent=2) + b"\n")
         return 0
     stored = data.get("cost")
     console = Console()

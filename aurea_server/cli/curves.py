@@ -15,8 +15,8 @@ from rich.table import Table
 from aurea_engine import CostModel, NeedsRecords, Problem, SpecError, default_catalog
 from aurea_engine.costs import BreakEven, CurvePoint, break_even, cost_curve, curve_svg, one_job, rates_between
 from aurea_server.cli.costs import amount, model_in, name_of, plain_table, usage_in
-from aurea_server.cli.files import check_output, write_file
 from aurea_server.cli.terminal import number
+from aurea_server.output import check_output, write_output
 
 MOST_POINTS = 10_000
 
@@ -78,7 +78,7 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
     for crossing in crossings:
         console.print(_told(crossing, models))
     if output is not None:
-        write_file(output, [curve_svg(curves, crossings, currency).encode()])
+        write_output(output, [curve_svg(curves, crossings, currency).encode()])
     return 0
 
 

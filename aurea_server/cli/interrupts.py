@@ -1,4 +1,12 @@
-"""Ctrl-C while an event loop turns: no traceback through its callbacks, and heard even while a job holds it."""
+"""Ctrl-C, SIGTERM and SIGHUP: what a command has is written first, and then it ends by the very signal.
+
+A shell looks at how a command died. After a plain ``exit 130`` a loop goes on to its next round, since the command seems to
+have dealt with Ctrl-C itself; only where it was ended by SIGINT does the loop end too (Martin Cracauer, "Proper handling of
+SIGINT/SIGQUIT"). So at the end the default action is restored, and the signal sent once more: `end_by`.
+
+A command that does not listen ends by `Interrupted`, so that its files are put in order. SIGHUP that was ignored at the
+start (nohup) stays ignored.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +14,73 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
-INTERRUPTED = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal says that the command must end; ``number`` is its."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def _nothing() -> None: ...
 
 
+def _heard() -> list[signal.Signals]:
+    return [number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN]
+
+
+def raise_at_signals() -> None:
+    """From now on the first signal raises `Interrupted` in the main thread; the next ends the process at once."""
+
+    def interrupted(number: int, _: object) -> NoReturn:
+        restore_signals()
+        raise Interrupted(number)
+
+    for number in _heard():
+        signal.signal(number, interrupted)
+
+
+def restore_signals() -> None:
+    """The default action: the process ends at once. Raises `Interrupted` where one has come just now."""
+    for number in _heard():
+        signal.signal(number, signal.SIG_DFL)
+
+
+def end_by(number: int) -> NoReturn:
+    """End this process by the signal, past everything: all must be written."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)  # the first process of a container is spared by signals that it sends itself
+
+
 @contextmanager
-def interrupts(first: Callable[[], None] | None = None, last: Callable[[], None] = _nothing) -> Iterator[None]:
-    """The first SIGINT calls ``first``, the next ends the program at once, with 130; where there is no ``first``, it does.
+def interrupts(first: Callable[[], None] | None = None, last: Callable[[], object] = _nothing) -> Iterator[None]:
+    """The first signal calls ``first``, the next ends the process at once; where there is no ``first``, the first does.
 
-    ``last`` is called before the program ends.
+    ``last`` is called before the process ends. Once the block is left, the first signal is sent again, to whom it would have
+    gone without the block: the command ends as if it came only now, with everything written. No exception is raised into the
+    block, whose frames may be those of an event loop or of somebody's job.
     """
-    asked = first
+    came: list[int] = []
 
-    def interrupted(*_: object) -> None:
-        nonlocal asked
-        if asked is None:
+    def interrupted(number: int, _: object) -> None:
+        if came or first is None:
             last()
-            os._exit(INTERRUPTED)
-        ask, asked = asked, None
-        ask()
+            end_by(number)
+        came.append(number)
+        first()
 
-    before = signal.signal(signal.SIGINT, interrupted)
+    before = {number: signal.signal(number, interrupted) for number in _heard()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if came:
+            signal.raise_signal(came[0])

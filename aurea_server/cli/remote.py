@@ -11,12 +11,12 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from aurea_engine import AureaError, Problem, SpecError
+from aurea_engine.text_files import read_text
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -26,15 +26,20 @@ class RemoteError(AureaError, ConnectionError):
 
 
 def token(environ: Mapping[str, str] = os.environ) -> str | None:
-    """From AUREA_TOKEN, else from the file that AUREA_TOKEN_FILE names."""
-    if environ.get("AUREA_TOKEN"):
-        return environ["AUREA_TOKEN"].strip()
-    if path := environ.get("AUREA_TOKEN_FILE"):
+    """From AUREA_TOKEN, else from the file that AUREA_TOKEN_FILE names. Raises SpecError for what no header may hold."""
+    name, text = "AUREA_TOKEN", environ.get("AUREA_TOKEN", "")
+    if not text and (path := environ.get("AUREA_TOKEN_FILE")):
+        name = "AUREA_TOKEN_FILE"
         try:
-            return Path(path).read_text("utf-8").strip()
-        except OSError as error:
-            raise SpecError(f"AUREA_TOKEN_FILE: {error.strerror}") from None
-    return None
+            text = read_text(path)
+        except (OSError, SpecError) as error:
+            raise SpecError(f"{name}: {path}: {getattr(error, 'strerror', None) or error}") from None
+    if not text:
+        return None
+    text = text.strip()
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise SpecError(f"{name}: the token must be printable ASCII characters without spaces")
+    return text
 
 
 class Remote:

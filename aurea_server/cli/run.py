@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +16,6 @@ from rich.console import Console
 
 from aurea_engine import (
     Catalog,
-    Observer,
     RunResult,
     RunSpec,
     SpecError,
@@ -29,12 +27,13 @@ from aurea_engine import (
     run,
     spec_from_dict,
 )
-from aurea_server.cli.files import check_output, read_file, write_file
+from aurea_server.cli.exit_codes import code_of_run
+from aurea_server.cli.files import read_file
 from aurea_server.cli.interrupts import interrupts
-from aurea_server.cli.terminal import LiveLine, report
-
-DONE, FAILED, MISSED = 0, 1, 3
-
+from aurea_server.cli.publishing import publish
+from aurea_server.cli.report import report
+from aurea_server.cli.terminal import LiveLine
+from aurea_server.output import check_output
 
 _PLAIN = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 
@@ -168,7 +167,9 @@ def run_command(
 ) -> int:
     """Run a benchmark here, and print what came of it.
 
-    Exit codes: 0 done and objectives met, 1 failed or interrupted, 2 bad input, 3 an objective missed or inconclusive.
+    Exit codes: 0 done, and objectives met; 1 failed; 2 bad input; 3 an objective missed; 6 not decided: an objective
+    inconclusive, or the run invalid. Ctrl-C, SIGTERM and SIGHUP end the run with what it has: that is written, then aurea
+    ends by that signal. A second one ends it at once.
 
     Parameters
     ----------
@@ -177,7 +178,7 @@ def run_command(
     json
         Print the result as JSON, and nothing else, on stdout.
     output
-        Also write that JSON to a file.
+        Also write that JSON to a file, a device or a pipe; ``-`` is stdout.
     server
         Run it on this server instead, such as http://localhost:5000.
     """
@@ -187,30 +188,18 @@ def run_command(
 
         return run_there(server, asked.data(spec), output, json=json)
     catalog = default_catalog().with_entry_points()
-    result = _watched(asked.spec(spec, catalog))
-    encoded = msgspec.json.format(encode_json(result_to_dict(result, catalog)), indent=2) + b"\n"
-    if output is not None:
-        write_file(output, [encoded])
-    if json:
-        sys.stdout.buffer.write(encoded)
-        sys.stdout.flush()
-    else:
-        Console().print(report(result))
-    if result.status not in {"completed", "aborted"}:
-        return FAILED
-    return MISSED if any(judged.outcome != "met" for judged in result.objectives) else DONE
+    asked_for, stop, watcher = asked.spec(spec, catalog), Stop(), Console(stderr=True)
+    line = LiveLine(watcher) if watcher.is_terminal else None
+    with interrupts(stop.now, lambda: None if line is None else line.__exit__()):
+        result = _run(asked_for, stop, line)
+        encoded = msgspec.json.format(encode_json(result_to_dict(result, catalog)), indent=2) + b"\n"
+        publish(encoded, output, json=json, people=lambda: Console().print(report(result)))
+        return code_of_run(result.status, result.verdict, [judged.outcome for judged in result.objectives])
 
 
-def _watched(spec: RunSpec) -> RunResult:
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        return _run(spec, [])
-    with LiveLine(console) as line:
-        return _run(spec, [line], line.__exit__)
-
-
-def _run(spec: RunSpec, observers: list[Observer], leave: Callable[[], None] = lambda: None) -> RunResult:
-    """The first Ctrl-C ends the run with what it has, the second ends the program."""
-    stop = Stop()
-    with interrupts(stop.now, leave), asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(run(spec, observers, stop=stop))
+def _run(spec: RunSpec, stop: Stop, line: LiveLine | None) -> RunResult:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        if line is None:
+            return runner.run(run(spec, stop=stop))
+        with line:
+            return runner.run(run(spec, [line], stop=stop))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,14 +18,17 @@ from rich.text import Text
 
 from aurea_engine import AureaError, Problem, SpecError
 from aurea_server import documents
-from aurea_server.cli.files import check_output, write_file
+from aurea_server.cli.exit_codes import MET, code_of_run
+from aurea_server.cli.interrupts import interrupts
+from aurea_server.cli.publishing import publish
 from aurea_server.cli.remote import Remote
 from aurea_server.cli.terminal import money, number, seconds
+from aurea_server.output import check_output, write_output
 from aurea_server.runner import columns
 from aurea_server.settings import resolve
+from aurea_server.standard import write_out
 from aurea_server.store import Ledger, Place, Row, StoreError
 
-DONE, FAILED, MISSED = 0, 1, 3
 MOST_LISTED = 10**9
 
 Data = Annotated[Path | None, Parameter(help="Folder of the history. [env: AUREA_DATA]")]
@@ -74,8 +77,8 @@ def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json
         with _ledger(data) as ledger:
             listed = [documents.listed(row) for row in ledger.page(min(limit, MOST_LISTED))[0]]
     if json:
-        _write(msgspec.json.format(msgspec.json.encode(listed), indent=2) + b"\n")
-        return DONE
+        write_out(msgspec.json.format(msgspec.json.encode(listed), indent=2) + b"\n")
+        return MET
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("run", "status", "label", "jobs", "rate", "mean", "cost"):
         table.add_column(name, justify="right" if name in ("jobs", "rate", "mean", "cost") else "left")
@@ -91,7 +94,7 @@ def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json
             "–" if cost is None else f"{cost:.6g}",
         )
     Console().print(table)
-    return DONE
+    return MET
 
 
 def _row(ledger: Ledger, run_id: str) -> Row:
@@ -122,10 +125,10 @@ def show_run(run_id: str, /, *, data: Data = None, server: Server = None, json: 
     """Show what came of a run."""
     document = _document(run_id, data, server)
     if json:
-        _write(msgspec.json.format(document, indent=2) + b"\n")
+        write_out(msgspec.json.format(document, indent=2) + b"\n")
     else:
         Console().print(summary(msgspec.json.decode(document)))
-    return DONE
+    return MET
 
 
 @runs.command(name="export")
@@ -143,13 +146,8 @@ def export_run(
     """Write a run's result as JSON, or its jobs as CSV or NDJSON."""
     check_output(output)
     pieces = _exported(run_id, form, data, server)
-    if output is not None:
-        write_file(output, pieces)
-    else:
-        for piece in pieces:
-            sys.stdout.buffer.write(piece)
-        sys.stdout.flush()
-    return DONE
+    write_output(Path("-") if output is None else output, pieces)
+    return MET
 
 
 def _exported(run_id: str, form: str, data: Path | None, server: str | None) -> Iterator[bytes]:
@@ -176,13 +174,13 @@ def delete_runs(*run_ids: str, data: Data = None, server: Server = None) -> int:
     if remote is not None:
         for run_id in run_ids:
             remote.ask("DELETE", f"/benchmark/runs/{_quoted(run_id)}")
-        return DONE
+        return MET
     with _ledger(data) as ledger:
         gone = ledger.remove(run_ids)
     missing = [run_id for run_id in run_ids if run_id not in gone]
     if missing:
         raise HistoryError(f"there is no such run that has ended: {', '.join(map(ascii, missing))}")
-    return DONE
+    return MET
 
 
 def summary(result: dict[str, Any]) -> Table:
@@ -213,26 +211,40 @@ def summary(result: dict[str, Any]) -> Table:
 def run_there(server: str, data: object, output: Path | None, *, json: bool) -> int:
     """``aurea run --server``: run on a server, follow it on stderr. Ctrl-C cancels it. Returns the exit code."""
     remote = Remote(server)
-    accepted = remote.ask("POST", "/benchmark/run", data, {"Prefer": "respond-async"})
-    path = f"/benchmark/runs/{accepted['benchmark_id']}"
-    try:
+    ending = _Ending(remote)
+    with interrupts(ending.asked):
+        accepted = remote.ask("POST", "/benchmark/run", data, {"Prefer": "respond-async"})
+        path = f"/benchmark/runs/{accepted['benchmark_id']}"
+        ending.accepted(path)
         _follow(remote, path)
-    except KeyboardInterrupt:
-        remote.ask("POST", f"{path}/cancel")
-        _follow(remote, path)
-    with remote.open("GET", path) as response:
-        encoded = bytes(response.read())
-    formatted = msgspec.json.format(encoded, indent=2) + b"\n"
-    result = msgspec.json.decode(encoded)
-    if output is not None:
-        write_file(output, [formatted])
-    if json:
-        _write(formatted)
-    else:
-        Console().print(summary(result))
-    if result["status"] not in ("completed", "aborted"):
-        return FAILED
-    return MISSED if any(judged["outcome"] != "met" for judged in result.get("objectives", [])) else DONE
+        with remote.open("GET", path) as response:
+            encoded = bytes(response.read())
+        formatted = msgspec.json.format(encoded, indent=2) + b"\n"
+        result = msgspec.json.decode(encoded)
+        publish(formatted, output, json=json, people=lambda: Console().print(summary(result)))
+        outcomes = [judged["outcome"] for judged in result.get("objectives", [])]
+        return code_of_run(result["status"], result.get("verdict"), outcomes)
+
+
+class _Ending:
+    """Cancels the run on the server at the first signal, once its id is known: nobody could find it otherwise."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote, self._path, self._asked = remote, "", False
+
+    def asked(self) -> None:
+        self._asked = True
+        self._cancel()
+
+    def accepted(self, path: str) -> None:
+        self._path = path
+        self._cancel()
+
+    def _cancel(self) -> None:
+        """On a connection of its own, so that whoever follows the run sees it end. A run that has ended needs no end."""
+        if self._asked and self._path:
+            with suppress(AureaError):
+                self._remote.ask("POST", f"{self._path}/cancel")
 
 
 def _follow(remote: Remote, path: str) -> None:
@@ -245,8 +257,3 @@ def _follow(remote: Remote, path: str) -> None:
             sys.stderr.flush()
     if shows:
         sys.stderr.write("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r")
-
-
-def _write(content: bytes) -> None:
-    sys.stdout.buffer.write(content)
-    sys.stdout.flush()

@@ -18,11 +18,11 @@ from aurea_server.cli.terminal import digits, number, seconds
 
 def selftest() -> int:
     """Check known answers in virtual and in real time, and measure this machine. Exit code 1 if one is wrong."""
-    console = Console()
-    with interrupts(), asyncio.Runner(loop_factory=loop_factory()) as runner:
-        with Console(stderr=True).status("virtual time: schedules and queues with known answers"):
+    console, waiting = Console(), Console(stderr=True)
+    with interrupts(last=waiting.show_cursor), asyncio.Runner(loop_factory=loop_factory()) as runner:
+        with waiting.status("virtual time: schedules and queues with known answers"):
             checks = list(virtual_checks())
-        with Console(stderr=True).status("real time: sleeps, and what this machine can do"):
+        with waiting.status("real time: sleeps, and what this machine can do"):
             checks += runner.run(real_checks())
             found = runner.run(machine())
     console.print(checks_table(checks), "", machine_table(found))

@@ -92,7 +92,7 @@ def config_command(*, json: bool = False, **given: Any) -> int:
             value = _folder(resolved.settings)
         rows[name] = {"value": value, "origin": resolved.origins[name], "variable": variable(name)}
     if json:
-        sys.stdout.write(json_text.dumps(rows, indent=2) + "\n")
+        standard.write_out(json_text.dumps(rows, indent=2).encode() + b"\n")
     else:
         _print_table(rows)
     return 0

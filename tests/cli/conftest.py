@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
+from aurea_server.app import create_app
 from aurea_server.cli import main
+from aurea_server.settings import Settings
 
 
 @pytest.fixture
@@ -20,3 +25,19 @@ def aurea(capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Any]:
         return code, captured.out.decode(), captured.err.decode()
 
     return call
+
+
+@pytest.fixture
+def aurea_data(tmp_path: Path) -> Callable[[int], tuple[Path, str]]:
+    """A history with one run of so many jobs, as a server leaves it: (folder, id of the run)."""
+
+    def make(jobs: int) -> tuple[Path, str]:
+        async def fill() -> str:
+            app = await create_app(settings=Settings(data=str(tmp_path / "data")))
+            async with TestClient(TestServer(app)) as client:
+                answer = await client.post("/benchmark/run", json={"num_jobs": jobs, "job_duration_ms": 1})
+                return str((await answer.json())["benchmark_id"])
+
+        return tmp_path / "data", asyncio.run(fill())
+
+    return make

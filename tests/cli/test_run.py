@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from aurea_server.cli.exit_codes import code_of_run
+
 SPEC = {
     "workload": {
         "job": {"kind": "sleep", "duration": {"kind": "exponential", "mean": 0.01}},
@@ -158,10 +160,33 @@ def test_a_bad_file_is_explained(aurea: Callable[..., Any], tmp_path: Path, text
     assert named in err
 
 
-def test_a_missed_objective_is_code_3(aurea: Callable[..., Any], tmp_path: Path) -> None:
+MISSED = {"metric": "throughput", "at_least": 1000}
+MET = {"metric": "throughput", "at_least": 1}
+UNDECIDED = {"metric": "response_time", "quantile": 0.9999, "at_most": 60}
+"""200 jobs say nothing of one in ten thousand."""
+
+
+@pytest.mark.parametrize(
+    ("objectives", "code"),
+    [([], 0), ([MET], 0), ([MISSED], 3), ([UNDECIDED], 6), ([MET, UNDECIDED], 6), ([UNDECIDED, MISSED, MET], 3)],
+)
+def test_missed_is_3_and_not_decided_6(
+    aurea: Callable[..., Any], tmp_path: Path, objectives: list[Any], code: int
+) -> None:
     path = tmp_path / "spec.json"
-    path.write_text(json.dumps({**SPEC, "objectives": [{"metric": "throughput", "at_least": 1000}]}))
-    assert aurea("run", path)[0] == 3
+    path.write_text(json.dumps({**SPEC, "objectives": objectives}))
+    assert aurea("run", path)[0] == code
+
+
+@pytest.mark.parametrize("outcomes", [[], ["met"], ["missed"], ["met", "inconclusive"]])
+def test_an_invalid_run_is_never_a_pass(outcomes: list[str]) -> None:
+    assert code_of_run("completed", "invalid", outcomes) == 6
+    assert code_of_run("aborted", "invalid", outcomes) == 6
+
+
+@pytest.mark.parametrize("status", ["cancelled", "timed_out", "failed", "interrupted"])
+def test_a_run_that_did_not_end_well_failed(status: str) -> None:
+    assert [code_of_run(status, verdict, ["met"]) for verdict in ("valid", "invalid", None)] == [1, 1, 1]
 
 
 def test_a_specification_comes_from_stdin(aurea: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +233,7 @@ def long_run(tmp_path: Path) -> Any:
 def test_ctrl_c_ends_the_run_with_what_it_has(long_run: Any) -> None:
     long_run.send_signal(signal.SIGINT)
     out, err = long_run.communicate(timeout=20)
-    assert (long_run.returncode, err) == (1, b"")
+    assert (long_run.returncode, err) == (-signal.SIGINT, b"")
     result = json.loads(out)
     assert (result["status"], result["counts"]["cancelled"]) == ("cancelled", 1)
 
@@ -262,25 +287,25 @@ def burns(pid: int) -> bool:
 def test_ctrl_c_reaches_the_workers_too_and_they_leave_it_to_the_program(burning: Any) -> None:
     os.killpg(burning.pid, signal.SIGINT)
     out, err = burning.communicate(timeout=20)
-    assert (burning.returncode, err) == (1, b"")
+    assert (burning.returncode, err) == (-signal.SIGINT, b"")
     result = json.loads(out)
     assert (result["status"], result["counts"]["cancelled"]) == ("cancelled", 2)
 
 
 @pytest.mark.parametrize("pause", [0, 0.02])
 def test_ctrl_c_twice_ends_at_once(burning: Any, pause: float) -> None:
-    """Whatever the first has come to: 130, or the result that was written meanwhile; never a traceback."""
+    """Whatever the first has come to; never a traceback, and no worker is left."""
     group = burning.pid
     os.killpg(group, signal.SIGINT)
     time.sleep(pause)
     os.killpg(group, signal.SIGINT)
     _, err = burning.communicate(timeout=20)
-    assert (burning.returncode in ((130,) if pause else (1, 130)), err) == (True, b"")
+    assert (burning.returncode, err) == (-signal.SIGINT, b"")
     time.sleep(0.2)
     assert workers(group) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_workers_end_with_the_program_and_say_nothing(burning: Any, number: int) -> None:
     burning.send_signal(number)
     _, err = burning.communicate(timeout=20)

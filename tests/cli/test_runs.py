@@ -77,7 +77,7 @@ def test_bad_input_and_missed_objectives_have_their_exit_codes(
 ) -> None:
     assert aurea("run", "--jobs", 0, "--server", serving.url)[0] == 2
     spec = {
-        "num_jobs": 3,
+        "num_jobs": 20,
         "job_duration_ms": 5,
         "objectives": [{"metric": "response_time", "quantile": 0.5, "at_most": 0.001}],
     }

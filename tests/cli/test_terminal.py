@@ -10,8 +10,9 @@ from rich.console import Console, RenderableType
 
 from aurea_engine import parse_json, parse_toml, run_sync, simulate, spec_from_dict
 from aurea_engine.selftest import Check
+from aurea_server.cli.report import report
 from aurea_server.cli.selftest import allowed, checks_table
-from aurea_server.cli.terminal import LiveLine, digits, money, number, report, seconds
+from aurea_server.cli.terminal import LiveLine, digits, money, number, seconds
 
 SPECS = sorted((Path(__file__).parents[2] / "examples" / "specs").iterdir())
 HOSTILE = "\x1b[2J\x1b]0;owned\x07[red]red[/red]\n" + "long " * 20

@@ -1,0 +1,28 @@
+"""A result, to the file that was asked for and to stdout."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from aurea_engine import SpecError
+from aurea_server.output import is_stdout, write_output
+from aurea_server.standard import write_out
+
+
+def publish(encoded: bytes, output: Path | None, *, json: bool, people: Callable[[], None]) -> None:
+    """The result to ``output`` and to stdout, as JSON or for ``people``. A file that fails costs stdout nothing."""
+    failed = None
+    if output is not None:
+        try:
+            write_output(output, [encoded])
+        except SpecError as error:
+            failed = error
+    if not json:
+        people()
+    elif not is_stdout(output):  # there it has been written already, and it is all that may be
+        write_out(encoded)
+    sys.stdout.flush()
+    if failed is not None:
+        raise failed

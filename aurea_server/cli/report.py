@@ -1,0 +1,194 @@
+"""What people see of a run that is over.
+
+Everything stands in two columns, a label and what is to say about it, and fits on a terminal of 80 columns. Text from
+outside (a label, the message of somebody's cost model) is shown as it is, never read as markup or as a terminal's commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Column, Table
+from rich.text import Text
+
+from aurea_engine import Finding, ObjectiveResult, RunResult, TheoryRow, Timing
+from aurea_server.cli.terminal import (
+    OUTCOME_STYLE,
+    SEVERITY_STYLE,
+    VERDICT_STYLE,
+    money,
+    number,
+    percent,
+    printable,
+    seconds,
+)
+
+LABEL_WIDTH = 13
+"""As wide as "response time", the longest label."""
+
+THEORY_NAMES = {"wait_ratio": "jobs that wait", "rejected_ratio": "jobs rejected"}
+
+
+def report(result: RunResult) -> RenderableType:
+    """Everything a person wants to know of a result, on one screen."""
+    parts: list[RenderableType] = [_facts(result)]
+    timed = any(timing.count for _, timing in _timings(result))  # a table needs a column
+    for rows, table in (
+        (timed, _times),
+        (result.objectives, _objectives),
+        (result.theory, _theory),
+        (result.findings, _findings),
+    ):
+        if rows:
+            parts += [Text(), table(result)]
+    return Group(*parts)
+
+
+def _grid(*columns: Column) -> Table:
+    """A table without lines whose first column is the labels'."""
+    label = Column(min_width=LABEL_WIDTH, no_wrap=True)
+    return Table(label, *columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+
+
+def _facts(result: RunResult) -> Table:
+    table = _grid(Column())
+    table.show_header = False
+    for label, fact in _named_facts(result):
+        table.add_row(Text(label, "dim"), fact)
+    return table
+
+
+def _named_facts(result: RunResult) -> Iterator[tuple[str, Text]]:
+    if result.spec.label:
+        yield "label", Text(printable(result.spec.label), "bold")
+    yield "run", Text(f"{result.benchmark_id}, seed {result.spec.seed}, {result.spec.clock} time")
+    if result.status != "completed":
+        yield "status", Text(result.status.replace("_", " "), "bold yellow")
+    yield "verdict", Text(result.verdict, VERDICT_STYLE[result.verdict])
+    yield "throughput", _throughput(result)
+    yield "cost", _cost(result)
+    yield "jobs", _jobs(result)
+    if result.errors:
+        yield "errors", Text(", ".join(f"{count:,} {printable(name)}" for name, count in result.errors.items()))
+    yield "concurrency", _concurrency(result)
+
+
+def _throughput(result: RunResult) -> Text:
+    line = Text(number(result.throughput, " jobs/s"), "bold")
+    if result.offered_rate is not None and result.spec.workload.arrivals.ends != "with jobs":
+        line.append(f" of {number(result.offered_rate)} offered", "not bold")
+    if any(objective.quantile is not None for objective in result.spec.objectives):
+        line.append(f", goodput {number(result.goodput, ' jobs/s')}", "not bold")
+    return line
+
+
+def _cost(result: RunResult) -> Text:
+    total = None if result.cost.total is None else float(result.cost.total)
+    line = Text(money(total, result.cost.currency), "bold")
+    per = result.cost.per_success
+    if per:
+        line.append(f", {money(float(per * 1_000_000), result.cost.currency)} per million completed jobs", "not bold")
+    return line
+
+
+def _jobs(result: RunResult) -> Text:
+    counts = result.counts
+    named = ("completed", "failed", "timed_out", "rejected", "abandoned", "cancelled")
+    became = [f"{amount:,} {name.replace('_', ' ')}" for name in named if (amount := getattr(counts, name))]
+    line = Text(f"{counts.arrived:,} arrived: " if len(became) > 1 else "")
+    line.append(", ".join(became) or "none arrived")
+    return line.append(f" in {seconds(result.duration if became else result.window[1])}")
+
+
+def _concurrency(result: RunResult) -> Text:
+    line = Text(f"{number(result.concurrency.mean)} on average, {result.concurrency.peak:,} at most")
+    if result.utilization is not None:
+        slots = result.spec.scheduler.slots
+        noun = "slot" if slots == 1 else "slots"
+        line.append(f"; utilization {percent(result.utilization)} of {slots:,} {noun}")
+    return line
+
+
+QUANTILES = {"mean": "mean", "p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "p999": "p99.9", "max": "max"}
+
+
+def _timings(result: RunResult) -> list[tuple[str, Timing]]:
+    """Label and figures of each kind of time that is shown."""
+    rows: list[tuple[str, Timing]] = [
+        ("response time", result.response_time),
+        ("  waiting", result.waiting_time),
+        ("  service", result.service_time),
+    ]
+    if result.failure_time.count:
+        rows.append(("failures", result.failure_time))
+    if result.spec.clock == "real" and result.spec.workload.arrivals.ends != "with jobs":
+        rows.append(("lag", result.lag))
+    return rows
+
+
+def _times(result: RunResult) -> Table:
+    rows = _timings(result)
+    # A quantile that too few jobs support is left out whole; the finding beneath says how many it needs.
+    names = {name: head for name, head in QUANTILES.items() if any(t.quantile(name) is not None for _, t in rows)}
+    table = _grid(*(Column(head, justify="right", no_wrap=True) for head in names.values()))
+    for label, timing in rows:
+        style = "bold" if label == "response time" else ""
+        table.add_row(Text(label, style), *(Text(seconds(timing.quantile(name)), style) for name in names))
+    return table
+
+
+def _objectives(result: RunResult) -> Table:
+    table = _grid(Column(no_wrap=True), Column())
+    table.show_header = False
+    for judged in result.objectives:
+        outcome = Text.assemble((judged.outcome, OUTCOME_STYLE[judged.outcome]), ", ", _observed(judged, result))
+        table.add_row(Text("objective", "dim"), Text(str(judged.objective)), outcome)
+    return table
+
+
+def _observed(judged: ObjectiveResult, result: RunResult) -> str:
+    metric, observed = judged.objective.metric, judged.observed
+    if observed is None or judged.outcome == "inconclusive":
+        return judged.detail
+    if metric.endswith("_time"):
+        return seconds(observed)
+    if metric.startswith("cost"):
+        return money(observed, result.cost.currency)
+    return percent(observed) if metric.endswith("_ratio") else number(observed, " jobs/s")
+
+
+def _theory(result: RunResult) -> Table:
+    heads = ("theory", "measured", "standard errors apart")
+    table = _grid(*(Column(head, justify="right", no_wrap=True) for head in heads))
+    table.columns[0].header = result.theory[0].model
+    for row in result.theory:
+        apart = "" if row.z is None else f"{row.z:+.1f}"
+        table.add_row(_theory_name(row), *(_theory_figure(row, value) for value in (row.expected, row.measured)), apart)
+    return table
+
+
+def _theory_name(row: TheoryRow) -> str:
+    return THEORY_NAMES.get(row.figure, row.figure.replace("_", " ").replace(".", " "))
+
+
+def _theory_figure(row: TheoryRow, value: float | None) -> str:
+    if value is None:
+        return "–"
+    if "_time" in row.figure:
+        return seconds(value)
+    return number(value, "/s") if row.figure == "throughput" else percent(value)
+
+
+def _findings(result: RunResult) -> Table:
+    table = _grid(Column())
+    table.show_header = False
+    for finding in result.findings:
+        style = SEVERITY_STYLE[finding.severity.name]
+        table.add_row(Text(finding.severity.name.lower(), style), _remark(finding, style))
+    return table
+
+
+def _remark(finding: Finding, style: str) -> Text:
+    remark = Text(finding.code, style)
+    return remark.append(f": {printable(finding.detail)}. {finding.advice}", "not bold")
