@@ -28,14 +28,6 @@ BAD_WORDS = re.compile(r"Traceback|never retrieved|was destroyed but it is pendi
 ONE_JOB = {"num_jobs": 1, "job_duration_ms": 10}
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes minutes runs only where it is asked for: scripts/faults."""
-    if "long" not in (config.option.markexpr or ""):
-        for item in items:
-            if item.get_closest_marker("long"):
-                item.add_marker(pytest.mark.skip(reason="takes minutes: scripts/faults runs it"))
-
-
 def processes() -> dict[int, tuple[int, str, str]]:
     """Every process: pid → (parent, state, command line)."""
     found = {}

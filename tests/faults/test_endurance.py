@@ -123,13 +123,9 @@ def endure(server: Any, early: int, more: int, invariants: Callable[[Any], None]
     invariants(server)
 
 
-def test_sixty_mixed_runs_leave_nothing_behind(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
-    endure(serve(), 20, 40, invariants)
-
-
 @pytest.mark.long
-@pytest.mark.timeout(1800)
-def test_two_thousand_mixed_runs_leave_nothing_behind(
-    serve: Callable[..., Any], invariants: Callable[[Any], None]
+@pytest.mark.timeout(3600)
+def test_mixed_runs_leave_nothing_behind(
+    serve: Callable[..., Any], invariants: Callable[[Any], None], campaign: Callable[[int], int]
 ) -> None:
-    endure(serve(), 500, 1500, invariants)
+    endure(serve(), campaign(500), campaign(1500), invariants)

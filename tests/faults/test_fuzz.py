@@ -105,16 +105,15 @@ def server(serve: Callable[..., Any]) -> Any:
     return serve("--max-seconds", "0.2", "--max-jobs", "2000")
 
 
-def test_mutated_specifications_get_a_documented_answer(server: Any, invariants: Callable[[Any], None]) -> None:
-    seen = fuzz_bodies(server, 400, 41)
-    assert seen[400] > 100
-    invariants(server)
-
-
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_100_000_mutated_specifications_get_a_documented_answer(server: Any, invariants: Callable[[Any], None]) -> None:
-    print(fuzz_bodies(server, 100_000, 42))
+def test_mutated_specifications_get_a_documented_answer(
+    server: Any, invariants: Callable[[Any], None], campaign: Callable[[int], int]
+) -> None:
+    count = campaign(100_000)
+    seen = fuzz_bodies(server, count, 42)
+    print(seen)
+    assert seen[400] > count / 2
     invariants(server)
 
 

@@ -479,16 +479,12 @@ def kill_rounds(server: Any, rounds: int, seed: int, invariants: Callable[[Any],
     invariants(server)
 
 
-def test_kill_9_of_the_server_loses_nothing_acknowledged(
-    serve: Callable[..., Any], invariants: Callable[[Any], None]
-) -> None:
-    kill_rounds(serve(), 5, 11, invariants)
-
-
 @pytest.mark.long
-@pytest.mark.timeout(1800)
-def test_kill_9_of_the_server_200_times(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
-    kill_rounds(serve(), 200, 12, invariants)
+@pytest.mark.timeout(3600)
+def test_kill_9_of_the_server_loses_nothing_acknowledged(
+    serve: Callable[..., Any], invariants: Callable[[Any], None], campaign: Callable[[int], int]
+) -> None:
+    kill_rounds(serve(), campaign(200), 12, invariants)
 
 
 def runner_rounds(server: Any, rounds: int, seed: int, invariants: Callable[[Any], None]) -> None:
@@ -505,14 +501,12 @@ def runner_rounds(server: Any, rounds: int, seed: int, invariants: Callable[[Any
     invariants(server)
 
 
-def test_kill_9_of_the_runner_fails_its_run_only(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
-    runner_rounds(serve(), 5, 13, invariants)
-
-
 @pytest.mark.long
-@pytest.mark.timeout(1800)
-def test_kill_9_of_the_runner_200_times(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
-    runner_rounds(serve(), 200, 14, invariants)
+@pytest.mark.timeout(3600)
+def test_kill_9_of_the_runner_fails_its_run_only(
+    serve: Callable[..., Any], invariants: Callable[[Any], None], campaign: Callable[[int], int]
+) -> None:
+    runner_rounds(serve(), campaign(200), 14, invariants)
 
 
 def test_kill_9_of_the_idle_runner_is_not_even_noticed(

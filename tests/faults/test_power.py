@@ -213,21 +213,17 @@ def fail_often(cuts: int, server: Any, journal: Path, folder: Path, seed: int) -
     assert check(events, folder, chance) == len({event.path for event in events if event.what == "A"})
 
 
-def test_a_failure_of_power_loses_nothing_acknowledged(
-    serve: Callable[..., Any], remembering: dict[str, str], tmp_path: Path, invariants: Callable[[Any], None]
-) -> None:
-    server = serve("--min-free", "0", start=False, **remembering)
-    fail_often(150, server, tmp_path / "journal", tmp_path / "ruins", seed=11)
-    invariants(server)
-
-
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_ten_thousand_failures_of_power(
-    serve: Callable[..., Any], remembering: dict[str, str], tmp_path: Path, invariants: Callable[[Any], None]
+def test_a_failure_of_power_loses_nothing_acknowledged(
+    serve: Callable[..., Any],
+    remembering: dict[str, str],
+    tmp_path: Path,
+    invariants: Callable[[Any], None],
+    campaign: Callable[[int], int],
 ) -> None:
     server = serve("--min-free", "0", start=False, **remembering)
-    fail_often(10_000, server, tmp_path / "journal", tmp_path / "ruins", seed=12)
+    fail_often(campaign(10_000), server, tmp_path / "journal", tmp_path / "ruins", seed=12)
     invariants(server)
 
 
