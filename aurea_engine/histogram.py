@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,10 +161,22 @@ class LatencyHistogram:
         index = int(buckets_of(np.array([min(round(seconds * NS), most)], np.int64))[0])
         return int(self._counts[index + 1 :].sum())
 
-    def le_counts(self) -> list[tuple[float, int]]:
-        """Exact number of values ≤ 2ᵏ seconds, for each k of `LE_EXPONENTS`: Prometheus' cumulative buckets."""
+    def le_counts(self, exponents: range = LE_EXPONENTS) -> list[tuple[float, int]]:
+        """Exact number of values ≤ 2ᵏ seconds, for each k of ``exponents``: Prometheus' cumulative buckets."""
         running = np.cumsum(self._counts)
-        return [(math.ldexp(1.0, k), int(running[(k - _LOWEST + 1) * PARTS])) for k in LE_EXPONENTS]
+        return [(math.ldexp(1.0, k), int(running[(k - _LOWEST + 1) * PARTS])) for k in exponents]
+
+    def le_largest(self, exponents: range = LE_EXPONENTS) -> list[float | None]:
+        """The largest value, seconds, in each of Prometheus' buckets and at last in the one above them, within
+        `RELATIVE_ERROR`; None where a bucket has none: an example for each.
+        """
+        filled = np.flatnonzero(self._counts)
+        bounds = [(k - _LOWEST + 1) * PARTS for k in exponents]
+        ends = np.searchsorted(filled, bounds, side="right").tolist()
+        return [
+            min(max(value_of(int(filled[end - 1])), self.minimum / NS), self.maximum / NS) if end > start else None
+            for start, end in pairwise([0, *ends, len(filled)])
+        ]
 
     def to_dict(self) -> dict[str, object]:
         """All of it, sparse, JSON-able; large sums as decimal strings."""

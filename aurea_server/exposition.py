@@ -10,9 +10,10 @@ import functools
 import gzip
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from aurea_server.metrics import Registry, Stamped
 from aurea_server.negotiation import MediaRange, Offer
 
 FORMATS = (
@@ -38,14 +39,15 @@ def content_type(form: Offer, escaping: str | None) -> str:
     return "; ".join([form.type, *(f"{name}={value}" for name, value in parameters.items())])
 
 
-def render(registry: CollectorRegistry, form: Offer, escaping: str | None, names: Sequence[str]) -> bytes:
+def render(registry: Registry, form: Offer, escaping: str | None, names: Sequence[str]) -> bytes:
     """The metrics of ``registry`` in that form; of those that are ``names`` only, if there are any."""
-    chosen = registry.restricted_registry(names) if names else registry
-    if form.type == "text/plain":
-        write = generate_latest
-    else:
-        write = functools.partial(openmetrics.generate_latest, version=form.parameters["version"])
-    content: bytes = write(chosen, escaping=escaping or ESCAPINGS[0])
+    text = form.type == "text/plain"
+    chosen = registry.restricted_registry(names) if names else registry if text else Stamped(registry)
+    write = (
+        generate_latest if text else functools.partial(openmetrics.generate_latest, version=form.parameters["version"])
+    )
+    # Names of ASCII are the same with underscores as in UTF-8, which is written in half the time: not letter by letter.
+    content: bytes = write(chosen, escaping=openmetrics.ALLOWUTF8 if escaping in (None, ESCAPINGS[0]) else escaping)
     return content
 
 

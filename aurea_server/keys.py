@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 
 from aurea_server.kinds import Kinds
+from aurea_server.metrics import Registry
 from aurea_server.runs import RunManager
 
 KINDS = web.AppKey("KINDS", Kinds)
 RUNS = web.AppKey("RUNS", RunManager)
-REGISTRY = web.AppKey("REGISTRY", CollectorRegistry)
+REGISTRY = web.AppKey("REGISTRY", Registry)
 OPENAPI = web.AppKey("OPENAPI", bytes)

@@ -38,7 +38,7 @@ class Remark(msgspec.Struct, frozen=True, kw_only=True):
     advice: str
 
 
-_INSIDE = ("histograms", "cost", "findings", "bill")
+_INSIDE = ("histograms", "cost", "findings", "bill", "offered_rate")
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,6 +58,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     histograms: dict[str, dict[str, Any]] = {}
     findings: list[Remark] = []
     utilization: float | None = None
+    offered_rate: float | None = None
     bill: Bill = Bill()
 
     @property
@@ -167,6 +168,10 @@ def sound(snapshot: Snapshot) -> Snapshot:
     for amount in (*amounts, *([] if snapshot.cost is None else [snapshot.cost])):
         if not _RATIO.fullmatch(amount):
             raise ValueError("an amount is no ratio")
+        try:
+            ratio(amount)
+        except OverflowError:
+            raise ValueError("an amount is larger than any number") from None
     return snapshot
 
 
@@ -234,8 +239,15 @@ def snapshot_of(progress: Progress, model: str) -> Snapshot:
         histograms={name: getattr(progress.meters, name).to_dict() for name in HISTOGRAMS},
         findings=remarks_of(progress.findings),
         utilization=progress.utilization,
+        offered_rate=_offered_rate(progress),
         bill=bill_of(progress.bill, model),
     )
+
+
+def _offered_rate(progress: Progress) -> float | None:
+    """Arrivals per second so far; None before a job has ended that did not arrive with the first: all at once is no rate."""
+    spread = progress.meters.latest_intended_ns > 0
+    return progress.arrived / progress.elapsed if spread and progress.elapsed else None
 
 
 def figures_of(result: RunResult, model: str, start_time: str, end_time: str) -> Figures:

@@ -130,7 +130,7 @@ class RunManager:
 
     async def _turn(self, live: Live) -> None:
         live.state = "running"
-        self._metrics.started()
+        self._metrics.started(live.id, str(live.document["clock"]))
         if live.started_ms is None:  # it had to wait, so its row does not say yet that it is on
             live.started_ms = now_ms()
             self._tasks.keep(regardless(self.history.ask(self.history.ledger.begin, live.id, live.started_ms)))

@@ -44,6 +44,7 @@ class Panel:
     colours: dict[str, str] = field(default_factory=dict)
     stacked: bool = False
     shows_label: bool = False  # a stat that shows the legend (a label's value) rather than the number
+    exemplars: bool = False  # dots that name the run; Prometheus has them for buckets and counters
 
 
 def one(metric: str) -> str:
@@ -65,8 +66,14 @@ def mean(histogram: str) -> str:
     return f"sum({rate(histogram + '_sum')}) / sum({rate(histogram + '_count')})"
 
 
+def by(label: str, metric: str) -> str:
+    """The sum of ``metric`` over the chosen servers by ``label``, of what was counted at all: every series starts at 0."""
+    return f"sum by ({label}) ({one(metric)}) > 0"
+
+
 COST_RATE = rate("benchmark_cost_usd_total")
 OCTAVES = "Buckets are powers of two, so a quantile is certain to its bucket and interpolated inside it."
+DOTS = " A dot names the run."
 
 # fmt: off
 ROWS: dict[str, list[Panel]] = {
@@ -77,7 +84,8 @@ ROWS: dict[str, list[Panel]] = {
               "Mean execution (service) time of a job, of the current or the last run. Waiting is not in it: see the "
               "row Latency for response times.", 4, "stat", 4),
         Panel("Cost of the run", "currencyUSD", {"{{instance}}": one("benchmark_cost_total")},
-              "What the current or the last run cost, under the cost model of its specification.", 4, "stat", 6),
+              "What the current or the last run cost in US dollars, under the cost model of its specification. None where "
+              "its currency is another: see the row Cost.", 4, "stat", 6),
         Panel("Jobs in flight", "suffix: jobs", {"{{instance}}": one("benchmark_in_flight_jobs")},
               "Jobs in service now.", 4, "stat", 0),
         Panel("Verdicts", "suffix: runs", {"{{verdict}}": f"sum by (verdict) ({one('benchmark_verdicts_total')})"},
@@ -86,7 +94,7 @@ ROWS: dict[str, list[Panel]] = {
         Panel("Jobs", "suffix: jobs", {"{{instance}}": one("benchmark_jobs_total")},
               "Jobs that reached an outcome since the server started.", 4, "stat", 0),
         Panel("Runs", "suffix: runs", {"{{instance}}": one("benchmark_runs_total")},
-              "Runs since the server started.", 4, "stat", 0),
+              "Runs in real time since the server started. Simulated runs have a row of their own.", 4, "stat", 0),
         Panel("Runs now", "suffix: runs", {"in progress": f"sum({one('benchmark_runs_in_progress')})",
                                            "queued": f"sum({one('benchmark_runs_queued')})"},
               "Runs in progress and in the queue. One run at a time is the default: a second one would measure the "
@@ -100,11 +108,12 @@ ROWS: dict[str, list[Panel]] = {
     ],
     "Latency": [
         Panel("Response time", "s", quantiles("benchmark_response_time_seconds", "0.50", "0.95", "0.99"),
-              "From the instant a job was meant to start until it finished: waiting and service. " + OCTAVES, 8),
+              "From the instant a job was meant to start until it finished: waiting and service. " + OCTAVES + DOTS, 8,
+              exemplars=True),
         Panel("Service time", "s", quantiles("benchmark_job_duration_seconds", "0.50", "0.95", "0.99"),
-              "From start to finish of a job. " + OCTAVES, 8),
+              "From start to finish of a job. " + OCTAVES + DOTS, 8, exemplars=True),
         Panel("Waiting time", "s", quantiles("benchmark_waiting_time_seconds", "0.50", "0.95", "0.99"),
-              "From the instant a job was meant to start until it started. " + OCTAVES, 8),
+              "From the instant a job was meant to start until it started. " + OCTAVES + DOTS, 8, exemplars=True),
         Panel("Response times", "s",
               {"{{le}}": "sum by (le) (increase("
                          f"{one('benchmark_response_time_seconds_bucket')}[$__rate_interval]))"},
@@ -116,7 +125,7 @@ ROWS: dict[str, list[Panel]] = {
               "Exact means, from sums and counts. Response is waiting plus service.", 6),
         Panel("Lag", "s", quantiles("benchmark_lag_seconds", "0.50", "0.99"),
               "How late the generator itself released jobs. If this is not small beside the response time, the "
-              "generator is the bottleneck and the run is not valid. " + OCTAVES, 6),
+              "generator is the bottleneck and the run is not valid. " + OCTAVES + DOTS, 6, exemplars=True),
     ],
     "Load": [
         Panel("Offered and served", "suffix: jobs/s",
@@ -142,27 +151,81 @@ ROWS: dict[str, list[Panel]] = {
               "change.", 8),
     ],
     "Cost": [
-        Panel("Cost per hour at this rate", "currencyUSD", {"{{model}}": f"3600 * sum by (model) ({COST_RATE})"},
+        Panel("Cost per hour at this rate", "currencyUSD", {"{{model}}": f"3600 * sum by (model) ({COST_RATE}) > 0"},
               "What an hour of this load would cost, by cost model. Tiers, free allowances and commitments are not in "
               "it: a projection has them.", 8, decimals=4),
         Panel("Cost per million jobs", "currencyUSD",
               {"per million": f"1e6 * sum({COST_RATE}) / sum({rate('benchmark_jobs_total')})"},
               "Money spent over jobs that reached an outcome, times a million.", 8, decimals=4),
-        Panel("Cost by component", "currencyUSD", {"{{component}}": f"3600 * sum by (component) ({COST_RATE})"},
+        Panel("Cost by component", "currencyUSD", {"{{component}}": f"3600 * sum by (component) ({COST_RATE}) > 0"},
               "The cost per hour at this rate, by what is paid for.", 8, decimals=4, stacked=True),
         Panel("Cost of one job, last run", "currencyUSD",
               {"per {{per}}": f"sum by (per) ({one('benchmark_last_run_cost_usd_per_job')})"},
               "Cost of the last run per attempt, per completed job, and per job within the objectives.", 8, "stat", 9),
-        Panel("Spent in all", "currencyUSD", {"{{model}}": f"sum by (model) ({one('benchmark_cost_usd_total')})"},
-              "Cost of all jobs since the server started, by cost model.", 8, decimals=4),
+        Panel("Spent in all", "currencyUSD", {"{{model}}": by("model", "benchmark_cost_usd_total")},
+              "Cost in US dollars of all jobs since the server started, by cost model.", 8, decimals=4, exemplars=True),
+        Panel("Spent by currency", "none", {"{{currency}}": by("currency", "benchmark_cost_by_currency_total")},
+              "Cost of all jobs since the server started, in the currency of each run's cost model: nothing is converted.",
+              8, decimals=4),
+        Panel("Cost of the run, in its currency", "none", {"{{currency}} {{instance}}": one("benchmark_run_cost")},
+              "What the current or the last run cost, in the currency of its cost model.", 8, "stat", 6),
         Panel("Price sheet", "none", {"{{sheet}} {{version}}, {{currency}}, checked {{checked}}":
                                       one("benchmark_price_sheet_info")},
               "The price sheets in use, with the day on which their figures were last compared with the vendor's.", 8,
               "stat", shows_label=True),
         Panel("Billed in all", "none",
-              {"{{component}}, {{unit}}": f"sum by (component, unit) ({one('benchmark_billed_quantity_total')})"},
+              {"{{component}}, {{unit}}": by("component, unit", "benchmark_billed_quantity_total")},
               "What was billed since the server started, by component and the unit of its price: multiply it by a price "
               "of your own to see what it would have cost there.", 24),
+    ],
+    "Simulated runs": [
+        Panel("Simulated: runs", "suffix: runs", {"{{instance}}": one("benchmark_simulated_runs_total")},
+              "Runs in virtual time since the server started. Nothing of them is in the other rows.", 4, "stat", 0),
+        Panel("Simulated: now", "suffix: runs", {"in progress": f"sum({one('benchmark_simulated_runs_in_progress')})"},
+              "Simulated runs in progress.", 4, "stat", 0),
+        Panel("Simulated: jobs", "suffix: jobs", {"{{instance}}": one("benchmark_simulated_jobs_total")},
+              "Simulated jobs that reached an outcome since the server started.", 4, "stat", 0),
+        Panel("Simulated: cost", "currencyUSD", {"{{instance}}": one("benchmark_simulated_cost_usd_total")},
+              "What the simulated runs would have cost in US dollars. Nobody has to pay it.", 4, "stat", 4),
+        Panel("Simulated: cost of the run", "none", {"{{currency}} {{instance}}": one("benchmark_simulated_run_cost")},
+              "What the current or the last simulated run would have cost, in its own currency.", 4, "stat", 6),
+        Panel("Simulated: latest run", "dateTimeFromNow",
+              {"started": f"1000 * max({one('benchmark_simulated_run_start_time_seconds')})",
+               "ended": f"1000 * max({one('benchmark_simulated_run_end_time_seconds')})"},
+              "When the latest simulated run started, and when the latest that has ended did.", 4, "stat"),
+        Panel("Simulated: rates", "suffix: jobs/s",
+              {"offered": f"sum({one('benchmark_simulated_offered_rate_jobs_per_second')})",
+               "completed": f"sum({one('benchmark_simulated_throughput_jobs_per_second')})"},
+              "Jobs that arrive and that complete per second of virtual time, of the current or the last simulated run.", 8),
+        Panel("Simulated: mean latency", "s", {"{{instance}}": one("benchmark_simulated_mean_latency_seconds")},
+              "Mean execution (service) time of a job, of the current or the last simulated run.", 8),
+        Panel("Simulated: utilization", "percentunit", {"{{instance}}": one("benchmark_simulated_utilization_ratio")},
+              "Busy slot-seconds over the slots' capacity, in virtual time.", 8),
+        Panel("Simulated: response time", "s", quantiles("benchmark_simulated_response_time_seconds", "0.50", "0.99"),
+              "From the instant a job was meant to start until it finished, in virtual time. " + OCTAVES + DOTS, 8,
+              exemplars=True),
+        Panel("Simulated: service time", "s", quantiles("benchmark_simulated_job_duration_seconds", "0.50", "0.99"),
+              "From start to finish of a job, in virtual time. " + OCTAVES + DOTS, 8, exemplars=True),
+        Panel("Simulated: waiting time", "s", quantiles("benchmark_simulated_waiting_time_seconds", "0.50", "0.99"),
+              "From the instant a job was meant to start until it started, in virtual time. " + OCTAVES + DOTS, 8,
+              exemplars=True),
+        Panel("Simulated: queue and service", "suffix: jobs",
+              {"waiting": f"sum({one('benchmark_simulated_queue_length_jobs')})",
+               "in flight": f"sum({one('benchmark_simulated_in_flight_jobs')})"},
+              "Jobs that wait for a slot, and jobs in service, at the latest report.", 8),
+        Panel("Simulated: outcomes", "suffix: jobs",
+              {"{{outcome}}": by("outcome", "benchmark_simulated_job_outcomes_total")},
+              "Simulated jobs by outcome since the server started.", 8, colours=OUTCOME_COLOURS, stacked=True),
+        Panel("Simulated: how runs ended", "suffix: runs",
+              {"{{status}}": by("status", "benchmark_simulated_run_outcomes_total")},
+              "Simulated runs since the server started, by how they ended.", 8, colours=RUN_COLOURS),
+        Panel("Simulated: verdicts", "suffix: runs", {"{{verdict}}": by("verdict", "benchmark_simulated_verdicts_total")},
+              "Simulated runs by verdict since the server started.", 8, colours=VERDICT_COLOURS),
+        Panel("Simulated: objectives", "suffix: objectives",
+              {"{{result}}": by("result", "benchmark_simulated_objectives_total")},
+              "Objectives of the simulated runs since the server started.", 8, colours=OBJECTIVE_COLOURS),
+        Panel("Simulated: findings", "suffix: findings", {"{{code}}": by("code", "benchmark_simulated_findings_total")},
+              "Remarks on simulated runs since the server started.", 8),
     ],
     "Server": [
         Panel("CPU", "percentunit", {"{{instance}}": rate("process_cpu_seconds_total")},
@@ -204,6 +267,7 @@ def targets(panel: Panel) -> list[Json]:
             "format": "heatmap" if panel.kind == "heatmap" else "time_series",
             "instant": instant,
             "range": not instant,
+            "exemplar": panel.exemplars,
         }
         for i, (legend, expr) in enumerate(panel.queries.items())
     ]
@@ -362,6 +426,20 @@ ANNOTATIONS = [
         "blue",
         f"1000 * {one('process_start_time_seconds')}",
         "{{instance}} started",
+        useValueForTime="on",
+    ),
+    annotation(
+        "Run starts",
+        GOOD,
+        f"1000 * {one('benchmark_run_start_time_seconds')}",
+        "A run started on {{instance}}",
+        useValueForTime="on",
+    ),
+    annotation(
+        "Run ends",
+        "purple",
+        f"1000 * {one('benchmark_run_end_time_seconds')}",
+        "A run ended on {{instance}}",
         useValueForTime="on",
     ),
 ]

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
+import socket
 import subprocess
 import sys
+import time
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -41,6 +49,31 @@ METRICS = frozenset(
         "benchmark_utilization_ratio",
         "benchmark_verdicts_total",
         "benchmark_waiting_time_seconds",
+        "benchmark_run_cost",
+        "benchmark_cost_by_currency_total",
+        "benchmark_run_start_time_seconds",
+        "benchmark_run_end_time_seconds",
+        "benchmark_simulated_cost_usd_total",
+        "benchmark_simulated_findings_total",
+        "benchmark_simulated_in_flight_jobs",
+        "benchmark_simulated_job_duration_seconds",
+        "benchmark_simulated_job_outcomes_total",
+        "benchmark_simulated_jobs_total",
+        "benchmark_simulated_mean_latency_seconds",
+        "benchmark_simulated_objectives_total",
+        "benchmark_simulated_offered_rate_jobs_per_second",
+        "benchmark_simulated_queue_length_jobs",
+        "benchmark_simulated_response_time_seconds",
+        "benchmark_simulated_run_cost",
+        "benchmark_simulated_run_end_time_seconds",
+        "benchmark_simulated_run_outcomes_total",
+        "benchmark_simulated_run_start_time_seconds",
+        "benchmark_simulated_runs_in_progress",
+        "benchmark_simulated_runs_total",
+        "benchmark_simulated_throughput_jobs_per_second",
+        "benchmark_simulated_utilization_ratio",
+        "benchmark_simulated_verdicts_total",
+        "benchmark_simulated_waiting_time_seconds",
     ]
 )
 
@@ -98,3 +131,127 @@ def read_yaml(importable: Callable[[str], Any]) -> Callable[[Path], Any]:
 def metrics() -> frozenset[str]:
     """All that the server says of benchmarks; test_live_prometheus.py holds this list against a running server."""
     return METRICS
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def ask(url: str, body: Any = None) -> bytes:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"} if data else {})
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return bytes(response.read())
+
+
+def until(truth: Callable[[], bool], what: str, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if truth():
+                return
+        except (OSError, ValueError):  # nobody answers yet, or there is no such series
+            pass
+        time.sleep(0.1)
+    pytest.fail(f"no {what} within {seconds} s")
+
+
+@contextmanager
+def running(command: list[str], log: Path, ready: str) -> Iterator[None]:
+    """A program, from the first 200 at ``ready`` to the end of the block."""
+    environment = {**os.environ, "XDG_DATA_HOME": str(log.parent), "PYTHONPATH": os.pathsep.join(sys.path)}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=log.parent)
+        try:
+            until(lambda: process.poll() is not None or bool(ask(ready)), f"answer from {ready}")
+            assert process.poll() is None, log.read_text()
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            finally:
+                process.kill()
+
+
+class Prometheus(NamedTuple):
+    url: str
+    at: float | None = None
+
+    def ask(self, path: str) -> bytes:
+        return ask(self.url + path)
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        fields = {"query": expression} | ({"time": f"{self.at:.3f}"} if self.at is not None else {})
+        answer = json.loads(ask(f"{self.url}/api/v1/query?{urllib.parse.urlencode(fields)}"))
+        assert answer["status"] == "success"
+        result: list[dict[str, Any]] = answer["data"]["result"]
+        return result
+
+    def values(self, expression: str) -> dict[str, float]:
+        """By the labels that tell the series apart: ``{"outcome=completed": 3.0}``, or ``{"": 3.0}``."""
+        return {name(series["metric"]): float(series["value"][1]) for series in self.query(expression)}
+
+    def value(self, expression: str) -> float:
+        ((_, value),) = self.values(expression).items()
+        return value
+
+
+def name(labels: dict[str, str]) -> str:
+    return ",".join(f"{k}={v}" for k, v in sorted(labels.items()) if k not in {"__name__", "job", "instance"})
+
+
+def committed_configuration(deploy: Path, folder: Path, target: str) -> Path:
+    """The committed files with another target, and one second where they wait longer."""
+    shutil.copytree(deploy / "prometheus", folder)
+    for file in [folder / "prometheus.yml", *(folder / "rules").iterdir()]:
+        text = file.read_text().replace("localhost:5000", target)
+        file.write_text(re.sub(r"(scrape_interval|evaluation_interval|scrape_timeout| interval): \w+", r"\1: 1s", text))
+    return folder / "prometheus.yml"
+
+
+class Scraped(NamedTuple):
+    """A server of its own, and a real Prometheus that has scraped it at least twice and goes on once a second."""
+
+    url: str
+    prometheus: Prometheus
+    restart: Callable[[], None]
+    until = staticmethod(until)
+
+    def ask(self, path: str, body: Any = None) -> bytes:
+        return ask(self.url + path, body)
+
+
+@pytest.fixture(scope="session")
+def scraped_server(deploy: Path, require: Callable[..., str]) -> Callable[[Path], AbstractContextManager[Scraped]]:
+    """Starts a server under the committed configuration: a context manager for a folder."""
+    program = require("prometheus")
+
+    @contextmanager
+    def start(folder: Path) -> Iterator[Scraped]:
+        server, prometheus = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+        config = committed_configuration(deploy, folder / "prometheus", server.removeprefix("http://"))
+        serve = [sys.executable, "-m", "aurea_server", "--port", server.rpartition(":")[2]]
+        watch = [
+            program,
+            f"--config.file={config}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address={prometheus.removeprefix('http://')}",
+            "--enable-feature=exemplar-storage",
+        ]
+        with ExitStack() as serving, running(watch, folder / "prometheus.log", f"{prometheus}/-/ready"):
+
+            def restart() -> None:
+                serving.close()
+                serving.enter_context(running(serve, folder / "server.log", f"{server}/health"))
+
+            restart()
+            scraped = Scraped(server, Prometheus(prometheus), restart)
+            scraped.until(
+                lambda: scraped.prometheus.value("count_over_time(benchmark_jobs_total[1m])") >= 2, "two scrapes"
+            )
+            yield scraped
+
+    return start

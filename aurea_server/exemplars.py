@@ -1,0 +1,47 @@
+"""Which run moved a series last. Only OpenMetrics shows it: a run's name is an exemplar, never a label of a series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from prometheus_client.samples import Exemplar
+
+Key = tuple[str, ...]
+"""Values of a series' labels, in order; empty where it has none."""
+
+
+@dataclass(frozen=True)
+class RunMark:
+    """A run, and the instant (seconds since 1970) at which it moved what is marked. ``run_id``: "" marks nothing."""
+
+    run_id: str
+    at: float
+
+
+class Exemplars:
+    """The latest exemplar of each series. There are as many as series, however many runs there were."""
+
+    def __init__(self) -> None:
+        self._latest: dict[tuple[str, Key], Exemplar] = {}
+
+    def mark(self, metric: str, moved: Mapping[Key, int | Fraction], run: RunMark) -> None:
+        """Each series of ``moved`` that ``run`` moved now names it; the exemplar's value is what came of that run."""
+        for key, amount in moved.items():
+            if amount and run.run_id:
+                self._latest[metric, key] = Exemplar({"run_id": run.run_id}, float(amount), run.at)
+
+    def mark_buckets(self, metric: str, largest: Iterable[float | None], run: RunMark) -> None:
+        """The same for buckets of a histogram, by their number; ``largest``: a duration that fell into each, or None."""
+        for number, seconds in enumerate(largest):
+            if seconds is not None and run.run_id:
+                self._latest[metric, (str(number),)] = Exemplar({"run_id": run.run_id}, seconds, run.at)
+
+    def of(self, metric: str, key: Key = ()) -> Exemplar | None:
+        """The exemplar of one series, None before the first."""
+        return self._latest.get((metric, key))
+
+    def of_bucket(self, metric: str, number: int) -> Exemplar | None:
+        """The exemplar of a histogram's bucket, None before the first."""
+        return self.of(metric, (str(number),))

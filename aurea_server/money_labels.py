@@ -1,0 +1,103 @@
+"""The closed sets that label money and billed quantities, so that each of their series exists at 0 from the start.
+
+A series that is born with its first value never increases in the eyes of Prometheus: the first run of each cost model would
+be missing from ``increase(benchmark_cost_usd_total[…])``. What clients and packages name themselves folds into a member.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+from aurea_engine.costs import shipped_sheet, shipped_sheets
+
+OTHER = "other"
+
+_LINES: dict[str, tuple[tuple[str, str], ...]] = {
+    "free": (),
+    "per_second": (("time", "Seconds"),),
+    "per_job": (("jobs", "Jobs"),),
+    "serverless": (("duration", "GB-Seconds"), ("requests", "Requests")),
+    "container_task": (("vcpu", "vCPU-Hours"), ("memory", "GB-Hours")),
+    "instance_busy": (("instances", "Instance-Seconds"), ("requests", "Requests")),
+    "packed": (("instances", "Instance-Seconds"), ("requests", "Requests")),
+    "fleet": (("instances", "Instance-Hours"),),
+    "egress": (("egress", "GB"), ("egress", "GiB")),
+    "flat_period": (("period", "Periods"),),
+    "tiered": (("jobs", "Jobs"), ("time", "Seconds"), ("time", "GB-Seconds")),
+    "tokens": ((OTHER, "1M Tokens"),),
+}
+"""Cost model → the (component, unit) of the lines of its bills; classes of tokens are named by clients."""
+
+_OWN_LINES = (("minutes", "Minutes"), ("formula", OTHER), ("commitment", "Hours"))
+"""Lines of a formula, of the documented example of a model of one's own, and of a commitment."""
+
+_MIXED = ("composite", "discounts", OTHER)
+"""Models whose bills hold any line: of other models, or of a package's own."""
+
+UNITS = frozenset(
+    {"Jobs", "Requests", "Seconds", "Hours", "Minutes", "Periods", "1M Tokens", "GB", "GiB", "GB-Seconds", "GB-Hours"}
+    | {"GiB-Seconds", "GiB-Hours", "vCPU-Seconds", "vCPU-Hours", "Instance-Seconds", "Instance-Hours"}
+)
+"""Units of billed quantities that may be a label's value."""
+
+_TENDER = (
+    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF "
+    "CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG "
+    "HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA "
+    "MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD "
+    "RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX "
+    "USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG"
+)
+CURRENCIES = tuple(_TENDER.split())
+"""Legal tender by ISO 4217, without funds and metals."""
+
+
+def _sheet_lines() -> Iterator[tuple[str, str]]:
+    for name in shipped_sheets():
+        yield from ((price.sku, price.unit) for price in shipped_sheet(name).prices)
+
+
+@functools.cache
+def spent_keys() -> tuple[tuple[str, str], ...]:
+    """Every (model, component) that money is counted by."""
+    pairs = [(model, component) for model, lines in _LINES.items() for component, _ in lines]
+    mixed = [component for _, component in pairs] + [component for component, _ in _OWN_LINES] + [OTHER]
+    pairs += [(model, component) for model in _MIXED for component in mixed]
+    pairs += [("sheet", component) for component, _ in _sheet_lines()] + [("sheet", OTHER)]
+    return tuple(dict.fromkeys(pairs))
+
+
+@functools.cache
+def billed_keys() -> tuple[tuple[str, str], ...]:
+    """Every (component, unit) that quantities are counted by; ``other`` has every unit, so that units are never mixed."""
+    pairs = [line for lines in _LINES.values() for line in lines] + [*_OWN_LINES, *_sheet_lines()]
+    return tuple(dict.fromkeys([*pairs, *((OTHER, unit) for unit in sorted(UNITS)), (OTHER, OTHER)]))
+
+
+@functools.cache
+def _known() -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]], frozenset[str]]:
+    return frozenset(spent_keys()), frozenset(billed_keys()), frozenset(CURRENCIES)
+
+
+def spent_key(model: str, component: str) -> tuple[str, str]:
+    """The member of `spent_keys` that a line of a bill is counted by."""
+    known = _known()[0]
+    for key in ((model, component), (model, OTHER), (OTHER, component)):
+        if key in known:
+            return key
+    return OTHER, OTHER
+
+
+def billed_key(component: str, unit: str) -> tuple[str, str]:
+    """The member of `billed_keys` that a quantity is counted by."""
+    known = _known()[1]
+    for key in ((component, unit), (OTHER, unit)):
+        if key in known:
+            return key
+    return OTHER, OTHER
+
+
+def currency_label(currency: str) -> str:
+    """``currency``, or ``other`` where it is no legal tender of ISO 4217."""
+    return currency if currency in _known()[2] else OTHER
