@@ -3,8 +3,6 @@
 import signal
 import sys
 
-from aurea_server import standard
-
 
 def aurea(*before: str) -> int:
     """The command line, with the arguments ``before`` those of the process. Returns the exit code.
@@ -13,8 +11,10 @@ def aurea(*before: str) -> int:
     half an import helps nobody. The server takes the signals itself; the other commands end by them.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from aurea_server import standard  # noqa: PLC0415 - loaded with the signal in place
+
     standard.settle()
-    from aurea_server.cli import main  # noqa: PLC0415 - loaded with the signal in place
+    from aurea_server.cli import main  # noqa: PLC0415 - loaded with the streams in place
 
     arguments = [*before, *sys.argv[1:]]
     if arguments[:1] == ["serve"]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from aurea_engine import SpecError
+from aurea_engine import AureaError, SpecError
 from aurea_engine.text_files import read_text
 from aurea_server.limits import Limits
 from aurea_server.store import Retention, default_data
@@ -19,8 +19,10 @@ Origin = Literal["command line", "environment", "configuration file", "default"]
 MIB = 1024**2
 
 
-class SettingsError(ValueError):
-    """A setting is wrong, or the settings together are unsafe: exit code 2. The text is one line."""
+class SettingsError(AureaError, ValueError):
+    """A setting is wrong, or the settings together are unsafe. The text is one line."""
+
+    exit_code = 2
 
 
 def size(text: str) -> int:
@@ -53,7 +55,7 @@ def between(low: float, high: float, kind: type = int) -> Callable[[str], Any]:
 def address(text: str) -> str:
     """What may be looked up as a host; names need not be ASCII. An empty one is every address."""
     text.encode("idna")
-    if not text.isprintable() or " " in text:
+    if not text.isprintable() or " " in text or "/" in text:
         raise ValueError
     return text
 

@@ -59,7 +59,7 @@ def _call(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except cyclopts.CycloptsError:
         return BAD_INPUT
-    except (AureaError, OSError, WrongSettings) as error:
+    except (AureaError, OSError) as error:
         return _told(error)
     except KeyboardInterrupt as interrupt:
         if isinstance(interrupt.__context__, AureaError | OSError):  # it failed, and was told to end besides
@@ -68,24 +68,24 @@ def _call(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-class WrongSettings(ValueError):
-    """The environment or the configuration file is wrong."""
-
-
 def _check_settings(arguments: Sequence[str]) -> None:
-    """What the environment and the configuration file say is right for all commands or for none. Raises `WrongSettings`.
+    """What the environment and the configuration file say is right for all commands or for none. Raises SettingsError.
 
-    A setting that a flag gives is not judged. Help and version are told in any case: whoever asks may be about to mend it.
+    What a flag gives is not judged. Help and version are told in any case: whoever asks may be about to mend it.
     """
     if not arguments or not {"--help", "-h", "--version"}.isdisjoint(arguments):
         return
     from aurea_server.settings import OPTIONS, SettingsError, check_ambient, flag  # noqa: PLC0415 - so help is quick
 
     flags = {argument.partition("=")[0] for argument in arguments}
-    try:
-        check_ambient({name for name in OPTIONS if flag(name) in flags}, os.environ)
-    except SettingsError as error:
-        raise WrongSettings(str(error)) from None
+    check_ambient({name for name in OPTIONS if flag(name) in flags}, os.environ)
+    if (url := os.environ.get("AUREA_SERVER")) and "--server" not in flags:
+        from aurea_server.cli.remote import server_url  # noqa: PLC0415
+
+        try:
+            server_url(url, "AUREA_SERVER")
+        except SpecError as error:
+            raise SettingsError(str(error)) from None
 
 
 def _told(error: Exception) -> int:
@@ -95,7 +95,8 @@ def _told(error: Exception) -> int:
         return BAD_INPUT
     if not isinstance(error, BrokenPipeError):  # a reader that has left knows why
         _complain(_sentence(error) if isinstance(error, OSError) and not isinstance(error, AureaError) else str(error))
-    return BAD_INPUT if isinstance(error, WrongSettings) else FAILED
+    code: int = getattr(error, "exit_code", FAILED)
+    return code
 
 
 def _sentence(error: OSError) -> str:

@@ -11,12 +11,13 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
 from aurea_engine import AureaError, Problem, SpecError
 from aurea_engine.text_files import read_text
+from aurea_server.settings import SettingsError
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -26,36 +27,80 @@ class RemoteError(AureaError, ConnectionError):
 
 
 def token(environ: Mapping[str, str] = os.environ) -> str | None:
-    """From AUREA_TOKEN, else from the file that AUREA_TOKEN_FILE names. Raises SpecError for what no header may hold."""
+    """From AUREA_TOKEN, else from the file that AUREA_TOKEN_FILE names. Raises SettingsError for what no header may hold."""
     name, text = "AUREA_TOKEN", environ.get("AUREA_TOKEN", "")
     if not text and (path := environ.get("AUREA_TOKEN_FILE")):
         name = "AUREA_TOKEN_FILE"
         try:
             text = read_text(path)
         except (OSError, SpecError) as error:
-            raise SpecError(f"{name}: {path}: {getattr(error, 'strerror', None) or error}") from None
+            raise SettingsError(f"{name}: {path}: {getattr(error, 'strerror', None) or error}") from None
     if not text:
         return None
     text = text.strip()
     if not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise SpecError(f"{name}: the token must be printable ASCII characters without spaces")
+        raise SettingsError(f"{name}: the token must be printable ASCII characters without spaces")
     return text
 
 
-class Remote:
-    """``url``: where the server is, such as http://localhost:5000."""
+def server_url(url: str, name: str) -> str:
+    """``url`` without a slash at its end, http:// before it where it has no scheme. Raises SpecError, naming ``name``."""
+
+    def refuse(problem: str) -> NoReturn:
+        raise SpecError([Problem(name, problem, ascii(url)[:60])])
+
+    text = url if "://" in url else f"http://{url}"
+    try:
+        parts = urllib.parse.urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets or a port that are none
+        usable = False
+    if not usable or not url.isprintable() or " " in url:
+        refuse("must be a URL such as http://localhost:5000 or http://localhost:5000/prefix")
+    if "@" in parts.netloc:
+        refuse("must be a URL without a name or password: the token goes into AUREA_TOKEN or AUREA_TOKEN_FILE")
+    if "?" in text or "#" in text:
+        refuse("must be a URL without a query or fragment")
+    path = urllib.parse.quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+class _Staying(urllib.request.HTTPRedirectHandler):
+    """Follows redirects that stay below the server's URL, and no other: the token goes along, and must not go elsewhere."""
 
     def __init__(self, url: str) -> None:
-        try:
-            parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
-        except ValueError:
-            parts = urllib.parse.urlsplit("")
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.username is not None:
-            raise SpecError(f"--server: must be a URL such as http://localhost:5000, got {ascii(url)[:60]}")
-        self.url = f"{parts.scheme}://{parts.netloc}"
+        self._url = url
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        there = ascii(newurl)[1:-1][:200]
+        if not newurl.startswith(f"{self._url}/") or "/../" in f"{urllib.parse.unquote(newurl)}/":
+            fp.close()
+            raise RemoteError(
+                f"{self._url}: it redirects to {there}, which is not followed; give --server the right address"
+            )
+        if req.get_method() != "GET":  # the library would send a GET in its place
+            fp.close()
+            raise RemoteError(f"{self._url}: it redirects a {req.get_method()} to {there}, which is not followed")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+class Remote:
+    """``url``: where the server is, such as http://localhost:5000, or http://example.org/aurea behind a proxy.
+
+    ``name``: what gave the URL, for complaints. Raises SpecError where it is none.
+    """
+
+    def __init__(self, url: str, name: str = "--server") -> None:
+        self.url = server_url(url, name)
         self._token = token()
         # No proxies: what is meant for a server of ours does not go through anybody's.
-        handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=ssl.create_default_context())]
+        handlers = [
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPSHandler(context=ssl.create_default_context()),
+            _Staying(self.url),
+        ]
         self._opener = urllib.request.build_opener(*handlers)
 
     @contextmanager
@@ -77,6 +122,8 @@ class Remote:
         except urllib.error.HTTPError as error:
             with error:
                 raise _refusal(self.url, error.code, error.read(1 << 20)) from None
+        except RemoteError:
+            raise
         except (OSError, http.client.HTTPException) as error:
             raise RemoteError(f"{self.url}: {getattr(error, 'reason', error) or type(error).__name__}") from None
         except ValueError:  # no JSON, or what no URL and no header may hold

@@ -61,8 +61,10 @@ def _ledger(data: Path | None) -> Iterator[Ledger]:
 def _server(server: str | None) -> Remote | None:
     import os  # noqa: PLC0415 - only to look at one variable
 
-    url = server or os.environ.get("AUREA_SERVER")
-    return Remote(url) if url else None
+    if server is not None:
+        return Remote(server)
+    url = os.environ.get("AUREA_SERVER")
+    return Remote(url, "AUREA_SERVER") if url else None
 
 
 @runs.command(name="list")
