@@ -17,7 +17,6 @@ from aurea_engine.arrivals import (
     Sine,
     Stage,
     Stages,
-    Trace,
 )
 from aurea_engine.arrivals import (
     Constant as ConstantRate,
@@ -55,12 +54,21 @@ from aurea_engine.distributions import (
 )
 from aurea_engine.engine import Stop, loop_factory, run, run_sync, simulate
 from aurea_engine.environment import engine_version
-from aurea_engine.errors import AureaError, NeedsRecords, NotSimulable, Problem, SpecError, StrategyError
+from aurea_engine.errors import (
+    LOCAL_REFERENCE,
+    AureaError,
+    NeedsRecords,
+    NotSimulable,
+    Problem,
+    SpecError,
+    StrategyError,
+)
 from aurea_engine.findings import CODES as FINDING_CODES
 from aurea_engine.findings import Finding, Severity
 from aurea_engine.histogram import LatencyHistogram
-from aurea_engine.jobs import Branch, Cpu, Faulty, Job, JobSource, Limited, Mix, Plan, Replay, Sleep
+from aurea_engine.jobs import Branch, Cpu, Faulty, Job, JobSource, Limited, Mix, Plan, Sleep
 from aurea_engine.observers import Observer, Progress
+from aurea_engine.recorded import Replay, Trace, inline_files
 from aurea_engine.records import FINAL, JobBatch, JobRecord, Outcome
 from aurea_engine.results import Concurrency, Counts, ObjectiveResult, RunResult, TheoryRow
 from aurea_engine.schedulers import Fifo, Lifo, Priority, Queue, Scheduler, ShortestFirst
@@ -102,6 +110,7 @@ __all__ = [
     "JobBatch",
     "JobRecord",
     "JobSource",
+    "LOCAL_REFERENCE",
     "LatencyHistogram",
     "Lifo",
     "Limited",
@@ -154,6 +163,7 @@ __all__ = [
     "default_catalog",
     "encode_json",
     "engine_version",
+    "inline_files",
     "job_costs",
     "loop_factory",
     "parse_json",

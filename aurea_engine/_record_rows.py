@@ -51,14 +51,14 @@ def record_rows(
             "timestamp": stamp,
             "outcome": _NAMES[outcome],
             "response_time": (finished - intended) / NS if served else None,
-            "intended": _seconds(intended),
-            "started": _seconds(started),
-            "finished": _seconds(finished),
+            "intended": seconds_of(intended),
+            "started": seconds_of(started),
+            "finished": seconds_of(finished),
         }
 
 
-def _seconds(ns: int) -> float | Decimal | None:
-    """So many ns as a number that reads back as them."""
+def seconds_of(ns: int) -> float | Decimal | None:
+    """So many ns as a number that reads back as them; None for `NEVER`."""
     if ns < 0:
         return None
     if ns < FLOATS_ARE_EXACT or ns % NS == 0:

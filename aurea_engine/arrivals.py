@@ -18,7 +18,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from msgspec import Meta
 
-from aurea_engine._fields import Checked, PositiveSeconds, Rate, RateOrZero, Seconds
+from aurea_engine._fields import Checked, PositiveSeconds, Rate, RateOrZero
 from aurea_engine.distributions import Constant as ConstantDuration
 from aurea_engine.distributions import Distribution, Floats, drawn
 from aurea_engine.errors import Problem
@@ -253,28 +253,6 @@ class Sine(Arrivals):
 
     def asked_rate(self) -> float:
         return self.mean
-
-
-@dataclass(frozen=True)
-class Trace(Arrivals):
-    """At the recorded instants ``at``: seconds since the window opened, in order."""
-
-    at: tuple[Seconds, ...]
-    ends: ClassVar[Literal["by itself"]] = "by itself"
-
-    def check(self) -> list[Problem]:
-        if not self.at:
-            return [Problem("at", "must hold at least one instant")]
-        late = np.flatnonzero(np.diff(self.at) < 0)
-        if len(late):
-            i = int(late[0]) + 1
-            return [Problem(f"at[{i}]", "instants must be in order", f"{self.at[i]:g} after {self.at[i - 1]:g}")]
-        return []
-
-    def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
-        whole = np.rint(np.array(self.at) * NS).astype(np.int64)
-        for first in range(0, len(whole), BLOCK):
-            yield whole[first : first + BLOCK]
 
 
 @dataclass(frozen=True)

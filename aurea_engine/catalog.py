@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Any
 
-from aurea_engine import arrivals, distributions, jobs, schedulers
+from aurea_engine import arrivals, distributions, jobs, recorded, schedulers
 from aurea_engine.arrivals import Arrivals
 from aurea_engine.costs import KINDS, CostModel
 from aurea_engine.distributions import Distribution
@@ -142,7 +142,7 @@ def default_catalog() -> Catalog:
             "faulty": jobs.Faulty,
             "limited": jobs.Limited,
             "mix": jobs.Mix,
-            "replay": jobs.Replay,
+            "replay": recorded.Replay,
             "sleep": jobs.Sleep,
         },
         "arrivals": {
@@ -154,7 +154,7 @@ def default_catalog() -> Catalog:
             "ramp": arrivals.Ramp,
             "sine": arrivals.Sine,
             "stages": arrivals.Stages,
-            "trace": arrivals.Trace,
+            "trace": recorded.Trace,
         },
         "schedulers": {
             "fifo": schedulers.Fifo,

@@ -21,11 +21,12 @@ from aurea_engine._fields import MAX_SECONDS, MOST_PROBLEMS, Checked, convert, h
 from aurea_engine._parsing import parse_json, parse_toml
 from aurea_engine._record_rows import record_rows, records_from_rows
 from aurea_engine._result_codec import JOBS_SHOWN, encode_result
+from aurea_engine._trace_files import LocalFile
 from aurea_engine.arrivals import AllAtOnce
 from aurea_engine.catalog import GROUPS, Catalog, default_catalog
 from aurea_engine.costs import CostModel, exact_text, job_costs
 from aurea_engine.distributions import Constant, Weighted
-from aurea_engine.errors import Problem, SpecError
+from aurea_engine.errors import LOCAL_REFERENCE, Problem, SpecError
 from aurea_engine.jobs import Sleep
 from aurea_engine.results import RunResult
 from aurea_engine.spec import RunSpec
@@ -41,11 +42,14 @@ SEED = {
 }
 
 
-def spec_from_dict(data: object, catalog: Catalog | None = None) -> RunSpec:
-    """The specification that ``data`` describes (DESIGN: wire format). Raises `SpecError` with every problem."""
+def spec_from_dict(data: object, catalog: Catalog | None = None, *, local: bool = True) -> RunSpec:
+    """The specification that ``data`` describes: see docs/spec.md. Raises `SpecError` with every problem.
+
+    ``local`` False is for what came from elsewhere: it may name no file of this machine, and none is looked at.
+    """
     if not isinstance(data, dict):
         raise SpecError([Problem("", "must be an object", shown(data))])
-    builder = _Builder(catalog or default_catalog())
+    builder = _Builder(catalog or default_catalog(), local=local)
     members = dict(data)
     if "workload" not in members:
         members["workload"] = builder.seed_workload(members)
@@ -78,8 +82,9 @@ _MISSING = object()
 class _Builder:
     """Turns JSON values into strategies and collects what is wrong on the way."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, *, local: bool = True) -> None:
         self._catalog = catalog
+        self._local = local
         self.problems: list[Problem] = []
 
     def enough(self) -> None:
@@ -142,6 +147,9 @@ class _Builder:
             self.problems.append(Problem(_join(path, shown(name).strip("'")), f"is not a member: {hint}"))
         for name in _required(cls) - members.keys():
             self.problems.append(Problem(_join(path, name), "is required"))
+        if not self._local:
+            named = [name for name, value in members.items() if value is not None and _is_file(hints.get(name))]
+            self.problems += [Problem(_join(path, name), LOCAL_REFERENCE) for name in named]
         values = {
             name: self.value(hints[name], value, _join(path, name)) for name, value in members.items() if name in hints
         }
@@ -187,6 +195,10 @@ def _options(hint: Any) -> tuple[Any, ...]:
     if origin in (Union, types.UnionType):
         return tuple(option for each in typing.get_args(hint) for option in _options(each))
     return (hint,)
+
+
+def _is_file(hint: Any) -> bool:
+    return any(isinstance(rule, LocalFile) for rule in typing.get_args(hint))
 
 
 @functools.cache

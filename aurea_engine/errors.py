@@ -12,6 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+LOCAL_REFERENCE = "names a file, and a specification that comes over HTTP names none: send the values themselves"
+"""What is wrong with a member of a specification from elsewhere that would have a file of this machine read."""
+
 
 class Problem(NamedTuple):
     """One thing that is wrong with a specification.

@@ -19,7 +19,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from aurea_engine._cpu import CpuWorkers
-from aurea_engine._fields import Checked, PositiveSeconds, Ratio, Seconds, Weight
+from aurea_engine._fields import Checked, PositiveSeconds, Ratio, Weight
 from aurea_engine.distributions import Constant, Distribution, Floats, drawn, floats
 from aurea_engine.errors import Problem, StrategyError
 from aurea_engine.records import NS
@@ -144,23 +144,6 @@ class Sleep(Job):
 
     def distribution(self) -> Distribution:
         return self.duration
-
-
-@dataclass(frozen=True)
-class Replay(Job):
-    """Sleeps for recorded ``durations``, in their order, from the start again when they run out."""
-
-    durations: tuple[Seconds, ...]
-    timed: ClassVar[bool] = True
-
-    def check(self) -> list[Problem]:
-        return [] if self.durations else [Problem("durations", "must hold at least one duration")]
-
-    async def run(self, demand: float) -> None:
-        await Sleep().run(demand)
-
-    def demands(self, rng: np.random.Generator, first: int, n: int) -> Floats:
-        return np.array(self.durations)[np.arange(first, first + n) % len(self.durations)]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from aurea_engine.distributions import Exponential, Gamma
 from aurea_engine.engine import run, simulate
 from aurea_engine.environment import loop_name
 from aurea_engine.histogram import rank_of
-from aurea_engine.jobs import Replay, Sleep
+from aurea_engine.jobs import Sleep
+from aurea_engine.recorded import Replay
 from aurea_engine.records import NS
 from aurea_engine.results import RunResult
 from aurea_engine.schedulers import Fifo, ShortestFirst

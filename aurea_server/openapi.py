@@ -153,6 +153,7 @@ def _answers() -> dict[str, Any]:
     }
     listed = _object({**run, **figures, "created_time": TEXT}, ["benchmark_id", "status"])
     problem = {"path": {"type": "string"}, "problem": {"type": "string"}, "got": {"type": "string"}}
+    problem["code"] = {"const": "local_reference"}
     finding = ["code", "severity", "detail", "advice"]
     texts = {name: {"type": "string"} for name in ("type", "title", "detail", "code", "request_id", "error")}
     return {

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from aurea_engine import Problem, SpecError
+from aurea_engine import LOCAL_REFERENCE, Problem, SpecError
 from aurea_server.store import Damaged, StorageFull, StoreError
 
 log = logging.getLogger(__name__)
@@ -54,8 +54,13 @@ def problem_body(refused: Refused) -> bytes:
         "error": refused.error,
     }
     if refused.problems:
-        body["problems"] = [{"path": path, "problem": text, "got": got} for path, text, got in refused.problems]
+        body["problems"] = [_one(problem) for problem in refused.problems]
     return json.dumps(body).encode()
+
+
+def _one(problem: Problem) -> dict[str, str]:
+    told = {"path": problem.path, "problem": problem.problem, "got": problem.got}
+    return {**told, "code": "local_reference"} if problem.problem == LOCAL_REFERENCE else told
 
 
 def problem_response(refused: Refused) -> web.Response:
@@ -75,7 +80,8 @@ def bad_body(error: SpecError) -> Refused:
     """400 with every problem."""
     first, more = error.problems[0], len(error.problems) - 1
     text = f"{first} (and {more} more)" if more else str(first)
-    return Refused(400, "invalid_spec", text, error.problems)
+    local = any(problem.problem == LOCAL_REFERENCE for problem in error.problems)
+    return Refused(400, "local_reference" if local else "invalid_spec", text, error.problems)
 
 
 def storage_trouble(error: StoreError) -> Refused:

@@ -106,7 +106,14 @@ class Schemas:
             properties["kind"] = {"const": kind}
         hints = typing.get_type_hints(cls, include_extras=True) if dataclasses.is_dataclass(cls) else {}
         for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
-            if not field.init:
+            rules = typing.get_args(hints[field.name])
+            if not field.init or any(hasattr(rule, "local") for rule in rules):
+                continue  # what only has a sense beside a file of the server's machine is refused over HTTP
+            if any(hasattr(rule, "or_file") for rule in rules):
+                properties[field.name] = self.of(
+                    next(each for each in typing.get_args(rules[0]) if each is not type(None))
+                )
+                required.append(field.name)
                 continue
             schema = self.of(hints[field.name])
             if field.default is not dataclasses.MISSING and isinstance(field.default, (str, int, float, type(None))):
@@ -132,7 +139,7 @@ class Schemas:
         if origin is Literal:
             return {"enum": list(typing.get_args(hint))}
         if origin in (tuple, list):
-            return {"type": "array", "items": self.of(typing.get_args(hint)[0])}
+            return self._list(typing.get_args(hint))
         if origin is not None and inspect.isclass(origin) and issubclass(origin, Mapping):
             return {"type": "object", "additionalProperties": self.of(typing.get_args(hint)[1])}
         if hint is type(None):
@@ -140,6 +147,12 @@ class Schemas:
         if hint in _PLAIN:
             return {"type": _PLAIN[hint]}
         return self._class(hint)
+
+    def _list(self, inner: tuple[Any, ...]) -> Schema:
+        if len(inner) == 1 or inner[-1] is ...:
+            return {"type": "array", "items": self.of(inner[0])}
+        items = [self.of(each) for each in inner]
+        return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
 
     def _class(self, hint: Any) -> Schema:
         if not inspect.isclass(hint):

@@ -20,7 +20,7 @@ class Submission:
 
 def judge_built_in(document: object, catalog: Catalog, limits: Limits) -> Submission:
     """The submission of a specification that names built-in kinds only. Raises SpecError."""
-    spec = within(spec_from_dict(document, catalog), limits)
+    spec = within(spec_from_dict(document, catalog, local=False), limits)
     return Submission(spec_to_dict(spec, catalog), spec.label, foreign=False)
 
 

@@ -22,6 +22,7 @@ from aurea_engine import (
     Stop,
     default_catalog,
     encode_json,
+    inline_files,
     loop_factory,
     result_to_dict,
     run,
@@ -86,7 +87,7 @@ class Asked:
 
     def data(self, file: Path | None) -> Any:
         """The same as plain data, for a server to judge: it may know other kinds. Raises SpecError."""
-        data = self._changed(self._data(file))
+        data = inline_files(self._changed(self._data(file)))
         if not isinstance(data, dict):
             return data
         changes: dict[str, Any] = {"clock": "virtual"} if self.virtual else {}

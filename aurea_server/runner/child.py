@@ -133,7 +133,7 @@ def _execute(order: dict[str, Any], desk: _Desk, loop: asyncio.Runner) -> None:
     try:
         catalog = judging.catalog_for(order["spec"]) if order["foreign"] else default_catalog()
         reporter = _Reporter(desk, catalog)
-        spec = spec_from_dict(order["spec"], catalog)
+        spec = spec_from_dict(order["spec"], catalog, local=False)
         stop = desk.stops[run_id]
         result = _run(spec, reporter, stop, run_id, loop)
         records, end = _closed(result, catalog, reporter.last)

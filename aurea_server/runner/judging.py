@@ -52,7 +52,7 @@ def judge(content: bytes, most_jobs: int, tell: Callable[[Message], None]) -> Me
         document = parse_json(content)
         catalog = catalog_for(document)
         tell({"loaded": True})
-        spec = _made(lambda: spec_from_dict(document, catalog))
+        spec = _made(lambda: spec_from_dict(document, catalog, local=False))
         return {"judged": spec_to_dict(within(spec, Limits(jobs=most_jobs)), catalog)}
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer to this request
         return failure(error)

@@ -92,6 +92,20 @@ def test_options_without_sense_are_refused(aurea: Any, options: Any, told: str) 
     assert told in " ".join(err.replace("│", " ").split())
 
 
+def test_a_trace_of_a_file_runs_and_repeats(aurea: Any, tmp_path: Path) -> None:
+    """The result names the file with its digest; a run of the result is refused once the file has changed."""
+    trace, spec, result = tmp_path / "t.csv", tmp_path / "spec.json", tmp_path / "result.json"
+    trace.write_text("when,tokens\n2023-11-16 18:17:03.9799600,1\n2023-11-16 18:17:04.0319600,2\n")
+    arrivals = {"kind": "trace", "file": str(trace), "column": "when"}
+    spec.write_text(json.dumps({"workload": {"job": {"kind": "sleep"}, "arrivals": arrivals}, "clock": "virtual"}))
+    assert aurea("run", spec, "-o", result)[0] == 0
+    code, out, _ = aurea("run", result, "--json")
+    assert (code, [job["intended"] for job in json.loads(out)["jobs"]]) == (0, [0.0, 0.052])
+    trace.write_text(trace.read_text() + "2023-11-16 18:17:05,3\n")
+    code, _, err = aurea("run", result)
+    assert (code, "workload.arrivals.sha256" in err) == (2, True)
+
+
 def test_a_batch_has_no_rate_to_change(aurea: Any, tmp_path: Path) -> None:
     """A file of num_jobs, or one whose arrivals have no rate."""
     for text in ('{"num_jobs": 2}', '{"workload": {"job": {"kind": "sleep"}, "jobs": 2}}'):

@@ -86,3 +86,32 @@ async def test_the_page_names_no_other_origin_and_no_inline_code(client: Any) ->
     for name in ("../cli.py", "..%2fcli.py", "VENDOR.md", "nothing.js", "%2e%2e"):
         async with client.get(f"/docs/{name}") as asset:
             assert asset.status == 404, name
+
+
+@pytest.mark.parametrize("file", ["/etc/hostname", "/no/such/file.csv", "../secrets.jsonl", "/dev/zero"])
+async def test_a_body_that_names_a_file_is_refused(client: Any, file: str) -> None:
+    """400 `local_reference`, whether the file exists or not; each such member has the code, and other problems have not."""
+    body = {
+        "workload": {
+            "job": {"kind": "faulty", "failure_rate": 0, "job": {"kind": "replay", "file": file, "unit": "s"}},
+            "arrivals": {"kind": "trace", "file": file, "column": "t"},
+        },
+        "label": 5,
+    }
+    async with client.post("/benchmark/run", json=body) as answer:
+        told = await answer.json()
+    assert (answer.status, told["code"]) == (400, "local_reference")
+    codes = {problem["path"]: problem.get("code") for problem in told["problems"]}
+    assert codes == {
+        "workload.job.job.file": "local_reference",
+        "workload.arrivals.file": "local_reference",
+        "label": None,
+    }
+
+
+def test_the_description_offers_no_file() -> None:
+    """Nor what only goes with one: over HTTP the times themselves are required."""
+    schemas = COMMITTED["components"]["schemas"]
+    assert set(schemas["Arrivals.trace"]["properties"]) == {"kind", "at"}
+    assert set(schemas["Job.replay"]["properties"]) == {"kind", "durations"}
+    assert schemas["Arrivals.trace"]["required"] == ["kind", "at"]
