@@ -101,7 +101,7 @@ class Ledger:
         self._place.check()
         try:
             if len(ending.records) > SMALL:
-                self._place.write_records(run_id, ending.records)
+                self._place.files.write(run_id, ending.records)
         except OSError as error:
             raise storage_error(error) from None
         self._end(run_id, ending, len(ending.records))
@@ -189,23 +189,31 @@ class Ledger:
 
     def remove(self, run_ids: Sequence[str]) -> list[str]:
         """Forget runs that have ended, and their records. Returns those that were there."""
-        with self._transaction() as connection:
+        gone: list[str] = []
+        with self._without_records(gone) as connection:
             delete = f"DELETE FROM run WHERE id = ? AND state IN ({FINAL})"  # noqa: S608 - our own names
-            gone = [run_id for run_id in run_ids if connection.execute(delete, (run_id,)).rowcount]
-        self._remove_records(gone)
+            gone += [run_id for run_id in run_ids if connection.execute(delete, (run_id,)).rowcount]
         return gone
 
     def prune(self, most_runs: int, most_bytes: int, days: float, now_ms: int) -> list[str]:
         """Forget some of what retention does not keep, oldest first. Returns their ids; none where nothing is left to go."""
-        with self._transaction() as connection:
-            gone = prune(connection, most_runs, most_bytes, now_ms - int(days * DAY_MS), now_ms - KEY_LIFE_MS)
-        self._remove_records(gone)
+        gone: list[str] = []
+        with self._without_records(gone) as connection:
+            gone += prune(connection, most_runs, most_bytes, now_ms - int(days * DAY_MS), now_ms - KEY_LIFE_MS)
         return gone
 
-    def _remove_records(self, run_ids: Sequence[str]) -> None:
-        for run_id in run_ids:
-            with suppress(OSError):
-                self._place.records_of(run_id).unlink(missing_ok=True)
+    @contextmanager
+    def _without_records(self, gone: list[str]) -> Iterator[sqlite3.Connection]:
+        """A transaction that deletes the rows of ``gone``, which its block fills: their records go with them, or stay."""
+        files = self._place.files
+        try:
+            with self._transaction() as connection:
+                yield connection
+                files.put_aside(gone)
+        except BaseException:
+            files.put_back(gone)
+            raise
+        files.discard(gone)
 
     def records(self, run_id: str) -> bytes | None:
         """A run's records, None where it has none. Raises `Damaged` where what was written is not there any more."""
@@ -224,7 +232,7 @@ class Ledger:
         if int(str(size)) < 0:
             raise Damaged(f"the records of {run_id} could not be stored when the server stopped")
         with _reading(run_id):
-            return self._place.open_records(run_id, int(str(size)))
+            return self._place.files.open(run_id, int(str(size)))
 
     def newest_id(self) -> str | None:
         """The id that was given last."""
@@ -237,9 +245,9 @@ class Ledger:
         return found if isinstance(found, int) else None
 
     def sweep(self) -> None:
-        """Remove records that no run has."""
-        with suppress(OSError):
-            self._place.sweep({str(row[0]) for row in self._read("SELECT id FROM run WHERE records_bytes > 0")})
+        """Finish what a crash cut short with the records of our runs; nobody else's files are touched."""
+        kept = self._read("SELECT id, records_bytes > 0 AND records IS NULL FROM run")
+        self._place.files.sweep({str(run_id): bool(in_file) for run_id, in_file in kept})
 
     def probe(self) -> None:
         """Write something, to see whether it can be done."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
-import re
-import stat
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
-from aurea_server.store.errors import Damaged, LedgerLocked, LedgerUnusable, StorageFailed
+from aurea_server.store.errors import LedgerLocked, LedgerUnusable, StorageFailed
+from aurea_server.store.own import make_folder, open_own, refuse_links, tighten_folder
+from aurea_server.store.record_files import RecordFiles
 
-_ID = re.compile(r"benchmark-[0-9]{1,19}", re.ASCII)
+_HEAD = b"SQLite format 3\0"
+REMEDY = "move its folder away, or restore a copy"
 
 
 def default_data(environ: Mapping[str, str] = os.environ) -> Path:
@@ -28,17 +26,10 @@ def default_data(environ: Mapping[str, str] = os.environ) -> Path:
         raise LedgerUnusable("this user has no home folder for the history; --data names a folder") from None
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
+def _identity(path: Path, folder: Path) -> tuple[int, int]:
+    """Which file that is, and not which one it leads to: only the data folder itself may be a link."""
+    found = path.stat() if path == folder else path.lstat()
     return found.st_dev, found.st_ino
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class Place:
@@ -53,25 +44,26 @@ class Place:
         self.ledger = folder / "ledger.db"
         self.log = folder / "ledger.db-wal"
         self.records = folder / "records"
+        self.files = RecordFiles(self.records)
         self._locks: list[int] = []
         self._known: dict[Path, tuple[int, int]] = {}
         try:
-            self.records.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._locks.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._locks.append(os.open(folder / "ledger.lock", flags, 0o600))
-        except OSError as error:
-            self.release()
-            raise LedgerUnusable(f"{folder}: {error.strerror}; --data names another folder") from None
-        try:
+            self._open()
             self._take(patience)
             self._own()
         except OSError as error:
             self.release()
-            raise LedgerUnusable(f"{self.ledger}: {error.strerror}") from None
+            raise LedgerUnusable(f"{error.filename or folder}: {error.strerror}; --data names another folder") from None
         except LedgerUnusable:
             self.release()
             raise
+
+    def _open(self) -> None:
+        """Nothing that is in the folder is changed before it is known to be ours."""
+        make_folder(self.folder)
+        self._locks.append(os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        tighten_folder(self._locks[0], self.folder)
+        self._locks.append(open_own(self.folder / "ledger.lock"))
 
     def _take(self, patience: float) -> None:
         until = time.monotonic() + patience
@@ -92,25 +84,32 @@ class Place:
         return True
 
     def _own(self) -> None:
-        """The ledger is a file of our own that only we can read. Raises LedgerUnusable or OSError."""
-        found = self.ledger.lstat() if os.path.lexists(self.ledger) else None
-        if found is None or (stat.S_ISREG(found.st_mode) and not found.st_size):
+        """The ledger is a file of ours that only we can read, or is to be made. Raises LedgerUnusable or OSError."""
+        beside = [self.folder / f"ledger.db-{name}" for name in ("wal", "journal", "shm")]
+        refuse_links(beside)
+        self.files.make()
+        size = self.ledger.lstat().st_size if os.path.lexists(self.ledger) else 0
+        if not size:  # a journal beside it is of a first start that was cut short, before there was a log
             self.must_be_new(self.log if self.log.exists() and self.log.stat().st_size else None)
-        descriptor = os.open(self.ledger, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        os.close(descriptor)
-        if not regular:
-            raise LedgerUnusable(f"{self.ledger}: it is not a regular file")
+        descriptor = open_own(self.ledger)
+        try:
+            head = os.pread(descriptor, len(_HEAD), 0)
+        finally:
+            os.close(descriptor)
+        # SQLite takes a file of one byte for an empty one, and would begin a history on top of what is left of another.
+        if head and head != _HEAD:
+            raise LedgerUnusable(f"{self.ledger}: it is damaged, or no ledger of Aurea; {REMEDY}")
 
     def remember(self) -> None:
         """Know folder, ledger and log again, once they are open. Raises OSError."""
-        self._known = {path: _identity(path) for path in (self.folder, self.ledger, self.log) if path.exists()}
+        paths = (self.folder, self.ledger, self.log)
+        self._known = {path: _identity(path, self.folder) for path in paths if path.exists()}
 
     def check(self) -> None:
         """They are still what was opened; else nobody would ever find what is written. Raises `StorageFailed`."""
         for path, known in self._known.items():
             try:
-                found = _identity(path)
+                found = _identity(path, self.folder)
             except OSError as error:
                 raise StorageFailed(f"{path}: {error.strerror}; put it back, or restart the server") from None
             if found != known:
@@ -118,7 +117,7 @@ class Place:
 
     def must_be_new(self, left: Path | None = None) -> None:
         """A ledger without runs belongs to an empty folder: raises LedgerUnusable where something is ``left`` of another."""
-        if any(self.records.glob("*.columns")):
+        if self.files.left():
             left = self.records
         if left is not None:
             raise LedgerUnusable(
@@ -135,51 +134,3 @@ class Place:
         """Room on the disk for an unprivileged user."""
         room = os.statvfs(self._locks[0])
         return room.f_bavail * room.f_frsize
-
-    def records_of(self, run_id: str) -> Path:
-        """The file of a run's records. An id never becomes a path unless it looks like one of ours."""
-        if not _ID.fullmatch(run_id):
-            raise ValueError("no run has such an id")
-        return self.records / f"{run_id}.columns"
-
-    def write_records(self, run_id: str, content: bytes) -> None:
-        """All or nothing, and on the disk when this returns. Raises OSError."""
-        path = self.records_of(run_id)
-        unfinished = path.with_suffix(".unfinished")
-        if not self.records.exists():
-            self.records.mkdir(mode=0o700)
-            _sync(self.folder)
-        unfinished.unlink(missing_ok=True)
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.rename(path)
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
-        _sync(self.records)
-
-    def open_records(self, run_id: str, size: int) -> BinaryIO:
-        """What was written: a file of ours, of that size. Raises `Damaged` or OSError."""
-        try:
-            descriptor = os.open(self.records_of(run_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
-                raise Damaged(f"the records of {run_id} are gone: {error.strerror}") from None
-            raise
-        found = os.fstat(descriptor)
-        if stat.S_ISREG(found.st_mode) and found.st_size == size:
-            return os.fdopen(descriptor, "rb", buffering=0)
-        os.close(descriptor)
-        raise Damaged(f"the records of {run_id} are not the file of {size} bytes that was written")
-
-    def sweep(self, known: set[str]) -> None:
-        """Remove files of records that no run has: a server died between the file and its row."""
-        for path in self.records.iterdir():
-            kept = path.suffix == ".columns" and path.stem in known
-            if not kept and _ID.fullmatch(path.stem) and path.suffix in (".columns", ".unfinished"):
-                with suppress(OSError):
-                    path.unlink()

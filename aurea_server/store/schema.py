@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 
 from aurea_server.store.errors import LedgerNewer, LedgerUnusable, is_full
-from aurea_server.store.place import Place
+from aurea_server.store.place import REMEDY, Place
 
 APPLICATION_ID = 0x41555245
 """``AURE``: what a ledger of ours says it is."""
@@ -41,33 +41,48 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
 )
 VERSION = len(MIGRATIONS)
-REMEDY = "move its folder away, or restore a copy"
 
 
 def open_ledger(place: Place) -> sqlite3.Connection:
     """The one connection to a sound ledger of this version. Raises `LedgerUnusable` or `LedgerNewer`.
 
-    SQLite before 3.51.3 can corrupt a WAL that several connections write and checkpoint, so there is never a second one.
-    Where the ledger is of this version, nothing is written; where the disk has no room for the index of the log, the index
-    is in memory, and no other process may look into the ledger meanwhile.
+    SQLite before 3.51.3 can corrupt a WAL that several connections write and checkpoint, so there is never a second one that
+    writes. A ledger is judged before, by one that only reads: one that may write would fold the log into a ledger that is
+    then refused. Where the ledger is of this version, nothing is written; where the disk has no room for the index of the
+    log, the index is in memory, and no other process may look into the ledger meanwhile.
     """
     try:
+        judged = _judged(place)
         try:
-            return _opened(place)
+            return _opened(place, judged=judged)
         except sqlite3.Error as error:
             if not is_full(error):
                 raise
-            return _opened(place, "PRAGMA locking_mode = EXCLUSIVE")
+            return _opened(place, "PRAGMA locking_mode = EXCLUSIVE", judged=judged)
     except sqlite3.Error as error:
         raise LedgerUnusable(f"{place.ledger}: {error}") from None
 
 
-def _opened(place: Place, *first: str) -> sqlite3.Connection:
+def _judged(place: Place) -> bool:
+    """Whether the ledger was judged without the right to write; False where that takes writing, as after a crash it may."""
+    try:
+        with closing(sqlite3.connect(f"{place.ledger.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as reader:
+            _check(reader, place)
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0)
+        if not is_full(error) and code & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+            raise
+        return False
+    return True
+
+
+def _opened(place: Place, *first: str, judged: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(place.ledger, isolation_level=None, check_same_thread=False, timeout=5)
     try:
         for statement in first:
             connection.execute(statement)
-        _check(connection, place)
+        if not judged:
+            _check(connection, place)
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
