@@ -31,6 +31,11 @@ HEADER_SECONDS = 15.0
 STALLED_SECONDS, STALLED_BYTES = 15.0, 16 * 1024
 """A client that leaves its answer lying must take so much of it in so long."""
 
+PATIENT_SECONDS = 60.0
+"""A steady client may look still for longer: its system tells of what it read in steps of a sixteenth of its buffer, which
+may be megabytes. So the wait is twice the last one after which something was taken, and no longer than this.
+"""
+
 UNSENT_BYTES = 64 * 1024
 """Bytes that the kernel takes before it has sent those before.
 
@@ -75,7 +80,7 @@ class Crowd:
 class Connection(web.RequestHandler):
     """One connection. `look` is called every second."""
 
-    __slots__ = ("_began", "_count", "_crowd", "_pipe", "_progress", "_taken")
+    __slots__ = ("_began", "_count", "_crowd", "_patience", "_pipe", "_progress", "_taken")
 
     def __init__(self, server: Any, crowd: Crowd, **options: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
@@ -85,6 +90,7 @@ class Connection(web.RequestHandler):
         self._pipe: asyncio.WriteTransport
         self._progress = 0.0
         self._taken = 0
+        self._patience = STALLED_SECONDS
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -108,9 +114,11 @@ class Connection(web.RequestHandler):
     def look(self, now: float) -> None:
         """Close a connection whose header is late; cut off one that does not read, also while it is being closed."""
         pending, taken = self._pipe.get_write_buffer_size(), self._bytes_taken()
+        waited = now - self._progress
         if pending == 0 or abs(taken - self._taken) >= STALLED_BYTES:
             self._taken, self._progress = taken, now
-        elif now - self._progress > STALLED_SECONDS:
+            self._patience = STALLED_SECONDS if pending == 0 else min(max(STALLED_SECONDS, 2 * waited), PATIENT_SECONDS)
+        elif waited > self._patience:
             self._pipe.abort()
             return
         if self._request_in_progress or self._messages:

@@ -66,6 +66,22 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+class Pipe:
+    """A transport that does not say what the other side took."""
+
+    def __init__(self, pending: int) -> None:
+        self.pending, self.aborted = pending, False
+
+    def get_extra_info(self, _: str) -> None:
+        return None
+
+    def get_write_buffer_size(self) -> int:
+        return self.pending
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not true():
@@ -154,6 +170,22 @@ async def test_a_slow_steady_download_is_never_cut(client: Any) -> None:
     peer.close()
 
 
+async def test_the_wait_follows_the_steps_in_which_a_client_reads(client: Any) -> None:
+    """Its system tells of what was read in ever greater steps: 12 s, then 20, then 38; and a stop after that is cut."""
+    connection = connections.Connection(client.server.runner.server, client.server.runner.crowd)
+    connection._pipe = pipe = Pipe(10**6)  # type: ignore[assignment]
+    now = 0.0
+    connection.look(now)
+    for wait in (12, 20, 38, 58, 1):
+        connection.look(now + wait - 0.5)
+        now += wait
+        pipe.pending -= STALLED_BYTES
+        connection.look(now)
+        assert not pipe.aborted, wait
+    connection.look(now + STALLED_SECONDS + 0.5)
+    assert pipe.aborted
+
+
 async def test_a_download_that_stops_is_cut_on_time(client: Any) -> None:
     await store(client, 20_000)
     peer = await ask(client, f"/benchmark/runs/{RUN}/jobs?format=csv")
@@ -174,19 +206,6 @@ async def test_a_download_that_stops_is_cut_on_time(client: Any) -> None:
 async def test_what_the_kernel_does_not_say_is_guessed(client: Any) -> None:
     """Without ``tcp_info`` the bytes that wait are looked at, as well as that can be done."""
 
-    class Pipe:
-        def __init__(self, pending: int) -> None:
-            self.pending, self.aborted = pending, False
-
-        def get_extra_info(self, _: str) -> None:
-            return None
-
-        def get_write_buffer_size(self) -> int:
-            return self.pending
-
-        def abort(self) -> None:
-            self.aborted = True
-
     connection = connections.Connection(client.server.runner.server, client.server.runner.crowd)
     connection._pipe = pipe = Pipe(10**6)  # type: ignore[assignment]
     connection.look(0.0)
@@ -194,7 +213,7 @@ async def test_what_the_kernel_does_not_say_is_guessed(client: Any) -> None:
     connection.look(STALLED_SECONDS + 1)
     assert not pipe.aborted
     pipe.pending -= STALLED_BYTES - 1
-    connection.look(2 * (STALLED_SECONDS + 1))
+    connection.look(4 * (STALLED_SECONDS + 1))
     assert pipe.aborted
 
 
