@@ -64,7 +64,7 @@ def plain(number: float) -> str:
 NOT_UNICODE = "must be Unicode: there is half a surrogate pair in it"
 
 MOST_PROBLEMS = 100
-"""Problems that are told at once: more help nobody, and a body of 64 KiB may have thousands."""
+"""Problems that are told at once: more help nobody, and a body of some hundred KiB may have thousands."""
 
 
 class Invalid(Exception):
@@ -112,6 +112,8 @@ def _list(value: object, inner: tuple[Any, ...], path: str, problems: list[Probl
         return None
     converted = []
     for i, (item, kind) in enumerate(zip(value, inner, strict=True)):
+        if len(problems) > MOST_PROBLEMS:
+            break  # nobody is told of more
         converted.append(convert(item, kind, f"{path}[{i}]", problems))
         if len(problems) >= MOST_PROBLEMS:
             break

@@ -7,13 +7,23 @@ import re
 import tomllib
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from typing import Any, NoReturn
 
-from aurea_engine._fields import NOT_UNICODE, is_unicode, shown
+from aurea_engine._fields import MOST_PROBLEMS, NOT_UNICODE, is_unicode, shown
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.text_files import MARK, decode_text
 
 MAX_DEPTH = 16
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+"""A string, or what would be one if it were closed."""
+
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+MAX_BARE_LISTS = 20_000
+"""Lists beyond one an object. The parser makes lists, unlike objects and numbers, without coming back to Python in between,
+so hundreds of thousands of them would stop every other thread for a large part of a second. No specification has them.
+"""
+
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]", re.ASCII)
 
 
@@ -23,7 +33,7 @@ def parse_json(text: bytes | str) -> Any:
     Bytes are UTF-8, or what their byte order mark says. Raises `SpecError`.
     """
     decoded = _decoded(text)
-    _check_depth(decoded)
+    _check_brackets(decoded)
     try:
         value = json.loads(
             decoded,
@@ -34,7 +44,9 @@ def parse_json(text: bytes | str) -> Any:
         )
     except json.JSONDecodeError as error:
         raise SpecError(f"must be JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
-    if _SURROGATE.search(decoded) and (problems := list(_torn(value, ""))):
+    if _SURROGATE.search(decoded) and (problems := list(islice(_torn(value, ""), MOST_PROBLEMS + 1))):
+        if len(problems) > MOST_PROBLEMS:
+            problems[-1] = Problem("", f"there is more that is wrong: these are the first {MOST_PROBLEMS} problems")
         raise SpecError(problems)
     return value
 
@@ -57,25 +69,16 @@ def _torn(value: Any, path: str) -> Iterator[Problem]:
         yield Problem(path, NOT_UNICODE, shown(value))
 
 
-def _check_depth(text: str) -> None:
+def _check_brackets(text: str) -> None:
     """Before the parser, which would run out of stack. Brackets within strings do not count."""
-    depth, inside, escaped = 0, False, False
-    for character in text:
-        if inside:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                inside = False
-        elif character == '"':
-            inside = True
-        elif character in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise SpecError(f"must be nested at most {MAX_DEPTH} deep")
-        elif character in "]}":
-            depth -= 1
+    depth = 0
+    brackets = _STRING.sub("", text).encode("utf-8", "surrogatepass").translate(None, _NO_BRACKETS)
+    for bracket in brackets:
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_DEPTH:
+            raise SpecError(f"must be nested at most {MAX_DEPTH} deep")
+    if brackets.count(b"[") - brackets.count(b"{") > MAX_BARE_LISTS:
+        raise SpecError(f"must have at most {MAX_BARE_LISTS:,} lists that are in no object of their own")
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

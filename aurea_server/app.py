@@ -11,7 +11,7 @@ from aiohttp import web
 
 from aurea_engine import Catalog
 from aurea_server import keys
-from aurea_server.doors import MOST_BODY, Doors, add_headers, allowed_hosts, doorkeeper, identified
+from aurea_server.doors import Doors, add_headers, allowed_hosts, doorkeeper, identified
 from aurea_server.kinds import Kinds
 from aurea_server.metrics import BenchmarkMetrics, Registry
 from aurea_server.openapi import document
@@ -30,12 +30,12 @@ async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings 
     """
     settings = settings or Settings()
     kinds = Kinds.of(catalog) if isinstance(catalog, Catalog) else catalog or Kinds()
-    doors = Doors(allowed_hosts(settings.host, settings.allowed_host), settings.secret, OPEN_PATHS)
+    doors = Doors(allowed_hosts(settings.host, settings.allowed_host), settings.secret, OPEN_PATHS, settings.max_body)
     loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
     benchmark_metrics = BenchmarkMetrics(loop, settings.limits.seconds)
     history = History(settings.folder, settings.retention)
     manager = RunManager(benchmark_metrics, history, settings.limits)
-    app = web.Application(client_max_size=MOST_BODY, middlewares=[identified, problems, doorkeeper(doors)])
+    app = web.Application(client_max_size=settings.max_body, middlewares=[identified, problems, doorkeeper(doors)])
     app[keys.KINDS] = kinds
     app[keys.RUNS] = manager
     app[keys.REGISTRY] = Registry(benchmark_metrics)

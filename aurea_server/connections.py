@@ -36,6 +36,14 @@ PATIENT_SECONDS = 60.0
 may be megabytes. So the wait is twice the last one after which something was taken, and no longer than this.
 """
 
+LINGER_SECONDS = 10.0
+"""After a refusal that came before the body. What still comes is read and thrown away meanwhile: closing a socket with
+unread bytes resets it, and the client would never see the answer. The client is told at once that this is the end.
+"""
+
+BODY_BUFFER = 32 * 1024
+"""Bytes of a body from which on no more is read until somebody wants them; aiohttp holds twice as many at most."""
+
 UNSENT_BYTES = 64 * 1024
 """Bytes that the kernel takes before it has sent those before.
 
@@ -141,6 +149,15 @@ class Connection(web.RequestHandler):
                     return int(_ACKNOWLEDGED.unpack_from(info, _ACKNOWLEDGED_AT)[0])
         return self._pipe.get_write_buffer_size()
 
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send the answer, and, where it is the last on this connection and a body is still coming, the end of our side."""
+        answered, gone = await super().finish_response(request, resp, start_time)
+        if not gone and not answered.keep_alive and not request.content.is_eof() and self._pipe.can_write_eof():
+            self._pipe.write_eof()
+        return answered, gone
+
     def log_exception(self, *args: Any, **options: Any) -> None:
         """What a client sent wrongly is no news of ours: a broken body may come to light after the answer."""
         error = options.get("exc_info")
@@ -224,7 +241,8 @@ def gate(app: web.Application, connections: int) -> Gate:
         keepalive_timeout=IDLE_SECONDS,
         access_log=None,
         handler_cancellation=True,
-        lingering_time=2.0,
+        lingering_time=LINGER_SECONDS,
+        read_bufsize=BODY_BUFFER,
         shutdown_timeout=0.3,
         auto_decompress=False,
     )

@@ -19,7 +19,6 @@ from aiohttp.typedefs import Middleware
 
 from aurea_server.problems import Handler, Refused, http_refusal, request_id
 
-MOST_BODY = 64 * 1024
 BODY_SECONDS = 10.0
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
@@ -60,12 +59,13 @@ def host_name(text: str) -> str | None:
 class Doors:
     """``hosts``: names that this server answers to. ``token``: what callers must show, None where nobody has to.
 
-    ``open_paths``: routes that need no token: probes, and the pages that say how to use it.
+    ``open_paths``: routes that need no token: probes, and the pages that say how to use it. ``most_body``: bytes.
     """
 
     hosts: frozenset[str]
     token: bytes | None = None
     open_paths: frozenset[str] = frozenset()
+    most_body: int = 1024**2
 
     def check(self, request: web.Request) -> None:
         """All that can be said before the body is read. Raises Refused."""
@@ -101,8 +101,7 @@ class Doors:
         if site not in ("same-origin", "none") or any(not _same(origin, host) for origin in origins):
             raise Refused(403, "cross_site", "Requests of other sites' pages are refused.")
 
-    @staticmethod
-    def _check_body(request: web.Request) -> None:
+    def _check_body(self, request: web.Request) -> None:
         if len(request.headers.getall("Content-Type", [])) != 1 or request.content_type != "application/json":
             text = "The request must have Content-Type: application/json."
             raise Refused(415, "unsupported_media_type", text)
@@ -113,8 +112,8 @@ class Doors:
             raise Refused(415, "unsupported_encoding", "The body must be sent as it is, without Content-Encoding.")
         if {coding.lower() for coding in request.headers.getall("Transfer-Encoding", [])} - {"chunked"}:
             raise Refused(415, "unsupported_encoding", "The only Transfer-Encoding is chunked.", close=True)
-        if (request.content_length or 0) > MOST_BODY:
-            raise too_large()
+        if (request.content_length or 0) > self.most_body:
+            raise too_large(request)
 
 
 def _authority(request: web.Request) -> list[str]:
@@ -127,9 +126,10 @@ def _same(origin: str, host: str) -> bool:
     return found is not None and found[1] == host
 
 
-def too_large() -> Refused:
-    """413; what is left of the body is not read."""
-    return Refused(413, "body_too_large", f"The body must be at most {MOST_BODY:,} bytes.", close=True)
+def too_large(request: web.Request) -> Refused:
+    """413, with the limit of the app that is asked."""
+    most = request.client_max_size
+    return Refused(413, "body_too_large", f"The body must be at most {most:,} bytes here (--max-body).", close=True)
 
 
 async def body(request: web.Request) -> bytes:
@@ -141,7 +141,7 @@ async def body(request: web.Request) -> bytes:
     except TimeoutError:
         raise Refused(408, "body_timeout", f"The body did not come within {BODY_SECONDS:g} s.", close=True) from None
     except web.HTTPRequestEntityTooLarge:
-        raise too_large() from None
+        raise too_large(request) from None
     except web.RequestPayloadError:
         raise Refused(400, "bad_request", "The body is not what its headers say.", close=True) from None
 
@@ -177,8 +177,15 @@ def new_request_id() -> str:
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """For ``on_response_prepare``."""
+    """For ``on_response_prepare``.
+
+    A refusal that comes before the body ends the connection, and says so: what follows on it is the rest of that body, or,
+    from a client that waits for ``100 Continue``, the next request, and nobody could tell which.
+    """
     dress(response)
+    if response.status >= 400 and not request.content.is_eof():
+        response.force_close()
+        response.headers["Connection"] = "close"
     if VARY in request:
         response.headers["Vary"] = request[VARY]
 

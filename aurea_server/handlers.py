@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -14,6 +16,8 @@ from aurea_engine import Problem, SpecError, parse_json
 from aurea_server import documents, exposition
 from aurea_server.doors import VARY, body
 from aurea_server.keys import KINDS, OPENAPI, REGISTRY, RUNS
+from aurea_server.kinds import Kinds
+from aurea_server.limits import Limits
 from aurea_server.live import Live, Outcome, now_ms
 from aurea_server.negotiation import Choice, Offer, choose, choose_coding, wants
 from aurea_server.problems import Refused
@@ -23,7 +27,11 @@ from aurea_server.runner.workshop import Busy
 from aurea_server.runs import RunManager
 from aurea_server.store import IdempotencyKey, KeyReused
 from aurea_server.stored import stored_answer
-from aurea_server.submissions import Submission, judge_built_in
+from aurea_server.submissions import Submission, fitting, judge_built_in
+
+T = TypeVar("T")
+SHORT_BODY = 8 * 1024
+"""Bytes of a body that is judged at once, which takes about a millisecond; longer ones go into a thread."""
 
 SERVICE = "aurea-orchestrator"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -59,23 +67,46 @@ async def ready(request: web.Request) -> web.Response:
     return json_response({"status": "ready"})
 
 
+async def off_the_loop(content: bytes, work: Callable[[], T]) -> T:
+    """``work``, which goes through a body, in a thread where that takes longer than the event loop may be held."""
+    return work() if len(content) <= SHORT_BODY else await asyncio.to_thread(work)
+
+
 async def judged(request: web.Request, content: bytes) -> Submission:
     """What the body asks to run, as plain data. Other people's strategies are judged in a process of their own.
 
     Raises SpecError, or Refused where they raise, end their process or do not answer.
     """
     runs, kinds = request.app[RUNS], request.app[KINDS]
-    document = parse_json(content)
-    if not kinds.foreign(document):
-        return judge_built_in(document, kinds.built_in, runs.limits)
+    built_in = functools.partial(_judged_here, content, kinds, runs.limits)
+    submission = await off_the_loop(content, built_in)
+    if submission is not None:
+        return submission
     try:
-        return await runs.workshop.judge(content, runs.limits.jobs)
+        return fitting(await runs.workshop.judge(content, runs.limits.jobs))
     except Busy:
         text = "Too many specifications with kinds of installed packages are being judged; try again later."
         raise Refused(429, "queue_full", text, headers={"Retry-After": "5"}) from None
     except RunnerFailed as failed:
         raise_if_impossible(failed.reason)
         raise _failed(failed.reason) from None
+
+
+def parse_body(content: bytes) -> Any:
+    """JSON as it is sent: UTF-8 without a byte order mark (RFC 8259, 8.1), which files may have. Raises SpecError."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SpecError(f"must be UTF-8: {error.reason} at byte {error.start}") from None
+    if text.startswith("\ufeff"):
+        raise SpecError("must be UTF-8 without a byte order mark")
+    return parse_json(text)
+
+
+def _judged_here(content: bytes, kinds: Kinds, limits: Limits) -> Submission | None:
+    """The submission of a body with built-in kinds only; None where others are to be asked. Raises SpecError."""
+    document = parse_body(content)
+    return None if kinds.foreign(document) else fitting(judge_built_in(document, kinds.built_in, limits))
 
 
 def _failed(reason: Reason) -> Refused:

@@ -14,12 +14,13 @@ import numpy as np
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
-from aurea_engine import JobBatch, Problem, SpecError, cost_from_dict, encode_json, parse_json
+from aurea_engine import JobBatch, Problem, SpecError, cost_from_dict, encode_json
 from aurea_server import documents
 from aurea_server.doors import body
 from aurea_server.events import Event, Lagged, TooManyFollowers
-from aurea_server.handlers import json_bytes, json_response, negotiated, raise_if_impossible
+from aurea_server.handlers import json_bytes, json_response, negotiated, off_the_loop, parse_body, raise_if_impossible
 from aurea_server.keys import KINDS, RUNS
+from aurea_server.kinds import Kinds
 from aurea_server.negotiation import Offer
 from aurea_server.problems import Refused
 from aurea_server.runner import columns
@@ -163,11 +164,7 @@ async def reprice_run(request: web.Request) -> web.Response:
     """``POST …/reprice``: what the stored run costs under another model."""
     runs, run_id = request.app[RUNS], request.match_info["run_id"]
     content, kinds = await body(request), request.app[KINDS]
-    data = parse_json(content)
-    if not isinstance(data, dict) or set(data) != {"cost"}:
-        raise SpecError([Problem("", 'must be an object with one member, "cost"')])
-    if not kinds.foreign(data):
-        cost_from_dict(data["cost"], kinds.built_in)  # what is wrong with it is said at once
+    await off_the_loop(content, functools.partial(_check_cost, content, kinds))
     if run_id in runs.live:
         raise Refused(409, "run_in_progress", "The run has not ended: it can be priced again when it has.")
     row = await row_of(runs, run_id)
@@ -183,6 +180,15 @@ async def reprice_run(request: web.Request) -> web.Response:
         raise_if_impossible(failed.reason)
         raise Refused(422, "cannot_be_priced", failed.reason.detail) from None
     return json_response({"benchmark_id": run_id, **priced})
+
+
+def _check_cost(content: bytes, kinds: Kinds) -> None:
+    """What is wrong with a body that names a cost model is said at once. Raises SpecError."""
+    data = parse_body(content)
+    if not isinstance(data, dict) or set(data) != {"cost"}:
+        raise SpecError([Problem("", 'must be an object with one member, "cost"')])
+    if not kinds.foreign(data):
+        cost_from_dict(data["cost"], kinds.built_in)
 
 
 async def _content_of(runs: RunManager, run_id: str) -> bytes:

@@ -40,6 +40,18 @@ def size(text: str) -> int:
     return int(value)
 
 
+def size_between(low: int, high: int) -> Callable[[str], int]:
+    """A `size` within bounds."""
+
+    def read(text: str) -> int:
+        value = size(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    return read
+
+
 def between(low: float, high: float, kind: type = int) -> Callable[[str], Any]:
     """A number within bounds."""
 
@@ -102,6 +114,9 @@ class Settings:
         "auto", one_of("auto", "asyncio", "uvloop"), "auto, asyncio or uvloop", "Event loop of the server."
     )
     max_connections: int = _option(512, between(8, 100_000), "8 to 100000", "Connections at once.")
+    max_body: int = _option(
+        MIB, size_between(1024, 16 * MIB), "a size from 1KiB to 16MiB", "Bytes of a request's body."
+    )
     max_jobs: int = _option(1_000_000, between(1, 10**9), "1 to 10^9", "Jobs in a run.")
     max_seconds: float = _option(900.0, between(0.1, 86400 * 7, float), "seconds", "How long a run may last.")
     max_queued: int = _option(16, between(0, 10_000), "0 to 10000", "Runs that may wait.")

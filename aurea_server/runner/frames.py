@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 LENGTH = struct.Struct("<I")
-MOST = 16 * 1024 * 1024
+MOST = 64 * 1024 * 1024
 """Bytes in one frame; larger values are sent in `parts`."""
 
 PART = 1024 * 1024

@@ -171,10 +171,11 @@ class Ledger:
         return Row(*found[0]) if found else None  # type: ignore[arg-type]
 
     def page(self, limit: int, before: int | None = None, state: str | None = None) -> tuple[list[Row], int | None]:
-        """(runs, newest first; where the next page begins, or None after the last)."""
+        """(runs without their specifications, newest first; where the next page begins, or None after the last)."""
         where = "number < :before AND (:state IS NULL OR state = :state)"
+        listed = _LISTED.replace("spec,", "x'' AS spec,")  # up to megabytes each, which no list shows
         rows = self._read_runs(
-            f"SELECT {_LISTED}, number FROM {{run}} WHERE {where} ORDER BY number DESC LIMIT :limit",  # noqa: S608
+            f"SELECT {listed}, number FROM {{run}} WHERE {where} ORDER BY number DESC LIMIT :limit",  # noqa: S608
             before=2**62 if before is None else before,
             state=state,
             limit=limit + 1,

@@ -205,7 +205,6 @@ async def test_a_download_that_stops_is_cut_on_time(client: Any) -> None:
 
 async def test_what_the_kernel_does_not_say_is_guessed(client: Any) -> None:
     """Without ``tcp_info`` the bytes that wait are looked at, as well as that can be done."""
-
     connection = connections.Connection(client.server.runner.server, client.server.runner.crowd)
     connection._pipe = pipe = Pipe(10**6)  # type: ignore[assignment]
     connection.look(0.0)
