@@ -27,6 +27,7 @@ def unfinished(run_id: str, spec: object, figures: Figures, reason: Reason | Non
     return {
         "benchmark_id": run_id,
         **{name: getattr(figures, name) for name in SHOWN},
+        "currency": None if figures.total_cost is None else figures.bill.currency,
         "status": figures.status,
         "verdict": "invalid",
         "reason": None if reason is None else msgspec.to_builtins(reason),
@@ -106,6 +107,7 @@ def listed(row: Row) -> dict[str, Any]:
         "start_time": figures.get("start_time") or (None if row.started_ms is None else utc(row.started_ms)),
         "end_time": figures.get("end_time") or (None if row.ended_ms is None else utc(row.ended_ms)),
         **{name: figures.get(name) for name in SHOWN if not name.endswith("_time")},
+        "currency": None if figures.get("total_cost") is None else (figures.get("bill") or {}).get("currency"),
         "verdict": figures.get("verdict"),
     }
 

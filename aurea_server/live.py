@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from aurea_server.events import EventLog
-from aurea_server.reports import Figures, Reason, Remark, Snapshot
+from aurea_server.reports import Bill, Figures, Reason, Remark, Snapshot
 from aurea_server.store import StoreError
 
 
@@ -85,6 +85,7 @@ class Live:
             duration=last.elapsed,
             start_time=None if self.started_ms is None else utc(self.started_ms),
             end_time=utc(ended_ms),
+            bill=Bill(currency=last.bill.currency),
         )
 
 

@@ -147,11 +147,12 @@ def _answers() -> dict[str, Any]:
     result = {
         **run,
         **figures,
+        "currency": TEXT,
         "verdict": TEXT,
         "spec": {"type": "object"},
         "jobs": _list(_named("JobRow")),
     }
-    listed = _object({**run, **figures, "created_time": TEXT}, ["benchmark_id", "status"])
+    listed = _object({**run, **figures, "currency": TEXT, "created_time": TEXT}, ["benchmark_id", "status"])
     problem = {"path": {"type": "string"}, "problem": {"type": "string"}, "got": {"type": "string"}}
     problem["code"] = {"const": "local_reference"}
     finding = ["code", "severity", "detail", "advice"]

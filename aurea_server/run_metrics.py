@@ -129,7 +129,7 @@ class RunMetrics:
         )
         run = RunMark(self.run_id, at)
         self._exemplars.mark(self._name("jobs"), {(): now.ended}, run)
-        outcomes: dict[Key, int] = {(name,): count for name, count in now.counts.items()}
+        outcomes: dict[Key, int] = {(name,): now.counts.get(name, 0) for name in OUTCOMES}
         self._exemplars.mark(self._name("job_outcomes"), outcomes, run)
         for name in self._clock.histograms:
             largest = now.histogram(name).le_largest(self._clock.exponents)

@@ -83,7 +83,8 @@ def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json
         return MET
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("run", "status", "label", "jobs", "rate", "mean", "cost"):
-        table.add_column(name, justify="right" if name in ("jobs", "rate", "mean", "cost") else "left")
+        figure = name in ("jobs", "rate", "mean", "cost")
+        table.add_column(name, justify="right" if figure else "left", min_width=23 if name == "run" else None)
     for row in listed:
         cost = row["total_cost"]
         table.add_row(
@@ -93,7 +94,7 @@ def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json
             number(row["completed_jobs"]),
             number(row["throughput"], "/s"),
             seconds(row["mean_latency"]),
-            "–" if cost is None else f"{cost:.6g}",
+            "–" if cost is None else f"{cost:.6g} {row.get('currency') or ''}".rstrip(),
         )
     Console().print(table)
     return MET
@@ -190,7 +191,7 @@ def summary(result: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    currency = (result.get("cost") or {}).get("currency", "USD")
+    currency = (result.get("cost") or result).get("currency") or ""
     reason = result.get("reason") or {}
     response = result.get("response_time") or {}
     rows = {

@@ -176,3 +176,57 @@ def test_grafana_finds_the_dashboard_and_the_data_source(read_yaml: Callable[[Pa
     assert source["url"] == "${PROMETHEUS_URL}"
     assert grafana["environment"]["PROMETHEUS_URL"] == "http://prometheus:9090"
     assert provider["allowUiUpdates"] is False
+
+
+def test_simulated_runs_are_in_their_row_only(deploy: Path) -> None:
+    """Nothing else on the dashboard, no rule and no alert has anything of them."""
+    for panel in PANELS:
+        simulated = [
+            metric for target in panel["targets"] for metric in metrics_in(target["expr"]) if "simulated" in metric
+        ]
+        assert bool(simulated) == panel["title"].startswith("Simulated: "), panel["title"]
+    for name in ("recording.yml", "alerts.yml"):
+        assert "simulated" not in (deploy / "prometheus/rules" / name).read_text()
+
+
+def test_only_dollars_are_shown_as_dollars() -> None:
+    """A panel's unit is of all its series, so what may be in another currency has none, but its currency in the legend."""
+    for panel in PANELS:
+        money = {m for target in panel["targets"] for m in metrics_in(target["expr"]) if "cost" in m}
+        dollars = {metric for metric in money if "_usd" in metric or metric == "benchmark_cost_total"}
+        assert (panel["fieldConfig"]["defaults"]["unit"] == "currencyUSD") == bool(dollars), panel["title"]
+        assert not money - dollars or all("{{currency}}" in target["legendFormat"] for target in panel["targets"])
+
+
+def test_points_of_counters_and_buckets_name_their_run() -> None:
+    """Exemplars are asked for where Prometheus has them, and lead to the run."""
+    asked = {panel["title"]: panel for panel in PANELS if any(target["exemplar"] for target in panel["targets"])}
+    assert {"Response time", "Service time", "Waiting time", "Lag"} <= asked.keys()
+    for panel in asked.values():
+        assert all(re.search(r"_(bucket|total)\{", target["expr"]) for target in panel["targets"])
+        assert panel["type"] == "timeseries"
+
+
+def test_a_dot_leads_to_the_run_it_names(read_yaml: Callable[[Path], Any]) -> None:
+    (source,) = read_yaml(FOLDER / "provisioning/datasources/prometheus.yaml")["datasources"]
+    (destination,) = source["jsonData"]["exemplarTraceIdDestinations"]
+    assert destination["name"] == "run_id"
+    assert destination["url"].endswith("/benchmark/runs/$${__value.raw}"), (
+        "one $ is a variable of Grafana's environment"
+    )
+    assert (
+        "--enable-feature=exemplar-storage"
+        in read_yaml(FOLDER.parents[1] / "compose.yaml")["services"]["prometheus"]["command"]
+    )
+
+
+def test_starts_and_ends_of_runs_are_marked() -> None:
+    """By the value, which is the time stamp in milliseconds, and not by when it was scraped."""
+    marks = {each["name"]: each for each in DASHBOARD["annotations"]["list"]}
+    for name, metric in (
+        ("Server starts", "process_start_time_seconds"),
+        ("Run starts", "benchmark_run_start_time_seconds"),
+        ("Run ends", "benchmark_run_end_time_seconds"),
+    ):
+        assert marks[name]["useValueForTime"] == "on"
+        assert marks[name]["target"]["expr"].startswith(f"1000 * {metric}{{")

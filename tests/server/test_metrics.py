@@ -5,6 +5,7 @@ The runs are simulated, since their figures are the same each time; what they ar
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -19,10 +20,15 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from rich.console import Console
 
 from aurea_engine import CostModel, Observer, Progress, RunResult, default_catalog, simulate, spec_from_dict
 from aurea_engine.costs import Component, Flat
 from aurea_engine.costs.meters import BilledTime
+from aurea_server.cli.runs import summary
+from aurea_server.endings import without_result
+from aurea_server.events import EventLog, Followers
+from aurea_server.live import Live
 from aurea_server.metrics import BenchmarkMetrics, Registry, Stamped, exponents_to
 from aurea_server.money_labels import CURRENCIES, billed_keys, spent_keys
 from aurea_server.reports import Bill, Figures, Snapshot, figures_of, snapshot_of
@@ -500,3 +506,76 @@ def test_the_page_lists_every_metric() -> None:
     }
     served = re.findall(r"^# TYPE (benchmark_\S+)", as_text(fresh()), re.MULTILINE)
     assert names == set(served)
+
+
+OPENMETRICS = {"Accept": "application/openmetrics-text;version=1.0.0"}
+
+
+async def scrape(client: Any, **headers: str) -> str:
+    async with client.get("/metrics", headers=headers) as answer:
+        assert answer.status == 200
+        return str(await answer.text())
+
+
+async def test_a_server_just_started_parses_in_both_forms(client: Any) -> None:
+    """prometheus_client's parsers check what the formats demand: order, groups, types, exemplars."""
+    text, open_ = await scrape(client), await scrape(client, **OPENMETRICS)
+    as_parsed = [
+        {family.name.removesuffix("_info") for family in families}
+        for families in (parse_text(text), parse_openmetrics(open_))
+    ]
+    assert as_parsed[0] == as_parsed[1]
+    assert "benchmark_cost_usd_created{" in open_
+    assert "_created" not in text
+    assert 'benchmark_job_duration_seconds_bucket{le="1024.0"} 0.0' in text
+    assert "benchmark_mean_latency_seconds " not in text.replace("# HELP benchmark_mean_latency_seconds ", "").replace(
+        "# TYPE benchmark_mean_latency_seconds ", ""
+    )
+
+
+async def test_buckets_follow_the_setting_of_the_longest_run(serve: Any) -> None:
+    client = await serve(max_seconds=86_400.0)
+    assert 'benchmark_response_time_seconds_bucket{le="131072.0"} 0.0' in await scrape(client)
+
+
+@pytest.mark.service
+async def test_runs_over_http_are_told_apart(client: Any, post: Any) -> None:
+    """A failed one, a simulated one and one in euros: each is where it belongs, named, and listed in its currency."""
+    failed = {"workload": {"job": {"kind": "faulty", "failure_rate": 1, "job": {"kind": "sleep"}}, "jobs": 20}}
+    _, first = await post(client, failed)
+    assert (first["mean_latency"], first["offered_rate"], first["utilization"]) == (None, None, None)
+    samples = {line.split()[0] for line in (await scrape(client)).splitlines() if not line.startswith("#")}
+    assert not samples & {f"benchmark_{name}" for name in ("mean_latency_seconds", "offered_rate_jobs_per_second")}
+    _, simulated = await post(client, {"num_jobs": 50, "job_duration_ms": 3_600_000, "clock": "virtual"})
+    euros = {"kind": "per_job", "price": "0.5", "currency": "EUR"}
+    _, dear = await post(client, {"num_jobs": 4, "job_duration_ms": 1, "cost": euros})
+    found = await scrape(client, **OPENMETRICS)
+    for line in (
+        f'benchmark_runs_total 2.0 # {{run_id="{dear["benchmark_id"]}"}} 1.0 ',
+        f'benchmark_simulated_jobs_total 50.0 # {{run_id="{simulated["benchmark_id"]}"}} 50.0 ',
+        f'benchmark_job_outcomes_total{{outcome="failed"}} 20.0 # {{run_id="{first["benchmark_id"]}"}} 20.0 ',
+        f'benchmark_cost_by_currency_total{{currency="EUR"}} 2.0 # {{run_id="{dear["benchmark_id"]}"}} 2.0 ',
+        'benchmark_run_cost{currency="EUR"} 2.0',
+        'benchmark_cost_usd_total{component="jobs",model="per_job"} 0.0\n',
+    ):
+        assert line in found, line
+    assert "\nbenchmark_cost_total " not in found
+    async with client.get("/benchmark/runs") as answer:
+        listed = (await answer.json())["runs"]
+    assert [run["currency"] for run in listed] == ["EUR", "USD", "USD"]
+
+
+async def test_a_run_without_a_result_keeps_its_currency() -> None:
+    """What it had cost so far was shown in dollars."""
+    last = Snapshot(cost="2/1", bill=Bill(currency="EUR", priced=True))
+    live = Live(RUN, {"clock": "real"}, None, False, EventLog(Followers(1)), last=last)
+    _, outcome, _ = without_result(live, "failed", None)
+    answer = json.loads(outcome.answer)
+    assert (answer["total_cost"], answer["currency"]) == (2.0, "EUR")
+    assert "2.0000 EUR" in rendered(summary(answer))
+
+
+def rendered(table: Any) -> str:
+    console = Console(width=100, file=io.StringIO())
+    console.print(table)
+    return str(console.file.getvalue())  # type: ignore[attr-defined]
