@@ -45,6 +45,9 @@ class Panel:
     stacked: bool = False
     shows_label: bool = False  # a stat that shows the legend (a label's value) rather than the number
     exemplars: bool = False  # dots that name the run; Prometheus has them for buckets and counters
+    instant: bool = (
+        False  # what there is now: a figure that went away must not be stood in for by that of an earlier run
+    )
 
 
 def one(metric: str) -> str:
@@ -79,13 +82,14 @@ DOTS = " A dot names the run."
 ROWS: dict[str, list[Panel]] = {
     "Overview": [
         Panel("Throughput", "suffix: jobs/s", {"{{instance}}": one("benchmark_throughput_jobs_per_second")},
-              "Completed jobs per second of the measured window, of the current or the last run.", 4, "stat", 1),
+              "Completed jobs per second of the measured window, of the current or the last run.", 4, "stat", 1,
+              instant=True),
         Panel("Mean latency", "s", {"{{instance}}": one("benchmark_mean_latency_seconds")},
               "Mean execution (service) time of a job, of the current or the last run. Waiting is not in it: see the "
-              "row Latency for response times.", 4, "stat", 4),
+              "row Latency for response times.", 4, "stat", 4, instant=True),
         Panel("Cost of the run", "currencyUSD", {"{{instance}}": one("benchmark_cost_total")},
               "What the current or the last run cost in US dollars, under the cost model of its specification. None where "
-              "its currency is another: see the row Cost.", 4, "stat", 6),
+              "its currency is another: see the row Cost.", 4, "stat", 6, instant=True),
         Panel("Jobs in flight", "suffix: jobs", {"{{instance}}": one("benchmark_in_flight_jobs")},
               "Jobs in service now.", 4, "stat", 0),
         Panel("Verdicts", "suffix: runs", {"{{verdict}}": f"sum by (verdict) ({one('benchmark_verdicts_total')})"},
@@ -161,14 +165,15 @@ ROWS: dict[str, list[Panel]] = {
               "The cost per hour at this rate, by what is paid for.", 8, decimals=4, stacked=True),
         Panel("Cost of one job, last run", "currencyUSD",
               {"per {{per}}": f"sum by (per) ({one('benchmark_last_run_cost_usd_per_job')})"},
-              "Cost of the last run per attempt, per completed job, and per job within the objectives.", 8, "stat", 9),
+              "Cost of the last run per attempt, per completed job, and per job within the objectives.", 8, "stat", 9,
+              instant=True),
         Panel("Spent in all", "currencyUSD", {"{{model}}": by("model", "benchmark_cost_usd_total")},
               "Cost in US dollars of all jobs since the server started, by cost model.", 8, decimals=4, exemplars=True),
         Panel("Spent by currency", "none", {"{{currency}}": by("currency", "benchmark_cost_by_currency_total")},
               "Cost of all jobs since the server started, in the currency of each run's cost model: nothing is converted.",
               8, decimals=4),
         Panel("Cost of the run, in its currency", "none", {"{{currency}} {{instance}}": one("benchmark_run_cost")},
-              "What the current or the last run cost, in the currency of its cost model.", 8, "stat", 6),
+              "What the current or the last run cost, in the currency of its cost model.", 8, "stat", 6, instant=True),
         Panel("Price sheet", "none", {"{{sheet}} {{version}}, {{currency}}, checked {{checked}}":
                                       one("benchmark_price_sheet_info")},
               "The price sheets in use, with the day on which their figures were last compared with the vendor's.", 8,
@@ -188,7 +193,8 @@ ROWS: dict[str, list[Panel]] = {
         Panel("Simulated: cost", "currencyUSD", {"{{instance}}": one("benchmark_simulated_cost_usd_total")},
               "What the simulated runs would have cost in US dollars. Nobody has to pay it.", 4, "stat", 4),
         Panel("Simulated: cost of the run", "none", {"{{currency}} {{instance}}": one("benchmark_simulated_run_cost")},
-              "What the current or the last simulated run would have cost, in its own currency.", 4, "stat", 6),
+              "What the current or the last simulated run would have cost, in its own currency.", 4, "stat", 6,
+              instant=True),
         Panel("Simulated: latest run", "dateTimeFromNow",
               {"started": f"1000 * max({one('benchmark_simulated_run_start_time_seconds')})",
                "ended": f"1000 * max({one('benchmark_simulated_run_end_time_seconds')})"},
@@ -256,7 +262,7 @@ ROWS: dict[str, list[Panel]] = {
 
 
 def targets(panel: Panel) -> list[Json]:
-    instant = panel.shows_label  # the past of an info metric is of no interest
+    instant = panel.instant or panel.shows_label  # the past of an info metric is of no interest
     return [
         {
             "refId": chr(ord("A") + i),
@@ -313,7 +319,7 @@ def options(panel: Panel) -> Json:
     if panel.kind == "stat":
         return {
             "colorMode": "value" if panel.colours else "none",
-            "graphMode": "none" if panel.shows_label or panel.colours else "area",
+            "graphMode": "none" if panel.instant or panel.shows_label or panel.colours else "area",
             "justifyMode": "auto",
             "orientation": "auto",
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
@@ -332,7 +338,7 @@ def field_config(panel: Panel) -> Json:
     if panel.decimals is not None:
         defaults["decimals"] = panel.decimals
     if panel.kind == "stat":
-        defaults["noValue"] = "none yet"
+        defaults["noValue"] = "none"
     overrides = [
         {
             "matcher": {"id": "byName", "options": name},

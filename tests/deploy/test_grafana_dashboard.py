@@ -28,6 +28,14 @@ PROCESS = {
     "process_resident_memory_bytes",
     "process_start_time_seconds",
 }
+GONE_WHERE_NULL = {
+    "benchmark_throughput_jobs_per_second",
+    "benchmark_mean_latency_seconds",
+    "benchmark_cost_total",
+    "benchmark_run_cost",
+    "benchmark_last_run_cost_usd_per_job",
+    "benchmark_simulated_run_cost",
+}
 DOCUMENTED = [
     "benchmark_throughput_jobs_per_second",
     "benchmark_mean_latency_seconds",
@@ -196,6 +204,15 @@ def test_only_dollars_are_shown_as_dollars() -> None:
         dollars = {metric for metric in money if "_usd" in metric or metric == "benchmark_cost_total"}
         assert (panel["fieldConfig"]["defaults"]["unit"] == "currencyUSD") == bool(dollars), panel["title"]
         assert not money - dollars or all("{{currency}}" in target["legendFormat"] for target in panel["targets"])
+
+
+def test_figures_of_a_run_are_those_of_now() -> None:
+    """A figure that went away is none: the last one in the window would be that of an earlier run."""
+    for panel in PANELS:
+        metrics = set().union(*(metrics_in(target["expr"]) for target in panel["targets"]))
+        if panel["type"] == "stat" and metrics & GONE_WHERE_NULL:
+            assert all(target["instant"] and not target["range"] for target in panel["targets"]), panel["title"]
+            assert panel["fieldConfig"]["defaults"]["noValue"] == "none"
 
 
 def test_points_of_counters_and_buckets_name_their_run() -> None:
