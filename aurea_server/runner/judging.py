@@ -12,6 +12,7 @@ import msgspec
 
 from aurea_engine import (
     Catalog,
+    JobBatch,
     NeedsRecords,
     Problem,
     SpecError,
@@ -68,9 +69,10 @@ def priced(body: bytes, usage: Message, records: bytes) -> Message:
         try:
             cost = reprice(measured, model)
         except NeedsRecords:
-            if not records:
+            jobs = columns.decode(records).jobs if records else JobBatch.empty()
+            if len(jobs) != measured.run.arrived:  # with keep_jobs false none are kept, and none would cost nothing
                 raise
-            cost = reprice(measured, model, columns.decode(records).jobs)
+            cost = reprice(measured, model, jobs)
         return {"priced": {"cost": cost.to_dict(), "model": cost_to_dict(model, catalog)}}
     except NeedsRecords as error:
         return failure(SpecError(str(error)))

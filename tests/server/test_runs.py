@@ -245,6 +245,21 @@ async def test_a_stored_run_is_priced_again_exactly(client: Any, post: Post) -> 
         assert answer.status == 400
 
 
+@pytest.mark.parametrize("keep_jobs", [True, False])
+async def test_what_was_not_kept_is_not_priced_as_nothing(client: Any, post: Post, keep_jobs: bool) -> None:
+    """Ten jobs of 50 ms in steps of 0.3 s cost 3; without records nobody knows, and 0 would be a lie."""
+    workload = {"job": {"kind": "sleep", "duration": 0.05}, "jobs": 10}
+    _, result = await post(client, {"workload": workload, "clock": "virtual", "keep_jobs": keep_jobs})
+    body = {"cost": {"kind": "per_second", "price": "1", "step": 0.3}}
+    async with client.post(f"/benchmark/runs/{result['benchmark_id']}/reprice", json=body) as answer:
+        found = await answer.json(content_type=None)
+    if keep_jobs:
+        assert (answer.status, found["cost"]["total"]) == (200, "3")
+    else:
+        assert (answer.status, found["code"]) == (400, "invalid_spec")
+        assert "did not keep the meter" in found["error"]
+
+
 async def test_a_run_can_be_deleted_once_it_has_ended(client: Any, post: Post) -> None:
     _, result = await post(client, QUICK)
     path = f"/benchmark/runs/{result['benchmark_id']}"
