@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aurea_engine._standing import Standing
-from aurea_engine.arrivals import Constant, Poisson
+from aurea_engine.arrivals import Closed, Constant, Poisson
 from aurea_engine.findings import Finding, Severity
-from aurea_engine.records import NS, Instants, summed
+from aurea_engine.records import NS, Instants, Outcome, summed
 from aurea_engine.spec import KEPT_JOBS
 from aurea_engine.statistics import QUANTILES, little_area, samples_needed
 
@@ -29,6 +29,10 @@ ENOUGH_GAPS = 500
 
 ENOUGH_TO_JUDGE = 100
 """Ended jobs from which on shares and rates of a run that is on are judged."""
+
+
+RETRIES = 10
+"""Rejected attempts of a closed model from which on it is looked at how soon their users came again."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def findings_so_far(standing: Standing) -> tuple[Finding, ...]:
 
 
 def _seen(standing: Standing, *, settled: bool) -> list[Finding]:
-    checks = [_cost, _records, _heavy_tail]
+    checks = [_cost, _records, _heavy_tail, _retries]
     if standing.spec.clock == "real":
         checks += [_loop, _garbage]
         if settled:
@@ -125,6 +129,22 @@ def _heavy_tail(standing: Standing) -> Iterator[Finding]:
     if standing.heavy_tailed:
         detail = "the service time has a mean but no variance: means and their intervals settle slowly or never"
         yield Finding("heavy_tail", NOTE, detail, "Trust quantiles rather than means, and repeat with other seeds.")
+
+
+def _retries(standing: Standing) -> Iterator[Finding]:
+    """A rejected user of a closed model thinks and comes again: with no thought to speak of, at the same instant."""
+    arrivals, service = standing.spec.workload.arrivals, standing.meters.service
+    rejected = standing.meters.counts[Outcome.REJECTED]
+    if not isinstance(arrivals, Closed) or rejected < RETRIES:
+        return
+    think = arrivals.think_time.moments().mean
+    if think <= (service.mean / 100 if service.count else 0.0):
+        detail = (
+            f"{rejected:,} of {standing.dispatcher.arrived:,} attempts were rejected, and their users came again after "
+            f"{think:g} s on average, while a job takes {f'{service.mean:.3g}' if service.count else 'some'} s"
+        )
+        advice = "Give users a think_time, or the scheduler more slots or a longer queue_limit."
+        yield Finding("retries_at_once", DEGRADED, detail, advice)
 
 
 def _steady(case: Case) -> Iterator[Finding]:

@@ -219,8 +219,8 @@ def _offered_rate(figures: _Figures, release_ns: int | None, length: float) -> f
 def _judge(objective: Objective, result: RunResult, figures: _Figures, meters: Meters) -> ObjectiveResult:
     metric, since = objective.metric, " after the warm-up" if figures.warmup_ns else ""
     if figures.counted.arrived == figures.counted.cancelled:  # no data is never a pass, whatever the metric
-        what = "ended" if figures.counted.arrived else "arrived"
-        return ObjectiveResult(objective, "inconclusive", None, f"no job {what}{since}")
+        why = f"no job ended{since}" if result.counts.arrived else "no job arrived"
+        return ObjectiveResult(objective, "inconclusive", None, why)
     if metric in TIMES:
         timing: Timing = getattr(result, metric)
         if result.jobs is None:

@@ -34,6 +34,11 @@ Weight = Annotated[float, Meta(ge=0, le=1e12)]
 Name = Annotated[str, Meta(max_length=256)]
 
 
+def some(empty: str) -> Meta:
+    """A list that may not be empty, and what is wrong with it where it is: what is made of nothing is a mistake."""
+    return Meta(min_length=1, extra={"empty": empty})
+
+
 def shown(value: object) -> str:
     """``value`` as it may appear in a message: printable, one line, at most 60 characters."""
     match value:
@@ -175,7 +180,10 @@ def _measured(text: str, unit: Unit, hint: Any, path: str, problems: list[Proble
 
 def _bounded(value: object, base: Any, metas: list[Meta], path: str, problems: list[Problem]) -> Any:
     if base not in (int, float, str, bool):
-        return convert(value, base, path, problems)
+        converted = convert(value, base, path, problems)
+        if converted == ():
+            problems += [Problem(path, meta.extra["empty"]) for meta in metas if meta.extra and "empty" in meta.extra]
+        return converted
     wanted = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[base]
     accepts: Any = {int: int, float: (int, float, Decimal), str: str, bool: bool}[base]
     fits = isinstance(value, accepts) and (base is bool or not isinstance(value, bool))

@@ -18,7 +18,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from msgspec import Meta
 
-from aurea_engine._fields import Checked, PositiveSeconds, Rate, RateOrZero
+from aurea_engine._fields import Checked, PositiveSeconds, Rate, RateOrZero, some
 from aurea_engine.distributions import Constant as ConstantDuration
 from aurea_engine.distributions import Distribution, Floats, drawn
 from aurea_engine.errors import Problem
@@ -173,12 +173,10 @@ def _ramp_inverse(count: Floats, rates: tuple[float, float], over: float) -> Flo
 class Stages(Arrivals):
     """Straight lines of rate, one after the other; ends with the last."""
 
-    stages: tuple[Stage, ...]
+    stages: Annotated[tuple[Stage, ...], some("must hold at least one stage")]
     ends: ClassVar[Literal["by itself"]] = "by itself"
 
     def check(self) -> list[Problem]:
-        if not self.stages:
-            return [Problem("stages", "must hold at least one stage")]
         if not any(max(stage.slope) > 0 for stage in self.stages):
             return [Problem("stages", "at least one rate must be > 0: nothing would ever arrive")]
         return []

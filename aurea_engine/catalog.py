@@ -1,7 +1,8 @@
 """Which ``kind`` in JSON means which strategy. A catalog is an immutable value: importing a module registers nothing.
 
 Other people's strategies come in by `Catalog.add`, or by entry points of the groups ``aurea.jobs``, ``aurea.arrivals``,
-``aurea.schedulers`` and ``aurea.cost_models`` when a program's edge asks for them with `Catalog.with_entry_points`.
+``aurea.schedulers``, ``aurea.cost_models`` and ``aurea.distributions`` when a program's edge asks for them with
+`Catalog.with_entry_points`.
 """
 
 from __future__ import annotations

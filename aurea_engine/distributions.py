@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from aurea_engine._fields import Checked, Invalid, PositiveSeconds, Seconds, Weight
+from aurea_engine._fields import Checked, Invalid, PositiveSeconds, Seconds, Weight, some
 from aurea_engine._units import DURATION, parse_duration
 from aurea_engine.errors import Problem, StrategyError
 
@@ -187,7 +187,7 @@ class Weighted(Checked):
 class Mixture(Distribution):
     """Each draw comes from one branch, chosen with probability weight ÷ sum of weights."""
 
-    of: tuple[Weighted, ...]
+    of: Annotated[tuple[Weighted, ...], some("weights must sum to more than 0: it must hold at least one branch")]
 
     def check(self) -> list[Problem]:
         if sum(branch.weight for branch in self.of) > 0:
@@ -224,10 +224,7 @@ class Mixture(Distribution):
 class Empirical(Distribution):
     """Drawn at random, with replacement, from measured ``values``."""
 
-    values: tuple[Seconds, ...]
-
-    def check(self) -> list[Problem]:
-        return [] if self.values else [Problem("values", "must hold at least one duration")]
+    values: Annotated[tuple[Seconds, ...], some("must hold at least one duration")]
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
         return rng.choice(np.array(self.values), n)

@@ -30,6 +30,7 @@ CODES = {
     "queue_growing": "jobs arrived faster than they were served",
     "rate_shortfall": "the generator could not keep up with the rate that was asked for",
     "records_dropped": "more jobs than records are kept for; quantiles are from a histogram",
+    "retries_at_once": "users of a closed model whose jobs were rejected came back without a pause",
     "too_few_samples": "too few jobs for some quantiles",
 }
 """Every code a finding can have, with its meaning: a closed set, fit for a metric's label."""

@@ -19,7 +19,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from aurea_engine._cpu import CpuWorkers
-from aurea_engine._fields import Checked, PositiveSeconds, Ratio, Weight
+from aurea_engine._fields import Checked, PositiveSeconds, Ratio, Weight, some
 from aurea_engine.distributions import Constant, Distribution, Floats, drawn, floats
 from aurea_engine.errors import Problem, StrategyError
 from aurea_engine.records import NS
@@ -185,7 +185,7 @@ class Branch(Checked):
 class Mix(JobSource):
     """Each job is of one branch, chosen with probability weight ÷ sum of weights."""
 
-    of: tuple[Branch, ...]
+    of: Annotated[tuple[Branch, ...], some("weights must sum to more than 0: it must hold at least one branch")]
 
     def check(self) -> list[Problem]:
         if sum(branch.weight for branch in self.of) > 0:

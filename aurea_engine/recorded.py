@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from aurea_engine._fields import Name, Seconds, shown
+from aurea_engine._fields import Name, Seconds, shown, some
 from aurea_engine._record_rows import seconds_of
 from aurea_engine._trace_files import (
     FILE_MEMBERS,
@@ -46,7 +46,7 @@ class Trace(Arrivals):
     half as long; ``sha256`` is filled in, and refuses another file.
     """
 
-    at: Annotated[tuple[Seconds, ...] | None, OR_FILE] = None
+    at: Annotated[Annotated[tuple[Seconds, ...], some("must hold at least one instant")] | None, OR_FILE] = None
     file: Annotated[FileName | None, LOCAL_FILE] = None
     format: Annotated[Form | None, LOCAL] = None
     column: Annotated[Name | None, LOCAL] = None
@@ -69,8 +69,6 @@ class Trace(Arrivals):
             problems.append(Problem("offset" if self.offset is not None else "speed", "goes with file only"))
         if problems:
             return problems
-        if not self.at:
-            return [Problem("at", "must hold at least one instant")]
         late = np.flatnonzero(np.diff(self.at) < 0)
         if len(late):
             i = int(late[0]) + 1
@@ -105,7 +103,7 @@ class Replay(Job):
     ``sha256`` is filled in, and refuses another file.
     """
 
-    durations: Annotated[tuple[Seconds, ...] | None, OR_FILE] = None
+    durations: Annotated[Annotated[tuple[Seconds, ...], some("must hold at least one duration")] | None, OR_FILE] = None
     file: Annotated[FileName | None, LOCAL_FILE] = None
     format: Annotated[Form | None, LOCAL] = None
     column: Annotated[Name | None, LOCAL] = None
@@ -121,8 +119,7 @@ class Replay(Job):
             return self._read(self.file)
         if self.durations is None:
             return [Problem("durations", "is required, or file")]
-        problems = [Problem(name, "goes with file only") for name in FILE_MEMBERS if getattr(self, name) is not None]
-        return problems if self.durations else [*problems, Problem("durations", "must hold at least one duration")]
+        return [Problem(name, "goes with file only") for name in FILE_MEMBERS if getattr(self, name) is not None]
 
     def _read(self, file: str) -> list[Problem]:
         if self.durations is not None:

@@ -184,7 +184,8 @@ class Schemas:
                 return _exact(rule) if hasattr(rule, "most") else _text(rule)
         schema = self.of(base)
         for meta in metas:
-            schema = {**schema, **_bounds(meta)}
+            bounds = _bounds(meta)
+            schema = {**schema, **({"minItems": meta.min_length} if schema.get("type") == "array" else bounds)}
         unit = next((rule for rule in rest if hasattr(rule, "form")), None)
         if unit is None:
             return schema

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from aurea_engine._fields import Checked, Name, Seconds
+from aurea_engine._fields import Checked, Name, Seconds, some
 from aurea_engine.costs.cloud import Megabytes
 from aurea_engine.costs.exact import Amount, Price, Size
 from aurea_engine.costs.meters import BilledTime, Jobs, Quantity, Window
@@ -50,18 +50,14 @@ class Tokens(CostModel):
     ``long_price``. It is decided request by request: forty short calls are not one long one.
     """
 
-    classes: tuple[TokenClass, ...]
-    requests: tuple[TokenRequest, ...]
+    classes: Annotated[tuple[TokenClass, ...], some("must hold at least one class of tokens")]
+    requests: Annotated[tuple[TokenRequest, ...], some("must hold at least one shape of request")]
     long_over: Annotated[int, Meta(ge=0, le=10**12)] | None = None
     long_rule: Literal["above", "from"] = "above"
     billed: Billed = STARTED
     currency: Currency = "USD"
 
     def check(self) -> Iterator[Problem]:
-        if not self.classes:
-            yield Problem("classes", "must hold at least one class of tokens")
-        if not self.requests:
-            yield Problem("requests", "must hold at least one shape of request")
         names = [each.name for each in self.classes]
         if len(set(names)) < len(names):
             yield Problem("classes", "must have different names: a token belongs to one class", ", ".join(names))

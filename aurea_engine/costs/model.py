@@ -21,7 +21,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from aurea_engine._fields import Checked, Invalid, Seconds
+from aurea_engine._fields import Checked, Invalid, Seconds, some
 from aurea_engine.costs.attempts import attempt
 from aurea_engine.costs.exact import Price
 from aurea_engine.costs.meters import BilledTime, Jobs, Meter, Quantity
@@ -206,7 +206,7 @@ class CostModel(ABC, Checked):
 class Composite(CostModel):
     """All of ``of`` on one bill. All in one currency: convert with ``discounts`` where they are not."""
 
-    of: tuple[CostModel, ...]
+    of: Annotated[tuple[CostModel, ...], some("must hold at least one cost model")]
 
     @property
     def currency(self) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aurea_engine._fields import some
 from aurea_engine.records import JobBatch, Outcome
 
 Column = TypeVar("Column", bound=NDArray[Any])
-Billed = tuple[Literal["completed", "failed", "timed_out", "cancelled"], ...]
+Billed = Annotated[
+    tuple[Literal["completed", "failed", "timed_out", "cancelled"], ...],
+    some("must hold at least one outcome: without any the run is free"),
+]
 """The outcomes that are paid for, of jobs that started. A job that never started is never billed."""
 STARTED: Billed = ("completed", "failed", "timed_out", "cancelled")
 

@@ -24,7 +24,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class IdempotencyKey:
-    """``digest``: of the request's body; ``asynchronous``: how the first answer was given."""
+    """``digest``: of the request's body; the run that the key stands for, and when it was first used."""
 
     key: str
     digest: str

@@ -45,6 +45,7 @@ from aurea_engine import (
     Workload,
     run_sync,
     simulate,
+    spec_from_dict,
 )
 
 NAN, INF = float("nan"), float("inf")
@@ -221,3 +222,38 @@ def test_and_what_it_does_understand_it_checks(fields: dict[str, Any], path: str
     with pytest.raises(SpecError) as caught:
         Fields(0.1, **fields)
     assert [path] == [problem.path for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        ({"cost": {"kind": "composite", "of": []}}, "cost.of"),
+        ({"cost": {"kind": "discounts", "of": {"kind": "composite", "of": []}}}, "cost.of.of"),
+        ({"cost": {"kind": "per_job", "price": 1, "billed": []}}, "cost.billed"),
+        ({"cost": {"kind": "tiered", "mode": "cliff", "tiers": []}}, "cost.tiers"),
+        ({"cost": {"kind": "tokens", "classes": [], "requests": [{"tokens": []}]}}, "cost.classes"),
+        ({"cost": {"kind": "tokens", "classes": [{"name": "in", "price": 1}], "requests": []}}, "cost.requests"),
+        ({"workload": {"job": {"kind": "mix", "of": []}, "jobs": 1}}, "workload.job.of"),
+        ({"workload": {"job": {"kind": "replay", "durations": []}, "jobs": 1}}, "workload.job.durations"),
+        ({"workload": {"job": {"kind": "sleep"}, "arrivals": {"kind": "trace", "at": []}}}, "workload.arrivals.at"),
+        (
+            {"workload": {"job": {"kind": "sleep"}, "arrivals": {"kind": "stages", "stages": []}}},
+            "workload.arrivals.stages",
+        ),
+        (
+            {"workload": {"job": {"kind": "sleep", "duration": {"kind": "mixture", "of": []}}, "jobs": 1}},
+            "workload.job.duration.of",
+        ),
+        (
+            {"workload": {"job": {"kind": "sleep", "duration": {"kind": "empirical", "values": []}}, "jobs": 1}},
+            "workload.job.duration.values",
+        ),
+    ],
+)
+def test_what_is_made_of_nothing_is_refused(data: dict[str, Any], path: str) -> None:
+    """A bill of no models, a job of no branches: each says what it must hold."""
+    with pytest.raises(SpecError) as caught:
+        spec_from_dict({"num_jobs": 1, **data} if "workload" not in data else data)
+    (problem,) = caught.value.problems
+    assert problem.path == path
+    assert "at least one" in problem.problem

@@ -126,6 +126,12 @@ def settling(*waits: float) -> RunResult:
     return simulate(RunSpec(Workload(Replay(waits), ConstantRate(1), jobs=len(waits)), seed=0, warmup="auto"))
 
 
+def turned_away(think: float, *, keep: bool = True, jobs: int = 1000) -> RunResult:
+    """Five users for one place: the field case, and with a pause of a tenth of a service time."""
+    workload = Workload(Sleep(0.1), Closed(5, Constant(think)), jobs=jobs)
+    return simulate(RunSpec(workload, Fifo(1, queue_limit=0), seed=1, keep_jobs=keep))
+
+
 CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
     "arrivals_misfit": (
         lambda: held_up(RunSpec(Workload(Sleep(0.001), Poisson(1000), duration=1), seed=1), *[0.05] * 20),
@@ -170,6 +176,7 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=1_000_001), seed=0)),
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=10_000), seed=0, keep_jobs=False)),
     ),
+    "retries_at_once": (lambda: turned_away(0.0), lambda: turned_away(0.01)),
     "too_few_samples": (
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=2994), seed=0)),
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=2995), seed=0)),
@@ -344,6 +351,9 @@ UNDER_WAY: dict[str, Callable[[Watcher], RunResult]] = {
     "loop_lag": lambda watcher: held_up(steady(1000, 2), 0.2, observers=[watcher]),
     "rate_shortfall": lambda watcher: saturated(steady(40_000, 3, Sleep(0)), [watcher]),
     "records_dropped": lambda watcher: simulate(steady(1000, 1100), [watcher]),
+    "retries_at_once": lambda watcher: simulate(
+        RunSpec(Workload(Sleep(0.1), Closed(5), jobs=100_000), Fifo(1, queue_limit=0), seed=1), [watcher]
+    ),
 }
 """A run for every finding that can be told before the end."""
 
@@ -395,3 +405,32 @@ def test_a_shortfall_is_told_with_what_was_released(monkeypatch: pytest.MonkeyPa
     (told,) = [finding for finding in watcher.seen if finding.code == "rate_shortfall"]
     released = float(told.detail.split("at ")[1].split("/s")[0].replace(",", ""))
     assert released == pytest.approx(watcher.rates["rate_shortfall"], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("users", "slots", "limit", "think", "raised"),
+    [
+        (2, 1, 0, Constant(0.0), True),
+        (30, 4, 10, Constant(0.0), True),
+        (30, 4, 10, Exponential(0.0001), True),
+        (30, 4, 10, Exponential(0.01), False),
+        (30, 4, 10, Mixture((Weighted(1, Constant(0.0)), Weighted(1, Constant(1.0)))), False),
+        (14, 4, 10, Constant(0.0), False),
+        (5, None, 0, Constant(0.0), False),
+    ],
+)
+@pytest.mark.parametrize("keep", [True, False], ids=["records kept", "no records"])
+def test_users_who_find_no_place_need_a_pause(
+    users: int, slots: int | None, limit: int, think: Any, raised: bool, keep: bool
+) -> None:
+    """Whether somebody is rejected decides, and how soon they come again beside a service time."""
+    spec = RunSpec(Workload(Sleep(0.1), Closed(users, think), jobs=500), Fifo(slots, limit), seed=1, keep_jobs=keep)
+    result = simulate(spec)
+    assert ("retries_at_once" in codes(result)) is raised
+    assert not raised or result.verdict == "degraded"
+
+
+def test_users_without_a_pause_are_seen_in_real_time() -> None:
+    """Their attempts follow each other as fast as the engine goes."""
+    workload = Workload(Sleep(0.1), Closed(5), jobs=300)
+    assert "retries_at_once" in codes(run_jumping(RunSpec(workload, Fifo(1, queue_limit=0), seed=1)))

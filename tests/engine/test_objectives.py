@@ -124,8 +124,8 @@ EVERY = [
     ("workload", "warmup", "why"),
     [
         pytest.param(Workload(Sleep(), Trace((5.0,)), duration=1), 0, "no job arrived", id="none arrived"),
-        pytest.param(Workload(Sleep(), Trace((0.5,)), duration=3), 2, "no job arrived after", id="only in the warm-up"),
-        pytest.param(Workload(Sleep(9), Trace((0.0, 8.0)), duration=9), 8.5, "no job arrived after", id="ends later"),
+        pytest.param(Workload(Sleep(), Trace((0.5,)), duration=3), 2, "no job ended after", id="only in the warm-up"),
+        pytest.param(Workload(Sleep(9), Trace((0.0, 8.0)), duration=9), 8.5, "no job ended after", id="ends later"),
     ],
 )
 def test_no_job_leaves_everything_undecided(workload: Workload, warmup: float, why: str, keep: bool) -> None:
