@@ -40,6 +40,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _FENCE = re.compile(r"^```(?P<language>\S*) *(?P<note>.*)$")
 _NUMBER = re.compile(r"\d[\d,.]*(e[+-]?\d+)?")
 _RUN = re.compile(r"benchmark-\d{13}")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{3} UTC)?")
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,10 @@ class Block:
 
 
 def comparable(text: str, varies: bool) -> list[str]:
-    """Lines without what nobody sees at their ends, and without the ids of runs; where digits vary, a number is a number."""
-    lines = [_RUN.sub("benchmark-#", line.rstrip()) for line in text.strip("\n").split("\n")]
+    """Lines without what nobody sees at their ends, and without ids and instants of runs; where digits vary, a number is a
+    number.
+    """
+    lines = [_INSTANT.sub("#", _RUN.sub("benchmark-#", line.rstrip())) for line in text.strip("\n").split("\n")]
     return [_NUMBER.sub("#", line) for line in lines] if varies else lines
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -12,8 +12,6 @@ from typing import Annotated, Any
 import cyclopts
 import msgspec
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from aurea_engine import (
@@ -44,28 +42,20 @@ from aurea_engine.text_files import read_text
 from aurea_server import standard
 from aurea_server.cli.exit_codes import BAD_INPUT
 from aurea_server.cli.files import read_file
-from aurea_server.cli.terminal import money, number
+from aurea_server.cli.tables import Column, Table, show
+from aurea_server.cli.terminal import money, number, printable
 
 prices = cyclopts.App(name="prices", help="Price sheets: list and show those that come with Aurea, check your own.")
-
-
-def plain_table(*columns: str, right: Sequence[str] = ()) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    return table
 
 
 @prices.command(name="list")
 def list_sheets() -> None:
     """List the price sheets that come with Aurea."""
-    table = plain_table("sheet", "currency", "region", "checked")
+    table = Table(*map(Column, ("sheet", "currency", "region", "checked")))
     for name in shipped_sheets():
         sheet = shipped_sheet(name)
         table.add_row(name, sheet.currency, sheet.region or "–", _checked(sheet))
-    console = Console()
-    console.print(table)
-    console.print("Examples, dated as shown. Prices change: check the vendor before you decide anything.", style="dim")
+    show(table, Text("Examples, dated as shown. Prices change: check the vendor before you decide anything.", "dim"))
 
 
 def _checked(sheet: PriceSheet) -> Text:
@@ -84,10 +74,12 @@ def show_sheet(name: str) -> None:
         As ``aurea prices list`` shows it, with or without its version; or a TOML file of your own.
     """
     sheet = _own_sheet(name) if name.lower().endswith(".toml") else shipped_sheet(name)
-    console = Console()
-    console.print(Text(sheet.title, "bold"))
-    console.print(Text.assemble(f"{sheet.id}@{sheet.version}   {sheet.currency}   checked ", _checked(sheet)))
-    table = plain_table("", "unit", f"price ({sheet.currency})", "", "since", right=(f"price ({sheet.currency})",))
+    show(
+        Text(printable(sheet.title), "bold"),
+        Text.assemble(f"{sheet.id}@{sheet.version}   {sheet.currency}   checked ", _checked(sheet)),
+    )
+    price_head = Column(f"price ({sheet.currency})", right=True)
+    table = Table(Column(), Column("unit"), price_head, Column(), Column("since"))
     for price in sheet.prices:
         unit = price.unit if price.per == 1 else f"{number(float(Fraction(price.per)))} {price.unit}"
         steps: list[tuple[Any, Any]] = [(step.price, step.up_to) for step in price.steps] or [(price.price, None)]
@@ -96,8 +88,7 @@ def show_sheet(name: str) -> None:
             bound = "" if len(steps) == 1 else "beyond" if up_to is None else f"up to {number(float(Fraction(up_to)))}"
             shown = "–" if amount is None else exact_text(Fraction(amount))
             table.add_row(first[0], first[1], shown, bound, first[2])
-    console.print(table)
-    console.print(Text(f"{sheet.notice}\nsource: {sheet.source}", "dim"))
+    show(table, Text(f"{sheet.notice}\nsource: {sheet.source}", "dim"))
 
 
 def _own_sheet(name: str) -> PriceSheet:
@@ -187,10 +178,9 @@ def reprice_command(
         standard.write_out(msgspec.json.format(encoded, indent=2) + b"\n")
         return 0
     stored = data.get("cost")
-    console = Console()
     if isinstance(stored, dict) and stored.get("total") is not None:
-        console.print(f"as it was run: {stored['total']} {stored.get('currency', '')}", style="dim", highlight=False)
-    console.print(_bills(bills))
+        show(Text(f"as it was run: {stored['total']} {stored.get('currency', '')}", "dim"))
+    show(_bills(bills))
     return 0
 
 
@@ -212,7 +202,13 @@ def _repriced(usage: Usage, model: CostModel) -> Cost:
 
 
 def _bills(bills: Mapping[str, Cost]) -> Table:
-    table = plain_table("model", "total", "per million completed", "component", "amount", right=("total", "amount"))
+    table = Table(
+        Column("model"),
+        Column("total", right=True),
+        Column("per million completed"),
+        Column("component", prose=True),
+        Column("amount", right=True),
+    )
     for name, bill in bills.items():
         million = None if bill.per_success is None else float(bill.per_success * 1_000_000)
         table.add_row(

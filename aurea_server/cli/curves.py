@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 
 from aurea_engine import CostModel, NeedsRecords, Problem, SpecError, default_catalog
 from aurea_engine.costs import BreakEven, CurvePoint, break_even, cost_curve, curve_svg, one_job, rates_between
-from aurea_server.cli.costs import amount, model_in, name_of, plain_table, usage_in
+from aurea_server.cli.costs import amount, model_in, name_of, usage_in
+from aurea_server.cli.tables import Column, Table, show
 from aurea_server.cli.terminal import number
 from aurea_server.output import check_output, write_output
 
@@ -73,10 +72,7 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
             for crossing in break_even(usage, a, b, rates, str(hours))
         ]
     currency = next(iter(models.values())).currency
-    console = Console()
-    console.print(_curve_table(curves, currency))
-    for crossing in crossings:
-        console.print(_told(crossing, models))
+    show(_curve_table(curves, currency), *(_told(crossing, models) for crossing in crossings))
     if output is not None:
         write_output(output, [curve_svg(curves, crossings, currency).encode()])
     return 0
@@ -104,8 +100,8 @@ def _named_as_flags() -> Iterator[None]:
 
 
 def _curve_table(curves: Mapping[str, Sequence[CurvePoint]], currency: str) -> Table:
-    columns = [f"{name}, {unit}" for name in curves for unit in ("per hour", "per million")]
-    table = plain_table("jobs/s", *columns, right=("jobs/s", *columns))
+    heads = ("jobs/s", *(f"{name}, {unit}" for name in curves for unit in ("per hour", "per million")))
+    table = Table(*(Column(head, right=True) for head in heads))
     rows = list(zip(*curves.values(), strict=True))
     shown = rows if len(rows) <= 12 else [rows[round(i * (len(rows) - 1) / 11)] for i in range(12)]
     for row in shown:

@@ -1,18 +1,20 @@
 """What people see of a run that is over.
 
-Everything stands in two columns, a label and what is to say about it, and fits on a terminal of 80 columns. Text from
-outside (a label, the message of somebody's cost model) is shown as it is, never read as markup or as a terminal's commands.
+Everything stands in two columns, a label and what is to say about it, and fits on a terminal of 80 columns; on a narrower
+one it is folded or stacked (`tables`). Instants are in UTC, as in every result, log line and metric. Text from outside (a
+label, the message of somebody's cost model) is shown as it is, never read as markup or as a terminal's commands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
-from rich.table import Column, Table
 from rich.text import Text
 
 from aurea_engine import Finding, ObjectiveResult, RunResult, TheoryRow, Timing
+from aurea_server.cli.tables import Column, Table
 from aurea_server.cli.terminal import (
     OUTCOME_STYLE,
     SEVERITY_STYLE,
@@ -45,15 +47,13 @@ def report(result: RunResult) -> RenderableType:
     return Group(*parts)
 
 
-def _grid(*columns: Column) -> Table:
-    """A table without lines whose first column is the labels'."""
-    label = Column(min_width=LABEL_WIDTH, no_wrap=True)
-    return Table(label, *columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+def _grid(*columns: Column, model: str = "") -> Table:
+    """A table whose first column is the labels'."""
+    return Table(Column(model, least=LABEL_WIDTH), *columns)
 
 
 def _facts(result: RunResult) -> Table:
-    table = _grid(Column())
-    table.show_header = False
+    table = _grid(Column(prose=True))
     for label, fact in _named_facts(result):
         table.add_row(Text(label, "dim"), fact)
     return table
@@ -63,6 +63,8 @@ def _named_facts(result: RunResult) -> Iterator[tuple[str, Text]]:
     if result.spec.label:
         yield "label", Text(printable(result.spec.label), "bold")
     yield "run", Text(f"{result.benchmark_id}, seed {result.spec.seed}, {result.spec.clock} time")
+    yield "started", Text(instant(result.started_at))
+    yield "ended", Text(_end(result))
     if result.status != "completed":
         yield "status", Text(result.status.replace("_", " "), "bold yellow")
     yield "verdict", Text(result.verdict, VERDICT_STYLE[result.verdict])
@@ -72,6 +74,20 @@ def _named_facts(result: RunResult) -> Iterator[tuple[str, Text]]:
     if result.errors:
         yield "errors", Text(", ".join(f"{count:,} {printable(name)}" for name, count in result.errors.items()))
     yield "concurrency", _concurrency(result)
+
+
+def instant(at: datetime) -> str:
+    """``2026-11-22 10:00:00.000 UTC``."""
+    return at.astimezone(UTC).isoformat(" ", timespec="milliseconds").replace("+00:00", " UTC")
+
+
+def _end(result: RunResult) -> str:
+    """Virtual time ends at no instant of the clock on the wall."""
+    return (
+        instant(result.ended_at)
+        if result.spec.clock == "real"
+        else f"{seconds(result.duration)} later, in virtual time"
+    )
 
 
 def _throughput(result: RunResult) -> Text:
@@ -131,7 +147,7 @@ def _times(result: RunResult) -> Table:
     rows = _timings(result)
     # A quantile that too few jobs support is left out whole; the finding beneath says how many it needs.
     names = {name: head for name, head in QUANTILES.items() if any(t.quantile(name) is not None for _, t in rows)}
-    table = _grid(*(Column(head, justify="right", no_wrap=True) for head in names.values()))
+    table = _grid(*(Column(head, right=True) for head in names.values()))
     for label, timing in rows:
         style = "bold" if label == "response time" else ""
         table.add_row(Text(label, style), *(Text(seconds(timing.quantile(name)), style) for name in names))
@@ -139,8 +155,7 @@ def _times(result: RunResult) -> Table:
 
 
 def _objectives(result: RunResult) -> Table:
-    table = _grid(Column(no_wrap=True), Column())
-    table.show_header = False
+    table = _grid(Column(prose=True), Column(prose=True))
     for judged in result.objectives:
         outcome = Text.assemble((judged.outcome, OUTCOME_STYLE[judged.outcome]), ", ", _observed(judged, result))
         table.add_row(Text("objective", "dim"), Text(str(judged.objective)), outcome)
@@ -160,8 +175,7 @@ def _observed(judged: ObjectiveResult, result: RunResult) -> str:
 
 def _theory(result: RunResult) -> Table:
     heads = ("theory", "measured", "standard errors apart")
-    table = _grid(*(Column(head, justify="right", no_wrap=True) for head in heads))
-    table.columns[0].header = result.theory[0].model
+    table = _grid(*(Column(head, right=True) for head in heads), model=result.theory[0].model)
     for row in result.theory:
         apart = "" if row.z is None else f"{row.z:+.1f}"
         table.add_row(_theory_name(row), *(_theory_figure(row, value) for value in (row.expected, row.measured)), apart)
@@ -181,8 +195,7 @@ def _theory_figure(row: TheoryRow, value: float | None) -> str:
 
 
 def _findings(result: RunResult) -> Table:
-    table = _grid(Column())
-    table.show_header = False
+    table = _grid(Column(prose=True))
     for finding in result.findings:
         style = SEVERITY_STYLE[finding.severity.name]
         table.add_row(Text(finding.severity.name.lower(), style), _remark(finding, style))

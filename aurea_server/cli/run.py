@@ -33,6 +33,7 @@ from aurea_server.cli.files import read_file
 from aurea_server.cli.interrupts import interrupts
 from aurea_server.cli.publishing import publish
 from aurea_server.cli.report import report
+from aurea_server.cli.tables import show
 from aurea_server.cli.terminal import LiveLine
 from aurea_server.output import check_output
 
@@ -194,7 +195,7 @@ def run_command(
     with interrupts(stop.now, lambda: None if line is None else line.__exit__()):
         result = _run(asked_for, stop, line)
         encoded = msgspec.json.format(encode_json(result_to_dict(result, catalog)), indent=2) + b"\n"
-        publish(encoded, output, json=json, people=lambda: Console().print(report(result)))
+        publish(encoded, output, json=json, people=lambda: show(report(result)))
         return code_of_run(result.status, result.verdict, [judged.outcome for judged in result.objectives])
 
 

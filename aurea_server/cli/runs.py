@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -12,8 +11,6 @@ from typing import Annotated, Any, Literal
 import cyclopts
 import msgspec
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from aurea_engine import AureaError, Problem, SpecError
@@ -22,7 +19,8 @@ from aurea_server.cli.exit_codes import MET, code_of_run
 from aurea_server.cli.interrupts import interrupts
 from aurea_server.cli.publishing import publish
 from aurea_server.cli.remote import Remote
-from aurea_server.cli.terminal import money, number, seconds
+from aurea_server.cli.tables import Column, Table, fitting, show, width_of
+from aurea_server.cli.terminal import money, number, printable, seconds
 from aurea_server.output import check_output, write_output
 from aurea_server.runner import columns
 from aurea_server.settings import resolve
@@ -30,6 +28,7 @@ from aurea_server.standard import write_out
 from aurea_server.store import Ledger, Place, Row, StoreError
 
 MOST_LISTED = 10**9
+SECONDS = len("2026-11-22 10:00:00")
 
 Data = Annotated[Path | None, Parameter(help="Folder of the history. [env: AUREA_DATA]")]
 Server = Annotated[
@@ -81,22 +80,28 @@ def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json
     if json:
         write_out(msgspec.json.format(msgspec.json.encode(listed), indent=2) + b"\n")
         return MET
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("run", "status", "label", "jobs", "rate", "mean", "cost"):
-        figure = name in ("jobs", "rate", "mean", "cost")
-        table.add_column(name, justify="right" if figure else "left", min_width=23 if name == "run" else None)
+    names = (
+        Column("run"),
+        Column("status"),
+        Column("started (UTC)"),
+        Column("ended (UTC)"),
+        Column("label", prose=True),
+    )
+    figures = (Column(head, right=True) for head in ("jobs", "rate", "mean", "cost"))
+    table = Table(*names, *figures, two_lines=True)
     for row in listed:
         cost = row["total_cost"]
         table.add_row(
-            Text(row["benchmark_id"]),
-            Text(row["status"]),
-            Text(row["label"] or ""),
+            row["benchmark_id"],
+            row["status"],
+            *(when(row[name])[:SECONDS] for name in ("start_time", "end_time")),
+            printable(row["label"] or ""),
             number(row["completed_jobs"]),
             number(row["throughput"], "/s"),
             seconds(row["mean_latency"]),
             "–" if cost is None else f"{cost:.6g} {row.get('currency') or ''}".rstrip(),
         )
-    Console().print(table)
+    show(table)
     return MET
 
 
@@ -130,7 +135,7 @@ def show_run(run_id: str, /, *, data: Data = None, server: Server = None, json: 
     if json:
         write_out(msgspec.json.format(document, indent=2) + b"\n")
     else:
-        Console().print(summary(msgspec.json.decode(document)))
+        show(summary(msgspec.json.decode(document)))
     return MET
 
 
@@ -188,9 +193,7 @@ def delete_runs(*run_ids: str, data: Data = None, server: Server = None) -> int:
 
 def summary(result: dict[str, Any]) -> Table:
     """A stored result in a few lines; ``--json`` has all of it."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
+    table = Table(Column(), Column(prose=True))
     currency = (result.get("cost") or result).get("currency") or ""
     reason = result.get("reason") or {}
     response = result.get("response_time") or {}
@@ -198,6 +201,8 @@ def summary(result: dict[str, Any]) -> Table:
         "run": result["benchmark_id"],
         "status": f"{result['status']}{': ' + reason['detail'] if reason else ''}",
         "label": result.get("label") or "–",
+        "started": when(result.get("start_time")),
+        "ended": _end(result),
         "verdict": result.get("verdict") or "–",
         "jobs": f"{number(result.get('completed_jobs'))} of {number(result.get('num_jobs'))} completed",
         "throughput": number(result.get("throughput"), " jobs/s"),
@@ -207,8 +212,19 @@ def summary(result: dict[str, Any]) -> Table:
         "findings": ", ".join(finding["code"] for finding in result.get("findings", [])) or "none",
     }
     for name, value in rows.items():
-        table.add_row(name, Text(str(value)))
+        table.add_row(Text(name, "dim"), printable(str(value)))
     return table
+
+
+def when(text: str | None) -> str:
+    """An instant of a result for people, such as 2026-11-22 10:00:00.000 UTC; a dash for what has not come to pass."""
+    return "–" if text is None else text.replace("T", " ").replace("Z", " UTC")
+
+
+def _end(result: dict[str, Any]) -> str:
+    """Virtual time ends at no instant of the clock on the wall."""
+    virtual = result.get("clock") == "virtual" and result.get("duration") is not None
+    return f"{seconds(result['duration'])} later, in virtual time" if virtual else when(result.get("end_time"))
 
 
 def run_there(server: str, data: object, output: Path | None, *, json: bool) -> int:
@@ -224,7 +240,7 @@ def run_there(server: str, data: object, output: Path | None, *, json: bool) -> 
             encoded = bytes(response.read())
         formatted = msgspec.json.format(encoded, indent=2) + b"\n"
         result = msgspec.json.decode(encoded)
-        publish(formatted, output, json=json, people=lambda: Console().print(summary(result)))
+        publish(formatted, output, json=json, people=lambda: show(summary(result)))
         outcomes = [judged["outcome"] for judged in result.get("objectives", [])]
         return code_of_run(result["status"], result.get("verdict"), outcomes)
 
@@ -254,9 +270,11 @@ def _follow(remote: Remote, path: str) -> None:
     shows = sys.stderr.isatty()
     for kind, data in remote.events(f"{path}/events"):
         if kind == "progress" and shows:
-            left = "" if data["time_left"] is None else f"  {data['time_left']:.0f} s left"
-            line = f"{number(data['throughput'], '/s')}  p99 {seconds(data['p99'])}{left}"
-            sys.stderr.write("\r" + line.ljust(shutil.get_terminal_size().columns - 1))
+            parts = [number(data["throughput"], "/s"), f"p99 {seconds(data['p99'])}"]
+            if data["time_left"] is not None:
+                parts.append(f"{data['time_left']:.0f} s left")
+            room = width_of(sys.stderr) - 1
+            sys.stderr.write("\r" + fitting(parts, room).ljust(room))
             sys.stderr.flush()
     if shows:
-        sys.stderr.write("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r")
+        sys.stderr.write("\r" + " " * (width_of(sys.stderr) - 1) + "\r")

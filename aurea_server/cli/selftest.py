@@ -7,37 +7,36 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from rich.console import Console
-from rich.table import Column, Table
 from rich.text import Text
 
 from aurea_engine import loop_factory
 from aurea_engine.selftest import Check, Machine, machine, real_checks, virtual_checks
 from aurea_server.cli.interrupts import interrupts
+from aurea_server.cli.tables import Column, Table, show
 from aurea_server.cli.terminal import digits, number, seconds
 
 
 def selftest() -> int:
     """Check known answers in virtual and in real time, and measure this machine. Exit code 1 if one is wrong."""
-    console, waiting = Console(), Console(stderr=True)
+    waiting = Console(stderr=True)
     with interrupts(last=waiting.show_cursor), asyncio.Runner(loop_factory=loop_factory()) as runner:
         with waiting.status("virtual time: schedules and queues with known answers"):
             checks = list(virtual_checks())
         with waiting.status("real time: sleeps, and what this machine can do"):
             checks += runner.run(real_checks())
             found = runner.run(machine())
-    console.print(checks_table(checks), "", machine_table(found))
+    show(checks_table(checks), "", machine_table(found))
     wrong = [check for check in checks if not check.passed]
     verdict = f"{len(checks) - len(wrong)} of {len(checks)} known answers came out right."
-    console.print(Text(f"\n{verdict}", "bold red" if wrong else "green"))
+    show("", Text(verdict, "bold red" if wrong else "green"))
     return 1 if wrong else 0
 
 
 def checks_table(checks: Iterable[Check]) -> Table:
     """One line for each check, beneath the source of its answer: it fits on 80 columns."""
-    measured = Column("measured", justify="right", no_wrap=True)
-    table = Table("", "known answer", measured, "allowed", box=None, pad_edge=False, header_style="dim")
+    table = Table(Column(), Column("known answer", prose=True), Column("measured", right=True), Column("allowed"))
     for source, group in groupby(checks, key=lambda check: check.source):
-        table.add_row("", Text(source, "dim"))
+        table.add_line(Text(f"   {source}", "dim"))
         for check in group:
             mark = Text("✓", "green") if check.passed else Text("✗", "bold red")
             table.add_row(mark, check.name, f"{check.measured:.4g}", allowed(check))
@@ -54,7 +53,7 @@ def allowed(check: Check) -> str:
 
 def machine_table(found: Machine) -> Table:
     """What this machine can do."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table = Table(Column(), Column(prose=True))
     for label, figure in (
         ("event loop", found.loop),
         ("clock resolution", seconds(found.clock_resolution)),

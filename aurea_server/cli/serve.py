@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json as json_text
-import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -106,13 +105,10 @@ def _folder(settings: Settings) -> str:
 
 
 def _print_table(rows: dict[str, dict[str, Any]]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only where somebody looks
-    from rich.table import Table  # noqa: PLC0415
+    from aurea_server.cli.tables import Column, Table, show  # noqa: PLC0415 - only where somebody looks
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("setting", "value", "from", "environment variable"):
-        table.add_column(heading, no_wrap=True)
+    table = Table(*map(Column, ("setting", "value", "from", "environment variable")))
     for name, row in rows.items():
         value = ", ".join(row["value"]) if isinstance(row["value"], tuple) else str(row["value"])
         table.add_row(name, value, row["origin"], row["variable"])
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    show(table)

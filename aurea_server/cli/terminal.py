@@ -12,12 +12,16 @@ from rich.table import Column
 from rich.text import Text
 
 from aurea_engine import Finding, Observer, Progress, RunSpec
+from aurea_server.cli.tables import Prose, fitting
 
 VERDICT_STYLE = {"valid": "bold green", "degraded": "bold yellow", "invalid": "bold red"}
 OUTCOME_STYLE = {"met": "green", "missed": "bold red", "inconclusive": "yellow"}
 SEVERITY_STYLE = {"NOTE": "dim", "DEGRADED": "yellow", "INVALID": "bold red"}
 NAME_WIDTH = 24
 """What the live line shows of a run's label."""
+
+BESIDE = 16 + 5 + 3
+"""Columns of the live line for the bar, the share, and the gaps between."""
 
 
 def digits(value: float) -> str:
@@ -71,6 +75,10 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
+def shortened(name: str) -> str:
+    return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1]}…"
+
+
 class LiveLine(Observer):
     """A progress bar on stderr with rate, p99, cost so far and the time left; above it, each grave finding as it is seen."""
 
@@ -112,21 +120,25 @@ class LiveLine(Observer):
             self._task,
             total=None if share is None else 1.0,
             completed=0.0 if share is None else share,
-            figures="  ".join(parts),
+            figures=fitting(parts, self._room()),
         )
+
+    def _room(self) -> int:
+        """Beside name, bar and share."""
+        return self._bar.console.width - len(shortened(self._bar.tasks[self._task].description)) - BESIDE
 
     def _tell(self, finding: Finding) -> None:
         """Notes are for the report: they leave the verdict alone."""
         if finding.severity and finding.code not in self._told:
             self._told.add(finding.code)
             line = Text(finding.code, SEVERITY_STYLE[finding.severity.name])
-            self._bar.console.print(line.append(f": {printable(finding.detail)}", "not bold"))
+            told = line.append(f": {printable(finding.detail)}", "not bold")
+            self._bar.console.print(Prose(told), crop=False)
 
 
 class _Name(ProgressColumn):
     def render(self, task: Task) -> Text:
-        name = task.description
-        return Text(name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1]}…", "bold", no_wrap=True)
+        return Text(shortened(task.description), "bold", no_wrap=True)
 
 
 class _Share(ProgressColumn):
