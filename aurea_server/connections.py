@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import resource
 import socket
 import struct
 from collections.abc import Callable
 from typing import Any, cast
 
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import HttpVersion11, web
+from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine, HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from aurea_server.doors import EXPECTED, dress, new_request_id
+from aurea_server.doors import EXPECTED, OTHER_VERSION, VERSIONS, dress, new_request_id, version_refused
 from aurea_server.problems import Refused, problem_response, request_id
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ much is taken would be a matter of the kernel's buffers, not of the client.
 SPARE_DESCRIPTORS = 48
 """Kept for the ledger, runner processes and records, whatever the crowd does."""
 
+_VERSION = re.compile(r" HTTP/([0-9]+(?:\.[0-9]+)*)(?![0-9A-Za-z.])", re.ASCII)
 _ACKNOWLEDGED = struct.Struct("=Q")
 _ACKNOWLEDGED_AT = 120
 """Where ``struct tcp_info`` has ``tcpi_bytes_acked`` (linux/tcp.h); older kernels give a shorter one."""
@@ -170,21 +172,37 @@ class Connection(web.RequestHandler):
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """What is not HTTP, and what nobody expected: a problem document, and nothing of the inside."""
+        if status == 400 and _names_another_version(exc):
+            return _dressed(version_refused())
         if status >= 500:
             self.log_exception("error handling a request", exc_info=exc)
         code = "bad_request" if status == 400 else "internal" if status == 500 else "http_error"
         sentence = "The request is not HTTP as it should be." if status == 400 else "The server failed."
-        request_id.set(new_request_id())
-        response = problem_response(Refused(status, code, sentence, close=True))
-        dress(response)
-        return response
+        return _dressed(Refused(status, code, sentence, close=True))
+
+
+def _dressed(refused: Refused) -> web.Response:
+    """The answer to what never became a request."""
+    request_id.set(new_request_id())
+    response = problem_response(refused)
+    dress(response)
+    return response
+
+
+def _names_another_version(error: BaseException | None) -> bool:
+    """Whether the parser gave up at a version of HTTP that it does not know, or at the preface of HTTP/2."""
+    if not isinstance(error, BadHttpMessage):
+        return False
+    if not isinstance(error, BadStatusLine):
+        return "Pause on PRI/Upgrade" in error.message
+    found = _VERSION.search(error.message)
+    named = found is not None and found[1] not in ("1.0", "1.1")
+    return named or "Invalid HTTP version" in error.message or "HTTP/2 Connection Preface" in error.message
 
 
 def _raw(refused: Refused) -> bytes:
     """The answer to a request that nobody reads."""
-    request_id.set(new_request_id())
-    response = problem_response(refused)
-    dress(response)
+    response = _dressed(refused)
     body = cast(bytes, response.body)
     fields = {**response.headers, "Content-Length": f"{len(body)}", "Connection": "close"}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
@@ -214,20 +232,29 @@ class Gate(web.AppRunner):
         server.__class__ = CountingServer  # aiohttp has no way to name the class
         assert isinstance(server, CountingServer)
         server.crowd = self.crowd
-        server.request_factory = _expect_put_aside(server.request_factory)
+        server.request_factory = _as_expected(server.request_factory)
         return server
 
 
-def _expect_put_aside(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
-    """Aiohttp answers ``Expect`` before any check, in words of its own; here it is answered when the body is wanted."""
+def _as_expected(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
+    """What aiohttp would handle before any check of ours is put aside until it is its turn.
+
+    It answers ``Expect`` in words of its own; here that is done when the body is wanted. It serves whatever version its
+    parser knows, and would answer HTTP/2.0 with that version in the status line.
+    """
 
     def request(message: Any, *rest: Any) -> web.BaseRequest:
-        if "Expect" not in message.headers:
-            return make(message, *rest)
-        headers = CIMultiDict(message.headers)
-        expected = headers.popall("Expect")
-        made = make(message._replace(headers=CIMultiDictProxy(headers)), *rest)
-        made[EXPECTED] = ", ".join(expected).lower()
+        aside: list[tuple[Any, Any]] = []
+        if message.version not in VERSIONS:
+            message = message._replace(version=HttpVersion11, should_close=True)
+            aside.append((OTHER_VERSION, True))
+        if "Expect" in message.headers:
+            headers = CIMultiDict(message.headers)
+            aside.append((EXPECTED, ", ".join(headers.popall("Expect")).lower()))
+            message = message._replace(headers=CIMultiDictProxy(headers))
+        made = make(message, *rest)
+        for key, value in aside:
+            made[key] = value
         return made
 
     return request

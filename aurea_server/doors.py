@@ -1,7 +1,7 @@
 """Who may come in, and with what. The checks of a request, in their one fixed order:
 
-connection cap (`connections`) → Host → route and method → token → cross-site → content type → length → deadline (`body`)
-→ syntax → range → queue (the handlers). A request that is refused costs less than one that is taken.
+connection cap (`connections`) → version of HTTP → Host → route and method → token → cross-site → content type → length →
+deadline (`body`) → syntax → range → queue (the handlers). A request that is refused costs less than one that is taken.
 """
 
 from __future__ import annotations
@@ -9,22 +9,27 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import ipaddress
 import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.typedefs import Middleware
 
 from aurea_server.problems import Handler, Refused, http_refusal, request_id
 
 BODY_SECONDS = 10.0
+VERSIONS = (HttpVersion10, HttpVersion11)
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 EXPECTED = web.RequestKey("EXPECTED", str)
 """Where a request keeps what its ``Expect`` said."""
+
+OTHER_VERSION = web.RequestKey("OTHER_VERSION", bool)
+"""Set where the request line names a version of HTTP that is not served; the request itself is one of HTTP/1.1 then."""
 
 VARY = web.RequestKey("VARY", str)
 """Where a request keeps the names of the headers that its answer depends on."""
@@ -52,7 +57,15 @@ HEADERS = {
 def host_name(text: str) -> str | None:
     """The name in a ``Host`` header or an authority, lower case and without its port; None where it is none."""
     found = _HOST.fullmatch(text)
-    return None if found is None else found[1].lower().rstrip(".")
+    if found is None:
+        return None
+    name = found[1].lower().rstrip(".")
+    if not name.startswith("["):
+        return name
+    try:
+        return f"[{ipaddress.IPv6Address(name[1:-1])}]"  # the same address has many spellings
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,8 @@ class Doors:
 
     def check(self, request: web.Request) -> None:
         """All that can be said before the body is read. Raises Refused."""
+        if request.get(OTHER_VERSION) or request.version not in VERSIONS:
+            raise version_refused()
         host = self._check_host(request)
         error = request.match_info.http_exception
         if error is not None:
@@ -124,6 +139,11 @@ def _authority(request: web.Request) -> list[str]:
 def _same(origin: str, host: str) -> bool:
     found = _ORIGIN.fullmatch(origin.lower())
     return found is not None and found[1] == host
+
+
+def version_refused() -> Refused:
+    """505. It comes before every other check: what the rest of such a request means is not known."""
+    return Refused(505, "http_version_not_supported", "Only HTTP/1.0 and HTTP/1.1 are served here.", close=True)
 
 
 def too_large(request: web.Request) -> Refused:
@@ -202,7 +222,8 @@ def dress(response: web.StreamResponse) -> None:
 
 def allowed_hosts(bind: str, more: Iterable[str]) -> frozenset[str]:
     """Names that a server bound to ``bind`` answers to. Raises ValueError for what is no host name."""
-    names = {*LOCAL, f"[{bind.lower()}]" if ":" in bind else bind.lower()}
+    bound = f"[{bind.partition('%')[0]}]" if ":" in bind else bind  # no client names the zone of an address
+    names = {*LOCAL, host_name(bound) or bind.lower()}
     for text in more:
         name = host_name(text)
         if name is None:

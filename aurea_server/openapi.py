@@ -19,8 +19,8 @@ from aurea_server.reports import REASONS
 from aurea_server.schema import MAX_JOBS, Schemas
 from aurea_server.store import STATES
 
-ALWAYS = (400, 403, 503)
-"""What every operation may answer: no HTTP, a foreign Host, too many connections."""
+ALWAYS = (400, 403, 503, 505)
+"""What every operation may answer: no HTTP, a foreign Host, too many connections, another version of HTTP."""
 
 UNSAFE = (400, 408, 413, 415)
 NUMBER = {"type": ["number", "null"]}

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from aurea_engine import AureaError, SpecError
 from aurea_engine.text_files import read_text
+from aurea_server.addresses import address, is_loopback
 from aurea_server.limits import Limits
 from aurea_server.store import Retention, default_data
 
@@ -62,14 +63,6 @@ def between(low: float, high: float, kind: type = int) -> Callable[[str], Any]:
         return value
 
     return read
-
-
-def address(text: str) -> str:
-    """What may be looked up as a host; names need not be ASCII. An empty one is every address."""
-    text.encode("idna")
-    if not text.isprintable() or " " in text or "/" in text:
-        raise ValueError
-    return text
 
 
 def one_of(*names: str) -> Callable[[str], str]:
@@ -150,16 +143,21 @@ class Settings:
                 text = read_text(self.token_file)
             except (OSError, SpecError) as error:
                 raise SettingsError(f"token_file: {self.token_file} cannot be read: {error}") from None
-        text = text.strip()
+            text = text.removesuffix("\n").removesuffix("\r")  # as editors end the last line
+        where = f"token_file: {self.token_file}" if self.token_file else "token: AUREA_TOKEN"
         if self.token_file and not text:
-            raise SettingsError(f"token_file: {self.token_file} is empty")
+            raise SettingsError(f"{where} is empty")
+        if text != text.strip():
+            raise SettingsError(
+                f"{where} has blanks or line breaks around the token, or holds nothing else: remove them"
+            )
         if text and (len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text):
             raise SettingsError("the token must be at least 16 printable ASCII characters without spaces")
         return text.encode() or None
 
     def check(self) -> list[str]:
         """Warnings. Raises `SettingsError` where serving like this would be unsafe."""
-        if self.secret is not None or self.host in ("127.0.0.1", "localhost", "::1") or self.host.startswith("127."):
+        if self.secret is not None or is_loopback(self.host):
             return []
         if not self.insecure_no_auth:
             raise SettingsError(

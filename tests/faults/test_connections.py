@@ -218,11 +218,10 @@ def send_raw(server: Any, data: bytes) -> bytes:
         return until_closed(connection, 20)[0]
 
 
-def test_what_is_hardly_http_is_refused_without_a_5xx(server: Any, invariants: Callable[[Any], None]) -> None:
+def test_what_is_hardly_http_is_refused(server: Any, invariants: Callable[[Any], None]) -> None:
     for data in RAW:
         got = send_raw(server, data)
-        assert not got.startswith(b"HTTP/1.1 5"), (data[:80], got[:200])
-        assert not got or got.split(b" ")[1][:1] in (b"2", b"4"), (data[:80], got[:200])
+        assert not got or got.split(b" ")[1][:1] in (b"2", b"4") or b" 505 " in got[:20], (data[:80], got[:200])
     invariants(server)
 
 
@@ -247,7 +246,7 @@ def fuzz_raw(server: Any, count: int, seed: int) -> None:
     for _ in range(count):
         data = mutated(chance)
         got = send_raw(server, data)
-        assert not got.startswith(b"HTTP/1.1 5") or b" 503 " in got[:20], (data, got[:300])
+        assert not got.startswith(b"HTTP/1.1 5") or got[9:12] in (b"503", b"505"), (data, got[:300])
 
 
 def test_mutated_requests_never_make_it_fail(server: Any, invariants: Callable[[Any], None]) -> None:

@@ -124,8 +124,10 @@ async def test_a_page_of_our_own_may_post(client: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:5000", "127.0.0.1.evil.example", "localhost@evil", "", "[::2]", "a b"]
-)
+    "host",
+    ["evil.example", "evil.example:5000", "127.0.0.1.evil.example", "localhost@evil", "", "[::2]", "a b", "127.evil",
+     "localhost.evil", "0", "[::1", "[1::1::1]", "[::127.0.0.1]"],
+)  # fmt: skip
 async def test_a_foreign_host_is_403_on_every_route_and_method(client: Any, host: str) -> None:
     paths = {operation.path.replace("{run_id}", "benchmark-1").replace("{name}", "page.js") for operation in OPERATIONS}
     for path in {*paths, "/", "/nowhere"}:
@@ -135,7 +137,16 @@ async def test_a_foreign_host_is_403_on_every_route_and_method(client: Any, host
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST:80", "127.0.0.1:5000", "[::1]:5000", "aurea.example", "aurea.example."]
+    "host",
+    [
+        "localhost",
+        "LOCALHOST:80",
+        "127.0.0.1:5000",
+        "[::1]:5000",
+        "[0:0:0:0:0:0:0:1]",
+        "aurea.example",
+        "aurea.example.",
+    ],
 )
 async def test_our_own_names_are_answered(serve: Any, host: str) -> None:
     client = await serve(allowed_host=("aurea.example",))
@@ -308,6 +319,58 @@ async def test_a_coded_body_is_refused_however_it_is_said(client: Any, coding: s
     head, body = await exchange(client, request.encode())
     assert head.split()[1] in (b"400", b"415")
     assert json.loads(body)["code"] in ("unsupported_encoding", "bad_request")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "HTTP/2.0",
+        "HTTP/0.9",
+        "HTTP/1.2",
+        "HTTP/1.9",
+        "HTTP/3.0",
+        "HTTP/9.9",
+        "HTTP/1.10",
+        "HTTP/10.1",
+        "HTTP/2",
+        "HTTP/1",
+    ],
+)
+@pytest.mark.parametrize(
+    "start", ["GET /health", "POST /benchmark/run", "GET /metrics", "GET /nowhere", "DELETE /docs"]
+)
+async def test_other_versions_of_http_get_505(client: Any, start: str, line: str) -> None:
+    """A problem document in HTTP/1, whatever is asked; the body that belongs to it is not run."""
+    request = (
+        f"{start} {line}\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(GOOD)}\r\n\r\n"
+    )
+    head, content = await exchange(client, request.encode() + GOOD)
+    assert re.match(rb"HTTP/1\.[01] 505 ", head)
+    assert json.loads(content)["code"] == "http_version_not_supported"
+    assert b"nosniff" in head
+    async with client.get("/benchmark/runs") as answer:
+        assert (await answer.json())["runs"] == []
+
+
+@pytest.mark.parametrize("start", ["GET /health\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
+async def test_http_0_9_and_the_preface_of_http_2_get_505(client: Any, start: str) -> None:
+    head, content = await exchange(client, start.encode())
+    assert re.match(rb"HTTP/1\.[01] 505 ", head)
+    assert json.loads(content)["code"] == "http_version_not_supported"
+
+
+@pytest.mark.parametrize(
+    ("header", "status"), [("A\0: GET / HTTP/2.0", b"400"), ("A: GET / HTTP/2.0", b"200"), ("HTTP/2.0: x", b"400")]
+)
+async def test_a_version_elsewhere_is_not_the_version(client: Any, header: str, status: bytes) -> None:
+    head, _ = await exchange(client, f"GET /health HTTP/1.1\r\nHost: localhost\r\n{header}\r\n\r\n".encode())
+    assert head.split()[1] == status
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+async def test_http_1_is_served(client: Any, version: str) -> None:
+    head, _ = await exchange(client, f"GET /health HTTP/{version}\r\nHost: localhost\r\n\r\n".encode())
+    assert head.startswith(f"HTTP/{version} 200 ".encode())
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,15 @@ def test_sizes_may_have_a_unit(text: str) -> None:
     assert resolve({"memory": text}, {}).settings.memory == 2 * 1024**3
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
+NOT_LOOPBACK = [
+    "0.0.0.0", "::", "192.0.2.1", "example.org", "", "0", "00", "0x0", "128.0.0.1", "126.255.255.255",
+    "2130706432.1", "127.example.com", "127.0.0.1.nip.io", "127.0.0.1.", "127.0.0.256", "127.0.0.0.1",
+    "localhost.evil", "localhost.localdomain", "xlocalhost", "a.localhost", "::127.0.0.1", "::ffff:0.0.0.0",
+    "::ffff:192.0.2.1", "fe80::1%lo", "::2", "１２７.0.0.1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", NOT_LOOPBACK)
 def test_beyond_loopback_a_token_is_needed(host: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="without a token"):
         Settings(host=host).check()
@@ -72,6 +80,60 @@ def test_beyond_loopback_a_token_is_needed(host: str, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(TOKEN + "\n")
     assert Settings(host=host, token_file=str(file)).check() == []
+    assert Settings(token_file=str(file)).secret == TOKEN.encode()
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "127.1", "127.255.255.254", "0x7f.1", "2130706433", "0177.0.0.1", "localhost", "LOCALHOST", "localhost.",
+     "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1"],
+)  # fmt: skip
+def test_on_loopback_no_token_is_needed(host: str) -> None:
+    assert Settings(host=host).check() == []
+
+
+@pytest.mark.parametrize("token", [" ", "\t", "\n", "\u2003", " " * 40, f" {TOKEN}", f"{TOKEN} ", f"{TOKEN}\n"])
+def test_a_token_with_blanks_around_it_is_refused(token: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whoever wrote that meant something else, and a server that took it would have no token, or not that one."""
+    with pytest.raises(SettingsError, match="blanks or line breaks"):
+        Settings(token=token).check()
+    assert resolve({}, {"AUREA_TOKEN": ""}).settings.secret is None
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "is empty"),
+        ("\n", "is empty"),
+        ("\r\n", "is empty"),
+        ("  \n", "blanks"),
+        ("\n\n", "blanks"),
+        (f"{TOKEN}\n\n", "blanks"),
+        (f"\n{TOKEN}\n", "blanks"),
+        (f"{TOKEN} \n", "blanks"),
+        (f"\t{TOKEN}", "blanks"),
+        (f"{TOKEN}\x00", "at least 16"),
+        (f"{TOKEN}\n{TOKEN}", "at least 16"),
+        (f"\ufeff\ufeff{TOKEN}", "at least 16"),
+    ],
+)
+def test_a_token_file_that_is_not_just_a_token(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: str, words: str
+) -> None:
+    file = tmp_path / "token"
+    file.write_bytes(content.encode())
+    assert main(["serve", "--token-file", str(file), "--data", str(tmp_path / "data")]) == 2
+    told = capfd.readouterr().err
+    assert words in told
+    assert told.count("\n") == 1
+    assert TOKEN not in told
+
+
+@pytest.mark.parametrize("content", [TOKEN, f"{TOKEN}\n", f"{TOKEN}\r\n", f"\ufeff{TOKEN}\r\n"])
+def test_a_token_file_may_end_its_line(tmp_path: Path, content: str) -> None:
+    """Also as editors on Windows write it: the mark says how the file is encoded, and is no part of it."""
+    file = tmp_path / "token"
+    file.write_bytes(content.encode())
     assert Settings(token_file=str(file)).secret == TOKEN.encode()
 
 

@@ -1,0 +1,33 @@
+"""Where a server may listen, and whether others than this machine can reach it there."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+
+def address(text: str) -> str:
+    """What may be looked up as a host; names need not be ASCII. An empty one is every address."""
+    text.encode("idna")
+    if not text.isprintable() or " " in text or "/" in text:
+        raise ValueError
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    """Whether to listen on ``host`` is to listen on this machine alone: an address of it, or the name localhost.
+
+    Any other name is what a resolver says, today: ``127.example.com`` and ``127.0.0.1.nip.io`` are anybody's. Addresses are
+    read as the resolver reads them, so ``0x7f.1`` and ``127.1`` are loopback, and ``0`` is every address.
+    """
+    if host.lower().removesuffix(".") == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        try:
+            address = ipaddress.IPv4Address(socket.inet_aton(host))
+        except OSError:
+            return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
