@@ -40,7 +40,9 @@ def words_of_code() -> set[str]:
     """Every name that the packages define or use, and the words of the wire format."""
     root = DOCS.parent
     text = "\n".join(
-        path.read_text() for folder in ("aurea_engine", "aurea_server", "tests") for path in (root / folder).rglob("*.py")
+        path.read_text()
+        for folder in ("aurea_engine", "aurea_server", "tests")
+        for path in (root / folder).rglob("*.py")
     )
     return set(re.findall(r"[A-Za-z_]\w*", text))
 

@@ -182,7 +182,7 @@ def run_command(
     output
         Also write that JSON to a file, a device or a pipe; ``-`` is stdout.
     server
-        Run it on this server instead, such as http://localhost:5000.
+        Run it on this server instead, such as http://localhost:5000 or https://example.org/prefix. Ctrl-C cancels it there.
     """
     check_output(output)
     if server is not None:

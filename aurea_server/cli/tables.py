@@ -23,7 +23,7 @@ from rich.text import Text
 GAP, INDENT = 2, 4
 NO_WIDTH = 1_000_000
 _BREAK = re.compile(r"(?<![0-9 ])(?<!\bper) +(?!per million)")
-"""Where a line may end: between words. What follows a digit is its unit, or belongs to it; one of them is "USD per million"."""
+"""Where a line may end: between words. What follows a digit is its unit, or belongs to it, as in "1 USD per million"."""
 
 
 def show(*things: RenderableType) -> None:

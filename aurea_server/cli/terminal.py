@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Self
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task
 from rich.progress import Progress as Bar
@@ -125,7 +126,7 @@ class LiveLine(Observer):
 
     def _room(self) -> int:
         """Beside name, bar and share."""
-        return self._bar.console.width - len(shortened(self._bar.tasks[self._task].description)) - BESIDE
+        return self._bar.console.width - cell_len(shortened(self._bar.tasks[self._task].description)) - BESIDE
 
     def _tell(self, finding: Finding) -> None:
         """Notes are for the report: they leave the verdict alone."""
