@@ -92,12 +92,20 @@ def _conservation(case: Case) -> Iterator[Finding]:
 
 
 def _drained(case: Case) -> Iterator[Finding]:
-    result = case.result
+    result, unfinished = case.result, case.result.counts.cancelled
     if result.status != "completed":
-        detail = f"the run ended as {result.status} with {result.counts.cancelled} jobs unfinished"
+        detail = f"the run ended as {result.status} with {unfinished} jobs unfinished"
         yield Finding(
             "not_drained", DEGRADED, detail, "Its figures are of the part that ran; run it whole to compare it."
         )
+    elif unfinished:
+        stop_at = result.spec.workload.stop_at
+        asked = stop_at is not None and result.window[1] >= stop_at
+        detail = f"{unfinished} jobs had not ended when {'stop_at came' if asked else 'the drain was over'}"
+        advice = "Their times are in no figure" + (
+            ": run longer." if asked else ": allow a longer drain, or offer less."
+        )
+        yield Finding("not_drained", NOTE if asked else DEGRADED, detail, advice)
 
 
 def _cost(standing: Standing) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ Theory of operation. The dispatcher owns the slots, the queue and the counts. A 
     arrive(job, …)   → True: the job waits.  False: there is no room, it is rejected
     finish()         one job in service has ended and its slot is free
     starts()         → the jobs that enter service now, in that order
+    leave(job)       a waiting job gives up
 
 Rules, which hold whoever drives and whatever the clock:
 
@@ -15,6 +16,8 @@ Rules, which hold whoever drives and whatever the clock:
 3. A job finds room while fewer than slots + queue_limit jobs are in the system: with rule 1 that is "a free slot, or a free
    place in the queue", also when several arrive at once.
 4. Every job that arrived is waiting, in service, rejected or ended; `conserved` says so at any instant.
+5. A job that leaves is taken out of its queue when it comes up there, since no queue has to find a job. Until then it is
+   only known as gone. A queue of ours that holds mostly such jobs is cleared of them: the last of a stack may never come up.
 
 Without a limit of slots nothing ever waits beyond its own instant, so the discipline is not asked.
 """
@@ -29,11 +32,15 @@ from aurea_engine.schedulers import Fifo, Lifo, Priority, Queue, Scheduler, Shor
 
 BUILT_IN = (Fifo, Lifo, ShortestFirst, Priority)
 
+MOST_GONE = 1024
+"""Jobs that have left and may stay in a queue; more are taken out once they outnumber those that wait by two to one."""
+
 
 class Dispatcher:
     """Slots, queue and counts of one run. Times and job numbers belong to the driver; see the module's theory."""
 
     __slots__ = (
+        "_gone",
         "_limit",
         "_pop",
         "_push",
@@ -55,6 +62,7 @@ class Dispatcher:
         own = type(queue).__module__ == Queue.__module__
         self._queue: Queue = queue if own else _Guarded(queue, type(scheduler).__name__)
         self._push, self._pop = self._queue.push, self._queue.pop
+        self._gone: set[int] = set()
         self.open_slots = self.slots if own else 0
         """How many jobs may enter service past an empty queue; a queue of somebody else's sees every job."""
         unlimited = scheduler.slots is None or scheduler.queue_limit is None
@@ -112,9 +120,23 @@ class Dispatcher:
             self.peak = self.busy
         return jobs
 
-    def abandon(self) -> list[int]:
+    def leave(self, job: int) -> None:
+        """A job that waits has left the queue; it never starts."""
+        self.waiting -= 1
+        self.ended += 1
+        self._gone.add(job)
+        self._pop = self._pop_present
+        if len(self._gone) > max(MOST_GONE, 2 * self.waiting) and self._queue.forget(self._gone):
+            self._gone.clear()
+
+    def _pop_present(self) -> int:
+        while (job := self._queue.pop()) in self._gone:
+            self._gone.discard(job)
+        return job
+
+    def drop_waiting(self) -> list[int]:
         """Take every waiting job out of the queue, for a run that is stopped; they end as cancelled."""
-        jobs = [self._queue.pop() for _ in range(self.waiting)]
+        jobs = [self._pop() for _ in range(self.waiting)]
         self.ended += self.waiting
         self.waiting = 0
         return jobs
@@ -123,7 +145,7 @@ class Dispatcher:
     def conserved(self) -> bool:
         """Whether arrived = rejected + ended + in service + waiting, and the queue agrees."""
         whole = self.rejected + self.ended + self.busy + self.waiting
-        return self.arrived == whole and len(self._queue) == self.waiting
+        return self.arrived == whole and len(self._queue) == self.waiting + len(self._gone)
 
 
 class _Guarded(Queue):

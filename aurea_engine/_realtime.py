@@ -2,7 +2,7 @@
 
 One task pumps: it takes what is due (ends, then arrivals, then starts: the dispatcher's rules), and waits for the next
 instant. The schedule is absolute; an arrival that is noticed late is released late and says so in its lag, and nothing that
-comes after it moves.
+comes after it moves. What ends a run early, and who leaves when, is as `aurea_engine._instants` describes it, turn by turn.
 
 Jobs that only let time pass cost no task: their ends are a heap of instants. All others run as tasks, which stamp their own
 start and end.
@@ -12,28 +12,23 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 from aurea_engine._dispatcher import Dispatcher
+from aurea_engine._ending import Ending
 from aurea_engine._recorder import SIP, Recorder
-from aurea_engine._release import UNKNOWN, Release
+from aurea_engine._release import Release
+from aurea_engine._tasks import JobTasks
 from aurea_engine.clock import Bell, Clock
 from aurea_engine.jobs import Run
-from aurea_engine.records import NEVER, NS, Outcome
-
-Watch = Callable[[int], bool]
-"""Called with ns since the window opened, at least ten times a second; True stops the run."""
+from aurea_engine.records import NEVER, NS
 
 TICK = NS // 10
 """Longest time between two looks at the stop flag."""
 
 TURN = NS // 500
 """Longest time the pump holds the event loop while there is always something due."""
-
-GRACE = 2.0
-"""Seconds that cancelled jobs have to end before they are left behind."""
-
 
 MOST_ARRIVALS = 1024
 """Arrivals of different instants that are taken in one turn: a generator that is behind still looks at the ends."""
@@ -52,64 +47,94 @@ class RealTime:
         recorder: Recorder,
         runs: Sequence[Run | None],
         clock: Clock,
-        watch: Watch,
+        ending: Ending,
         *,
         exact: bool,
     ) -> None:
         self._release, self._dispatcher, self._recorder = release, dispatcher, recorder
-        self._runs, self._clock, self._watch = runs, clock, watch
+        self._runs, self._clock, self._ending = runs, clock, ending
+        self._leaving, self._horizon = ending.leaving, ending.horizon
         self._exact = exact
         self._bell = Bell()
         self._timers: list[tuple[int, int]] = []
         self._ended: list[tuple[int, int, int]] = []
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._tasks = JobTasks(recorder, ending.leaving, self._now, self._has_run)
         self._work: dict[int, tuple[Run, float, int]] = {}
         self._arrivals = recorder.numbered(release)
-        self._upcoming = None if release.closed else next(self._arrivals, None)
+        self._upcoming = next(self._arrivals, None)
         self._thinking = [0] * release.users
         thinks = release.think_times
         self._thinks = None if thinks is None else chain.from_iterable(block.tolist() for block in thinks)
+        self._new: list[int] = []
+        self._note = self._has_ended if self._thinks is not None or ending.aborts is not None else None
         self._opened = 0
+        self._cut_ns: int | None = None
         self.waited_ns = 0
         """Time spent waiting for the next instant: the rest of the window the pump was at work."""
         self.late_ns = 0
         """Longest time that the event loop kept the pump beyond the instant it waited for."""
 
     async def run(self) -> int:
-        """Until every job has ended, or the watch says stop. Returns the length of the window, ns."""
+        """Until every job has ended, or the run is ended. Returns the length of the window, ns."""
         self._opened = self._clock.now()
         try:
             await self._pump()
         finally:
             await self._cancel()
-        return self._now()
+        return self._now() if self._cut_ns is None else self._cut_ns
 
     def _now(self) -> int:
         return self._clock.now() - self._opened
 
     async def _pump(self) -> None:
+        """Turn by turn; returns when nothing is left, or the run is over at ``_cut_ns``."""
         looked = turned = 0
         while True:
             now = self._now()
             if now - looked >= TICK:
                 looked = now
-                if self._watch(now):
+                if self._ending.watch(now):
+                    self._cut_ns = now
                     return
             self._bell.rung = False
-            self._end(now)
-            self._arrive(now)
-            self._start()
+            if self._turn(now):
+                return
             self._recorder.digest_some(SIP)
             due = self._next_instant()
-            if due is None and not self._tasks and not self._ended:
+            if due is None and not self._tasks.running and not self._ended:
                 return
             now = self._now()
             if not self._ended and (due is None or due > now):
-                await self._wait(due, looked + TICK)
+                await self._wait(self._sooner(due), looked + TICK)
                 turned = self._now()
             elif now - turned > TURN:
                 await asyncio.sleep(0)
                 turned = self._now()
+
+    def _turn(self, now: int) -> bool:
+        """All that is due now: ends, arrivals, starts. Whether the run is over."""
+        ending, horizon = self._ending, self._horizon
+        over = horizon.reached(now)
+        if over:
+            assert horizon.at_ns is not None
+            now = horizon.at_ns  # whenever it was noticed
+        self._notice_the_last(now)
+        self._end(now)
+        if not over and not ending.lost() and not horizon.reached(now):
+            self._arrive(now)
+            if not ending.lost():
+                self._serve_waiting(now)
+            if not ending.lost():
+                return False
+        while not ending.lost() and self._arrive(now - 1):
+            pass  # what a late generator still owes has arrived, and does not start
+        self._cut_ns = now
+        return True
+
+    def _sooner(self, due: int | None) -> int | None:
+        """``due``, or an earlier instant at which somebody leaves or the run ends."""
+        known = (due, self._leaving.next_instant(), self._horizon.next_instant())
+        return min((instant for instant in known if instant is not None), default=None)
 
     async def _wait(self, due: int | None, tick: int) -> None:
         began = self._now()
@@ -122,14 +147,11 @@ class RealTime:
 
     def _next_instant(self) -> int | None:
         due = self._timers[0][0] if self._timers else None
-        if self._upcoming is not None and (due is None or self._upcoming[0] < due):
-            due = self._upcoming[0]
-        if self._thinking and (due is None or self._thinking[0] < due):
-            due = self._thinking[0]
-        return due
+        arrival = self._due()
+        return arrival if due is None or (arrival is not None and arrival < due) else due
 
     def _end(self, now: int) -> None:
-        timers, thinks = self._timers, self._thinks
+        timers, note = self._timers, self._note
         recorder, base, finish = self._recorder, self._recorder.base, self._dispatcher.finish
         finished, outcomes, done, abnormal = recorder.finished, recorder.outcome, recorder.done, recorder.abnormal
         while timers and timers[0][0] <= now:
@@ -138,8 +160,8 @@ class RealTime:
             outcomes[job - base] = abnormal.pop(job, 1) if abnormal else 1
             done.append(job)
             finish()
-            if thinks is not None:
-                heapq.heappush(self._thinking, now + next(thinks))
+            if note is not None:
+                note(job, now)
         if not self._ended:
             return
         ended, self._ended = self._ended, []
@@ -148,48 +170,89 @@ class RealTime:
             outcomes[job - base] = outcome
             done.append(job)
             finish()
-            if thinks is not None:
-                heapq.heappush(self._thinking, at + next(thinks))
+            if note is not None:
+                note(job, at)
 
-    def _arrive(self, now: int) -> None:
+    def _has_run(self, at: int, job: int, outcome: int) -> None:
+        """A task has ended, between two turns."""
+        self._ended.append((at, job, outcome))
+        self._bell.ring()
+
+    def _has_ended(self, job: int, at: int) -> None:
+        """A job has reached its outcome: whoever judges is told, and in the closed model its user thinks."""
+        if self._ending.aborts is not None:
+            self._ending.aborts.ended(job)
+        if self._thinks is not None and self._horizon.releasing:
+            heapq.heappush(self._thinking, at + next(self._thinks))
+
+    def _notice_the_last(self, now: int) -> None:
+        """Whether any job is still to arrive: no more of them are planned, or their time is over."""
+        late = self._thinks is not None and self._horizon.too_late(now) and self._horizon.too_late(self._due() or now)
+        if self._horizon.releasing and (self._upcoming is None or late):
+            self._horizon.close(now)
+            self._thinking.clear()
+            if self._ending.aborts is not None:
+                self._ending.aborts.all_arrived()
+
+    def _due(self) -> int | None:
+        """When the next job arrives, as far as anybody knows."""
         if self._thinks is not None:
-            self._arrive_closed(now, self._thinks)
-            return
-        upcoming, taken, at = self._upcoming, 0, -1
-        recorder, arrive, clock, opened = self._recorder, self._dispatcher.arrive, self._clock.now, self._opened
-        while upcoming is not None and upcoming[0] <= now:
-            if taken >= MOST_ARRIVALS and upcoming[0] != at:
-                break
-            at, job, demand, priority, leaf, limit = upcoming
-            recorder.released[job - recorder.base] = clock() - opened
-            self._admit(job, leaf, demand, limit) if arrive(job, at, demand, priority) else recorder.reject(job)
-            upcoming = next(self._arrivals, None)
-            taken += 1
-        self._upcoming = upcoming
+            return self._thinking[0] if self._thinking and self._upcoming is not None else None
+        return None if self._upcoming is None else self._upcoming[0]
 
-    def _arrive_closed(self, now: int, thinks: Iterator[int]) -> None:
-        recorder, thinking, stop_ns = self._recorder, self._thinking, self._release.stop_ns
-        while thinking and thinking[0] <= now:
-            at = heapq.heappop(thinking)
-            plan = next(self._arrivals, None) if stop_ns is None or at < stop_ns else None
-            if plan is None:
-                thinking.clear()
-                return
+    def _arrive(self, now: int) -> bool:
+        """Release what is due, `MOST_ARRIVALS` and the rest of an instant at a time. Whether anything was."""
+        taken, at, ending = 0, -1, self._ending
+        recorder, arrive, clock, opened = self._recorder, self._dispatcher.arrive, self._clock.now, self._opened
+        closed, new = self._thinks is not None, self._new if self._leaving.anyone else None
+        while (plan := self._upcoming) is not None and not ending.lost():
+            due = self._due() if closed else plan[0]
+            if due is None or due > now or (taken >= MOST_ARRIVALS and due != at):
+                break
+            if closed and self._horizon.too_late(due):
+                break
+            at, taken = due, taken + 1
             _, job, demand, priority, leaf, limit = plan
             row = job - recorder.base
-            recorder.intended[row] = at
-            recorder.released[row] = self._now()
-            if self._dispatcher.arrive(job, at, demand, priority):
+            if closed:
+                heapq.heappop(self._thinking)
+                recorder.intended[row] = at
+            recorder.released[row] = clock() - opened
+            self._upcoming = next(self._arrivals, None)
+            self._horizon.latest = at
+            if self._upcoming is None:
+                self._notice_the_last(now)
+            if arrive(job, at, demand, priority):
                 self._admit(job, leaf, demand, limit)
+                if new is not None:
+                    new.append(job)
             else:
                 recorder.reject(job)
-                heapq.heappush(thinking, self._now() + next(thinks))
+                if self._note is not None:
+                    self._note(job, self._now())
+        return taken > 0
 
     def _admit(self, job: int, leaf: int, demand: float, limit: int) -> None:
         """Remember what a job that is no mere timer has to do, until it starts."""
         run = self._runs[leaf]
         if run is not None:
             self._work[job] = (run, demand, limit)
+
+    def _serve_waiting(self, now: int) -> None:
+        """Whoever may not wait longer leaves, and jobs start while slots are free."""
+        leaving = self._leaving
+        if not leaving.anyone:
+            self._start()
+            return
+        left = leaving.before_starts(now)
+        self._start()
+        for job in self._new:
+            leaving.enter(job)
+        self._new.clear()
+        for job in (*left, *leaving.after_starts(now)):
+            self._work.pop(job, None)
+            if self._note is not None:
+                self._note(job, now)
 
     def _start(self) -> None:
         """Jobs that only let time pass share one stamp, as they share the one that ends them: none is shorter than asked."""
@@ -199,10 +262,13 @@ class RealTime:
         recorder, work, clock, opened = self._recorder, self._work, self._clock.now, self._opened
         started, finished, base, timers = recorder.started, recorder.finished, recorder.base, self._timers
         now = clock() - opened
+        if self._leaving.anyone:
+            for job in jobs:
+                finished[job - base] = self._leaving.service(job, now, finished[job - base])
         for job in jobs:
             mine = work.pop(job, None) if work else None
             if mine is not None:
-                self._tasks[job] = asyncio.create_task(self._serve(job, *mine))
+                self._tasks.start(job, *mine)
             elif service := finished[job - base]:
                 started[job - base] = now
                 heapq.heappush(timers, (now + service, job))
@@ -210,40 +276,18 @@ class RealTime:
                 started[job - base] = clock() - opened
                 self._ended.append((clock() - opened, job, recorder.abnormal.pop(job, 1)))
 
-    async def _serve(self, job: int, run: Run, demand: float, limit: int) -> None:
-        """One job as a task of its own. Whatever it raises is its outcome, and never leaves here."""
-        recorder = self._recorder
-        recorder.started[job - recorder.base] = self._now()
-        outcome = recorder.abnormal.pop(job, int(Outcome.COMPLETED))
-        if outcome == Outcome.TIMED_OUT:  # known to be too long; whether it really is shows when it runs
-            outcome = int(Outcome.COMPLETED)
-        scope = asyncio.timeout(None if limit == UNKNOWN else limit / NS)
-        try:
-            async with scope:
-                await run(demand)
-        except asyncio.CancelledError:
-            outcome = Outcome.CANCELLED
-        except BaseException as raised:  # noqa: BLE001 - whatever a job raises, sys.exit too, is its outcome
-            outcome = Outcome.FAILED
-            if not scope.expired():
-                recorder.errors[type(raised).__name__] += 1
-        if scope.expired():  # also when the job took no notice of being stopped
-            outcome = Outcome.TIMED_OUT
-        del self._tasks[job]
-        self._ended.append((self._now(), job, outcome))
-        self._bell.ring()
-
     async def _cancel(self) -> None:
         """Nothing outlives the window: what is in service or waits ends as cancelled, and nobody thinks of a next job."""
-        self._thinks = None
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=GRACE)
-        self._end(now := self._now())
-        for job in [*self._tasks, *(job for _, job in self._timers)]:
-            self._recorder.cancel(job, now)
+        cut = self._now() if self._cut_ns is None else self._cut_ns
+        self._note = None
+        self._end(cut)
+        recorder = self._recorder
+        for job in [*self._tasks.running, *(job for _, job in self._timers)]:
+            began = recorder.started[job - recorder.base]
+            recorder.cancel(job, NEVER if began < 0 else max(cut, began))
             self._dispatcher.finish()
-        for job in self._dispatcher.abandon():
-            self._recorder.cancel(job, NEVER)
+        for job in self._dispatcher.drop_waiting():
+            recorder.cancel(job, NEVER)
+        if self._cut_ns is not None:
+            self._release.cut(cut, releasing=self._horizon.releasing)
+        await self._tasks.cancel()

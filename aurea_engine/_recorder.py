@@ -68,6 +68,7 @@ class Recorder:
         self.intended, self.released = array("q"), array("q")
         self.started, self.finished = array("q"), array("q")
         self.outcome = bytearray()
+        self.patience = array("q")
         self.base = 0
         self.done = array("q")
         self.abnormal: dict[int, int] = {}
@@ -92,6 +93,8 @@ class Recorder:
         self.released.frombytes(never)
         self.started.frombytes(never)
         self.finished.frombytes(block.service.tobytes())
+        if block.patience is not None:
+            self.patience.frombytes(block.patience.tobytes())
         self.outcome.extend(bytes(n))
         if len(self.outcome) > KEPT_JOBS:
             self.keep = False
@@ -118,6 +121,13 @@ class Recorder:
         """There was no room for ``job``."""
         self.outcome[job - self.base] = Outcome.REJECTED
         self.finished[job - self.base] = NEVER
+        self.done.append(job)
+
+    def leave(self, job: int, at: int, outcome: Outcome) -> None:
+        """``job`` waited until ``at``, and left the queue."""
+        self.outcome[job - self.base] = outcome
+        self.finished[job - self.base] = at
+        self.abnormal.pop(job, None)
         self.done.append(job)
 
     def cancel(self, job: int, finished: int) -> None:
@@ -204,8 +214,8 @@ class Recorder:
         if self.done:
             ended = min(ended, int(np.min(np.array(self.done, np.int64))) - self.base)
         if ended:
-            for column in (self.intended, self.released, self.started, self.finished, self.outcome):
-                del column[:ended]
+            for column in (self.intended, self.released, self.started, self.finished, self.outcome, self.patience):
+                del column[:ended]  # patience is empty where nobody has any
             self.base += ended
 
     def close(self) -> JobBatch | None:

@@ -1,7 +1,7 @@
 """The workload as the drivers take it: numbered jobs, in blocks of columns of integer nanoseconds.
 
-This is where `Workload.jobs` and `Workload.duration` cut the arrivals off, and where arrivals and plans made by other
-people are checked before anything is run on them.
+This is where `Workload.jobs`, `Workload.duration` and `Workload.stop_at` cut the arrivals off, and where arrivals and plans
+made by other people are checked before anything is run on them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aurea_engine.arrivals import BEYOND, BLOCK
+from aurea_engine.distributions import drawn
 from aurea_engine.errors import NotSimulable, Problem, SpecError, StrategyError
 from aurea_engine.jobs import Job, Plan, planned
 from aurea_engine.records import NS, Instants, Outcome, Outcomes
@@ -31,7 +32,8 @@ class Block:
     """Columns of consecutive jobs. ``intended`` is None in the closed model, where ends trigger arrivals.
 
     ``service``: ns until the job ends of itself or by its limit, `UNKNOWN` where its demand is; ``ending``: the outcome that
-    this leads to; ``limit``: ns, `UNKNOWN` for none; ``demand``: seconds, for schedulers.
+    this leads to; ``limit``: ns, `UNKNOWN` for none; ``demand``: seconds, for schedulers; ``patience``: ns that a job waits,
+    None where all wait until they are served.
     """
 
     intended: Instants | None
@@ -41,6 +43,7 @@ class Block:
     demand: NDArray[np.float64]
     priority: NDArray[np.int64]
     leaf: NDArray[np.intp]
+    patience: Instants | None = None
 
     def __len__(self) -> int:
         return len(self.service)
@@ -60,9 +63,22 @@ class Release:
         self.think_times = None if thinks is None else _thoughts(thinks, type(arrivals).__name__)
         self._instants = _in_order(arrivals.instants(streams.rng("arrivals")), type(arrivals).__name__)
         self.users = len(next(self._instants, ())) if self.think_times is not None else 0
-        self.stop_ns: int | None = None if workload.duration is None else round(workload.duration * NS)
+        self._duration_ns = _ns(workload.duration)
+        self.stop_at_ns = _ns(workload.stop_at)
+        """When the run ends with what it has, where the specification says so."""
+        self.drain_ns = _ns(workload.drain)
+        self.stop_ns = min((end for end in (self._duration_ns, self.stop_at_ns) if end is not None), default=None)
+        """From this instant on nothing arrives."""
         self.next_instant: int | None = None
         """After the last block: the first instant that was not released any more, where the process has one."""
+        self.cut_ns: int | None = None
+        self._left_off_ns: int | None = None
+        """The instant at which the driver ended the run before all jobs had ended; see `Workload.stop_at`."""
+
+    def cut(self, at: int, *, releasing: bool) -> None:
+        """The driver has ended the run at ``at``, before all jobs had ended; while ``releasing``, more were to come."""
+        self.cut_ns = at
+        self._left_off_ns = at if releasing else None
 
     @property
     def closed(self) -> bool:
@@ -76,11 +92,14 @@ class Release:
 
     @property
     def end_ns(self) -> int | None:
-        """When releasing ended: the workload's duration, the arrivals' own end, or the instant of the first job that
-        ``jobs`` left out; None where nothing says.
+        """When releasing ended: the workload's duration, the arrivals' own end, the instant of the first job that
+        ``jobs`` left out, or the one at which the run was ended; None where nothing says.
         """
         span = self._workload.arrivals.span()
-        known = (self.stop_ns, None if span is None else round(span * NS), self.next_instant)
+        left_out = self.next_instant
+        if left_out is not None and self.stop_at_ns is not None:
+            left_out = min(left_out, self.stop_at_ns)
+        known = (self._duration_ns, _ns(span), left_out, self._left_off_ns)
         return min((end for end in known if end is not None), default=None)
 
     def blocks(self) -> Iterator[Block]:
@@ -134,7 +153,19 @@ class Release:
             plan.demand[:n],
             plan.priority[:n],
             plan.leaf[:n],
+            self._patience(n),
         )
+
+    def _patience(self, n: int) -> Instants | None:
+        """Drawn for whole blocks, from a stream of its own: it changes no other draw, and no cut changes it."""
+        if self._workload.patience is None:
+            return None
+        seconds = drawn(self._workload.patience, self._streams.rng("patience"), BLOCK)[:n]
+        return np.asarray(np.rint(np.minimum(seconds, _LONGEST / NS) * NS), np.int64)
+
+
+def _ns(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * NS)
 
 
 def _check(plan: Plan, known: NDArray[np.bool_], leaves: tuple[Job, ...]) -> None:

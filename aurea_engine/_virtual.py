@@ -1,7 +1,11 @@
 """Virtual time: the clock jumps from event to event, and nothing is waited for.
 
 The general path is a heap of ends over the dispatcher, and works for every scheduler and arrivals. The disciplines that come
-with Aurea have a shorter one where arrivals are open and nothing is rejected: see `_short_cuts`.
+with Aurea have a shorter one where arrivals are open and nothing is rejected: see `_short_cuts`. Where jobs may leave, or
+something but the last job may end the run, `_instants` works through it instant by instant.
+
+All of them can be stopped from outside, which `watch` tells now and then. Such a stop takes effect at one instant, as
+`_instants` describes it: the same run with that instant as its `Workload.stop_at` has the same records.
 """
 
 from __future__ import annotations
@@ -11,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 from aurea_engine._dispatcher import Dispatcher
+from aurea_engine._ending import Ending
+from aurea_engine._instants import InstantByInstant
 from aurea_engine._recorder import DIGEST, Recorder
 from aurea_engine._release import Release
 from aurea_engine._short_cuts import run_short
@@ -29,11 +35,23 @@ Watch = Callable[[int], bool]
 
 
 def run_virtual(
-    release: Release, dispatcher: Dispatcher, recorder: Recorder, watch: Watch, *, short_cut: bool = True
+    release: Release,
+    dispatcher: Dispatcher,
+    recorder: Recorder,
+    watch: Watch,
+    *,
+    ending: Ending | None = None,
+    short_cut: bool = True,
 ) -> None:
-    """Simulate until every job has ended, or ``watch`` says stop. Raises `SpecError` for a run that would never end."""
+    """Simulate until every job has ended, ``ending`` ends the run, or ``watch`` says stop. ``ending`` None: nothing does.
+
+    Raises `SpecError` for a run that would never come to its end.
+    """
     try:
-        if short_cut and dispatcher.discipline is not None and not release.closed:
+        if ending is not None:
+            advancing = _Advancing(release)
+            InstantByInstant(release, dispatcher, recorder, ending, advancing.arrived).run()
+        elif short_cut and dispatcher.discipline is not None and not release.closed:
             run_short(release, dispatcher, recorder, watch)
         else:
             _Simulation(release, dispatcher, recorder, watch).run()
@@ -51,8 +69,6 @@ class _Simulation:
         self._recorder = recorder
         self._watch = watch
         self._ends: list[tuple[int, int]] = []
-        self._standing_still = 0
-        self._last = -1
 
     def run(self) -> None:
         """From event to event until nothing is left to happen."""
@@ -61,7 +77,7 @@ class _Simulation:
             self._run_closed(chain.from_iterable(map(_as_list, thinks))) if thinks is not None else self._run_open()
         )
         if stopped is not None:
-            self._cancel(stopped)
+            self._cut_after(stopped)
 
     def _run_open(self) -> int | None:
         ends, recorder, dispatcher, look = self._ends, self._recorder, self._dispatcher, DIGEST
@@ -141,7 +157,8 @@ class _Simulation:
         done, outcome, started, finished = recorder.done, recorder.outcome, recorder.started, recorder.finished
         abnormal, plans = recorder.abnormal, recorder.numbered(self._release)
         intended, released, stop_ns = recorder.intended, recorder.released, self._release.stop_ns
-        thinking, may_stand_still = [0] * self._release.users, self._release.unlimited
+        thinking, must_advance = [0] * self._release.users, _Advancing(self._release).arrived
+        may_stand_still = self._release.unlimited
         while thinking or ends:
             now = thinking[0] if thinking and (not ends or thinking[0] < ends[0][0]) else ends[0][0]
             base = recorder.base
@@ -163,7 +180,7 @@ class _Simulation:
                     recorder.reject(job)
                     push(thinking, now + next(thinks))
                 if may_stand_still:
-                    self._must_advance(now)
+                    must_advance(now)
             if dispatcher.waiting and dispatcher.busy < dispatcher.slots:
                 for job in starts():
                     row = job - base
@@ -181,26 +198,40 @@ class _Simulation:
         self._recorder.digest_some(DIGEST)
         return self._watch(now)
 
-    def _must_advance(self, now: int) -> None:
-        """A closed model whose jobs and thoughts take no time, and that has no number of jobs, would never end."""
+    def _cut_after(self, now: int) -> None:
+        """Stopped, when ``now`` was looked at: what is left to happen now does, and the run ends a nanosecond later.
+
+        No arrival of an open process is left: all of an instant are taken together. A user of the closed model who would
+        send again at this very instant does not.
+        """
+        ends, cut = self._ends, now + 1
+        while ends and ends[0][0] <= now:
+            self._meet(now, ())
+        while ends and ends[0][0] == cut:
+            self._end(heapq.heappop(ends)[1])
+        for _, job in ends:
+            self._recorder.cancel(job, cut)
+            self._dispatcher.finish()
+        for job in self._dispatcher.drop_waiting():
+            self._recorder.cancel(job, NEVER)
+        self._release.cut(cut, releasing=True)
+
+
+class _Advancing:
+    """A closed model whose jobs and thoughts take no time, and that has no number of jobs, would never end."""
+
+    def __init__(self, release: Release) -> None:
+        self._may_stand_still = release.unlimited
+        self._standing_still = 0
+        self._last = -1
+
+    def arrived(self, now: int) -> None:
+        """Of each arrival. Raises `SpecError` where there is no end to those of one instant."""
         self._standing_still = self._standing_still + 1 if now == self._last else 0
         self._last = now
-        if self._standing_still > STANDSTILL:
-            raise SpecError(
-                [
-                    Problem(
-                        "workload.jobs", "is required: jobs and think times that take no time never reach the duration"
-                    )
-                ]
-            )
-
-    def _cancel(self, now: int) -> None:
-        """Stopped at ``now``: what is in service or waits ends as cancelled."""
-        for _, job in self._ends:
-            self._recorder.cancel(job, now)
-            self._dispatcher.finish()
-        for job in self._dispatcher.abandon():
-            self._recorder.cancel(job, NEVER)
+        if self._may_stand_still and self._standing_still > STANDSTILL:
+            problem = "is required: jobs and think times that take no time never reach the duration"
+            raise SpecError([Problem("workload.jobs", problem)])
 
 
 def _as_list(block: Instants) -> list[int]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,6 +14,7 @@ from time import perf_counter_ns
 from aurea_engine._checks import findings_so_far
 from aurea_engine._closing import Ended, close
 from aurea_engine._dispatcher import Dispatcher
+from aurea_engine._ending import Ending, ends_with_the_last_job
 from aurea_engine._realtime import RealTime
 from aurea_engine._recorder import Recorder
 from aurea_engine._release import Release
@@ -23,9 +24,8 @@ from aurea_engine._virtual import run_virtual
 from aurea_engine.clock import Clock, MonotonicClock
 from aurea_engine.costs import Cost, Metering, RunInfo
 from aurea_engine.environment import GarbageWatch, describe
-from aurea_engine.errors import SpecError
-from aurea_engine.jobs import Run
-from aurea_engine.objectives import hopeless
+from aurea_engine.errors import SpecError, StrategyError
+from aurea_engine.jobs import Job, Run
 from aurea_engine.observers import Observer, Observers, Progress
 from aurea_engine.records import NS, Outcome
 from aurea_engine.results import RunResult, Status
@@ -56,24 +56,23 @@ class _Desk:
         self.observers = Observers(observers)
         self.stop = stop or Stop()
         self.metering = Metering(self.spec.cost)
-        aborts = any(objective.abort for objective in self.spec.objectives)
-        self.live = bool(self.observers) or aborts
+        self.live = bool(self.observers)
         self.recorder = Recorder(self.spec, self.metering, self.live)
         self.dispatcher = Dispatcher(self.spec.scheduler)
         self.release = Release(self.spec.workload, Streams(self.spec.seed), simulated=self.spec.clock == "virtual")
         self.started_at = datetime.now(UTC)  # noqa: TID251 - a label
+        parts = (self.spec, self.release, self.dispatcher, self.recorder)
+        self.ending = Ending.of(*parts, self.watch, lambda: self.started_at)
+        self.plain = ends_with_the_last_job(self.spec)
         self.measured: Callable[[int], Measured] = lambda _: Measured()
         self._reported = perf_counter_ns()
 
     def watch(self, elapsed_ns: int) -> bool:
-        """Called by the drivers now and then. Reports, judges, and says whether to stop."""
+        """Called by the drivers now and then. Reports, and says whether to stop."""
         if self.live and perf_counter_ns() - self._reported >= PROGRESS_NS:
             self._reported = perf_counter_ns()
             self.recorder.digest()
-            progress = self.progress(elapsed_ns)
-            self.observers.on_progress(progress)
-            if hopeless(self.spec, progress):
-                self.stop.now("aborted")
+            self.observers.on_progress(self.progress(elapsed_ns))
         return self.stop.status is not None
 
     def progress(self, elapsed_ns: int, result: RunResult | None = None) -> Progress:
@@ -104,8 +103,7 @@ class _Desk:
         """The share of the workload that was released, by jobs or by time, times the share of those jobs that have ended."""
         workload, arrived = self.spec.workload, self.dispatcher.arrived
         released = [arrived / workload.jobs] if workload.jobs else []
-        if workload.duration:
-            released.append(elapsed / workload.duration)
+        released += [elapsed / end for end in (workload.duration, workload.stop_at) if end]
         if not released:
             return None
         ended = sum(self.recorder.meters.counts.values()) / arrived if arrived else 1.0
@@ -138,6 +136,8 @@ class _Desk:
 
     def finish(self, elapsed_ns: int, measured: Measured, benchmark_id: str | None) -> RunResult:
         """Close the books, and tell everybody what came of it."""
+        if self.ending.lost():
+            self.stop.now("aborted")
         jobs = self.recorder.close()
         result = close(
             Ended(
@@ -181,21 +181,38 @@ async def run(
     desk = _Desk(spec, observers, stop)
     async with AsyncExitStack() as opened:
         runs: list[Run | None] = [
-            None if leaf.timed else await opened.enter_async_context(leaf.opened())
+            None if leaf.timed else await opened.enter_async_context(_opened(leaf))
             for leaf in desk.spec.workload.job.leaves()
         ]
         elapsed, measured = await _drive(desk, runs, clock or MonotonicClock())
     return desk.finish(elapsed, measured, benchmark_id)
 
 
+@asynccontextmanager
+async def _opened(leaf: Job) -> AsyncIterator[Run]:
+    """`Job.opened`, but a `CancelledError` of its own is a fault of the job and no wish that the run should end."""
+    task = asyncio.current_task()
+    assert task is not None
+    asked = task.cancelling()
+    try:
+        async with leaf.opened() as run_one:
+            yield run_one
+    except asyncio.CancelledError as error:
+        if task.cancelling() > asked:
+            raise
+        raise StrategyError(
+            f"{type(leaf).__name__}.opened raised CancelledError though nobody had cancelled it"
+        ) from error
+
+
 async def _drive(desk: _Desk, runs: Sequence[Run | None], clock: Clock) -> tuple[int, Measured]:
     desk.observers.on_start(desk.spec)
     driver: Sprint | RealTime
-    if can_sprint(desk.spec):
+    if desk.plain and can_sprint(desk.spec):
         driver = Sprint(desk.release, desk.dispatcher, desk.recorder, clock, desk.watch)
     else:
         exact = not any(leaf.burns for leaf in desk.spec.workload.job.leaves())
-        driver = RealTime(desk.release, desk.dispatcher, desk.recorder, runs, clock, desk.watch, exact=exact)
+        driver = RealTime(desk.release, desk.dispatcher, desk.recorder, runs, clock, desk.ending, exact=exact)
     with GarbageWatch(hold=all(run is None for run in runs)) as garbage:
 
         def measured(elapsed_ns: int) -> Measured:
@@ -224,9 +241,12 @@ def simulate(
         spec = replace(spec, clock="virtual")
     desk = _Desk(spec, observers, stop)
     desk.observers.on_start(desk.spec)
-    run_virtual(desk.release, desk.dispatcher, desk.recorder, desk.watch)
+    ending = None if desk.plain else desk.ending
+    run_virtual(desk.release, desk.dispatcher, desk.recorder, desk.watch, ending=ending)
     desk.recorder.digest()
-    return desk.finish(desk.recorder.meters.last_ns, Measured(environment=describe()), benchmark_id)
+    cut_ns = desk.release.cut_ns
+    elapsed_ns = desk.recorder.meters.last_ns if cut_ns is None else cut_ns
+    return desk.finish(elapsed_ns, Measured(environment=describe()), benchmark_id)
 
 
 def run_sync(spec: RunSpec, observers: Iterable[Observer] = (), *, stop: Stop | None = None) -> RunResult:

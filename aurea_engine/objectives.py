@@ -11,10 +11,9 @@ import math
 from collections.abc import Callable
 
 from aurea_engine.histogram import LatencyHistogram, rank_of
-from aurea_engine.observers import Progress
-from aurea_engine.records import NS, Instants, Outcome
+from aurea_engine.records import NS, Instants
 from aurea_engine.results import Counts, ObjectiveResult
-from aurea_engine.spec import TIMES, Objective, RunSpec
+from aurea_engine.spec import Objective
 from aurea_engine.statistics import BATCHES, CONFIDENCE, Timing, quantile_ranks, samples_needed
 
 Z_95 = 1.6448536
@@ -27,8 +26,6 @@ FEWEST_FOR_A_MEAN = 10
 """Jobs from which on `CANTELLI_95` standard errors, with the sample's own deviation, are a 95 % bound for times as variable
 as exponential ones, with a margin: it fails for 2 % of the samples of 10, and for 5 % of those of 5.
 """
-
-BAD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.REJECTED, Outcome.ABANDONED)
 
 ValueAt = Callable[[int], float]
 """1-based rank → the value of that rank, seconds."""
@@ -107,27 +104,3 @@ def failure_ratio(counts: Counts) -> float | None:
     whole = counts.arrived - counts.cancelled
     bad = counts.failed + counts.timed_out + counts.rejected + counts.abandoned
     return bad / whole if whole else None
-
-
-def hopeless(spec: RunSpec, progress: Progress) -> bool:
-    """Whether an objective that says ``abort`` can no longer be met, whatever the rest of the run brings."""
-    return any(objective.abort and _lost(objective, spec, progress) for objective in spec.objectives)
-
-
-def _lost(objective: Objective, spec: RunSpec, progress: Progress) -> bool:
-    limit = objective.at_most
-    if limit is None:
-        return False
-    if objective.metric == "cost":
-        return progress.cost is not None and float(progress.cost) > limit and spec.cost.monotone
-    jobs = spec.workload.jobs
-    if jobs is None or spec.warmup == "auto":
-        return False  # any number of good jobs may still come, or the bad ones turn out to be warm-up
-    meters = progress.meters
-    if objective.metric == "failure_ratio":
-        return sum(meters.counted[outcome] for outcome in BAD) / jobs > limit
-    if objective.metric in TIMES and objective.quantile is not None:
-        histogram: LatencyHistogram = getattr(meters, objective.metric.removesuffix("_time"))
-        enough = histogram.count >= samples_needed(objective.quantile)
-        return enough and histogram.count_above(limit) > jobs - rank_of(objective.quantile, jobs)
-    return False

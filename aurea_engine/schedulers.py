@@ -35,6 +35,12 @@ class Queue(ABC):
     def __len__(self) -> int:
         """How many jobs wait."""
 
+    def forget(self, jobs: set[int]) -> bool:
+        """Take out ``jobs``, which have left (`Workload.patience`). False where a queue cannot: then `pop` gives them out,
+        and they are passed over.
+        """
+        return False
+
 
 @dataclass(frozen=True)
 class Scheduler(ABC, Checked):
@@ -65,50 +71,45 @@ class _FifoQueue(Queue):
     def __len__(self) -> int:
         return len(self._jobs)
 
+    def forget(self, jobs: set[int]) -> bool:
+        self._jobs = deque(job for job in self._jobs if job not in jobs)
+        return True
 
-class _LifoQueue(Queue):
-    """Newest instant first; jobs of one instant keep their order."""
+
+class _HeapQueue(Queue):
+    """Smallest key first; jobs of one key keep their order."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int]] = []
+        self._heap: list[tuple[float, int]] = []
+
+    def pop(self) -> int:
+        return heapq.heappop(self._heap)[1]
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def forget(self, jobs: set[int]) -> bool:
+        self._heap = [entry for entry in self._heap if entry[1] not in jobs]
+        heapq.heapify(self._heap)
+        return True
+
+
+class _LifoQueue(_HeapQueue):
+    """Newest instant first; jobs of one instant keep their order."""
 
     def push(self, job: int, intended: int, demand: float, priority: int) -> None:
         heapq.heappush(self._heap, (-intended, job))
 
-    def pop(self) -> int:
-        return heapq.heappop(self._heap)[1]
 
-    def __len__(self) -> int:
-        return len(self._heap)
-
-
-class _ShortestQueue(Queue):
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int]] = []
-
+class _ShortestQueue(_HeapQueue):
     def push(self, job: int, intended: int, demand: float, priority: int) -> None:
         # A job of unknown demand goes last: NaN would break the heap's order.
         heapq.heappush(self._heap, (float("inf") if math.isnan(demand) else demand, job))
 
-    def pop(self) -> int:
-        return heapq.heappop(self._heap)[1]
 
-    def __len__(self) -> int:
-        return len(self._heap)
-
-
-class _PriorityQueue(Queue):
-    def __init__(self) -> None:
-        self._heap: list[tuple[int, int]] = []
-
+class _PriorityQueue(_HeapQueue):
     def push(self, job: int, intended: int, demand: float, priority: int) -> None:
         heapq.heappush(self._heap, (-priority, job))
-
-    def pop(self) -> int:
-        return heapq.heappop(self._heap)[1]
-
-    def __len__(self) -> int:
-        return len(self._heap)
 
 
 @dataclass(frozen=True)

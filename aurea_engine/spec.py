@@ -114,11 +114,12 @@ class RunSpec(Checked):
     thresholds: Thresholds = field(default_factory=Thresholds)
 
     def check(self) -> list[Problem]:
-        duration, warmup = self.workload.duration, self.warmup
-        if duration is not None and not isinstance(warmup, str) and warmup >= duration:
-            return [
-                Problem("warmup", "must be shorter than workload.duration: nothing would be measured", f"{warmup:g}")
-            ]
+        warmup = self.warmup
+        for name in ("duration", "stop_at"):
+            end = getattr(self.workload, name)
+            if end is not None and not isinstance(warmup, str) and warmup >= end:
+                problem = f"must be shorter than workload.{name}: nothing would be measured"
+                return [Problem("warmup", problem, f"{warmup:g}")]
         if warmup == "auto" and not self.keep_jobs:
             return [Problem("warmup", '"auto" looks at the records of jobs, so it needs keep_jobs')]
         return []

@@ -106,6 +106,8 @@ def _predictions(spec: RunSpec) -> Iterator[Prediction]:
     service = job.distribution() if isinstance(job, Job) else None
     if service is None or type(scheduler) is not Fifo or scheduler.slots is None:
         return
+    if not spec.workload.plain:  # the formulas are of systems in which every job waits until it is served
+        return
     mean, scv = service.moments()
     if isinstance(arrivals, Poisson):
         yield from _open(

@@ -132,6 +132,7 @@ PARTS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "jobs": lambda part: {"workload": {"job": part, "jobs": 10}},
     "objectives": lambda part: {"num_jobs": 1, "objectives": [part]},
     "schedulers": lambda part: {"num_jobs": 1, "scheduler": part},
+    "workloads": lambda part: {"workload": part},
 }
 """How the smallest specification looks that has such a part."""
 

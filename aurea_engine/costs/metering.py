@@ -144,7 +144,8 @@ class Metering:
         quanta: dict[str, dict[str, int]] = {}
         for key, state in list(self._states.items()):
             counts, wrong = attempt(_counts, state, rough)
-            self._put_aside(key, wrong)
+            if not rough:  # an estimate for somebody who watches must not change the bill
+                self._put_aside(key, wrong)
             if counts is not None:
                 quanta[key] = counts
         return Usage(run, quanta, dict(self._broken))

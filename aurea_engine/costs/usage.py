@@ -138,7 +138,7 @@ class Usage:
             "version": VERSION,
             "run": self.run.to_dict(),
             "quanta": {
-                key: {label: exact_text(Fraction(count)) for label, count in labels.items()}
+                key: {label: exact_text(Fraction(count)) for label, count in sorted(labels.items())}
                 for key, labels in sorted(self.quanta.items())
             },
             "broken": dict(self.broken),

@@ -12,7 +12,7 @@ from aurea_engine.arrivals import Arrivals
 from aurea_engine.distributions import Distribution, Empirical
 from aurea_engine.engine import simulate
 from aurea_engine.jobs import Job, JobSource, Plan, Sleep
-from aurea_engine.records import NS, Instants, summed
+from aurea_engine.records import NS, Instants, JobBatch, Outcome, summed
 from aurea_engine.results import RunResult
 from aurea_engine.schedulers import Queue, Scheduler
 from aurea_engine.spec import RunSpec
@@ -192,8 +192,10 @@ def _check_service(result: RunResult, slots: int) -> None:
     assert result.jobs is not None
     limit, began = result.spec.scheduler.queue_limit, result.jobs[result.jobs.was_started]
     at = np.unique(np.concatenate([began.intended, began.started, began.finished]))
+    entered, left = _waits(result.jobs, int(at[-1]) if len(at) else 0)
+    at = np.unique(np.concatenate([at, entered, left]))
     serving = _level(at, began.started, began.finished)
-    waiting = _level(at, began.intended, began.started)
+    waiting = _level(at, entered, left)
     assert (serving <= slots).all(), f"{serving.max()} jobs were in service on {slots} slots"
     idle = (waiting > 0) & (serving < slots)
     assert not idle.any(), f"{waiting[idle][:1]} jobs waited while a slot was idle, at {at[idle][:1]} ns"
@@ -201,9 +203,17 @@ def _check_service(result: RunResult, slots: int) -> None:
     assert not len(serving) or serving.max() <= result.concurrency.peak, "the peak is at least what the records show"
     if limit is not None:
         assert not len(waiting) or waiting.max() <= limit, f"{waiting.max()} jobs waited where {limit} may"
-    for t in result.jobs.intended[result.jobs.outcome == 4].tolist():
-        there = int(((began.intended <= t) & (began.finished >= t)).sum())
+    turned_away = (result.jobs.outcome == Outcome.REJECTED) & (result.jobs.finished < 0)
+    for t in result.jobs.intended[turned_away].tolist():
+        there = int(((entered <= t) & (left >= t)).sum() + ((began.started < t) & (began.finished >= t)).sum())
         assert there >= slots + (limit or 0), f"a job was rejected at {t} ns though only {there} were in the system"
+
+
+def _waits(jobs: JobBatch, end: int) -> tuple[Instants, Instants]:
+    """When each job began to wait, and when it started, left, or was cancelled as it waited (at the ``end``)."""
+    waited = jobs[(jobs.outcome != Outcome.REJECTED) | (jobs.finished >= 0)]
+    until = np.where(waited.was_started, waited.started, waited.finished)
+    return waited.intended, np.where(until >= 0, until, np.maximum(end, waited.intended))
 
 
 def _level(at: Instants, entered: Instants, left: Instants) -> Instants:

@@ -48,7 +48,7 @@ class Scenario:
 
     def abandon(self, *jobs: int) -> Scenario:
         """The run is stopped; these were waiting."""
-        assert sorted(jobs) == sorted(self._dispatcher.abandon())
+        assert sorted(jobs) == sorted(self._dispatcher.drop_waiting())
         return self._conserved()
 
     def _conserved(self) -> Scenario:

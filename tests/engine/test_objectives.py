@@ -1,10 +1,8 @@
-"""Objectives are met, missed or inconclusive, and a hopeless run can be ended."""
+"""Objectives are met, missed or inconclusive."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -12,18 +10,13 @@ import pytest
 
 from aurea_engine import (
     ConstantRate,
-    Exponential,
     Faulty,
     Fifo,
     Free,
     JobSource,
     Objective,
-    Outcome,
     PerJob,
-    Poisson,
-    Progress,
     Replay,
-    RunResult,
     RunSpec,
     Sleep,
     SpecError,
@@ -33,24 +26,14 @@ from aurea_engine import (
     Workload,
     simulate,
 )
-from aurea_engine._recorder import Meters
 from aurea_engine.costs import (
-    ContainerTask,
-    CostModel,
-    Discounts,
     FlatPeriod,
-    Fleet,
-    InstanceBusy,
-    Packed,
     PerSecond,
-    Serverless,
-    Tier,
-    Tiered,
 )
-from aurea_engine.objectives import hopeless, judge_time
+from aurea_engine.objectives import judge_time
 from aurea_engine.spec import TIMES
 from aurea_engine.statistics import Timing
-from aurea_engine.testing import RecordingObserver, run_jumping
+from aurea_engine.testing import run_jumping
 
 RATIOS = ("failure_ratio", "throughput", "goodput", "cost_per_job", "cost")
 
@@ -290,146 +273,3 @@ def test_an_objective_that_makes_no_sense_is_refused(arguments: dict[str, Any], 
     with pytest.raises(SpecError) as caught:
         Objective(**arguments)
     assert [path] == [problem.path for problem in caught.value.problems]
-
-
-def ends(objective: Objective, job: JobSource = Sleep(0.01), **workload: Any) -> RunResult:  # noqa: B008
-    """A virtual run of three years with an objective that may end it."""
-    spec = RunSpec(Workload(job, Poisson(1000), **workload), seed=0, objectives=(objective,), keep_jobs=False)
-    return simulate(spec, [RecordingObserver()])
-
-
-@pytest.mark.parametrize(
-    "objective",
-    [
-        pytest.param(Objective("failure_ratio", at_most=0.01, abort=True), id="failures"),
-        pytest.param(Objective("cost", at_most=0.001, abort=True), id="money"),
-        pytest.param(Objective("response_time", at_most=0.001, quantile=0.9, abort=True), id="slow jobs"),
-    ],
-)
-def test_a_hopeless_run_is_ended(objective: Objective) -> None:
-    """`abort` ends a run of ten million jobs as soon as no more good ones can come, with what it has."""
-    result = ends(objective, Faulty(Sleep(0.01), 0.5), jobs=10_000_000)
-    assert result.status == "aborted"
-    assert 0 < result.counts.arrived < 10_000_000
-    assert result.objectives[0].outcome == "missed"
-
-
-def progress_of(**changes: Any) -> Progress:
-    given: dict[str, Any] = dict.fromkeys(Progress.__dataclass_fields__)
-    return Progress(**{**given, "counts": {}, "meters": Meters(), **changes})
-
-
-@pytest.mark.parametrize(("bad", "lost"), [(29, False), (30, True)])
-def test_a_failure_ratio_is_lost_with_the_first_failure_too_many(bad: int, lost: bool) -> None:
-    """29 of 100 is 0.29, whatever 0.29·100 is in floating point; where a duration comes first there are only fewer."""
-    objective = Objective("failure_ratio", at_most=0.29, abort=True)
-    counts = {Outcome.FAILED: bad - 20, Outcome.TIMED_OUT: 10, Outcome.REJECTED: 10, Outcome.COMPLETED: 100 - bad}
-    for workload in (Workload(Sleep(), jobs=100), Workload(Sleep(), Poisson(1), jobs=100, duration=1000)):
-        spec = RunSpec(workload, objectives=(objective,))
-        assert lost is hopeless(spec, progress_of(meters=Meters(counted=Counter(counts))))
-
-
-@pytest.mark.parametrize("endless", [{"duration": 1000.0}, {"jobs": 10_000, "warmup": "auto"}], ids=["time", "warm-up"])
-def test_what_good_jobs_may_still_make_up_for_is_not_lost(endless: dict[str, Any]) -> None:
-    """Nobody knows how many come, or whether the bad ones will be counted: MSER may leave them out as warm-up."""
-    meters = Meters(counted=Counter({Outcome.FAILED: 9000}))
-    meters.response.record(np.full(9000, 10**9))
-    warmup = endless.pop("warmup", 0.0)
-    for objective in (
-        Objective("failure_ratio", at_most=0.5, abort=True),
-        Objective("response_time", at_most=0.5, quantile=0.9, abort=True),
-    ):
-        spec = RunSpec(Workload(Sleep(), Poisson(1), **endless), objectives=(objective,), warmup=warmup)
-        assert not hopeless(spec, progress_of(meters=meters))
-
-
-@pytest.mark.parametrize(("slow", "lost"), [(10, False), (11, True)])
-def test_a_quantile_is_lost_with_the_first_job_too_many_above_it(slow: int, lost: bool) -> None:
-    """Of 100 jobs 10 may be above the p90, whatever (1 − 0.9)·100 is in floating point."""
-    meters = Meters()
-    meters.response.record(np.array([10**9] * slow + [10**6] * 30))
-    spec = RunSpec(
-        Workload(Sleep(), jobs=100), objectives=(Objective("response_time", at_most=0.5, quantile=0.9, abort=True),)
-    )
-    assert lost is hopeless(spec, progress_of(meters=meters))
-
-
-def test_what_is_too_early_to_say_is_not_lost() -> None:
-    """28 jobs do not carry a p90; a mean, a rate and a bound from below are only known in the end."""
-    meters = Meters()
-    meters.response.record(np.full(28, 10**9))
-    for objective in (
-        Objective("response_time", at_most=0.5, quantile=0.9, abort=True),
-        Objective("response_time", at_most=0.5, abort=True),
-        Objective("response_time", at_least=5.0, quantile=0.9, abort=True),
-        Objective("throughput", at_most=0.0, abort=True),
-    ):
-        assert not hopeless(RunSpec(Workload(Sleep(), jobs=100), objectives=(objective,)), progress_of(meters=meters))
-
-
-@pytest.mark.parametrize("loss", [1, 2])
-def test_money_is_lost_when_it_is_spent(loss: int) -> None:
-    """At the bound there is still hope; a run whose cost nobody can tell goes on."""
-    objective = Objective("cost", at_most=1.0, abort=True)
-    spec = RunSpec(Workload(Sleep(), jobs=100), objectives=(objective,))
-    assert (loss > 1) is hopeless(spec, progress_of(cost=Fraction(loss)))
-    assert not hopeless(spec, progress_of(cost=None))
-
-
-TIERS = (Tier("1", 10), Tier("0.01"))
-RISING = [
-    Free(),
-    PerSecond("1"),
-    PerJob("1"),
-    Serverless(price="1", request_price="1"),
-    ContainerTask(vcpu_price="1", memory_price="1"),
-    Tiered(mode="graduated", tiers=TIERS),
-    PerSecond("1") + Serverless(price="1"),
-]
-MAY_FALL = [
-    Tiered(mode="cliff", tiers=TIERS),
-    Fleet(price="1"),
-    Packed(price="1", concurrency=2),
-    InstanceBusy(price="1", concurrency=2),
-    Discounts(of=PerSecond("1"), round_to=0),
-    PerSecond("1") + Tiered(mode="cliff", tiers=TIERS),
-]
-
-
-@pytest.mark.parametrize("model", [*RISING, *MAY_FALL], ids=lambda model: type(model).__name__)
-def test_money_is_lost_only_where_the_bill_cannot_fall(model: CostModel) -> None:
-    """A cliff makes the eleventh job cheaper than ten; a fleet is sized at the end; what nobody knows ends no run."""
-    spec = RunSpec(Workload(Sleep(), jobs=100), cost=model, objectives=(Objective("cost", at_most=1.0, abort=True),))
-    assert hopeless(spec, progress_of(cost=Fraction(2))) is model.monotone is any(model is each for each in RISING)
-
-
-def test_a_cliff_that_is_still_to_come_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten jobs cost 10, and eleven 0.11: the bound of 5 is passed on the way, and met in the end."""
-    monkeypatch.setattr("aurea_engine.engine.PROGRESS_NS", 0)
-    objective = Objective("cost", at_most=5.0, abort=True)
-    workload = Workload(Sleep(1.0), ConstantRate(1), jobs=300)
-    result = run_jumping(RunSpec(workload, seed=0, cost=Tiered(mode="cliff", tiers=TIERS), objectives=(objective,)))
-    assert (result.status, result.objectives[0].outcome) == ("completed", "met")
-
-
-@pytest.mark.parametrize(
-    "objective",
-    [
-        pytest.param(Objective("failure_ratio", at_most=0.9, abort=True), id="failures within bounds"),
-        pytest.param(Objective("response_time", at_most=1.0, quantile=0.9, abort=True), id="fast enough"),
-        pytest.param(Objective("throughput", at_least=1e9, abort=True), id="not lost until the end"),
-        pytest.param(Objective("failure_ratio", at_most=0.0), id="lost, but without abort"),
-    ],
-)
-def test_a_run_with_hope_is_not_ended(objective: Objective) -> None:
-    """It completes."""
-    assert (
-        run_jumping(
-            RunSpec(
-                Workload(Faulty(Sleep(Exponential(0.01)), 0.5), ConstantRate(100), jobs=500),
-                seed=0,
-                objectives=(objective,),
-            )
-        ).status
-        == "completed"
-    )

@@ -25,6 +25,7 @@ from aurea_engine import (
     Workload,
 )
 from aurea_engine._dispatcher import Dispatcher
+from aurea_engine._ending import Ending
 from aurea_engine._realtime import RealTime
 from aurea_engine._recorder import Recorder
 from aurea_engine._release import Release
@@ -78,7 +79,8 @@ def sprint(release: Release, dispatcher: Dispatcher, recorder: Recorder, clock: 
 
 
 def general(release: Release, dispatcher: Dispatcher, recorder: Recorder, clock: Ticking) -> RealTime:
-    return RealTime(release, dispatcher, recorder, [None], clock, lambda _: False, exact=True)
+    ending = Ending.of(spec_of(1, jobs=1), release, dispatcher, recorder, lambda _: False)
+    return RealTime(release, dispatcher, recorder, [None], clock, ending, exact=True)
 
 
 @pytest.mark.parametrize(("users", "jobs"), [(1, 1), (1, 50), (7, 3), (7, 7), (7, 10_000), (50, 4096), (50, 4097)])

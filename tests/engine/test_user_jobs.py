@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +24,7 @@ from aurea_engine import (
     Limited,
     Mix,
     NotSimulable,
+    Objective,
     Outcome,
     Plan,
     Replay,
@@ -129,10 +131,107 @@ def test_a_timeout_of_the_job_s_own_is_a_failure() -> None:
     assert (result.errors, result.counts.timed_out) == ({"TimeoutError": 2}, 0)
 
 
-def test_a_job_that_cancels_itself_is_counted_as_cancelled() -> None:
-    """And nothing else is."""
-    result = run_jumping(RunSpec(Workload(Does(raising(asyncio.CancelledError())), jobs=2), seed=0))
-    assert (result.status, result.counts.cancelled) == ("completed", 2)
+async def cancels_itself() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(1)
+
+
+async def is_cancelled_by_its_child() -> None:
+    parent = asyncio.current_task()
+    assert parent is not None
+
+    async def child() -> None:
+        parent.cancel()
+
+    await asyncio.gather(asyncio.create_task(child()), asyncio.sleep(1))
+
+
+async def raises_in_a_group() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.sleep(1))
+        raise asyncio.CancelledError
+
+
+async def awaits_a_cancelled_future() -> None:
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    await future
+
+
+async def cancels_itself_within_a_timeout() -> None:
+    async with asyncio.timeout(60):
+        await cancels_itself()
+
+
+@pytest.mark.parametrize("limit", [None, 5.0], ids=["no limit", "limit"])
+@pytest.mark.parametrize(
+    "work",
+    [
+        raising(asyncio.CancelledError()),
+        cancels_itself,
+        is_cancelled_by_its_child,
+        raises_in_a_group,
+        awaits_a_cancelled_future,
+        cancels_itself_within_a_timeout,
+    ],
+)
+def test_a_cancellation_of_the_job_s_own_is_a_failure(work: Callable[[], object], limit: float | None) -> None:
+    """Cancelled means that the run was being stopped; a failure ratio of 0 must not hide such jobs."""
+    job = Does(work) if limit is None else Limited(Does(work), limit)
+    objective = Objective("failure_ratio", at_most=0.1)
+    result = run_jumping(RunSpec(Workload(job, jobs=2), seed=0, objectives=(objective,)))
+    assert (result.status, result.counts.failed, result.counts.cancelled) == ("completed", 2, 0)
+    assert result.errors == {"CancelledError": 2}
+    assert result.objectives[0].outcome == "missed"
+
+
+def test_a_job_that_swallows_its_cancellation_goes_on() -> None:
+    """It asked for it, and completes; a limit that comes later still times it out."""
+
+    async def swallows(then: float) -> None:
+        with suppress(asyncio.CancelledError):
+            await cancels_itself()
+        await asyncio.sleep(then)
+
+    for then, outcome in ((0.1, Outcome.COMPLETED), (60.0, Outcome.TIMED_OUT)):
+        job = Limited(Does(functools.partial(swallows, then)), 5.0)
+        result = run_jumping(RunSpec(Workload(job, jobs=2), seed=0))
+        assert result.jobs is not None
+        assert result.jobs.outcome.tolist() == [outcome] * 2
+
+
+def test_what_a_stopped_job_does_last_is_not_counted() -> None:
+    """It is cancelled at the stop, whether it then ends, fails, or takes its time."""
+    stop = Stop()
+
+    async def obeys_in_its_own_way(last: BaseException | float) -> None:
+        asyncio.get_running_loop().call_later(1.0, stop.now)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            if isinstance(last, BaseException):
+                raise last from None
+            await asyncio.sleep(last)
+
+    ways = (Does(functools.partial(obeys_in_its_own_way, last)) for last in (ValueError(), 0.0, 0.5, SystemExit(1)))
+    job = Mix(tuple(Branch(1, each) for each in ways))
+    result = run_jumping(RunSpec(Workload(job, jobs=20), seed=0), stop=stop)
+    assert (result.counts.cancelled, result.errors, result.duration) == (20, {}, 1.0)
+
+
+def test_a_cancellation_while_opening_is_no_stop() -> None:
+    """Nobody had cancelled the run: its caller is told whose it was."""
+
+    class Opens(Does):
+        @asynccontextmanager
+        async def opened(self) -> AsyncIterator[Callable[[float], object]]:
+            raise asyncio.CancelledError
+            yield
+
+    with pytest.raises(StrategyError, match="Opens"):
+        run_jumping(RunSpec(Workload(Opens(), jobs=1), seed=0))
 
 
 def test_a_stopped_run_ends_its_jobs_and_counts_every_one() -> None:
@@ -152,7 +251,7 @@ def test_a_stopped_run_ends_its_jobs_and_counts_every_one() -> None:
 
 
 def test_a_job_that_will_not_be_cancelled_is_left_behind() -> None:
-    """After two seconds of grace the run ends without it, and counts it."""
+    """It is cancelled at the stop; after two seconds of grace the run ends without it."""
     stop = Stop()
 
     async def immortal() -> None:
@@ -166,7 +265,7 @@ def test_a_job_that_will_not_be_cancelled_is_left_behind() -> None:
 
     result = run_jumping(RunSpec(Workload(Does(immortal), jobs=2), seed=0), stop=stop)
     assert (result.status, result.counts.cancelled) == ("timed_out", 2)
-    assert 3.0 <= result.duration <= 3.2
+    assert result.duration == 1.0
 
 
 def test_the_first_reason_to_stop_stands() -> None:
