@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from aurea_engine._arrival_fit import constant_misfit, poisson_misfit
 from aurea_engine._standing import Standing
 from aurea_engine.arrivals import Closed, Constant, Poisson
 from aurea_engine.findings import Finding, Severity
-from aurea_engine.records import NS, Instants, Outcome, summed
+from aurea_engine.records import NS, Outcome, summed
 from aurea_engine.spec import KEPT_JOBS
 from aurea_engine.statistics import QUANTILES, little_area, samples_needed
 
@@ -261,7 +259,7 @@ def _misfit(case: Case) -> Iterator[Finding]:
     if isinstance(arrivals, Poisson):
         failed = poisson_misfit(jobs.released, arrivals.rate, case.standing.spec.thresholds.significance)
     elif isinstance(arrivals, Constant):
-        failed = _constant_misfit(jobs.released, arrivals.rate)
+        failed = constant_misfit(jobs.released, arrivals.rate)
     else:
         return
     if failed:
@@ -269,53 +267,3 @@ def _misfit(case: Case) -> Iterator[Finding]:
         yield Finding(
             "arrivals_misfit", DEGRADED, detail, "Releases were delayed or bunched: see the lag, ask for less."
         )
-
-
-def poisson_misfit(released: Instants, rate: float, significance: float) -> list[str]:
-    """Tests of ns instants against a Poisson process of ``rate``: each may fail by chance with ``significance``.
-
-    Kolmogorov–Smirnov on the gaps (their distribution), lag-1 autocorrelation (their independence), and the index of
-    dispersion of counts in 100 windows: bunching that the gaps alone do not show.
-    """
-    gaps, failed = np.diff(released) / NS, []
-    n = len(gaps)
-    ordered = 1 - np.exp(-rate * np.sort(gaps))
-    ranks = np.arange(n + 1) / n
-    distance = float(max((ranks[1:] - ordered).max(), (ordered - ranks[:-1]).max()))
-    if distance > math.sqrt((math.log(2) - math.log(significance)) / (2 * n)):
-        failed.append(f"gaps are not exponential (KS distance {distance:.3g})")
-    z = _normal_point(significance)
-    centred = gaps - gaps.mean()
-    lag1 = float(centred[1:] @ centred[:-1] / (centred @ centred)) if centred.any() else 1.0
-    if abs(lag1) > z / math.sqrt(n):
-        failed.append(f"neighbouring gaps are alike (lag-1 autocorrelation {lag1:.3g})")
-    dispersion = dispersion_index(released)
-    spread = z * math.sqrt(2 / 99)
-    if not max(0.0, 1 - spread) < dispersion < 1 + spread * (1 + spread / 2):
-        failed.append(f"counts are not Poisson (index of dispersion {dispersion:.3g}, should be 1)")
-    return failed
-
-
-def dispersion_index(instants: Instants, windows: int = 100) -> float:
-    """Variance ÷ mean of the counts in equal windows: 1 for a Poisson process, 0 for a constant rate."""
-    span = int(instants[-1]) - int(instants[0])
-    counts = np.bincount(np.minimum((instants - instants[0]) * windows // max(span, 1), windows - 1), minlength=windows)
-    return float(counts.var(ddof=1) / counts.mean())
-
-
-def _constant_misfit(released: Instants, rate: float) -> list[str]:
-    dispersion = dispersion_index(released)
-    count = len(released) / 100
-    # Rounding alone puts one job more or less into a window: a variance of at most 1/4.
-    if dispersion > 0.25 / count + 0.05:
-        return [f"releases are not even (index of dispersion {dispersion:.3g} at {rate:g}/s, should be 0)"]
-    return []
-
-
-def _normal_point(significance: float) -> float:
-    """Two-sided point of the standard normal distribution, by bisection of erfc."""
-    low, high = 0.0, 40.0
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if math.erfc(middle / math.sqrt(2)) > significance else (low, middle)
-    return high

@@ -30,7 +30,7 @@ from aurea_engine import (
     Workload,
     simulate,
 )
-from aurea_engine._checks import dispersion_index, poisson_misfit
+from aurea_engine._arrival_fit import dispersion_index, poisson_misfit
 from aurea_engine.testing import check_arrivals
 
 
