@@ -13,15 +13,15 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# CI must fail for what changed, not for what was drawn; everywhere else, new examples are welcome. No deadlines, and no check
-# of how long drawing takes: a busy machine is not a defect.
+# CI must fail for what changed, not for what was drawn; everywhere else, new examples are welcome. No deadlines, and no
+# check of how long drawing takes: a busy machine is not a defect.
 PATIENT = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
 hypothesis.settings.register_profile("ci", derandomize=True, print_blob=True, **PATIENT)
 hypothesis.settings.register_profile("aurea", **PATIENT)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "aurea"))
 
-# The tiers, which CONTRIBUTING.md explains. A test without any of these markers belongs to the first: it runs in this process,
-# takes less than two seconds, and does not depend on how busy the machine is.
+# The tiers, which CONTRIBUTING.md explains. A test without any of these markers belongs to the first: it runs in this
+# process, takes less than two seconds, and does not depend on how busy the machine is.
 LATER = ("service", "realtime", "faults", "long")
 
 
@@ -81,7 +81,7 @@ def no_loop_of_its_own() -> None:
 
 @pytest.fixture(scope="session")
 def campaign(request: pytest.FixtureRequest) -> Callable[[int], int]:
-    """``campaign(10_000)`` is how many rounds to go: all of them with --all, and the first tenth of the same ones elsewhere."""
+    """``campaign(10_000)`` is how many rounds to go: all with --all, and the first tenth of the same ones elsewhere."""
     return lambda rounds: rounds if request.config.option.all else -(-rounds // 10)
 
 

@@ -24,6 +24,7 @@ SPECS = sorted((EXAMPLES / "specs").iterdir())
 CLI = "import sys; from aurea_server.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
+@pytest.mark.service
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
 def test_a_program_prints_what_stands_beside_it(program: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
@@ -87,6 +88,7 @@ def is_what_the_package_does(result: dict[str, object]) -> None:
     assert spec["cost"]["kind"] == "per_started_minute"
 
 
+@pytest.mark.service
 def test_a_package_is_known_to_the_command_line(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "query.json").write_text(json.dumps(query_spec()))
     command = [sys.executable, "-c", CLI, "run", "query.json", "--json"]
@@ -114,6 +116,7 @@ def server(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
     process.communicate(timeout=30)
 
 
+@pytest.mark.service
 def test_a_package_is_known_to_the_server(server: str) -> None:
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{server}/benchmark/run", json.dumps(query_spec()).encode(), headers)

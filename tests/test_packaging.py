@@ -93,6 +93,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.service
 def test_building_warns_of_nothing(built: Path) -> None:
     """A newcomer would take it for a fault of ours, rightly."""
     told = (built / "log").read_text()
@@ -100,6 +101,7 @@ def test_building_warns_of_nothing(built: Path) -> None:
     assert [line for line in told.splitlines() if re.search("warn|deprecat", line, re.IGNORECASE)] == []
 
 
+@pytest.mark.service
 def test_the_wheel_holds_both_packages_whole_and_nothing_else(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     assert wheel.name == "aurea_orchestrator-0.1.0-py3-none-any.whl"
@@ -108,6 +110,7 @@ def test_the_wheel_holds_both_packages_whole_and_nothing_else(built: Path) -> No
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
 
 
+@pytest.mark.service
 def test_the_source_distribution_can_run_its_own_tests(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as tar:

@@ -156,6 +156,7 @@ json.dump(printed, sys.stdout)
 """
 
 
+@pytest.mark.service
 @pytest.mark.parametrize("page", [page for page in PAGES if any(sessions(page))], ids=lambda page: page.name)
 def test_python_prints_what_the_page_shows(page: Path) -> None:
     session = [(block, shown) for block, shown in sessions(page) if runs_here(block)]

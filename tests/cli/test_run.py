@@ -244,6 +244,7 @@ def long_run(tmp_path: Path) -> Any:
     process.communicate()
 
 
+@pytest.mark.service
 def test_ctrl_c_ends_the_run_with_what_it_has(long_run: Any) -> None:
     long_run.send_signal(signal.SIGINT)
     out, err = long_run.communicate(timeout=20)
@@ -252,6 +253,7 @@ def test_ctrl_c_ends_the_run_with_what_it_has(long_run: Any) -> None:
     assert (result["status"], result["counts"]["cancelled"]) == ("cancelled", 1)
 
 
+@pytest.mark.service
 def test_a_reader_that_leaves_is_no_news() -> None:
     """``aurea run --json | head -1``: no traceback, and a code that says that not all was told."""
     process = start("--jobs", "20000", "--duration-ms", "0", "--virtual", "--json")
@@ -298,6 +300,7 @@ def burns(pid: int) -> bool:
     return False
 
 
+@pytest.mark.service
 def test_ctrl_c_reaches_the_workers_too_and_they_leave_it_to_the_program(burning: Any) -> None:
     os.killpg(burning.pid, signal.SIGINT)
     out, err = burning.communicate(timeout=20)
@@ -306,6 +309,7 @@ def test_ctrl_c_reaches_the_workers_too_and_they_leave_it_to_the_program(burning
     assert (result["status"], result["counts"]["cancelled"]) == ("cancelled", 2)
 
 
+@pytest.mark.service
 @pytest.mark.parametrize("pause", [0, 0.02])
 def test_ctrl_c_twice_ends_at_once(burning: Any, pause: float) -> None:
     """Whatever the first has come to; never a traceback, and no worker is left."""
@@ -319,6 +323,7 @@ def test_ctrl_c_twice_ends_at_once(burning: Any, pause: float) -> None:
     assert workers(group) == []
 
 
+@pytest.mark.service
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_workers_end_with_the_program_and_say_nothing(burning: Any, number: int) -> None:
     burning.send_signal(number)

@@ -17,6 +17,8 @@ from aiohttp import web
 from aurea_server.app import create_app
 from aurea_server.settings import Settings
 
+pytestmark = pytest.mark.service
+
 
 class Serving:
     """A server on a thread of its own; ``stop`` lets go of its history."""

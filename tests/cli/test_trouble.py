@@ -31,6 +31,7 @@ def aurea(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]
     )
 
 
+@pytest.mark.service
 @pytest.mark.parametrize(
     "command", [TINY, (*TINY, "--json"), ("prices", "list"), ("config",), ("config", "--json"), ("--help",)]
 )
@@ -40,11 +41,13 @@ def test_a_full_disk_behind_stdout_is_told(command: tuple[str, ...]) -> None:
     assert (done.returncode, done.stderr) == (1, b"aurea: it cannot be written: No space left on device\n")
 
 
+@pytest.mark.service
 def test_a_full_disk_behind_stderr_changes_no_code() -> None:
     with Path("/dev/full").open("wb") as full:
         assert aurea(*TINY, "--slots", "0", stderr=full).returncode == 2
 
 
+@pytest.mark.service
 @pytest.mark.parametrize("command", [TINY, ("prices", "list"), ("--help",), (*CURVE, "--cost", PER_JOB)])
 def test_what_an_encoding_lacks_is_spelt(command: tuple[str, ...]) -> None:
     done = aurea(*command, environment={"PYTHONIOENCODING": "ascii"})
@@ -180,6 +183,7 @@ def test_a_user_without_a_home_has_defaults_and_no_history(monkeypatch: pytest.M
         _ = settings.folder
 
 
+@pytest.mark.service
 def test_config_and_serve_for_a_user_without_a_home(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

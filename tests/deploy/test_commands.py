@@ -30,11 +30,13 @@ def texts() -> Iterator[tuple[str, str]]:
 OPTIONS = ["--host", "--allowed-host", "--insecure-no-auth"]
 
 
+@pytest.mark.service
 @pytest.mark.parametrize("option", OPTIONS)
 def test_the_server_knows_the_option(help_text: str, option: str) -> None:
     assert re.search(rf"{option}\b", help_text), f"aurea serve has no {option}, which a deployment file uses"
 
 
+@pytest.mark.service
 def test_the_server_reads_its_token_from_the_file_that_is_mounted(help_text: str) -> None:
     assert "AUREA_TOKEN_FILE" in help_text
 

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```python\n(.*?)```\n(?:```text\n(.*?)```)?", re.DOTALL)
 
@@ -24,6 +26,7 @@ def test_the_page_prints_what_it_shows() -> None:
         assert out.getvalue() == shown, code
 
 
+@pytest.mark.service
 def test_the_example_prints_what_it_shows() -> None:
     example = ROOT / "examples" / "own_cost_model.py"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

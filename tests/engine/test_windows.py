@@ -177,6 +177,7 @@ simulate(spec(200_000)); before = rss(); simulate(spec(1_500_000)); print(rss() 
 """
 
 
+@pytest.mark.service
 def test_memory_stays_flat_where_no_records_are_kept() -> None:
     """Peak resident memory of 1.5 million jobs is within 16 MiB of that of 200,000: they alone would be 50 MB as records."""
     grown = int(subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True).stdout)

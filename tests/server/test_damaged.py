@@ -54,7 +54,7 @@ def gone(file: Path) -> None:
 
 
 async def asked(client: Any, path: str) -> Any:
-    async with asyncio.timeout(10), client.get(path) as answer:
+    async with asyncio.timeout(60), client.get(path) as answer:
         return answer.status, await answer.json(content_type=None)
 
 
