@@ -150,7 +150,7 @@ def test_quiet_runs_are_valid() -> None:
     """At 5 % load a run is valid, or says what the machine did to it: it may be busy."""
     spec = RunSpec(Workload(Sleep(Exponential(0.005)), Poisson(20), duration=0.5), Fifo(2))
     for result in [run_sync(spec) for _ in range(20)]:
-        assert (result.verdict == "valid") == (result.findings == ()), result.findings
+        assert result.verdict == "valid" or {finding.code for finding in result.findings} - {"too_few_samples"}
 
 
 @pytest.mark.parametrize("seed", range(20))
