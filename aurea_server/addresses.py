@@ -1,9 +1,12 @@
-"""Where a server may listen, and whether others than this machine can reach it there."""
+"""Where a server may listen, whether others than this machine can reach it there, and under which path."""
 
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
+
+_BASE_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*", re.ASCII)
 
 
 def address(text: str) -> str:
@@ -31,3 +34,11 @@ def is_loopback(host: str) -> bool:
             return False
     mapped = getattr(address, "ipv4_mapped", None)
     return (mapped or address).is_loopback
+
+
+def base_path(text: str) -> str:
+    """What stands before every path: nothing, or ``/bench``. Only characters that everybody writes in the same way."""
+    path = text.removesuffix("/")
+    if _BASE_PATH.fullmatch(path) is None:
+        raise ValueError
+    return path

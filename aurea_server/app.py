@@ -15,7 +15,7 @@ from aurea_server.doors import Doors, add_headers, allowed_hosts, doorkeeper, id
 from aurea_server.kinds import Kinds
 from aurea_server.metrics import BenchmarkMetrics, Registry
 from aurea_server.openapi import document
-from aurea_server.operations import OPEN_PATHS, OPERATIONS, register
+from aurea_server.operations import OPEN_HANDLERS, OPERATIONS, register
 from aurea_server.problems import problems
 from aurea_server.runs import RunManager, lifetime
 from aurea_server.settings import Settings
@@ -30,7 +30,9 @@ async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings 
     """
     settings = settings or Settings()
     kinds = Kinds.of(catalog) if isinstance(catalog, Catalog) else catalog or Kinds()
-    doors = Doors(allowed_hosts(settings.host, settings.allowed_host), settings.secret, OPEN_PATHS, settings.max_body)
+    doors = Doors(
+        allowed_hosts(settings.host, settings.allowed_host), settings.secret, OPEN_HANDLERS, settings.max_body
+    )
     loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
     benchmark_metrics = BenchmarkMetrics(loop, settings.limits.seconds)
     history = History(settings.folder, settings.retention)
@@ -39,8 +41,9 @@ async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings 
     app[keys.KINDS] = kinds
     app[keys.RUNS] = manager
     app[keys.REGISTRY] = Registry(benchmark_metrics)
-    app[keys.OPENAPI] = msgspec.json.encode(document(OPERATIONS, kinds, settings.max_jobs))
-    register(app)
+    app[keys.OPENAPI] = msgspec.json.encode(document(OPERATIONS, kinds, settings.max_jobs, settings.base_path))
+    app[keys.BASE_PATH] = settings.base_path
+    register(app, settings.base_path)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(functools.partial(_lifetime, manager))
     return app

@@ -72,12 +72,12 @@ def host_name(text: str) -> str | None:
 class Doors:
     """``hosts``: names that this server answers to. ``token``: what callers must show, None where nobody has to.
 
-    ``open_paths``: routes that need no token: probes, and the pages that say how to use it. ``most_body``: bytes.
+    ``open_handlers``: of routes that need no token: probes, and the pages that say how to use it. ``most_body``: bytes.
     """
 
     hosts: frozenset[str]
     token: bytes | None = None
-    open_paths: frozenset[str] = frozenset()
+    open_handlers: frozenset[object] = frozenset()
     most_body: int = 1024**2
 
     def check(self, request: web.Request) -> None:
@@ -101,8 +101,7 @@ class Doors:
         return text.lower()
 
     def _check_token(self, request: web.Request) -> None:
-        resource = request.match_info.route.resource
-        if self.token is None or (resource is not None and resource.canonical in self.open_paths):
+        if self.token is None or request.match_info.handler in self.open_handlers:
             return
         scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
         given = hashlib.sha256(shown.strip().encode("utf-8", "surrogateescape")).digest()

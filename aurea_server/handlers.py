@@ -18,6 +18,7 @@ from aurea_server.doors import VARY, body
 from aurea_server.keys import KINDS, OPENAPI, REGISTRY, RUNS
 from aurea_server.kinds import Kinds
 from aurea_server.limits import Limits
+from aurea_server.links import link
 from aurea_server.live import Live, Outcome, now_ms
 from aurea_server.negotiation import Choice, Offer, choose, choose_coding, wants
 from aurea_server.problems import Refused
@@ -144,7 +145,9 @@ async def run_benchmark(request: web.Request) -> web.Response:
         assert key is not None
         return await _again(request, reused.taken, key[1])
     if _asynchronous(request):
-        return _accepted(accepted.id, msgspec.json.encode(documents.pending(accepted, runs.position(accepted))))
+        return _accepted(
+            request, accepted.id, msgspec.json.encode(documents.pending(accepted, runs.position(accepted)))
+        )
     return _answer(await _wait(runs, accepted, stays=stays))
 
 
@@ -171,8 +174,8 @@ def raise_if_impossible(reason: Reason | None) -> None:
         raise SpecError([Problem(*each) for each in reason.problems] or reason.detail)
 
 
-def _accepted(run_id: str, document: bytes) -> web.Response:
-    headers = {"Location": f"/benchmark/runs/{run_id}", "Preference-Applied": "respond-async"}
+def _accepted(request: web.Request, run_id: str, document: bytes) -> web.Response:
+    headers = {"Location": link(request, f"/benchmark/runs/{run_id}"), "Preference-Applied": "respond-async"}
     return json_bytes(document, 202, headers)
 
 
@@ -182,14 +185,14 @@ async def _again(request: web.Request, known: IdempotencyKey, digest: str) -> we
     if known.digest != digest:
         text = "This Idempotency-Key was used with another body."
         raise Refused(422, "idempotency_key_reused", text)
-    location = {"Location": f"/benchmark/runs/{known.run_id}"}
+    location = {"Location": link(request, f"/benchmark/runs/{known.run_id}")}
     live_run = runs.live.get(known.run_id)
     if live_run is not None and not live_run.ended.done():
         text = "The run of this Idempotency-Key has not ended."
         raise Refused(409, "run_in_progress", text, headers={**location, "Retry-After": "1"})
     document = await stored_answer(runs, known.run_id)
     if _asynchronous(request):
-        return _accepted(known.run_id, document)
+        return _accepted(request, known.run_id, document)
     raise_if_impossible(msgspec.json.decode(document, type=_Ended).reason)
     return json_bytes(document, 200, location)
 

@@ -28,8 +28,10 @@ TEXT = {"type": ["string", "null"]}
 COUNT = {"type": "integer", "minimum": 0}
 
 
-def document(operations: Iterable[Operation], kinds: Kinds, max_jobs: int = MAX_JOBS) -> dict[str, Any]:
-    """The whole description, of a server that runs at most ``max_jobs`` jobs at a time."""
+def document(
+    operations: Iterable[Operation], kinds: Kinds, max_jobs: int = MAX_JOBS, base_path: str = ""
+) -> dict[str, Any]:
+    """The whole description, of a server that runs at most ``max_jobs`` jobs at a time, reached under ``base_path``."""
     schemas = Schemas(kinds, max_jobs)
     components: dict[str, Any] = {"Specification": schemas.specification(), "CostChoice": _cost_choice(schemas)}
     paths: dict[str, dict[str, Any]] = {}
@@ -44,7 +46,7 @@ def document(operations: Iterable[Operation], kinds: Kinds, max_jobs: int = MAX_
             "summary": "Synthetic jobs, for real or in virtual time: throughput, response times and what the work cost.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": base_path or "/"}],
         "tags": [
             {"name": "runs", "description": "Run, read, cancel."},
             {"name": "operations", "description": "Probes."},

@@ -199,12 +199,17 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
 )  # fmt: skip
 
-OPEN_PATHS = frozenset(operation.path for operation in OPERATIONS if operation.open)
+OPEN_HANDLERS: frozenset[object] = frozenset(operation.handler for operation in OPERATIONS if operation.open)
+"""By handler, since a path may have anything before it: a base path, or the prefix of an outer app."""
 
 
-def register(app: web.Application) -> None:
-    """A route for each."""
-    for operation in OPERATIONS:
-        app.router.add_route(operation.method, operation.path, operation.handler)
-        if operation.method == "GET":
-            app.router.add_route("HEAD", operation.path, operation.handler)
+def register(app: web.Application, base_path: str = "") -> None:
+    """A route for each: under ``base_path``, for proxies that leave it, and at the root, for those that take it away.
+
+    Those under the base path come first: a root route with a variable part (``/docs/{name}``) must not hide them.
+    """
+    for prefix in dict.fromkeys((base_path, "")):
+        for operation in OPERATIONS:
+            app.router.add_route(operation.method, prefix + operation.path, operation.handler)
+            if operation.method == "GET":
+                app.router.add_route("HEAD", prefix + operation.path, operation.handler)

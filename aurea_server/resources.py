@@ -8,6 +8,7 @@ import logging
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 import numpy as np
@@ -21,6 +22,7 @@ from aurea_server.events import Event, Lagged, TooManyFollowers
 from aurea_server.handlers import json_bytes, json_response, negotiated, off_the_loop, parse_body, raise_if_impossible
 from aurea_server.keys import KINDS, RUNS
 from aurea_server.kinds import Kinds
+from aurea_server.links import link
 from aurea_server.negotiation import Offer
 from aurea_server.problems import Refused
 from aurea_server.runner import columns
@@ -68,7 +70,7 @@ async def list_runs(request: web.Request) -> web.Response:
     headers = {}
     if after is not None:
         query = {"limit": str(limit), "cursor": str(after), **({"status": status} if status else {})}
-        headers["Link"] = f'<{request.rel_url.with_query(query)}>; rel="next"'
+        headers["Link"] = f'<{link(request, "/benchmark/runs")}?{urlencode(query)}>; rel="next"'
     listed = [documents.listed(row) for row in rows]
     return json_response({"runs": listed, "next": None if after is None else str(after)}, headers=headers)
 
@@ -97,9 +99,12 @@ async def get_jobs(request: web.Request) -> web.StreamResponse:
         rows = [] if records is None else await asyncio.to_thread(documents.rows_of, records, first, limit)
         total = 0 if records is None else len(records.jobs)
     after = first + limit if first + limit < total else None
-    link = {} if after is None else {"Link": f'<{request.path}?limit={limit}&cursor={after}>; rel="next"'}
+    headers = {}
+    if after is not None:
+        where = link(request, f"/benchmark/runs/{run_id}/jobs")
+        headers["Link"] = f'<{where}?limit={limit}&cursor={after}>; rel="next"'
     page = {"jobs": rows, "total": total, "next": None if after is None else str(after)}
-    return json_bytes(encode_json(page), headers=link)
+    return json_bytes(encode_json(page), headers=headers)
 
 
 def _form(request: web.Request) -> str:

@@ -112,9 +112,12 @@ def _hands() -> ThreadPoolExecutor:
 
 def _announce(settings: Settings, port: int) -> None:
     """One line on stdout, for people and for programs that wait for it; nobody has to be there to read it."""
+    base = settings.base_path
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     standard.say(
-        standard.OUT, f"Aurea serves on http://{host}:{port}  (POST /benchmark/run, GET /metrics, GET /docs)\n", 0.0
+        standard.OUT,
+        f"Aurea serves on http://{host}:{port}  (POST {base}/benchmark/run, GET {base}/metrics, GET {base}/docs)\n",
+        0.0,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from aurea_engine import AureaError, SpecError
 from aurea_engine.text_files import read_text
-from aurea_server.addresses import address, is_loopback
+from aurea_server.addresses import address, base_path, is_loopback
 from aurea_server.limits import Limits
 from aurea_server.store import Retention, default_data
 
@@ -96,6 +96,7 @@ class Settings:
 
     host: str = _option("127.0.0.1", address, "an address", "Address to listen on; other than loopback needs a token.")
     port: int = _option(5000, between(0, 65535), "0 to 65535", "Port to listen on; 0 takes a free one.")
+    base_path: str = _option("", base_path, "a path such as /bench", "Path under which a proxy shows the server.")
     token_file: str = _option("", str, "a path", "File with the token that callers must show.")
     token: str = _option("", str, "a text", "The token itself; never on the command line.", flag=False)
     allowed_host: tuple[str, ...] = _option((), names, "names", "Another name by which clients may call the server.")

@@ -1,7 +1,11 @@
 "use strict";
+// All references are relative, and the interface is where the page is: so it works behind a proxy, under whatever path.
+const description = new URL("openapi.json", document.baseURI);
+const server = new URL(".", document.baseURI).pathname.replace(/\/$/, "") || "/";
+
 // No validator, no query parameters, no remembered token: nothing leaves this origin.
-window.SwaggerUIBundle({
-  url: "/openapi.json",
+const draw = (spec) => window.SwaggerUIBundle({
+  spec: { ...spec, servers: [{ url: server }] },
   dom_id: "#interface",
   deepLinking: false,
   validatorUrl: null,
@@ -17,3 +21,10 @@ window.SwaggerUIBundle({
     return request;
   },
 });
+
+fetch(description)
+  .then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(`status ${answer.status}`))))
+  .then(draw)
+  .catch((error) => {
+    document.getElementById("interface").textContent = `The description at ${description} cannot be read: ${error.message}`;
+  });
