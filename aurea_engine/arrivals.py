@@ -65,7 +65,8 @@ def _blocks_at(inverse: Callable[[Floats], Floats], total: float = math.inf) -> 
 
 def _whole_ns(seconds: Floats) -> Instants:
     """What lies beyond every clock stays at `BEYOND`, so that a block may reach further than a run."""
-    return np.asarray(np.rint(np.minimum(seconds, BEYOND / NS) * NS), np.int64)
+    # Halves go up, all of them: to the even neighbour, arrivals 2/1024 s apart would be one ns more or less than that.
+    return np.floor(np.minimum(seconds, BEYOND / NS) * NS + 0.5).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,23 @@ class AllAtOnce(Arrivals):
             yield np.zeros(BLOCK, np.int64)
 
 
+_BITS = 52
+"""A float from 1 up has so many bits behind the point at most."""
+
+
+def _evenly(gap: float, first: int, n: int) -> Instants:
+    """``n`` ≤ 1,024 multiples of ``gap`` ns from number ``first`` on, each rounded to the nanosecond, half up.
+
+    In whole numbers, since only then is it true of any two that they are at least ⌊k·gap⌋ apart, k gaps apart: a float of
+    i·gap is short of bits after some days. With gap = G + R/2⁵², k·R + 2⁵² stays below 2⁶³ for k < 1,024.
+    """
+    whole = int(gap)
+    bits = int((gap - whole) * 2**_BITS)
+    above, behind = divmod(first * bits, 2**_BITS)
+    k = np.arange(n, dtype=np.int64)
+    return first * whole + above + k * whole + ((behind + k * bits + 2 ** (_BITS - 1)) >> _BITS)
+
+
 @dataclass(frozen=True)
 class Constant(Arrivals):
     """Arrival i at exactly i ÷ ``rate``, i = 0, 1, 2, …"""
@@ -86,10 +104,12 @@ class Constant(Arrivals):
     rate: Rate
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
-        first = 0
+        gap, first = min(NS / self.rate, BEYOND), 0
+        while (first + BLOCK) * gap < BEYOND:
+            yield np.concatenate([_evenly(gap, first + part, BLOCK // 4) for part in range(0, BLOCK, BLOCK // 4)])
+            first += BLOCK
         while True:
-            late = np.arange(first, first + BLOCK) * min(NS / self.rate, BEYOND)
-            yield np.rint(np.minimum(late, BEYOND)).astype(np.int64)
+            yield _whole_ns(np.arange(first, first + BLOCK) * (gap / NS))
             first += BLOCK
 
     def asked_rate(self) -> float:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from aurea_engine._fields import Checked, Invalid, PositiveSeconds, Seconds, Weight, some
 from aurea_engine._units import DURATION, parse_duration
 from aurea_engine.errors import Problem, StrategyError
+from aurea_engine.records import NS
 
 _NO_DISTRIBUTION = (
     f'must be seconds, or a distribution such as {{"kind": "exponential", "mean": 0.1}}, or {DURATION.form}'
@@ -64,6 +65,23 @@ def drawn(distribution: Distribution, rng: np.random.Generator, n: int) -> Float
     return seconds
 
 
+_SLACK = 1 + 2**-51
+"""What multiplying a float of seconds by 10⁹ may be short of: 0.3 s is 300,000,000 ns, and not one less."""
+
+
+def whole_ns(seconds: Floats) -> Floats:
+    """Durations that are *meant* to be so long, cut down to whole nanoseconds, still in seconds; those below one are left.
+
+    Arrivals i/λ are rounded to the nanosecond, so the gap between two that are 1/λ apart may be one ns short of 1/λ
+    rounded. A service of 1/λ that is cut down has ended when the next job arrives, as in exact arithmetic; one that is
+    rounded up has not, and on a slot without a queue that job would be rejected. What is drawn at random is rounded,
+    which has no bias.
+    """
+    ns = seconds * NS
+    cut = np.floor(ns * _SLACK)
+    return np.where((cut >= 1) & (ns < 2**51), cut / NS, seconds)
+
+
 def floats(given: object, n: int, what: str) -> Floats:
     """``given`` as ``n`` numbers, or a `StrategyError` that begins with ``what``."""
     try:
@@ -83,7 +101,7 @@ class Constant(Distribution):
     value: Seconds
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
-        return np.full(n, self.value)
+        return whole_ns(np.full(n, self.value))
 
     def moments(self) -> Moments:
         return Moments(self.value, 0.0)
@@ -100,7 +118,8 @@ class Uniform(Distribution):
         return [] if self.low <= self.high else [Problem("high", "must be >= low", str(self.high))]
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
-        return rng.uniform(self.low, self.high, n)
+        seconds = rng.uniform(self.low, self.high, n)
+        return whole_ns(seconds) if self.low == self.high else seconds
 
     def moments(self) -> Moments:
         mean = (self.low + self.high) / 2
@@ -129,7 +148,7 @@ class Gamma(Distribution):
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
         scv = self.cv**2
-        return rng.gamma(1 / scv, self.mean * scv, n) if scv > 1e-12 else np.full(n, self.mean)
+        return rng.gamma(1 / scv, self.mean * scv, n) if scv > 1e-12 else whole_ns(np.full(n, self.mean))
 
     def moments(self) -> Moments:
         return Moments(self.mean, self.cv**2)
@@ -144,6 +163,8 @@ class LogNormal(Distribution):
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
         variance = math.log1p(self.cv**2)
+        if not variance:
+            return whole_ns(np.full(n, self.mean))
         return rng.lognormal(math.log(self.mean) - variance / 2, math.sqrt(variance), n)
 
     def moments(self) -> Moments:
@@ -227,7 +248,7 @@ class Empirical(Distribution):
     values: Annotated[tuple[Seconds, ...], some("must hold at least one duration")]
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
-        return rng.choice(np.array(self.values), n)
+        return rng.choice(whole_ns(np.array(self.values)), n)
 
     def moments(self) -> Moments:
         values = np.array(self.values)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from aurea_engine._cpu import CpuWorkers
 from aurea_engine._fields import Checked, PositiveSeconds, Ratio, Weight, some
-from aurea_engine.distributions import Constant, Distribution, Floats, drawn, floats
+from aurea_engine.distributions import Constant, Distribution, Floats, drawn, floats, whole_ns
 from aurea_engine.errors import Problem, StrategyError
 from aurea_engine.records import NS
 from aurea_engine.streams import Streams
@@ -238,7 +238,7 @@ class Limited(JobSource):
 
     def plan(self, streams: Streams, first: int, n: int) -> Plan:
         plan = planned(self.job, streams.child("limited"), first, n)
-        np.minimum(plan.limit, self.timeout, out=plan.limit)
+        np.minimum(plan.limit, whole_ns(np.array(self.timeout)), out=plan.limit)
         return plan
 
     def leaves(self) -> tuple[Job, ...]:

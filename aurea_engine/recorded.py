@@ -32,7 +32,7 @@ from aurea_engine._trace_files import (
     read_times,
 )
 from aurea_engine.arrivals import BLOCK, Arrivals
-from aurea_engine.distributions import Floats
+from aurea_engine.distributions import Floats, whole_ns
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.jobs import Job, Sleep
 from aurea_engine.records import NS, Instants
@@ -138,7 +138,7 @@ class Replay(Job):
 
     def demands(self, rng: np.random.Generator, first: int, n: int) -> Floats:
         if self.durations is not None:
-            return np.array(self.durations)[np.arange(first, first + n) % len(self.durations)]
+            return whole_ns(np.array(self.durations)[np.arange(first, first + n) % len(self.durations)])
         return np.asarray(self.recorded_ns[np.arange(first, first + n) % len(self.recorded_ns)] / NS)
 
 

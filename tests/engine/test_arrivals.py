@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from itertools import islice
 
 import numpy as np
@@ -17,9 +18,12 @@ from aurea_engine import (
     Constant,
     ConstantRate,
     Exponential,
+    Fifo,
     GammaArrivals,
+    Limited,
     Poisson,
     Ramp,
+    Replay,
     RunSpec,
     Sine,
     Sleep,
@@ -27,10 +31,16 @@ from aurea_engine import (
     Stages,
     Streams,
     Trace,
+    Uniform,
     Workload,
     simulate,
 )
+<<<<<<< HEAD
 from aurea_engine._arrival_fit import dispersion_index, poisson_misfit
+=======
+from aurea_engine._checks import dispersion_index, poisson_misfit
+from aurea_engine.arrivals import _evenly
+>>>>>>> 7aa4afc (Let instants coincide that coincide in exact arithmetic)
 from aurea_engine.testing import check_arrivals
 
 
@@ -225,3 +235,94 @@ def test_the_offered_rate_of_a_ramp_is_its_mean() -> None:
     """500 arrivals over the 10 s that it states."""
     result = simulate(RunSpec(Workload(Sleep(0.001), Ramp(0, 100, 10)), seed=0))
     assert result.offered_rate == 50.0
+
+
+RATES = [
+    3,
+    7,
+    9,
+    11,
+    13,
+    0.7,
+    1 / 3,
+    1 / 7,
+    3.3,
+    333.3333333333333,
+    1000 / 7,
+    1024,
+    12345.678,
+    999_983,
+    1e6 / 3,
+    1e9 / 3,
+]
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("slots", [1, 2, 5])
+def test_a_slot_is_free_when_the_next_job_comes(rate: float, slots: int) -> None:
+    """Service slots/λ at a constant λ is a utilization of 1, and nobody is turned away: ends and arrivals coincide."""
+    service = slots / rate
+    jobs = (
+        Sleep(service),
+        Replay((service,)),
+        Limited(Sleep(10 * service + 1), service),
+        Sleep(Uniform(service, service)),
+    )
+    for job in jobs:
+        spec = RunSpec(Workload(job, ConstantRate(rate), jobs=1500), Fifo(slots, queue_limit=0), seed=1)
+        assert simulate(spec).counts.rejected == 0
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_other_even_arrivals_leave_the_slot_free(rate: float) -> None:
+    """A stage, a ramp and a sine that are flat, and gamma arrivals without variation."""
+    over = 900 / rate
+    for arrivals in (
+        Stages((Stage(over, rate=rate),)),
+        Ramp(rate, rate, over),
+        Sine(rate, 0, 5),
+        GammaArrivals(rate, 0),
+    ):
+        spec = RunSpec(Workload(Sleep(2 / rate), arrivals, jobs=800), Fifo(2, queue_limit=0), seed=1)
+        assert simulate(spec).counts.rejected == 0
+
+
+@given(st.floats(1e-3, 1e6), st.integers(1, 6))
+def test_gaps_are_never_short_of_whole_ns(rate: float, apart: int) -> None:
+    """Any two arrivals, k gaps apart, are at least ⌊k·gap⌋ ns apart: what a service of k/λ that is cut down needs."""
+    instants = drawn(ConstantRate(rate), 8192)
+    assert (instants[apart:] - instants[:-apart]).min() >= math.floor(apart * Fraction(1e9 / rate))
+
+
+@pytest.mark.parametrize("rate", [7, 1000 / 7, 1 / 3600, 1024, 3.3])
+def test_constant_arrivals_do_not_drift(rate: float) -> None:
+    """Number i within half a nanosecond of i gaps, after a million blocks as after one; exact fractions are the oracle."""
+    gap = Fraction(1e9 / rate)
+    for first in (0, 4096, 4096 * 10**6):
+        if first * gap < 8 * 10**18:
+            block = _evenly(1e9 / rate, first, 1024)
+            assert all(abs(at - (first + k) * gap) <= Fraction(1, 2) for k, at in enumerate(block.tolist()))
+
+
+def test_one_an_hour_for_a_day_is_24_jobs() -> None:
+    """Each of an hour, one after the other without a gap: the slot is busy all day."""
+    result = simulate(RunSpec(Workload(Sleep(3600), ConstantRate(1 / 3600), duration=86_400), Fifo(1, queue_limit=0)))
+    assert (result.counts.arrived, result.counts.completed, result.utilization) == (24, 24, 1.0)
+
+
+def test_closed_users_who_take_turns_find_the_slot_free() -> None:
+    """Three users, 1/3 s of service and 2/3 s of thought: from the second round on each comes when the slot gets free."""
+    spec = RunSpec(Workload(Sleep(1 / 3), Closed(3, Constant(2 / 3)), jobs=3000), Fifo(1, queue_limit=2), seed=1)
+    result = simulate(spec)
+    assert result.counts.rejected == 0
+    assert result.utilization == pytest.approx(1.0)
+    assert result.waiting_time.p50 == 0.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ns"),
+    [(0.3, 300_000_000), (1 / 7, 142_857_142), (0.1 + 0.2, 300_000_000), (4e-10, 0), (6e-10, 1), (1.5e-9, 1)],
+)
+def test_a_duration_that_is_meant_is_cut_down(seconds: float, ns: int) -> None:
+    """To whole ns, but not below one, and never for what only a float is short of."""
+    assert simulate(RunSpec(Workload(Sleep(seconds), jobs=1))).duration == ns / 1e9
