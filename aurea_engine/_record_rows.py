@@ -86,8 +86,12 @@ def records_from_rows(rows: object) -> JobBatch | None:
     columns = {name: _instants(rows, name) for name in ("intended", "started", "finished")}
     outcomes = np.array([_outcome(row, i) for i, row in enumerate(rows)], np.uint8)
     intended, started, finished = columns.values()
-    wrong = (intended < 0) | ((finished >= 0) & ((started < 0) | (finished < started)))
-    wrong |= (started < 0) & np.isin(outcomes, (Outcome.COMPLETED, Outcome.FAILED, Outcome.TIMED_OUT))
+    # A job that left the queue has an end and no start.
+    wrong = (intended < 0) | ((finished >= 0) & (finished < np.maximum(started, intended)))
+    wrong |= ((started < 0) | (finished < 0)) & np.isin(
+        outcomes, (Outcome.COMPLETED, Outcome.FAILED, Outcome.TIMED_OUT)
+    )
+    wrong |= (started >= 0) & (finished < 0)
     if wrong.any():
         where = f"jobs[{int(np.flatnonzero(wrong)[0])}]"
         raise SpecError([Problem(where, "must have been intended, and started before it finished")])

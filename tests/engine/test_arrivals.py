@@ -35,12 +35,8 @@ from aurea_engine import (
     Workload,
     simulate,
 )
-<<<<<<< HEAD
 from aurea_engine._arrival_fit import dispersion_index, poisson_misfit
-=======
-from aurea_engine._checks import dispersion_index, poisson_misfit
 from aurea_engine.arrivals import _evenly
->>>>>>> 7aa4afc (Let instants coincide that coincide in exact arithmetic)
 from aurea_engine.testing import check_arrivals
 
 

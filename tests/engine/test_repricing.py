@@ -169,6 +169,7 @@ ROW = {"outcome": "completed", "intended": 0, "started": 1, "finished": 2}
         ([ROW | {"finished": 10**400}], "jobs[0].finished"),
         ([ROW | {"finished": 0.5}], "jobs[0]"),
         ([ROW | {"started": None}], "jobs[0]"),
+        ([ROW | {"outcome": "abandoned", "intended": 3, "started": None}], "jobs[0]"),
         ([ROW, ROW | {"intended": None}], "jobs[1]"),
         ([ROW | {"started": None, "finished": None}], "jobs[0]"),
     ],
@@ -190,3 +191,18 @@ def test_jobs_of_another_run_are_refused() -> None:
     with pytest.raises(ValueError, match="not of one run"):
         complete(usage, other, PerSecond())
     assert {Outcome(int(each)).name for each in other.outcome} >= {"COMPLETED", "FAILED", "REJECTED", "TIMED_OUT"}
+
+
+def test_jobs_that_left_the_queue_come_back() -> None:
+    """They have an end and no start; a stop and a drain leave some that have neither."""
+    workload = Workload(Sleep(0.05), Poisson(60), jobs=300, patience=Exponential(0.3), deadline=0.15, stop_at=4)
+    result = simulate(RunSpec(workload, Fifo(2), seed=5))
+    assert result.counts.abandoned
+    back = records_from_rows(stored(result)["jobs"])
+    assert back is not None
+    assert result.jobs is not None
+    for name in ("intended", "started", "finished", "outcome"):
+        assert np.array_equal(getattr(back, name), getattr(result.jobs, name)), name
+    model = cost_from_dict({"kind": "per_second", "step": 0.0137})
+    again = price(complete(result.usage, back, model), model)
+    assert again.to_dict() == simulate(RunSpec(workload, Fifo(2), seed=5, cost=model)).cost.to_dict()
