@@ -8,6 +8,7 @@ print(simulate(spec).response_time.p99)
 
 from __future__ import annotations
 
+from aurea_engine._units import parse_duration, parse_rate
 from aurea_engine.arrivals import (
     AllAtOnce,
     Arrivals,
@@ -166,7 +167,9 @@ __all__ = [
     "inline_files",
     "job_costs",
     "loop_factory",
+    "parse_duration",
     "parse_json",
+    "parse_rate",
     "parse_toml",
     "price",
     "record_rows",

@@ -140,7 +140,9 @@ def _heavy_tail(standing: Standing) -> Iterator[Finding]:
 def _retries(standing: Standing) -> Iterator[Finding]:
     """A rejected user of a closed model thinks and comes again: with no thought to speak of, at the same instant."""
     arrivals, service = standing.spec.workload.arrivals, standing.meters.service
-    rejected = standing.meters.counts[Outcome.REJECTED]
+    counts, patience = standing.meters.counts, standing.spec.workload.patience
+    none = patience is not None and not patience.moments().mean  # no patience is no place in the queue
+    rejected = counts[Outcome.REJECTED] + (counts[Outcome.ABANDONED] if none else 0)
     if not isinstance(arrivals, Closed) or rejected < RETRIES:
         return
     think = arrivals.think_time.moments().mean

@@ -94,7 +94,8 @@ def _evenly(gap: float, first: int, n: int) -> Instants:
     bits = int((gap - whole) * 2**_BITS)
     above, behind = divmod(first * bits, 2**_BITS)
     k = np.arange(n, dtype=np.int64)
-    return first * whole + above + k * whole + ((behind + k * bits + 2 ** (_BITS - 1)) >> _BITS)
+    rounded: Instants = (behind + k * bits + 2 ** (_BITS - 1)) >> _BITS
+    return np.asarray(first * whole + above + k * whole + rounded, np.int64)
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Constant(Arrivals):
             yield np.concatenate([_evenly(gap, first + part, BLOCK // 4) for part in range(0, BLOCK, BLOCK // 4)])
             first += BLOCK
         while True:
-            yield _whole_ns(np.arange(first, first + BLOCK) * (gap / NS))
+            yield _whole_ns(np.arange(first, first + BLOCK, dtype=np.float64) * (gap / NS))
             first += BLOCK
 
     def asked_rate(self) -> float:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from aurea_engine import CostModel, NeedsRecords, Problem, SpecError, default_catalog
-from aurea_engine.costs import BreakEven, CurvePoint, break_even, cost_curve, curve_svg, one_job, rates_between
+from aurea_engine import CostModel, NeedsRecords, Problem, SpecError, default_catalog, parse_duration, parse_rate
+from aurea_engine.costs import (
+    BreakEven,
+    CurvePoint,
+    break_even,
+    cost_curve,
+    curve_svg,
+    exact_text,
+    one_job,
+    rates_between,
+)
 from aurea_server.cli.costs import amount, model_in, name_of, usage_in
 from aurea_server.cli.tables import Column, Table, show
 from aurea_server.cli.terminal import number
@@ -25,11 +35,11 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
     /,
     *,
     cost: Annotated[list[str], Parameter(negative=())],
-    low: Annotated[float, Parameter(name="--from")] = 1.0,
-    high: Annotated[float, Parameter(name="--to")] = 1000.0,
+    low: Annotated[str, Parameter(name="--from")] = "1",
+    high: Annotated[str, Parameter(name="--to")] = "1000",
     points: int = 101,
     hours: float = 730.0,
-    service_time: float | None = None,
+    service_time: str | None = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
 ) -> int:
     """What cost models come to at a range of rates kept up for a month, and where the cheapest of two changes.
@@ -41,7 +51,7 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
     cost
         A cost model, as for ``aurea reprice``. Give it more than once to compare.
     low
-        Lowest rate, jobs per second.
+        Lowest rate: jobs per second, or such as 30000/m.
     high
         Highest rate.
     points
@@ -49,7 +59,7 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
     hours
         Hours in the billing period.
     service_time
-        Seconds of service of a typical job, where there is no result.
+        Service time of a typical job, where there is no result: seconds, or such as 100ms.
     output
         Write the picture to an SVG file.
     """
@@ -62,9 +72,11 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
         raise SpecError("give either a result or --service-time")
     with _named_as_flags():
         usage = (
-            usage_in(result, models.values())[0] if result is not None else one_job(str(service_time), *models.values())
+            usage_in(result, models.values())[0]
+            if result is not None
+            else one_job(_plain(service_time or "", parse_duration), *models.values())
         )
-        rates = rates_between(str(low), str(high), points)
+        rates = rates_between(_plain(low, parse_rate), _plain(high, parse_rate), points)
         curves = {name: cost_curve(usage, model, rates, str(hours)) for name, model in models.items()}
         crossings = [
             crossing
@@ -76,6 +88,12 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
     if output is not None:
         write_output(output, [curve_svg(curves, crossings, currency).encode()])
     return 0
+
+
+def _plain(text: str, parse: Callable[[str], Fraction | None]) -> str:
+    """A number as it stands, and what has a unit as the exact number that it means."""
+    number = parse(text)
+    return text if number is None else exact_text(number)
 
 
 def _told(crossing: BreakEven, models: Mapping[str, CostModel]) -> str:

@@ -161,3 +161,15 @@ def test_a_cost_curve_takes_its_jobs_from_a_result(stored: Path, capsys: pytest.
     assert "200.00 USD" in capsys.readouterr().out
     assert main(["cost-curve", "--cost", PER_JOB]) == 2
     assert "--service-time" in capsys.readouterr().err
+
+
+def test_curves_take_units(capsys: pytest.CaptureFixture[str]) -> None:
+    """100ms is 0.1, and 60/m is 1."""
+    shown = []
+    for time, low, high in (("0.1", "1", "1000"), ("100ms", "60/m", "1000/s")):
+        options = ["--service-time", time, "--from", low, "--to", high, "--points", "5", "--cost", SERVERLESS]
+        assert main(["cost-curve", *options]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
+    assert main(["cost-curve", "--service-time", "5 s", "--cost", SERVERLESS]) == 2
+    assert "--service-time" in capsys.readouterr().err

@@ -430,6 +430,13 @@ def test_users_who_find_no_place_need_a_pause(
     assert not raised or result.verdict == "degraded"
 
 
+def test_users_without_patience_spin_as_well() -> None:
+    """Patience 0 is no place in the queue; with some, they wait before they come again."""
+    for patience, raised in ((0.0, True), (0.02, False)):
+        workload = Workload(Sleep(0.1), Closed(5), jobs=500, patience=Constant(patience))
+        assert ("retries_at_once" in codes(simulate(RunSpec(workload, Fifo(1), seed=1)))) is raised
+
+
 def test_users_without_a_pause_are_seen_in_real_time() -> None:
     """Their attempts follow each other as fast as the engine goes."""
     workload = Workload(Sleep(0.1), Closed(5), jobs=300)
