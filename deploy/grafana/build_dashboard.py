@@ -418,7 +418,7 @@ def annotation(name: str, colour: str, expr: str, title: str, **extra: str) -> J
         "datasource": DATASOURCE,
         "enable": True,
         "hide": False,
-        "target": {"refId": name, "expr": expr, "interval": "15s"},
+        "target": {"refId": name, "expr": expr, "interval": "5s"},  # as often as is scraped: runs are short
         "titleFormat": title,
         "tagKeys": "instance",
         **extra,
