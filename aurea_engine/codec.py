@@ -21,7 +21,7 @@ from aurea_engine._fields import MAX_SECONDS, MOST_PROBLEMS, Checked, convert, h
 from aurea_engine._parsing import parse_json, parse_toml
 from aurea_engine._record_rows import record_rows, records_from_rows
 from aurea_engine._result_codec import JOBS_SHOWN, encode_result
-from aurea_engine._trace_files import LocalFile
+from aurea_engine._trace_files import Local, LocalFile
 from aurea_engine.arrivals import AllAtOnce
 from aurea_engine.catalog import GROUPS, Catalog, default_catalog
 from aurea_engine.costs import CostModel, exact_text, job_costs
@@ -225,7 +225,12 @@ def spec_to_dict(spec: RunSpec, catalog: Catalog | None = None) -> dict[str, Any
 
 def _encode(value: object, catalog: Catalog) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        members = {name: _encode(getattr(value, name), catalog) for name in hints_of(type(value))}
+        hidden = _local_defaults(type(value))
+        members = {
+            name: _encode(member, catalog)
+            for name in hints_of(type(value))
+            if (member := getattr(value, name)) != hidden.get(name, _MISSING)
+        }
         if isinstance(value, Weighted):
             inner = members.pop("distribution")
             assert isinstance(inner, dict)
@@ -242,6 +247,14 @@ def _encode(value: object, catalog: Catalog) -> object:
     if isinstance(value, Mapping):
         return {str(name): _encode(item, catalog) for name, item in value.items()}
     return value
+
+
+@functools.cache
+def _local_defaults(cls: Any) -> dict[str, Any]:
+    """Members that only have a sense beside a file of this machine: where there is none, they are not written."""
+    hints = hints_of(cls)
+    fields = [field for field in dataclasses.fields(cls) if field.name in hints]
+    return {f.name: f.default for f in fields if any(isinstance(rule, Local) for rule in typing.get_args(hints[f.name]))}
 
 
 def _is_record(value: object) -> bool:
