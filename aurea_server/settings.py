@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import tomllib
@@ -157,7 +158,9 @@ class Settings:
         return text.encode() or None
 
     def check(self) -> list[str]:
-        """Warnings. Raises `SettingsError` where serving like this would be unsafe."""
+        """Warnings. Raises `SettingsError` where serving like this would be unsafe, or cannot be."""
+        if self.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
+            raise SettingsError("loop: uvloop is not installed; with auto the server takes what there is")
         if self.secret is not None or is_loopback(self.host):
             return []
         if not self.insecure_no_auth:

@@ -27,7 +27,7 @@ _SPELT = {"–": "-", "−": "-", "…": "...", "µ": "u", "×": "x", "✓": "+"
 
 
 def settle() -> None:
-    """Put the null device where a stream is closed, and have every text shown, whatever the encoding.
+    """Put the null device where a stream is closed; have every text shown, whatever encoding and terminal are said to be.
 
     A descriptor that is left closed is soon a socket's or the loop's own, and what is written to the stream goes there.
     """
@@ -38,6 +38,9 @@ def settle() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it takes the lowest that is free
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
+    for name in ("COLUMNS", "LINES"):  # whoever reads them makes an int of all digits, and rows of 0 columns
+        if not 0 < len(said := os.environ.get(name, "80")) < 5 or not said.isdecimal() or int(said) == 0:
+            del os.environ[name]
     codecs.register_error("spelt", _spell)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -129,8 +132,12 @@ def _whole(stream: TextIO, *, lossy: bool) -> TextIO:
 def write_out(content: bytes) -> None:
     """Write all of it to stdout, after what is there already. Raises OSError."""
     sys.stdout.flush()
-    sys.stdout.buffer.write(content)
-    sys.stdout.flush()
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError):  # somebody reads it within this process
+        sys.stdout.buffer.write(content)
+    else:
+        write_all(descriptor, content)
 
 
 def write(descriptor: int, text: str) -> None:

@@ -40,7 +40,7 @@ def width_of(stream: TextIO) -> int:
         return NO_WIDTH
     asked = os.environ.get("COLUMNS", "")
     if asked.isdecimal() and int(asked) > 0:
-        return int(asked)
+        return min(int(asked), NO_WIDTH)
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80  # a terminal that does not know says 0
     except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,9 @@ def test_a_home_that_is_no_folder_has_no_settings(aurea: Callable[..., Any], mon
     monkeypatch.setenv("HOME", "/dev/null")
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     assert aurea("prices", "list")[0] == 0
+
+
+def test_a_loop_that_is_not_installed(aurea: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUREA_LOOP", "uvloop")
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    is_refused(aurea("serve", "--port", "0"), "uvloop is not installed")

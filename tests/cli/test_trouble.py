@@ -203,3 +203,14 @@ def test_config_and_serve_for_a_user_without_a_home(
 def test_what_cannot_be_an_address_is_refused(host: str) -> None:
     with pytest.raises(SettingsError, match="host"):
         resolve({"host": host}, {"AUREA_CONFIG": ""})
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("columns", ["0", "1", "-5", "wide", "9" * 30])
+def test_columns_that_no_terminal_has(columns: str) -> None:
+    """No traceback, in help and complaints too; and figures are whole all the same."""
+    environment = {"COLUMNS": columns, "LINES": columns, "FORCE_COLOR": "1"}
+    for command, code in ((("--help",), 0), (("run", "--nope"), 2), (TINY, 0), (("prices", "list"), 0)):
+        done = aurea(*command, environment=environment)
+        assert (done.returncode, b"Traceback" in done.stderr) == (code, False)
+    assert b"aws-lambda-x86-us-east-1@2026.11.0" in done.stdout
