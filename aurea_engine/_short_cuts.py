@@ -42,7 +42,6 @@ class _ShortCut:
         self._free = [0] * dispatcher.slots
         self._serving: Instants = np.empty(0, np.int64)
         self._busy_until = np.empty(0, np.int64)
-        self._queued = 0
 
     def _settle(self, begun: Instants, until: int | None) -> None:
         """Log the jobs in service, those in ``begun`` too, that have ended ``until`` then (None: all of them)."""
@@ -85,13 +84,17 @@ class _ShortCut:
 class _InOrder(_ShortCut):
     """First come, first served on c slots: a job starts when it arrives or when the earliest slot is free.
 
-    So starts never go back, and the jobs whose start is still to come are the last ones: from ``_queued`` on.
+    So starts never go back, and the jobs whose start is still to come are the last ones: from ``_queued`` on. How a job
+    will end is kept in ``_endings``, of those from number ``_first`` on, until it has.
     """
+
+    _first = 0
+    _queued = 0
 
     def run(self) -> None:
         """Block by block."""
         recorder, dispatcher, free, replace = self._recorder, self._dispatcher, self._free, heapq.heapreplace
-        first = 0
+        first, self._endings = 0, bytearray()
         for block in self._release.blocks():
             assert block.intended is not None
             n = len(block)
@@ -119,12 +122,21 @@ class _InOrder(_ShortCut):
         recorder, n = self._recorder, len(block)
         assert block.intended is not None
         recorder.extend(block)
+        recorder.abnormal.clear()
+        self._endings += block.ending.tobytes()
         finished = started + block.service
         if (finished < started).any():
             raise OverflowError
         np.frombuffer(recorder.released, np.int64)[-n:] = block.intended
         np.frombuffer(recorder.started, np.int64)[-n:] = started
         np.frombuffer(recorder.finished, np.int64)[-n:] = finished
+
+    def _outcomes(self, jobs: Instants) -> Outcomes:
+        outcomes = np.frombuffer(self._endings, np.uint8)[jobs - self._first]
+        first = min(self._queued, int(self._serving.min())) if len(self._serving) else self._queued
+        del self._endings[: first - self._first]
+        self._first = first
+        return outcomes
 
     def _note_peak(self, block: Block, started: Instants) -> None:
         # A job that takes no time is in service at its instant all the same, so far as there are slots.
