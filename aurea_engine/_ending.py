@@ -31,6 +31,7 @@ class Horizon:
         """When the latest job arrived (was meant to), ns."""
         self.releasing = True
         """Whether more jobs may arrive."""
+        self._closed_ns = -1
 
     def reached(self, now: int) -> bool:
         """Whether the run ends now."""
@@ -46,9 +47,13 @@ class Horizon:
             return self._stop_ns
         return self.at_ns
 
+    def left_off(self, at: int) -> bool:
+        """Whether more jobs would have arrived, had the run not ended ``at``."""
+        return self.releasing or (self._closed_ns == at and self.too_late(at))
+
     def close(self, now: int) -> None:
         """No job will arrive any more."""
-        self.releasing = False
+        self.releasing, self._closed_ns = False, now
         if self._drain_ns is not None:
             end = max(self.latest + self._drain_ns, now)
             self.at_ns = end if self.at_ns is None else min(end, self.at_ns)

@@ -166,4 +166,4 @@ class InstantByInstant:
             self._dispatcher.finish()
         for job in self._dispatcher.drop_waiting():
             self._recorder.cancel(job, NEVER)
-        self._release.cut(now, releasing=self._horizon.releasing)
+        self._release.cut(now, releasing=self._horizon.left_off(now))

@@ -126,7 +126,7 @@ class RealTime:
                 self._serve_waiting(now)
             if not ending.lost():
                 return False
-        while not ending.lost() and self._arrive(now - 1):
+        while not ending.lost() and self._arrive(now - 1, released=now):
             pass  # what a late generator still owes has arrived, and does not start
         self._cut_ns = now
         return True
@@ -200,8 +200,11 @@ class RealTime:
             return self._thinking[0] if self._thinking and self._upcoming is not None else None
         return None if self._upcoming is None else self._upcoming[0]
 
-    def _arrive(self, now: int) -> bool:
-        """Release what is due, `MOST_ARRIVALS` and the rest of an instant at a time. Whether anything was."""
+    def _arrive(self, now: int, released: int | None = None) -> bool:
+        """Release what is due, `MOST_ARRIVALS` and the rest of an instant at a time. Whether anything was.
+
+        Each is stamped by the clock, or as ``released`` where that is given.
+        """
         taken, at, ending = 0, -1, self._ending
         recorder, arrive, clock, opened = self._recorder, self._dispatcher.arrive, self._clock.now, self._opened
         closed, new = self._thinks is not None, self._new if self._leaving.anyone else None
@@ -217,7 +220,7 @@ class RealTime:
             if closed:
                 heapq.heappop(self._thinking)
                 recorder.intended[row] = at
-            recorder.released[row] = clock() - opened
+            recorder.released[row] = clock() - opened if released is None else released
             self._upcoming = next(self._arrivals, None)
             self._horizon.latest = at
             if self._upcoming is None:
@@ -289,5 +292,5 @@ class RealTime:
         for job in self._dispatcher.drop_waiting():
             recorder.cancel(job, NEVER)
         if self._cut_ns is not None:
-            self._release.cut(cut, releasing=self._horizon.releasing)
+            self._release.cut(cut, releasing=self._horizon.left_off(cut))
         await self._tasks.cancel()

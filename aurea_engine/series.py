@@ -97,7 +97,8 @@ class Series:
         ends = np.maximum(ends, arrivals)
         failed = (batch.outcome == Outcome.FAILED) | (batch.outcome == Outcome.TIMED_OUT)
         self._tally("arrived", arrivals)
-        self._tally("ended", ends)
+        # What is cancelled was in the system when the run was ended: that the last point shows how much was left.
+        self._tally("ended", ends[batch.outcome != Outcome.CANCELLED])
         self._tally("completed", ends[batch.was_served])
         self._tally("rejected", ends[batch.outcome == Outcome.REJECTED])
         self._tally("abandoned", ends[batch.outcome == Outcome.ABANDONED])

@@ -291,3 +291,18 @@ def test_a_stopped_run_keeps_its_identities(scheduler: Scheduler) -> None:
     assert result.jobs is not None
     assert result.jobs.finished.max() <= round(result.duration * NS)
     check_result(result)
+
+
+def test_the_last_point_shows_what_was_left() -> None:
+    """200/s on one slot of 10 ms: half of what came is left, in service or waiting, when the run is ended."""
+    result = simulate(RunSpec(Workload(Sleep(0.01), ConstantRate(200), stop_at=5.0), Fifo(1), seed=0))
+    assert [point.in_system for point in result.series] == [100, 200, 300, 400, 500]
+    assert result.counts.cancelled == 500
+
+
+def test_a_stop_while_all_users_think_is_the_end() -> None:
+    """Two users, one job of 0.1 s each, then a thought of an hour: the run is two jobs in the 5 s that were asked for."""
+    spec = RunSpec(Workload(Sleep(0.1), Closed(2, 3600.0), stop_at=5.0), Fifo(2), seed=0)
+    for result in (simulate(spec), run_jumping(spec)):
+        assert (result.window, result.throughput, result.offered_rate) == ((0.0, 5.0), 0.4, 0.4)
+        assert (result.counts.completed, result.counts.cancelled, result.findings[0].code) == (2, 0, "too_few_samples")
