@@ -137,8 +137,8 @@ class _Builder:
         before = len(self.problems)
         hints = hints_of(cls) if dataclasses.is_dataclass(cls) else {}
         if cls is Weighted and "distribution" not in members:  # the branch's own members are its distribution's
-            members = {"weight": members.pop("weight", _MISSING), "distribution": members}
-            members = {name: value for name, value in members.items() if value is not _MISSING}
+            own = {name: value for name, value in members.items() if name == "weight"}
+            members = {**own, "distribution": {name: value for name, value in members.items() if name not in own}}
         known = [*SEED, *hints] if cls is RunSpec else list(hints)
         for name in members.keys() - hints.keys():
             self.enough()

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import typing
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from aurea_engine import Objective, RunSpec, Thresholds, Workload, default_catalog, engine_version
+from aurea_engine import (
+    Objective,
+    RunSpec,
+    Thresholds,
+    Workload,
+    default_catalog,
+    encode_json,
+    engine_version,
+    spec_from_dict,
+    spec_to_dict,
+)
 from aurea_engine._fields import Checked, convert, hints_of
 from aurea_engine.catalog import GROUPS
 from aurea_server.kinds import Kinds
@@ -19,6 +31,7 @@ from aurea_server.openapi import document
 from aurea_server.operations import OPERATIONS
 from aurea_server.schema import Schemas
 
+ROOT = Path(__file__).parents[2]
 TEXTS = [
     "",
     "x",
@@ -133,3 +146,35 @@ def test_jobs_have_the_limit_of_the_server(most: int) -> None:
 def test_the_description_has_the_version_of_the_program() -> None:
     """Told once, in the package."""
     assert document(OPERATIONS, Kinds())["info"]["version"] == engine_version()
+
+
+EXAMPLES = [
+    (group, line)
+    for group in GROUPS
+    for block in re.findall(rf"(?s)```json {group}\n(.*?)```", (ROOT / "docs/spec.md").read_text())
+    for line in block.splitlines()
+]
+
+
+@pytest.mark.parametrize(("group", "line"), EXAMPLES)
+def test_whole_specifications_fit_the_description(group: str, line: str) -> None:
+    """As they are sent, and as a result shows them, to be posted again; and reading one changes nothing in it."""
+    part = json.loads(line)
+    workload: dict[str, Any] = {"job": {"kind": "sleep"}, "jobs": 3}
+    sent: dict[str, Any] = {"workload": workload}
+    match group:
+        case "jobs":
+            workload["job"] = part
+        case "arrivals":
+            workload["arrivals"] = part
+        case "distributions":
+            workload["job"] = {"kind": "sleep", "duration": part}
+        case _:
+            sent["scheduler" if group == "schedulers" else "cost"] = part
+    before = json.dumps(sent)
+    shown = json.loads(encode_json(spec_to_dict(spec_from_dict(sent))))
+    assert json.dumps(sent) == before
+    components = document(OPERATIONS, Kinds())["components"]
+    valid = Draft202012Validator({"$ref": "#/components/schemas/Specification", "components": components})
+    for each in (sent, shown):
+        assert not [error.message for error in valid.iter_errors(each)]
