@@ -1,7 +1,11 @@
 """The ways in: the ``aurea`` command, and ``python -m aurea_server``, which is ``aurea serve``."""
 
+import os
 import signal
 import sys
+
+NARROWEST, WIDEST = 4, 10_000
+"""Columns of a terminal that texts can be laid out in: help never comes to an end in one, and fails in none."""
 
 
 def aurea(*before: str) -> int:
@@ -14,6 +18,7 @@ def aurea(*before: str) -> int:
     from aurea_server import standard  # noqa: PLC0415 - loaded with the signal in place
 
     standard.settle()
+    forget_senseless_width()
     from aurea_server.cli import main  # noqa: PLC0415 - loaded with the streams in place
 
     arguments = [*before, *sys.argv[1:]]
@@ -32,6 +37,13 @@ def aurea(*before: str) -> int:
     if code - 128 in SIGNALS:
         end_by(code - 128)
     return code
+
+
+def forget_senseless_width() -> None:
+    """Without a COLUMNS that no terminal has, the terminal itself is asked; some editors and runners export 0."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and not (len(columns) < 10 and NARROWEST <= int(columns) <= WIDEST):
+        del os.environ["COLUMNS"]
 
 
 if __name__ == "__main__":

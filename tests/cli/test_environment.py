@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from aurea_server.__main__ import forget_senseless_width
 from aurea_server.settings import SettingsError, resolve
 
 COMMANDS = [
@@ -165,3 +167,16 @@ def test_a_loop_that_is_not_installed(aurea: Callable[..., Any], monkeypatch: py
     monkeypatch.setenv("AUREA_LOOP", "uvloop")
     monkeypatch.setitem(sys.modules, "uvloop", None)
     is_refused(aurea("serve", "--port", "0"), "uvloop is not installed")
+
+
+@pytest.mark.parametrize(("columns", "left"), [
+    ("0", None), ("00", None), ("1", None), ("999999999", None), ("9" * 5000, None), ("80", "80"), ("4", "4"),
+    ("wide", "wide"),
+])  # fmt: skip
+def test_a_width_that_no_terminal_has_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch, columns: str, left: str | None
+) -> None:
+    """Help failed at 0 columns, and never came to an end at 1 or at a thousand million."""
+    monkeypatch.setenv("COLUMNS", columns)
+    forget_senseless_width()
+    assert os.environ.get("COLUMNS") == left
