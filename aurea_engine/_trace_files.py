@@ -24,8 +24,9 @@ from msgspec import Meta
 
 from aurea_engine._fields import shown
 from aurea_engine._units import parse_duration
-from aurea_engine.errors import Problem
+from aurea_engine.errors import Problem, SpecError
 from aurea_engine.records import NS, Instants
+from aurea_engine.text_files import decode_text
 
 MOST_ROWS = 20_000_000
 MOST_BYTES = 4 * 2**30
@@ -70,7 +71,6 @@ _DATE = re.compile(
     r"(?: ?(Z|UTC|[+-][0-9]{2}:?[0-9]{2}))?",
     re.ASCII,
 )
-_ENCODINGS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
 @dataclass(frozen=True)
@@ -211,13 +211,13 @@ def _content(name: str) -> bytes:
 
 
 def _text_lines(source: Source, content: bytes) -> Iterator[str]:
-    """Lines as they stand, decoded: UTF-8, or what a byte order mark says (Windows editors write one)."""
-    mark, encoding = next(((m, e) for m, e in _ENCODINGS if content.startswith(m)), (b"", "utf-8"))
+    """Lines as they stand, decoded as their byte order mark says."""
     try:
-        text = content[len(mark) :].decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise Unreadable("file", f"must be UTF-8: {source.file}, line {line} is not", error.reason) from None
+        text = decode_text(content)
+    except SpecError as error:
+        wrong = error.__context__
+        lines = content.count(b"\n", 0, wrong.start) + 1 if isinstance(wrong, UnicodeDecodeError) else 1
+        raise Unreadable("file", f"{error} ({source.file}, line {lines})") from None
     return io.StringIO(text, newline="")
 
 
