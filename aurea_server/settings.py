@@ -165,8 +165,8 @@ class Settings:
             return []
         if not self.insecure_no_auth:
             raise SettingsError(
-                f"refusing to listen on {self.host} without a token: set AUREA_TOKEN_FILE or --token-file, "
-                "or say --insecure-no-auth"
+                f"refusing to listen on {self.host or 'every address'} without a token: set AUREA_TOKEN_FILE or "
+                "--token-file, or say --insecure-no-auth"
             )
         return [f"anyone who reaches {self.host} can start runs here: there is no token (--insecure-no-auth)"]
 

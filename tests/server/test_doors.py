@@ -321,33 +321,18 @@ async def test_a_coded_body_is_refused_however_it_is_said(client: Any, coding: s
     assert json.loads(body)["code"] in ("unsupported_encoding", "bad_request")
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "HTTP/2.0",
-        "HTTP/0.9",
-        "HTTP/1.2",
-        "HTTP/1.9",
-        "HTTP/3.0",
-        "HTTP/9.9",
-        "HTTP/1.10",
-        "HTTP/10.1",
-        "HTTP/2",
-        "HTTP/1",
-    ],
-)
-@pytest.mark.parametrize(
-    "start", ["GET /health", "POST /benchmark/run", "GET /metrics", "GET /nowhere", "DELETE /docs"]
-)
-async def test_other_versions_of_http_get_505(client: Any, start: str, line: str) -> None:
+VERSIONS = ["2.0", "0.9", "1.2", "1.9", "3.0", "9.9", "1.10", "10.1", "2", "1"]
+
+
+async def test_other_versions_of_http_get_505(client: Any) -> None:
     """A problem document in HTTP/1, whatever is asked; the body that belongs to it is not run."""
-    request = (
-        f"{start} {line}\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(GOOD)}\r\n\r\n"
-    )
-    head, content = await exchange(client, request.encode() + GOOD)
-    assert re.match(rb"HTTP/1\.[01] 505 ", head)
-    assert json.loads(content)["code"] == "http_version_not_supported"
-    assert b"nosniff" in head
+    fields = f"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(GOOD)}\r\n\r\n"
+    for start in ("GET /health", "POST /benchmark/run", "GET /metrics", "GET /nowhere", "DELETE /docs"):
+        for version in VERSIONS:
+            head, content = await exchange(client, f"{start} HTTP/{version}\r\n{fields}".encode() + GOOD)
+            assert re.match(rb"HTTP/1\.[01] 505 ", head), (start, version)
+            assert json.loads(content)["code"] == "http_version_not_supported"
+            assert b"nosniff" in head
     async with client.get("/benchmark/runs") as answer:
         assert (await answer.json())["runs"] == []
 

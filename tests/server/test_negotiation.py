@@ -166,44 +166,44 @@ def test_a_quote_that_never_closes_is_read_once() -> None:
     assert form_of('"' + '\\"' * 500_000) == "json"
 
 
-@pytest.mark.parametrize(
-    ("accept", "sent"),
-    [
-        (None, PLAIN),
-        ("*/*", PLAIN),
-        (PROMETHEUS_2, OPEN),
-        (PROMETHEUS_3, f"{OPEN}; escaping=allow-utf-8"),
-        (PROTOBUF, PLAIN),
-        ("text/plain", PLAIN),
-        ("application/openmetrics-text", OPEN),
-        ("text/plain;version=0.0.4;q=0.9,application/openmetrics-text;version=1.0.0;q=0.1", PLAIN),
-        ("application/openmetrics-text;version=1.0.0;q=0, text/plain", PLAIN),
-        ("application/openmetrics-text, text/plain;version=0.0.4;q=0", OPEN),
-        ("text/plain;q=0, */*", OPEN),
-        ("text/plain;q=0", OPEN),
-        ("text/plain;version=1.0.0", PLAIN_1),
-        ("text/plain;version=1.0.0;escaping=values", f"{PLAIN_1}; escaping=values"),
-        ("text/plain;version=1.0.0;escaping=magic", PLAIN_1),
-        ("text/plain;version=0.0.4;escaping=values", PLAIN),
-        ("application/openmetrics-text;version=9.9.9", PLAIN),
-        ("application/openmetrics-text;version=2.0.0,application/openmetrics-text;version=1.0.0;q=0.5", OPEN),
-        ("application/openmetrics-text;version=9.9.9, text/plain;version=0.0.4;q=0.5", PLAIN),
-        ("text/plain;version=7", PLAIN),
-        ("text/plain; version=x", PLAIN),
-        ("application/openmetrics-text; version=abc", PLAIN),
-        ('application/openmetrics-text; version="1.0.0"', OPEN),
-    ],
-)
-async def test_metrics_say_which_format_is_sent(client: Any, accept: str | None, sent: str) -> None:
+SENT = [
+    (None, PLAIN),
+    ("*/*", PLAIN),
+    (PROMETHEUS_2, OPEN),
+    (PROMETHEUS_3, f"{OPEN}; escaping=allow-utf-8"),
+    (PROTOBUF, PLAIN),
+    ("text/plain", PLAIN),
+    ("application/openmetrics-text", OPEN),
+    ("text/plain;version=0.0.4;q=0.9,application/openmetrics-text;version=1.0.0;q=0.1", PLAIN),
+    ("application/openmetrics-text;version=1.0.0;q=0, text/plain", PLAIN),
+    ("application/openmetrics-text, text/plain;version=0.0.4;q=0", OPEN),
+    ("text/plain;q=0, */*", OPEN),
+    ("text/plain;q=0", OPEN),
+    ("text/plain;version=1.0.0", PLAIN_1),
+    ("text/plain;version=1.0.0;escaping=values", f"{PLAIN_1}; escaping=values"),
+    ("text/plain;version=1.0.0;escaping=magic", PLAIN_1),
+    ("text/plain;version=0.0.4;escaping=values", PLAIN),
+    ("application/openmetrics-text;version=9.9.9", PLAIN),
+    ("application/openmetrics-text;version=2.0.0,application/openmetrics-text;version=1.0.0;q=0.5", OPEN),
+    ("application/openmetrics-text;version=9.9.9, text/plain;version=0.0.4;q=0.5", PLAIN),
+    ("text/plain;version=7", PLAIN),
+    ("text/plain; version=x", PLAIN),
+    ("application/openmetrics-text; version=abc", PLAIN),
+    ('application/openmetrics-text; version="1.0.0"', OPEN),
+]
+
+
+async def test_metrics_say_which_format_is_sent(client: Any) -> None:
     """Read with the reference parser of the format that the answer names."""
-    headers = {} if accept is None else {"Accept": accept}
-    async with client.get("/metrics", headers=headers, skip_auto_headers=["Accept"]) as answer:
-        assert (answer.status, answer.headers["Content-Type"]) == (200, sent)
-        assert answer.headers["Vary"] == "Accept, Accept-Encoding"
-        text = await answer.text()
-    assert text.endswith("# EOF\n") == sent.startswith("application/openmetrics")
-    parse = parse_openmetrics if sent.startswith("application/openmetrics") else parse_text
-    assert "benchmark_runs" in {family.name for family in parse(text)}
+    for accept, sent in SENT:
+        headers = {} if accept is None else {"Accept": accept}
+        async with client.get("/metrics", headers=headers, skip_auto_headers=["Accept"]) as answer:
+            assert (answer.status, answer.headers["Content-Type"]) == (200, sent), accept
+            assert answer.headers["Vary"] == "Accept, Accept-Encoding"
+            text = await answer.text()
+        assert text.endswith("# EOF\n") == sent.startswith("application/openmetrics")
+        parse = parse_openmetrics if sent.startswith("application/openmetrics") else parse_text
+        assert "benchmark_runs" in {family.name for family in parse(text)}
 
 
 @pytest.mark.parametrize(
