@@ -146,3 +146,17 @@ def test_the_token_is_taken_from_the_environment(
         assert aurea("runs", "list", "--server", server.url)[0] == 0
     finally:
         server.stop()
+
+
+def test_a_server_below_a_prefix(tmp_path: Path, aurea: Callable[..., Any]) -> None:
+    """`--base-path` there and the path of `--server` here."""
+    server = Serving(Settings(data=str(tmp_path / "d"), base_path="/bench/x"))
+    try:
+        url = f"{server.url}/bench/x/"
+        code, out, err = aurea("run", "--jobs", 3, "--duration-ms", 1, "--server", url, "--json")
+        run_id = json.loads(out)["benchmark_id"]
+        assert (code, err) == (0, "")
+        for command in (("list",), ("show", run_id), ("export", run_id, "--format", "csv"), ("delete", run_id)):
+            assert aurea("runs", *command, "--server", url)[0] == 0
+    finally:
+        server.stop()
