@@ -254,7 +254,9 @@ def _local_defaults(cls: Any) -> dict[str, Any]:
     """Members that only have a sense beside a file of this machine: where there is none, they are not written."""
     hints = hints_of(cls)
     fields = [field for field in dataclasses.fields(cls) if field.name in hints]
-    return {f.name: f.default for f in fields if any(isinstance(rule, Local) for rule in typing.get_args(hints[f.name]))}
+    return {
+        f.name: f.default for f in fields if any(isinstance(rule, Local) for rule in typing.get_args(hints[f.name]))
+    }
 
 
 def _is_record(value: object) -> bool:

@@ -75,17 +75,14 @@ def _check_settings(arguments: Sequence[str]) -> None:
     """
     if not arguments or not {"--help", "-h", "--version"}.isdisjoint(arguments):
         return
-    from aurea_server.settings import OPTIONS, SettingsError, check_ambient, flag  # noqa: PLC0415 - so help is quick
+    from aurea_server.settings import OPTIONS, check_ambient, flag  # noqa: PLC0415 - so help is quick
 
     flags = {argument.partition("=")[0] for argument in arguments}
     check_ambient({name for name in OPTIONS if flag(name) in flags}, os.environ)
     if (url := os.environ.get("AUREA_SERVER")) and "--server" not in flags:
         from aurea_server.cli.remote import server_url  # noqa: PLC0415
 
-        try:
-            server_url(url, "AUREA_SERVER")
-        except SpecError as error:
-            raise SettingsError(str(error)) from None
+        server_url(url, "AUREA_SERVER")
 
 
 def _told(error: Exception) -> int:

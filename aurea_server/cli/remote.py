@@ -44,10 +44,10 @@ def token(environ: Mapping[str, str] = os.environ) -> str | None:
 
 
 def server_url(url: str, name: str) -> str:
-    """``url`` without a slash at its end, http:// before it where it has no scheme. Raises SpecError, naming ``name``."""
+    """``url`` without a slash at its end, and with http:// where it has no scheme. Raises SettingsError, naming ``name``."""
 
     def refuse(problem: str) -> NoReturn:
-        raise SpecError([Problem(name, problem, ascii(url)[:60])])
+        raise SettingsError(str(Problem(name, problem, ascii(url)[:60])))
 
     text = url if "://" in url else f"http://{url}"
     try:
@@ -89,7 +89,7 @@ class _Staying(urllib.request.HTTPRedirectHandler):
 class Remote:
     """``url``: where the server is, such as http://localhost:5000, or http://example.org/aurea behind a proxy.
 
-    ``name``: what gave the URL, for complaints. Raises SpecError where it is none.
+    ``name``: what gave the URL, for complaints. Raises SettingsError where it is none.
     """
 
     def __init__(self, url: str, name: str = "--server") -> None:

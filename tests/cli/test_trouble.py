@@ -156,7 +156,6 @@ def test_a_server_that_is_none_of_ours(tmp_path: Path, capfd: pytest.CaptureFixt
         ((*CURVE, "--hours", "nan"), "--hours"),
         (("cost-curve", "--cost", PER_JOB, "--service-time", "-1"), "--service-time"),
         (("runs", "list", "--limit", "0"), "--limit"),
-        (("runs", "list", "--server", "http://[::1"), "--server"),
     ],
 )
 def test_a_bad_value_is_named_as_it_was_given(

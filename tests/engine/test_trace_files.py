@@ -333,4 +333,7 @@ def test_a_specification_shows_the_file_where_there_is_one(azure: str) -> None:
         "kind": "trace", "at": None, "file": azure, "column": "TIMESTAMP", "slice": [1, None], "sha256": shown["sha256"],
     }  # fmt: skip
     listed = spec_to_dict(RunSpec(Workload(Replay((1.0,)), Trace((1.0,)))))["workload"]
-    assert (listed["job"], listed["arrivals"]) == ({"kind": "replay", "durations": [1.0]}, {"kind": "trace", "at": [1.0]})
+    assert (listed["job"], listed["arrivals"]) == (
+        {"kind": "replay", "durations": [1.0]},
+        {"kind": "trace", "at": [1.0]},
+    )
