@@ -26,9 +26,10 @@ LATER = ("service", "realtime", "faults", "long")
 
 
 def pytest_configure() -> None:
-    """A shell lets its background commands ignore SIGINT, and so would all that the tests start and interrupt."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """A shell lets its background commands ignore SIGINT, nohup SIGHUP, and so would all that the tests start and end."""
+    for number, usual in [(signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)]:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
