@@ -85,7 +85,7 @@ def _from_records(jobs: JobBatch, recorder: Recorder, warmup_ns: int) -> _Figure
 
 @dataclass(frozen=True)
 class Ended:
-    """A run whose window has closed. ``jobs``: the records in order of arrival, or None."""
+    """A run whose window has closed. ``jobs``: the records in order of arrival, or None. ``lost``: the objective that ended it."""
 
     spec: RunSpec
     benchmark_id: str
@@ -97,6 +97,7 @@ class Ended:
     release: Release
     measured: Measured
     jobs: JobBatch | None
+    lost: Objective | None = None
 
 
 def close(run: Ended) -> RunResult:
@@ -151,10 +152,9 @@ def close(run: Ended) -> RunResult:
 
 
 def _judged(result: RunResult, run: Ended, figures: _Figures, steady: bool) -> RunResult:
-    meters = run.recorder.meters
     result = replace(
         result,
-        objectives=tuple(_judge(objective, result, figures, meters) for objective in result.spec.objectives),
+        objectives=tuple(_judged_or_lost(objective, result, run, figures) for objective in result.spec.objectives),
         theory=tuple(_theory(result, figures)) if result.status == "completed" else (),
     )
     return replace(result, findings=findings(Case(result, _standing(result, run), steady)))
@@ -214,6 +214,14 @@ def _offered_rate(figures: _Figures, release_ns: int | None, length: float) -> f
     else:
         span = length
     return arrived / span if span > 0 else None
+
+
+def _judged_or_lost(objective: Objective, result: RunResult, run: Ended, figures: _Figures) -> ObjectiveResult:
+    """What ended the run was lost for certain: neither a histogram nor a confidence interval may doubt it."""
+    judged = _judge(objective, result, figures, run.recorder.meters)
+    if objective is not run.lost or judged.outcome == "missed":
+        return judged
+    return replace(judged, outcome="missed", detail=f"no longer to be met when the run was ended; {judged.detail}")
 
 
 def _judge(objective: Objective, result: RunResult, figures: _Figures, meters: Meters) -> ObjectiveResult:

@@ -151,6 +151,7 @@ class _Desk:
                 self.release,
                 measured,
                 jobs,
+                None if self.ending.aborts is None else self.ending.aborts.lost,
             )
         )
         if self.observers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from aurea_engine import (
     PerJob,
     Poisson,
     Priority,
+    Queue,
     Replay,
     RunResult,
     RunSpec,
@@ -34,10 +35,11 @@ from aurea_engine import (
     Workload,
     simulate,
 )
+from aurea_engine.costs import Usage
 from aurea_engine.testing import check_result, run_jumping
 
 NS = 1_000_000_000
-JOBS = 150_000
+JOBS = 60_000
 
 
 def records(result: RunResult) -> JobBatch:
@@ -185,3 +187,45 @@ def test_no_records_changes_no_count(patience: Distribution) -> None:
     assert kept.counts == flat.counts
     assert kept.counts.abandoned
     assert kept.counts.timed_out
+
+
+class PlainQueue(Queue):
+    """First come, first served, by somebody who knows nothing of patience."""
+
+    def __init__(self) -> None:
+        self._jobs: list[int] = []
+
+    def push(self, job: int, intended: int, demand: float, priority: int) -> None:
+        self._jobs.append(job)
+
+    def pop(self) -> int:
+        return self._jobs.pop(0)
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+
+@dataclass(frozen=True)
+class Plain(Scheduler):
+    def queue(self) -> Queue:
+        return PlainQueue()
+
+
+@pytest.mark.parametrize("limit", [None, 3])
+def test_any_queue_can_be_left(limit: int | None) -> None:
+    """A queue of somebody else's gives out jobs that have left, and they are passed over: job by job as ours."""
+    workload = Workload(Sleep(Exponential(0.02)), Poisson(100), jobs=2000, patience=Exponential(0.02), deadline=0.05)
+    ours, theirs = (simulate(RunSpec(workload, kind(1, limit), seed=6)) for kind in (Fifo, Plain))
+    assert ours.counts == theirs.counts
+    for column in ("started", "finished", "outcome"):
+        np.testing.assert_array_equal(getattr(records(ours), column), getattr(records(theirs), column))
+
+
+def test_a_usage_of_before_can_still_be_read() -> None:
+    """Counts that were written when nobody could leave lack the outcome; newer ones name it."""
+    result = simulate(RunSpec(Workload(Sleep(1.0), AllAtOnce(), jobs=3, patience=Constant(0.5)), Fifo(1), seed=0))
+    written = result.usage.to_dict()
+    assert written["run"]["counts"]["abandoned"] == "2"
+    assert Usage.from_dict(written) == result.usage
+    del written["run"]["counts"]["abandoned"]
+    assert Usage.from_dict(written).run.arrived == 1
