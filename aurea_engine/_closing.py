@@ -85,7 +85,9 @@ def _from_records(jobs: JobBatch, recorder: Recorder, warmup_ns: int) -> _Figure
 
 @dataclass(frozen=True)
 class Ended:
-    """A run whose window has closed. ``jobs``: the records in order of arrival, or None. ``lost``: the objective that ended it."""
+    """A run whose window has closed. ``jobs``: the records in order of arrival, or None; ``lost``: the objective that ended
+    it, where one did.
+    """
 
     spec: RunSpec
     benchmark_id: str
