@@ -27,7 +27,8 @@ def within(spec: RunSpec, limits: Limits) -> RunSpec:
     if workload.jobs is not None and workload.jobs > limits.jobs:
         text = f"must be <= {limits.jobs:,} on this server"
         raise SpecError([Problem("workload.jobs", text, f"{workload.jobs:,}")])
-    rate, duration = workload.arrivals.asked_rate(), workload.duration
+    rate = workload.arrivals.asked_rate()
+    duration = min((end for end in (workload.duration, workload.stop_at) if end is not None), default=None)
     if workload.jobs is None and rate is not None and duration is not None and rate * duration > limits.jobs:
         text = f"would bring some {rate * duration:,.0f} jobs, this server runs at most {limits.jobs:,}"
         raise SpecError([Problem("workload", text)])
