@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -25,6 +28,40 @@ def aurea(capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Any]:
         return code, captured.out.decode(), captured.err.decode()
 
     return call
+
+
+class Saying(NamedTuple):
+    """A job that goes on for a minute, and says on a file that it has begun."""
+
+    spec: Path
+    said: Path
+    environment: dict[str, str]
+
+    def begun(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until it has, in a process that runs the specification."""
+        until = time.monotonic() + 30
+        while not self.said.exists() and time.monotonic() < until:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        assert self.said.exists()
+
+
+@pytest.fixture
+def saying(tmp_path: Path) -> Saying:
+    folder = tmp_path / "saying"
+    package = folder / "saying-1.dist-info"
+    package.mkdir(parents=True)
+    (folder / "saying.py").write_text(
+        "import asyncio, pathlib\nfrom dataclasses import dataclass\nfrom aurea_engine import Job\n\n\n"
+        "@dataclass(frozen=True)\nclass Saying(Job):\n    async def run(self, demand):\n"
+        f"        pathlib.Path({str(folder / 'said')!r}).touch()\n        await asyncio.sleep(60)\n"
+    )
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: saying\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[aurea.jobs]\nsaying = saying:Saying\n")
+    (folder / "spec.json").write_text('{"workload": {"job": {"kind": "saying"}, "jobs": 1}}')
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), root])}
+    return Saying(folder / "spec.json", folder / "said", environment)
 
 
 @pytest.fixture

@@ -217,28 +217,10 @@ def start(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
 
 
 @pytest.fixture
-def long_run(tmp_path: Path) -> Any:
-    """A run that says on a file when its first job begins, and then goes on for a minute."""
-    (tmp_path / "saying.py").write_text(
-        "import asyncio, pathlib\nfrom dataclasses import dataclass\nfrom aurea_engine import Job\n\n\n"
-        "@dataclass(frozen=True)\nclass Saying(Job):\n    async def run(self, demand):\n"
-        f"        pathlib.Path({str(tmp_path / 'said')!r}).touch()\n        await asyncio.sleep(60)\n"
-    )
-    package = tmp_path / "saying-1.dist-info"
-    package.mkdir()
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: saying\nVersion: 1\n")
-    (package / "entry_points.txt").write_text("[aurea.jobs]\nsaying = saying:Saying\n")
-    (tmp_path / "spec.json").write_text('{"workload": {"job": {"kind": "saying"}, "jobs": 1}}')
-    root = str(Path(__file__).parents[2])
-    process = start(
-        str(tmp_path / "spec.json"),
-        "--json",
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), root])},
-    )
-    until = time.monotonic() + 30
-    while not (tmp_path / "said").exists() and time.monotonic() < until:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
+def long_run(saying: Any) -> Any:
+    """A run that has begun, and goes on for a minute."""
+    process = start(str(saying.spec), "--json", env=saying.environment)
+    saying.begun(process)
     yield process
     process.kill()
     process.communicate()

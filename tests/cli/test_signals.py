@@ -42,8 +42,16 @@ def handlers() -> Iterator[None]:
 
 def start(*arguments: str, prefix: tuple[str, ...] = (), **options: Any) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    return subprocess.Popen([*prefix, sys.executable, "-c", PROGRAM, *arguments], env=environment, **options)
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment, **options}
+    return subprocess.Popen([*prefix, sys.executable, "-c", PROGRAM, *arguments], **options)
+
+
+def send(process: subprocess.Popen[bytes], spec: object) -> None:
+    """A specification for its stdin, so long that no pipe holds it: once it is sent, the process has loaded and reads."""
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(spec).encode() + b" " * 500_000)
+    process.stdin.close()
+    process.stdin = None
 
 
 def await_listener(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:
@@ -122,10 +130,9 @@ def test_a_command_that_failed_besides_says_so(
 @pytest.mark.parametrize("clock", ["real", "virtual"])
 def test_a_run_ends_with_what_it_has(clock: str, number: int, tmp_path: Path) -> None:
     """JSON on stdout and the file are whole and the same; then the process dies by the signal."""
-    spec, result = tmp_path / "spec.json", tmp_path / "result.json"
-    spec.write_text(json.dumps(ENDLESS if clock == "virtual" else {"num_jobs": 3, "job_duration_ms": 60_000}))
-    process = start("run", str(spec), "--json", "-o", str(result))
-    await_listener(process)
+    result = tmp_path / "result.json"
+    process = start("run", "-", "--json", "-o", str(result), stdin=subprocess.PIPE)
+    send(process, ENDLESS if clock == "virtual" else {"num_jobs": 3, "job_duration_ms": 60_000})
     time.sleep(1.0)
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
@@ -136,14 +143,13 @@ def test_a_run_ends_with_what_it_has(clock: str, number: int, tmp_path: Path) ->
 
 
 @pytest.mark.service
-def test_a_report_for_people_too() -> None:
-    process = start("run", "--jobs", "2", "--duration-ms", "60000")
-    await_listener(process)
-    time.sleep(1.0)
+def test_a_report_for_people_too(saying: Any) -> None:
+    process = start("run", str(saying.spec), env=saying.environment)
+    saying.begun(process)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (-signal.SIGTERM, b"")
-    assert b"2 cancelled" in out
+    assert b"1 cancelled" in out
 
 
 @pytest.mark.service
@@ -215,22 +221,19 @@ def test_other_commands_end_by_the_signal(command: tuple[str, ...], number: int)
 
 
 @pytest.mark.service
-def test_ctrl_c_ends_a_loop_of_the_shell(tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_loop_of_the_shell(tmp_path: Path, saying: Any) -> None:
     """The terminal sends SIGINT to shell and program alike; a shell goes on after a program that only exits with 130."""
     rounds = tmp_path / "rounds"
-    command = f"'{sys.executable}' -c '{PROGRAM}' run --jobs 1 --duration-ms 60000"
+    command = f"'{sys.executable}' -c '{PROGRAM}' run '{saying.spec}'"
     script = f"for i in 1 2 3; do echo round >> '{rounds}'; {command}; done; echo after >> '{rounds}'"
     shell = subprocess.Popen(
         ["bash", "-c", script],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=saying.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    until = time.monotonic() + 30
-    while not rounds.exists() and time.monotonic() < until:
-        time.sleep(0.01)
-    time.sleep(2.0)
+    saying.begun(shell)
     os.killpg(shell.pid, signal.SIGINT)
     out, _ = shell.communicate(timeout=30)
     assert shell.returncode == -signal.SIGINT
@@ -242,6 +245,7 @@ class _Far(BaseHTTPRequestHandler):
     """A server whose run goes on until it is cancelled."""
 
     cancelled: threading.Event
+    followed: threading.Event
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -253,6 +257,7 @@ class _Far(BaseHTTPRequestHandler):
         if self.path.endswith("/events"):
             self.send_response(200)
             self.end_headers()
+            self.followed.set()
             self.cancelled.wait(30)
             return
         self._say({"benchmark_id": "benchmark-1", "status": "cancelled", "num_jobs": 7, "completed_jobs": 3}, 200)
@@ -272,13 +277,13 @@ class _Far(BaseHTTPRequestHandler):
 def test_a_run_on_a_server_is_cancelled_there(number: int, tmp_path: Path) -> None:
     class Far(_Far):
         cancelled = threading.Event()
+        followed = threading.Event()
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Far) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         process = start("run", "--jobs", "7", "--server", url, "--json", "-o", str(tmp_path / "result.json"))
-        await_listener(process)
-        time.sleep(1.0)
+        assert Far.followed.wait(30)
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
         server.shutdown()
