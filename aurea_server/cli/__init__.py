@@ -77,7 +77,7 @@ def _check_settings(arguments: Sequence[str]) -> None:
         return
     from aurea_server.settings import OPTIONS, check_ambient, flag  # noqa: PLC0415 - so help is quick
 
-    flags = {argument.partition("=")[0] for argument in arguments}
+    flags = {argument.partition("=")[0].replace("_", "-") for argument in arguments}
     check_ambient({name for name in OPTIONS if flag(name) in flags}, os.environ)
     if (url := os.environ.get("AUREA_SERVER")) and "--server" not in flags:
         from aurea_server.cli.remote import server_url  # noqa: PLC0415

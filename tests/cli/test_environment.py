@@ -119,6 +119,10 @@ def test_a_flag_wins_unjudged(aurea: Callable[..., Any], monkeypatch: pytest.Mon
             {"value": 5001, "origin": "command line", "variable": "AUREA_PORT"},
         )
     is_refused(aurea("config", "--host", "127.0.0.1"), "AUREA_PORT")
+    monkeypatch.setenv("AUREA_MAX_JOBS", "few")
+    for spelt in ("--max-jobs", "--max_jobs"):
+        assert aurea("config", "--port", "5001", spelt, "5")[0] == 0
+    monkeypatch.delenv("AUREA_MAX_JOBS")
     monkeypatch.setenv("AUREA_SERVER", "no url at all")
     is_refused(aurea("runs", "list", "--data", tmp_path), "AUREA_PORT")
     monkeypatch.delenv("AUREA_PORT")
