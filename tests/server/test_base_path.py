@@ -118,7 +118,7 @@ async def test_links_and_pages_work_behind_a_proxy(serve: Any, proxy: Proxy, str
         )
 
 
-async def test_pages_need_no_setting_behind_a_stripping_proxy(client: Any, proxy: Proxy) -> None:
+async def test_pages_need_no_setting(client: Any, proxy: Proxy) -> None:
     shown = await references(await proxy(client, strip=True), "/bench/docs")
     assert set(shown.values()) == {200}
     assert all(where.startswith("/bench/") for where in shown)
@@ -144,7 +144,7 @@ async def test_location_leads_to_the_run_behind_a_proxy(serve: Any, proxy: Proxy
         assert answer.headers["Link"] == f'<{where}/jobs?limit=1&cursor=1>; rel="next"'
 
 
-async def test_every_route_is_there_twice_and_guarded_twice(serve: Any) -> None:
+async def test_every_route_is_guarded_twice(serve: Any) -> None:
     """The prefix opens no door: token, host and method are checked under it as at the root."""
     client = await serve(base_path="/a/b", token="correct-horse-battery")
     for operation in OPERATIONS:
@@ -161,7 +161,7 @@ async def test_every_route_is_there_twice_and_guarded_twice(serve: Any) -> None:
 
 
 @pytest.mark.parametrize("base", ["/docs", "/benchmark", "/benchmark/runs", "/health", "/metrics"])
-async def test_a_base_path_like_one_of_ours_hides_nothing(serve: Any, base: str) -> None:
+async def test_a_base_path_hides_no_route(serve: Any, base: str) -> None:
     client = await serve(base_path=base)
     await store(client, 1)
     for prefix in ("", base):
@@ -177,7 +177,7 @@ async def test_a_base_path_like_one_of_ours_hides_nothing(serve: Any, base: str)
                 assert answer.status == 200, prefix + path
 
 
-async def test_links_of_a_sub_application_have_its_prefix(tmp_path: Any) -> None:
+async def test_links_of_a_sub_application(tmp_path: Any) -> None:
     """No setting is needed there: aiohttp knows the prefix. Its probes and pages are as open as at the root."""
     inner = await create_app(settings=Settings(data=str(tmp_path), token="correct-horse-battery"))
     outer = web.Application()

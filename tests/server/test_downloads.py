@@ -125,7 +125,7 @@ class Counting(io.BytesIO):
         return found
 
 
-def test_a_block_reads_no_more_of_the_file_than_it_needs() -> None:
+def test_a_block_reads_only_what_it_needs() -> None:
     """What a slow client holds is bounded by the block, not by the run."""
     file = Counting(columns.encode(records(200_000)))
     size = len(file.getvalue())
@@ -170,7 +170,7 @@ async def test_a_slow_steady_download_is_never_cut(client: Any) -> None:
     peer.close()
 
 
-async def test_the_wait_follows_the_steps_in_which_a_client_reads(client: Any) -> None:
+async def test_the_wait_follows_the_clients_steps(client: Any) -> None:
     """Its system tells of what was read in ever greater steps: 12 s, then 20, then 38; and a stop after that is cut."""
     connection = connections.Connection(client.server.runner.server, client.server.runner.crowd)
     connection._pipe = pipe = Pipe(10**6)  # type: ignore[assignment]
@@ -238,7 +238,7 @@ async def test_an_export_whose_file_goes_bad_breaks_off(
     peer.close()
 
 
-async def test_a_run_may_be_deleted_while_it_is_exported(client: Any) -> None:
+async def test_a_run_may_be_deleted_under_way(client: Any) -> None:
     """Whoever has begun to read it gets all of it."""
     await store(client, 20_000)
     peer = await ask(client, f"/benchmark/runs/{RUN}/jobs?format=ndjson")
@@ -277,7 +277,7 @@ async def test_clients_that_leave_are_no_errors(client: Any, caplog: pytest.LogC
     assert not [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
 
 
-async def test_followers_that_leave_a_live_run_are_no_errors(client: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_followers_that_leave_are_no_errors(client: Any, caplog: pytest.LogCaptureFixture) -> None:
     """The log of a run that is on: what a follower held is free as soon as it is gone."""
     runs = client.server.app[RUNS]
     runs._logs[RUN] = events = EventLog(runs.followers)
@@ -295,7 +295,7 @@ async def test_followers_that_leave_a_live_run_are_no_errors(client: Any, caplog
     assert not [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
 
 
-async def test_a_fault_of_ours_is_logged_though_it_looks_alike(client: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_fault_of_ours_is_still_logged(client: Any, caplog: pytest.LogCaptureFixture) -> None:
     """A ConnectionError while the client is there did not come from it."""
     history = client.server.app[RUNS].history
 

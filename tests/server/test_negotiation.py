@@ -263,7 +263,7 @@ def test_a_preference(prefer: list[str], wanted: bool) -> None:
     assert wants(prefer, "respond-async") is wanted
 
 
-def test_offers_are_in_lower_case_as_they_are_compared() -> None:
+def test_offers_are_in_lower_case() -> None:
     for offer in (*FORMATS, *FORMS.values()):
         assert offer.type == offer.type.lower()
         assert all(value == value.lower() for value in offer.parameters.values())
