@@ -271,6 +271,7 @@ class RealTime:
         for job in jobs:
             mine = work.pop(job, None) if work else None
             if mine is not None:
+                started[job - base] = now  # it waits no longer; its task says when it really began
                 self._tasks.start(job, *mine)
             elif service := finished[job - base]:
                 started[job - base] = now

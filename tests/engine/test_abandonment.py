@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from dataclasses import dataclass, replace
 
@@ -17,8 +18,10 @@ from aurea_engine import (
     Empirical,
     Exponential,
     Fifo,
+    Job,
     JobBatch,
     Lifo,
+    Limited,
     Objective,
     Outcome,
     PerJob,
@@ -229,3 +232,27 @@ def test_a_usage_of_before_can_still_be_read() -> None:
     assert Usage.from_dict(written) == result.usage
     del written["run"]["counts"]["abandoned"]
     assert Usage.from_dict(written).run.arrived == 1
+
+
+class Nap(Job):
+    """Runs as a task of its own, which begins a moment after its slot was given to it."""
+
+    async def run(self, demand: float) -> None:
+        await asyncio.sleep(0.1)
+
+
+def test_a_task_that_has_a_slot_waits_no_more() -> None:
+    """Patience 0 on three slots: who gets one is served, though its task has not begun when the others leave."""
+    jobs = records(run_jumping(RunSpec(Workload(Nap(), jobs=5, patience=Constant(0.0)), Fifo(3), seed=0)))
+    assert jobs.outcome.tolist() == [Outcome.COMPLETED] * 3 + [Outcome.ABANDONED] * 2
+
+
+def test_a_deadline_stops_a_task() -> None:
+    """At the deadline, or at the limit of its service, whichever comes first; what waits then never begins."""
+    for limit, ends in ((None, [0.1, 0.15]), (0.03, [0.03, 0.06, 0.09, 0.12, 0.15])):
+        job = Nap() if limit is None else Limited(Nap(), limit)
+        result = run_jumping(RunSpec(Workload(job, jobs=6, deadline=0.15), Fifo(1), seed=0))
+        jobs = records(result)
+        assert (jobs.finished[: len(ends)] / NS).tolist() == pytest.approx(ends)
+        assert result.counts.rejected == 6 - len(ends)
+        assert result.counts.timed_out == len(ends) - (limit is None)
