@@ -69,6 +69,8 @@ class Ending:
     leaving: Leaving
     horizon: Horizon
     aborts: Aborts | None
+    plain: bool
+    """Whether nothing but the last job ends the run (or ``watch``), and nobody leaves."""
 
     @classmethod
     def of(
@@ -82,13 +84,16 @@ class Ending:
     ) -> Ending:
         """For one run of ``spec``, of which ``opened`` says when it began."""
         aborts = Aborts(spec, recorder, dispatcher, opened) if aborting(spec) else None
-        return cls(watch, Leaving(spec.workload, recorder, dispatcher), Horizon(release), aborts)
+        leaving = Leaving(spec.workload, recorder, dispatcher)
+        return cls(watch, leaving, Horizon(release), aborts, spec.workload.plain and aborts is None)
+
+    def sooner(self, due: int | None) -> int | None:
+        """``due``, or an earlier instant at which somebody leaves or the run ends."""
+        if self.plain:
+            return due
+        known = (due, self.leaving.next_instant(), self.horizon.next_instant())
+        return min((instant for instant in known if instant is not None), default=None)
 
     def lost(self) -> bool:
         """Whether an objective that ends the run is lost."""
         return self.aborts is not None and self.aborts.lost is not None
-
-
-def ends_with_the_last_job(spec: RunSpec) -> bool:
-    """Whether every job is served and the run ends with the last of them, so that a driver may take a short cut."""
-    return spec.workload.plain and not aborting(spec)

@@ -29,7 +29,6 @@ TICK = NS // 10
 
 TURN = NS // 500
 """Longest time the pump holds the event loop while there is always something due."""
-
 MOST_ARRIVALS = 1024
 """Arrivals of different instants that are taken in one turn: a generator that is behind still looks at the ends."""
 
@@ -105,7 +104,7 @@ class RealTime:
                 return
             now = self._now()
             if not self._ended and (due is None or due > now):
-                await self._wait(self._sooner(due), looked + TICK)
+                await self._wait(self._ending.sooner(due), looked + TICK)
                 turned = self._now()
             elif now - turned > TURN:
                 await asyncio.sleep(0)
@@ -114,10 +113,14 @@ class RealTime:
     def _turn(self, now: int) -> bool:
         """All that is due now: ends, arrivals, starts. Whether the run is over."""
         ending, horizon = self._ending, self._horizon
-        over = horizon.reached(now)
-        if over:
-            assert horizon.at_ns is not None
-            now = horizon.at_ns  # whenever it was noticed
+        if ending.plain:
+            self._notice_the_last(now)
+            self._end(now)
+            self._arrive(now)
+            self._start()
+            return False
+        if over := horizon.reached(now):
+            now = horizon.at_ns or 0  # whenever it was noticed
         self._notice_the_last(now)
         self._end(now)
         if not over and not ending.lost() and not horizon.reached(now):
@@ -130,11 +133,6 @@ class RealTime:
             pass  # what a late generator still owes has arrived, and does not start
         self._cut_ns = now
         return True
-
-    def _sooner(self, due: int | None) -> int | None:
-        """``due``, or an earlier instant at which somebody leaves or the run ends."""
-        known = (due, self._leaving.next_instant(), self._horizon.next_instant())
-        return min((instant for instant in known if instant is not None), default=None)
 
     async def _wait(self, due: int | None, tick: int) -> None:
         began = self._now()
@@ -187,9 +185,11 @@ class RealTime:
 
     def _notice_the_last(self, now: int) -> None:
         """Whether any job is still to arrive: no more of them are planned, or their time is over."""
-        late = self._thinks is not None and self._horizon.too_late(now) and self._horizon.too_late(self._due() or now)
-        if self._horizon.releasing and (self._upcoming is None or late):
-            self._horizon.close(now)
+        horizon = self._horizon
+        if not horizon.releasing or (self._thinks is None and self._upcoming is not None):
+            return
+        if self._upcoming is None or (horizon.too_late(now) and horizon.too_late(self._due() or now)):
+            horizon.close(now)
             self._thinking.clear()
             if self._ending.aborts is not None:
                 self._ending.aborts.all_arrived()
@@ -205,12 +205,12 @@ class RealTime:
 
         Each is stamped by the clock, or as ``released`` where that is given.
         """
-        taken, at, ending = 0, -1, self._ending
+        taken, at, aborts = 0, -1, self._ending.aborts
         recorder, arrive, clock, opened = self._recorder, self._dispatcher.arrive, self._clock.now, self._opened
-        closed, new = self._thinks is not None, self._new if self._leaving.anyone else None
-        while (plan := self._upcoming) is not None and not ending.lost():
-            due = self._due() if closed else plan[0]
-            if due is None or due > now or (taken >= MOST_ARRIVALS and due != at):
+        closed, thinking, new = self._thinks is not None, self._thinking, self._new if self._leaving.anyone else None
+        while (plan := self._upcoming) is not None and (aborts is None or aborts.lost is None):
+            due = (thinking[0] if thinking else now + 1) if closed else plan[0]
+            if due > now or (taken >= MOST_ARRIVALS and due != at):
                 break
             if closed and self._horizon.too_late(due):
                 break
@@ -218,12 +218,12 @@ class RealTime:
             _, job, demand, priority, leaf, limit = plan
             row = job - recorder.base
             if closed:
-                heapq.heappop(self._thinking)
+                heapq.heappop(thinking)
                 recorder.intended[row] = at
             recorder.released[row] = clock() - opened if released is None else released
             self._upcoming = next(self._arrivals, None)
-            self._horizon.latest = at
             if self._upcoming is None:
+                self._horizon.latest = at
                 self._notice_the_last(now)
             if arrive(job, at, demand, priority):
                 self._admit(job, leaf, demand, limit)
@@ -233,6 +233,8 @@ class RealTime:
                 recorder.reject(job)
                 if self._note is not None:
                     self._note(job, self._now())
+        if taken:
+            self._horizon.latest = at
         return taken > 0
 
     def _admit(self, job: int, leaf: int, demand: float, limit: int) -> None:

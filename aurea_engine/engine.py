@@ -14,7 +14,7 @@ from time import perf_counter_ns
 from aurea_engine._checks import findings_so_far
 from aurea_engine._closing import Ended, close
 from aurea_engine._dispatcher import Dispatcher
-from aurea_engine._ending import Ending, ends_with_the_last_job
+from aurea_engine._ending import Ending
 from aurea_engine._realtime import RealTime
 from aurea_engine._recorder import Recorder
 from aurea_engine._release import Release
@@ -63,7 +63,6 @@ class _Desk:
         self.started_at = datetime.now(UTC)  # noqa: TID251 - a label
         parts = (self.spec, self.release, self.dispatcher, self.recorder)
         self.ending = Ending.of(*parts, self.watch, lambda: self.started_at)
-        self.plain = ends_with_the_last_job(self.spec)
         self.measured: Callable[[int], Measured] = lambda _: Measured()
         self._reported = perf_counter_ns()
 
@@ -209,7 +208,7 @@ async def _opened(leaf: Job) -> AsyncIterator[Run]:
 async def _drive(desk: _Desk, runs: Sequence[Run | None], clock: Clock) -> tuple[int, Measured]:
     desk.observers.on_start(desk.spec)
     driver: Sprint | RealTime
-    if desk.plain and can_sprint(desk.spec):
+    if desk.ending.plain and can_sprint(desk.spec):
         driver = Sprint(desk.release, desk.dispatcher, desk.recorder, clock, desk.watch)
     else:
         exact = not any(leaf.burns for leaf in desk.spec.workload.job.leaves())
@@ -242,7 +241,7 @@ def simulate(
         spec = replace(spec, clock="virtual")
     desk = _Desk(spec, observers, stop)
     desk.observers.on_start(desk.spec)
-    ending = None if desk.plain else desk.ending
+    ending = None if desk.ending.plain else desk.ending
     run_virtual(desk.release, desk.dispatcher, desk.recorder, desk.watch, ending=ending)
     desk.recorder.digest()
     cut_ns = desk.release.cut_ns
