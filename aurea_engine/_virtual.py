@@ -230,7 +230,9 @@ class _Advancing:
         self._standing_still = self._standing_still + 1 if now == self._last else 0
         self._last = now
         if self._may_stand_still and self._standing_still > STANDSTILL:
-            problem = "is required: jobs and think times that take no time never reach the duration"
+            problem = (
+                "is required, or a think time: users who come back at once, served or not, never reach the duration"
+            )
             raise SpecError([Problem("workload.jobs", problem)])
 
 

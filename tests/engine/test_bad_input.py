@@ -158,11 +158,12 @@ async def test_run_sync_in_a_running_loop_says_what_to_call_instead() -> None:
         run_sync(RunSpec(Workload(Sleep(), jobs=1)))
 
 
-@pytest.mark.parametrize("think", [0.0, Constant(0.0)])
-def test_a_closed_model_that_never_gets_to_its_end_is_noticed(think: Any) -> None:
-    """Jobs and thoughts that take no time, and only a duration to end them."""
-    spec = RunSpec(Workload(Sleep(0.0), Closed(2, think), duration=1.0), Fifo(1), clock="virtual", keep_jobs=False)
-    with pytest.raises(SpecError, match=r"workload\.jobs: is required"):
+@pytest.mark.parametrize(("think", "served", "limit"), [(0.0, 0.0, None), (Constant(0.0), 0.0, None), (0.0, 0.01, 0)])
+def test_a_closed_model_that_never_gets_to_its_end_is_noticed(think: Any, served: float, limit: int | None) -> None:
+    """Jobs and thoughts that take no time, or users who are turned away, and only a duration to end them."""
+    workload = Workload(Sleep(served), Closed(2, think), duration=1.0)
+    spec = RunSpec(workload, Fifo(1, limit), clock="virtual", keep_jobs=False)
+    with pytest.raises(SpecError, match=r"workload\.jobs: is required, or a think time: users who come back at once"):
         simulate(spec)
 
 
