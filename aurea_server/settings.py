@@ -252,8 +252,8 @@ def _from_environment(name: str, value: str) -> Any:
         if not _SERVICE_LINK.fullmatch(value):
             raise
         raise SettingsError(
-            f"{error}; Kubernetes and Docker links set {variable(name)} like this for a service that is called as Aurea's "
-            f"variables begin: set enableServiceLinks: false in the pod, set {variable(name)} yourself, or give {flag(name)}"
+            f"{error}; Kubernetes and Docker set {variable(name)} like this where a service is named aurea: "
+            f"set enableServiceLinks: false in the pod, set {variable(name)} yourself, or give {flag(name)}"
         ) from None
 
 
