@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -330,7 +331,8 @@ class Watcher(Observer):
         for finding in progress.findings:
             if finding.code not in self.told:
                 self.told[finding.code] = progress.ended
-                self.rates[finding.code] = progress.arrived / progress.elapsed
+                # How often it is told depends on the machine; it may be before any virtual time has gone by.
+                self.rates[finding.code] = progress.arrived / progress.elapsed if progress.elapsed else math.inf
                 self.seen.append(finding)
 
 
