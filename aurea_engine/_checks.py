@@ -149,7 +149,7 @@ def _retries(standing: Standing) -> Iterator[Finding]:
     if think <= (service.mean / 100 if service.count else 0.0):
         detail = (
             f"{rejected:,} of {standing.dispatcher.arrived:,} attempts were rejected, and their users came again after "
-            f"{think:g} s on average, while a job takes {f'{service.mean:.3g}' if service.count else 'some'} s"
+            f"{think:g} s on average, while {f'a job takes {service.mean:.3g} s' if service.count else 'none has completed'}"
         )
         advice = "Give users a think_time, or the scheduler more slots or a longer queue_limit."
         yield Finding("retries_at_once", DEGRADED, detail, advice)
