@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from aurea_server.handlers import SERVICE
 from aurea_server.kinds import Kinds
 from aurea_server.operations import OPERATIONS, Answer, Operation
 from aurea_server.output import write_output
+from aurea_server.problems import reason_phrase
 from aurea_server.reports import REASONS
 from aurea_server.schema import MAX_JOBS, Schemas
 from aurea_server.store import STATES
@@ -106,7 +106,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
 
 def _refusal(status: int) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {"description": HTTPStatus(status).phrase, "content": content}
+    return {"description": reason_phrase(status), "content": content}
 
 
 def _cost_choice(schemas: Schemas) -> dict[str, Any]:

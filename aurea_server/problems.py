@@ -42,11 +42,24 @@ class Refused(Exception):
 INTERNAL = Refused(500, "internal", "The server failed; its log says why.")
 
 
+def reason_phrase(status: int) -> str:
+    """As RFC 9110 has it. Before Python 3.13 the standard library has older words for some."""
+    return REASON_PHRASES.get(status) or HTTPStatus(status).phrase
+
+
+REASON_PHRASES = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+
+
 def problem_body(refused: Refused) -> bytes:
     """The document. ``detail`` and ``error`` are the same sentence; ``problems`` lists all that is wrong with a body."""
     body: dict[str, object] = {
         "type": f"urn:aurea:problem:{refused.code}",
-        "title": HTTPStatus(refused.status).phrase,
+        "title": reason_phrase(refused.status),
         "status": refused.status,
         "detail": refused.error,
         "code": refused.code,

@@ -15,6 +15,7 @@ from aurea_engine import SpecError, default_catalog, spec_from_dict
 from aurea_server.kinds import Kinds
 from aurea_server.openapi import text
 from aurea_server.operations import OPERATIONS
+from aurea_server.problems import reason_phrase
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = json.loads((ROOT / "docs/openapi.json").read_text())
@@ -115,3 +116,10 @@ def test_the_description_offers_no_file() -> None:
     assert set(schemas["Arrivals.trace"]["properties"]) == {"kind", "at"}
     assert set(schemas["Job.replay"]["properties"]) == {"kind", "durations"}
     assert schemas["Arrivals.trace"]["required"] == ["kind", "at"]
+
+
+def test_reason_phrases_are_those_of_rfc_9110() -> None:
+    """On every Python: the standard library learnt them with 3.13."""
+    told = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+    assert {status: reason_phrase(status) for status in told} == told
+    assert reason_phrase(404) == "Not Found"
