@@ -8,26 +8,8 @@ print(simulate(spec).response_time.p99)
 
 from __future__ import annotations
 
-from aurea_engine._units import parse_duration, parse_rate
-from aurea_engine.arrivals import (
-    AllAtOnce,
-    Arrivals,
-    Closed,
-    Poisson,
-    Ramp,
-    Sine,
-    Stage,
-    Stages,
-)
-from aurea_engine.arrivals import (
-    Constant as ConstantRate,
-)
-from aurea_engine.arrivals import (
-    Gamma as GammaArrivals,
-)
-from aurea_engine.catalog import Catalog, default_catalog
-from aurea_engine.clock import Bell, Clock, MonotonicClock
-from aurea_engine.codec import (
+from aurea_engine.codec.catalog import Catalog, default_catalog
+from aurea_engine.codec.specifications import (
     cost_from_dict,
     encode_json,
     job_costs,
@@ -40,7 +22,45 @@ from aurea_engine.codec import (
     spec_to_dict,
 )
 from aurea_engine.costs import Cost, CostModel, Free, PerJob, PerSecond, RunInfo, Usage, price
-from aurea_engine.distributions import (
+from aurea_engine.engine import Stop, loop_factory, run, run_sync, simulate
+from aurea_engine.errors import (
+    LOCAL_REFERENCE,
+    AureaError,
+    NeedsRecords,
+    NotSimulable,
+    Problem,
+    SpecError,
+    StrategyError,
+)
+from aurea_engine.fields.units import parse_duration, parse_rate
+from aurea_engine.records.batch import FINAL, JobBatch, JobRecord, Outcome
+from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.records.series import Point
+from aurea_engine.results.findings import CODES as FINDING_CODES
+from aurea_engine.results.findings import Finding, Severity
+from aurea_engine.results.observers import Observer, Progress
+from aurea_engine.results.result import Concurrency, Counts, ObjectiveResult, RunResult, TheoryRow
+from aurea_engine.results.statistics import Interval, Timing
+from aurea_engine.run.clock import Bell, Clock, MonotonicClock
+from aurea_engine.run.environment import engine_version
+from aurea_engine.spec import Objective, RunSpec, Thresholds
+from aurea_engine.workload.arrivals import (
+    AllAtOnce,
+    Arrivals,
+    Closed,
+    Poisson,
+    Ramp,
+    Sine,
+    Stage,
+    Stages,
+)
+from aurea_engine.workload.arrivals import (
+    Constant as ConstantRate,
+)
+from aurea_engine.workload.arrivals import (
+    Gamma as GammaArrivals,
+)
+from aurea_engine.workload.distributions import (
     Constant,
     Distribution,
     Empirical,
@@ -53,31 +73,11 @@ from aurea_engine.distributions import (
     Uniform,
     Weighted,
 )
-from aurea_engine.engine import Stop, loop_factory, run, run_sync, simulate
-from aurea_engine.environment import engine_version
-from aurea_engine.errors import (
-    LOCAL_REFERENCE,
-    AureaError,
-    NeedsRecords,
-    NotSimulable,
-    Problem,
-    SpecError,
-    StrategyError,
-)
-from aurea_engine.findings import CODES as FINDING_CODES
-from aurea_engine.findings import Finding, Severity
-from aurea_engine.histogram import LatencyHistogram
-from aurea_engine.jobs import Branch, Cpu, Faulty, Job, JobSource, Limited, Mix, Plan, Sleep
-from aurea_engine.observers import Observer, Progress
-from aurea_engine.recorded import Replay, Trace, inline_files
-from aurea_engine.records import FINAL, JobBatch, JobRecord, Outcome
-from aurea_engine.results import Concurrency, Counts, ObjectiveResult, RunResult, TheoryRow
-from aurea_engine.schedulers import Fifo, Lifo, Priority, Queue, Scheduler, ShortestFirst
-from aurea_engine.series import Point
-from aurea_engine.spec import Objective, RunSpec, Thresholds
-from aurea_engine.statistics import Interval, Timing
-from aurea_engine.streams import Streams
-from aurea_engine.workloads import Workload
+from aurea_engine.workload.jobs import Branch, Cpu, Faulty, Job, JobSource, Limited, Mix, Plan, Sleep
+from aurea_engine.workload.recorded import Replay, Trace, inline_files
+from aurea_engine.workload.schedulers import Fifo, Lifo, Priority, Queue, Scheduler, ShortestFirst
+from aurea_engine.workload.streams import Streams
+from aurea_engine.workload.workload import Workload
 
 __all__ = [
     "AllAtOnce",

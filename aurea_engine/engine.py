@@ -11,26 +11,26 @@ from datetime import UTC, datetime
 from functools import cached_property
 from time import perf_counter_ns
 
-from aurea_engine._checks import findings_so_far
-from aurea_engine._closing import Ended, close
-from aurea_engine._dispatcher import Dispatcher
-from aurea_engine._ending import Ending
-from aurea_engine._realtime import RealTime
-from aurea_engine._recorder import Recorder
-from aurea_engine._release import Release
-from aurea_engine._sprint import Sprint, can_sprint
-from aurea_engine._standing import Measured, Standing, heavy_tailed, latest_release
-from aurea_engine._virtual import run_virtual
-from aurea_engine.clock import Clock, MonotonicClock
 from aurea_engine.costs import Cost, Metering, RunInfo
-from aurea_engine.environment import GarbageWatch, describe
 from aurea_engine.errors import SpecError, StrategyError
-from aurea_engine.jobs import Job, Run
-from aurea_engine.observers import Observer, Observers, Progress
-from aurea_engine.records import NS, Outcome
-from aurea_engine.results import RunResult, Status
+from aurea_engine.records.batch import NS, Outcome
+from aurea_engine.results.checks import findings_so_far
+from aurea_engine.results.observers import Observer, Observers, Progress
+from aurea_engine.results.result import RunResult, Status
+from aurea_engine.results.run_state import Measured, Standing, heavy_tailed, latest_release
+from aurea_engine.results.summarize import Ended, close
+from aurea_engine.run.clock import Clock, MonotonicClock
+from aurea_engine.run.dispatcher import Dispatcher
+from aurea_engine.run.environment import GarbageWatch, describe
+from aurea_engine.run.event_heap import run_virtual
+from aurea_engine.run.idle_loop import Sprint, can_sprint
+from aurea_engine.run.plan import Release
+from aurea_engine.run.realtime import RealTime
+from aurea_engine.run.recorder import Recorder
+from aurea_engine.run.stop_conditions import Ending
 from aurea_engine.spec import RunSpec
-from aurea_engine.streams import Streams
+from aurea_engine.workload.jobs import Job, Run
+from aurea_engine.workload.streams import Streams
 
 PROGRESS_NS = NS // 2
 """Real time between two reports to observers."""

@@ -8,21 +8,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter_ns
 
-from aurea_engine.arrivals import Closed, Constant, Poisson
-from aurea_engine.distributions import Constant as ConstantDuration
-from aurea_engine.distributions import Exponential, Gamma
 from aurea_engine.engine import run, simulate
-from aurea_engine.environment import loop_name
-from aurea_engine.histogram import rank_of
-from aurea_engine.jobs import Sleep
-from aurea_engine.recorded import Replay
-from aurea_engine.records import NS
-from aurea_engine.results import RunResult
-from aurea_engine.schedulers import Fifo, ShortestFirst
+from aurea_engine.records.batch import NS
+from aurea_engine.records.quantiles import rank_of
+from aurea_engine.results.result import RunResult
+from aurea_engine.results.statistics import T_29
+from aurea_engine.results.theory import closed_mva, erlang_b, mg1_wait, mmc_wait
+from aurea_engine.run.environment import loop_name
 from aurea_engine.spec import RunSpec
-from aurea_engine.statistics import T_29
-from aurea_engine.theory import closed_mva, erlang_b, mg1_wait, mmc_wait
-from aurea_engine.workloads import Workload
+from aurea_engine.workload.arrivals import Closed, Constant, Poisson
+from aurea_engine.workload.distributions import Constant as ConstantDuration
+from aurea_engine.workload.distributions import Exponential, Gamma
+from aurea_engine.workload.jobs import Sleep
+from aurea_engine.workload.recorded import Replay
+from aurea_engine.workload.schedulers import Fifo, ShortestFirst
+from aurea_engine.workload.workload import Workload
 
 SEED = 20_261_122
 JOBS = 200_000

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from aurea_engine._fields import Checked, Name, Ratio, Seconds, plain
-from aurea_engine._units import BOUND, DURATION, RATE
 from aurea_engine.costs import CostModel, PerSecond
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.records import NS
-from aurea_engine.schedulers import Fifo, Scheduler
-from aurea_engine.workloads import Workload
+from aurea_engine.fields.checked import Checked, Name, Ratio, Seconds, plain
+from aurea_engine.fields.units import BOUND, DURATION, RATE
+from aurea_engine.records.batch import NS
+from aurea_engine.workload.schedulers import Fifo, Scheduler
+from aurea_engine.workload.workload import Workload
 
 KEPT_JOBS = 1_000_000
 """Records are kept, and quantiles are exact, up to this many jobs; beyond it histograms, meters and series remain."""

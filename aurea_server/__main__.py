@@ -15,9 +15,9 @@ def aurea(*before: str) -> int:
     half an import helps nobody. The server takes the signals itself; the other commands end by them.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from aurea_server import standard  # noqa: PLC0415 - loaded with the signal in place
+    from aurea_server.stdio import standard_streams  # noqa: PLC0415 - loaded with the signal in place
 
-    standard.settle()
+    standard_streams.settle()
     forget_senseless_width()
     from aurea_server.cli import main  # noqa: PLC0415 - loaded with the streams in place
 

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from aurea_server import standard
-from aurea_server.problems import request_id
+from aurea_server.http.problems import request_id
+from aurea_server.stdio import standard_streams
 
 MOST_WAITING = 10_000
 MOST_LENGTH = 4096
@@ -84,7 +84,7 @@ class _Lines(logging.Handler):
         while True:
             line = self._waiting.get()
             try:
-                standard.write(standard.ERR, line + "\n")
+                standard_streams.write(standard_streams.ERR, line + "\n")
             except (OSError, ValueError):
                 self.dropped += 1
             self._waiting.task_done()

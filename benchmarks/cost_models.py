@@ -31,7 +31,7 @@ from aurea_engine.costs import (
     price,
     reprice,
 )  # fmt: skip
-from aurea_engine.records import NS, JobBatch
+from aurea_engine.records.batch import NS, JobBatch
 
 ADDITIVE: dict[str, CostModel] = {
     "per_second": PerSecond("0.001"),

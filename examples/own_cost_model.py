@@ -21,8 +21,8 @@ from aurea_engine.costs import (
     measure,
     price,
 )
-from aurea_engine.distributions import Floats
-from aurea_engine.records import NS, JobBatch
+from aurea_engine.records.batch import NS, JobBatch
+from aurea_engine.workload.distributions import Floats
 
 
 @dataclass(frozen=True)

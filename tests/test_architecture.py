@@ -86,9 +86,9 @@ def test_no_function_is_longer_than_60_lines(file: Path) -> None:
     assert [(f.name, f.lineno) for f in functions if f.end_lineno and f.end_lineno - f.lineno >= 60] == []
 
 
-@named("file", [file for file in ENGINE + SERVER if file.name != "standard.py"], ids=name_of)
+@named("file", [file for file in ENGINE + SERVER if file.name != "standard_streams.py"], ids=name_of)
 def test_stdout_is_written_in_one_place(file: Path) -> None:
-    """Python's own streams lose bytes where a pipe is full and non-blocking, or unbuffered: use `standard.write_out`."""
+    """Python's own streams lose bytes where a pipe is full and non-blocking, or unbuffered: use `write_out`."""
     calls = [node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
     writes = [ast.unparse(call) for call in calls if isinstance(call, ast.Attribute) and call.attr.startswith("write")]
     assert [call for call in writes if "stdout" in call] == []

@@ -16,9 +16,9 @@ from msgspec import Meta
 
 import aurea_engine
 from aurea_engine import Constant, PerSecond, Thresholds, default_catalog
-from aurea_engine._fields import plain
-from aurea_engine.catalog import GROUPS
+from aurea_engine.codec.catalog import GROUPS
 from aurea_engine.costs import exact_text
+from aurea_engine.fields.checked import plain
 
 PAGE = Path(__file__).parent.parent / "docs" / "spec.md"
 HEADINGS = {

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from aurea_engine.costs.adjust import Allowance, Commitment, Conversion, Discount, Discounts
+from aurea_engine.costs.adjustments import Allowance, Commitment, Conversion, Discount, Discounts
 from aurea_engine.costs.cloud import ContainerTask, Fleet, InstanceBusy, Packed, PackedTime, Serverless
 from aurea_engine.costs.conformance import check_cost_model, check_interval_chain
-from aurea_engine.costs.exact import Amount, Price, Share, Size, decimal_text, exact_text, largest_remainder, money_text
+from aurea_engine.costs.decimals import (
+    Amount,
+    Price,
+    Share,
+    Size,
+    decimal_text,
+    exact_text,
+    largest_remainder,
+    money_text,
+)
 from aurea_engine.costs.formula import Formula
 from aurea_engine.costs.kinds import KINDS
 from aurea_engine.costs.metered import Egress, FlatPeriod, Tiered, TokenClass, TokenRequest, Tokens

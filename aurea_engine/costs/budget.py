@@ -14,15 +14,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aurea_engine.costs.adjust import Discounts
-from aurea_engine.costs.attempts import attempt
+from aurea_engine.costs.adjustments import Discounts
+from aurea_engine.costs.billable import STARTED
+from aurea_engine.costs.guarded import attempt
 from aurea_engine.costs.meters import JobCount, JobMeter, JobTime, Meter, Quantity
 from aurea_engine.costs.model import Composite, CostModel
-from aurea_engine.costs.parts import STARTED
 from aurea_engine.costs.pricing import price
 from aurea_engine.costs.sheet_model import Sizes
 from aurea_engine.costs.usage import RunInfo, Usage
-from aurea_engine.records import JobBatch, Outcome
+from aurea_engine.records.batch import JobBatch, Outcome
 
 Counts = dict[str, dict[str, int]]
 """Key of a meter → outcome → what it counted."""

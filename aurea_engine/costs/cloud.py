@@ -13,17 +13,17 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from aurea_engine._fields import Count, Seconds
-from aurea_engine.costs.exact import Price, Size
+from aurea_engine.costs.billable import STARTED, Billed
+from aurea_engine.costs.decimals import Price, Size
 from aurea_engine.costs.intervals import BusyTime, Concurrency, Scope
 from aurea_engine.costs.meters import BilledTime, Jobs, Meter, Quantity, nanoseconds
 from aurea_engine.costs.model import Component, CostModel, Currency
-from aurea_engine.costs.parts import STARTED, Billed
 from aurea_engine.costs.rates import Flat
 from aurea_engine.costs.usage import Usage
-from aurea_engine.distributions import Floats
 from aurea_engine.errors import Problem
-from aurea_engine.records import NS, JobBatch
+from aurea_engine.fields.checked import Count, Seconds
+from aurea_engine.records.batch import NS, JobBatch
+from aurea_engine.workload.distributions import Floats
 
 Megabytes = Annotated[int, Meta(ge=1, le=10**9)]
 Places = Annotated[int, Meta(ge=1, le=1_000_000)]

@@ -16,17 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from aurea_engine._fields import Checked, hints_of
-from aurea_engine.costs.adjust import ROUNDING
+from aurea_engine.costs.adjustments import ROUNDING
 from aurea_engine.costs.cloud import InstanceBusy, Packed
-from aurea_engine.costs.exact import Exact
+from aurea_engine.costs.decimals import Exact
 from aurea_engine.costs.metering import Metering
 from aurea_engine.costs.meters import BilledTime
 from aurea_engine.costs.model import CostModel, Free
 from aurea_engine.costs.pricing import Cost, price
 from aurea_engine.costs.repricing import measure
 from aurea_engine.costs.usage import RunInfo, Usage
-from aurea_engine.records import NEVER, NS, JobBatch, Outcome
+from aurea_engine.fields.checked import Checked, hints_of
+from aurea_engine.records.batch import NEVER, NS, JobBatch, Outcome
 
 _STARTED_AT = datetime(2026, 11, 22, tzinfo=UTC)
 

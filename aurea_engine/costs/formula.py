@@ -11,9 +11,9 @@ import numpy as np
 from aurea_engine.costs.meters import JobMeter, MeterTotal, Whole
 from aurea_engine.costs.model import Component, CostModel
 from aurea_engine.costs.rates import Flat
-from aurea_engine.distributions import Floats
 from aurea_engine.errors import StrategyError
-from aurea_engine.records import JobBatch
+from aurea_engine.records.batch import JobBatch
+from aurea_engine.workload.distributions import Floats
 
 PICO = 10**12
 """A formula's answer is kept to a millionth of a millionth of the currency unit, so that the sums stay exact."""

@@ -17,9 +17,9 @@ from typing import Literal
 
 import numpy as np
 
+from aurea_engine.costs.billable import STARTED, Billed, Parts
 from aurea_engine.costs.instances import Numbers, busy_periods
 from aurea_engine.costs.meters import Meter, State, Whole, exact_sum
-from aurea_engine.costs.parts import STARTED, Billed, Parts
 
 Scope = Literal["period", "instance", "run"]
 """What is rounded up to the step: each busy period, each instance's total, or the run's."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from aurea_engine.costs.adjust import Discounts
+from aurea_engine.costs.adjustments import Discounts
 from aurea_engine.costs.cloud import ContainerTask, Fleet, InstanceBusy, Packed, Serverless
 from aurea_engine.costs.metered import Egress, FlatPeriod, Tiered, Tokens
 from aurea_engine.costs.model import Composite, CostModel, Free, PerJob, PerSecond

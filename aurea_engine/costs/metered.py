@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from aurea_engine._fields import Checked, Name, Seconds, some
+from aurea_engine.costs.billable import STARTED, Billed
 from aurea_engine.costs.cloud import Megabytes
-from aurea_engine.costs.exact import Amount, Price, Size
+from aurea_engine.costs.decimals import Amount, Price, Size
 from aurea_engine.costs.meters import BilledTime, Jobs, Quantity, Window
 from aurea_engine.costs.model import Component, CostModel, Currency
-from aurea_engine.costs.parts import STARTED, Billed
 from aurea_engine.costs.rates import Flat, Mode, Tier, Tiers, tier_problems
 from aurea_engine.errors import Problem
+from aurea_engine.fields.checked import Checked, Name, Seconds, some
 
 MILLION = 1_000_000
 

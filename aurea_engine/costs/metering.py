@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from aurea_engine._fields import shown
-from aurea_engine.costs.attempts import attempt, printable
+from aurea_engine.costs.billable import Parts
+from aurea_engine.costs.guarded import attempt, printable
 from aurea_engine.costs.intervals import Concurrency
 from aurea_engine.costs.meters import JobCount, JobTime, Meter, State
 from aurea_engine.costs.model import CostModel
-from aurea_engine.costs.parts import Parts
 from aurea_engine.costs.pricing import Cost, price
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.errors import StrategyError
-from aurea_engine.records import JobBatch
+from aurea_engine.fields.checked import shown
+from aurea_engine.records.batch import JobBatch
 
 MS = 1_000_000
 

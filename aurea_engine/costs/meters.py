@@ -14,12 +14,12 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from aurea_engine._fields import Checked, Seconds
-from aurea_engine.costs.parts import STARTED, Billed, Parts
+from aurea_engine.costs.billable import STARTED, Billed, Parts
 from aurea_engine.costs.usage import Usage
-from aurea_engine.distributions import Floats
 from aurea_engine.errors import StrategyError
-from aurea_engine.records import NS, JobBatch, Outcome
+from aurea_engine.fields.checked import Checked, Seconds
+from aurea_engine.records.batch import NS, JobBatch, Outcome
+from aurea_engine.workload.distributions import Floats
 
 Whole = NDArray[np.int64]
 

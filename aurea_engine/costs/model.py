@@ -21,16 +21,16 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from aurea_engine._fields import Checked, Invalid, Seconds, some
-from aurea_engine.costs.attempts import attempt
-from aurea_engine.costs.exact import Price
+from aurea_engine.costs.billable import STARTED, Billed
+from aurea_engine.costs.decimals import Price
+from aurea_engine.costs.guarded import attempt
 from aurea_engine.costs.meters import BilledTime, Jobs, Meter, Quantity
-from aurea_engine.costs.parts import STARTED, Billed
 from aurea_engine.costs.rates import Flat, Rate
 from aurea_engine.costs.usage import Usage
-from aurea_engine.distributions import Floats
 from aurea_engine.errors import Problem
-from aurea_engine.records import JobBatch
+from aurea_engine.fields.checked import Checked, Invalid, Seconds, some
+from aurea_engine.records.batch import JobBatch
+from aurea_engine.workload.distributions import Floats
 
 Basis = Literal["usage", "allocated", "fixed", "credit"]
 """What is paid for: what jobs used; what was kept ready for them; neither (a fee); or money back."""

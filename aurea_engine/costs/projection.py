@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from aurea_engine._fields import Invalid, shown
-from aurea_engine.costs.exact import Exact, Number, decimal_text
+from aurea_engine.costs.decimals import Exact, Number, decimal_text
 from aurea_engine.costs.intervals import BusyTime, Concurrency
 from aurea_engine.costs.meters import JobCount
 from aurea_engine.costs.model import CostModel
@@ -23,7 +22,8 @@ from aurea_engine.costs.pricing import Cost, price_from
 from aurea_engine.costs.repricing import measure
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.records import NS, JobBatch, Outcome
+from aurea_engine.fields.checked import Invalid, shown
+from aurea_engine.records.batch import NS, JobBatch, Outcome
 
 MONTH = 730
 """Hours in a billing month, as price lists have it."""

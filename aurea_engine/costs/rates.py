@@ -9,9 +9,9 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from aurea_engine._fields import Checked
-from aurea_engine.costs.exact import Amount, Price
+from aurea_engine.costs.decimals import Amount, Price
 from aurea_engine.errors import Problem
+from aurea_engine.fields.checked import Checked
 
 Mode = Literal["graduated", "cliff"]
 

@@ -10,7 +10,7 @@ from aurea_engine.costs.model import CostModel
 from aurea_engine.costs.pricing import Cost, price, price_from
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.errors import NeedsRecords
-from aurea_engine.records import JobBatch
+from aurea_engine.records.batch import JobBatch
 
 Records = JobBatch | Iterable[JobBatch]
 

@@ -15,11 +15,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from aurea_engine._fields import Checked, shown
 from aurea_engine.costs.rates import Tier
 from aurea_engine.costs.sheets import PriceSheet, SheetMeter, SheetPrice
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.text_files import MARK, read_text
+from aurea_engine.fields.checked import Checked, shown
+from aurea_engine.fields.text_files import MARK, read_text
 
 SCHEMA = 1
 

@@ -11,10 +11,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from aurea_engine._fields import Checked, Count, Name
-from aurea_engine.costs.adjust import Allowance
+from aurea_engine.costs.adjustments import Allowance
 from aurea_engine.costs.cloud import FleetTime, InstanceTime, Megabytes, PackedTime, Places, up_to
-from aurea_engine.costs.exact import Amount, Price, Size
+from aurea_engine.costs.decimals import Amount, Price, Size
 from aurea_engine.costs.intervals import BusyTime
 from aurea_engine.costs.meters import BilledTime, Jobs, Quantity, Window, nanoseconds
 from aurea_engine.costs.model import Component, CostModel, Line, SheetRef
@@ -23,7 +22,8 @@ from aurea_engine.costs.sheet_files import shipped_sheet
 from aurea_engine.costs.sheets import UNITS, DayRule, PriceSheet, SheetMeter, SheetPrice
 from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import Problem
-from aurea_engine.records import NS
+from aurea_engine.fields.checked import Checked, Count, Name
+from aurea_engine.records.batch import NS
 
 
 class _DayTextRule:

@@ -15,12 +15,12 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from aurea_engine._fields import Checked, Invalid, Name, Seconds, shown
-from aurea_engine.costs.exact import Amount, Price, Size
+from aurea_engine.costs.decimals import Amount, Price, Size
 from aurea_engine.costs.intervals import Scope
 from aurea_engine.costs.model import Currency, SheetRef
 from aurea_engine.costs.rates import Flat, Mode, Rate, Tier, Tiers
 from aurea_engine.errors import Problem, SpecError
+from aurea_engine.fields.checked import Checked, Invalid, Name, Seconds, shown
 
 STALE_AFTER_DAYS = 90
 HOUR = Fraction(1, 3600)

@@ -8,18 +8,18 @@ from itertools import islice
 
 import numpy as np
 
-from aurea_engine.arrivals import Arrivals
-from aurea_engine.distributions import Distribution, Empirical
 from aurea_engine.engine import simulate
-from aurea_engine.jobs import Job, JobSource, Plan, Sleep
-from aurea_engine.records import NS, Instants, JobBatch, Outcome, summed
-from aurea_engine.results import RunResult
-from aurea_engine.schedulers import Queue, Scheduler
+from aurea_engine.records.batch import NS, Instants, JobBatch, Outcome, summed
+from aurea_engine.results.result import RunResult
+from aurea_engine.results.statistics import little_area
 from aurea_engine.spec import RunSpec
-from aurea_engine.statistics import little_area
-from aurea_engine.streams import Streams
 from aurea_engine.testing.fakes import ScriptedArrivals
-from aurea_engine.workloads import Workload
+from aurea_engine.workload.arrivals import Arrivals
+from aurea_engine.workload.distributions import Distribution, Empirical
+from aurea_engine.workload.jobs import Job, JobSource, Plan, Sleep
+from aurea_engine.workload.schedulers import Queue, Scheduler
+from aurea_engine.workload.streams import Streams
+from aurea_engine.workload.workload import Workload
 
 MOST_BLOCKS = 250
 """Blocks of arrivals that are looked at; a process that says it ends must have ended by then."""

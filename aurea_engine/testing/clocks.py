@@ -7,11 +7,11 @@ import selectors
 from collections.abc import Iterable
 from dataclasses import replace
 
-from aurea_engine.clock import Bell
 from aurea_engine.engine import Stop, run
-from aurea_engine.observers import Observer
-from aurea_engine.records import NS
-from aurea_engine.results import RunResult
+from aurea_engine.records.batch import NS
+from aurea_engine.results.observers import Observer
+from aurea_engine.results.result import RunResult
+from aurea_engine.run.clock import Bell
 from aurea_engine.spec import RunSpec
 
 

@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from aurea_engine.arrivals import Arrivals
-from aurea_engine.observers import Observer, Progress
-from aurea_engine.records import Instants
+from aurea_engine.records.batch import Instants
+from aurea_engine.results.observers import Observer, Progress
 from aurea_engine.spec import RunSpec
+from aurea_engine.workload.arrivals import Arrivals
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import cyclopts
 
 from aurea_engine import AureaError, SpecError, engine_version
-from aurea_server import standard
 from aurea_server.cli.exit_codes import BAD_INPUT, FAILED
+from aurea_server.stdio import standard_streams
 
 app = cyclopts.App(
     name="aurea",
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     What cannot be done, read or written is told in a line.
     """
     arguments = sys.argv[1:] if argv is None else argv
-    with standard.whole_streams():
+    with standard_streams.whole_streams():
         return _call(arguments)
 
 
@@ -75,7 +75,7 @@ def _check_settings(arguments: Sequence[str]) -> None:
     """
     if not arguments or not {"--help", "-h", "--version"}.isdisjoint(arguments):
         return
-    from aurea_server.settings import OPTIONS, check_ambient, flag  # noqa: PLC0415 - so help is quick
+    from aurea_server.settings.settings import OPTIONS, check_ambient, flag  # noqa: PLC0415 - so help is quick
 
     flags = {argument.partition("=")[0].replace("_", "-") for argument in arguments}
     check_ambient({name for name in OPTIONS if flag(name) in flags}, os.environ)

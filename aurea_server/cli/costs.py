@@ -38,12 +38,12 @@ from aurea_engine.costs import (
     shipped_sheet,
     shipped_sheets,
 )
-from aurea_engine.text_files import read_text
-from aurea_server import standard
+from aurea_engine.fields.text_files import read_text
 from aurea_server.cli.exit_codes import BAD_INPUT
 from aurea_server.cli.files import read_file
 from aurea_server.cli.tables import Column, Table, show
 from aurea_server.cli.terminal import money, number, printable
+from aurea_server.stdio import standard_streams
 
 prices = cyclopts.App(name="prices", help="Price sheets: list and show those that come with Aurea, check your own.")
 
@@ -119,7 +119,7 @@ def check_sheets(*files: Path) -> int:
             sys.stderr.write(f"{file}: {problem}\n")
         wrong += bool(problems)
         if not problems:
-            standard.write_out(f"{file}: all right\n".encode("utf-8", "surrogateescape"))
+            standard_streams.write_out(f"{file}: all right\n".encode("utf-8", "surrogateescape"))
     return BAD_INPUT if wrong or not files else 0
 
 
@@ -175,7 +175,7 @@ def reprice_command(
     bills = {name: _repriced(usage, model) for name, model in models.items()}
     if json:
         encoded = msgspec.json.encode({name: bill.to_dict() for name, bill in bills.items()})
-        standard.write_out(msgspec.json.format(encoded, indent=2) + b"\n")
+        standard_streams.write_out(msgspec.json.format(encoded, indent=2) + b"\n")
         return 0
     stored = data.get("cost")
     if isinstance(stored, dict) and stored.get("total") is not None:

@@ -25,7 +25,7 @@ from aurea_engine.costs import (
 from aurea_server.cli.costs import amount, model_in, name_of, usage_in
 from aurea_server.cli.tables import Column, Table, show
 from aurea_server.cli.terminal import number
-from aurea_server.output import check_output, write_output
+from aurea_server.stdio.output_files import check_output, write_output
 
 MOST_POINTS = 10_000
 

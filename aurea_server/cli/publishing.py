@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aurea_engine import SpecError
-from aurea_server.output import is_stdout, write_output
-from aurea_server.standard import write_out
+from aurea_server.stdio.output_files import is_stdout, write_output
+from aurea_server.stdio.standard_streams import write_out
 
 
 def publish(encoded: bytes, output: Path | None, *, json: bool, people: Callable[[], None]) -> None:

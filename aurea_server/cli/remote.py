@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 import msgspec
 
 from aurea_engine import AureaError, Problem, SpecError
-from aurea_engine.text_files import read_text
-from aurea_server.settings import SettingsError
+from aurea_engine.fields.text_files import read_text
+from aurea_server.settings.settings import SettingsError
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 

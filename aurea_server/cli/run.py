@@ -35,7 +35,7 @@ from aurea_server.cli.publishing import publish
 from aurea_server.cli.report import report
 from aurea_server.cli.tables import show
 from aurea_server.cli.terminal import LiveLine
-from aurea_server.output import check_output
+from aurea_server.stdio.output_files import check_output
 
 _PLAIN = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 

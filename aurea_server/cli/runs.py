@@ -14,18 +14,18 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from aurea_engine import AureaError, Problem, SpecError
-from aurea_server import documents
 from aurea_server.cli.exit_codes import MET, code_of_run
 from aurea_server.cli.interrupts import interrupts
 from aurea_server.cli.publishing import publish
 from aurea_server.cli.remote import Remote
 from aurea_server.cli.tables import Column, Table, fitting, show, width_of
 from aurea_server.cli.terminal import money, number, printable, seconds
-from aurea_server.output import check_output, write_output
+from aurea_server.history import Ledger, Place, Row, StoreError
 from aurea_server.runner import columns
-from aurea_server.settings import resolve
-from aurea_server.standard import write_out
-from aurea_server.store import Ledger, Place, Row, StoreError
+from aurea_server.runs import views
+from aurea_server.settings.settings import resolve
+from aurea_server.stdio.output_files import check_output, write_output
+from aurea_server.stdio.standard_streams import write_out
 
 MOST_LISTED = 10**9
 SECONDS = len("2026-11-22 10:00:00")
@@ -76,7 +76,7 @@ def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json
         listed = remote.ask("GET", f"/benchmark/runs?limit={min(limit, 100)}")["runs"]
     else:
         with _ledger(data) as ledger:
-            listed = [documents.listed(row) for row in ledger.page(min(limit, MOST_LISTED))[0]]
+            listed = [views.listed(row) for row in ledger.page(min(limit, MOST_LISTED))[0]]
     if json:
         write_out(msgspec.json.format(msgspec.json.encode(listed), indent=2) + b"\n")
         return MET
@@ -119,7 +119,7 @@ def _document(run_id: str, data: Path | None, server: str | None) -> bytes:
             return bytes(response.read())
     with _ledger(data) as ledger:
         row = _row(ledger, run_id)
-        return documents.stored(row, ledger.records(run_id) if row.records_bytes else None)
+        return views.stored(row, ledger.records(run_id) if row.records_bytes else None)
 
 
 def _quoted(run_id: str) -> str:
@@ -172,7 +172,7 @@ def _exported(run_id: str, form: str, data: Path | None, server: str | None) -> 
             file = ledger.open_records(run_id) if row.records_bytes else None
             if file is not None:
                 with file:
-                    yield from documents.pieces(columns.Reader(file), form)
+                    yield from views.pieces(columns.Reader(file), form)
 
 
 @runs.command(name="delete")

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from aurea_server import standard
-from aurea_server.settings import OPTIONS, Settings, SettingsError, resolve, truth, variable
-from aurea_server.store import LedgerUnusable
+from aurea_server.history import LedgerUnusable
+from aurea_server.settings.settings import OPTIONS, Settings, SettingsError, resolve, truth, variable
+from aurea_server.stdio import standard_streams
 
 UNSAFE = 2
 
@@ -39,7 +39,7 @@ def _with_flags(*more: inspect.Parameter) -> Callable[[Callable[..., int]], Call
 
 
 def _say(text: str) -> None:
-    standard.say(standard.ERR, f"aurea: {text}\n")
+    standard_streams.say(standard_streams.ERR, f"aurea: {text}\n")
 
 
 @_with_flags()
@@ -52,7 +52,7 @@ def serve_command(**given: Any) -> int:
     Exit codes: 0 clean; 2 usage or unsafe settings; 3 cannot listen; 4 history unusable or in use; 5 history of a newer
     Aurea; 70 internal; 129, 130 or 143 forced by a second signal.
     """
-    from aurea_server.doors import allowed_hosts  # noqa: PLC0415 - what only serving needs is loaded by it
+    from aurea_server.http.security import allowed_hosts  # noqa: PLC0415 - what only serving needs is loaded by it
 
     try:
         settings = resolve(given).settings
@@ -61,9 +61,9 @@ def serve_command(**given: Any) -> int:
     except ValueError as error:
         _say(str(error))
         return UNSAFE
-    from aurea_server.kinds import Kinds  # noqa: PLC0415
+    from aurea_server.http.serving import run_server  # noqa: PLC0415
     from aurea_server.logs import set_up  # noqa: PLC0415
-    from aurea_server.serving import run_server  # noqa: PLC0415
+    from aurea_server.runner.kinds import Kinds  # noqa: PLC0415
 
     set_up(settings.log_format, settings.log_level)
     for warning in warnings:
@@ -91,7 +91,7 @@ def config_command(*, json: bool = False, **given: Any) -> int:
             value = _folder(resolved.settings)
         rows[name] = {"value": value, "origin": resolved.origins[name], "variable": variable(name)}
     if json:
-        standard.write_out(json_text.dumps(rows, indent=2).encode() + b"\n")
+        standard_streams.write_out(json_text.dumps(rows, indent=2).encode() + b"\n")
     else:
         _print_table(rows)
     return 0

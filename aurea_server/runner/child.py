@@ -36,8 +36,8 @@ from aurea_engine import (
     simulate,
     spec_from_dict,
 )
-from aurea_server.reports import End, Reason, Snapshot, figures_of, snapshot_of
 from aurea_server.runner import columns, frames, judging
+from aurea_server.runner.messages import End, Reason, Snapshot, figures_of, snapshot_of
 
 MOST_RESIDENT = 400 * 1024 * 1024
 """Bytes of memory from which on a runner is not used again: what a large run leaves fragmented is not the next one's."""

@@ -25,12 +25,12 @@ from aurea_engine import (
     spec_to_dict,
 )
 from aurea_engine.costs import reprice
-from aurea_server.kinds import kinds_in
-from aurea_server.limits import Limits, within
-from aurea_server.reports import Failure
 from aurea_server.runner import columns
+from aurea_server.runner.kinds import kinds_in
+from aurea_server.runner.messages import Failure
 from aurea_server.runner.reasons import name_of, reason_of
-from aurea_server.submissions import cost_to_dict
+from aurea_server.runner.submissions import cost_to_dict
+from aurea_server.settings.limits import Limits, within
 
 T = TypeVar("T")
 Message = dict[str, Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aurea_engine import SpecError, StrategyError
-from aurea_server.reports import Reason
+from aurea_server.runner.messages import Reason
 
 MOST_PROBLEMS = 101
 """As many as the engine itself tells at once, and that there are more."""

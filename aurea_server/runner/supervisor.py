@@ -16,10 +16,10 @@ from typing import Any
 
 import msgspec
 
-from aurea_server.live import Live
-from aurea_server.reports import End, Failure, Reason, Snapshot, sound, sound_end
 from aurea_server.runner import frames
-from aurea_server.runner.spawning import spawn
+from aurea_server.runner.messages import End, Failure, Reason, Snapshot, sound, sound_end
+from aurea_server.runner.spawn import spawn
+from aurea_server.runs.active_run import Live
 
 STARTING = 30.0
 """Seconds that a process has to be ready."""

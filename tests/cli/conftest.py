@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from aurea_server.app import create_app
 from aurea_server.cli import main
-from aurea_server.settings import Settings
+from aurea_server.http.app import create_app
+from aurea_server.settings.settings import Settings
 
 
 @pytest.fixture

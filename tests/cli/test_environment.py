@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aurea_server.__main__ import forget_senseless_width
-from aurea_server.settings import SettingsError, resolve
+from aurea_server.settings.settings import SettingsError, resolve
 
 COMMANDS = [
     ("run", "--jobs", "1", "--duration-ms", "0"),

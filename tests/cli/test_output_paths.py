@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from aurea_server.cli import main
-from aurea_server.output import check_output, descriptor_of, write_output
+from aurea_server.stdio.output_files import check_output, descriptor_of, write_output
 
 RUN = ("run", "--jobs", "2", "--virtual")
 CURVE = ("cost-curve", "--cost", '{"kind": "per_job", "price": "1"}', "--service-time", "1")

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from aurea_server.app import create_app
-from aurea_server.settings import Settings
+from aurea_server.http.app import create_app
+from aurea_server.settings.settings import Settings
 
 pytestmark = pytest.mark.service
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from aurea_server.cli import main
-from aurea_server.settings import SettingsError, config_path, resolve
-from aurea_server.store import LedgerUnusable, default_data
+from aurea_server.history import LedgerUnusable, default_data
+from aurea_server.settings.settings import SettingsError, config_path, resolve
 
 PROGRAM = "import sys; from aurea_server.__main__ import aurea; sys.exit(aurea())"
 TINY = ("run", "--jobs", "1", "--duration-ms", "0")

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from aurea_server.cli import main
-from aurea_server.standard import whole_streams, write_all
+from aurea_server.stdio.standard_streams import whole_streams, write_all
 
 PER_JOB = '{"kind": "per_job", "price": "0.0002"}'
 SHEET = Path(__file__).parents[2] / "aurea_engine/costs/prices/example-functions@1.toml"

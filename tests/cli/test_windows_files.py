@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aurea_server.cli.remote import token
-from aurea_server.settings import Settings, resolve
+from aurea_server.settings.settings import Settings, resolve
 
 SPEC = '{"num_jobs": 4,\r\n "job_duration_ms": 1,\r\n "clock": "virtual", "label": "grün"}\r\n'
 MARKED = pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])

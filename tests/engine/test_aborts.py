@@ -52,7 +52,7 @@ from aurea_engine.costs import (
     Tiered,
     price,
 )
-from aurea_engine.costs.adjust import Discount
+from aurea_engine.costs.adjustments import Discount
 from aurea_engine.costs.budget import Budget
 from aurea_engine.costs.repricing import measure
 from aurea_engine.testing import run_jumping

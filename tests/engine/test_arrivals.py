@@ -35,9 +35,9 @@ from aurea_engine import (
     Workload,
     simulate,
 )
-from aurea_engine._arrival_fit import dispersion_index, poisson_misfit
-from aurea_engine.arrivals import _evenly
+from aurea_engine.results.arrival_fit import dispersion_index, poisson_misfit
 from aurea_engine.testing import check_arrivals
+from aurea_engine.workload.arrivals import _evenly
 
 
 def drawn(arrivals: Arrivals, n: int, seed: int = 0) -> np.ndarray:

@@ -53,7 +53,7 @@ from aurea_engine import (
     spec_from_dict,
     spec_to_dict,
 )
-from aurea_engine.distributions import Constant, Distribution
+from aurea_engine.workload.distributions import Constant, Distribution
 
 GOOD: dict[str, Any] = {
     "workload": {

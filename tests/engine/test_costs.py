@@ -40,10 +40,10 @@ from aurea_engine.costs import (
     project,
     reprice,
 )  # fmt: skip
-from aurea_engine.costs.exact import decimal_text, exact_text, money_text
+from aurea_engine.costs.decimals import decimal_text, exact_text, money_text
 from aurea_engine.costs.meters import JobMeter, MeterTotal, exact_sum
 from aurea_engine.errors import NeedsRecords, SpecError
-from aurea_engine.records import NEVER, NS, JobBatch, Outcome
+from aurea_engine.records.batch import NEVER, NS, JobBatch, Outcome
 
 F = Fraction
 FOUR = (100, 250, 1000, 1500)

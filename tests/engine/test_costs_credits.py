@@ -31,7 +31,7 @@ from aurea_engine.costs import (
     price,
     project,
 )
-from aurea_engine.records import NS, JobBatch
+from aurea_engine.records.batch import NS, JobBatch
 
 F = Fraction
 HALF = Discount("0.5")

@@ -20,17 +20,17 @@ from aurea_engine import (
     RunSpec,
     Sleep,
     Workload,
-    codec,
     default_catalog,
     job_costs,
     result_to_dict,
     simulate,
     spec_from_dict,
 )
+from aurea_engine.codec import specifications
 from aurea_engine.costs import Component, CostModel, Flat, Formula, Jobs, Line, Meter, MeterTotal, PerSecond, SheetRef
 from aurea_engine.costs import job_costs as checked_job_costs
 from aurea_engine.costs.meters import JobMeter, State
-from aurea_engine.records import JobBatch
+from aurea_engine.records.batch import JobBatch
 
 F = Fraction
 WORK = Workload(Sleep(Constant(0.01)), ConstantRate(100), jobs=10)
@@ -184,7 +184,7 @@ def test_a_jobs_own_cost_that_is_none_is_null_and_the_bill_stands(answer: Callab
 
 
 def test_there_is_one_way_to_the_costs_of_jobs() -> None:
-    assert job_costs is checked_job_costs is codec.job_costs
+    assert job_costs is checked_job_costs is specifications.job_costs
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import pytest
 
 import aurea_engine
 from aurea_engine import Cpu, Fifo, Limited, RunSpec, Sleep, Stop, Workload, simulate
-from aurea_engine._cpu import CpuWorkers, burn
 from aurea_engine.testing import check_job
+from aurea_engine.workload.cpu_workers import CpuWorkers, burn
 
 
 async def test_cpu_jobs_take_at_least_the_time_that_they_burn() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aurea_engine import Fifo, Lifo, Priority, Queue, Scheduler, ShortestFirst, StrategyError
-from aurea_engine._dispatcher import Dispatcher
+from aurea_engine.run.dispatcher import Dispatcher
 
 UNKNOWN = float("nan")
 

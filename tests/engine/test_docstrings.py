@@ -75,4 +75,4 @@ def test_an_example_runs(name: str, code: str, capsys: pytest.CaptureFixture[str
 
 def test_there_are_examples() -> None:
     """Of the package, and of writing a job."""
-    assert {"aurea_engine", "aurea_engine.jobs.Job"} <= {name for name, _ in EXAMPLES}
+    assert {"aurea_engine", "aurea_engine.workload.jobs.Job"} <= {name for name, _ in EXAMPLES}

@@ -8,8 +8,9 @@ import json
 
 import pytest
 
-from aurea_engine import Job, RunSpec, Sleep, Workload, engine_version, environment, run_sync, simulate
-from aurea_engine.environment import GarbageWatch, describe, loop_name
+from aurea_engine import Job, RunSpec, Sleep, Workload, engine_version, run_sync, simulate
+from aurea_engine.run import environment
+from aurea_engine.run.environment import GarbageWatch, describe, loop_name
 from aurea_engine.testing import run_jumping
 
 

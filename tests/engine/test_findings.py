@@ -46,10 +46,11 @@ from aurea_engine import (
     Workload,
     simulate,
 )
-from aurea_engine._checks import Case, findings, poisson_misfit
-from aurea_engine._dispatcher import Dispatcher
-from aurea_engine._recorder import Meters
-from aurea_engine._standing import Measured, Standing
+from aurea_engine.results.checks import Case, findings, poisson_misfit
+from aurea_engine.results.run_state import Measured, Standing
+from aurea_engine.run import recorder
+from aurea_engine.run.dispatcher import Dispatcher
+from aurea_engine.run.recorder import Meters
 from aurea_engine.testing import JumpingLoop, ManualClock, run_jumping
 
 STEADY = Workload(Sleep(0.001), ConstantRate(1000), duration=1)
@@ -278,7 +279,7 @@ def test_a_run_that_measured_nothing_is_not_valid(workload: Workload, warmup: fl
 
 def test_an_automatic_warm_up_that_could_not_be_looked_for_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """MSER-5 needs the records, and a run that outgrows them has none."""
-    monkeypatch.setattr("aurea_engine._recorder.KEPT_JOBS", 4096)
+    monkeypatch.setattr(recorder, "KEPT_JOBS", 4096)
     spec = RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=5000), seed=0, warmup="auto")
     (found,) = [finding for finding in simulate(spec).findings if finding.code == "no_steady_state"]
     assert "were not kept" in found.detail

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aurea_engine import LatencyHistogram
-from aurea_engine.histogram import LE_EXPONENTS, RELATIVE_ERROR, buckets_of, value_of
+from aurea_engine.records.histogram import LE_EXPONENTS, RELATIVE_ERROR, buckets_of, value_of
 
 SECOND = 1_000_000_000
 durations = st.lists(st.integers(0, 2**62), max_size=60)

@@ -30,9 +30,9 @@ from aurea_engine.costs import (
     FlatPeriod,
     PerSecond,
 )
-from aurea_engine.objectives import judge_time
+from aurea_engine.results.objectives import judge_time
+from aurea_engine.results.statistics import Timing
 from aurea_engine.spec import TIMES
-from aurea_engine.statistics import Timing
 from aurea_engine.testing import run_jumping
 
 RATIOS = ("failure_ratio", "throughput", "goodput", "cost_per_job", "cost")

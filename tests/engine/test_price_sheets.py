@@ -36,7 +36,7 @@ from aurea_engine.costs import (
     shipped_sheets,
 )  # fmt: skip
 from aurea_engine.errors import SpecError
-from aurea_engine.records import NS, JobBatch
+from aurea_engine.records.batch import NS, JobBatch
 
 F = Fraction
 

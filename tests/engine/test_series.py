@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aurea_engine import ConstantRate, Fifo, JobBatch, Outcome, Replay, RunSpec, Sleep, Trace, Workload, simulate
-from aurea_engine.series import MOST, Series
+from aurea_engine.records.series import MOST, Series
 
 SECOND = 1_000_000_000
 LATER = 100 * SECOND

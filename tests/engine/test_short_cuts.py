@@ -31,11 +31,11 @@ from aurea_engine import (
     Trace,
     Workload,
 )
-from aurea_engine._dispatcher import Dispatcher
-from aurea_engine._recorder import Recorder
-from aurea_engine._release import Release
-from aurea_engine._virtual import run_virtual
 from aurea_engine.costs import Metering
+from aurea_engine.run.dispatcher import Dispatcher
+from aurea_engine.run.event_heap import run_virtual
+from aurea_engine.run.plan import Release
+from aurea_engine.run.recorder import Recorder
 
 
 def driven(spec: RunSpec, *, short_cut: bool) -> tuple[JobBatch, int, int]:

@@ -24,14 +24,14 @@ from aurea_engine import (
     Stop,
     Workload,
 )
-from aurea_engine._dispatcher import Dispatcher
-from aurea_engine._ending import Ending
-from aurea_engine._realtime import RealTime
-from aurea_engine._recorder import Recorder
-from aurea_engine._release import Release
-from aurea_engine._sprint import Sprint, can_sprint
 from aurea_engine.costs import Metering
-from aurea_engine.streams import Streams
+from aurea_engine.run.dispatcher import Dispatcher
+from aurea_engine.run.idle_loop import Sprint, can_sprint
+from aurea_engine.run.plan import Release
+from aurea_engine.run.realtime import RealTime
+from aurea_engine.run.recorder import Recorder
+from aurea_engine.run.stop_conditions import Ending
+from aurea_engine.workload.streams import Streams
 
 
 class Ticking:

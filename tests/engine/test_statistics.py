@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aurea_engine import Exponential, Fifo, Poisson, RunSpec, Sleep, Workload, simulate
-from aurea_engine.histogram import LatencyHistogram, rank_of
-from aurea_engine.statistics import (
+from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.records.quantiles import QUANTILES, rank_of, samples_needed
+from aurea_engine.results.statistics import (
     BATCHES,
-    QUANTILES,
     exact_timing,
     histogram_timing,
     little_area,
@@ -23,7 +23,6 @@ from aurea_engine.statistics import (
     quantile,
     quantile_interval,
     quantile_ranks,
-    samples_needed,
 )
 
 SECOND = 1_000_000_000

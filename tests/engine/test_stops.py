@@ -42,13 +42,13 @@ from aurea_engine import (
     Workload,
     simulate,
 )
-from aurea_engine._dispatcher import Dispatcher
-from aurea_engine._ending import Ending
-from aurea_engine._recorder import Recorder
-from aurea_engine._release import Release
-from aurea_engine._result_codec import encode_result
-from aurea_engine._virtual import run_virtual
+from aurea_engine.codec.results import encode_result
 from aurea_engine.costs import Metering
+from aurea_engine.run.dispatcher import Dispatcher
+from aurea_engine.run.event_heap import run_virtual
+from aurea_engine.run.plan import Release
+from aurea_engine.run.recorder import Recorder
+from aurea_engine.run.stop_conditions import Ending
 from aurea_engine.testing import check_result, run_jumping
 
 NS = 1_000_000_000

@@ -8,7 +8,7 @@ import pytest
 
 from aurea_engine import SpecError, parse_json, parse_toml
 from aurea_engine.costs import check_sheet, load_sheet, shipped_sheets
-from aurea_engine.text_files import decode_text, read_text
+from aurea_engine.fields.text_files import decode_text, read_text
 
 MARKED = ["utf-8-sig", "utf-16", "utf-32"]
 """Python's names of encodings that write a mark first."""

@@ -29,7 +29,7 @@ from aurea_engine import (
     Sleep,
     Workload,
 )
-from aurea_engine.theory import (
+from aurea_engine.results.theory import (
     closed_mva,
     erlang_b,
     erlang_c,

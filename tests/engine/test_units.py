@@ -31,8 +31,8 @@ from aurea_engine import (
     spec_from_dict,
     spec_to_dict,
 )
-from aurea_engine._units import PER, UNITS, parse_duration, parse_rate
 from aurea_engine.costs import PerSecond
+from aurea_engine.fields.units import PER, UNITS, parse_duration, parse_rate
 
 NUMBERS = st.decimals(0, 10**6, places=6, allow_nan=False, allow_infinity=False)
 

@@ -26,7 +26,7 @@ from aurea_engine import (
     Workload,
     simulate,
 )
-from aurea_engine.records import Instants
+from aurea_engine.records.batch import Instants
 
 
 @dataclass(frozen=True)

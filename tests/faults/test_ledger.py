@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from aurea_server.store import Place
+from aurea_server.history import Place
 
 pytestmark = pytest.mark.faults
 

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from aurea_server.history.data_folder import Place
+from aurea_server.history.ledger import Ledger
+from aurea_server.history.rows import FINAL_STATES
 from aurea_server.runner import columns
-from aurea_server.store.ledger import Ledger
-from aurea_server.store.place import Place
-from aurea_server.store.rows import FINAL_STATES
 
 pytestmark = pytest.mark.faults
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from aurea_server.app import create_app
-from aurea_server.connections import gate
-from aurea_server.settings import Settings
+from aurea_server.http.app import create_app
+from aurea_server.http.connections import gate
+from aurea_server.settings.settings import Settings
 
 
 class Behind(TestServer):

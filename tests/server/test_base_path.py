@@ -11,12 +11,12 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from aurea_server.app import create_app
 from aurea_server.cli import main
-from aurea_server.keys import RUNS
-from aurea_server.operations import OPERATIONS
-from aurea_server.settings import Settings, SettingsError, resolve
-from aurea_server.store import Ending, Entry
+from aurea_server.history import Ending, Entry
+from aurea_server.http.app import create_app
+from aurea_server.http.app_keys import RUNS
+from aurea_server.http.operations import OPERATIONS
+from aurea_server.settings.settings import Settings, SettingsError, resolve
 
 Proxy = Callable[..., Awaitable[TestClient[Any, Any]]]
 

@@ -12,8 +12,8 @@ import pytest
 
 from aurea_engine import SpecError, parse_json
 from aurea_server.cli import main
-from aurea_server.settings import SettingsError, resolve
-from aurea_server.submissions import MOST_DOCUMENT
+from aurea_server.runner.submissions import MOST_DOCUMENT
+from aurea_server.settings.settings import SettingsError, resolve
 
 TOKEN = "correct-horse-battery"
 MAX_DEPTH = 16

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aurea_server.keys import RUNS
+from aurea_server.http.app_keys import RUNS
 
 Post = Callable[..., Awaitable[Any]]
 RECORDED = {"workload": {"job": {"kind": "sleep", "duration": {"kind": "exponential", "mean": 0.002}}, "jobs": 3000}}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aurea_server.store import Ending, Entry, Ledger, LedgerUnusable, Place
+from aurea_server.history import Ending, Entry, Ledger, LedgerUnusable, Place
 
 LARGE = os.urandom(20_000)
 """Records that get a file of their own."""

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from aurea_server.doors import HEADERS
-from aurea_server.operations import OPERATIONS
+from aurea_server.http.operations import OPERATIONS
+from aurea_server.http.security import HEADERS
 
 Post = Callable[..., Awaitable[Any]]
 GOOD = b'{"num_jobs": 1, "job_duration_ms": 1}'
@@ -245,7 +245,7 @@ async def test_metrics_stay_few_whatever_labels_are_sent(client: Any, post: Post
 
 
 async def test_a_body_that_stalls_is_408(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aurea_server.doors.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("aurea_server.http.security.BODY_SECONDS", 0.2)
 
     async def drip() -> Any:
         yield b"{"

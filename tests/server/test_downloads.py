@@ -19,13 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aurea_engine import JobBatch
-from aurea_server import connections
-from aurea_server.connections import STALLED_BYTES, STALLED_SECONDS
-from aurea_server.documents import CHUNK
-from aurea_server.events import EventLog
-from aurea_server.keys import RUNS
+from aurea_server.history import Ending, Entry
+from aurea_server.http import connections
+from aurea_server.http.app_keys import RUNS
+from aurea_server.http.connections import STALLED_BYTES, STALLED_SECONDS
 from aurea_server.runner import columns
-from aurea_server.store import Ending, Entry
+from aurea_server.runs.events import EventLog
+from aurea_server.runs.views import CHUNK
 
 RUN = "benchmark-1"
 RESET = struct.pack("ii", 1, 0)
@@ -136,7 +136,7 @@ def test_a_block_reads_only_what_it_needs() -> None:
 
 async def test_clients_that_do_not_read_lock_nobody_out(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight downloads hang, twice the number of those who may decode at once; others read as if they were alone."""
-    monkeypatch.setattr("aurea_server.stored.PATIENCE", 0.5)
+    monkeypatch.setattr("aurea_server.runs.reader.PATIENCE", 0.5)
     await store(client, 20_000)
     hanging = [await ask(client, f"/benchmark/runs/{RUN}/jobs?format={form}") for form in ("csv", "ndjson") * 4]
     await until(lambda: len([each for each in connections_of(client) if each._pipe.get_write_buffer_size()]) == 8)

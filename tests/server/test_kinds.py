@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from aurea_engine import Job, default_catalog
-from aurea_server.kinds import Kinds
-from aurea_server.openapi import document
-from aurea_server.operations import OPERATIONS
+from aurea_server.http.openapi import document
+from aurea_server.http.operations import OPERATIONS
+from aurea_server.runner.kinds import Kinds
 
 THEIRS = Kinds({"jobs": ("query", "fifo")})
 BUILT_IN = {"workload": {"job": {"kind": "sleep"}, "arrivals": {"kind": "poisson", "rate": 1}, "jobs": 1}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aurea_engine import Poisson, RunSpec, Sleep, SpecError, Workload
-from aurea_server.limits import Limits, within
+from aurea_server.settings.limits import Limits, within
 
 FEW = Limits(jobs=1000)
 

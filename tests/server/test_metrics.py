@@ -26,12 +26,12 @@ from aurea_engine import CostModel, Observer, Progress, RunResult, default_catal
 from aurea_engine.costs import Component, Flat
 from aurea_engine.costs.meters import BilledTime
 from aurea_server.cli.runs import summary
-from aurea_server.endings import without_result
-from aurea_server.events import EventLog, Followers
-from aurea_server.live import Live
-from aurea_server.metrics import BenchmarkMetrics, Registry, Stamped, exponents_to
-from aurea_server.money_labels import CURRENCIES, billed_keys, spent_keys
-from aurea_server.reports import Bill, Figures, Snapshot, figures_of, snapshot_of
+from aurea_server.metrics.money_labels import CURRENCIES, billed_keys, spent_keys
+from aurea_server.metrics.registry import BenchmarkMetrics, Registry, Stamped, exponents_to
+from aurea_server.runner.messages import Bill, Figures, Snapshot, figures_of, snapshot_of
+from aurea_server.runs.active_run import Live
+from aurea_server.runs.events import EventLog, Followers
+from aurea_server.runs.finish import without_result
 
 STARTED_AT = 1_795_000_000.0
 RUN = "benchmark-1795344267954"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from aurea_server.exposition import FORMATS
-from aurea_server.negotiation import choose, choose_coding, wants
-from aurea_server.resources import FORMS
+from aurea_server.http.negotiation import choose, choose_coding, wants
+from aurea_server.http.run_resources import FORMS
+from aurea_server.metrics.exposition import FORMATS
 
 PLAIN, OPEN = "text/plain; version=0.0.4; charset=utf-8", "application/openmetrics-text; version=1.0.0; charset=utf-8"
 PLAIN_1 = "text/plain; version=1.0.0; charset=utf-8"

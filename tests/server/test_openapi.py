@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from aurea_engine import SpecError, default_catalog, spec_from_dict
-from aurea_server.kinds import Kinds
-from aurea_server.openapi import text
-from aurea_server.operations import OPERATIONS
-from aurea_server.problems import reason_phrase
+from aurea_server.http.openapi import text
+from aurea_server.http.operations import OPERATIONS
+from aurea_server.http.problems import reason_phrase
+from aurea_server.runner.kinds import Kinds
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = json.loads((ROOT / "docs/openapi.json").read_text())
@@ -69,7 +69,7 @@ def test_bounds_in_the_description_are_the_bounds_that_are_checked() -> None:
 
 
 def test_vendored_files_are_the_ones_that_were_vendored() -> None:
-    static = files("aurea_server").joinpath("static")
+    static = files("aurea_server.ui").joinpath("static")
     listed = re.findall(r"\| `([^`]+)` \| npm .*`([0-9a-f]{64})` \|", static.joinpath("VENDOR.md").read_text())
     assert len(listed) == 2
     for name, digest in listed:

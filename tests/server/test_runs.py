@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from aurea_server import keys
+from aurea_server.http import app_keys
 
 Post = Callable[..., Awaitable[Any]]
 QUICK = {"num_jobs": 3, "job_duration_ms": 1, "seed": 1}
@@ -417,10 +417,10 @@ async def test_where_the_system_has_no_descriptors_of_processes_it_looks_now_and
     assert (await post(client, QUICK))[1]["status"] == "completed"
     _, document = await post(client, LONG, Prefer="respond-async")
     await running(client, document["benchmark_id"])
-    busy = client.server.app[keys.RUNS].workshop._busy
+    busy = client.server.app[app_keys.RUNS].workshop._busy
     while busy is None:
         await asyncio.sleep(0.01)
-        busy = client.server.app[keys.RUNS].workshop._busy
+        busy = client.server.app[app_keys.RUNS].workshop._busy
     os.kill(busy.pid, signal.SIGKILL)
     result = await final(client, document["benchmark_id"])
     assert (result["status"], result["reason"]["code"]) == ("failed", "runner_died")
@@ -484,9 +484,9 @@ async def test_only_so_many_read_records_or_prices_at_a_time(
     """The others are told to come back: a run of a million jobs takes tens of megabytes to read."""
     _, result = await post(client, QUICK)
     where = f"/benchmark/runs/{result['benchmark_id']}"
-    monkeypatch.setattr("aurea_server.stored.PATIENCE", 0.05)
-    monkeypatch.setattr("aurea_server.runner.workshop.MOST_PRICED", 0)
-    history = client.server.app[keys.RUNS].history
+    monkeypatch.setattr("aurea_server.runs.reader.PATIENCE", 0.05)
+    monkeypatch.setattr("aurea_server.runner.pool.MOST_PRICED", 0)
+    history = client.server.app[app_keys.RUNS].history
     for _ in range(4):
         await history.readers.acquire()
     assert (await get(client, f"{where}/jobs"))[1]["code"] == "too_many_readers"

@@ -24,12 +24,12 @@ from aurea_engine import (
     spec_from_dict,
     spec_to_dict,
 )
-from aurea_engine._fields import Checked, convert, hints_of
-from aurea_engine.catalog import GROUPS
-from aurea_server.kinds import Kinds
-from aurea_server.openapi import document
-from aurea_server.operations import OPERATIONS
-from aurea_server.schema import Schemas
+from aurea_engine.codec.catalog import GROUPS
+from aurea_engine.fields.checked import Checked, convert, hints_of
+from aurea_server.http.json_schema import Schemas
+from aurea_server.http.openapi import document
+from aurea_server.http.operations import OPERATIONS
+from aurea_server.runner.kinds import Kinds
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [

@@ -24,9 +24,9 @@ from aurea_engine.costs import (
     Tiered,
     Usage,
 )
-from aurea_engine.records import NS
-from aurea_server.metrics import BenchmarkMetrics
-from aurea_server.reports import Bill, Figures, Snapshot, bill_of, figures_of
+from aurea_engine.records.batch import NS
+from aurea_server.metrics.registry import BenchmarkMetrics
+from aurea_server.runner.messages import Bill, Figures, Snapshot, bill_of, figures_of
 
 TIERS = (Tier(1, 3), Tier("0.1"))
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from aurea_server.kinds import Kinds
-from aurea_server.serving import LEDGER_UNUSABLE, serve
-from aurea_server.settings import Settings
-from aurea_server.store import Ending, Entry, IdempotencyKey, Ledger, Place, ReadFailed, calendar
-from aurea_server.store.calendar import DAY_MS, Calendar
-from aurea_server.store.pruning import BATCH, used_bytes
+from aurea_server.history import Ending, Entry, IdempotencyKey, Ledger, Place, ReadFailed, retention_clock
+from aurea_server.history.retention import BATCH, used_bytes
+from aurea_server.history.retention_clock import DAY_MS, Calendar
+from aurea_server.http.serving import LEDGER_UNUSABLE, serve
+from aurea_server.runner.kinds import Kinds
+from aurea_server.settings.settings import Settings
 
 HUGE = 2**62
 
@@ -130,8 +130,8 @@ class Clocks:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.wall, self.ticks = 1000 * DAY_MS, 5 * DAY_MS
-        monkeypatch.setattr(calendar, "wall_ms", lambda: self.wall)
-        monkeypatch.setattr(calendar, "ticks_ms", lambda: self.ticks)
+        monkeypatch.setattr(retention_clock, "wall_ms", lambda: self.wall)
+        monkeypatch.setattr(retention_clock, "ticks_ms", lambda: self.ticks)
 
     def goes_on(self, ms: int) -> None:
         self.wall, self.ticks = self.wall + ms, self.ticks + ms

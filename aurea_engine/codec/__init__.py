@@ -1,0 +1,1 @@
+"""The border between values and JSON or TOML: specifications, results, and the catalog of kinds."""

@@ -1,0 +1,178 @@
+"""Which ``kind`` in JSON means which strategy. A catalog is an immutable value: importing a module registers nothing.
+
+Other people's strategies come in by `Catalog.add`, or by entry points of the groups ``aurea.jobs``, ``aurea.arrivals``,
+``aurea.schedulers``, ``aurea.cost_models`` and ``aurea.distributions`` when a program's edge asks for them with
+`Catalog.with_entry_points`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+from typing import Any
+
+from aurea_engine.costs import KINDS, CostModel
+from aurea_engine.errors import SpecError, StrategyError
+from aurea_engine.workload import arrivals, distributions, jobs, recorded, schedulers
+from aurea_engine.workload.arrivals import Arrivals
+from aurea_engine.workload.distributions import Distribution
+from aurea_engine.workload.jobs import JobSource
+from aurea_engine.workload.schedulers import Scheduler
+
+log = logging.getLogger(__name__)
+
+GROUPS: Mapping[str, type] = MappingProxyType(
+    {
+        "jobs": JobSource,
+        "arrivals": Arrivals,
+        "schedulers": Scheduler,
+        "cost_models": CostModel,
+        "distributions": Distribution,
+    }
+)
+"""Name of a group of kinds → the contract that its classes fulfil."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """``kinds[group][kind]`` is a class."""
+
+    kinds: Mapping[str, Mapping[str, type]]
+
+    def add(self, group: str, kind: str, strategy: type) -> Catalog:
+        """A catalog that also knows ``kind``. Raises SpecError for a name that is taken or a class of another group."""
+        if group not in GROUPS:
+            raise SpecError(f"there is no group {group!r}: one of {', '.join(GROUPS)}")
+        if not (isinstance(strategy, type) and issubclass(strategy, GROUPS[group])):
+            raise SpecError(f"{kind!r} must be a class that derives from {GROUPS[group].__name__}, not {strategy!r}")
+        if kind in self.kinds[group]:
+            raise SpecError(f"the kind {kind!r} is taken by {self.kinds[group][kind].__qualname__}: use another name")
+        return Catalog(MappingProxyType({**self.kinds, group: MappingProxyType({**self.kinds[group], kind: strategy})}))
+
+    def with_entry_points(self, kinds: Collection[str] | None = None) -> Catalog:
+        """Also knows what installed packages offer. One that cannot be loaded is logged and left out.
+
+        ``kinds``: load only what has such a name; then one that cannot be loaded raises StrategyError.
+        """
+        known = self
+        for group, entry in _offered():
+            if kinds is not None and entry.name not in kinds:
+                continue
+            if entry.name in self.kinds[group]:
+                _taken(group, entry)
+                continue
+            try:
+                known = known.add(group, entry.name, entry.load())
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - a package that exits while it is imported must not end the program
+                text = f"the entry point {entry.name} of aurea.{group} cannot be loaded: {_brief(error)}"
+                if kinds is not None:
+                    raise StrategyError(text) from None
+                log.error("%s; it was left out", text)  # noqa: TRY400 - one line: the traceback is the package's own affair
+        return known
+
+    def group_of(self, contract: type) -> str | None:
+        """The group whose contract ``contract`` is."""
+        return next((group for group, base in GROUPS.items() if base is contract), None)
+
+    def find(self, group: str, kind: str) -> type | None:
+        """The class of ``kind``."""
+        return self.kinds[group].get(kind)
+
+    def suggestion(self, group: str, kind: str) -> str:
+        """What to say about a kind that nobody knows."""
+        near = get_close_matches(kind, self.kinds[group], n=1)
+        hint = f' (did you mean "{near[0]}"?)' if near else ""
+        return f"must be one of {', '.join(sorted(self.kinds[group]))}{hint}"
+
+    def kind_of(self, strategy: Any) -> str:
+        """The name of a strategy's class here, or its Python path, which only Python can make again."""
+        for kinds in self.kinds.values():
+            for kind, cls in kinds.items():
+                if cls is type(strategy):
+                    return kind
+        return f"{type(strategy).__module__}:{type(strategy).__qualname__}"
+
+
+def offered_kinds() -> dict[str, tuple[str, ...]]:
+    """Group → names of kinds that installed packages offer, built-in names left out. No package is loaded to find out."""
+    built_in = default_catalog().kinds
+    offered: dict[str, list[str]] = {group: [] for group in GROUPS}
+    for group, entry in _offered():
+        if entry.name in built_in[group]:
+            _taken(group, entry)
+        elif entry.name not in offered[group]:
+            offered[group].append(entry.name)
+    return {group: tuple(sorted(names)) for group, names in offered.items()}
+
+
+def _offered() -> Iterator[tuple[str, EntryPoint]]:
+    """(group, entry point) of every installed package, as its metadata says. Metadata that cannot be read offers nothing."""
+    for group in GROUPS:
+        try:
+            found = tuple(entry_points(group=f"aurea.{group}"))
+        except Exception as error:  # noqa: BLE001 - any package's damaged metadata, also of one that has nothing to do with us
+            log.error("entry points of aurea.%s cannot be read: %s", group, _brief(error))  # noqa: TRY400
+            return
+        for entry in found:
+            yield group, entry
+
+
+def _taken(group: str, entry: EntryPoint) -> None:
+    log.error("the entry point %s of aurea.%s was left out: the name is taken", entry.name, group)
+
+
+def _brief(error: BaseException) -> str:
+    """The error in one line, whatever its class does when it is asked for a text."""
+    try:
+        return ascii(f"{type(error).__name__}: {error}")[1:-1][:300]
+    except BaseException:  # noqa: BLE001 - the class is somebody else's
+        return "an error that cannot be shown"
+
+
+def default_catalog() -> Catalog:
+    """The built-in kinds."""
+    kinds: dict[str, dict[str, type]] = {
+        "jobs": {
+            "cpu": jobs.Cpu,
+            "faulty": jobs.Faulty,
+            "limited": jobs.Limited,
+            "mix": jobs.Mix,
+            "replay": recorded.Replay,
+            "sleep": jobs.Sleep,
+        },
+        "arrivals": {
+            "all_at_once": arrivals.AllAtOnce,
+            "closed": arrivals.Closed,
+            "constant": arrivals.Constant,
+            "gamma": arrivals.Gamma,
+            "poisson": arrivals.Poisson,
+            "ramp": arrivals.Ramp,
+            "sine": arrivals.Sine,
+            "stages": arrivals.Stages,
+            "trace": recorded.Trace,
+        },
+        "schedulers": {
+            "fifo": schedulers.Fifo,
+            "lifo": schedulers.Lifo,
+            "priority": schedulers.Priority,
+            "shortest_first": schedulers.ShortestFirst,
+        },
+        "cost_models": dict(KINDS),
+        "distributions": {
+            "constant": distributions.Constant,
+            "empirical": distributions.Empirical,
+            "exponential": distributions.Exponential,
+            "gamma": distributions.Gamma,
+            "lognormal": distributions.LogNormal,
+            "mixture": distributions.Mixture,
+            "pareto": distributions.Pareto,
+            "uniform": distributions.Uniform,
+        },
+    }
+    return Catalog(MappingProxyType({group: MappingProxyType(known) for group, known in kinds.items()}))

@@ -1,0 +1,292 @@
+"""JSON and TOML ↔ specifications. The only place that knows member names and kinds; all problems are reported at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Mapping
+from decimal import Decimal
+from difflib import get_close_matches
+from enum import Enum
+from fractions import Fraction
+from typing import Annotated, Any, Union
+
+import msgspec
+from msgspec import Meta
+
+from aurea_engine.codec.catalog import GROUPS, Catalog, default_catalog
+from aurea_engine.codec.parsing import parse_json, parse_toml
+from aurea_engine.codec.results import JOBS_SHOWN, encode_result
+from aurea_engine.costs import CostModel, exact_text, job_costs
+from aurea_engine.errors import LOCAL_REFERENCE, Problem, SpecError
+from aurea_engine.fields.checked import MAX_SECONDS, MOST_PROBLEMS, Checked, convert, hints_of, shown
+from aurea_engine.records.rows import record_rows, records_from_rows
+from aurea_engine.results.result import RunResult
+from aurea_engine.spec import RunSpec
+from aurea_engine.workload.arrivals import AllAtOnce
+from aurea_engine.workload.distributions import Constant, Weighted
+from aurea_engine.workload.jobs import Sleep
+from aurea_engine.workload.trace_files import Local, LocalFile
+from aurea_engine.workload.workload import Workload
+
+DEFAULT_KINDS = {"schedulers": "fifo"}
+"""What an object without a ``kind`` is, where there is a default."""
+
+MAX_SEED_JOBS = 10**9
+SEED = {
+    "num_jobs": Annotated[int, Meta(ge=1, le=MAX_SEED_JOBS)],
+    "job_duration_ms": Annotated[float, Meta(ge=0, le=MAX_SECONDS * 1000)],
+}
+
+
+def spec_from_dict(data: object, catalog: Catalog | None = None, *, local: bool = True) -> RunSpec:
+    """The specification that ``data`` describes: see docs/spec.md. Raises `SpecError` with every problem.
+
+    ``local`` False is for what came from elsewhere: it may name no file of this machine, and none is looked at.
+    """
+    if not isinstance(data, dict):
+        raise SpecError([Problem("", "must be an object", shown(data))])
+    builder = _Builder(catalog or default_catalog(), local=local)
+    members = dict(data)
+    if "workload" not in members:
+        members["workload"] = builder.seed_workload(members)
+    else:
+        for name in SEED:
+            if members.pop(name, None) is not None:
+                builder.problems.append(Problem(name, "cannot stand beside workload: give one or the other"))
+    built = builder.record(RunSpec, members, "")
+    builder.give_up()
+    assert isinstance(built, RunSpec)
+    return built
+
+
+def cost_from_dict(data: object, catalog: Catalog | None = None) -> CostModel:
+    """The cost model that ``data`` describes, on its own: for pricing a stored run again. Raises `SpecError`."""
+    if not isinstance(data, dict):
+        raise SpecError(
+            [Problem("cost", 'must be an object such as {"kind": "per_job", "price": "0.001"}', shown(data))]
+        )
+    builder = _Builder(catalog or default_catalog())
+    built = builder.strategy("cost_models", data, "cost")
+    builder.give_up()
+    assert isinstance(built, CostModel)
+    return built
+
+
+_MISSING = object()
+
+
+class _Builder:
+    """Turns JSON values into strategies and collects what is wrong on the way."""
+
+    def __init__(self, catalog: Catalog, *, local: bool = True) -> None:
+        self._catalog = catalog
+        self._local = local
+        self.problems: list[Problem] = []
+
+    def enough(self) -> None:
+        """Raises `SpecError` with the first problems once there are more than anybody reads."""
+        if len(self.problems) >= MOST_PROBLEMS:
+            more = Problem("", f"there is more that is wrong: these are the first {MOST_PROBLEMS} problems")
+            raise SpecError([*self.problems[:MOST_PROBLEMS], more])
+
+    def give_up(self) -> None:
+        """Raises `SpecError` if there is any problem."""
+        self.enough()
+        if self.problems:
+            raise SpecError(self.problems)
+
+    def seed_workload(self, members: dict[str, Any]) -> object:
+        """The two-member form: ``num_jobs`` sleeps of ``job_duration_ms``, all at once."""
+        before = len(self.problems)
+        if "num_jobs" not in members:
+            if not members.pop("job_duration_ms", None):
+                self.problems.append(Problem("workload", "is required, or num_jobs"))
+            else:
+                self.problems.append(Problem("num_jobs", "is required"))
+            return _MISSING
+        jobs = convert(members.pop("num_jobs"), SEED["num_jobs"], "num_jobs", self.problems)
+        ms = convert(members.pop("job_duration_ms", 100), SEED["job_duration_ms"], "job_duration_ms", self.problems)
+        if len(self.problems) > before:
+            return _MISSING
+        return Workload(Sleep(Constant(ms / 1000)), AllAtOnce(), jobs=jobs)
+
+    def strategy(self, group: str, data: dict[str, Any], path: str) -> object:
+        """An object with a ``kind``."""
+        self.enough()
+        members = dict(data)
+        kind = members.pop("kind", DEFAULT_KINDS.get(group))
+        where = f"{path}.kind"
+        if not isinstance(kind, str):
+            text = "is required" if kind is None else "must be a text"
+            got = shown(kind) if kind else ""
+            self.problems.append(Problem(where, f"{text}: {self._catalog.suggestion(group, '')}", got))
+            return _MISSING
+        found = self._catalog.find(group, kind)
+        if found is None:
+            self.problems.append(Problem(where, self._catalog.suggestion(group, kind), shown(kind)))
+            return _MISSING
+        return self.record(found, members, path)
+
+    def record(self, cls: type, members: dict[str, Any], path: str) -> object:
+        """An object of known class."""
+        self.enough()
+        before = len(self.problems)
+        hints = hints_of(cls) if dataclasses.is_dataclass(cls) else {}
+        if cls is Weighted and "distribution" not in members:  # the branch's own members are its distribution's
+            own = {name: value for name, value in members.items() if name == "weight"}
+            members = {**own, "distribution": {name: value for name, value in members.items() if name not in own}}
+        known = [*SEED, *hints] if cls is RunSpec else list(hints)
+        for name in members.keys() - hints.keys():
+            self.enough()
+            near = get_close_matches(name, known, n=1)
+            hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(known) or 'none'}"
+            self.problems.append(Problem(_join(path, shown(name).strip("'")), f"is not a member: {hint}"))
+        for name in _required(cls) - members.keys():
+            self.problems.append(Problem(_join(path, name), "is required"))
+        if not self._local:
+            named = [name for name, value in members.items() if value is not None and _is_file(hints.get(name))]
+            self.problems += [Problem(_join(path, name), LOCAL_REFERENCE) for name in named]
+        values = {
+            name: self.value(hints[name], value, _join(path, name)) for name, value in members.items() if name in hints
+        }
+        whole = not any(value is _MISSING or _holds_missing(value) for value in values.values())
+        if whole and len(self.problems) == before:
+            try:
+                return cls(**values)
+            except SpecError as error:
+                self.problems += [problem.within(path) if path else problem for problem in error.problems]
+            return _MISSING
+        for name, value in values.items():
+            if value is not _MISSING and not _holds_missing(value):
+                convert(value, hints[name], _join(path, name), self.problems)
+        return _MISSING
+
+    def value(self, hint: Any, value: object, path: str) -> object:
+        """A member: objects become strategies or records, everything else is left to the constructor's check."""
+        if value is _MISSING or isinstance(value, Checked):
+            return value
+        for option in _options(hint):
+            if typing.get_origin(option) is tuple and isinstance(value, list):
+                inner = typing.get_args(option)[0]
+                return [self.value(inner, item, f"{path}[{i}]") for i, item in enumerate(value)]
+            if isinstance(value, dict) and inspect.isclass(option):
+                group = self._catalog.group_of(option)
+                if group is not None:
+                    return self.strategy(group, value, path)
+                if issubclass(option, Checked):
+                    return self.record(option, value, path)
+        return value
+
+
+def _holds_missing(value: object) -> bool:
+    return isinstance(value, list) and any(item is _MISSING or _holds_missing(item) for item in value)
+
+
+@functools.cache
+def _options(hint: Any) -> tuple[Any, ...]:
+    """The alternatives of an annotation, without their bounds."""
+    origin = typing.get_origin(hint)
+    if origin is Annotated:
+        return _options(typing.get_args(hint)[0])
+    if origin in (Union, types.UnionType):
+        return tuple(option for each in typing.get_args(hint) for option in _options(each))
+    return (hint,)
+
+
+def _is_file(hint: Any) -> bool:
+    return any(isinstance(rule, LocalFile) for rule in typing.get_args(hint))
+
+
+@functools.cache
+def _required(cls: type) -> frozenset[str]:
+    if not dataclasses.is_dataclass(cls):
+        return frozenset()
+    return frozenset(
+        field.name
+        for field in dataclasses.fields(cls)
+        if field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    )
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def spec_to_dict(spec: RunSpec, catalog: Catalog | None = None) -> dict[str, Any]:
+    """The full form of ``spec``, every default written out: `spec_from_dict` makes it again."""
+    encoded = _encode(spec, catalog or default_catalog())
+    assert isinstance(encoded, dict)
+    return encoded
+
+
+def _encode(value: object, catalog: Catalog) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        hidden = _local_defaults(type(value))
+        members = {
+            name: _encode(member, catalog)
+            for name in hints_of(type(value))
+            if (member := getattr(value, name)) != hidden.get(name, _MISSING)
+        }
+        if isinstance(value, Weighted):
+            inner = members.pop("distribution")
+            assert isinstance(inner, dict)
+            return {**members, **inner}
+        return members if _is_record(value) else {"kind": catalog.kind_of(value), **members}
+    if isinstance(value, Checked):
+        return {"kind": catalog.kind_of(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (Decimal, Fraction)):
+        return exact_text(Fraction(value))
+    if isinstance(value, (tuple, list)):
+        return [_encode(item, catalog) for item in value]
+    if isinstance(value, Mapping):
+        return {str(name): _encode(item, catalog) for name, item in value.items()}
+    return value
+
+
+@functools.cache
+def _local_defaults(cls: Any) -> dict[str, Any]:
+    """Members that only have a sense beside a file of this machine: where there is none, they are not written."""
+    hints = hints_of(cls)
+    fields = [field for field in dataclasses.fields(cls) if field.name in hints]
+    return {
+        f.name: f.default for f in fields if any(isinstance(rule, Local) for rule in typing.get_args(hints[f.name]))
+    }
+
+
+def _is_record(value: object) -> bool:
+    """Whether an object has no ``kind`` in JSON, since its place says what it is."""
+    return not isinstance(value, tuple(GROUPS.values()))
+
+
+def result_to_dict(result: RunResult, catalog: Catalog | None = None, jobs_shown: int = JOBS_SHOWN) -> dict[str, Any]:
+    """``result`` as JSON values: what `POST /benchmark/run` answers and what ``aurea run --json`` prints."""
+    return encode_result(result, spec_to_dict(result.spec, catalog), jobs_shown)
+
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def encode_json(value: object) -> bytes:
+    """``value`` as strict JSON, decimals as numbers with all their digits: what `result_to_dict` gives, for instance."""
+    return _ENCODER.encode(value)
+
+
+__all__ = [
+    "Catalog",
+    "cost_from_dict",
+    "encode_json",
+    "job_costs",
+    "parse_json",
+    "parse_toml",
+    "record_rows",
+    "records_from_rows",
+    "result_to_dict",
+    "spec_from_dict",
+    "spec_to_dict",
+]

@@ -1,0 +1,180 @@
+"""Adjustments come last, in this order: free allowances, discounts, a commitment, a currency, rounding to an invoice.
+
+Each adds lines and changes none, so the bill still says what everything cost before. A credit knows the line that it belongs
+to by its key, never by its name: two lines may have the same. Allowances and commitments belong to a billing period: they
+apply to projections only, because a run of ten seconds would cost nothing under any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from aurea_engine.costs.decimals import Amount, Price, Share, Size
+from aurea_engine.costs.meters import Meter
+from aurea_engine.costs.model import Component, CostModel, Currency, Line, SheetRef
+from aurea_engine.costs.net_charges import Due, distinct, dues
+from aurea_engine.costs.usage import Usage
+from aurea_engine.errors import Problem
+from aurea_engine.fields.checked import Checked, Name
+from aurea_engine.records.batch import NS, JobBatch
+from aurea_engine.workload.distributions import Floats
+
+ROUNDING = "rounding to the invoice"
+
+
+def _credit(due: Due, kind: str, quantity: Fraction, unit: str, unit_price: Fraction) -> Line:
+    """A credit that belongs to the line of ``due``."""
+    line = due.line
+    name = f"{line.name}: {kind}"
+    return Line(name, quantity, unit, unit_price, "credit", None, None, line.source, line.component, (line.key,))
+
+
+def _due_on(lines: Iterable[Line], on: tuple[str, ...]) -> list[Due]:
+    """What is due of the charges of the components ``on``, in any tier; of all where it is empty."""
+    return [due for due in dues(lines) if due.line.basis != "credit" and (not on or due.line.component in on)]
+
+
+@dataclass(frozen=True)
+class Allowance(Checked):
+    """The first ``amount`` of the component ``on`` is free in each ``hours``: a quantity in its unit, or money (spend)."""
+
+    on: Name
+    amount: Amount
+    kind: Literal["quantity", "spend"] = "quantity"
+    hours: Size = 730
+
+    def credits(self, lines: list[Line], hours: Fraction) -> Iterator[Line]:
+        left = Fraction(self.amount) * hours / Fraction(self.hours)
+        # From the highest tier down: the same bill as tiers that begin after the free quantity.
+        for due in reversed(_due_on(lines, (self.on,))):
+            part = min(left, due.money if self.kind == "spend" else due.quantity)
+            if self.kind == "spend":
+                yield _credit(due, "allowance", part, "Credit", Fraction(-1))
+            else:
+                # What an earlier credit already took off the price of a unit is not given back again.
+                each = due.money / due.quantity if due.quantity else Fraction(0)
+                yield _credit(due, "allowance", part, due.line.unit, -each)
+            left -= part
+
+
+@dataclass(frozen=True)
+class Discount(Checked):
+    """``share`` off the price of the components ``on`` (all where empty): 0.2 is 20 % off."""
+
+    share: Share
+    on: tuple[Name, ...] = ()
+
+    def credits(self, lines: list[Line]) -> Iterator[Line]:
+        """Off what is due: what an allowance or an earlier discount already gave back is not given back again."""
+        for due in _due_on(lines, self.on):
+            yield _credit(due, "discount", due.money, "Discounted", -Fraction(self.share))
+
+
+@dataclass(frozen=True)
+class Commitment(Checked):
+    """``per_hour`` is paid whether used or not, and covers what would list at ``per_hour ÷ (1 − discount)`` an hour."""
+
+    per_hour: Price
+    discount: Share
+    on: tuple[Name, ...] = ()
+
+    def check(self) -> list[Problem]:
+        return [] if Fraction(self.discount) < 1 else [Problem("discount", "must be < 1", str(self.discount))]
+
+    def lines(self, lines: list[Line], hours: Fraction) -> Iterator[Line]:
+        paid = Fraction(self.per_hour)
+        eligible = _due_on(lines, self.on)
+        due = sum((each.money for each in eligible), Fraction(0))
+        listed = paid * hours / (1 - Fraction(self.discount))
+        covered = max(Fraction(0), min(due, listed))
+        used = covered * (1 - Fraction(self.discount)) / paid if paid else Fraction(0)
+        keys = tuple(each.line.key for each in eligible)
+        yield Line("covered by the commitment", covered, "Credit", Fraction(-1), "credit", of=keys)
+        yield Line("commitment", hours, "Hours", paid, "allocated", used=used)
+
+
+@dataclass(frozen=True)
+class Conversion(Checked):
+    """Into the currency ``to``: one unit of the model's currency is ``rate`` of it, as of ``date``."""
+
+    to: Currency
+    rate: Size
+    date: Name
+
+    def converted(self, line: Line) -> Line:
+        return replace(line, unit_price=None if line.unit_price is None else line.unit_price * Fraction(self.rate))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discounts(CostModel):
+    """The bill of ``of``, adjusted. ``round_to``: decimal places of the invoice, half to even."""
+
+    of: CostModel
+    allowances: tuple[Allowance, ...] = ()
+    discounts: tuple[Discount, ...] = ()
+    commitment: Commitment | None = None
+    convert: Conversion | None = None
+    round_to: Annotated[int, Meta(ge=0, le=12)] | None = None
+
+    @property
+    def currency(self) -> str:
+        return self.of.currency if self.convert is None else self.convert.to
+
+    def check(self) -> Iterator[Problem]:
+        known = [component.name for component in self.of.components()]
+        for path, names in self._named():
+            for name in names:
+                if name not in known:
+                    yield Problem(path, f"must name a component: one of {', '.join(dict.fromkeys(known))}", name)
+
+    def _named(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        yield from ((f"allowances[{i}].on", (each.on,)) for i, each in enumerate(self.allowances))
+        yield from ((f"discounts[{i}].on", each.on) for i, each in enumerate(self.discounts))
+        if self.commitment is not None:
+            yield "commitment.on", self.commitment.on
+
+    def components(self) -> Iterable[Component]:
+        return self.of.components()
+
+    def meters(self) -> list[Meter]:
+        return self.of.meters()
+
+    def lines(self, usage: Usage) -> list[Line]:
+        lines = distinct(self.of.lines(usage))
+        hours = Fraction(usage.run.window_ns, NS * 3600)
+        if usage.factor is not None:
+            for allowance in self.allowances:
+                lines += list(allowance.credits(lines, hours))
+        for discount in self.discounts:
+            lines += list(discount.credits(lines))
+        if usage.factor is not None and self.commitment is not None:
+            lines += list(self.commitment.lines(lines, hours))
+        if self.convert is not None:
+            lines = [self.convert.converted(line) for line in lines]
+        if self.round_to is not None:
+            total = sum((due.money for due in dues(lines)), Fraction(0))
+            lines.append(self._rounding(total, self.round_to))
+        return lines
+
+    def _rounding(self, total: Fraction, places: int) -> Line:
+        unit = 10**places
+        rounded = Fraction(round(total * unit), unit)
+        return Line(ROUNDING, Fraction(1), "Invoices", rounded - total, "credit")
+
+    def per_job(self, batch: JobBatch) -> Floats:
+        """At list price, in the currency of the bill: what comes off belongs to the bill, not to a job."""
+        rate = 1.0 if self.convert is None else float(Fraction(self.convert.rate))
+        return self.of.per_job(batch) * rate
+
+    def sheets(self) -> tuple[SheetRef, ...]:
+        return self.of.sheets()
+
+    @property
+    def monotone(self) -> bool:
+        # What is rounded may shift from one component to another.
+        return self.of.monotone and self.round_to is None

@@ -1,0 +1,58 @@
+"""Jobs as meters see them: those that started, cut by outcome, in columns that nobody can write to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aurea_engine.fields.checked import some
+from aurea_engine.records.batch import JobBatch, Outcome
+
+Column = TypeVar("Column", bound=NDArray[Any])
+Billed = Annotated[
+    tuple[Literal["completed", "failed", "timed_out", "cancelled"], ...],
+    some("must hold at least one outcome: without any the run is free"),
+]
+"""The outcomes that are paid for, of jobs that started. A job that never started is never billed."""
+STARTED: Billed = ("completed", "failed", "timed_out", "cancelled")
+
+_BILLABLE = {Outcome[name.upper()]: name for name in STARTED}
+
+
+def read_only(batch: JobBatch) -> JobBatch:
+    """The same jobs, to look at: whoever tries to write to a column is told that it cannot be."""
+    intended, released, started, finished = (
+        _locked(column) for column in (batch.intended, batch.released, batch.started, batch.finished)
+    )
+    return JobBatch(intended, released, started, finished, _locked(batch.outcome))
+
+
+def _locked(column: Column) -> Column:
+    view = column.view()
+    view.setflags(write=False)
+    return view
+
+
+class Parts:
+    """One batch, cut into its started jobs by outcome. A batch of completed jobs, the usual case, is not copied."""
+
+    def __init__(self, batch: JobBatch) -> None:
+        self.by_outcome: dict[str, JobBatch] = {}
+        present = np.flatnonzero(np.bincount(batch.outcome, minlength=len(Outcome)))
+        all_started = len(batch) > 0 and int(batch.started.min()) >= 0
+        for outcome in present.tolist():
+            if outcome not in _BILLABLE:
+                continue
+            rows = batch if len(present) == 1 else batch[batch.outcome == outcome]
+            rows = rows if all_started else rows[rows.was_started]
+            if len(rows):
+                self.by_outcome[_BILLABLE[Outcome(outcome)]] = read_only(rows)
+
+    def billed(self, outcomes: Billed) -> Iterator[JobBatch]:
+        """The started jobs of these outcomes."""
+        for name, rows in self.by_outcome.items():
+            if name in outcomes:
+                yield rows

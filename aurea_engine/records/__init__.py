@@ -1,0 +1,1 @@
+"""What was measured, as columns: the records of jobs, histograms, and the series over time."""

@@ -1,0 +1,200 @@
+"""A histogram of durations with a bounded relative error, in fixed memory.
+
+Buckets are log-linear: every octave (2ᵉ⁻¹, 2ᵉ] seconds is cut into 128 equal parts, open below and closed above::
+
+    bucket of x:   x = m·2ᵉ with ½ ≤ m < 1   →   128·e + ⌈256·(m − ½)⌉ − 1
+
+so a power of two always falls in the last part of the octave below it, and the number of values ≤ 2ᵏ seconds is *exact*:
+these are Prometheus' ``le`` buckets. A quantile is answered with the middle of its bucket, clamped to the exact minimum and
+maximum, hence at most ½·1/128 = 0.39 % from the true sample quantile. Count, sum, sum of squares, minimum and maximum are
+exact; two histograms merge by adding, and the merged one is the one that all values would have made.
+
+Sums are of integer nanoseconds about the first value seen, so the variance does not cancel when every value is large.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aurea_engine.records.batch import NS, Instants, summed
+from aurea_engine.records.quantiles import rank_of
+
+PARTS = 128
+"""Buckets an octave."""
+
+_LOWEST, _HIGHEST = -30, 34
+"""Octaves kept: 2⁻³⁰ s is just under a nanosecond, 2³⁴ s are 544 years, more than int64 nanoseconds hold."""
+
+_SIZE = (_HIGHEST - _LOWEST + 1) * PARTS
+
+_BITS = 52 - 7
+"""Bits of a double's mantissa below the 7 that number the part of its octave."""
+_FIRST = (1022 + _LOWEST) * PARTS - 1
+"""What stands above those bits just below bucket 1; 1022 is the exponent's bias where ½ ≤ m < 1."""
+RELATIVE_ERROR = 1 / (2 * PARTS)
+
+LE_EXPONENTS = range(-20, 8)
+"""Powers of two that are shown as Prometheus buckets: 0.95 µs to 128 s."""
+
+
+def buckets_of(ns: Instants) -> NDArray[np.int64]:
+    """Bucket number of every duration (ns), 0 for zero and below."""
+    # The bits of a positive double count up through its mantissa and on into its exponent: shifted down to the part of an
+    # octave they are the bucket. One less before the shift puts a boundary into the bucket below it.
+    index = (((ns / NS).view(np.int64) - 1) >> _BITS) - _FIRST
+    return np.where(ns <= 0, 0, np.clip(index, 1, _SIZE))
+
+
+def _upper(index: int) -> float:
+    """Upper bound of a bucket, seconds."""
+    octave, part = divmod(index - 1, PARTS)
+    return math.ldexp(1 + (part + 1) / PARTS, octave + _LOWEST - 1)
+
+
+def value_of(index: int) -> float:
+    """The middle of a bucket, seconds: what a quantile that falls into it is answered with."""
+    return (_upper(index - 1) + _upper(index)) / 2 if index else 0.0
+
+
+def _sum_of_squares(sizes: Instants) -> int:
+    """Exact, whatever the sizes: in 21-bit digits no product of two sums leaves int64 for up to 2²⁰ values."""
+    if len(sizes) > 2**20:
+        return sum(_sum_of_squares(part) for part in np.array_split(sizes, len(sizes) // 2**20 + 1))
+    low, middle, high = sizes & 0x1FFFFF, (sizes >> 21) & 0x1FFFFF, sizes >> 42
+    lows, mixed = int(low @ low), 2 * int(low @ middle)
+    if not high.any():
+        return lows + (mixed << 21) + (int(middle @ middle) << 42)
+    upper = int(middle @ middle) + 2 * int(low @ high)
+    return lows + (mixed << 21) + (upper << 42) + (2 * int(middle @ high) << 63) + (int(high @ high) << 84)
+
+
+class LatencyHistogram:
+    """Counts of durations by bucket, with exact count, sum, minimum and maximum. Durations are integer nanoseconds."""
+
+    __slots__ = ("_counts", "_shift", "count", "maximum", "minimum", "squares", "total")
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(_SIZE + 1, np.int64)
+        self._shift = 0
+        self.count = 0
+        self.total = 0
+        self.squares = 0
+        self.minimum = 0
+        self.maximum = 0
+
+    def record(self, ns: Instants) -> None:
+        """Add every duration of an array."""
+        if not len(ns):
+            return
+        low, high = int(ns.min()), int(ns.max())
+        if not self.count:
+            self._shift, self.minimum, self.maximum = low, low, high
+        self._counts += np.bincount(buckets_of(ns), minlength=_SIZE + 1)
+        self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
+        self.count += len(ns)
+        centred = ns - self._shift
+        self.total += len(ns) * self._shift + summed(centred)
+        self.squares += _sum_of_squares(np.abs(centred))
+
+    def merge(self, other: LatencyHistogram) -> None:
+        """Add all that ``other`` holds: afterwards this is the histogram of both sets of values."""
+        if not other.count:
+            return
+        if not self.count:
+            self._shift, self.minimum, self.maximum = other._shift, other.minimum, other.maximum
+        # Σ(x − a)² from Σ(x − b)²: Python integers, so moving the centre is exact.
+        move = other._shift - self._shift
+        self.squares += (
+            other.squares + 2 * move * (other.total - other.count * other._shift) + other.count * move * move
+        )
+        self._counts += other._counts
+        self.count += other.count
+        self.total += other.total
+        self.minimum, self.maximum = min(self.minimum, other.minimum), max(self.maximum, other.maximum)
+
+    def copy(self) -> LatencyHistogram:
+        """An independent histogram of the same values."""
+        twin = LatencyHistogram()
+        twin.merge(self)
+        return twin
+
+    @property
+    def mean(self) -> float:
+        """Exact mean, seconds."""
+        return self.total / self.count / NS
+
+    @property
+    def total_seconds(self) -> float:
+        """Sum of all durations, seconds."""
+        return self.total / NS
+
+    @property
+    def variance(self) -> float:
+        """Exact sample variance (n − 1), seconds²; 0 for fewer than two values."""
+        if self.count < 2:
+            return 0.0
+        about = self.total - self.count * self._shift
+        return (self.squares * self.count - about * about) / (self.count * (self.count - 1)) / NS**2
+
+    def quantile(self, q: float) -> float:
+        """Smallest x with F(x) ≥ ``q``, seconds, within `RELATIVE_ERROR`. Raises ValueError on an empty histogram."""
+        if not self.count:
+            raise ValueError("an empty histogram has no quantiles")
+        rank = rank_of(q, self.count)
+        if rank == self.count:
+            return self.maximum / NS
+        index = int(np.searchsorted(np.cumsum(self._counts), rank))
+        return min(max(value_of(index), self.minimum / NS), self.maximum / NS)
+
+    def count_above(self, seconds: float) -> int:
+        """How many values are certainly greater: those in buckets that begin at or above ``seconds``."""
+        most = np.iinfo(np.int64).max
+        index = int(buckets_of(np.array([min(round(seconds * NS), most)], np.int64))[0])
+        return int(self._counts[index + 1 :].sum())
+
+    def le_counts(self, exponents: range = LE_EXPONENTS) -> list[tuple[float, int]]:
+        """Exact number of values ≤ 2ᵏ seconds, for each k of ``exponents``: Prometheus' cumulative buckets."""
+        running = np.cumsum(self._counts)
+        return [(math.ldexp(1.0, k), int(running[(k - _LOWEST + 1) * PARTS])) for k in exponents]
+
+    def le_largest(self, exponents: range = LE_EXPONENTS) -> list[float | None]:
+        """The largest value, seconds, in each of Prometheus' buckets and at last in the one above them, within
+        `RELATIVE_ERROR`; None where a bucket has none: an example for each.
+        """
+        filled = np.flatnonzero(self._counts)
+        bounds = [(k - _LOWEST + 1) * PARTS for k in exponents]
+        ends = np.searchsorted(filled, bounds, side="right").tolist()
+        return [
+            min(max(value_of(int(filled[end - 1])), self.minimum / NS), self.maximum / NS) if end > start else None
+            for start, end in pairwise([0, *ends, len(filled)])
+        ]
+
+    def to_dict(self) -> dict[str, object]:
+        """All of it, sparse, JSON-able; large sums as decimal strings."""
+        filled = np.flatnonzero(self._counts)
+        return {
+            "count": self.count,
+            "total_ns": str(self.total),
+            "squares": str(self.squares),
+            "shift_ns": self._shift,
+            "min_ns": self.minimum,
+            "max_ns": self.maximum,
+            "buckets": filled.tolist(),
+            "counts": self._counts[filled].tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> LatencyHistogram:
+        """The inverse of `to_dict`."""
+        made: LatencyHistogram = cls()
+        buckets, counts = np.array(data["buckets"], np.int64), np.array(data["counts"], np.int64)
+        made._counts[buckets] = counts
+        made.count, made._shift = int(str(data["count"])), int(str(data["shift_ns"]))
+        made.total, made.squares = int(str(data["total_ns"])), int(str(data["squares"]))
+        made.minimum, made.maximum = int(str(data["min_ns"])), int(str(data["max_ns"]))
+        return made

@@ -1,0 +1,169 @@
+"""What happened second by second: for plots, for the steady-state check, and for watching a run.
+
+A bin keeps counts and a sparse histogram of response times. When a run is longer than `MOST` bins, neighbours are merged and
+the bin width doubles, so a run of any length keeps a bounded series.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aurea_engine.records.batch import NS, JobBatch, Outcome
+from aurea_engine.records.histogram import buckets_of, value_of
+from aurea_engine.records.quantiles import rank_of
+
+Buckets = NDArray[np.int64]
+
+_KEY = 2**14
+"""More than there are buckets: bin · _KEY + bucket is one number."""
+
+_MOST_PARTS = 16
+
+MOST = 2048
+"""Bins from the opening of the window on, empty ones too, before their width doubles."""
+
+
+class Point(NamedTuple):
+    """One bin. ``at``: its beginning, seconds; quantiles of response time in seconds, or None.
+
+    ``throughput``: completed jobs per second of the part of the bin that lies inside the run; None where no time passed.
+    """
+
+    at: float
+    arrived: int
+    completed: int
+    failed: int
+    rejected: int
+    abandoned: int
+    throughput: float | None
+    in_system: int
+    p50: float | None
+    p99: float | None
+
+
+class _Bin:
+    """Counts of one stretch of time; response times as pairs of arrays (bucket, count), joined when somebody asks."""
+
+    __slots__ = ("abandoned", "arrived", "completed", "ended", "failed", "parts", "rejected")
+
+    def __init__(self) -> None:
+        self.arrived = self.completed = self.failed = self.rejected = self.abandoned = self.ended = 0
+        self.parts: list[tuple[Buckets, Buckets]] = []
+
+    def merge(self, other: _Bin) -> None:
+        for name in ("arrived", "completed", "failed", "rejected", "abandoned", "ended"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.parts += other.parts
+        if len(self.parts) > _MOST_PARTS:
+            self.joined()
+
+    def joined(self) -> tuple[Buckets, Buckets]:
+        """Buckets in rising order and how many values each holds."""
+        if len(self.parts) > 1:
+            buckets = np.concatenate([part[0] for part in self.parts])
+            counts = np.concatenate([part[1] for part in self.parts])
+            found, where = np.unique(buckets, return_inverse=True)
+            self.parts = [(found, np.bincount(where, weights=counts).astype(np.int64))]
+        return self.parts[0]
+
+    def quantile(self, q: float) -> float | None:
+        """Within the histogram's relative error, or None for a bin in which nothing completed."""
+        if not self.completed:
+            return None
+        buckets, counts = self.joined()
+        return value_of(int(buckets[np.searchsorted(np.cumsum(counts), rank_of(q, self.completed))]))
+
+
+class Series:
+    """Bins of `width` seconds, filled from batches of ended jobs in any order: arrivals in [a, b), ends in (a, b]."""
+
+    def __init__(self) -> None:
+        self.width = 1
+        self._bins: dict[int, _Bin] = {}
+
+    def add(self, batch: JobBatch) -> None:
+        """Count every job of ``batch``: by its intended start as arrived, by its end by outcome."""
+        if not len(batch):
+            return
+        width = self.width * NS
+        arrivals = batch.intended // width
+        # On the edge of a bin ends come first and arrivals after, as everywhere: an end belongs to the bin that it
+        # closes. So jobs that end with the run are never in a bin of which no part lies inside the run. A job that takes
+        # no time ends where it arrives.
+        ends = np.where(batch.finished >= 0, batch.finished - 1, batch.released) // width
+        ends = np.maximum(ends, arrivals)
+        failed = (batch.outcome == Outcome.FAILED) | (batch.outcome == Outcome.TIMED_OUT)
+        self._tally("arrived", arrivals)
+        # What is cancelled was in the system when the run was ended: that the last point shows how much was left.
+        self._tally("ended", ends[batch.outcome != Outcome.CANCELLED])
+        self._tally("completed", ends[batch.was_served])
+        self._tally("rejected", ends[batch.outcome == Outcome.REJECTED])
+        self._tally("abandoned", ends[batch.outcome == Outcome.ABANDONED])
+        self._tally("failed", ends[failed])
+        self._note_times(ends[batch.was_served], buckets_of(batch.response_ns[batch.was_served]))
+        while max(self._bins) >= MOST:
+            self._coarsen()
+
+    def _tally(self, name: str, at: Buckets) -> None:
+        for where, count in zip(*_counts(at), strict=True):
+            bin_ = self._bin(where)
+            setattr(bin_, name, getattr(bin_, name) + count)
+
+    def _note_times(self, at: Buckets, buckets: Buckets) -> None:
+        keys, counts = np.unique(at * _KEY + buckets, return_counts=True)
+        bins = keys // _KEY
+        edges = (np.flatnonzero(np.diff(bins)) + 1).tolist()
+        buckets = keys % _KEY
+        for first, last in pairwise([0, *edges, len(keys)] if len(keys) else []):
+            bin_ = self._bin(int(bins[first]))
+            bin_.parts.append((buckets[first:last].copy(), counts[first:last].copy()))
+            if len(bin_.parts) > _MOST_PARTS:
+                bin_.joined()
+
+    def _bin(self, at: int) -> _Bin:
+        found = self._bins.get(at)
+        if found is None:
+            found = self._bins[at] = _Bin()
+        return found
+
+    def _coarsen(self) -> None:
+        fine, self._bins = self._bins, {}
+        self.width *= 2
+        for at, bin_ in fine.items():
+            self._bin(at // 2).merge(bin_)
+        for bin_ in self._bins.values():
+            if bin_.parts:
+                bin_.joined()
+
+    def points(self, end_ns: int) -> list[Point]:
+        """The bins in order, without holes, of a run that lasted from 0 to ``end_ns``."""
+        points, in_system = [], 0
+        width = self.width * NS
+        for at in range(max(self._bins, default=-1) + 1):
+            bin_ = self._bins.get(at) or _Bin()
+            in_system += bin_.arrived - bin_.ended
+            inside = min(end_ns, (at + 1) * width) - at * width
+            points.append(
+                Point(
+                    float(at * self.width),
+                    bin_.arrived,
+                    bin_.completed,
+                    bin_.failed,
+                    bin_.rejected,
+                    bin_.abandoned,
+                    bin_.completed * NS / inside if inside > 0 else None,
+                    in_system,
+                    bin_.quantile(0.5),
+                    bin_.quantile(0.99),
+                )
+            )
+        return points
+
+
+def _counts(values: Buckets) -> tuple[list[int], list[int]]:
+    found, counts = np.unique(values, return_counts=True)
+    return found.tolist(), counts.tolist()

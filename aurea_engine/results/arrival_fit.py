@@ -1,0 +1,60 @@
+"""Tests of instants against the arrival process that was asked for."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from aurea_engine.records.batch import NS, Instants
+
+
+def poisson_misfit(released: Instants, rate: float, significance: float) -> list[str]:
+    """Tests of ns instants against a Poisson process of ``rate``: each may fail by chance with ``significance``.
+
+    Kolmogorov–Smirnov on the gaps (their distribution), lag-1 autocorrelation (their independence), and the index of
+    dispersion of counts in 100 windows: bunching that the gaps alone do not show.
+    """
+    gaps, failed = np.diff(released) / NS, []
+    n = len(gaps)
+    ordered = 1 - np.exp(-rate * np.sort(gaps))
+    ranks = np.arange(n + 1) / n
+    distance = float(max((ranks[1:] - ordered).max(), (ordered - ranks[:-1]).max()))
+    if distance > math.sqrt((math.log(2) - math.log(significance)) / (2 * n)):
+        failed.append(f"gaps are not exponential (KS distance {distance:.3g})")
+    z = _normal_point(significance)
+    centred = gaps - gaps.mean()
+    lag1 = float(centred[1:] @ centred[:-1] / (centred @ centred)) if centred.any() else 1.0
+    if abs(lag1) > z / math.sqrt(n):
+        failed.append(f"neighbouring gaps are alike (lag-1 autocorrelation {lag1:.3g})")
+    dispersion = dispersion_index(released)
+    spread = z * math.sqrt(2 / 99)
+    if not max(0.0, 1 - spread) < dispersion < 1 + spread * (1 + spread / 2):
+        failed.append(f"counts are not Poisson (index of dispersion {dispersion:.3g}, should be 1)")
+    return failed
+
+
+def dispersion_index(instants: Instants, windows: int = 100) -> float:
+    """Variance ÷ mean of the counts in equal windows: 1 for a Poisson process, 0 for a constant rate."""
+    span = int(instants[-1]) - int(instants[0])
+    counts = np.bincount(np.minimum((instants - instants[0]) * windows // max(span, 1), windows - 1), minlength=windows)
+    return float(counts.var(ddof=1) / counts.mean())
+
+
+def constant_misfit(released: Instants, rate: float) -> list[str]:
+    """Whether ns instants are not evenly spaced."""
+    dispersion = dispersion_index(released)
+    count = len(released) / 100
+    # Rounding alone puts one job more or less into a window: a variance of at most 1/4.
+    if dispersion > 0.25 / count + 0.05:
+        return [f"releases are not even (index of dispersion {dispersion:.3g} at {rate:g}/s, should be 0)"]
+    return []
+
+
+def _normal_point(significance: float) -> float:
+    """Two-sided point of the standard normal distribution, by bisection of erfc."""
+    low, high = 0.0, 40.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if math.erfc(middle / math.sqrt(2)) > significance else (low, middle)
+    return high

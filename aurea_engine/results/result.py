@@ -1,0 +1,111 @@
+"""What came of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from aurea_engine.costs import Cost, Usage
+from aurea_engine.records.batch import JobBatch
+from aurea_engine.records.series import Point
+from aurea_engine.results.findings import Finding, verdict
+from aurea_engine.results.statistics import Timing
+from aurea_engine.spec import Objective, RunSpec
+
+Status = Literal["completed", "cancelled", "timed_out", "aborted", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Every job that arrived, by what became of it: arrived is always the sum of the others."""
+
+    arrived: int
+    completed: int
+    failed: int
+    timed_out: int
+    rejected: int
+    abandoned: int
+    cancelled: int
+
+
+@dataclass(frozen=True)
+class Concurrency:
+    """Jobs in service: averaged over the window, and the most at any instant."""
+
+    mean: float | None
+    peak: int
+
+
+@dataclass(frozen=True)
+class ObjectiveResult:
+    """``outcome`` is inconclusive where the data allow neither answer: no data is never a pass."""
+
+    objective: Objective
+    outcome: Literal["met", "missed", "inconclusive"]
+    observed: float | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class TheoryRow:
+    """A figure that queueing theory gives for this very specification, beside the measured one.
+
+    ``z``: how many standard errors lie between them, None where no standard error is known.
+    """
+
+    model: str
+    figure: str
+    expected: float
+    measured: float | None
+    z: float | None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The figures of one run; ``spec`` (with its seed) repeats it.
+
+    Times in seconds. ``duration`` runs from the opening of the window to the end of the last job; rates are over ``window``
+    (begin, end), which leaves the warm-up out and never closes before the arrivals' own end, so that 100 jobs at 100/s are
+    100/s and not 101. ``jobs`` are the records, in order of arrival, None where they were not kept.
+    """
+
+    benchmark_id: str
+    status: Status
+    spec: RunSpec
+    started_at: datetime
+    duration: float
+    window: tuple[float, float]
+    counts: Counts
+    good: int
+    errors: Mapping[str, int]
+    offered_rate: float | None
+    throughput: float | None
+    goodput: float | None
+    utilization: float | None
+    concurrency: Concurrency
+    response_time: Timing
+    waiting_time: Timing
+    service_time: Timing
+    lag: Timing
+    failure_time: Timing
+    cost: Cost
+    usage: Usage
+    objectives: tuple[ObjectiveResult, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    theory: tuple[TheoryRow, ...] = ()
+    series: tuple[Point, ...] = ()
+    series_width: int = 1
+    environment: Mapping[str, object] = field(default_factory=dict)
+    jobs: JobBatch | None = None
+
+    @property
+    def verdict(self) -> str:
+        """Whether the measurement can be trusted: ``valid``, ``degraded`` or ``invalid``."""
+        return verdict(self.findings)
+
+    @property
+    def ended_at(self) -> datetime:
+        """``started_at`` plus ``duration``: the wall clock is never asked twice."""
+        return self.started_at + timedelta(seconds=self.duration)

@@ -1,0 +1,196 @@
+"""Figures from samples, and how far each can be trusted.
+
+A quantile is the inverse of the distribution function: the smallest x with F(x) ≥ q. It is given only where the
+sample can carry it: with fewer than ln 0.05 / ln q values the largest one is not even a 95 % upper bound of the
+quantile, and the answer is None, never a number.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aurea_engine.records.batch import NS, Instants, summed
+from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.records.quantiles import CONFIDENCE, QUANTILES, rank_of, samples_needed
+from aurea_engine.workload.distributions import Floats
+
+BATCHES = 30
+T_29 = 2.0452296
+"""97.5 % point of Student's t with `BATCHES` − 1 degrees of freedom."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A two-sided 95 % confidence interval, seconds."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One kind of time over all counted jobs, seconds. What the sample cannot carry is None.
+
+    ``exact``: quantiles are sample quantiles; otherwise they come from a histogram and are within 0.4 %.
+    """
+
+    count: int
+    mean: float | None = None
+    std: float | None = None
+    min: float | None = None
+    max: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    p999: float | None = None
+    mean_interval: Interval | None = None
+    intervals: tuple[tuple[str, Interval], ...] = ()
+    exact: bool = True
+
+    def quantile(self, name: str) -> float | None:
+        """``"p99"`` → its value."""
+        value: float | None = getattr(self, name)
+        return value
+
+
+def quantile(ordered: Instants, q: float) -> float | None:
+    """Quantile ``q`` of ns in rising order, seconds; None where there are too few."""
+    n = len(ordered)
+    return int(ordered[rank_of(q, n) - 1]) / NS if n >= samples_needed(q) else None
+
+
+def exact_timing(values: Instants) -> Timing:
+    """Of ns in order of arrival (the order matters to the interval of the mean: neighbours are alike)."""
+    n = len(values)
+    if not n:
+        return Timing(0)
+    ordered = np.sort(values)
+    total = summed(values)
+    centred = (values - total // n).astype(float)
+    p50, p90, p95, p99, p999 = [quantile(ordered, q) for q in QUANTILES.values()]
+    std = (
+        math.sqrt(max(float(centred @ centred) - float(centred.sum()) ** 2 / n, 0.0) / (n - 1)) / NS if n > 1 else None
+    )
+    return Timing(
+        n,
+        total / n / NS,
+        std,
+        int(ordered[0]) / NS,
+        int(ordered[-1]) / NS,
+        p50,
+        p90,
+        p95,
+        p99,
+        p999,
+        mean_interval=mean_interval(values),
+        intervals=tuple(
+            (name, found) for name, q in QUANTILES.items() if (found := quantile_interval(ordered, q)) is not None
+        ),
+    )
+
+
+def histogram_timing(histogram: LatencyHistogram) -> Timing:
+    """The same figures where only a histogram is left; it has forgotten the order, so no intervals."""
+    n = histogram.count
+    if not n:
+        return Timing(0, exact=False)
+    p50, p90, p95, p99, p999 = [histogram.quantile(q) if n >= samples_needed(q) else None for q in QUANTILES.values()]
+    return Timing(
+        n,
+        histogram.mean,
+        math.sqrt(histogram.variance) if n > 1 else None,
+        histogram.minimum / NS,
+        histogram.maximum / NS,
+        p50,
+        p90,
+        p95,
+        p99,
+        p999,
+        exact=False,
+    )
+
+
+def mean_interval(values: Instants) -> Interval | None:
+    """Of the mean, by 30 batch means: consecutive waits are alike, so their plain standard error would be far too small."""
+    size = len(values) // BATCHES
+    if size < 2:
+        return None
+    means = values[: size * BATCHES].reshape(BATCHES, size).mean(axis=1)
+    half = T_29 * float(means.std(ddof=1)) / math.sqrt(BATCHES)
+    middle = float(values.mean())
+    return Interval(max(middle - half, 0.0) / NS, (middle + half) / NS)
+
+
+def quantile_interval(ordered: Instants, q: float) -> Interval | None:
+    """Of quantile ``q``, between two order statistics whose ranks are binomial: no assumption on the distribution.
+
+    It takes values as independent. None where the sample has no value far enough out.
+    """
+    n = len(ordered)
+    tail = (1 - CONFIDENCE) / 2
+    if (
+        max(q, 1 - q) ** n > 1.001 * tail
+    ):  # all values on one side of it: the sum below would say so, in thirty times as long
+        return None
+    low, high = quantile_ranks(n, q, tail)
+    if low is None or high is None:
+        return None
+    return Interval(int(ordered[low - 1]) / NS, int(ordered[high - 1]) / NS)
+
+
+def quantile_ranks(n: int, q: float, tail: float) -> tuple[int | None, int | None]:
+    """Ranks (the first is 1) of ``n`` values between which quantile ``q`` lies; each end errs with chance ``tail`` at most.
+
+    How many values do not exceed the quantile is binomial. None where the sample has no value far enough out.
+    """
+    spread = 8 * math.sqrt(n * q * (1 - q)) + 8
+    first, last = max(0, math.floor(n * q - spread)), min(n, math.ceil(n * q + spread))
+    below = np.cumsum(_binomial(n, q, np.arange(first, last + 1)))
+    low = first + int(np.searchsorted(below, tail, side="right"))
+    high = first + int(np.searchsorted(below, 1 - tail)) + 1
+    return (low if low >= 1 else None), (high if high <= n else None)
+
+
+def _binomial(n: int, p: float, k: NDArray[np.int64]) -> Floats:
+    """P(K = k) for K ~ Binomial(n, p), by recurrence from the first k in log space."""
+    first = int(k[0])
+    start = math.lgamma(n + 1) - math.lgamma(first + 1) - math.lgamma(n - first + 1)
+    start += first * math.log(p) + (n - first) * math.log1p(-p)
+    steps = np.log((n - k[:-1]) / (k[:-1] + 1)) + math.log(p) - math.log1p(-p)
+    return np.asarray(np.exp(start + np.concatenate([[0.0], np.cumsum(steps)])))
+
+
+def mser5(values: Instants) -> int:
+    """How many leading values to leave out as warm-up, by MSER-5 (White 1997).
+
+    Means of five are cut where the standard error of what is left is smallest; a cut in the second half means that no steady
+    state was found, and then the answer is the whole sample.
+    """
+    groups = len(values) // 5
+    if groups < 10:
+        return 0
+    means = values[: groups * 5].reshape(groups, 5).mean(axis=1)
+    left = np.arange(groups, 0, -1)
+    sums = np.cumsum(means[::-1])[::-1]
+    squares = np.cumsum((means**2)[::-1])[::-1]
+    errors = (squares - sums**2 / left) / left**2
+    cut = int(np.argmin(errors[: groups - 5]))
+    return cut * 5 if cut <= groups // 2 else len(values)
+
+
+def little_area(intended: Instants, finished: Instants) -> int:
+    """∫N(t)dt in ns, from the instants in order of time and not job by job: Little's law says it is Σ response times."""
+    arrivals, ends = np.sort(intended), np.sort(finished)
+    at = np.concatenate([arrivals, ends])
+    step = np.concatenate([np.ones(len(arrivals), np.int64), -np.ones(len(ends), np.int64)])
+    order = np.argsort(at, kind="stable")
+    level = np.cumsum(step[order])
+    spans = np.diff(at[order])
+    if len(spans) and float(level[:-1].max()) * float(at.max()) < 2**62:
+        return int((level[:-1] * spans).sum())
+    return sum(n * span for n, span in zip(level[:-1].tolist(), spans.tolist(), strict=True))

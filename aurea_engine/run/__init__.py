@@ -1,0 +1,1 @@
+"""One run, from the planned jobs to the recorded ones: plan, dispatcher, recorder, drivers, executors."""

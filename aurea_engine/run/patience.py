@@ -1,0 +1,82 @@
+"""Jobs that do not wait for ever: `Workload.patience` and `Workload.deadline`, for both clocks.
+
+At one instant the deadline comes before the starts and the end of patience after them. A job that starts at its deadline
+could not end in time, so it is turned away; a job whose slot is free at the very instant at which it would leave takes it.
+So patience 0 means "served at once or not at all", which is a queue limit of 0.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from aurea_engine.records.batch import NS, Outcome
+from aurea_engine.run.dispatcher import Dispatcher
+from aurea_engine.run.recorder import Recorder
+from aurea_engine.workload.workload import Workload
+
+_DEADLINE, _PATIENCE = 0, 1
+"""What ends a wait, in the order in which they count at one instant."""
+
+
+class Leaving:
+    """The instants at which waiting jobs leave; whether a job still waits then shows in its row."""
+
+    def __init__(self, workload: Workload, recorder: Recorder, dispatcher: Dispatcher) -> None:
+        self._recorder, self._dispatcher = recorder, dispatcher
+        self._patience = workload.patience is not None
+        self._deadline_ns = None if workload.deadline is None else round(workload.deadline * NS)
+        self._heap: list[tuple[int, int, int]] = []
+        self.anyone = self._patience or self._deadline_ns is not None
+        """Whether any job of this workload may leave."""
+
+    def enter(self, job: int) -> None:
+        """``job`` has arrived: if it still waits, it may leave from now on."""
+        recorder, ends = self._recorder, []
+        row = job - recorder.base
+        if row < 0 or recorder.outcome[row] or recorder.started[row] >= 0:
+            return
+        intended = recorder.intended[row]
+        if self._deadline_ns is not None:
+            ends.append((intended + self._deadline_ns, _DEADLINE, job))
+        if self._patience:
+            ends.append((intended + recorder.patience[row], _PATIENCE, job))
+        heapq.heappush(self._heap, min(ends))
+
+    def next_instant(self) -> int | None:
+        """When the next job may leave."""
+        return self._heap[0][0] if self._heap else None
+
+    def before_starts(self, now: int) -> list[int]:
+        """Jobs whose patience ended before ``now``, or whose deadline has come, leave."""
+        return self._leave((now, _PATIENCE), now)
+
+    def after_starts(self, now: int) -> list[int]:
+        """Jobs whose patience ends ``now`` leave."""
+        return self._leave((now + 1, _DEADLINE), now)
+
+    def _leave(self, until: tuple[int, int], now: int) -> list[int]:
+        heap, recorder, left = self._heap, self._recorder, []
+        while heap and heap[0][:2] < until:
+            _, why, job = heapq.heappop(heap)
+            row = job - recorder.base
+            if row < 0 or recorder.outcome[row] or recorder.started[row] >= 0:
+                continue  # it was served, or is
+            recorder.leave(job, now, Outcome.ABANDONED if why == _PATIENCE else Outcome.REJECTED)
+            self._dispatcher.leave(job)
+            left.append(job)
+        return left
+
+    def left_ns(self, job: int, started: int) -> int | None:
+        """For how long ``job`` may be in service from ``started`` on, ns; None where it has no deadline."""
+        if self._deadline_ns is None:
+            return None
+        recorder = self._recorder
+        return max(recorder.intended[job - recorder.base] + self._deadline_ns - started, 0)
+
+    def service(self, job: int, started: int, service: int) -> int:
+        """How long ``job`` is in service that takes ``service`` ns: its deadline may come before, and it then times out."""
+        left = self.left_ns(job, started)
+        if left is None or service <= left:
+            return service
+        self._recorder.abnormal[job] = Outcome.TIMED_OUT
+        return left

@@ -1,0 +1,228 @@
+"""The workload as the drivers take it: numbered jobs, in blocks of columns of integer nanoseconds.
+
+This is where `Workload.jobs`, `Workload.duration` and `Workload.stop_at` cut the arrivals off, and where arrivals and plans
+made by other people are checked before anything is run on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aurea_engine.errors import NotSimulable, Problem, SpecError, StrategyError
+from aurea_engine.records.batch import NS, Instants, Outcome, Outcomes
+from aurea_engine.workload.arrivals import BEYOND, BLOCK
+from aurea_engine.workload.distributions import drawn
+from aurea_engine.workload.jobs import Job, Plan, planned
+from aurea_engine.workload.streams import Streams
+from aurea_engine.workload.workload import Workload
+
+UNKNOWN = -1
+"""Service time of a job whose demand nobody knows."""
+
+_LONGEST = 4.6e18
+"""Nanoseconds, half of int64: an instant plus a service time still fits."""
+
+
+@dataclass
+class Block:
+    """Columns of consecutive jobs. ``intended`` is None in the closed model, where ends trigger arrivals.
+
+    ``service``: ns until the job ends of itself or by its limit, `UNKNOWN` where its demand is; ``ending``: the outcome that
+    this leads to; ``limit``: ns, `UNKNOWN` for none; ``demand``: seconds, for schedulers; ``patience``: ns that a job waits,
+    None where all wait until they are served.
+    """
+
+    intended: Instants | None
+    service: Instants
+    ending: Outcomes
+    limit: Instants
+    demand: NDArray[np.float64]
+    priority: NDArray[np.int64]
+    leaf: NDArray[np.intp]
+    patience: Instants | None = None
+
+    def __len__(self) -> int:
+        return len(self.service)
+
+
+class Release:
+    """The jobs of one run, block by block, until the workload's end."""
+
+    def __init__(self, workload: Workload, streams: Streams, simulated: bool = False) -> None:
+        self._simulated = simulated
+        self._workload = workload
+        self._streams = streams
+        self._taken = 0
+        self._left = np.empty(0, np.int64)
+        arrivals = workload.arrivals
+        thinks = arrivals.think_times(streams.rng("think times"))
+        self.think_times = None if thinks is None else _thoughts(thinks, type(arrivals).__name__)
+        self._instants = _in_order(arrivals.instants(streams.rng("arrivals")), type(arrivals).__name__)
+        self.users = len(next(self._instants, ())) if self.think_times is not None else 0
+        self._duration_ns = _ns(workload.duration)
+        self.stop_at_ns = _ns(workload.stop_at)
+        """When the run ends with what it has, where the specification says so."""
+        self.drain_ns = _ns(workload.drain)
+        self.stop_ns = min((end for end in (self._duration_ns, self.stop_at_ns) if end is not None), default=None)
+        """From this instant on nothing arrives."""
+        self.next_instant: int | None = None
+        """After the last block: the first instant that was not released any more, where the process has one."""
+        self.cut_ns: int | None = None
+        self._left_off_ns: int | None = None
+        """The instant at which the driver ended the run before all jobs had ended; see `Workload.stop_at`."""
+
+    def cut(self, at: int, *, releasing: bool) -> None:
+        """The driver has ended the run at ``at``, before all jobs had ended; while ``releasing``, more were to come."""
+        self.cut_ns = at
+        self._left_off_ns = at if releasing else None
+
+    @property
+    def closed(self) -> bool:
+        """Whether ends trigger arrivals."""
+        return self.think_times is not None
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether no number of jobs ends the run."""
+        return self._workload.jobs is None
+
+    @property
+    def end_ns(self) -> int | None:
+        """When releasing ended: the workload's duration, the arrivals' own end, the instant of the first job that
+        ``jobs`` left out, or the one at which the run was ended; None where nothing says.
+        """
+        span = self._workload.arrivals.span()
+        left_out = self.next_instant
+        if left_out is not None and self.stop_at_ns is not None:
+            left_out = min(left_out, self.stop_at_ns)
+        known = (self._duration_ns, _ns(span), left_out, self._left_off_ns)
+        return min((end for end in known if end is not None), default=None)
+
+    def blocks(self) -> Iterator[Block]:
+        """All jobs, lazily, `BLOCK` at a time (the last may be shorter)."""
+        while True:
+            left = BLOCK if self._workload.jobs is None else min(BLOCK, self._workload.jobs - self._taken)
+            intended = None if self.closed else self._upcoming(left)
+            n = left if intended is None else len(intended)
+            if not n:
+                return
+            yield self._block(intended, n)
+            self._taken += n
+
+    def _upcoming(self, wanted: int) -> Instants:
+        """The next ``wanted`` instants, fewer at the end."""
+        while len(self._left) <= wanted and (more := next(self._instants, None)) is not None:
+            self._left = np.concatenate([self._left, more])
+            if self.stop_ns is not None and len(more) and more[-1] >= self.stop_ns:
+                break
+        usable = len(self._left)
+        if self.stop_ns is not None:
+            usable = int(np.searchsorted(self._left, self.stop_ns))
+        taken, self._left = self._left[: min(wanted, usable)], self._left[min(wanted, usable) :]
+        if len(taken) and taken[-1] >= BEYOND:
+            raise SpecError(
+                [Problem("workload", "has arrivals 285 years away: give it a duration, fewer jobs or a higher rate")]
+            )
+        self.next_instant = int(self._left[0]) if len(self._left) else None
+        return taken
+
+    def _block(self, intended: Instants | None, n: int) -> Block:
+        job = self._workload.job
+        plan = planned(job, self._streams.child("jobs"), self._taken, BLOCK)
+        known = ~np.isnan(plan.demand)
+        _check(plan, known, job.leaves())
+        if self._simulated and not known.all():
+            name = type(job.leaves()[int(plan.leaf[~known][0])]).__name__
+            problem = f'{name} has no demand that is known before it runs: give it demands(), or set clock to "real"'
+            raise NotSimulable([Problem("workload.job", problem)])
+        too_long = known & (plan.demand > plan.limit)
+        ending = np.where(plan.fails, Outcome.FAILED, Outcome.COMPLETED).astype(np.uint8)
+        ending[too_long] = Outcome.TIMED_OUT
+        service = np.full(len(known), UNKNOWN, np.int64)
+        service[known] = np.rint(np.minimum(plan.demand, plan.limit)[known] * NS).astype(np.int64)
+        limit = np.where(np.isinf(plan.limit), UNKNOWN, np.rint(np.minimum(plan.limit, _LONGEST / NS) * NS))
+        return Block(
+            intended,
+            service[:n],
+            ending[:n],
+            limit[:n].astype(np.int64),
+            plan.demand[:n],
+            plan.priority[:n],
+            plan.leaf[:n],
+            self._patience(n),
+        )
+
+    def _patience(self, n: int) -> Instants | None:
+        """Drawn for whole blocks, from a stream of its own: it changes no other draw, and no cut changes it."""
+        if self._workload.patience is None:
+            return None
+        seconds = drawn(self._workload.patience, self._streams.rng("patience"), BLOCK)[:n]
+        return np.asarray(np.rint(np.minimum(seconds, _LONGEST / NS) * NS), np.int64)
+
+
+def _ns(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * NS)
+
+
+def _check(plan: Plan, known: NDArray[np.bool_], leaves: tuple[Job, ...]) -> None:
+    """Whether every service time is one: known where only time passes, not negative, and within an instant's reach."""
+
+    def first(wrong: NDArray[np.bool_]) -> tuple[str, float]:
+        return type(leaves[int(plan.leaf[wrong][0])]).__name__, float(plan.demand[wrong][0])
+
+    unknown = ~known & np.array([leaf.timed for leaf in leaves])[plan.leaf]
+    if unknown.any():
+        raise StrategyError(
+            f"{first(unknown)[0]} only lets its demand pass, and says of a job that it is not known (NaN)"
+        )
+    wrong = known & ~((plan.demand >= 0) & np.isfinite(plan.demand) & (plan.limit >= 0))
+    if wrong.any():
+        name, demand = first(wrong)
+        raise StrategyError(f"{name} demands a service time of {demand:g} s, or has no limit of it that is one")
+    long = known & (np.minimum(plan.demand, plan.limit) * NS >= _LONGEST)
+    if long.any():
+        name, demand = first(long)
+        problem = (
+            f"{name} takes {demand:.3g} s, more than 146 years: give its duration a smaller mean or cv, or a timeout"
+        )
+        raise SpecError([Problem("workload.job", problem)])
+
+
+def _blocks(blocks: object, what: str) -> Iterator[Instants]:
+    """The same blocks, each looked at for its form."""
+    if not isinstance(blocks, Iterable):
+        raise StrategyError(f"{what} must yield int64 arrays of nanoseconds, and gave {type(blocks).__name__}")
+    for block in blocks:
+        if not isinstance(block, np.ndarray) or block.dtype != np.int64 or block.ndim != 1:
+            found = f"{block.ndim}-D {block.dtype}" if isinstance(block, np.ndarray) else type(block).__name__
+            raise StrategyError(f"{what} must yield int64 arrays of nanoseconds, one-dimensional ones, not {found}")
+        yield block
+
+
+def _in_order(blocks: object, name: str) -> Iterator[Instants]:
+    """Blocks of instants: whole nanoseconds, none negative, none before the one before it."""
+    last = 0
+    for block in _blocks(blocks, f"{name}.instants"):
+        if not len(block):
+            continue
+        if block[0] < last or (np.diff(block) < 0).any():
+            raise StrategyError(f"{name}.instants came out of order or negative")
+        last = int(block[-1])
+        yield block
+
+
+def _thoughts(blocks: object, name: str) -> Iterator[Instants]:
+    """Blocks of think times: whole nanoseconds, none negative, none that no instant reaches; for ever."""
+    what = f"{name}.think_times"
+    for block in _blocks(blocks, what):
+        if not len(block) or block.min() < 0:
+            raise StrategyError(f"{what} must yield times that are not negative, and some in each block")
+        if block.max() >= _LONGEST:
+            problem = "draws a time of more than 146 years: give it a smaller mean or cv"
+            raise SpecError([Problem("workload.arrivals.think_time", problem)])
+        yield block
+    raise StrategyError(f"{what} came to an end: a user thinks after every job")

@@ -1,0 +1,237 @@
+"""From instants to figures: the columns of a run, and what is kept up to date while it is on.
+
+Drivers write instants straight into the columns (``recorder.started[row] = now``) and log each ended job in ``done``.
+Now and then, in batches, `digest` turns what has ended since into histograms, counts, cost and series: all vector
+operations.
+
+Rows are numbered from ``base``. While records are kept, ``base`` stays 0. When they are not, `digest` drops the rows
+up to the first job that is still in the system, so memory follows the number of jobs in the system, not the number
+that came.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aurea_engine.costs import Metering
+from aurea_engine.records.batch import NEVER, Instants, JobBatch, Outcome, summed
+from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.records.series import Series
+from aurea_engine.run.plan import Block, Release
+from aurea_engine.spec import KEPT_JOBS, RunSpec
+
+DIGEST = 65_536
+"""Ended jobs digested in one go where nothing waits for it; small enough for the caches."""
+
+SIP = 4096
+"""The same while a run is on in real time: it takes less than a millisecond, and no job is released meanwhile."""
+
+
+@dataclass
+class Meters:
+    """All that is known of the jobs that have ended, in fixed memory.
+
+    ``counts`` and ``good`` are of the whole run, ``counted`` of the jobs that were meant to start after the warm-up, the
+    first of them at ``first_counted_ns``. The four histograms hold those that *completed* (lag: that were released);
+    ``failures`` holds the response times of those that failed or timed out. Of the job that was meant to start last,
+    ``latest_intended_ns`` and ``latest_released_ns`` say when it was, and when it was released.
+    """
+
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    good: int = 0
+    counted: Counter[Outcome] = field(default_factory=Counter)
+    first_counted_ns: int | None = None
+    response: LatencyHistogram = field(default_factory=LatencyHistogram)
+    waiting: LatencyHistogram = field(default_factory=LatencyHistogram)
+    service: LatencyHistogram = field(default_factory=LatencyHistogram)
+    lag: LatencyHistogram = field(default_factory=LatencyHistogram)
+    failures: LatencyHistogram = field(default_factory=LatencyHistogram)
+    finished_in_window: int = 0
+    good_in_window: int = 0
+    busy_in_window_ns: int = 0
+    last_ns: int = 0
+    latest_intended_ns: int = 0
+    latest_released_ns: int = 0
+
+
+class Recorder:
+    """The columns of one run. ``keep`` may turn False under way, when the run outgrows `KEPT_JOBS`."""
+
+    def __init__(self, spec: RunSpec, metering: Metering, live: bool) -> None:
+        self.intended, self.released = array("q"), array("q")
+        self.started, self.finished = array("q"), array("q")
+        self.outcome = bytearray()
+        self.patience = array("q")
+        self.base = 0
+        self.done = array("q")
+        self.abnormal: dict[int, int] = {}
+        self.errors: Counter[str] = Counter()
+        self.keep = spec.keep_jobs
+        self.meters = Meters()
+        self.series = Series()
+        self.metering = metering
+        self.live = live
+        self._good_ns = spec.good_within_ns()
+        self._warmup_ns = spec.warmup_ns
+
+    def extend(self, block: Block) -> None:
+        """Rows for the jobs of ``block``. Until a job starts, ``finished`` holds its service time; ``abnormal`` knows the
+        jobs that will not end as completed.
+        """
+        n, first = len(block), self.base + len(self.outcome)
+        for i in np.flatnonzero(block.ending != Outcome.COMPLETED).tolist():
+            self.abnormal[first + i] = int(block.ending[i])
+        never = np.full(n, NEVER, np.int64).tobytes()
+        self.intended.frombytes(never if block.intended is None else block.intended.tobytes())
+        self.released.frombytes(never)
+        self.started.frombytes(never)
+        self.finished.frombytes(block.service.tobytes())
+        if block.patience is not None:
+            self.patience.frombytes(block.patience.tobytes())
+        self.outcome.extend(bytes(n))
+        if len(self.outcome) > KEPT_JOBS:
+            self.keep = False
+
+    def numbered(self, release: Release) -> Iterator[tuple[int, int, float, int, int, int]]:
+        """(intended, job, demand, priority, leaf, limit) in order of arrival; rows are made as their blocks come up.
+
+        In the closed model nobody knows the instant before it comes: ``intended`` is then -1.
+        """
+        return chain.from_iterable(self._numbered_blocks(release))
+
+    def _numbered_blocks(self, release: Release) -> Iterator[Iterator[tuple[int, int, float, int, int, int]]]:
+        first = 0
+        for block in release.blocks():
+            self.extend(block)
+            intended = np.full(len(block), NEVER, np.int64) if block.intended is None else block.intended
+            np.frombuffer(self.released, np.int64)[-len(block) :] = intended
+            columns = (block.demand, block.priority, block.leaf, block.limit)
+            jobs = range(first, first + len(block))
+            yield zip(intended.tolist(), jobs, *(column.tolist() for column in columns), strict=True)
+            first += len(block)
+
+    def reject(self, job: int) -> None:
+        """There was no room for ``job``."""
+        self.outcome[job - self.base] = Outcome.REJECTED
+        self.finished[job - self.base] = NEVER
+        self.done.append(job)
+
+    def leave(self, job: int, at: int, outcome: Outcome) -> None:
+        """``job`` waited until ``at``, and left the queue."""
+        self.outcome[job - self.base] = outcome
+        self.finished[job - self.base] = at
+        self.abnormal.pop(job, None)
+        self.done.append(job)
+
+    def cancel(self, job: int, finished: int) -> None:
+        """``job`` was stopped in service at ``finished``, or while it waited (`NEVER`)."""
+        self.outcome[job - self.base] = Outcome.CANCELLED
+        self.finished[job - self.base] = finished
+        self.done.append(job)
+
+    def digest_some(self, batch: int) -> None:
+        """Digest ``batch`` ended jobs where so many have come together, and the run is watched or keeps no records."""
+        if len(self.done) >= batch and (self.live or not self.keep):
+            self._digest(batch)
+
+    def digest(self) -> None:
+        """Bring meters, cost and series up to date with every job that has ended."""
+        while self.done:
+            self._digest(DIGEST)
+
+    def _digest(self, batch: int) -> None:
+        self._feed(self._ended(np.array(self.done[:batch], np.int64) - self.base))
+        del self.done[:batch]
+        if not self.keep:
+            self._forget()
+
+    def _ended(self, rows: Instants) -> JobBatch:
+        """Rows that ended in the order in which they came are cut out whole, which is cheaper than picking each."""
+        first, n = int(rows[0]), len(rows)
+        in_order = int(rows[-1]) - first == n - 1 and bool((np.diff(rows) == 1).all())
+        return self._batch(slice(first, first + n) if in_order else rows)
+
+    def _batch(self, rows: Instants | slice) -> JobBatch:
+        def column(values: array[int]) -> Instants:
+            return np.frombuffer(values, np.int64)[rows].copy()
+
+        outcome = np.frombuffer(self.outcome, np.uint8)[rows].copy()
+        return JobBatch(
+            column(self.intended), column(self.released), column(self.started), column(self.finished), outcome
+        )
+
+    def _feed(self, batch: JobBatch) -> None:
+        self.metering.feed(batch)
+        self.series.add(batch)
+        meters = self.meters
+        _count(meters.counts, batch)
+        meters.last_ns = max(meters.last_ns, int(batch.finished.max()), int(batch.released.max()))
+        latest = int(batch.intended.argmax())
+        if batch.intended[latest] > meters.latest_intended_ns:
+            meters.latest_intended_ns = int(batch.intended[latest])
+            meters.latest_released_ns = int(batch.released[latest])
+        started = batch.only(batch.was_started)
+        warmup = self._warmup_ns
+        good, in_window = self.good(batch), batch.finished >= warmup
+        meters.good += int(good.sum())
+        meters.good_in_window += int((good & in_window).sum())
+        meters.finished_in_window += int((batch.was_served & in_window).sum())
+        begun = np.maximum(started.started, warmup)
+        meters.busy_in_window_ns += summed(np.maximum(started.finished - begun, 0))
+        if warmup:
+            batch = batch.only(batch.intended >= warmup)
+        if len(batch):
+            first = int(batch.intended.min())
+            meters.first_counted_ns = min(first, first if meters.first_counted_ns is None else meters.first_counted_ns)
+        _count(meters.counted, batch)
+        served = batch.only(batch.was_served)
+        meters.response.record(served.response_ns)
+        meters.waiting.record(served.waiting_ns)
+        meters.service.record(served.service_ns)
+        meters.lag.record(batch.only(batch.released >= 0).lag_ns)
+        bad = (batch.outcome == Outcome.FAILED) | (batch.outcome == Outcome.TIMED_OUT)
+        meters.failures.record(batch.response_ns[bad])
+
+    def good(self, batch: JobBatch) -> NDArray[np.bool_]:
+        """Mask of the jobs that completed within every per-job time bound of the objectives."""
+        good = batch.was_served
+        for metric, bound in self._good_ns:
+            times: Instants = getattr(batch, f"{metric.removesuffix('_time')}_ns")
+            good = good & (times <= bound)
+        return good
+
+    def _forget(self) -> None:
+        """Drop the rows before the first job that has not ended, or has ended and was not digested yet."""
+        pending = self.outcome.find(Outcome.PENDING)
+        ended = len(self.outcome) if pending < 0 else pending
+        if self.done:
+            ended = min(ended, int(np.min(np.array(self.done, np.int64))) - self.base)
+        if ended:
+            for column in (self.intended, self.released, self.started, self.finished, self.outcome, self.patience):
+                del column[:ended]  # patience is empty where nobody has any
+            self.base += ended
+
+    def close(self) -> JobBatch | None:
+        """Everything digested; all rows in order of arrival, or None where records are not kept."""
+        self.digest()
+        if not self.keep:
+            return None
+        ended = np.flatnonzero(np.frombuffer(self.outcome, np.uint8))
+        last = int(ended[-1]) + 1 if len(ended) else 0
+        # Views: nothing is written any more, and a copy of a million records would be 33 MB.
+        columns = (self.intended, self.released, self.started, self.finished)
+        intended, released, started, finished = (np.frombuffer(column, np.int64)[:last] for column in columns)
+        return JobBatch(intended, released, started, finished, np.frombuffer(self.outcome, np.uint8)[:last])
+
+
+def _count(counts: Counter[Outcome], batch: JobBatch) -> None:
+    for outcome, n in enumerate(np.bincount(batch.outcome, minlength=len(Outcome)).tolist()):
+        if n:
+            counts[Outcome(outcome)] += n

@@ -1,0 +1,99 @@
+"""What may end a run, or a job's wait, before everything is served: the same for both clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from aurea_engine.run.aborts import Aborts, aborting
+from aurea_engine.run.dispatcher import Dispatcher
+from aurea_engine.run.patience import Leaving
+from aurea_engine.run.plan import Release
+from aurea_engine.run.recorder import Recorder
+from aurea_engine.spec import RunSpec
+
+Watch = Callable[[int], bool]
+
+
+class Horizon:
+    """The instant at which a run ends with what it has, as far as it is known: `Workload.stop_at`, or the end of the drain.
+
+    The drain begins with the last arrival. In the closed model nobody knows that it was the last before the duration is
+    over, so there it does not end the run earlier than that.
+    """
+
+    def __init__(self, release: Release) -> None:
+        self._stop_ns, self._drain_ns = release.stop_ns, release.drain_ns
+        self._waits_for_the_duration = release.closed and release.drain_ns is not None
+        self.at_ns = release.stop_at_ns
+        self.latest = 0
+        """When the latest job arrived (was meant to), ns."""
+        self.releasing = True
+        """Whether more jobs may arrive."""
+        self._closed_ns = -1
+
+    def reached(self, now: int) -> bool:
+        """Whether the run ends now."""
+        return self.at_ns is not None and now >= self.at_ns
+
+    def too_late(self, now: int) -> bool:
+        """Whether what would arrive now does not."""
+        return self._stop_ns is not None and now >= self._stop_ns
+
+    def next_instant(self) -> int | None:
+        """When to look again, whatever else happens."""
+        if self.releasing and self._waits_for_the_duration and self._stop_ns is not None:
+            return self._stop_ns
+        return self.at_ns
+
+    def left_off(self, at: int) -> bool:
+        """Whether more jobs would have arrived, had the run not ended ``at``."""
+        return self.releasing or (self._closed_ns == at and self.too_late(at))
+
+    def close(self, now: int) -> None:
+        """No job will arrive any more."""
+        self.releasing, self._closed_ns = False, now
+        if self._drain_ns is not None:
+            end = max(self.latest + self._drain_ns, now)
+            self.at_ns = end if self.at_ns is None else min(end, self.at_ns)
+
+
+@dataclass
+class Ending:
+    """``watch`` is called now and then with the ns since the window opened, and says whether somebody wants the run to stop;
+    ``aborts`` is None where no objective may end it.
+    """
+
+    watch: Watch
+    leaving: Leaving
+    horizon: Horizon
+    aborts: Aborts | None
+    plain: bool
+    """Whether nothing but the last job ends the run (or ``watch``), and nobody leaves."""
+
+    @classmethod
+    def of(
+        cls,
+        spec: RunSpec,
+        release: Release,
+        dispatcher: Dispatcher,
+        recorder: Recorder,
+        watch: Watch,
+        opened: Callable[[], datetime | None] = lambda: None,
+    ) -> Ending:
+        """For one run of ``spec``, of which ``opened`` says when it began."""
+        aborts = Aborts(spec, recorder, dispatcher, opened) if aborting(spec) else None
+        leaving = Leaving(spec.workload, recorder, dispatcher)
+        return cls(watch, leaving, Horizon(release), aborts, spec.workload.plain and aborts is None)
+
+    def sooner(self, due: int | None) -> int | None:
+        """``due``, or an earlier instant at which somebody leaves or the run ends."""
+        if self.plain:
+            return due
+        known = (due, self.leaving.next_instant(), self.horizon.next_instant())
+        return min((instant for instant in known if instant is not None), default=None)
+
+    def lost(self) -> bool:
+        """Whether an objective that ends the run is lost."""
+        return self.aborts is not None and self.aborts.lost is not None

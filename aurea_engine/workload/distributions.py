@@ -1,0 +1,256 @@
+"""Distributions of durations, in seconds. Each states its mean, and its spread as the squared coefficient of variation."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from aurea_engine.errors import Problem, StrategyError
+from aurea_engine.fields.checked import Checked, Invalid, PositiveSeconds, Seconds, Weight, some
+from aurea_engine.fields.units import DURATION, parse_duration
+from aurea_engine.records.batch import NS
+
+_NO_DISTRIBUTION = (
+    f'must be seconds, or a distribution such as {{"kind": "exponential", "mean": 0.1}}, or {DURATION.form}'
+)
+
+Floats = NDArray[np.float64]
+Spread = Annotated[float, Meta(ge=0, le=1e3)]
+
+
+class Moments(NamedTuple):
+    """``mean`` in seconds; ``scv`` is variance ÷ mean², ``inf`` where the variance does not exist."""
+
+    mean: float
+    scv: float
+
+
+class Distribution(ABC, Checked):
+    """Where durations are drawn from. Two questions: `sample` draws, `moments` tells what to expect of the draws."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        """``n`` independent draws, seconds, none negative."""
+
+    @abstractmethod
+    def moments(self) -> Moments:
+        """The exact mean and squared coefficient of variation of what `sample` draws."""
+
+    @classmethod
+    def coerce(cls, value: object) -> Distribution:
+        """A bare number or duration is a constant."""
+        if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+            return Constant(value)  # type: ignore[arg-type]
+        if isinstance(value, str):
+            if parse_duration(value) is not None:
+                return Constant(value)  # type: ignore[arg-type] # read as every duration is
+            raise Invalid(f"{_NO_DISTRIBUTION}{DURATION.nearly(value)}")
+        raise Invalid(_NO_DISTRIBUTION)
+
+
+def drawn(distribution: Distribution, rng: np.random.Generator, n: int) -> Floats:
+    """`Distribution.sample`, held to its contract: raises `StrategyError` for another shape, and below 0 or NaN."""
+    what = f"{type(distribution).__name__}.sample"
+    seconds = floats(distribution.sample(rng, n), n, what)
+    wrong = ~(seconds >= 0)
+    if wrong.any():
+        raise StrategyError(f"{what} must give seconds that are not negative, got {seconds[wrong][0]:g}")
+    return seconds
+
+
+_SLACK = 1 + 2**-51
+"""What multiplying a float of seconds by 10⁹ may be short of: 0.3 s is 300,000,000 ns, and not one less."""
+
+
+def whole_ns(seconds: Floats) -> Floats:
+    """Durations that are *meant* to be so long, cut down to whole nanoseconds, still in seconds; those below one are left.
+
+    Arrivals i/λ are rounded to the nanosecond, so the gap between two that are 1/λ apart may be one ns short of 1/λ
+    rounded. A service of 1/λ that is cut down has ended when the next job arrives, as in exact arithmetic; one that is
+    rounded up has not, and on a slot without a queue that job would be rejected. What is drawn at random is rounded,
+    which has no bias.
+    """
+    ns = seconds * NS
+    cut = np.floor(ns * _SLACK)
+    return np.where((cut >= 1) & (ns < 2**51), cut / NS, seconds)
+
+
+def floats(given: object, n: int, what: str) -> Floats:
+    """``given`` as ``n`` numbers, or a `StrategyError` that begins with ``what``."""
+    try:
+        numbers = np.asarray(given, float)
+    except (TypeError, ValueError):
+        raise StrategyError(f"{what} was asked for {n} numbers and gave {type(given).__name__}") from None
+    if numbers.shape != (n,):
+        shape = " × ".join(map(str, numbers.shape)) or "a single one"
+        raise StrategyError(f"{what} was asked for {n} numbers and gave {shape}")
+    return numbers
+
+
+@dataclass(frozen=True)
+class Constant(Distribution):
+    """Always ``value`` seconds."""
+
+    value: Seconds
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        return whole_ns(np.full(n, self.value))
+
+    def moments(self) -> Moments:
+        return Moments(self.value, 0.0)
+
+
+@dataclass(frozen=True)
+class Uniform(Distribution):
+    """Evenly between ``low`` and ``high``."""
+
+    low: Seconds
+    high: Seconds
+
+    def check(self) -> list[Problem]:
+        return [] if self.low <= self.high else [Problem("high", "must be >= low", str(self.high))]
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        seconds = rng.uniform(self.low, self.high, n)
+        return whole_ns(seconds) if self.low == self.high else seconds
+
+    def moments(self) -> Moments:
+        mean = (self.low + self.high) / 2
+        return Moments(mean, ((self.high - self.low) / mean) ** 2 / 12 if mean else 0.0)
+
+
+@dataclass(frozen=True)
+class Exponential(Distribution):
+    """Memoryless, the M of M/M/c."""
+
+    mean: PositiveSeconds
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        return rng.exponential(self.mean, n)
+
+    def moments(self) -> Moments:
+        return Moments(self.mean, 1.0)
+
+
+@dataclass(frozen=True)
+class Gamma(Distribution):
+    """Gamma with the given coefficient of variation: 0 is constant, 1 exponential, 1/√k Erlang-k."""
+
+    mean: PositiveSeconds
+    cv: Spread
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        scv = self.cv**2
+        return rng.gamma(1 / scv, self.mean * scv, n) if scv > 1e-12 else whole_ns(np.full(n, self.mean))
+
+    def moments(self) -> Moments:
+        return Moments(self.mean, self.cv**2)
+
+
+@dataclass(frozen=True)
+class LogNormal(Distribution):
+    """Log-normal with the given mean and coefficient of variation of the durations themselves, not of their logarithms."""
+
+    mean: PositiveSeconds
+    cv: Spread
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        variance = math.log1p(self.cv**2)
+        if not variance:
+            return whole_ns(np.full(n, self.mean))
+        return rng.lognormal(math.log(self.mean) - variance / 2, math.sqrt(variance), n)
+
+    def moments(self) -> Moments:
+        return Moments(self.mean, self.cv**2)
+
+
+@dataclass(frozen=True)
+class Pareto(Distribution):
+    """Pareto with minimum ``mean·(shape − 1)/shape``. At ``shape`` ≤ 1 no mean exists, so none can be asked for.
+
+    Up to ``shape`` 2 the variance does not exist: sample means settle slowly and no queueing formula holds.
+    """
+
+    mean: PositiveSeconds
+    shape: Annotated[float, Meta(gt=0, le=1e3)]
+
+    def check(self) -> list[Problem]:
+        if self.shape > 1:
+            return []
+        return [
+            Problem("shape", "must be > 1: at or below 1 a Pareto distribution has no mean to set", f"{self.shape:g}")
+        ]
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        lowest = self.mean * (self.shape - 1) / self.shape
+        return lowest * (rng.pareto(self.shape, n) + 1)
+
+    def moments(self) -> Moments:
+        return Moments(self.mean, 1 / (self.shape * (self.shape - 2)) if self.shape > 2 else math.inf)
+
+
+@dataclass(frozen=True)
+class Weighted(Checked):
+    """One branch of a `Mixture`."""
+
+    weight: Weight
+    distribution: Distribution
+
+
+@dataclass(frozen=True)
+class Mixture(Distribution):
+    """Each draw comes from one branch, chosen with probability weight ÷ sum of weights."""
+
+    of: Annotated[tuple[Weighted, ...], some("weights must sum to more than 0: it must hold at least one branch")]
+
+    def check(self) -> list[Problem]:
+        if sum(branch.weight for branch in self.of) > 0:
+            return []
+        return [Problem("of", "weights must sum to more than 0")]
+
+    def _shares(self) -> Floats:
+        weights = np.array([branch.weight for branch in self.of])
+        return np.asarray(weights / weights.sum())
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        choice = rng.choice(len(self.of), n, p=self._shares())
+        seconds = np.empty(n)
+        for i, branch in enumerate(self.of):
+            mine = choice == i
+            seconds[mine] = drawn(branch.distribution, rng, int(mine.sum()))
+        return seconds
+
+    def moments(self) -> Moments:
+        parts = [branch.distribution.moments() for branch in self.of]
+        shares = self._shares().tolist()
+        mean = sum(share * part.mean for share, part in zip(shares, parts, strict=True))
+        if not mean:
+            return Moments(mean, 0.0)
+        if any(math.isinf(part.scv) for share, part in zip(shares, parts, strict=True) if share):
+            return Moments(mean, math.inf)
+        # In units of the mean: squares of very short times are 0 in floating point, and their ratio is not.
+        units = [(share, part.mean / mean, part.scv) for share, part in zip(shares, parts, strict=True) if share]
+        second = sum(share * unit * unit * (1 + scv) for share, unit, scv in units)
+        return Moments(mean, max(second - 1, 0.0))
+
+
+@dataclass(frozen=True)
+class Empirical(Distribution):
+    """Drawn at random, with replacement, from measured ``values``."""
+
+    values: Annotated[tuple[Seconds, ...], some("must hold at least one duration")]
+
+    def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        return rng.choice(whole_ns(np.array(self.values)), n)
+
+    def moments(self) -> Moments:
+        values = np.array(self.values)
+        mean = float(values.mean())
+        return Moments(mean, float((values / mean).var()) if mean else 0.0)

@@ -1,0 +1,245 @@
+"""Jobs: what one unit of work does, and how kinds of jobs are combined.
+
+A `Job` does the work. A `JobSource` says, in columns and many at once, which jobs come: a single kind, a weighted `Mix`,
+or the wrappers `Faulty` and `Limited`. Drivers ask `JobSource.plan` and then only obey the columns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from time import perf_counter_ns
+from typing import Annotated, ClassVar
+
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from aurea_engine.errors import Problem, StrategyError
+from aurea_engine.fields.checked import Checked, PositiveSeconds, Ratio, Weight, some
+from aurea_engine.records.batch import NS
+from aurea_engine.workload.cpu_workers import CpuWorkers
+from aurea_engine.workload.distributions import Constant, Distribution, Floats, drawn, floats, whole_ns
+from aurea_engine.workload.streams import Streams
+
+Run = Callable[[float], Awaitable[object]]
+"""Does one job of the demand (seconds; NaN where it is not known before). Raising makes the job *failed*."""
+
+Priority = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
+
+
+@dataclass
+class Plan:
+    """Columns for ``len(demand)`` jobs, in order of arrival.
+
+    ``demand``: seconds of service asked for, NaN where unknown; ``limit``: seconds after which the job is stopped as timed
+    out; ``fails``: it does its work and then fails; ``priority``: higher is more urgent; ``leaf``: which of
+    `JobSource.leaves` does the work.
+    """
+
+    demand: Floats
+    limit: Floats
+    fails: NDArray[np.bool_]
+    priority: NDArray[np.int64]
+    leaf: NDArray[np.intp]
+
+
+class JobSource(ABC, Checked):
+    """Where a workload's jobs come from: one kind of `Job`, or a combination of sources."""
+
+    @abstractmethod
+    def plan(self, streams: Streams, first: int, n: int) -> Plan:
+        """The ``n`` jobs from number ``first`` on. Called in order, each job once."""
+
+    @abstractmethod
+    def leaves(self) -> tuple[Job, ...]:
+        """The jobs that do the work, in the order that `Plan.leaf` counts them."""
+
+
+COLUMNS = {"demand": "fiu", "limit": "fiu", "fails": "b", "priority": "iu", "leaf": "iu"}
+"""Of a `Plan`, with the kinds of number that each may hold."""
+
+
+def planned(source: JobSource, streams: Streams, first: int, n: int) -> Plan:
+    """`JobSource.plan`, held to the form of its answer. Raises `StrategyError`."""
+    plan, name = source.plan(streams, first, n), type(source).__name__
+    if not isinstance(plan, Plan):
+        raise StrategyError(f"{name}.plan must give a Plan, not {type(plan).__name__}")
+    for column, kinds in COLUMNS.items():
+        values = getattr(plan, column)
+        if not isinstance(values, np.ndarray) or values.shape != (n,) or values.dtype.kind not in kinds:
+            found = f"{values.dtype} of {values.shape}" if isinstance(values, np.ndarray) else type(values).__name__
+            raise StrategyError(f"{name} was asked for {n} jobs and planned otherwise: the column {column} is {found}")
+    if n and not (plan.leaf.min() >= 0 and plan.leaf.max() < len(source.leaves())):
+        raise StrategyError(f"{name}.plan gave a job to a leaf that it does not have")
+    return plan
+
+
+class Job(JobSource):
+    """One kind of work: subclass it and write `run`. ::
+
+        class Fetch(Job):
+            async def run(self, demand):
+                await fetch("http://127.0.0.1:8000/")
+
+    Give `demands` too where the service time is known before the job runs: then ``shortest_first`` can order by it and
+    virtual time can simulate it. Override `opened` for what a whole run shares, such as a client session.
+    """
+
+    timed: ClassVar[bool] = False
+    """True for a job that does nothing but let its demand pass. Drivers then set a timer and never call `run`."""
+
+    burns: ClassVar[bool] = False
+    """True for a job that needs this machine's processors: the generator then does not spin beside it, and is coarser."""
+
+    @abstractmethod
+    async def run(self, demand: float) -> object:
+        """Do the work of one job. ``demand`` is what `demands` said for it, in seconds, else NaN."""
+
+    def demands(self, rng: np.random.Generator, first: int, n: int) -> Floats | None:
+        """Service times of jobs ``first`` … ``first + n − 1``, seconds, or None where nobody can know them before."""
+        return None
+
+    def distribution(self) -> Distribution | None:
+        """The distribution of `demands`, where it has a name: the result then carries queueing theory beside it."""
+        return None
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Run]:
+        """Set up what one run needs before its window opens; yields what does one job."""
+        yield self.run
+
+    def plan(self, streams: Streams, first: int, n: int) -> Plan:
+        known = self.demands(streams.rng("demands"), first, n)
+        return Plan(
+            demand=np.full(n, np.nan) if known is None else floats(known, n, f"{type(self).__name__}.demands"),
+            limit=np.full(n, np.inf),
+            fails=np.zeros(n, bool),
+            priority=np.zeros(n, np.int64),
+            leaf=np.zeros(n, np.intp),
+        )
+
+    def leaves(self) -> tuple[Job, ...]:
+        return (self,)
+
+
+@dataclass(frozen=True)
+class Sleep(Job):
+    """Lets ``duration`` pass: a wait on something else. Never shorter than asked."""
+
+    duration: Distribution = field(default_factory=lambda: Constant(0.1))
+    timed: ClassVar[bool] = True
+
+    async def run(self, demand: float) -> None:
+        """Sleeps, and looks at the clock when woken: event loops may fire timers early."""
+        until = perf_counter_ns() + round(demand * NS)
+        while (left := until - perf_counter_ns()) > 0:
+            await asyncio.sleep(left / NS)
+
+    def demands(self, rng: np.random.Generator, first: int, n: int) -> Floats:
+        return drawn(self.duration, rng, n)
+
+    def distribution(self) -> Distribution:
+        return self.duration
+
+
+@dataclass(frozen=True)
+class Cpu(Job):
+    """Burns ``duration`` CPU-seconds in a worker process, one worker a core; the event loop stays free.
+
+    With more slots than cores a job in service may wait for a worker, and that wait is part of its service time.
+    """
+
+    duration: Distribution = field(default_factory=lambda: Constant(0.1))
+    burns: ClassVar[bool] = True
+
+    async def run(self, demand: float) -> None:
+        async with self.opened() as run:
+            await run(demand)
+
+    def demands(self, rng: np.random.Generator, first: int, n: int) -> Floats:
+        return drawn(self.duration, rng, n)
+
+    def distribution(self) -> Distribution:
+        return self.duration
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Run]:
+        async with CpuWorkers() as workers:
+            yield workers.burn
+
+
+@dataclass(frozen=True)
+class Branch(Checked):
+    """One kind of job in a `Mix`. ``priority``, where given, replaces the job's own."""
+
+    weight: Weight
+    job: JobSource
+    priority: Priority | None = None
+
+
+@dataclass(frozen=True)
+class Mix(JobSource):
+    """Each job is of one branch, chosen with probability weight ÷ sum of weights."""
+
+    of: Annotated[tuple[Branch, ...], some("weights must sum to more than 0: it must hold at least one branch")]
+
+    def check(self) -> list[Problem]:
+        if sum(branch.weight for branch in self.of) > 0:
+            return []
+        return [Problem("of", "weights must sum to more than 0")]
+
+    def plan(self, streams: Streams, first: int, n: int) -> Plan:
+        weights = np.array([branch.weight for branch in self.of])
+        choice = streams.rng("mix").choice(len(self.of), n, p=weights / weights.sum())
+        whole = Plan(np.empty(n), np.empty(n), np.empty(n, bool), np.empty(n, np.int64), np.empty(n, np.intp))
+        offset = 0
+        for i, branch in enumerate(self.of):
+            # Every branch plans the whole block: what one draws cannot depend on how often the others were chosen.
+            part = planned(branch.job, streams.child(f"branch {i}"), first, n)
+            if branch.priority is not None:
+                part.priority[:] = branch.priority
+            part.leaf += offset
+            mine = choice == i
+            for column in ("demand", "limit", "fails", "priority", "leaf"):
+                getattr(whole, column)[mine] = getattr(part, column)[mine]
+            offset += len(branch.job.leaves())
+        return whole
+
+    def leaves(self) -> tuple[Job, ...]:
+        return tuple(leaf for branch in self.of for leaf in branch.job.leaves())
+
+
+@dataclass(frozen=True)
+class Faulty(JobSource):
+    """Does the work of ``job``, and then fails with probability ``failure_rate``."""
+
+    job: JobSource
+    failure_rate: Ratio
+
+    def plan(self, streams: Streams, first: int, n: int) -> Plan:
+        plan = planned(self.job, streams.child("faulty"), first, n)
+        plan.fails |= streams.rng("failures").random(n) < self.failure_rate
+        return plan
+
+    def leaves(self) -> tuple[Job, ...]:
+        return self.job.leaves()
+
+
+@dataclass(frozen=True)
+class Limited(JobSource):
+    """Stops ``job`` after ``timeout`` seconds of service: it is then *timed out*, and occupied its slot that long."""
+
+    job: JobSource
+    timeout: PositiveSeconds
+
+    def plan(self, streams: Streams, first: int, n: int) -> Plan:
+        plan = planned(self.job, streams.child("limited"), first, n)
+        np.minimum(plan.limit, whole_ns(np.array(self.timeout)), out=plan.limit)
+        return plan
+
+    def leaves(self) -> tuple[Job, ...]:
+        return self.job.leaves()

@@ -1,0 +1,216 @@
+"""Workloads that were recorded: `Trace`, when jobs came, and `Replay`, how long they took, from lists or from files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+
+from aurea_engine.errors import Problem, SpecError
+from aurea_engine.fields.checked import Name, Seconds, shown, some
+from aurea_engine.records.batch import NS, Instants
+from aurea_engine.records.rows import seconds_of
+from aurea_engine.workload.arrivals import BLOCK, Arrivals
+from aurea_engine.workload.distributions import Floats, whole_ns
+from aurea_engine.workload.jobs import Job, Sleep
+from aurea_engine.workload.trace_files import (
+    FILE_MEMBERS,
+    LIMIT,
+    LOCAL,
+    LOCAL_FILE,
+    OR_FILE,
+    Digest,
+    FileName,
+    Form,
+    Rows,
+    Source,
+    Speed,
+    Times,
+    TimeUnit,
+    Unreadable,
+    number_of,
+    place_of,
+    read_times,
+)
+
+
+@dataclass(frozen=True)
+class Trace(Arrivals):
+    """At the recorded instants ``at``: seconds since the window opened, in order. Or at those of a ``file``.
+
+    ``offset``: the instant in the file at which the window opens, the first of the slice where it is None; ``speed`` 2 takes
+    half as long; ``sha256`` is filled in, and refuses another file.
+    """
+
+    at: Annotated[Annotated[tuple[Seconds, ...], some("must hold at least one instant")] | None, OR_FILE] = None
+    file: Annotated[FileName | None, LOCAL_FILE] = None
+    format: Annotated[Form | None, LOCAL] = None
+    column: Annotated[Name | None, LOCAL] = None
+    unit: Annotated[TimeUnit | None, LOCAL] = None
+    offset: Annotated[float | Name | None, LOCAL] = None
+    speed: Annotated[Speed, LOCAL] = 1.0
+    slice: Annotated[Rows | None, LOCAL] = None
+    sha256: Annotated[Digest | None, LOCAL] = None
+    ends: ClassVar[Literal["by itself"]] = "by itself"
+    recorded_ns: Instants = field(init=False, repr=False, compare=False)
+    """What the file says, ns since the window opened."""
+
+    def check(self) -> list[Problem]:
+        if self.file is not None:
+            return self._read(self.file)
+        if self.at is None:
+            return [Problem("at", "is required, or file")]
+        problems = [Problem(name, "goes with file only") for name in FILE_MEMBERS if getattr(self, name) is not None]
+        if self.offset is not None or self.speed != 1:
+            problems.append(Problem("offset" if self.offset is not None else "speed", "goes with file only"))
+        if problems:
+            return problems
+        late = np.flatnonzero(np.diff(self.at) < 0)
+        if len(late):
+            i = int(late[0]) + 1
+            return [Problem(f"at[{i}]", "instants must be in order", f"{self.at[i]:g} after {self.at[i - 1]:g}")]
+        return []
+
+    def _read(self, file: str) -> list[Problem]:
+        """The instants of the file, kept beside the members, which say where they came from."""
+        if self.at is not None:
+            return [Problem("at", "cannot stand beside file: give one or the other")]
+        try:
+            source = Source(file, self.format, self.column, self.unit, self.slice)
+            times = read_times(source, self.sha256)
+            opening = int(times.ns[0]) if self.offset is None else opening_of(self.offset, times, self.unit)
+            instants = arrivals_of(source, times, opening, self.speed)
+        except Unreadable as error:
+            return [error.problem]
+        object.__setattr__(self, "sha256", times.sha256)
+        object.__setattr__(self, "recorded_ns", instants)
+        return []
+
+    def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
+        whole = np.rint(np.array(self.at) * NS).astype(np.int64) if self.file is None else self.recorded_ns
+        for first in range(0, len(whole), BLOCK):
+            yield whole[first : first + BLOCK]
+
+
+@dataclass(frozen=True)
+class Replay(Job):
+    """Sleeps for recorded ``durations``, in their order, from the start again when they run out. Or for those of a ``file``.
+
+    ``sha256`` is filled in, and refuses another file.
+    """
+
+    durations: Annotated[Annotated[tuple[Seconds, ...], some("must hold at least one duration")] | None, OR_FILE] = None
+    file: Annotated[FileName | None, LOCAL_FILE] = None
+    format: Annotated[Form | None, LOCAL] = None
+    column: Annotated[Name | None, LOCAL] = None
+    unit: Annotated[TimeUnit | None, LOCAL] = None
+    slice: Annotated[Rows | None, LOCAL] = None
+    sha256: Annotated[Digest | None, LOCAL] = None
+    recorded_ns: Instants = field(init=False, repr=False, compare=False)
+    """What the file says, ns."""
+    timed: ClassVar[bool] = True
+
+    def check(self) -> list[Problem]:
+        if self.file is not None:
+            return self._read(self.file)
+        if self.durations is None:
+            return [Problem("durations", "is required, or file")]
+        return [Problem(name, "goes with file only") for name in FILE_MEMBERS if getattr(self, name) is not None]
+
+    def _read(self, file: str) -> list[Problem]:
+        if self.durations is not None:
+            return [Problem("durations", "cannot stand beside file: give one or the other")]
+        try:
+            source = Source(file, self.format, self.column, self.unit, self.slice)
+            times = read_times(source, self.sha256)
+            object.__setattr__(self, "recorded_ns", durations_of(source, times))
+        except Unreadable as error:
+            return [error.problem]
+        object.__setattr__(self, "sha256", times.sha256)
+        return []
+
+    async def run(self, demand: float) -> None:
+        await Sleep().run(demand)
+
+    def demands(self, rng: np.random.Generator, first: int, n: int) -> Floats:
+        if self.durations is not None:
+            return whole_ns(np.array(self.durations)[np.arange(first, first + n) % len(self.durations)])
+        return np.asarray(self.recorded_ns[np.arange(first, first + n) % len(self.recorded_ns)] / NS)
+
+
+def opening_of(offset: float | str, times: Times, unit: TimeUnit | None) -> int:
+    """The instant in the file at which the window opens, ns: a number in the file's unit, a duration, or a date."""
+    cell = Decimal(repr(offset)) if isinstance(offset, float) else offset
+    found = number_of(cell, unit)
+    if found is None or (found[1] is not None) is not times.dated:
+        kind = "a date such as 2023-11-16T18:00:00" if times.dated else 'a number, or a duration such as "5m"'
+        raise Unreadable("offset", f"must be {kind}, as the column has them", shown(offset))
+    return found[0]
+
+
+def arrivals_of(source: Source, times: Times, opening: int, speed: float) -> Instants:
+    """Ns since the window opened, at ``speed``. Raises `Unreadable` where they are not in order, or before it."""
+    late = np.flatnonzero(np.diff(times.ns) < 0)
+    if len(late):
+        where = place_of(source, times.lines(int(late[0]) + 1))
+        raise Unreadable("file", f"must be in order of time: {where} is earlier than the row before it; sort the file, "
+                         "with all of its columns, so that each row keeps its own")  # fmt: skip
+    if times.ns[0] < opening:
+        raise Unreadable(
+            "offset", f"must not be after {place_of(source, times.lines(0))}: leave earlier rows out by slice"
+        )
+    if int(times.ns[-1]) - opening >= LIMIT:
+        raise Unreadable("offset", f"is more than 146 years before {place_of(source, times.lines(len(times.ns) - 1))}")
+    since = times.ns - opening
+    if speed == 1:
+        return since
+    # Whole numbers all the way: a float of nanoseconds would lose some of them after weeks.
+    exact = Fraction(repr(speed))
+    slow = [round(Fraction(ns * exact.denominator, exact.numerator)) for ns in since.tolist()]
+    if slow[-1] >= LIMIT:
+        raise Unreadable("speed", "is so low that the trace would last more than 146 years", f"{speed:g}")
+    return np.array(slow, np.int64)
+
+
+def durations_of(source: Source, times: Times) -> Instants:
+    """Durations: none a date, none negative. Raises `Unreadable`."""
+    if times.dated:
+        raise Unreadable("column", f"must hold durations, and {place_of(source, times.lines(0))} is a date")
+    wrong = np.flatnonzero(times.ns < 0)
+    if len(wrong):
+        raise Unreadable("column", f"{place_of(source, times.lines(int(wrong[0])))} is less than 0")
+    return times.ns
+
+
+def inline_files(data: object) -> object:
+    """``data``, a specification, with the recorded times in place of the files that it names: it can be sent elsewhere.
+
+    Raises `SpecError` for a file that cannot be read, or holds something else.
+    """
+    return _inlined(data, "")
+
+
+def _inlined(value: object, path: str) -> object:
+    if isinstance(value, list):
+        return [_inlined(item, f"{path}[{i}]") for i, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    if value.get("kind") in ("trace", "replay") and value.get("file") is not None:
+        return _times_of(value, path)
+    return {name: _inlined(member, f"{path}.{name}".lstrip(".")) for name, member in value.items()}
+
+
+def _times_of(value: dict[str, Any], path: str) -> object:
+    members = {name: member for name, member in value.items() if name != "kind"}
+    try:
+        read = Trace(**members) if value["kind"] == "trace" else Replay(**members)
+    except TypeError:  # a member that is none: whoever reads the specification says so
+        return value
+    except SpecError as error:
+        raise SpecError(problem.within(path) for problem in error.problems) from None
+    times = [seconds_of(ns) for ns in read.recorded_ns.tolist()]
+    return {"kind": "trace", "at": times} if isinstance(read, Trace) else {"kind": "replay", "durations": times}

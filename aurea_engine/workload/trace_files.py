@@ -1,0 +1,280 @@
+"""Times in files: one column of a CSV, or one member of each line of a JSONL, as whole nanoseconds. Nothing is guessed.
+
+A plain number has no unit of its own, and milliseconds taken for seconds are a run a thousand times too slow: so a column of
+numbers needs a ``unit``. Dates say themselves what they are. Every mistake names the file, the line and the column.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from msgspec import Meta
+
+from aurea_engine.errors import Problem, SpecError
+from aurea_engine.fields.checked import shown
+from aurea_engine.fields.text_files import decode_text
+from aurea_engine.fields.units import parse_duration
+from aurea_engine.records.batch import NS, Instants
+
+MOST_ROWS = 20_000_000
+MOST_BYTES = 4 * 2**30
+LIMIT = 2**62
+"""ns, 146 years: an instant and a service time after it fit int64."""
+
+
+class Local:
+    """An annotation: the member only has a sense beside a file of this machine, so the HTTP interface does not offer it."""
+
+    local = True
+
+
+class LocalFile(Local):
+    """An annotation: the member names a file of this machine. A specification that came from elsewhere may not have it."""
+
+
+class OrFile:
+    """An annotation: the member may be left out only where a file stands in its place."""
+
+    or_file = True
+
+
+LOCAL = Local()
+OR_FILE = OrFile()
+LOCAL_FILE = LocalFile()
+FileName = Annotated[str, Meta(max_length=4096)]
+Form = Literal["csv", "jsonl"]
+TimeUnit = Literal["s", "ms", "us", "ns"]
+RowNumber = Annotated[int, Meta(ge=0, le=MOST_ROWS)]
+Rows = tuple[RowNumber, RowNumber | None]
+"""The first row, and the one after the last (None is the end): as slices of Python's lists, rows count from 0."""
+Speed = Annotated[float, Meta(gt=0, le=1e6)]
+FILE_MEMBERS = ("format", "column", "unit", "slice", "sha256")
+Digest = Annotated[str, Meta(max_length=64)]
+
+NS_PER: dict[TimeUnit, int] = {"s": NS, "ms": 10**6, "us": 1000, "ns": 1}
+_1970 = date(1970, 1, 1).toordinal()
+_NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
+_DATE = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]{1,12}))?"
+    r"(?: ?(Z|UTC|[+-][0-9]{2}:?[0-9]{2}))?",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is read: rows ``first`` to ``last`` (not included; None is the end) of one column, in a ``unit``."""
+
+    file: str
+    form: Form | None
+    column: str | None
+    unit: TimeUnit | None
+    slice: Rows | None
+
+
+class Unreadable(Exception):
+    """``problem`` says which member of the specification is to be changed, and how."""
+
+    def __init__(self, path: str, text: str, got: str = "") -> None:
+        super().__init__(text)
+        self.problem = Problem(path, text, got)
+
+
+@dataclass(frozen=True)
+class Times:
+    """``ns``: one for each row, as they stand; ``dated``: they count from 1970; ``sha256`` of the whole file."""
+
+    ns: Instants
+    lines: Callable[[int], int]
+    sha256: str
+    dated: bool
+
+
+def read_times(source: Source, sha256: str | None) -> Times:
+    """The times in a file, which must have the digest ``sha256`` where one is given. Raises `Unreadable`."""
+    form = source.form or _form(source.file)
+    content = _content(source.file)
+    digest = hashlib.sha256(content).hexdigest()
+    if sha256 not in (None, digest):
+        text = f"is not that of {source.file} any more: leave sha256 out to run the file as it is now, which is another run"
+        raise Unreadable("sha256", text, shown(sha256))
+    cells = _csv_cells(source, content) if form == "csv" else _jsonl_cells(source, content)
+    first, last = source.slice or (0, None)
+    lines: list[int] = []
+    times: list[int] = []
+    zones: set[bool | None] = set()
+    for row, (line, cell) in enumerate(cells):
+        if row >= MOST_ROWS:
+            raise Unreadable("file", f"must have at most {MOST_ROWS:,} rows: {source.file} has more")
+        if row >= first and (last is None or row < last):
+            ns, zone = _time(cell, source, line)
+            lines.append(line)
+            times.append(ns)
+            zones.add(zone)
+            if len(zones) > 1:
+                raise Unreadable("column", f"{place_of(source, line)} is of another kind than the rows before it: numbers, "
+                                 "dates and dates with a time zone do not mix", shown(cell))  # fmt: skip
+    if not times:
+        raise Unreadable("slice" if source.slice else "file", f"leaves no row of {source.file}")
+    return Times(np.array(times, np.int64), lines.__getitem__, digest, zones != {None})
+
+
+def number_of(cell: object, unit: TimeUnit | None) -> tuple[int, bool | None] | None:
+    """(ns, whether it has a time zone; None for what is no date), or None for what is neither number nor date."""
+    if isinstance(cell, str):
+        text = cell.strip()
+        if (found := _DATE.fullmatch(text)) is not None:
+            return _since_1970(found)
+        if (duration := parse_duration(text)) is not None:
+            return round(duration * NS), None
+        cell = Decimal(text) if _NUMBER.fullmatch(text) else None
+    if isinstance(cell, int) and not isinstance(cell, bool) and cell.bit_length() < 200:
+        cell = Decimal(cell)
+    if isinstance(cell, Decimal) and unit is not None and cell.is_finite() and cell.adjusted() < 40:
+        return int((cell * NS_PER[unit]).to_integral_value(ROUND_HALF_EVEN)), None
+    return None
+
+
+def _since_1970(found: re.Match[str]) -> tuple[int, bool] | None:
+    year, month, day, hour, minute, second = map(int, found.groups()[:6])
+    fraction, zone = found[7], found[8]
+    try:
+        days = date(year, month, day).toordinal() - _1970
+    except ValueError:
+        return None
+    if hour > 23 or minute > 59 or second > 59:
+        return None
+    seconds = days * 86_400 + hour * 3600 + minute * 60 + second
+    if zone and zone[0] in "+-":
+        ahead = int(zone[1:3]) * 3600 + int(zone[-2:]) * 60
+        seconds -= ahead if zone[0] == "+" else -ahead
+    ns = (
+        0
+        if not fraction
+        else int(fraction.ljust(9, "0"))
+        if len(fraction) <= 9
+        else round(Fraction(f"0.{fraction}") * NS)
+    )
+    return seconds * NS + ns, bool(zone)
+
+
+def _time(cell: object, source: Source, line: int) -> tuple[int, bool | None]:
+    found = number_of(cell, source.unit)
+    if found is None:
+        plain = isinstance(cell, (int, Decimal)) or (isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()))
+        if plain and source.unit is None and not isinstance(cell, bool):
+            raise Unreadable(
+                "unit", f"is required: {place_of(source, line)} is a plain number, of s, ms, us or ns?", shown(cell)
+            )
+        text = "is empty" if cell in ("", None) else "must be a number, or a date such as 2023-11-16 18:17:03.9799600"
+        raise Unreadable("column", f"{place_of(source, line)} {text}", shown(cell))
+    ns, zone = found
+    if not -LIMIT < ns < LIMIT:
+        raise Unreadable("column", f"{place_of(source, line)} is more than 146 years: is the unit right?", shown(cell))
+    return ns, zone
+
+
+def place_of(source: Source, line: int) -> str:
+    column = "" if source.column is None else f", column {source.column!r}"
+    return f"{source.file}, line {line}{column}"
+
+
+def _form(name: str) -> Form:
+    ending = Path(name).suffix.lower()
+    forms: dict[str, Form] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+    if ending not in forms:
+        raise Unreadable("format", "is required, csv or jsonl: the name of the file does not tell", shown(name))
+    return forms[ending]
+
+
+def _content(name: str) -> bytes:
+    try:
+        with Path(name).open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise Unreadable("file", f"cannot be read: {getattr(error, 'strerror', None) or error}", shown(name)) from None
+    if len(content) > MOST_BYTES:
+        raise Unreadable("file", f"must be at most {MOST_BYTES:,} bytes", shown(name))
+    return content
+
+
+def _text_lines(source: Source, content: bytes) -> Iterator[str]:
+    """Lines as they stand, decoded as their byte order mark says."""
+    try:
+        text = decode_text(content)
+    except SpecError as error:
+        wrong = error.__context__
+        lines = content.count(b"\n", 0, wrong.start) + 1 if isinstance(wrong, UnicodeDecodeError) else 1
+        raise Unreadable("file", f"{error} ({source.file}, line {lines})") from None
+    return io.StringIO(text, newline="")
+
+
+def _csv_cells(source: Source, content: bytes) -> Iterator[tuple[int, str]]:
+    """(line, cell) of each row that is not blank. The first row names the columns, unless there is only one and no name."""
+    rows = csv.reader(_text_lines(source, content), strict=True)
+    try:
+        head = next((row for row in rows if row), [])
+        index = _csv_index(source, head)
+        if source.column is None and number_of(head[0], source.unit or "s") is not None:
+            yield rows.line_num, head[0]
+        for row in rows:
+            if not row:
+                continue
+            if len(row) <= index:
+                raise Unreadable("column", f"{place_of(source, rows.line_num)}: the row has {len(row)} columns only")
+            yield rows.line_num, row[index]
+    except csv.Error as error:
+        raise Unreadable("file", f"{source.file}, line {rows.line_num} is no CSV: {error}") from None
+
+
+def _csv_index(source: Source, head: list[str]) -> int:
+    names = [name.strip() for name in head]
+    if not names:
+        raise Unreadable("file", f"{source.file} is empty: its first line must name the columns")
+    if source.column is None:
+        if len(names) > 1:
+            raise Unreadable("column", f"is required: one of {_listed(names)}")
+        return 0
+    if names.count(source.column) != 1:
+        many = "stands more than once in the first line" if source.column in names else "is no column"
+        other = next((mark for mark in (";", "\t") if len(names) == 1 and mark in names[0]), None)
+        hint = f"; its columns are separated by {other!r}, and must be by ','" if other else ""
+        raise Unreadable("column", f"{many} of {source.file}: there is {_listed(names)}{hint}", shown(source.column))
+    return names.index(source.column)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return ", ".join(shown(name) for name in names[:20]) + more
+
+
+def _jsonl_cells(source: Source, content: bytes) -> Iterator[tuple[int, Any]]:
+    """(line, value) of each line that is not blank: the member ``column`` of an object, or the value itself."""
+    for line, text in enumerate(_text_lines(source, content), 1):
+        if not text.strip():
+            continue
+        try:
+            value = json.loads(text, parse_float=Decimal, parse_constant=lambda name: name)
+        except (ValueError, RecursionError, ArithmeticError):
+            raise Unreadable("file", f"{source.file}, line {line} is no JSON", shown(text.strip())) from None
+        if isinstance(value, dict):
+            if source.column is None:
+                raise Unreadable("column", f"is required: one of {_listed(list(value))}")
+            if source.column not in value:
+                raise Unreadable("column", f"{place_of(source, line)} is not there: there is {_listed(list(value))}")
+            value = value[source.column]
+        elif source.column is not None:
+            raise Unreadable("column", f"{source.file}, line {line} is no object, so it has no columns", shown(value))
+        yield line, value

@@ -1,0 +1,45 @@
+"""A workload: which jobs, and when they arrive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aurea_engine.errors import Problem
+from aurea_engine.fields.checked import Checked, Count, PositiveSeconds, Seconds
+from aurea_engine.workload.arrivals import AllAtOnce, Arrivals
+from aurea_engine.workload.distributions import Distribution
+from aurea_engine.workload.jobs import JobSource
+
+
+@dataclass(frozen=True)
+class Workload(Checked):
+    """Jobs and their arrivals. Releasing stops after ``jobs`` arrivals or at ``duration`` seconds, whichever comes first.
+
+    ``patience``: a job that still waits so long after its intended start leaves the queue, *abandoned*. ``deadline``:
+    seconds from the intended start; a job that waits then is *rejected*, one in service is stopped as *timed out*.
+    ``drain``: seconds after the last arrival at which what has not ended is *cancelled*; None lets all jobs end.
+    ``stop_at``: seconds after the opening of the window at which the run ends with what it has; what has not ended then is
+    *cancelled*, and what would arrive then or later does not.
+    """
+
+    job: JobSource
+    arrivals: Arrivals = field(default_factory=AllAtOnce)
+    jobs: Count | None = None
+    duration: PositiveSeconds | None = None
+    patience: Distribution | None = None
+    deadline: PositiveSeconds | None = None
+    drain: Seconds | None = None
+    stop_at: PositiveSeconds | None = None
+
+    def check(self) -> list[Problem]:
+        if self.arrivals.ends == "with jobs" and self.jobs is None:
+            return [Problem("jobs", "is required: these arrivals have no end of their own, whatever the duration")]
+        ends = (self.jobs, self.duration, self.stop_at)
+        if self.arrivals.ends == "with jobs or duration" and all(end is None for end in ends):
+            return [Problem("duration", "is required, or jobs or stop_at: this workload would never end")]
+        return []
+
+    @property
+    def plain(self) -> bool:
+        """Whether every job waits until it is served, and the run until the last job has ended."""
+        return all(end is None for end in (self.patience, self.deadline, self.drain, self.stop_at))

@@ -1,0 +1,264 @@
+"""The ledger: rows in SQLite, by one connection that is used from one thread at a time. Every write is one transaction."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import BinaryIO
+
+from aurea_server.history.data_folder import Place
+from aurea_server.history.errors import Damaged, KeyReused, ReadFailed, StoreError, storage_error
+from aurea_server.history.migrations import open_ledger
+from aurea_server.history.retention import FINAL, prune
+from aurea_server.history.retention_clock import DAY_MS
+from aurea_server.history.rows import Ending, Entry, IdempotencyKey, Row
+
+_LISTED = "id, state, created_ms, started_ms, ended_ms, label, spec, figures, reason, records_bytes"
+_LOST = """(SELECT number, id, CASE WHEN lost THEN 'interrupted' ELSE state END AS state, created_ms, started_ms,
+    CASE WHEN lost THEN :lost_ms ELSE ended_ms END AS ended_ms, label, spec, figures,
+    CASE WHEN lost THEN :lost_reason ELSE reason END AS reason,
+    records_bytes, head FROM (SELECT *, state IN ('queued', 'running') AS lost FROM run))"""
+"""The table as it will be once runs that nobody can end any more are recorded as interrupted."""
+
+SMALL = 4096
+"""Records of up to so many bytes lie in the row itself: a file of their own would cost two more waits for the disk."""
+
+KEY_LIFE_MS = DAY_MS
+
+
+class Ledger:
+    """Raises `StorageFull`, `StorageFailed` or `ReadFailed` from every method, and leaves the last committed state."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._connection = open_ledger(place)
+        self._lost: tuple[int, bytes] | None = None
+        place.remember()
+
+    def close(self) -> None:
+        """Fold the log into the file and let go of both."""
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with suppress(sqlite3.Error):
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Committed when the block ends, undone when it raises."""
+        self._place.check()
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._record_the_lost()
+                yield self._connection
+                self._connection.execute("COMMIT")
+                self._lost = None
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._connection.rollback()
+                raise
+        except (sqlite3.Error, OSError) as error:
+            raise storage_error(error) from None
+
+    def _read(self, query: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[object, ...]]:
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise ReadFailed(f"the ledger could not be read: {error}") from None
+
+    def add(self, entry: Entry, key: IdempotencyKey | None = None) -> None:
+        """A new run, queued or running. Raises `KeyReused` where ``key`` is known already: then nothing is added."""
+        state = "queued" if entry.started_ms is None else "running"
+        with self._transaction() as connection:
+            number = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM run").fetchone()[0]
+            connection.execute(
+                "INSERT INTO run (id, state, created_ms, started_ms, label, spec, number) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (entry.id, state, entry.created_ms, entry.started_ms, entry.label, entry.spec, number),
+            )
+            if key is not None:
+                connection.execute("DELETE FROM idempotency WHERE created_ms < ?", (key.created_ms - KEY_LIFE_MS,))
+                taken = connection.execute("SELECT * FROM idempotency WHERE key = ?", (key.key,)).fetchone()
+                if taken is not None:
+                    raise KeyReused(IdempotencyKey(*taken))
+                connection.execute(
+                    "INSERT INTO idempotency VALUES (?, ?, ?, ?)", (key.key, key.digest, key.run_id, key.created_ms)
+                )
+
+    def begin(self, run_id: str, started_ms: int) -> None:
+        """Queued → running."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE run SET state = 'running', started_ms = ? WHERE id = ? AND state = 'queued'",
+                (started_ms, run_id),
+            )
+
+    def end(self, run_id: str, ending: Ending) -> None:
+        """Queued or running → one of the final states, once. The records are on the disk before the row says so."""
+        self._place.check()
+        try:
+            if len(ending.records) > SMALL:
+                self._place.files.write(run_id, ending.records)
+        except OSError as error:
+            raise storage_error(error) from None
+        self._end(run_id, ending, len(ending.records))
+
+    def end_anyway(self, run_id: str, ending: Ending) -> None:
+        """The same, without the records where they cannot be written: for one who will not be there to try again."""
+        try:
+            self.end(run_id, ending)
+        except StoreError:
+            self._end(run_id, replace(ending, records=b""), -len(ending.records))
+
+    def _end(self, run_id: str, ending: Ending, size: int) -> None:
+        """``size``: of the records, below zero where they were lost."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE run SET state = ?, ended_ms = ?, figures = ?, reason = ?, last = ?, head = ?,"
+                " records_bytes = ?, records = ?"
+                " WHERE id = ? AND state IN ('queued', 'running')",
+                (
+                    ending.state,
+                    ending.ended_ms,
+                    ending.figures,
+                    ending.reason,
+                    None if ending.last is None else zlib.compress(ending.last, 1),
+                    None if ending.head is None else zlib.compress(ending.head, 1),
+                    size,
+                    ending.records if 0 < len(ending.records) <= SMALL else None,
+                    run_id,
+                ),
+            )
+
+    def recover(self, now_ms: int, reason: bytes) -> list[str]:
+        """Every run that has not ended is interrupted: no server is left that could end it. Returns their ids.
+
+        Where that cannot be written now, the next write does it first; until then they are read as interrupted all the same.
+        """
+        lost = self._read("SELECT id FROM run WHERE state IN ('queued', 'running')")
+        if lost:
+            self._lost = self._lost or (now_ms, reason)
+            with self._transaction():
+                pass
+        return [str(row[0]) for row in lost]
+
+    @property
+    def behind(self) -> bool:
+        """Whether something is to be written that could not be written yet."""
+        return self._lost is not None
+
+    def _record_the_lost(self) -> None:
+        if self._lost is not None:
+            update = (
+                "UPDATE run SET state = 'interrupted', ended_ms = ?, reason = ? WHERE state IN ('queued', 'running')"
+            )
+            self._connection.execute(update, self._lost)
+
+    def _read_runs(self, query: str, **values: object) -> list[tuple[object, ...]]:
+        """``query`` names the table ``{run}``."""
+        if self._lost is None:
+            return self._read(query.format(run="run"), values)
+        lost_ms, lost_reason = self._lost
+        return self._read(query.format(run=_LOST), {**values, "lost_ms": lost_ms, "lost_reason": lost_reason})
+
+    def get(self, run_id: str) -> Row | None:
+        """One run, whole."""
+        query = f"SELECT {_LISTED}, head FROM {{run}} WHERE id = :id"  # noqa: S608 - our own names
+        found = self._read_runs(query, id=run_id)
+        return Row(*found[0]) if found else None  # type: ignore[arg-type]
+
+    def page(self, limit: int, before: int | None = None, state: str | None = None) -> tuple[list[Row], int | None]:
+        """(runs without their specifications, newest first; where the next page begins, or None after the last)."""
+        where = "number < :before AND (:state IS NULL OR state = :state)"
+        listed = _LISTED.replace("spec,", "x'' AS spec,")  # up to megabytes each, which no list shows
+        rows = self._read_runs(
+            f"SELECT {listed}, number FROM {{run}} WHERE {where} ORDER BY number DESC LIMIT :limit",  # noqa: S608
+            before=2**62 if before is None else before,
+            state=state,
+            limit=limit + 1,
+        )
+        shown = [Row(*row[:-1]) for row in rows[:limit]]  # type: ignore[arg-type]
+        return shown, int(str(rows[limit - 1][-1])) if len(rows) > limit else None
+
+    def key(self, key: str, now_ms: int) -> IdempotencyKey | None:
+        """The run that ``key`` stands for, if it was used within a day."""
+        found = self._read("SELECT * FROM idempotency WHERE key = ? AND created_ms >= ?", (key, now_ms - KEY_LIFE_MS))
+        return IdempotencyKey(*found[0]) if found else None  # type: ignore[arg-type]
+
+    def remove(self, run_ids: Sequence[str]) -> list[str]:
+        """Forget runs that have ended, and their records. Returns those that were there."""
+        gone: list[str] = []
+        with self._without_records(gone) as connection:
+            delete = f"DELETE FROM run WHERE id = ? AND state IN ({FINAL})"  # noqa: S608 - our own names
+            gone += [run_id for run_id in run_ids if connection.execute(delete, (run_id,)).rowcount]
+        return gone
+
+    def prune(self, most_runs: int, most_bytes: int, days: float, now_ms: int) -> list[str]:
+        """Forget some of what retention does not keep, oldest first. Returns their ids; none where nothing is left to go."""
+        gone: list[str] = []
+        with self._without_records(gone) as connection:
+            gone += prune(connection, most_runs, most_bytes, now_ms - int(days * DAY_MS), now_ms - KEY_LIFE_MS)
+        return gone
+
+    @contextmanager
+    def _without_records(self, gone: list[str]) -> Iterator[sqlite3.Connection]:
+        """A transaction that deletes the rows of ``gone``, which its block fills: their records go with them, or stay."""
+        files = self._place.files
+        try:
+            with self._transaction() as connection:
+                yield connection
+                files.put_aside(gone)
+        except BaseException:
+            files.put_back(gone)
+            raise
+        files.discard(gone)
+
+    def records(self, run_id: str) -> bytes | None:
+        """A run's records, None where it has none. Raises `Damaged` where what was written is not there any more."""
+        file = self.open_records(run_id)
+        if file is None:
+            return None
+        with file, _reading(run_id):
+            return file.read()
+
+    def open_records(self, run_id: str) -> BinaryIO | None:
+        """The same as a file, for whoever reads it piece by piece: it stays as it is, also when the run is deleted."""
+        found = self._read("SELECT records, records_bytes FROM run WHERE id = ?", (run_id,))
+        records, size = found[0] if found else (None, 0)
+        if isinstance(records, bytes) or not size:
+            return io.BytesIO(records) if isinstance(records, bytes) else None
+        if int(str(size)) < 0:
+            raise Damaged(f"the records of {run_id} could not be stored when the server stopped")
+        with _reading(run_id):
+            return self._place.files.open(run_id, int(str(size)))
+
+    def newest_id(self) -> str | None:
+        """The id that was given last."""
+        found = self._read("SELECT id FROM run ORDER BY number DESC LIMIT 1")
+        return str(found[0][0]) if found else None
+
+    def newest_ms(self, now_ms: int) -> int | None:
+        """When the latest run was accepted; what was recorded with a clock that was ahead of ``now_ms`` says nothing."""
+        ((found,),) = self._read("SELECT max(created_ms) FROM run WHERE created_ms <= ?", (now_ms,))
+        return found if isinstance(found, int) else None
+
+    def sweep(self) -> None:
+        """Finish what a crash cut short with the records of our runs; nobody else's files are touched."""
+        kept = self._read("SELECT id, records_bytes > 0 AND records IS NULL FROM run")
+        self._place.files.sweep({str(run_id): bool(in_file) for run_id, in_file in kept})
+
+    def probe(self) -> None:
+        """Write something, to see whether it can be done."""
+        with self._transaction() as connection:
+            connection.execute(f"PRAGMA user_version = {connection.execute('PRAGMA user_version').fetchone()[0]}")
+
+
+@contextmanager
+def _reading(run_id: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ReadFailed(f"the records of {run_id} could not be read: {error.strerror}") from None

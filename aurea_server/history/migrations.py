@@ -1,0 +1,150 @@
+"""The ledger's tables, version by version. A migration is a list of statements, applied in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+from aurea_server.history.data_folder import REMEDY, Place
+from aurea_server.history.errors import LedgerNewer, LedgerUnusable, is_full
+
+APPLICATION_ID = 0x41555245
+"""``AURE``: what a ledger of ours says it is."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE run (
+            id TEXT PRIMARY KEY,
+            state TEXT NOT NULL,
+            created_ms INTEGER NOT NULL,
+            started_ms INTEGER,
+            ended_ms INTEGER,
+            label TEXT,
+            spec BLOB NOT NULL,
+            figures BLOB NOT NULL DEFAULT x'7b7d',
+            reason BLOB,
+            last BLOB,
+            head BLOB,
+            records_bytes INTEGER NOT NULL DEFAULT 0,
+            records BLOB,
+            number INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE UNIQUE INDEX run_number ON run (number)",
+        "CREATE INDEX run_state ON run (state, number)",
+        """CREATE TABLE idempotency (
+            key TEXT PRIMARY KEY,
+            digest TEXT NOT NULL,
+            run_id TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+            created_ms INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE INDEX idempotency_run ON idempotency (run_id)",
+    ),
+)
+VERSION = len(MIGRATIONS)
+
+
+def open_ledger(place: Place) -> sqlite3.Connection:
+    """The one connection to a sound ledger of this version. Raises `LedgerUnusable` or `LedgerNewer`.
+
+    SQLite before 3.51.3 can corrupt a WAL that several connections write and checkpoint, so there is never a second one that
+    writes. A ledger is judged before, by one that only reads: one that may write would fold the log into a ledger that is
+    then refused. Where the ledger is of this version, nothing is written; where the disk has no room for the index of the
+    log, the index is in memory, and no other process may look into the ledger meanwhile.
+    """
+    try:
+        judged = _judged(place)
+        try:
+            return _opened(place, judged=judged)
+        except sqlite3.Error as error:
+            if not is_full(error):
+                raise
+            return _opened(place, "PRAGMA locking_mode = EXCLUSIVE", judged=judged)
+    except sqlite3.Error as error:
+        raise LedgerUnusable(f"{place.ledger}: {error}") from None
+
+
+def _judged(place: Place) -> bool:
+    """Whether the ledger was judged without the right to write; False where that takes writing, as after a crash it may."""
+    try:
+        with closing(sqlite3.connect(f"{place.ledger.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as reader:
+            _check(reader, place)
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0)
+        if not is_full(error) and code & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+            raise
+        return False
+    return True
+
+
+def _opened(place: Place, *first: str, judged: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(place.ledger, isolation_level=None, check_same_thread=False, timeout=5)
+    try:
+        for statement in first:
+            connection.execute(statement)
+        if not judged:
+            _check(connection, place)
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA journal_size_limit = 16777216")
+        migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(connection: sqlite3.Connection, place: Place) -> None:
+    path = place.ledger
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and application != APPLICATION_ID:
+        raise LedgerUnusable(f"{path}: it is a database, but not a ledger of Aurea")
+    if version > VERSION:
+        raise LedgerNewer(f"{path}: a newer Aurea wrote it (version {version}, this one knows {VERSION})")
+    (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if sound != "ok":
+        raise LedgerUnusable(f"{path}: it is damaged ({str(sound).splitlines()[-1]}); {REMEDY}")
+    if not tables:
+        place.must_be_new()
+    found = layout(connection)
+    for table, columns in _expected(version).items():
+        if found.get(table) != columns:
+            raise LedgerUnusable(f"{path}: it is damaged (its table {table!r} is not as Aurea makes it); {REMEDY}")
+
+
+def layout(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
+    """Table → its columns: (name, type, whether it may be null, place in the primary key)."""
+    query = 'SELECT t.name, c.name, c.type, c."notnull", c.pk FROM sqlite_master t, pragma_table_info(t.name) c'
+    tables: dict[str, list[tuple[object, ...]]] = {}
+    for table, *column in connection.execute(f"{query} WHERE t.type = 'table' ORDER BY t.name, c.cid"):
+        tables.setdefault(table, []).append(tuple(column))
+    return tables
+
+
+def _expected(version: int) -> dict[str, list[tuple[object, ...]]]:
+    """What the migrations up to ``version`` make."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for statements in MIGRATIONS[: max(version, 0)]:
+            for statement in statements:
+                connection.execute(statement)
+        return layout(connection)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables to `VERSION`, all or nothing; where they are there already, nothing is written."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statements in MIGRATIONS[max(version, 0) :]:
+            for statement in statements:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise

@@ -1,0 +1,1 @@
+"""The HTTP interface: the app, its operations, and what every request must pass."""

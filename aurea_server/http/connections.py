@@ -1,0 +1,275 @@
+"""Connections, before there is a request: how many there may be, how long a header may take, and who never reads.
+
+aiohttp has no cap on connections, counts its idle time anew only between requests, and waits for ever for a client that
+does not read its answer. All three are settled here, in the class that aiohttp makes one object of per connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+import resource
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any, cast
+
+from aiohttp import HttpVersion11, web
+from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine, HttpProcessingError
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from aurea_server.http.problems import Refused, problem_response, request_id
+from aurea_server.http.security import EXPECTED, OTHER_VERSION, VERSIONS, dress, new_request_id, version_refused
+
+log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 15.0
+HEADER_SECONDS = 15.0
+"""From a connection, or the end of the last answer, to the end of the next request's header."""
+
+STALLED_SECONDS, STALLED_BYTES = 15.0, 16 * 1024
+"""A client that leaves its answer lying must take so much of it in so long."""
+
+PATIENT_SECONDS = 60.0
+"""A steady client may look still for longer: its system tells of what it read in steps of a sixteenth of its buffer, which
+may be megabytes. So the wait is twice the last one after which something was taken, and no longer than this.
+"""
+
+LINGER_SECONDS = 10.0
+"""After a refusal that came before the body. What still comes is read and thrown away meanwhile: closing a socket with
+unread bytes resets it, and the client would never see the answer. The client is told at once that this is the end.
+"""
+
+BODY_BUFFER = 32 * 1024
+"""Bytes of a body from which on no more is read until somebody wants them; aiohttp holds twice as many at most."""
+
+UNSENT_BYTES = 64 * 1024
+"""Bytes that the kernel takes before it has sent those before.
+
+Without this it takes megabytes, and then says for a minute that there is no room while a slow client reads steadily: how
+much is taken would be a matter of the kernel's buffers, not of the client.
+"""
+
+SPARE_DESCRIPTORS = 48
+"""Kept for the ledger, runner processes and records, whatever the crowd does."""
+
+_VERSION = re.compile(r" HTTP/([0-9]+(?:\.[0-9]+)*)(?![0-9A-Za-z.])", re.ASCII)
+_ACKNOWLEDGED = struct.Struct("=Q")
+_ACKNOWLEDGED_AT = 120
+"""Where ``struct tcp_info`` has ``tcpi_bytes_acked`` (linux/tcp.h); older kernels give a shorter one."""
+
+FULL = Refused(503, "too_many_connections", "Too many connections; try again later.", headers={"Retry-After": "5"})
+
+
+def most_connections(asked: int) -> int:
+    """``asked``, or what the limit of descriptors leaves room for: a connection may have a file of records open too."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return asked if soft == resource.RLIM_INFINITY else max(8, min(asked, (soft - SPARE_DESCRIPTORS) // 2))
+
+
+class Crowd:
+    """All connections of one server."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.connections: dict[Connection, None] = {}
+        self.refused = 0
+
+    async def shed(self) -> None:
+        """Every second, for ever: let go of those who took too long."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(1)
+            now = loop.time()
+            for connection in list(self.connections):
+                connection.look(now)
+
+
+class Connection(web.RequestHandler):
+    """One connection. `look` is called every second."""
+
+    __slots__ = ("_began", "_count", "_crowd", "_patience", "_pipe", "_progress", "_taken")
+
+    def __init__(self, server: Any, crowd: Crowd, **options: Any) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+        self._crowd = crowd
+        self._began = 0.0
+        self._count = 0
+        self._pipe: asyncio.WriteTransport
+        self._progress = 0.0
+        self._taken = 0
+        self._patience = STALLED_SECONDS
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        crowd = self._crowd
+        self._pipe = cast(asyncio.WriteTransport, transport)  # aiohttp forgets its own when it closes, flushed or not
+        self._began = self._progress = asyncio.get_running_loop().time()
+        if len(crowd.connections) >= crowd.most:
+            crowd.refused += 1
+            self._pipe.write(_raw(FULL))
+            self.force_close()
+            return
+        crowd.connections[self] = None
+        if (peer := self._pipe.get_extra_info("socket")) is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            with contextlib.suppress(OSError):  # there are sockets that are not TCP
+                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._crowd.connections.pop(self, None)
+        super().connection_lost(exc)
+
+    def look(self, now: float) -> None:
+        """Close a connection whose header is late; cut off one that does not read, also while it is being closed."""
+        pending, taken = self._pipe.get_write_buffer_size(), self._bytes_taken()
+        waited = now - self._progress
+        if pending == 0 or abs(taken - self._taken) >= STALLED_BYTES:
+            self._taken, self._progress = taken, now
+            self._patience = STALLED_SECONDS if pending == 0 else min(max(STALLED_SECONDS, 2 * waited), PATIENT_SECONDS)
+        elif waited > self._patience:
+            self._pipe.abort()
+            return
+        if self._request_in_progress or self._messages:
+            self._began = now
+        elif self._request_count != self._count:
+            self._count, self._began = self._request_count, now
+        elif now - self._began > HEADER_SECONDS:
+            self.force_close()
+
+    def _bytes_taken(self) -> int:
+        """What the client's side has acknowledged since it came, or, where the kernel does not say, what waits for it here.
+
+        The first only ever grows. The second may look the same each second although megabytes flow.
+        """
+        peer = self._pipe.get_extra_info("socket")
+        if peer is not None and hasattr(socket, "TCP_INFO"):
+            with contextlib.suppress(OSError):
+                info = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKNOWLEDGED_AT + _ACKNOWLEDGED.size)
+                if len(info) == _ACKNOWLEDGED_AT + _ACKNOWLEDGED.size:
+                    return int(_ACKNOWLEDGED.unpack_from(info, _ACKNOWLEDGED_AT)[0])
+        return self._pipe.get_write_buffer_size()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send the answer, and, where it is the last on this connection and a body is still coming, the end of our side."""
+        answered, gone = await super().finish_response(request, resp, start_time)
+        if not gone and not answered.keep_alive and not request.content.is_eof() and self._pipe.can_write_eof():
+            self._pipe.write_eof()
+        return answered, gone
+
+    def log_exception(self, *args: Any, **options: Any) -> None:
+        """What a client sent wrongly is no news of ours: a broken body may come to light after the answer."""
+        error = options.get("exc_info")
+        if isinstance(error, (web.RequestPayloadError, HttpProcessingError, ConnectionError)):
+            log.debug("a client broke off: %s", type(error).__name__)
+        else:
+            super().log_exception(*args, **options)
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What is not HTTP, and what nobody expected: a problem document, and nothing of the inside."""
+        if status == 400 and _names_another_version(exc):
+            return _dressed(version_refused())
+        if status >= 500:
+            self.log_exception("error handling a request", exc_info=exc)
+        code = "bad_request" if status == 400 else "internal" if status == 500 else "http_error"
+        sentence = "The request is not HTTP as it should be." if status == 400 else "The server failed."
+        return _dressed(Refused(status, code, sentence, close=True))
+
+
+def _dressed(refused: Refused) -> web.Response:
+    """The answer to what never became a request."""
+    request_id.set(new_request_id())
+    response = problem_response(refused)
+    dress(response)
+    return response
+
+
+def _names_another_version(error: BaseException | None) -> bool:
+    """Whether the parser gave up at a version of HTTP that it does not know, or at the preface of HTTP/2."""
+    if not isinstance(error, BadHttpMessage):
+        return False
+    if not isinstance(error, BadStatusLine):
+        return "Pause on PRI/Upgrade" in error.message
+    found = _VERSION.search(error.message)
+    named = found is not None and found[1] not in ("1.0", "1.1")
+    return named or "Invalid HTTP version" in error.message or "HTTP/2 Connection Preface" in error.message
+
+
+def _raw(refused: Refused) -> bytes:
+    """The answer to a request that nobody reads."""
+    response = _dressed(refused)
+    body = cast(bytes, response.body)
+    fields = {**response.headers, "Content-Length": f"{len(body)}", "Connection": "close"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {response.status} {response.reason}\r\n{head}\r\n".encode() + body
+
+
+class CountingServer(web.Server):
+    """Makes a `Connection` where aiohttp's own makes a plain handler."""
+
+    crowd: Crowd
+
+    def __call__(self) -> Connection:
+        return Connection(self, self.crowd, **self._kwargs)
+
+
+class Gate(web.AppRunner):
+    """An `AppRunner` whose connections are counted, and shed."""
+
+    __slots__ = ("crowd",)
+
+    def __init__(self, app: web.Application, most: int, **options: Any) -> None:
+        super().__init__(app, **options)
+        self.crowd = Crowd(most)
+
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        server.__class__ = CountingServer  # aiohttp has no way to name the class
+        assert isinstance(server, CountingServer)
+        server.crowd = self.crowd
+        server.request_factory = _as_expected(server.request_factory)
+        return server
+
+
+def _as_expected(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
+    """What aiohttp would handle before any check of ours is put aside until it is its turn.
+
+    It answers ``Expect`` in words of its own; here that is done when the body is wanted. It serves whatever version its
+    parser knows, and would answer HTTP/2.0 with that version in the status line.
+    """
+
+    def request(message: Any, *rest: Any) -> web.BaseRequest:
+        aside: list[tuple[Any, Any]] = []
+        if message.version not in VERSIONS:
+            message = message._replace(version=HttpVersion11, should_close=True)
+            aside.append((OTHER_VERSION, True))
+        if "Expect" in message.headers:
+            headers = CIMultiDict(message.headers)
+            aside.append((EXPECTED, ", ".join(headers.popall("Expect")).lower()))
+            message = message._replace(headers=CIMultiDictProxy(headers))
+        made = make(message, *rest)
+        for key, value in aside:
+            made[key] = value
+        return made
+
+    return request
+
+
+def gate(app: web.Application, connections: int) -> Gate:
+    """The runner of ``app`` with all that is set on connections."""
+    return Gate(
+        app,
+        most_connections(connections),
+        keepalive_timeout=IDLE_SECONDS,
+        access_log=None,
+        handler_cancellation=True,
+        lingering_time=LINGER_SECONDS,
+        read_bufsize=BODY_BUFFER,
+        shutdown_timeout=0.3,
+        auto_decompress=False,
+    )

@@ -1,0 +1,224 @@
+"""JSON Schema of specifications, from the engine's own dataclasses: their annotations are what the codec checks.
+
+Every kind of the catalog becomes a component, every group of kinds one that chooses among them by ``kind``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import types
+import typing
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from typing import Annotated, Any, Literal, Union
+
+from msgspec import Meta
+
+from aurea_engine import Constant, RunSpec
+from aurea_server.runner.kinds import Kinds
+
+Schema = dict[str, Any]
+
+GROUP_NAMES = {
+    "jobs": "Job",
+    "arrivals": "Arrivals",
+    "schedulers": "Scheduler",
+    "cost_models": "CostModel",
+    "distributions": "Distribution",
+}
+NUMBER_TEXT = r"^\s*([+]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?|[+]?[0-9]{1,60}/0*[1-9][0-9]*)\s*$"
+"""A number of the cost models as text: a decimal, or a ratio."""
+MAX_JOBS = 1_000_000
+"""Jobs in a run, as a server has it that was told nothing else."""
+_PLAIN = {str: "string", bool: "boolean", int: "integer", float: "number"}
+
+
+class Schemas:
+    """Builds components as they are referred to."""
+
+    def __init__(self, kinds: Kinds, max_jobs: int = MAX_JOBS) -> None:
+        self._catalog, self._others, self._max_jobs = kinds.built_in, kinds.others, max_jobs
+        self.components: dict[str, Schema] = {}
+
+    def specification(self) -> Schema:
+        """What ``POST /benchmark/run`` takes: the full form, or the seed's two members in place of ``workload``."""
+        full = self._record(RunSpec, None)
+        properties = dict(full["properties"])
+        full["required"] = ["workload"]
+        del properties["workload"]
+        properties["num_jobs"] = {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": self._max_jobs,
+            "description": "Jobs, all at once.",
+        }
+        properties["job_duration_ms"] = {
+            "type": "number", "minimum": 0, "maximum": 1e12, "default": 100, "description": "How long each sleeps.",
+        }  # fmt: skip
+        self.components["Workload"]["properties"]["jobs"]["anyOf"][0]["maximum"] = self._max_jobs
+        seed = {**full, "properties": properties, "required": ["num_jobs"]}
+        self.components["FullSpecification"] = full
+        self.components["SeedSpecification"] = seed
+        return {"anyOf": [_ref("SeedSpecification"), _ref("FullSpecification")]}
+
+    def group(self, group: str) -> Schema:
+        """A reference to the choice among all kinds of a group."""
+        name = GROUP_NAMES.get(group, group)
+        if name not in self.components:
+            self.components[name] = {}  # kinds refer to their own group
+            kinds = self._catalog.kinds[group]
+            mapping = {kind: self._kind(name, kind, cls) for kind, cls in sorted(kinds.items())}
+            mapping |= {kind: self._other(name, kind) for kind in self._others.get(group, ())}
+            choice: Schema = {
+                "oneOf": [{"$ref": ref} for ref in mapping.values()],
+                "discriminator": {"propertyName": "kind", "mapping": mapping},
+            }
+            if group == "distributions":
+                seconds = self.of(typing.get_type_hints(Constant, include_extras=True)["value"])
+                choice = {"anyOf": [*seconds["anyOf"], choice]}
+            self.components[name] = choice
+        return _ref(name)
+
+    def _kind(self, group: str, kind: str, cls: type) -> str:
+        name = f"{group}.{kind}"
+        self.components[name] = self._record(cls, kind, optional_kind=group == "Scheduler" and kind == "fifo")
+        return f"#/components/schemas/{name}"
+
+    def _other(self, group: str, kind: str) -> str:
+        """A kind of an installed package, which is not loaded here: only its name is known."""
+        name = f"{group}.{re.sub(r'[^A-Za-z0-9._-]', '_', kind)}"
+        self.components[name] = {
+            "type": "object",
+            "description": "A strategy of an installed package; its documentation names its members.",
+            "properties": {"kind": {"const": kind}},
+            "required": ["kind"],
+        }
+        return f"#/components/schemas/{name}"
+
+    def _record(self, cls: type, kind: str | None, *, optional_kind: bool = False) -> Schema:
+        properties: dict[str, Schema] = {}
+        required = [] if kind is None or optional_kind else ["kind"]
+        if kind is not None:
+            properties["kind"] = {"const": kind}
+        hints = typing.get_type_hints(cls, include_extras=True) if dataclasses.is_dataclass(cls) else {}
+        for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
+            rules = typing.get_args(hints[field.name])
+            if not field.init or any(hasattr(rule, "local") for rule in rules):
+                continue  # what only has a sense beside a file of the server's machine is refused over HTTP
+            if any(hasattr(rule, "or_file") for rule in rules):
+                properties[field.name] = self.of(
+                    next(each for each in typing.get_args(rules[0]) if each is not type(None))
+                )
+                required.append(field.name)
+                continue
+            schema = self.of(hints[field.name])
+            if field.default is not dataclasses.MISSING and isinstance(field.default, (str, int, float, type(None))):
+                schema = {**schema, "default": field.default}
+            elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+                required.append(field.name)
+            properties[field.name] = schema
+        about = inspect.getdoc(cls) or ""
+        schema = {
+            "type": "object",
+            "description": about.partition("\n\n")[0].replace("\n", " "),
+            "properties": properties,
+        }
+        return {**schema, "required": required, "additionalProperties": False}
+
+    def of(self, hint: Any) -> Schema:
+        """The schema of an annotation."""
+        origin = typing.get_origin(hint)
+        if origin is Annotated:
+            return self._annotated(*typing.get_args(hint))
+        if origin in (Union, types.UnionType):
+            return self._union(list(typing.get_args(hint)))
+        if origin is Literal:
+            return {"enum": list(typing.get_args(hint))}
+        if origin in (tuple, list):
+            return self._list(typing.get_args(hint))
+        if origin is not None and inspect.isclass(origin) and issubclass(origin, Mapping):
+            return {"type": "object", "additionalProperties": self.of(typing.get_args(hint)[1])}
+        if hint is type(None):
+            return {"type": "null"}
+        if hint in _PLAIN:
+            return {"type": _PLAIN[hint]}
+        return self._class(hint)
+
+    def _list(self, inner: tuple[Any, ...]) -> Schema:
+        if len(inner) == 1 or inner[-1] is ...:
+            return {"type": "array", "items": self.of(inner[0])}
+        items = [self.of(each) for each in inner]
+        return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
+
+    def _class(self, hint: Any) -> Schema:
+        if not inspect.isclass(hint):
+            return {}
+        if hint in (Decimal, Fraction):
+            return {"type": ["number", "string"]}
+        if issubclass(hint, Enum):
+            return {"enum": [member.value for member in hint]}
+        group = self._catalog.group_of(hint)
+        if group is not None:
+            return self.group(group)
+        if hint.__name__ == "Weighted":  # its own members are its distribution's
+            return {
+                "type": "object",
+                "properties": {"weight": {"type": "number", "minimum": 0}},
+                "required": ["weight", "kind"],
+            }
+        if dataclasses.is_dataclass(hint):
+            if hint.__name__ not in self.components:
+                self.components[hint.__name__] = {}
+                self.components[hint.__name__] = self._record(hint, None)
+            return _ref(hint.__name__)
+        return {}
+
+    def _annotated(self, base: Any, *rest: Any) -> Schema:
+        metas = [rule for rule in rest if isinstance(rule, Meta)]
+        for rule in rest:
+            if hasattr(rule, "coerce"):
+                return _exact(rule) if hasattr(rule, "most") else _text(rule)
+        schema = self.of(base)
+        for meta in metas:
+            bounds = _bounds(meta)
+            schema = {**schema, **({"minItems": meta.min_length} if schema.get("type") == "array" else bounds)}
+        unit = next((rule for rule in rest if hasattr(rule, "form")), None)
+        if unit is None:
+            return schema
+        name = unit.noun.capitalize()
+        about = f"{unit.form[0].upper()}{unit.form[1:]}."
+        self.components[name] = {"type": "string", "pattern": unit.pattern, "description": about}
+        return {"anyOf": [schema, _ref(name)]}
+
+    def _union(self, options: list[Any]) -> Schema:
+        return {"anyOf": [self.of(option) for option in options]}
+
+
+def _text(rule: Any) -> Schema:
+    """Text of a form: a currency, a date. A rule that names no form may take anything."""
+    names = ("pattern", "format")
+    form = {name: getattr(rule, name) for name in names if hasattr(rule, name)}
+    return {"type": "string", **form} if form else {}
+
+
+def _exact(rule: Any) -> Schema:
+    """A number that is read exactly, as text or as a number."""
+    bounds: Schema = {"maximum": float(rule.most)}
+    bounds["exclusiveMinimum" if rule.above else "minimum"] = rule.least
+    return {"anyOf": [{"type": "number", **bounds}, {"type": "string", "pattern": NUMBER_TEXT}]}
+
+
+def _bounds(meta: Meta) -> Schema:
+    names = {
+        "ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum", "max_length": "maxLength",
+        "min_length": "minLength", "pattern": "pattern", "description": "description",
+    }  # fmt: skip
+    return {name: getattr(meta, ours) for ours, name in names.items() if getattr(meta, ours) is not None}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}

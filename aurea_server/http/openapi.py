@@ -1,0 +1,198 @@
+"""OpenAPI 3.1 from the table that registers the routes, and from the specifications' own types."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from aurea_engine import Outcome, engine_version
+from aurea_server.history import STATES
+from aurea_server.http.handlers import SERVICE
+from aurea_server.http.json_schema import MAX_JOBS, Schemas
+from aurea_server.http.operations import OPERATIONS, Answer, Operation
+from aurea_server.http.problems import reason_phrase
+from aurea_server.runner.kinds import Kinds
+from aurea_server.runner.messages import REASONS
+from aurea_server.stdio.output_files import write_output
+
+ALWAYS = (400, 403, 503, 505)
+"""What every operation may answer: no HTTP, a foreign Host, too many connections, another version of HTTP."""
+
+UNSAFE = (400, 408, 413, 415)
+NUMBER = {"type": ["number", "null"]}
+TEXT = {"type": ["string", "null"]}
+COUNT = {"type": "integer", "minimum": 0}
+
+
+def document(
+    operations: Iterable[Operation], kinds: Kinds, max_jobs: int = MAX_JOBS, base_path: str = ""
+) -> dict[str, Any]:
+    """The whole description, of a server that runs at most ``max_jobs`` jobs at a time, reached under ``base_path``."""
+    schemas = Schemas(kinds, max_jobs)
+    components: dict[str, Any] = {"Specification": schemas.specification(), "CostChoice": _cost_choice(schemas)}
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        if operation.listed:
+            paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Aurea",
+            "version": engine_version(),
+            "summary": "Synthetic jobs, for real or in virtual time: throughput, response times and what the work cost.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": base_path or "/"}],
+        "tags": [
+            {"name": "runs", "description": "Run, read, cancel."},
+            {"name": "operations", "description": "Probes."},
+        ],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted({**components, **schemas.components, **_answers()}.items())),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    refusals = {*ALWAYS, *operation.refusals, *(UNSAFE if operation.method == "POST" else ())}
+    if operation.method == "DELETE":
+        refusals |= {413, 415}
+    if not operation.open:
+        refusals.add(401)
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.about,
+        "tags": list(operation.tags),
+        "responses": {
+            **{str(status): _answer(answer) for status, answer in operation.answers.items()},
+            **{str(status): _refusal(status) for status in sorted(refusals)},
+        },
+        "security": [{}] if operation.open else [{}, {"token": []}],
+    }
+    if operation.parameters:
+        described["parameters"] = [
+            {
+                "name": each.name,
+                "in": each.place,
+                "description": each.about,
+                "required": each.place == "path",
+                "schema": dict(each.schema),
+            }
+            for each in operation.parameters
+        ]
+    if operation.body:
+        content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{operation.body}"}}}
+        described["requestBody"] = {"required": True, "content": content}
+    return described
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    schema = {"type": "string"} if answer.schema is None else {"$ref": f"#/components/schemas/{answer.schema}"}
+    described: dict[str, Any] = {"description": answer.about}
+    if answer.content:
+        described["content"] = {
+            kind: {"schema": schema if kind == "application/json" else {"type": "string"}} for kind in answer.content
+        }
+    if answer.headers:
+        described["headers"] = {name: {"schema": {"type": "string"}} for name in answer.headers}
+    return described
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {"description": reason_phrase(status), "content": content}
+
+
+def _cost_choice(schemas: Schemas) -> dict[str, Any]:
+    return _object({"cost": schemas.group("cost_models")}, ["cost"], more=False)
+
+
+def _object(properties: Mapping[str, Any], required: Iterable[str] = (), *, more: bool = True) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(required),
+        **({} if more else {"additionalProperties": False}),
+    }
+
+
+def _answers() -> dict[str, Any]:
+    """What is answered. Results have more members than are listed here: docs/http-api.md names them all."""
+    ident = {"type": "string", "pattern": "^benchmark-[0-9]{1,19}$"}
+    reason = _object({"code": {"enum": sorted(REASONS)}, "detail": {"type": "string"}}, ["code", "detail"])
+    figures = {
+        "num_jobs": COUNT, "completed_jobs": COUNT, "throughput": NUMBER, "mean_latency": NUMBER, "total_cost": NUMBER,
+        "start_time": TEXT, "end_time": TEXT, "duration": NUMBER,
+    }  # fmt: skip
+    job = _object(
+        {
+            "job_id": {"type": "string"},
+            "latency": NUMBER,
+            "cost": NUMBER,
+            "timestamp": {"type": "string"},
+            "outcome": {"enum": [outcome.name.lower() for outcome in Outcome]},
+            "response_time": NUMBER,
+            "intended": NUMBER,
+            "started": NUMBER,
+            "finished": NUMBER,
+        },
+        ["job_id", "latency", "cost", "timestamp"],
+    )
+    state = {"enum": list(STATES)}
+    run = {"benchmark_id": ident, "status": state, "label": TEXT, "reason": {"anyOf": [reason, {"type": "null"}]}}
+    result = {
+        **run,
+        **figures,
+        "currency": TEXT,
+        "verdict": TEXT,
+        "spec": {"type": "object"},
+        "jobs": _list(_named("JobRow")),
+    }
+    listed = _object({**run, **figures, "currency": TEXT, "created_time": TEXT}, ["benchmark_id", "status"])
+    problem = {"path": {"type": "string"}, "problem": {"type": "string"}, "got": {"type": "string"}}
+    problem["code"] = {"const": "local_reference"}
+    finding = ["code", "severity", "detail", "advice"]
+    texts = {name: {"type": "string"} for name in ("type", "title", "detail", "code", "request_id", "error")}
+    return {
+        "Any": {"type": "object"},
+        "Health": _object({"status": {"const": "healthy"}, "service": {"const": SERVICE}}, ["status", "service"]),
+        "Probe": _object({"status": {"enum": ["live", "ready"]}}, ["status"]),
+        "JobRow": job,
+        "JobPage": _object({"jobs": _list(_named("JobRow")), "total": COUNT, "next": TEXT}, ["jobs", "total", "next"]),
+        "Result": _object(result, ["benchmark_id", *figures, "status", "jobs"]),
+        "Run": _object(
+            {**run, "progress": {"type": ["object", "null"]}, "time_left": NUMBER, "findings": _list(_named("Finding"))},
+            ["benchmark_id", "status"],
+        ),
+        "Finding": _object({name: {"type": "string"} for name in finding}, finding),
+        "RunPage": _object({"runs": _list(listed), "next": TEXT}, ["runs", "next"]),
+        "Repriced": _object({"benchmark_id": ident, "cost": {"type": "object"}, "model": {"type": "object"}}, ["cost"]),
+        "Problem": _object(
+            {**texts, "status": {"type": "integer"}, "problems": _list(_object(problem, ["path", "problem"]))},
+            [*texts, "status"],
+        ),
+    }  # fmt: skip
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+def _named(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def text(kinds: Kinds) -> str:
+    """The description as it is committed: readable, and the same every time."""
+    encoded = msgspec.json.encode(document(OPERATIONS, kinds))
+    return msgspec.json.format(encoded, indent=1).decode() + "\n"
+
+
+if __name__ == "__main__":
+    write_output(Path(sys.argv[1]), [text(Kinds()).encode()])

@@ -1,0 +1,216 @@
+"""The one table of what can be asked of this server. It registers the routes, and it is what /openapi.json is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from aiohttp import web
+
+from aurea_server.history import STATES
+from aurea_server.http import handlers, run_resources
+from aurea_server.http.problems import Handler
+from aurea_server.ui import pages
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """``schema``: JSON Schema of the value."""
+
+    name: str
+    about: str
+    schema: Mapping[str, object]
+    place: Literal["query", "header", "path"] = "query"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One status. ``schema`` names a component; ``headers``: those that it carries."""
+
+    about: str
+    schema: str | None = None
+    content: tuple[str, ...] = ("application/json",)
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """``body``: component of the request. ``refusals``: codes beyond those that every operation of its kind has.
+
+    ``open``: it needs no token. ``listed``: it is part of the interface, not of the pages about it.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    name: str
+    about: str
+    answers: Mapping[int, Answer]
+    parameters: tuple[Parameter, ...] = ()
+    body: str | None = None
+    refusals: tuple[int, ...] = ()
+    open: bool = False
+    listed: bool = True
+    tags: tuple[str, ...] = field(default=("runs",))
+
+
+RUN_ID = Parameter("run_id", "As in `benchmark_id`.", {"type": "string", "pattern": "^benchmark-[0-9]{1,19}$"}, "path")
+KEY = Parameter(
+    "Idempotency-Key",
+    "The same key with the same body is the same run, for a day and over a restart.",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "header",
+)
+PREFER = Parameter("Prefer", "`respond-async` answers at once, with 202.", {"type": "string"}, "header")
+LAST_EVENT = Parameter("Last-Event-ID", "Only events after this one.", {"type": "string"}, "header")
+LIMIT = Parameter("limit", "Runs on a page.", {"type": "integer", "minimum": 1, "maximum": run_resources.MOST_LISTED})
+CURSOR = Parameter("cursor", "From `next` of the page before.", {"type": "integer", "minimum": 1, "maximum": 2**62})
+STATUS = Parameter("status", "Only runs in this state.", {"type": "string", "enum": list(STATES)})
+ROWS = Parameter("limit", "Jobs on a page.", {"type": "integer", "minimum": 1, "maximum": run_resources.MOST_ROWS})
+FIRST = Parameter("cursor", "Number of the first job.", {"type": "integer", "minimum": 0, "maximum": 2**62})
+FORMAT = Parameter("format", "Instead of `Accept`.", {"type": "string", "enum": ["json", "csv", "ndjson"]})
+
+FORMS = ("application/json", "text/csv", "application/x-ndjson")
+RESULT = Answer(
+    "What came of the run, whatever its `status`; `Location` where its Idempotency-Key was known.",
+    "Result",
+    headers=("Location",),
+)
+RUN = Answer("The run as it stands; once it has ended, its result.", "Run")
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "POST",
+        "/benchmark/run",
+        handlers.run_benchmark,
+        "run_benchmark",
+        "Run a benchmark, and answer with what came of it, or at once.",
+        {
+            200: RESULT,
+            202: Answer("Accepted: it is in the ledger.", "Run", headers=("Location", "Preference-Applied")),
+        },
+        (PREFER, KEY),
+        "Specification",
+        (409, 422, 429, 503),
+    ),
+    Operation(
+        "GET",
+        "/benchmark/runs",
+        run_resources.list_runs,
+        "list_runs",
+        "The runs, newest first.",
+        {200: Answer("A page.", "RunPage", headers=("Link",))},
+        (LIMIT, CURSOR, STATUS),
+        refusals=(400, 503),
+    ),
+    Operation(
+        "GET",
+        "/benchmark/runs/{run_id}",
+        run_resources.get_run,
+        "get_run",
+        "One run.",
+        {200: RUN},
+        (RUN_ID,),
+        refusals=(404, 503),
+    ),
+    Operation(
+        "GET",
+        "/benchmark/runs/{run_id}/jobs",
+        run_resources.get_jobs,
+        "get_jobs",
+        "The jobs of a run that has ended: a page, or all of them as CSV or NDJSON.",
+        {200: Answer("A page, or a stream.", "JobPage", FORMS, ("Link", "Content-Disposition", "Vary"))},
+        (RUN_ID, ROWS, FIRST, FORMAT),
+        refusals=(400, 404, 406, 409, 503),
+    ),
+    Operation(
+        "GET",
+        "/benchmark/runs/{run_id}/events",
+        run_resources.get_events,
+        "get_events",
+        "Live: `state`, `progress` twice a second, `finding`, `end`.",
+        {200: Answer("Server-sent events.", None, ("text/event-stream",))},
+        (RUN_ID, LAST_EVENT),
+        refusals=(404, 503),
+    ),
+    Operation(
+        "POST",
+        "/benchmark/runs/{run_id}/cancel",
+        run_resources.cancel_run,
+        "cancel_run",
+        "End a run with what it has.",
+        {202: Answer("It will end within seconds.", "Run")},
+        (RUN_ID,),
+        refusals=(404, 409, 503),
+    ),
+    Operation(
+        "POST",
+        "/benchmark/runs/{run_id}/reprice",
+        run_resources.reprice_run,
+        "reprice_run",
+        "What a stored run costs under another model, without running it again.",
+        {200: Answer("The bill.", "Repriced")},
+        (RUN_ID,),
+        "CostChoice",
+        (404, 409, 422, 429, 503),
+    ),
+    Operation(
+        "DELETE",
+        "/benchmark/runs/{run_id}",
+        run_resources.delete_run,
+        "delete_run",
+        "Forget a run that has ended.",
+        {204: Answer("It is gone.", None, ())},
+        (RUN_ID,),
+        refusals=(404, 409, 503),
+    ),
+    Operation(
+        "GET", "/health", handlers.health, "health", "Whether it serves.", {200: Answer("It does.", "Health")},
+        open=True, tags=("operations",),
+    ),
+    Operation(
+        "GET", "/health/live", handlers.live, "live", "For a liveness probe.", {200: Answer("Alive.", "Probe")},
+        open=True, tags=("operations",),
+    ),
+    Operation(
+        "GET", "/health/ready", handlers.ready, "ready", "For a readiness probe.", {200: Answer("Ready.", "Probe")},
+        refusals=(503,), open=True, tags=("operations",),
+    ),
+    Operation(
+        "GET", "/metrics", handlers.metrics, "metrics", "For Prometheus.",
+        {
+            200: Answer(
+                "The text format, or OpenMetrics.", None, ("text/plain", "application/openmetrics-text"), ("Vary",)
+            )
+        },
+        refusals=(406,), tags=("operations",),
+    ),
+    Operation(
+        "GET", "/openapi.json", handlers.openapi, "openapi", "This description.", {200: Answer("OpenAPI 3.1.", "Any")},
+        open=True, tags=("operations",),
+    ),
+    Operation(
+        "GET", "/docs", pages.index, "docs", "A page to read and try this interface.",
+        {200: Answer("HTML.", None, ("text/html",))}, open=True, listed=False,
+    ),
+    Operation(
+        "GET", "/docs/{name}", pages.asset, "docs_asset", "What the page is made of.",
+        {200: Answer("A file.", None, ("*/*",))}, refusals=(404,), open=True, listed=False,
+    ),
+)  # fmt: skip
+
+OPEN_HANDLERS: frozenset[object] = frozenset(operation.handler for operation in OPERATIONS if operation.open)
+"""By handler, since a path may have anything before it: a base path, or the prefix of an outer app."""
+
+
+def register(app: web.Application, base_path: str = "") -> None:
+    """A route for each: under ``base_path``, for proxies that leave it, and at the root, for those that take it away.
+
+    Those under the base path come first: a root route with a variable part (``/docs/{name}``) must not hide them.
+    """
+    for prefix in dict.fromkeys((base_path, "")):
+        for operation in OPERATIONS:
+            app.router.add_route(operation.method, prefix + operation.path, operation.handler)
+            if operation.method == "GET":
+                app.router.add_route("HEAD", prefix + operation.path, operation.handler)

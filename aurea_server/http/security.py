@@ -1,0 +1,231 @@
+"""Who may come in, and with what. The checks of a request, in their one fixed order:
+
+connection cap (`connections`) → version of HTTP → Host → route and method → token → cross-site → content type → length →
+deadline (`body`) → syntax → range → queue (the handlers). A request that is refused costs less than one that is taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import ipaddress
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.typedefs import Middleware
+
+from aurea_server.http.problems import Handler, Refused, http_refusal, request_id
+
+BODY_SECONDS = 10.0
+VERSIONS = (HttpVersion10, HttpVersion11)
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+LOCAL = ("localhost", "127.0.0.1", "[::1]")
+
+EXPECTED = web.RequestKey("EXPECTED", str)
+"""Where a request keeps what its ``Expect`` said."""
+
+OTHER_VERSION = web.RequestKey("OTHER_VERSION", bool)
+"""Set where the request line names a version of HTTP that is not served; the request itself is one of HTTP/1.1 then."""
+
+VARY = web.RequestKey("VARY", str)
+"""Where a request keeps the names of the headers that its answer depends on."""
+
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[0-9A-Za-z._-]{1,253})(?::([0-9]{1,5}))?", re.ASCII)
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)", re.ASCII)
+_ORIGIN = re.compile(r"https?://(.{1,300})", re.ASCII)
+_REQUEST_ID = re.compile(r"[0-9A-Za-z._-]{1,64}", re.ASCII)
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Server": "aurea",
+}
+
+
+def host_name(text: str) -> str | None:
+    """The name in a ``Host`` header or an authority, lower case and without its port; None where it is none."""
+    found = _HOST.fullmatch(text)
+    if found is None:
+        return None
+    name = found[1].lower().rstrip(".")
+    if not name.startswith("["):
+        return name
+    try:
+        return f"[{ipaddress.IPv6Address(name[1:-1])}]"  # the same address has many spellings
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True)
+class Doors:
+    """``hosts``: names that this server answers to. ``token``: what callers must show, None where nobody has to.
+
+    ``open_handlers``: of routes that need no token: probes, and the pages that say how to use it. ``most_body``: bytes.
+    """
+
+    hosts: frozenset[str]
+    token: bytes | None = None
+    open_handlers: frozenset[object] = frozenset()
+    most_body: int = 1024**2
+
+    def check(self, request: web.Request) -> None:
+        """All that can be said before the body is read. Raises Refused."""
+        if request.get(OTHER_VERSION) or request.version not in VERSIONS:
+            raise version_refused()
+        host = self._check_host(request)
+        error = request.match_info.http_exception
+        if error is not None:
+            raise http_refusal(error)
+        self._check_token(request)
+        if request.method not in SAFE:
+            self._check_origin(request, host)
+            self._check_body(request)
+
+    def _check_host(self, request: web.Request) -> str:
+        text = request.headers.get("Host", "")
+        host = host_name(text)
+        if host not in self.hosts or not {*map(host_name, _authority(request))} <= self.hosts:
+            raise Refused(403, "host_not_allowed", "This server does not answer to that Host; --allowed-host adds one.")
+        return text.lower()
+
+    def _check_token(self, request: web.Request) -> None:
+        if self.token is None or request.match_info.handler in self.open_handlers:
+            return
+        scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+        given = hashlib.sha256(shown.strip().encode("utf-8", "surrogateescape")).digest()
+        if not hmac.compare_digest(given, hashlib.sha256(self.token).digest()) or scheme.lower() != "bearer":
+            headers = {"WWW-Authenticate": 'Bearer realm="aurea"'}
+            raise Refused(401, "unauthorized", "A valid token is needed: Authorization: Bearer …", headers=headers)
+
+    def _check_origin(self, request: web.Request, host: str) -> None:
+        site = request.headers.get("Sec-Fetch-Site", "none").lower()
+        origins = request.headers.getall("Origin", [])
+        if site not in ("same-origin", "none") or any(not _same(origin, host) for origin in origins):
+            raise Refused(403, "cross_site", "Requests of other sites' pages are refused.")
+
+    def _check_body(self, request: web.Request) -> None:
+        if len(request.headers.getall("Content-Type", [])) != 1 or request.content_type != "application/json":
+            text = "The request must have Content-Type: application/json."
+            raise Refused(415, "unsupported_media_type", text)
+        charset = (request.charset or "utf-8").lower()
+        if charset not in ("utf-8", "utf8", "us-ascii"):
+            raise Refused(415, "unsupported_media_type", "The body must be UTF-8.")
+        if {coding.lower() for coding in request.headers.getall("Content-Encoding", [])} - {"identity"}:
+            raise Refused(415, "unsupported_encoding", "The body must be sent as it is, without Content-Encoding.")
+        if {coding.lower() for coding in request.headers.getall("Transfer-Encoding", [])} - {"chunked"}:
+            raise Refused(415, "unsupported_encoding", "The only Transfer-Encoding is chunked.", close=True)
+        if (request.content_length or 0) > self.most_body:
+            raise too_large(request)
+
+
+def _authority(request: web.Request) -> list[str]:
+    """What an absolute target (``GET http://localhost/health``) names, which counts more than ``Host`` (RFC 9112, 3.2.2)."""
+    return [found[1]] if (found := _ABSOLUTE.match(request.raw_path)) else []
+
+
+def _same(origin: str, host: str) -> bool:
+    found = _ORIGIN.fullmatch(origin.lower())
+    return found is not None and found[1] == host
+
+
+def version_refused() -> Refused:
+    """505. It comes before every other check: what the rest of such a request means is not known."""
+    return Refused(505, "http_version_not_supported", "Only HTTP/1.0 and HTTP/1.1 are served here.", close=True)
+
+
+def too_large(request: web.Request) -> Refused:
+    """413, with the limit of the app that is asked."""
+    most = request.client_max_size
+    return Refused(413, "body_too_large", f"The body must be at most {most:,} bytes here (--max-body).", close=True)
+
+
+async def body(request: web.Request) -> bytes:
+    """The whole body, within its deadline. Raises Refused."""
+    await _continue(request)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise Refused(408, "body_timeout", f"The body did not come within {BODY_SECONDS:g} s.", close=True) from None
+    except web.HTTPRequestEntityTooLarge:
+        raise too_large(request) from None
+    except web.RequestPayloadError:
+        raise Refused(400, "bad_request", "The body is not what its headers say.", close=True) from None
+
+
+async def _continue(request: web.Request) -> None:
+    if request.get(EXPECTED) == "100-continue" and request.version >= (1, 1):
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+
+
+def doorkeeper(doors: Doors) -> Middleware:
+    """The middleware."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        doors.check(request)
+        return await handler(request)
+
+    return check
+
+
+@web.middleware
+async def identified(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every request has an id: the caller's, if it is a plain one."""
+    given = request.headers.get("X-Request-Id", "")
+    request_id.set(given if _REQUEST_ID.fullmatch(given) else new_request_id())
+    return await handler(request)
+
+
+def new_request_id() -> str:
+    """16 hexadecimal digits."""
+    return secrets.token_hex(8)
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """For ``on_response_prepare``.
+
+    A refusal that comes before the body ends the connection, and says so: what follows on it is the rest of that body, or,
+    from a client that waits for ``100 Continue``, the next request, and nobody could tell which.
+    """
+    dress(response)
+    if response.status >= 400 and not request.content.is_eof():
+        response.force_close()
+        response.headers["Connection"] = "close"
+    if VARY in request:
+        response.headers["Vary"] = request[VARY]
+
+
+def dress(response: web.StreamResponse) -> None:
+    """The same headers on every answer."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = HEADERS["Server"]
+    response.headers.setdefault("Cache-Control", "no-store")
+    if ident := request_id.get():
+        response.headers["X-Request-Id"] = ident
+
+
+def allowed_hosts(bind: str, more: Iterable[str]) -> frozenset[str]:
+    """Names that a server bound to ``bind`` answers to. Raises ValueError for what is no host name."""
+    bound = f"[{bind.partition('%')[0]}]" if ":" in bind else bind  # no client names the zone of an address
+    names = {*LOCAL, host_name(bound) or bind.lower()}
+    for text in more:
+        name = host_name(text)
+        if name is None:
+            raise ValueError(f"{text!r} is no host name")
+        names.add(name)
+    return frozenset(names)

@@ -1,0 +1,148 @@
+"""Serving an app on a socket until a signal says stop. The signals are ours, and so are the exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
+
+from aiohttp import web
+
+from aurea_engine import loop_factory
+from aurea_server.history import LedgerNewer, LedgerUnusable, StoreError
+from aurea_server.http import app_keys
+from aurea_server.http.app import create_app
+from aurea_server.http.connections import gate
+from aurea_server.runner.kinds import Kinds
+from aurea_server.runs.manager import FORCED
+from aurea_server.settings.settings import Settings
+from aurea_server.stdio import standard_streams
+
+log = logging.getLogger(__name__)
+
+UNSAFE, CANNOT_BIND, LEDGER_UNUSABLE, LEDGER_NEWER, INTERNAL = 2, 3, 4, 5, 70
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+HANDS = 4
+"""Threads for what would hold the loop, such as decoding records: no more than that at once, and all from the start."""
+
+
+class Stopping:
+    """The first signal asks to stop, the second stops now, with 128 + its number."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.forced: Callable[[], None] = lambda: None
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP:  # nohup means it
+                loop.add_signal_handler(number, self._signal, number)
+
+    def _signal(self, number: int) -> None:
+        if not self.asked.is_set():
+            self.asked.set()
+            return
+        self.forced()
+        _leave(128 + number)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process now, whatever its threads do."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    os._exit(code)
+
+
+async def serve(settings: Settings, kinds: Kinds) -> int:
+    """Serve until SIGTERM, SIGINT or SIGHUP; returns the exit code."""
+    stopping = Stopping()
+    try:
+        asyncio.get_running_loop().set_default_executor(_hands())
+    except RuntimeError as error:
+        return _complain(str(error), INTERNAL)
+    try:
+        app = await create_app(kinds, settings)
+    except LedgerNewer as error:
+        return _complain(str(error), LEDGER_NEWER)
+    except LedgerUnusable as error:
+        return _complain(str(error), LEDGER_UNUSABLE)
+    runs = app[app_keys.RUNS]
+    stopping.forced = runs.kill_now
+    runner = gate(app, settings.max_connections)
+    try:
+        await runner.setup()
+    except StoreError as error:
+        await runs.history.close(FORCED)
+        return _complain(str(error), LEDGER_UNUSABLE)
+    shedding = asyncio.create_task(runner.crowd.shed())
+    try:
+        try:
+            await web.TCPSite(runner, settings.host, settings.port, backlog=512).start()
+        except OSError as error:
+            return _complain(
+                f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}", CANNOT_BIND
+            )
+        gc.collect()
+        gc.freeze()  # what is loaded stays: no collection need look at it again
+        _announce(settings, runner.addresses[0][1])
+        await stopping.asked.wait()
+        log.info("stopping: no new runs, %g s for those that are on", settings.drain)
+        await runs.drain(settings.drain)
+        await runs.interrupt()  # while there are connections to answer
+        return 0
+    finally:
+        shedding.cancel()
+        await runner.cleanup()
+        log.info("stopped")
+        if runs.stuck:  # the end of the process would wait for the thread that waits for the disk
+            _leave(0)
+
+
+def _hands() -> ThreadPoolExecutor:
+    """Threads that are there before anybody needs one: later there may be none to be had. Raises RuntimeError."""
+    hands, all_there = ThreadPoolExecutor(HANDS, "hand"), threading.Barrier(HANDS)
+    for _ in range(HANDS):
+        hands.submit(all_there.wait)  # one that waits is not idle, so the next gets a thread of its own
+    return hands
+
+
+def _announce(settings: Settings, port: int) -> None:
+    """One line on stdout, for people and for programs that wait for it; nobody has to be there to read it."""
+    base = settings.base_path
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    standard_streams.say(
+        standard_streams.OUT,
+        f"Aurea serves on http://{host}:{port}  (POST {base}/benchmark/run, GET {base}/metrics, GET {base}/docs)\n",
+        0.0,
+    )
+
+
+def _complain(sentence: str, code: int) -> int:
+    standard_streams.say(standard_streams.ERR, f"aurea: {sentence}\n")
+    return code
+
+
+def loop_named(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    """``auto``, ``asyncio`` or ``uvloop``, which raises ImportError where it is missing."""
+    if name == "asyncio":
+        return asyncio.new_event_loop
+    if name == "uvloop":
+        from uvloop import new_event_loop  # noqa: PLC0415 - optional
+
+        return new_event_loop
+    return loop_factory()
+
+
+def run_server(settings: Settings, kinds: Kinds) -> int:
+    """`serve` on a loop of its own. Returns the exit code."""
+    try:
+        with asyncio.Runner(loop_factory=loop_named(settings.loop)) as loop:
+            return loop.run(serve(settings, kinds))
+    except Exception:
+        log.exception("the server failed")
+        return INTERNAL

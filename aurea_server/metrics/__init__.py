@@ -1,0 +1,1 @@
+"""The Prometheus metrics: families, exemplars, and the exposition formats."""

@@ -1,0 +1,139 @@
+"""What Prometheus sees. One collector an app, on a registry of its own.
+
+Jobs reach it in batches: a run's snapshots carry histograms that were filled by vector operations, and `collect` turns them
+into families when somebody scrapes. Nothing is done per job, and counters come from exact totals, so adding a billionth of
+a dollar a million times loses nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from platform import python_version
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
+
+from aurea_engine import engine_version
+from aurea_server.metrics.cost_metrics import Spending
+from aurea_server.metrics.exemplars import Exemplars, RunMark
+from aurea_server.metrics.run_metrics import Clock, RunMetrics
+from aurea_server.runner.messages import Figures, Snapshot
+
+SMALLEST, LARGEST = -20, 25
+"""Exponents of the least and the greatest bucket: 2⁻²⁰ s is a microsecond, 2²⁵ s is a year."""
+
+SLACK = 10.0
+"""Seconds by which a job may outlast the longest run: a run that is stopped has a few until its process is."""
+
+
+def exponents_to(seconds: float) -> range:
+    """Powers of two that bound buckets up to ``seconds``: never fewer than up to 2⁷ s, nor more than up to a year."""
+    most = min(LARGEST, math.ceil(math.log2(min(seconds + SLACK, 2.0**LARGEST))))
+    return range(SMALLEST, max(most, 7) + 1)
+
+
+class BenchmarkMetrics(Collector):
+    """Collects for one app. A run is `started`, `progressed` now and then, and `finished` or `broken` in the end.
+
+    ``longest``: seconds that a run in real time may last, which its buckets reach; ``now``: seconds since 1970.
+    """
+
+    def __init__(self, loop: str, longest: float = 900.0, now: Callable[[], float] = time.time) -> None:
+        self._loop, self._now, self.created = loop, now, now()
+        exemplars = Exemplars()
+        simulated = Clock(
+            "benchmark_simulated", " Of simulated runs, in their virtual time.", exponents_to(math.inf), ()
+        )
+        simulated = simulated._replace(histograms=("service", "response", "waiting"))
+        real = Clock("benchmark", "", exponents_to(longest), ("service", "response", "waiting", "lag"))
+        self._clocks = {
+            "real": (RunMetrics(real, exemplars), Spending(real.prefix, exemplars)),
+            "virtual": (RunMetrics(simulated, exemplars), Spending(simulated.prefix, exemplars)),
+        }
+        self._runs, self._spending = self._clocks["real"]
+        self.waiting = 0
+
+    def started(self, run_id: str = "", clock: str = "real") -> None:
+        """A run has begun; all that follows is about it. ``clock``: real or virtual."""
+        self._runs, self._spending = self._clocks[clock]
+        self._runs.started(run_id, self._now())
+
+    def progressed(self, now: Snapshot) -> None:
+        """The current run as it stands replaces what it was at its last report."""
+        at = self._now()
+        self._runs.progressed(now, at)
+        self._spending.progressed(now.bill, RunMark(self._runs.run_id, at))
+
+    def finished(self, figures: Figures) -> None:
+        """The current run has ended with a result."""
+        at = self._now()
+        self._runs.finished(figures, at)
+        self._spending.ended(figures.bill, RunMark(self._runs.run_id, at))
+
+    def broken(self, status: str) -> None:
+        """The current run has ended without a result."""
+        at = self._now()
+        self._runs.broken(status, at)
+        self._spending.ended(None, RunMark(self._runs.run_id, at))
+
+    def describe(self) -> Iterable[Metric]:
+        """The names, for those who ask for some of them: ``/metrics?name[]=…``."""
+        return self.collect()
+
+    def collect(self) -> Iterator[Metric]:
+        """All families, from totals that only ever grow."""
+        runs, spending = self._clocks["real"]
+        yield from runs.counters()
+        yield from runs.gauges()
+        text = "Cost of the current run, or the last, in US dollars. A gauge in spite of its name, kept for old dashboards."
+        yield GaugeMetricFamily("benchmark_cost_total", text, value=runs.dollars)
+        yield GaugeMetricFamily(
+            "benchmark_runs_queued", "Runs of any clock that wait for their turn.", value=self.waiting
+        )
+        yield from spending.families()
+        runs, spending = self._clocks["virtual"]
+        yield from runs.counters()
+        yield from runs.gauges()
+        yield from spending.total_family()
+        build = InfoMetricFamily("benchmark_build", "What serves.")
+        build.add_metric([], {"version": engine_version(), "python": python_version(), "loop": self._loop})
+        yield build
+
+
+class Registry(CollectorRegistry):
+    """A registry of one app alone: ``metrics``, and the process's own figures beside them."""
+
+    def __init__(self, metrics: BenchmarkMetrics) -> None:
+        super().__init__()
+        self.created = metrics.created
+        self.register(metrics)
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self)
+
+
+class Stamped(Collector):
+    """What ``registry`` collects, each series with the time stamp since which it counts: OpenMetrics has a place for it.
+
+    In the text format that would be a gauge beside each counter. A currency has none before money was spent in it.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry, self._created = registry, registry.created
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._registry.collect():
+            if family.name.startswith("benchmark_") and family.type in ("counter", "histogram"):
+                family.samples = list(self._with_created(family))
+            yield family
+
+    def _with_created(self, family: Metric) -> Iterator[Sample]:
+        last = "_sum" if family.type == "histogram" else "_total"
+        for sample in family.samples:
+            yield sample
+            if sample.name == family.name + last and (sample.value or family.name != "benchmark_cost_by_currency"):
+                yield Sample(family.name + "_created", sample.labels, self._created)

@@ -1,0 +1,44 @@
+"""A specification as the server handles it once it has been judged: plain data, whoever's strategies it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from aurea_engine import Catalog, CostModel, RunSpec, Sleep, SpecError, Workload, spec_from_dict, spec_to_dict
+from aurea_server.settings.limits import Limits, within
+
+MOST_DOCUMENT = 24 * 1024**2
+"""Bytes of a whole specification as JSON. As msgpack it may take 2.25 times that (``0.0,`` is nine bytes), and must fit into
+a frame; the result has it too. A body of the largest size that can be set stays below it, but for one that is all defaults.
+"""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """``document``: the whole specification, with every default and the seed. ``foreign``: it runs others' code."""
+
+    document: dict[str, Any]
+    label: str | None
+    foreign: bool
+
+
+def fitting(submission: Submission) -> Submission:
+    """The same. Raises SpecError where it is too large with all its defaults, whatever the size of the body was."""
+    size = len(msgspec.json.encode(submission.document))
+    if size > MOST_DOCUMENT:
+        raise SpecError(f"takes {size:,} bytes with every default written out, of at most {MOST_DOCUMENT:,}")
+    return submission
+
+
+def judge_built_in(document: object, catalog: Catalog, limits: Limits) -> Submission:
+    """The submission of a specification that names built-in kinds only. Raises SpecError."""
+    spec = within(spec_from_dict(document, catalog, local=False), limits)
+    return Submission(spec_to_dict(spec, catalog), spec.label, foreign=False)
+
+
+def cost_to_dict(model: CostModel, catalog: Catalog) -> object:
+    """A cost model as it stands in a specification."""
+    return spec_to_dict(RunSpec(Workload(Sleep(), jobs=1), cost=model), catalog)["cost"]

@@ -1,0 +1,276 @@
+"""What can be set, and where each value came from: command line, then environment, then configuration file, then default."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import tomllib
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from aurea_engine import AureaError, SpecError
+from aurea_engine.fields.text_files import read_text
+from aurea_server.history import Retention, default_data
+from aurea_server.settings.addresses import address, base_path, is_loopback
+from aurea_server.settings.limits import Limits
+
+Origin = Literal["command line", "environment", "configuration file", "default"]
+MIB = 1024**2
+
+
+class SettingsError(AureaError, ValueError):
+    """A setting is wrong, or the settings together are unsafe. The text is one line."""
+
+    exit_code = 2
+
+
+def size(text: str) -> int:
+    """``2GiB``, ``512MiB`` or bytes."""
+    units = {"kib": 1024, "mib": MIB, "gib": 1024**3, "b": 1}
+    number = text.strip().lower()
+    factor = 1
+    for unit, bytes_ in units.items():
+        if number.endswith(unit):
+            number, factor = number[: -len(unit)].strip(), bytes_
+            break
+    value = float(number) * factor
+    if not 0 <= value < 2**62:
+        raise ValueError
+    return int(value)
+
+
+def size_between(low: int, high: int) -> Callable[[str], int]:
+    """A `size` within bounds."""
+
+    def read(text: str) -> int:
+        value = size(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    return read
+
+
+def between(low: float, high: float, kind: type = int) -> Callable[[str], Any]:
+    """A number within bounds."""
+
+    def read(text: str) -> Any:
+        value = kind(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    return read
+
+
+def one_of(*names: str) -> Callable[[str], str]:
+    """One of a few words."""
+
+    def read(text: str) -> str:
+        if text not in names:
+            raise ValueError
+        return text
+
+    return read
+
+
+def truth(text: str) -> bool:
+    """Yes or no."""
+    return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}[text.lower()]
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Comma-separated."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _option(default: Any, read: Callable[[str], Any], what: str, about: str, *, flag: bool = True) -> Any:
+    return field(default=default, metadata={"read": read, "what": what, "about": about, "flag": flag})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where and how to serve. `aurea config` prints this table."""
+
+    host: str = _option("127.0.0.1", address, "an address", "Address to listen on; other than loopback needs a token.")
+    port: int = _option(5000, between(0, 65535), "0 to 65535", "Port to listen on; 0 takes a free one.")
+    base_path: str = _option("", base_path, "a path such as /bench", "Path under which a proxy shows the server.")
+    token_file: str = _option("", str, "a path", "File with the token that callers must show.")
+    token: str = _option("", str, "a text", "The token itself; never on the command line.", flag=False)
+    allowed_host: tuple[str, ...] = _option((), names, "names", "Another name by which clients may call the server.")
+    insecure_no_auth: bool = _option(False, truth, "yes or no", "Listen beyond loopback without a token.")
+    data: str = _option("", str, "a path", "Folder of the history; $XDG_DATA_HOME/aurea by default.")
+    log_format: str = _option("text", one_of("text", "json"), "text or json", "How log lines look.")
+    log_level: str = _option("info", one_of("debug", "info", "warning", "error"), "a level", "What is logged.")
+    loop: str = _option(
+        "auto", one_of("auto", "asyncio", "uvloop"), "auto, asyncio or uvloop", "Event loop of the server."
+    )
+    max_connections: int = _option(512, between(8, 100_000), "8 to 100000", "Connections at once.")
+    max_body: int = _option(
+        MIB, size_between(1024, 16 * MIB), "a size from 1KiB to 16MiB", "Bytes of a request's body."
+    )
+    max_jobs: int = _option(1_000_000, between(1, 10**9), "1 to 10^9", "Jobs in a run.")
+    max_seconds: float = _option(900.0, between(0.1, 86400 * 7, float), "seconds", "How long a run may last.")
+    max_queued: int = _option(16, between(0, 10_000), "0 to 10000", "Runs that may wait.")
+    max_followers: int = _option(32, between(0, 10_000), "0 to 10000", "Followers of live events.")
+    memory: int = _option(2048 * MIB, size, "a size such as 2GiB", "Address space of a runner process; 0 is no limit.")
+    keep_runs: int = _option(10_000, between(1, 10**9), "1 to 10^9", "Runs in the history.")
+    keep_size: int = _option(1024 * MIB, size, "a size such as 1GiB", "Bytes of history.")
+    keep_days: float = _option(30.0, between(0.01, 36500, float), "days", "Age of the history.")
+    min_free: int = _option(64 * MIB, size, "a size such as 64MiB", "No new runs with less room on the disk.")
+    drain: float = _option(10.0, between(0, 600, float), "seconds", "How long runs may go on after SIGTERM.")
+
+    @property
+    def folder(self) -> Path:
+        """Where the history lies. Raises `LedgerUnusable` where nothing says it, and the user has no home."""
+        return Path(self.data) if self.data else default_data()
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.max_jobs, self.max_seconds, self.max_queued, self.memory, self.max_followers)
+
+    @property
+    def retention(self) -> Retention:
+        return Retention(self.keep_runs, self.keep_size, self.keep_days, self.min_free)
+
+    @property
+    def secret(self) -> bytes | None:
+        """The token, from its file or the environment. Raises `SettingsError`."""
+        text = self.token
+        if self.token_file:
+            try:
+                text = read_text(self.token_file)
+            except (OSError, SpecError) as error:
+                raise SettingsError(f"token_file: {self.token_file} cannot be read: {error}") from None
+            text = text.removesuffix("\n").removesuffix("\r")  # as editors end the last line
+        where = f"token_file: {self.token_file}" if self.token_file else "token: AUREA_TOKEN"
+        if self.token_file and not text:
+            raise SettingsError(f"{where} is empty")
+        if text != text.strip():
+            raise SettingsError(
+                f"{where} has blanks or line breaks around the token, or holds nothing else: remove them"
+            )
+        if text and (len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text):
+            raise SettingsError("the token must be at least 16 printable ASCII characters without spaces")
+        return text.encode() or None
+
+    def check(self) -> list[str]:
+        """Warnings. Raises `SettingsError` where serving like this would be unsafe, or cannot be."""
+        if self.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
+            raise SettingsError("loop: uvloop is not installed; with auto the server takes what there is")
+        if self.secret is not None or is_loopback(self.host):
+            return []
+        if not self.insecure_no_auth:
+            raise SettingsError(
+                f"refusing to listen on {self.host or 'every address'} without a token: set AUREA_TOKEN_FILE or "
+                "--token-file, or say --insecure-no-auth"
+            )
+        return [f"anyone who reaches {self.host} can start runs here: there is no token (--insecure-no-auth)"]
+
+
+OPTIONS = {each.name: each for each in fields(Settings)}
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"AUREA_{name.upper()}"
+
+
+def flag(name: str) -> str:
+    """The option of a setting on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """``origins``: setting → where its value came from."""
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+
+
+def config_path(environ: Mapping[str, str]) -> tuple[Path | None, bool]:
+    """(the configuration file, None for a user without a home; whether somebody asked for it and it must be there)."""
+    if asked := environ.get("AUREA_CONFIG"):
+        return Path(asked), True
+    home = environ.get("XDG_CONFIG_HOME", "")
+    try:
+        return (Path(home) if home.startswith("/") else Path("~/.config").expanduser()) / "aurea" / "config.toml", False
+    except RuntimeError:
+        return None, False
+
+
+def resolve(given: Mapping[str, object], environ: Mapping[str, str] = os.environ) -> Resolved:
+    """Settings from ``given`` (the command line; None is not given), environment, file, defaults. Raises SettingsError."""
+    from_file = _from_file(*config_path(environ))
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    for name in OPTIONS:
+        if given.get(name) is not None:  # what wins is judged, and nothing else
+            values[name], origins[name] = _read(name, given[name], f"after {flag(name)}"), "command line"
+        else:
+            values[name], origins[name] = _ambient(name, environ, from_file)
+    return Resolved(Settings(**values), origins)
+
+
+def check_ambient(given: Container[str], environ: Mapping[str, str] = os.environ) -> None:
+    """Judge environment and configuration file, but for the settings that are ``given``. Raises SettingsError."""
+    from_file = _from_file(*config_path(environ))
+    for name in OPTIONS:
+        if name not in given:
+            _ambient(name, environ, from_file)
+
+
+def _ambient(name: str, environ: Mapping[str, str], from_file: Mapping[str, Any]) -> tuple[Any, Origin]:
+    if variable(name) in environ:
+        return _from_environment(name, environ[variable(name)]), "environment"
+    if name in from_file:
+        return _read(name, from_file[name], "in the configuration file"), "configuration file"
+    return OPTIONS[name].default, "default"
+
+
+def _read(name: str, value: object, where: str) -> Any:
+    metadata = OPTIONS[name].metadata
+    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    try:
+        return metadata["read"](text)
+    except (ValueError, KeyError, OverflowError):
+        raise SettingsError(f"{name}: {text[:60]!a} {where} must be {metadata['what']}") from None
+
+
+_SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://\S+:\d+")
+
+
+def _from_environment(name: str, value: str) -> Any:
+    """Clusters set variables of their own making: see "Accessing the Service" in the documentation of Kubernetes."""
+    try:
+        return _read(name, value, f"in {variable(name)}")
+    except SettingsError as error:
+        if not _SERVICE_LINK.fullmatch(value):
+            raise
+        raise SettingsError(
+            f"{error}; Kubernetes and Docker set {variable(name)} like this where a service is named aurea: "
+            f"set enableServiceLinks: false in the pod, set {variable(name)} yourself, or give {flag(name)}"
+        ) from None
+
+
+def _from_file(path: Path | None, asked: bool) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        content = tomllib.loads(read_text(path))
+    except (FileNotFoundError, NotADirectoryError):  # the home of a service's user may be /dev/null
+        if asked:
+            raise SettingsError(f"AUREA_CONFIG: there is no {path}") from None
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path}: {error}") from None
+    unknown = sorted(content.keys() - OPTIONS.keys())
+    if unknown:
+        raise SettingsError(f"{path}: there is no setting {unknown[0]!a}")
+    if "token" in content:
+        raise SettingsError(f"{path}: the token belongs into a file of its own (token_file) or the environment")
+    return content

@@ -1,0 +1,1 @@
+"""The standard streams, and the files that ``--output`` names."""

@@ -1,0 +1,160 @@
+"""Where ``--output`` goes: judged before the work, and written whole or not at all where it is a plain file.
+
+Devices, pipes and the standard streams are written into. So is the very file that stdout or stderr goes to, under whatever
+name: replacing it would take away what the shell has written, or is about to write, to the old one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from aurea_engine import AureaError, SpecError
+from aurea_server.stdio.standard_streams import ERR, OUT, write_all, write_out
+
+_DESCRIPTOR = re.compile(r"(?:/dev|/proc/(?P<process>self|thread-self|\d+(?:/task/\d+)?))/fd/(?P<number>\d{1,9})")
+_LINKS = 40
+"""As many as Linux follows (path_resolution(7))."""
+
+
+def descriptor_of(path: Path) -> int | None:
+    """The open descriptor that ``path`` stands for: ``-``, ``/dev/stdout``, ``/dev/fd/N``, a link to these, or the file of
+    stdout or stderr. None where it is none. Raises OSError where a descriptor is named that is not open for writing.
+    """
+    number = OUT if str(path) == "-" else _named_descriptor(path)
+    if number is None:
+        return next((each for each in (OUT, ERR) if _is_file_of(each, path)), None)
+    if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        raise PermissionError(0, f"descriptor {number} is open for reading only")
+    return number
+
+
+def _named_descriptor(path: Path) -> int | None:
+    """Link by link: the last one, of a descriptor, would lead on to the file behind it."""
+    for _ in range(_LINKS):
+        path = path.parent.resolve() / path.name
+        if found := _DESCRIPTOR.fullmatch(str(path)):
+            process = (found["process"] or "self").partition("/")[0]
+            return int(found["number"]) if process in ("self", "thread-self", str(os.getpid())) else None
+        try:
+            path = path.parent / path.readlink()
+        except OSError:  # no link, or nothing there
+            return None
+    return None
+
+
+def _is_file_of(descriptor: int, path: Path) -> bool:
+    try:
+        one, other = path.stat(), os.fstat(descriptor)
+        writable = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+    except (OSError, ValueError):
+        return False
+    return writable and (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+
+
+def check_output(path: Path | None) -> None:
+    """Raises SpecError where it is plain that ``path`` cannot be written: before the work, which would be lost."""
+    if path is None:
+        return
+    try:
+        if descriptor_of(path) is not None:
+            return
+        if path.is_dir():
+            raise IsADirectoryError(0, "Is a directory")
+        folder = path.resolve().parent
+        if not folder.is_dir():
+            raise FileNotFoundError(0, f"there is no folder {folder}")
+        if not os.access(path if path.exists() else folder, os.W_OK):
+            raise PermissionError(0, "it cannot be written")
+    except (OSError, ValueError, RuntimeError) as error:  # a loop of links is a RuntimeError
+        raise _refused(path, error) from None
+
+
+def is_stdout(path: Path | None) -> bool:
+    """Whether what is written to ``path`` comes out of stdout."""
+    with contextlib.suppress(OSError):
+        return path is not None and descriptor_of(path) == OUT
+    return False
+
+
+def write_output(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write all ``pieces``. A plain file keeps what it holds until the last of them is written.
+
+    Raises SpecError where it cannot be written; OSError where that is stdout, whose troubles are not the option's.
+    """
+    try:
+        descriptor = descriptor_of(path)
+        if descriptor is None:
+            _write_path(path.resolve(), pieces)
+            return
+        if descriptor != OUT:
+            _write_pieces(descriptor, pieces)
+    except AureaError:
+        raise
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _refused(path, error) from None
+    if descriptor == OUT:
+        for piece in pieces:
+            write_out(piece)
+
+
+def _refused(path: Path, error: Exception) -> SpecError:
+    return SpecError(f"--output {path}: {getattr(error, 'strerror', None) or error}")
+
+
+def _write_pieces(descriptor: int, pieces: Iterable[bytes]) -> None:
+    for piece in pieces:
+        write_all(descriptor, piece)
+
+
+def _write_path(path: Path, pieces: Iterable[bytes]) -> None:
+    try:
+        before = path.stat()
+    except FileNotFoundError:
+        _replace(path, None, pieces)
+        return
+    if stat.S_ISREG(before.st_mode) and os.access(path.parent, os.W_OK) and _keeps_owner(before):
+        _replace(path, before, pieces)
+        return
+    truncate = os.O_TRUNC if stat.S_ISREG(before.st_mode) else 0
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC | truncate)
+    try:
+        _write_pieces(descriptor, pieces)
+    finally:
+        os.close(descriptor)
+
+
+def _keeps_owner(before: os.stat_result) -> bool:
+    """Whether a new file can be given to the owner of the old one. Only root gives files away."""
+    groups = {os.getegid(), *os.getgroups()}
+    return os.geteuid() == 0 or (before.st_uid == os.geteuid() and before.st_gid in groups)
+
+
+def _replace(path: Path, before: os.stat_result | None, pieces: Iterable[bytes]) -> None:
+    """Written aside, then renamed; with the rights and the owner that the old file had."""
+    aside = path.with_name(f".aurea-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        with aside.open("xb") as file:
+            if before is not None:
+                os.fchown(file.fileno(), before.st_uid, before.st_gid)
+                os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
+            file.writelines(pieces)
+        try:
+            aside.replace(path)
+        except OSError as error:
+            if error.errno not in (errno.EBUSY, errno.EXDEV):
+                raise
+            shutil.copyfile(aside, path)  # a file that is mounted by itself, into a container: it has to stay
+            aside.unlink()
+    except BaseException:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise
