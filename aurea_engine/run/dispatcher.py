@@ -90,6 +90,14 @@ class Dispatcher:
         if self.busy > self.peak:
             self.peak = self.busy
 
+    def account(self, *, arrived: int = 0, ended: int = 0, peak: int = 0) -> None:
+        """Many jobs at once, from a driver that works out by itself who starts when: so many more arrived, so many of those
+        that arrived have ended, and so many were in service at once. None of them waits or is in service here.
+        """
+        self.arrived += arrived
+        self.ended += ended
+        self.peak = max(self.peak, peak)
+
     def succeed(self) -> int:
         """One job in service has ended, and one that waited takes its slot: `finish` and `starts` in one."""
         self.ended += 1

@@ -1,8 +1,9 @@
-"""From instants to figures: the columns of a run, and what is kept up to date while it is on.
+"""From instants to figures: the columns of a run, and what is kept up to date during it.
 
-Drivers write instants straight into the columns (``recorder.started[row] = now``) and log each ended job in ``done``.
-Now and then, in batches, `digest` turns what has ended since into histograms, counts, cost and series: all vector
-operations.
+The recorder is the only writer of the columns. A driver tells it what happened to a job: `arrive`, `start`, `serve`,
+`finish`, `reject`, `leave`, `cancel`, or `write` for many jobs at once; each of the last five gives a job its outcome and
+logs it as ended. Every `BATCH` ended jobs, `digest` turns what has ended since into histograms, counts, cost and series:
+all vector operations.
 
 Rows are numbered from ``base``. While records are kept, ``base`` stays 0. When they are not, `digest` drops the rows
 up to the first job that is still in the system, so memory follows the number of jobs in the system, not the number
@@ -21,11 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aurea_engine.costs import Metering
-from aurea_engine.records.batch import NEVER, Instants, JobBatch, Outcome, summed
+from aurea_engine.records.batch import NEVER, Instants, JobBatch, Outcome, Outcomes, summed
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.series import Series
 from aurea_engine.run.plan import Block, Release
 from aurea_engine.spec import KEPT_JOBS, RunSpec
+
+_COMPLETED = int(Outcome.COMPLETED)
+"""A plain number: looking a member of an enumeration up costs more than writing it."""
 
 DIGEST = 65_536
 """Ended jobs digested in one go where nothing waits for it; small enough for the caches."""
@@ -117,23 +121,73 @@ class Recorder:
             yield zip(intended.tolist(), jobs, *(column.tolist() for column in columns), strict=True)
             first += len(block)
 
-    def reject(self, job: int) -> None:
-        """There was no room for ``job``."""
-        self.outcome[job - self.base] = Outcome.REJECTED
-        self.finished[job - self.base] = NEVER
+    def arrive(self, job: int, intended: int, released: int) -> None:
+        """``job``, which was meant to arrive at ``intended``, was released."""
+        row = job - self.base
+        self.intended[row] = intended
+        self.released[row] = released
+
+    def start(self, job: int, at: int) -> None:
+        """``job`` enters service; `finish` will say when it ended. Called again, the later instant stands."""
+        self.started[job - self.base] = at
+
+    def serve(self, job: int, at: int) -> int:
+        """``job`` enters service for its planned service time. Returns the instant at which that ends."""
+        row = job - self.base
+        self.started[row] = at
+        self.finished[row] = end = at + self.finished[row]
+        return end
+
+    def service_ns(self, job: int) -> int:
+        """The planned service time of ``job``, which has not started yet (`UNKNOWN`: nobody knows it)."""
+        return self.finished[job - self.base]
+
+    def planned_outcome(self, job: int) -> int:
+        """How ``job`` ends if nothing comes between. Asked once, when it ends: the answer is then forgotten."""
+        return self.abnormal.pop(job, _COMPLETED) if self.abnormal else _COMPLETED
+
+    def finish(self, job: int, at: int, outcome: int) -> None:
+        """``job`` was in service until ``at``."""
+        row = job - self.base
+        self.finished[row] = at
+        self.outcome[row] = outcome
         self.done.append(job)
 
-    def leave(self, job: int, at: int, outcome: Outcome) -> None:
+    def finish_as_planned(self, jobs: list[int]) -> None:
+        """These, which `serve` put into service, have ended when they were to end: ``jobs`` in the order of their ends."""
+        rows = np.array(jobs, np.int64)
+        outcome = np.frombuffer(self.outcome, np.uint8)
+        outcome[rows - self.base] = Outcome.COMPLETED
+        if self.abnormal:
+            pop, base = self.abnormal.pop, self.base
+            for job in self.abnormal.keys() & set(jobs):
+                outcome[job - base] = pop(job)
+        self.done.frombytes(rows.tobytes())
+
+    def reject(self, job: int) -> None:
+        """There was no room for ``job``."""
+        self._end(job, NEVER, Outcome.REJECTED)
+
+    def leave(self, job: int, at: int, outcome: int) -> None:
         """``job`` waited until ``at``, and left the queue."""
-        self.outcome[job - self.base] = outcome
-        self.finished[job - self.base] = at
+        self._end(job, at, outcome)
         self.abnormal.pop(job, None)
-        self.done.append(job)
 
     def cancel(self, job: int, finished: int) -> None:
         """``job`` was stopped in service at ``finished``, or while it waited (`NEVER`)."""
-        self.outcome[job - self.base] = Outcome.CANCELLED
+        self._end(job, finished, Outcome.CANCELLED)
+
+    def write(self, jobs: Instants, started: Instants, finished: Instants, outcomes: Outcomes) -> None:
+        """What became of many jobs, in the order in which they ended; `NEVER` where one did not start."""
+        rows = jobs - self.base
+        np.frombuffer(self.started, np.int64)[rows] = started
+        np.frombuffer(self.finished, np.int64)[rows] = finished
+        np.frombuffer(self.outcome, np.uint8)[rows] = outcomes
+        self.done.frombytes(np.ascontiguousarray(jobs, np.int64).tobytes())
+
+    def _end(self, job: int, finished: int, outcome: int) -> None:
         self.finished[job - self.base] = finished
+        self.outcome[job - self.base] = outcome
         self.done.append(job)
 
     def digest_some(self, batch: int) -> None:
