@@ -26,6 +26,7 @@ from aurea_engine.engine import Stop, loop_factory, run, run_sync, simulate
 from aurea_engine.errors import (
     LOCAL_REFERENCE,
     AureaError,
+    DamagedParts,
     NeedsRecords,
     NotSimulable,
     Problem,
@@ -95,6 +96,7 @@ __all__ = [
     "CostModel",
     "Counts",
     "Cpu",
+    "DamagedParts",
     "Distribution",
     "Empirical",
     "Exponential",

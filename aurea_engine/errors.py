@@ -4,7 +4,8 @@ AureaError
 ├── SpecError (ValueError)            what was asked for cannot be done; lists every problem
 │   └── NotSimulable                  a job without a known demand, in virtual time
 ├── StrategyError (RuntimeError)      a strategy broke its contract while the run was on
-└── NeedsRecords (LookupError)        the answer needs job records that were not kept
+├── NeedsRecords (LookupError)        the answer needs job records that were not kept
+└── DamagedParts (ValueError)         stored parts of a run, or their records, are not what was written
 """
 
 from __future__ import annotations
@@ -64,3 +65,7 @@ class StrategyError(AureaError, RuntimeError):
 
 class NeedsRecords(AureaError, LookupError):
     """The question can only be answered from job records, and this run kept none."""
+
+
+class DamagedParts(AureaError, ValueError):
+    """Stored parts of a run, or the records in them, are not what was written: cut off, changed, or something else."""

@@ -13,7 +13,8 @@ import msgspec
 from cyclopts import Parameter
 from rich.text import Text
 
-from aurea_engine import AureaError, Problem, SpecError
+from aurea_engine import AureaError, DamagedParts, Problem, SpecError
+from aurea_engine.records import column_file
 from aurea_server.cli.exit_codes import MET, code_of_run
 from aurea_server.cli.interrupts import interrupts
 from aurea_server.cli.publishing import publish
@@ -21,7 +22,6 @@ from aurea_server.cli.remote import Remote
 from aurea_server.cli.tables import Column, Table, fitting, show, width_of
 from aurea_server.cli.terminal import money, number, printable, seconds
 from aurea_server.history import Ledger, Place, Row, StoreError
-from aurea_server.runner import columns
 from aurea_server.runs import views
 from aurea_server.settings.settings import resolve
 from aurea_server.stdio.output_files import check_output, write_output
@@ -50,7 +50,7 @@ def _ledger(data: Path | None) -> Iterator[Ledger]:
         place = Place(resolve({"data": data}).settings.folder)
         with closing(Ledger(place)) as ledger:
             yield ledger
-    except (StoreError, columns.Unreadable) as error:
+    except (StoreError, DamagedParts) as error:
         raise HistoryError(f"{error}; where a server has it, --server asks that one") from None
     finally:
         if place is not None:
@@ -172,7 +172,7 @@ def _exported(run_id: str, form: str, data: Path | None, server: str | None) -> 
             file = ledger.open_records(run_id) if row.records_bytes else None
             if file is not None:
                 with file:
-                    yield from views.pieces(columns.Reader(file), form)
+                    yield from views.pieces(column_file.Reader(file), form)
 
 
 @runs.command(name="delete")

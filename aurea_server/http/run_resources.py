@@ -15,7 +15,8 @@ import numpy as np
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
-from aurea_engine import JobBatch, Problem, SpecError, cost_from_dict, encode_json
+from aurea_engine import DamagedParts, JobBatch, Problem, SpecError, cost_from_dict, encode_json
+from aurea_engine.records import column_file
 from aurea_server.history import STATES
 from aurea_server.http.app_keys import KINDS, RUNS
 from aurea_server.http.handlers import (
@@ -30,7 +31,6 @@ from aurea_server.http.links import link
 from aurea_server.http.negotiation import Offer
 from aurea_server.http.problems import Refused
 from aurea_server.http.security import body
-from aurea_server.runner import columns
 from aurea_server.runner.kinds import Kinds
 from aurea_server.runner.pool import Busy
 from aurea_server.runner.supervisor import RunnerFailed
@@ -49,7 +49,7 @@ FORMS = {
     "csv": Offer("text/csv", UTF8),
     "ndjson": Offer("application/x-ndjson", UTF8),
 }
-NO_RECORDS = columns.Records("", datetime.fromtimestamp(0, UTC), JobBatch.empty(), np.empty(0))
+NO_RECORDS = column_file.StoredRecords("", datetime.fromtimestamp(0, UTC), JobBatch.empty(), np.empty(0))
 STALLED = 15.0
 """Seconds after which a follower that takes nothing is let go."""
 
@@ -140,7 +140,7 @@ async def _stream(request: web.Request, export: Export | None, form: str) -> web
                 async for piece in pieces:
                     await response.write(piece)
         await response.write_eof()
-    except columns.Unreadable as error:
+    except DamagedParts as error:
         log.error("the export of %s breaks off: %s", name, error)  # noqa: TRY400 - a sentence for the operator says it all
         if request.transport is not None:
             request.transport.abort()  # a clean end would say that these are all jobs

@@ -36,7 +36,8 @@ from aurea_engine import (
     simulate,
     spec_from_dict,
 )
-from aurea_server.runner import columns, frames, judging
+from aurea_engine.records import column_file
+from aurea_server.runner import frames, judging
 from aurea_server.runner.messages import End, Reason, Snapshot, figures_of, snapshot_of
 
 MOST_RESIDENT = 400 * 1024 * 1024
@@ -177,8 +178,8 @@ def _closed(result: RunResult, catalog: Catalog, last: Snapshot) -> tuple[bytes,
     costs = [np.nan if job["cost"] is None else job["cost"] for job in jobs]
     if len(costs) < len(batch):
         costs = job_costs(result.spec.cost, batch)
-    return columns.encode(
-        columns.Records(result.benchmark_id, result.started_at, batch, np.array(costs, np.float64))
+    return column_file.encode(
+        column_file.StoredRecords(result.benchmark_id, result.started_at, batch, np.array(costs, np.float64))
     ), end
 
 

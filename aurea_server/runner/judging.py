@@ -25,7 +25,7 @@ from aurea_engine import (
     spec_to_dict,
 )
 from aurea_engine.costs import reprice
-from aurea_server.runner import columns
+from aurea_engine.records import column_file
 from aurea_server.runner.kinds import kinds_in
 from aurea_server.runner.messages import Failure
 from aurea_server.runner.reasons import name_of, reason_of
@@ -69,7 +69,7 @@ def priced(body: bytes, usage: Message, records: bytes) -> Message:
         try:
             cost = reprice(measured, model)
         except NeedsRecords:
-            jobs = columns.decode(records).jobs if records else JobBatch.empty()
+            jobs = column_file.decode(records).jobs if records else JobBatch.empty()
             if len(jobs) != measured.run.arrived:  # with keep_jobs false none are kept, and none would cost nothing
                 raise
             cost = reprice(measured, model, jobs)

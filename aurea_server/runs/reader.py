@@ -9,9 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from aurea_engine import DamagedParts
+from aurea_engine.records import column_file
 from aurea_server.history import Damaged, Row
 from aurea_server.http.problems import Refused
-from aurea_server.runner import columns
 from aurea_server.runs import views
 from aurea_server.runs.manager import RunManager
 
@@ -64,7 +65,7 @@ async def stored_answer(runs: RunManager, run_id: str) -> bytes:
         content = await _as_far_as_readable(runs, row)
         try:
             return await asyncio.to_thread(views.stored, row, content)
-        except columns.Unreadable as error:
+        except DamagedParts as error:
             _without_jobs(row, error)
             return await asyncio.to_thread(views.stored, row, None)
 
@@ -81,13 +82,13 @@ def _without_jobs(row: Row, error: Exception) -> None:
     log.error("%s is answered without its jobs: %s", row.id, error)
 
 
-async def records_of(runs: RunManager, run_id: str) -> columns.Records | None:
+async def records_of(runs: RunManager, run_id: str) -> column_file.StoredRecords | None:
     """The records of a run that has ended; None where none are kept. Raises `Damaged`."""
     row = await row_of(runs, run_id)
     content = await runs.history.ask(runs.history.ledger.records, run_id) if row.records_bytes else None
     try:
-        return None if content is None else await asyncio.to_thread(columns.decode, content)
-    except columns.Unreadable as error:
+        return None if content is None else await asyncio.to_thread(column_file.decode, content)
+    except DamagedParts as error:
         raise Damaged(f"the records of {run_id} are damaged: {error}") from None
 
 
@@ -99,12 +100,12 @@ class Export:
     with it.
     """
 
-    def __init__(self, runs: RunManager, reader: columns.Reader, form: str) -> None:
+    def __init__(self, runs: RunManager, reader: column_file.Reader, form: str) -> None:
         self._runs, self._reader, self._form = runs, reader, form
         self._working: asyncio.Future[bytes] | None = None
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Raises `columns.Unreadable` where the file changes under way."""
+        """Raises `DamagedParts` where the file changes under way."""
         while True:
             async with self._runs.history.readers:
                 piece = await self._decode()
@@ -127,12 +128,12 @@ async def export_of(runs: RunManager, run_id: str, form: str) -> Export | None:
     file = await runs.history.open_records(run_id) if row.records_bytes else None
     if file is None:
         return None
-    working: asyncio.Future[columns.Reader] | None = None
+    working: asyncio.Future[column_file.Reader] | None = None
     try:
         async with reading(runs):
-            working = _in_thread(lambda: _checked(columns.Reader(file)))
+            working = _in_thread(lambda: _checked(column_file.Reader(file)))
             return Export(runs, await asyncio.shield(working), form)
-    except columns.Unreadable as error:
+    except DamagedParts as error:
         file.close()
         raise Damaged(f"the records of {run_id} are damaged: {error}") from None
     except BaseException:
@@ -140,7 +141,7 @@ async def export_of(runs: RunManager, run_id: str, form: str) -> Export | None:
         raise
 
 
-def _checked(reader: columns.Reader) -> columns.Reader:
+def _checked(reader: column_file.Reader) -> column_file.Reader:
     """Damage is told of before the first byte is sent: afterwards an answer can only break off."""
     reader.check()
     return reader

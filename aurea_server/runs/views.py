@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from aurea_engine import encode_json, record_rows
+from aurea_engine.records import column_file
 from aurea_server.history import Damaged, Row
-from aurea_server.runner import columns
 from aurea_server.runner.messages import Figures, Reason, whole_result
 from aurea_server.runs.active_run import Live, encode, utc
 
@@ -57,7 +57,7 @@ def pending(live: Live, position: int) -> dict[str, Any]:
 def stored(row: Row, content: bytes | None) -> bytes:
     """A run from the ledger, as JSON; ``content`` is the file of its records. Takes milliseconds per thousand jobs.
 
-    Raises `Damaged`, or `columns.Unreadable` where it is the records.
+    Raises `Damaged`, or `DamagedParts` where it is the records.
     """
     head = row.head
     try:
@@ -69,7 +69,7 @@ def stored(row: Row, content: bytes | None) -> bytes:
         arrived = msgspec.json.decode(row.figures, type=Figures).num_jobs
     except ValueError as error:
         raise Damaged(f"what is stored of {row.id} is damaged: {error}") from None
-    records = None if content is None else columns.decode(content)
+    records = None if content is None else column_file.decode(content)
     shown = [] if records is None else rows_of(records, 0, JOBS_SHOWN)
     return whole_result(head, encode_json(shown), arrived > len(shown), row.reason)
 
@@ -112,7 +112,7 @@ def listed(row: Row) -> dict[str, Any]:
     }
 
 
-def rows_of(records: columns.Records, first: int, count: int) -> list[dict[str, Any]]:
+def rows_of(records: column_file.StoredRecords, first: int, count: int) -> list[dict[str, Any]]:
     """Jobs ``first`` … as JSON values."""
     part = slice(first, first + count)
     costs = records.costs[part].tolist()
@@ -126,7 +126,7 @@ CHUNK = 2_000
 """Rows of a stream that are encoded at once: some ten milliseconds of work."""
 
 
-def piece(block: columns.Records, first: int, form: str) -> bytes:
+def piece(block: column_file.StoredRecords, first: int, form: str) -> bytes:
     """A block of jobs, the first of which is number ``first``, as CSV or NDJSON; the first piece of CSV has the heading."""
     rows = record_rows(block.benchmark_id, block.started_at, block.jobs, block.costs.tolist(), first)
     if form == "ndjson":
@@ -139,13 +139,13 @@ def piece(block: columns.Records, first: int, form: str) -> bytes:
     return text.getvalue().encode()
 
 
-def next_piece(reader: columns.Reader, form: str) -> bytes:
-    """The next jobs of a file as CSV or NDJSON. Raises `columns.Unreadable`."""
+def next_piece(reader: column_file.Reader, form: str) -> bytes:
+    """The next jobs of a file as CSV or NDJSON. Raises `DamagedParts`."""
     first = reader.row
     return piece(reader.read(CHUNK), first, form)
 
 
-def pieces(reader: columns.Reader, form: str) -> Iterator[bytes]:
+def pieces(reader: column_file.Reader, form: str) -> Iterator[bytes]:
     """All jobs of a file in that form, piece by piece."""
     yield next_piece(reader, form)
     while reader.row < reader.rows:

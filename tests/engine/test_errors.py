@@ -7,12 +7,18 @@ import re
 
 import pytest
 
-from aurea_engine import AureaError, NeedsRecords, NotSimulable, Problem, SpecError, StrategyError, errors
+from aurea_engine import AureaError, DamagedParts, NeedsRecords, NotSimulable, Problem, SpecError, StrategyError, errors
 
 
 @pytest.mark.parametrize(
     ("error", "builtin"),
-    [(SpecError, ValueError), (NotSimulable, ValueError), (StrategyError, RuntimeError), (NeedsRecords, LookupError)],
+    [
+        (SpecError, ValueError),
+        (NotSimulable, ValueError),
+        (StrategyError, RuntimeError),
+        (NeedsRecords, LookupError),
+        (DamagedParts, ValueError),
+    ],
 )
 def test_each_error_is_an_aurea_error_and_a_built_in_one(error: type[Exception], builtin: type[Exception]) -> None:
     """So that either may be caught."""

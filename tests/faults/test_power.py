@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from aurea_engine.records import column_file
 from aurea_server.history.data_folder import Place
 from aurea_server.history.ledger import Ledger
 from aurea_server.history.rows import FINAL_STATES
-from aurea_server.runner import columns
 
 pytestmark = pytest.mark.faults
 
@@ -197,7 +197,7 @@ def check(events: Sequence[Event], folder: Path, chance: random.Random) -> int:
                 arrived = msgspec.json.decode(row.head)["num_jobs"]
                 content = ledger.records(run_id)
                 assert content is not None, f"the records of {run_id} are gone"
-                assert len(columns.decode(content).jobs) == arrived
+                assert len(column_file.decode(content).jobs) == arrived
     finally:
         ledger.close()
         place.release()

@@ -18,12 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aurea_engine import JobBatch
+from aurea_engine import DamagedParts, JobBatch
+from aurea_engine.records import column_file
 from aurea_server.history import Ending, Entry
 from aurea_server.http import connections
 from aurea_server.http.app_keys import RUNS
 from aurea_server.http.connections import STALLED_BYTES, STALLED_SECONDS
-from aurea_server.runner import columns
 from aurea_server.runs.events import EventLog
 from aurea_server.runs.views import CHUNK
 
@@ -32,19 +32,19 @@ RESET = struct.pack("ii", 1, 0)
 """For SO_LINGER: a close that is a reset."""
 
 
-def records(jobs: int, seed: int = 1) -> columns.Records:
+def records(jobs: int, seed: int = 1) -> column_file.StoredRecords:
     chance = np.random.default_rng(seed)
     intended = np.sort(chance.integers(0, 10**12, jobs))
     started = intended + chance.integers(0, 10**9, jobs)
     batch = JobBatch(intended, intended, started, started + 10**6, np.zeros(jobs, np.uint8))
-    return columns.Records(RUN, datetime(2026, 1, 1, tzinfo=UTC), batch, chance.random(jobs))
+    return column_file.StoredRecords(RUN, datetime(2026, 1, 1, tzinfo=UTC), batch, chance.random(jobs))
 
 
 async def store(client: Any, jobs: int) -> None:
     """A run that has ended, put into the history as the server would."""
     history = client.server.app[RUNS].history
     await history.ask(history.ledger.add, Entry(RUN, 1, None, b"{}"))
-    assert await history.end(RUN, Ending("completed", 2, records=columns.encode(records(jobs)))) is None
+    assert await history.end(RUN, Ending("completed", 2, records=column_file.encode(records(jobs)))) is None
 
 
 def connections_of(client: Any) -> list[Any]:
@@ -92,12 +92,12 @@ async def until(true: Callable[[], bool]) -> None:
 def test_blocks_make_up_the_whole_file(sizes: list[int], jobs: int, seed: int) -> None:
     """Whatever the blocks: together they are what was written."""
     written = records(jobs, seed)
-    reader = columns.Reader(io.BytesIO(columns.encode(written)))
+    reader = column_file.Reader(io.BytesIO(column_file.encode(written)))
     reader.check()
     blocks = [reader.read(size) for size in sizes]
     blocks.append(reader.read(10**6))
     assert reader.row == reader.rows == jobs
-    for name in (*columns.INSTANTS, "outcome"):
+    for name in (*column_file.INSTANTS, "outcome"):
         together = np.concatenate([getattr(block.jobs, name) for block in blocks])
         np.testing.assert_array_equal(together, getattr(written.jobs, name))
     np.testing.assert_array_equal(np.concatenate([block.costs for block in blocks]), written.costs)
@@ -105,13 +105,13 @@ def test_blocks_make_up_the_whole_file(sizes: list[int], jobs: int, seed: int) -
 
 @given(st.data())
 def test_a_damaged_file_is_unreadable_or_right(data: st.DataObject) -> None:
-    content = bytearray(columns.encode(records(200)))
+    content = bytearray(column_file.encode(records(200)))
     at = data.draw(st.integers(0, len(content) - 1))
     content[at : at + data.draw(st.integers(1, 40))] = data.draw(st.binary(max_size=40))
     try:
-        reader = columns.Reader(io.BytesIO(bytes(content)))
+        reader = column_file.Reader(io.BytesIO(bytes(content)))
         reader.check()
-    except columns.Unreadable:
+    except DamagedParts:
         return
     assert len(reader.read(10**6).jobs) == reader.rows
 
@@ -127,9 +127,9 @@ class Counting(io.BytesIO):
 
 def test_a_block_reads_only_what_it_needs() -> None:
     """What a slow client holds is bounded by the block, not by the run."""
-    file = Counting(columns.encode(records(200_000)))
+    file = Counting(column_file.encode(records(200_000)))
     size = len(file.getvalue())
-    reader = columns.Reader(file)
+    reader = column_file.Reader(file)
     reader.read(CHUNK)
     assert file.taken < 6 * 3 * 32 * 1024 < size / 4
 

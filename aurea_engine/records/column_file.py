@@ -1,4 +1,4 @@
-"""The records of one run as a file: compressed columns, written by the runner, read when somebody asks for jobs.
+"""The records of one run as a file: compressed columns, written when a run ends, read when somebody asks for its jobs.
 
 Layout: 8 bytes of magic, the length of a header (uint32, little-endian), the header as JSON, then the columns one after the
 other, each compressed by itself: int64 nanoseconds since the window opened (intended, released, started, finished), uint8
@@ -23,7 +23,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from aurea_engine import JobBatch
+from aurea_engine.errors import DamagedParts
+from aurea_engine.records.batch import JobBatch
 
 MAGIC = b"AUREAC1\n"
 _LENGTH = struct.Struct("<I")
@@ -38,7 +39,7 @@ _READ = 32 * 1024
 
 
 @dataclass(frozen=True)
-class Records:
+class StoredRecords:
     """All records of a run, and what each job cost (NaN where it has no cost of its own)."""
 
     benchmark_id: str
@@ -54,11 +55,7 @@ class _Header(msgspec.Struct, frozen=True):
     sizes: list[int]
 
 
-class Unreadable(Exception):
-    """The file is not what was written."""
-
-
-def encode(records: Records) -> bytes:
+def encode(records: StoredRecords) -> bytes:
     """The file's content."""
     jobs = records.jobs
     differences = [np.diff(getattr(jobs, name), prepend=np.int64(0)).tobytes() for name in INSTANTS]
@@ -77,22 +74,22 @@ class _Column:
         self._unpacking = zlib.decompressobj()
 
     def take(self, size: int) -> bytes:
-        """The next ``size`` bytes. Raises `Unreadable` where there are fewer."""
+        """The next ``size`` bytes. Raises `DamagedParts` where there are fewer."""
         pieces, missing = [], size
         while missing:
             piece = self._unpacking.decompress(self._more(), missing)
             if not piece and not self._left and not self._unpacking.unconsumed_tail:
-                raise Unreadable("the file of records is damaged: its columns differ in length")
+                raise DamagedParts("the file of records is damaged: its columns differ in length")
             pieces.append(piece)
             missing -= len(piece)
         return b"".join(pieces)
 
     def check_end(self) -> None:
-        """Raises `Unreadable` where anything is left, or the column does not end where it should."""
+        """Raises `DamagedParts` where anything is left, or the column does not end where it should."""
         while not self._unpacking.eof:
             more = self._more()
             if self._unpacking.decompress(more, 1) or not (more or self._unpacking.eof):
-                raise Unreadable("the file of records is damaged: a column has no end")
+                raise DamagedParts("the file of records is damaged: a column has no end")
 
     def _more(self) -> bytes:
         if self._unpacking.unconsumed_tail or not self._left:
@@ -107,18 +104,18 @@ class _Column:
 class Reader:
     """Goes through a file of records, which it reads as far as it must. Not for two threads at once.
 
-    Raises `Unreadable` wherever the file is not what was written.
+    Raises `DamagedParts` wherever the file is not what was written.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         with _understood():
             if file.read(len(MAGIC)) != MAGIC:
-                raise Unreadable("no such file of records")
+                raise DamagedParts("this is no file of records")
             (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
             header = msgspec.json.decode(file.read(length), type=_Header)
         if len(header.sizes) != len(WIDTHS) or min(header.sizes) < 0:
-            raise Unreadable("the file of records is damaged: it has not the columns that it should")
+            raise DamagedParts("the file of records is damaged: it has not the columns that it should")
         self._header, self._first = header, len(MAGIC) + _LENGTH.size + length
         self.rewind()
 
@@ -136,7 +133,7 @@ class Reader:
             self._columns.append(_Column(self._file, at, size))
             at += size
 
-    def read(self, count: int) -> Records:
+    def read(self, count: int) -> StoredRecords:
         """The next ``count`` jobs, or as many as are left."""
         count = min(count, self.rows - self.row)
         with _understood():
@@ -147,7 +144,9 @@ class Reader:
             intended, released, started, finished = (self._instants(i, taken[i]) for i in range(len(INSTANTS)))
             jobs = JobBatch(intended, released, started, finished, np.frombuffer(taken[4], np.uint8))
         self.row += count
-        return Records(self._header.benchmark_id, self._header.started_at, jobs, np.frombuffer(taken[5], np.float64))
+        return StoredRecords(
+            self._header.benchmark_id, self._header.started_at, jobs, np.frombuffer(taken[5], np.float64)
+        )
 
     def _instants(self, i: int, differences: bytes) -> NDArray[np.int64]:
         """Instants from differences; the first of a block is one to the last of the block before."""
@@ -158,7 +157,7 @@ class Reader:
         return instants
 
     def check(self) -> None:
-        """Read all of it once, and begin again: afterwards only a file that changes can be `Unreadable`."""
+        """Read all of it once, and begin again: afterwards only a file that changes can be `DamagedParts`."""
         self.rewind()
         while self.row < self.rows:
             self.read(CHECKED)
@@ -171,14 +170,16 @@ class Reader:
 
 @contextmanager
 def _understood() -> Iterator[None]:
-    """What a damaged file makes the libraries say is `Unreadable`."""
+    """What a damaged file makes the libraries say is `DamagedParts`."""
     try:
         yield
+    except DamagedParts:
+        raise
     except (struct.error, msgspec.DecodeError, zlib.error, ValueError, IndexError, TypeError, OSError) as error:
-        raise Unreadable(f"the file of records is damaged: {error}") from None
+        raise DamagedParts(f"the file of records is damaged: {error}") from None
 
 
-def decode(content: bytes) -> Records:
-    """The inverse of `encode`. Raises `Unreadable`."""
+def decode(content: bytes) -> StoredRecords:
+    """The inverse of `encode`. Raises `DamagedParts`."""
     reader = Reader(io.BytesIO(content))
     return reader.read(reader.rows)
