@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from aurea_engine.costs.adjustments import Allowance, Commitment, Conversion, Discount, Discounts
-from aurea_engine.costs.cloud import ContainerTask, Fleet, InstanceBusy, Packed, PackedTime, Serverless
+from aurea_engine.costs.bill_lines import Line, SheetRef
+from aurea_engine.costs.cloud_models import ContainerTask, Fleet, InstanceBusy, Packed, PackedTime, Serverless
 from aurea_engine.costs.conformance import check_cost_model, check_interval_chain
+from aurea_engine.costs.cost_model import Component, Composite, CostModel, Free, PerJob, PerSecond
+from aurea_engine.costs.curve_chart import curve_svg
 from aurea_engine.costs.decimals import (
     Amount,
     Price,
@@ -15,13 +17,13 @@ from aurea_engine.costs.decimals import (
     largest_remainder,
     money_text,
 )
+from aurea_engine.costs.discounts import Allowance, Commitment, Conversion, Discount, Discounts
+from aurea_engine.costs.fees_and_tiers import FlatPeriod, Tiered
 from aurea_engine.costs.formula import Formula
-from aurea_engine.costs.kinds import KINDS
-from aurea_engine.costs.metered import Egress, FlatPeriod, Tiered, TokenClass, TokenRequest, Tokens
 from aurea_engine.costs.metering import Metering
-from aurea_engine.costs.meters import BilledTime, JobMeter, Jobs, Meter, MeterTotal, Quantity, Window
-from aurea_engine.costs.model import Component, Composite, CostModel, Free, Line, PerJob, PerSecond, SheetRef
-from aurea_engine.costs.plot import curve_svg
+from aurea_engine.costs.meters import JobMeter, Meter
+from aurea_engine.costs.model_kinds import KINDS
+from aurea_engine.costs.price_sheets import PriceSheet
 from aurea_engine.costs.pricing import Cost, job_costs, price
 from aurea_engine.costs.projection import (
     BreakEven,
@@ -33,11 +35,12 @@ from aurea_engine.costs.projection import (
     project,
     rates_between,
 )  # fmt: skip
+from aurea_engine.costs.quantities import BilledTime, Jobs, MeterTotal, Quantity, Window
 from aurea_engine.costs.rates import Flat, Rate, Tier, Tiers, Unpriced
 from aurea_engine.costs.repricing import compare, complete, measure, reprice
 from aurea_engine.costs.sheet_files import check_sheet, load_sheet, parse_sheet, shipped_sheet, shipped_sheets
-from aurea_engine.costs.sheet_model import Override, Sheet, SheetPrices
-from aurea_engine.costs.sheets import PriceSheet
+from aurea_engine.costs.sheet_models import Override, Sheet, SheetPrices
+from aurea_engine.costs.tokens_and_egress import Egress, TokenClass, TokenRequest, Tokens
 from aurea_engine.costs.usage import RunInfo, Usage
 
 __all__ = [

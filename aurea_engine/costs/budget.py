@@ -14,13 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aurea_engine.costs.adjustments import Discounts
-from aurea_engine.costs.billable import STARTED
-from aurea_engine.costs.guarded import attempt
-from aurea_engine.costs.meters import JobCount, JobMeter, JobTime, Meter, Quantity
-from aurea_engine.costs.model import Composite, CostModel
+from aurea_engine.costs.cost_model import Composite, CostModel
+from aurea_engine.costs.discounts import Discounts
+from aurea_engine.costs.meters import JobCount, JobMeter, JobTime, Meter
 from aurea_engine.costs.pricing import price
-from aurea_engine.costs.sheet_model import Sizes
+from aurea_engine.costs.quantities import Quantity
+from aurea_engine.costs.safe_call import attempt
+from aurea_engine.costs.sheet_models import Sizes
+from aurea_engine.costs.started_jobs import STARTED
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.records.batch import JobBatch, Outcome
 

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from aurea_engine.costs.adjustments import ROUNDING
-from aurea_engine.costs.cloud import InstanceBusy, Packed
+from aurea_engine.costs.cloud_models import InstanceBusy, Packed
+from aurea_engine.costs.cost_model import CostModel, Free
 from aurea_engine.costs.decimals import Exact
+from aurea_engine.costs.discounts import ROUNDING
 from aurea_engine.costs.metering import Metering
-from aurea_engine.costs.meters import BilledTime
-from aurea_engine.costs.model import CostModel, Free
 from aurea_engine.costs.pricing import Cost, price
+from aurea_engine.costs.quantities import BilledTime
 from aurea_engine.costs.repricing import measure
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.fields.checked import Checked, hints_of

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aurea_engine.costs.meters import JobMeter, MeterTotal, Whole
-from aurea_engine.costs.model import Component, CostModel
+from aurea_engine.costs.cost_model import Component, CostModel
+from aurea_engine.costs.meters import JobMeter, Whole
+from aurea_engine.costs.quantities import MeterTotal
 from aurea_engine.costs.rates import Flat
 from aurea_engine.errors import StrategyError
 from aurea_engine.records.batch import JobBatch

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from aurea_engine.costs.billable import Parts
-from aurea_engine.costs.guarded import attempt, printable
-from aurea_engine.costs.intervals import Concurrency
+from aurea_engine.costs.cost_model import CostModel
+from aurea_engine.costs.interval_meters import Concurrency
 from aurea_engine.costs.meters import JobCount, JobTime, Meter, State
-from aurea_engine.costs.model import CostModel
 from aurea_engine.costs.pricing import Cost, price
+from aurea_engine.costs.safe_call import attempt, printable
+from aurea_engine.costs.started_jobs import Parts
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.errors import StrategyError
 from aurea_engine.fields.checked import shown

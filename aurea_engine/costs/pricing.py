@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from aurea_engine.costs.billable import read_only
+from aurea_engine.costs.bill_lines import Line, SheetRef
+from aurea_engine.costs.bill_validation import checked_lines, checked_sheets
+from aurea_engine.costs.cost_model import CostModel
+from aurea_engine.costs.credits import dues
 from aurea_engine.costs.decimals import decimal_text, exact_text
-from aurea_engine.costs.guarded import attempt, printable, said
 from aurea_engine.costs.meters import JobCount
-from aurea_engine.costs.model import CostModel, Line, SheetRef
-from aurea_engine.costs.net_charges import dues
+from aurea_engine.costs.safe_call import attempt, printable, said
+from aurea_engine.costs.started_jobs import read_only
 from aurea_engine.costs.usage import Usage
-from aurea_engine.costs.validation import checked_lines, checked_sheets
 from aurea_engine.errors import NeedsRecords, StrategyError
 from aurea_engine.fields.checked import shown
 from aurea_engine.records.batch import JobBatch

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from aurea_engine.costs.cost_model import CostModel
 from aurea_engine.costs.decimals import Exact, Number, decimal_text
-from aurea_engine.costs.intervals import BusyTime, Concurrency
+from aurea_engine.costs.interval_meters import BusyTime, Concurrency
 from aurea_engine.costs.meters import JobCount
-from aurea_engine.costs.model import CostModel
 from aurea_engine.costs.pricing import Cost, price_from
 from aurea_engine.costs.repricing import measure
 from aurea_engine.costs.usage import RunInfo, Usage

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from aurea_engine.costs.cost_model import CostModel
 from aurea_engine.costs.metering import Metering
-from aurea_engine.costs.model import CostModel
 from aurea_engine.costs.pricing import Cost, price, price_from
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.errors import NeedsRecords

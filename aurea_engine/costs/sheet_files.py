@@ -15,8 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from aurea_engine.costs.price_sheets import PriceSheet, SheetMeter, SheetPrice
 from aurea_engine.costs.rates import Tier
-from aurea_engine.costs.sheets import PriceSheet, SheetMeter, SheetPrice
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, shown
 from aurea_engine.fields.text_files import MARK, read_text

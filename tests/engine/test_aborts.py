@@ -52,8 +52,8 @@ from aurea_engine.costs import (
     Tiered,
     price,
 )
-from aurea_engine.costs.adjustments import Discount
 from aurea_engine.costs.budget import Budget
+from aurea_engine.costs.discounts import Discount
 from aurea_engine.costs.repricing import measure
 from aurea_engine.testing import run_jumping
 

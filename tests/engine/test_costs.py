@@ -41,7 +41,8 @@ from aurea_engine.costs import (
     reprice,
 )  # fmt: skip
 from aurea_engine.costs.decimals import decimal_text, exact_text, money_text
-from aurea_engine.costs.meters import JobMeter, MeterTotal, exact_sum
+from aurea_engine.costs.meters import JobMeter, exact_sum
+from aurea_engine.costs.quantities import MeterTotal
 from aurea_engine.errors import NeedsRecords, SpecError
 from aurea_engine.records.batch import NEVER, NS, JobBatch, Outcome
 

@@ -54,8 +54,8 @@ from aurea_engine.costs import (
     reprice,
 )  # fmt: skip
 from aurea_engine.costs.conformance import random_jobs, run_of
-from aurea_engine.costs.instances import busy_periods
-from aurea_engine.costs.intervals import BusyTime, Concurrency
+from aurea_engine.costs.interval_meters import BusyTime, Concurrency
+from aurea_engine.costs.job_routing import busy_periods
 from aurea_engine.errors import NeedsRecords, SpecError
 from aurea_engine.records.batch import NS, JobBatch, Outcome
 
@@ -245,7 +245,7 @@ def test_routing_in_chunks_is_routing_at_once(jobs: list[tuple[int, int]], concu
     ends = starts + np.array([lasted for _, lasted in jobs])
     at_once = busy_periods(starts, ends, concurrency)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aurea_engine.costs.instances._CHUNK", chunk)
+        patch.setattr("aurea_engine.costs.job_routing._CHUNK", chunk)
         in_chunks = busy_periods(starts, ends, concurrency)
     for one, other in zip(at_once, in_chunks, strict=True):
         assert sorted(one.tolist()) == sorted(other.tolist())

@@ -24,7 +24,7 @@ from rich.console import Console
 
 from aurea_engine import CostModel, Observer, Progress, RunResult, default_catalog, simulate, spec_from_dict
 from aurea_engine.costs import Component, Flat
-from aurea_engine.costs.meters import BilledTime
+from aurea_engine.costs.quantities import BilledTime
 from aurea_server.cli.runs import summary
 from aurea_server.metrics.money_labels import CURRENCIES, billed_keys, spent_keys
 from aurea_server.metrics.registry import BenchmarkMetrics, Registry, Stamped, exponents_to

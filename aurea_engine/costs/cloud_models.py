@@ -13,12 +13,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from aurea_engine.costs.billable import STARTED, Billed
+from aurea_engine.costs.bill_lines import Currency
+from aurea_engine.costs.cost_model import Component, CostModel
 from aurea_engine.costs.decimals import Price, Size
-from aurea_engine.costs.intervals import BusyTime, Concurrency, Scope
-from aurea_engine.costs.meters import BilledTime, Jobs, Meter, Quantity, nanoseconds
-from aurea_engine.costs.model import Component, CostModel, Currency
+from aurea_engine.costs.interval_meters import BusyTime, Concurrency, Scope
+from aurea_engine.costs.meters import Meter
+from aurea_engine.costs.quantities import BilledTime, Jobs, Quantity, nanoseconds
 from aurea_engine.costs.rates import Flat
+from aurea_engine.costs.started_jobs import STARTED, Billed
 from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Count, Seconds

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from aurea_engine.costs.adjustments import Discounts
-from aurea_engine.costs.cloud import ContainerTask, Fleet, InstanceBusy, Packed, Serverless
-from aurea_engine.costs.metered import Egress, FlatPeriod, Tiered, Tokens
-from aurea_engine.costs.model import Composite, CostModel, Free, PerJob, PerSecond
-from aurea_engine.costs.sheet_model import Sheet
+from aurea_engine.costs.cloud_models import ContainerTask, Fleet, InstanceBusy, Packed, Serverless
+from aurea_engine.costs.cost_model import Composite, CostModel, Free, PerJob, PerSecond
+from aurea_engine.costs.discounts import Discounts
+from aurea_engine.costs.fees_and_tiers import FlatPeriod, Tiered
+from aurea_engine.costs.sheet_models import Sheet
+from aurea_engine.costs.tokens_and_egress import Egress, Tokens
 
 KINDS: Mapping[str, type[CostModel]] = MappingProxyType(
     {

@@ -15,9 +15,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from aurea_engine.costs.bill_lines import Currency, SheetRef
 from aurea_engine.costs.decimals import Amount, Price, Size
-from aurea_engine.costs.intervals import Scope
-from aurea_engine.costs.model import Currency, SheetRef
+from aurea_engine.costs.interval_meters import Scope
 from aurea_engine.costs.rates import Flat, Mode, Rate, Tier, Tiers
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, Invalid, Name, Seconds, shown

@@ -11,15 +11,16 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from aurea_engine.costs.adjustments import Allowance
-from aurea_engine.costs.cloud import FleetTime, InstanceTime, Megabytes, PackedTime, Places, up_to
+from aurea_engine.costs.bill_lines import Line, SheetRef
+from aurea_engine.costs.cloud_models import FleetTime, InstanceTime, Megabytes, PackedTime, Places, up_to
+from aurea_engine.costs.cost_model import Component, CostModel
 from aurea_engine.costs.decimals import Amount, Price, Size
-from aurea_engine.costs.intervals import BusyTime
-from aurea_engine.costs.meters import BilledTime, Jobs, Quantity, Window, nanoseconds
-from aurea_engine.costs.model import Component, CostModel, Line, SheetRef
+from aurea_engine.costs.discounts import Allowance
+from aurea_engine.costs.interval_meters import BusyTime
+from aurea_engine.costs.price_sheets import UNITS, DayRule, PriceSheet, SheetMeter, SheetPrice
+from aurea_engine.costs.quantities import BilledTime, Jobs, Quantity, Window, nanoseconds
 from aurea_engine.costs.rates import Flat, Rate, Unpriced
 from aurea_engine.costs.sheet_files import shipped_sheet
-from aurea_engine.costs.sheets import UNITS, DayRule, PriceSheet, SheetMeter, SheetPrice
 from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Checked, Count, Name

@@ -8,10 +8,10 @@ from fractions import Fraction
 from numbers import Rational
 from typing import Any, get_args
 
+from aurea_engine.costs.bill_lines import Basis, Line, SheetRef
+from aurea_engine.costs.credits import distinct, dues
 from aurea_engine.costs.decimals import decimal_text
-from aurea_engine.costs.guarded import printable
-from aurea_engine.costs.model import Basis, Line, SheetRef
-from aurea_engine.costs.net_charges import distinct, dues
+from aurea_engine.costs.safe_call import printable
 from aurea_engine.errors import StrategyError
 from aurea_engine.fields.checked import shown
 

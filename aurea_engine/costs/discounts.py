@@ -14,10 +14,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from aurea_engine.costs.bill_lines import Currency, Line, SheetRef
+from aurea_engine.costs.cost_model import Component, CostModel
+from aurea_engine.costs.credits import Due, distinct, dues
 from aurea_engine.costs.decimals import Amount, Price, Share, Size
 from aurea_engine.costs.meters import Meter
-from aurea_engine.costs.model import Component, CostModel, Currency, Line, SheetRef
-from aurea_engine.costs.net_charges import Due, distinct, dues
 from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Checked, Name

@@ -5,7 +5,7 @@ For any assignment of jobs to instances that take c jobs at once, with L(t) jobs
     Σd / c  ≤  ∫⌈L/c⌉dt  ≤  Σ over instances of the union of its busy periods  ≤  Σd
 
 `Concurrency` keeps how long each level of L lasted; that one histogram answers ∫⌈L/c⌉dt for *every* c. `BusyTime` sends
-jobs to instances as `aurea_engine.costs.instances` says. At one instant jobs end before others start, and a job of no
+jobs to instances as `aurea_engine.costs.job_routing` says. At one instant jobs end before others start, and a job of no
 duration occupies nothing.
 """
 
@@ -17,9 +17,9 @@ from typing import Literal
 
 import numpy as np
 
-from aurea_engine.costs.billable import STARTED, Billed, Parts
-from aurea_engine.costs.instances import Numbers, busy_periods
+from aurea_engine.costs.job_routing import Numbers, busy_periods
 from aurea_engine.costs.meters import Meter, State, Whole, exact_sum
+from aurea_engine.costs.started_jobs import STARTED, Billed, Parts
 
 Scope = Literal["period", "instance", "run"]
 """What is rounded up to the step: each busy period, each instance's total, or the run's."""

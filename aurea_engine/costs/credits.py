@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from aurea_engine.costs.model import Line
+from aurea_engine.costs.bill_lines import Line
 
 
 @dataclass

@@ -1,0 +1,66 @@
+"""Cost models of a fee for a period, and of quantities priced in tiers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from aurea_engine.costs.bill_lines import Currency
+from aurea_engine.costs.cloud_models import Megabytes
+from aurea_engine.costs.cost_model import Component, CostModel
+from aurea_engine.costs.decimals import Price, Size
+from aurea_engine.costs.quantities import BilledTime, Jobs, Quantity, Window
+from aurea_engine.costs.rates import Flat, Mode, Tier, Tiers, tier_problems
+from aurea_engine.costs.started_jobs import STARTED, Billed
+from aurea_engine.errors import Problem
+from aurea_engine.fields.checked import Seconds
+
+
+@dataclass(frozen=True)
+class FlatPeriod(CostModel):
+    """A fee of ``price`` for each ``hours``, in proportion to the measured window: a licence, hardware, a cluster."""
+
+    price: Price
+    hours: Size = 730
+    currency: Currency = "USD"
+
+    def components(self) -> Iterator[Component]:
+        periods = Window().times(Fraction(1, 3600) / Fraction(self.hours))
+        yield Component("period", periods, Flat(self.price), "Periods", "fixed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiered(CostModel):
+    """A quantity whose price depends on how much of it there is: the run's own, or a month's in a projection.
+
+    ``mode`` must be said: ``graduated`` prices each tier's units at its price, ``cliff`` prices all at the tier reached.
+    ``quantity``: ``jobs``, ``seconds`` of service, or ``gb_seconds`` at ``memory_mb``; times are rounded to ``step``, at
+    least ``minimum``, job by job.
+    """
+
+    mode: Mode
+    tiers: tuple[Tier, ...]
+    quantity: Literal["jobs", "seconds", "gb_seconds"] = "jobs"
+    memory_mb: Megabytes | None = None
+    step: Seconds = 0
+    minimum: Seconds = 0
+    billed: Billed = STARTED
+    currency: Currency = "USD"
+
+    def check(self) -> Iterator[Problem]:
+        if (self.quantity == "gb_seconds") != (self.memory_mb is not None):
+            got = "null" if self.memory_mb is None else str(self.memory_mb)
+            yield Problem("memory_mb", "must be given with gb_seconds, and only with it", got)
+        yield from tier_problems(self.tiers)
+
+    def components(self) -> Iterator[Component]:
+        rate = Tiers(self.mode, self.tiers)
+        if self.quantity == "jobs":
+            yield Component("jobs", Jobs(self.billed), rate, "Jobs")
+            return
+        size = Fraction(self.memory_mb or 1024, 1024)
+        unit = "GB-Seconds" if self.quantity == "gb_seconds" else "Seconds"
+        billed: Quantity = BilledTime(self.step, self.minimum, billed=self.billed).times(size)
+        yield Component("time", billed, rate, unit, consumed=BilledTime(billed=self.billed).times(size))
