@@ -24,10 +24,10 @@ from aurea_engine.run.dispatcher import Dispatcher
 from aurea_engine.run.environment import GarbageWatch, describe
 from aurea_engine.run.event_heap import run_virtual
 from aurea_engine.run.idle_loop import Sprint, can_sprint
-from aurea_engine.run.plan import Release
+from aurea_engine.run.plan import JobPlan
 from aurea_engine.run.realtime import RealTime
 from aurea_engine.run.recorder import Recorder
-from aurea_engine.run.stop_conditions import Ending
+from aurea_engine.run.stop_conditions import StopConditions
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.jobs import Job, Run
 from aurea_engine.workload.streams import Streams
@@ -59,10 +59,10 @@ class _Desk:
         self.live = bool(self.observers)
         self.recorder = Recorder(self.spec, self.metering, self.live)
         self.dispatcher = Dispatcher(self.spec.scheduler)
-        self.release = Release(self.spec.workload, Streams(self.spec.seed), simulated=self.spec.clock == "virtual")
+        self.plan = JobPlan(self.spec.workload, Streams(self.spec.seed), simulated=self.spec.clock == "virtual")
         self.started_at = datetime.now(UTC)  # noqa: TID251 - a label
-        parts = (self.spec, self.release, self.dispatcher, self.recorder)
-        self.ending = Ending.of(*parts, self.watch, lambda: self.started_at)
+        parts = (self.spec, self.plan, self.dispatcher, self.recorder)
+        self.conditions = StopConditions.of(*parts, self.watch, lambda: self.started_at)
         self.measured: Callable[[int], Measured] = lambda _: Measured()
         self._reported = perf_counter_ns()
 
@@ -135,7 +135,7 @@ class _Desk:
 
     def finish(self, elapsed_ns: int, measured: Measured, benchmark_id: str | None) -> RunResult:
         """Close the books, and tell everybody what came of it."""
-        if self.ending.lost():
+        if self.conditions.lost():
             self.stop.now("aborted")
         jobs = self.recorder.close()
         result = close(
@@ -147,10 +147,10 @@ class _Desk:
                 elapsed_ns,
                 self.recorder,
                 self.dispatcher,
-                self.release,
+                self.plan,
                 measured,
                 jobs,
-                None if self.ending.aborts is None else self.ending.aborts.lost,
+                None if self.conditions.aborts is None else self.conditions.aborts.lost,
             )
         )
         if self.observers:
@@ -208,11 +208,11 @@ async def _opened(leaf: Job) -> AsyncIterator[Run]:
 async def _drive(desk: _Desk, runs: Sequence[Run | None], clock: Clock) -> tuple[int, Measured]:
     desk.observers.on_start(desk.spec)
     driver: Sprint | RealTime
-    if desk.ending.plain and can_sprint(desk.spec):
-        driver = Sprint(desk.release, desk.dispatcher, desk.recorder, clock, desk.watch)
+    if desk.conditions.plain and can_sprint(desk.spec):
+        driver = Sprint(desk.plan, desk.dispatcher, desk.recorder, clock, desk.watch)
     else:
         exact = not any(leaf.burns for leaf in desk.spec.workload.job.leaves())
-        driver = RealTime(desk.release, desk.dispatcher, desk.recorder, runs, clock, desk.ending, exact=exact)
+        driver = RealTime(desk.plan, desk.dispatcher, desk.recorder, runs, clock, desk.conditions, exact=exact)
     with GarbageWatch(hold=all(run is None for run in runs)) as garbage:
 
         def measured(elapsed_ns: int) -> Measured:
@@ -241,11 +241,11 @@ def simulate(
         spec = replace(spec, clock="virtual")
     desk = _Desk(spec, observers, stop)
     desk.observers.on_start(desk.spec)
-    ending = None if desk.ending.plain else desk.ending
-    run_virtual(desk.release, desk.dispatcher, desk.recorder, desk.watch, ending=ending)
+    conditions = None if desk.conditions.plain else desk.conditions
+    run_virtual(desk.plan, desk.dispatcher, desk.recorder, desk.watch, conditions=conditions)
     desk.recorder.digest()
-    cut_ns = desk.release.cut_ns
-    elapsed_ns = desk.recorder.meters.last_ns if cut_ns is None else cut_ns
+    stopped_ns = desk.plan.stopped_ns
+    elapsed_ns = desk.recorder.meters.last_ns if stopped_ns is None else stopped_ns
     return desk.finish(elapsed_ns, Measured(environment=describe()), benchmark_id)
 
 

@@ -17,7 +17,7 @@ from aurea_engine.results.run_state import Measured, Standing, heavy_tailed, lat
 from aurea_engine.results.statistics import BATCHES, T_29, Timing, exact_timing, histogram_timing, mser5
 from aurea_engine.results.theory import predictions
 from aurea_engine.run.dispatcher import Dispatcher
-from aurea_engine.run.plan import Release
+from aurea_engine.run.plan import JobPlan
 from aurea_engine.run.recorder import Meters, Recorder
 from aurea_engine.spec import TIMES, Objective, RunSpec
 
@@ -96,7 +96,7 @@ class Ended:
     elapsed_ns: int
     recorder: Recorder
     dispatcher: Dispatcher
-    release: Release
+    plan: JobPlan
     measured: Measured
     jobs: JobBatch | None
     lost: Objective | None = None
@@ -110,7 +110,7 @@ def close(run: Ended) -> RunResult:
     drained = run.status == "completed"
     last_ns = meters.last_ns if drained else run.elapsed_ns
     warmup_ns, steady = _warmup(spec, jobs)
-    release_ns = run.release.end_ns if drained else None
+    release_ns = run.plan.end_ns if drained else None
     window = (warmup_ns, max(last_ns, release_ns or 0, warmup_ns))
     length = (window[1] - window[0]) / NS
     figures = _from_meters(meters, warmup_ns) if jobs is None else _from_records(jobs, recorder, warmup_ns)

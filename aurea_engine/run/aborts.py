@@ -45,7 +45,7 @@ def aborting(spec: RunSpec) -> list[Objective]:
     ]
 
 
-class Aborts:
+class AbortJudge:
     """Told of each ended job, in the order in which they end; ``lost`` is the first objective that was lost."""
 
     def __init__(

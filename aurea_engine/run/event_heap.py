@@ -19,9 +19,9 @@ from aurea_engine.records.batch import NEVER, Instants
 from aurea_engine.run.dispatcher import Dispatcher
 from aurea_engine.run.instants import InstantByInstant
 from aurea_engine.run.kernels import run_short
-from aurea_engine.run.plan import Release
-from aurea_engine.run.recorder import DIGEST, Recorder
-from aurea_engine.run.stop_conditions import Ending
+from aurea_engine.run.plan import JobPlan
+from aurea_engine.run.recorder import BATCH, Recorder
+from aurea_engine.run.stop_conditions import StopConditions
 
 STANDSTILL = 1_000_000
 """Arrivals at one instant after which a closed model without a number of jobs is taken to stand still."""
@@ -35,26 +35,26 @@ Watch = Callable[[int], bool]
 
 
 def run_virtual(
-    release: Release,
+    plan: JobPlan,
     dispatcher: Dispatcher,
     recorder: Recorder,
     watch: Watch,
     *,
-    ending: Ending | None = None,
+    conditions: StopConditions | None = None,
     short_cut: bool = True,
 ) -> None:
-    """Simulate until every job has ended, ``ending`` ends the run, or ``watch`` says stop. ``ending`` None: nothing does.
+    """Simulate until every job has ended, ``conditions`` end the run, or ``watch`` says so. ``conditions`` None: nothing does.
 
     Raises `SpecError` for a run that would never come to its end.
     """
     try:
-        if ending is not None:
-            advancing = _Advancing(release)
-            InstantByInstant(release, dispatcher, recorder, ending, advancing.arrived).run()
-        elif short_cut and dispatcher.discipline is not None and not release.closed:
-            run_short(release, dispatcher, recorder, watch)
+        if conditions is not None:
+            advancing = _Advancing(plan)
+            InstantByInstant(plan, dispatcher, recorder, conditions, advancing.arrived).run()
+        elif short_cut and dispatcher.discipline is not None and not plan.closed:
+            run_short(plan, dispatcher, recorder, watch)
         else:
-            _Simulation(release, dispatcher, recorder, watch).run()
+            _Simulation(plan, dispatcher, recorder, watch).run()
     except OverflowError:
         problem = "would last more than 292 years of virtual time: give it fewer or shorter jobs, or more slots"
         raise SpecError([Problem("workload", problem)]) from None
@@ -63,8 +63,8 @@ def run_virtual(
 class _Simulation:
     """The general path: a heap of ends of jobs in service, and in the closed model one of users who think."""
 
-    def __init__(self, release: Release, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:
-        self._release = release
+    def __init__(self, plan: JobPlan, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:
+        self._plan = plan
         self._dispatcher = dispatcher
         self._recorder = recorder
         self._watch = watch
@@ -72,7 +72,7 @@ class _Simulation:
 
     def run(self) -> None:
         """From event to event until nothing is left to happen."""
-        thinks = self._release.think_times
+        thinks = self._plan.think_times
         stopped = (
             self._run_closed(chain.from_iterable(map(_as_list, thinks))) if thinks is not None else self._run_open()
         )
@@ -80,7 +80,7 @@ class _Simulation:
             self._cut_after(stopped)
 
     def _run_open(self) -> int | None:
-        ends, recorder, dispatcher, look = self._ends, self._recorder, self._dispatcher, DIGEST
+        ends, recorder, dispatcher, look = self._ends, self._recorder, self._dispatcher, BATCH
         pop, push, replace = heapq.heappop, heapq.heappush, heapq.heapreplace
         arrive, finish, succeed, enter = (
             dispatcher.arrive,
@@ -90,7 +90,7 @@ class _Simulation:
         )
         full, room = dispatcher.slots, dispatcher.open_slots
         done, outcome, started, finished = recorder.done, recorder.outcome, recorder.started, recorder.finished
-        abnormal, arrivals, base = recorder.abnormal, recorder.numbered(self._release), recorder.base
+        abnormal, arrivals, base = recorder.abnormal, recorder.numbered(self._plan), recorder.base
         at, job, demand, priority, _, _ = next(arrivals, _LAST)
         while ends or at != FOREVER:
             now = ends[0][0] if ends else FOREVER
@@ -128,7 +128,7 @@ class _Simulation:
             if len(done) >= look:
                 if self._look(now):
                     return now
-                look, base = len(done) + DIGEST, recorder.base
+                look, base = len(done) + BATCH, recorder.base
         return None
 
     def _meet(self, now: int, arrivals: Iterable[tuple[int, float, int]]) -> None:
@@ -151,14 +151,14 @@ class _Simulation:
         self._dispatcher.finish()
 
     def _run_closed(self, thinks: Iterator[int]) -> int | None:  # noqa: C901 - one loop; a call more costs each job
-        ends, recorder, dispatcher, look = self._ends, self._recorder, self._dispatcher, DIGEST
+        ends, recorder, dispatcher, look = self._ends, self._recorder, self._dispatcher, BATCH
         pop, push = heapq.heappop, heapq.heappush
         arrive, finish, starts = dispatcher.arrive, dispatcher.finish, dispatcher.starts
         done, outcome, started, finished = recorder.done, recorder.outcome, recorder.started, recorder.finished
-        abnormal, plans = recorder.abnormal, recorder.numbered(self._release)
-        intended, released, stop_ns = recorder.intended, recorder.released, self._release.stop_ns
-        thinking, must_advance = [0] * self._release.users, _Advancing(self._release).arrived
-        may_stand_still = self._release.unlimited
+        abnormal, plans = recorder.abnormal, recorder.numbered(self._plan)
+        intended, released, stop_ns = recorder.intended, recorder.released, self._plan.stop_ns
+        thinking, must_advance = [0] * self._plan.users, _Advancing(self._plan).arrived
+        may_stand_still = self._plan.unlimited
         while thinking or ends:
             now = thinking[0] if thinking and (not ends or thinking[0] < ends[0][0]) else ends[0][0]
             base = recorder.base
@@ -190,12 +190,12 @@ class _Simulation:
             if len(done) >= look:
                 if self._look(now):
                     return now
-                look = len(done) + DIGEST
+                look = len(done) + BATCH
         return None
 
     def _look(self, now: int) -> bool:
         """Digest what has ended, where that is wanted, and ask whether to stop."""
-        self._recorder.digest_some(DIGEST)
+        self._recorder.digest_batch(BATCH)
         return self._watch(now)
 
     def _cut_after(self, now: int) -> None:
@@ -214,14 +214,14 @@ class _Simulation:
             self._dispatcher.finish()
         for job in self._dispatcher.drop_waiting():
             self._recorder.cancel(job, NEVER)
-        self._release.cut(cut, releasing=True)
+        self._plan.stop(cut, releasing=True)
 
 
 class _Advancing:
     """A closed model whose jobs and thoughts take no time, and that has no number of jobs, would never end."""
 
-    def __init__(self, release: Release) -> None:
-        self._may_stand_still = release.unlimited
+    def __init__(self, plan: JobPlan) -> None:
+        self._may_stand_still = plan.unlimited
         self._standing_still = 0
         self._last = -1
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from aurea_engine.records.batch import NS, Outcome
-from aurea_engine.run.patience import Leaving
+from aurea_engine.run.patience import WaitLimits
 from aurea_engine.run.plan import UNKNOWN
 from aurea_engine.run.recorder import Recorder
 from aurea_engine.workload.jobs import Run
@@ -23,9 +23,9 @@ class JobTasks:
     """The jobs of one run that run as tasks. ``now``: ns since the window opened; ``ended`` is told (at, job, outcome)."""
 
     def __init__(
-        self, recorder: Recorder, leaving: Leaving, now: Callable[[], int], ended: Callable[[int, int, int], None]
+        self, recorder: Recorder, waits: WaitLimits, now: Callable[[], int], ended: Callable[[int, int, int], None]
     ) -> None:
-        self._recorder, self._leaving, self._now, self._ended = recorder, leaving, now, ended
+        self._recorder, self._wait_limits, self._now, self._ended = recorder, waits, now, ended
         self.running: dict[int, asyncio.Task[None]] = {}
         self._over = False
 
@@ -40,7 +40,7 @@ class JobTasks:
         if outcome == Outcome.TIMED_OUT:  # known to be too long; whether it really is shows when it runs
             outcome = int(Outcome.COMPLETED)
         error: str | None = None
-        limits = (None if limit == UNKNOWN else limit, self._leaving.left_ns(job, started))
+        limits = (None if limit == UNKNOWN else limit, self._wait_limits.left_ns(job, started))
         most = min((ns for ns in limits if ns is not None), default=None)
         scope = asyncio.timeout(None if most is None else most / NS)
         try:

@@ -15,8 +15,8 @@ import numpy as np
 from aurea_engine.records.batch import Outcome
 from aurea_engine.run.clock import Clock
 from aurea_engine.run.dispatcher import Dispatcher
-from aurea_engine.run.plan import Release
-from aurea_engine.run.recorder import SIP, Recorder
+from aurea_engine.run.plan import JobPlan
+from aurea_engine.run.recorder import BATCH_REALTIME, Recorder
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.arrivals import Closed
 from aurea_engine.workload.distributions import Constant
@@ -37,18 +37,18 @@ class Sprint:
     """Drives one such run; see `RealTime`, whose place it takes."""
 
     def __init__(
-        self, release: Release, dispatcher: Dispatcher, recorder: Recorder, clock: Clock, watch: Callable[[int], bool]
+        self, plan: JobPlan, dispatcher: Dispatcher, recorder: Recorder, clock: Clock, watch: Callable[[int], bool]
     ) -> None:
-        self._release, self._dispatcher, self._recorder = release, dispatcher, recorder
+        self._plan, self._dispatcher, self._recorder = plan, dispatcher, recorder
         self._clock, self._watch = clock, watch
         self.waited_ns = self.late_ns = 0
 
     async def run(self) -> int:
         """Until the jobs or the duration run out, or the watch says stop. Returns the length of the window, ns."""
-        clock, users = self._clock.now, self._release.users
+        clock, users = self._clock.now, self._plan.users
         opened = clock()
         ends = deque([opened] * users)
-        for block in self._release.blocks():
+        for block in self._plan.blocks():
             n = len(block)
             times = self._turns(ends, n, opened)
             self._recorder.extend(block)
@@ -56,7 +56,7 @@ class Sprint:
             self._dispatcher.arrived += len(times[0])
             self._dispatcher.ended += len(times[0])
             self._dispatcher.peak = max(self._dispatcher.peak, min(users, len(times[0])))
-            self._recorder.digest_some(SIP)
+            self._recorder.digest_batch(BATCH_REALTIME)
             if self._watch(clock() - opened) or len(times[0]) < n:
                 break
             await asyncio.sleep(0)
@@ -65,7 +65,7 @@ class Sprint:
     def _turns(self, ends: deque[int], n: int, opened: int) -> tuple[list[int], list[int], list[int]]:
         """Up to ``n`` jobs: when each was meant to start, when it did, and when it ended."""
         clock, take, put = self._clock.now, ends.popleft, ends.append
-        stop = None if self._release.stop_ns is None else opened + self._release.stop_ns
+        stop = None if self._plan.stop_ns is None else opened + self._plan.stop_ns
         intended: list[int] = []
         started: list[int] = []
         finished: list[int] = []

@@ -25,9 +25,9 @@ from itertools import chain
 
 from aurea_engine.records.batch import NEVER, Outcome
 from aurea_engine.run.dispatcher import Dispatcher
-from aurea_engine.run.plan import Release
-from aurea_engine.run.recorder import DIGEST, Recorder
-from aurea_engine.run.stop_conditions import Ending
+from aurea_engine.run.plan import JobPlan
+from aurea_engine.run.recorder import BATCH, Recorder
+from aurea_engine.run.stop_conditions import StopConditions
 
 Upcoming = tuple[int, int, float, int, int, int]
 """(intended, job, demand, priority, leaf, limit), as `Recorder.numbered` gives them."""
@@ -41,20 +41,24 @@ class InstantByInstant:
 
     def __init__(
         self,
-        release: Release,
+        plan: JobPlan,
         dispatcher: Dispatcher,
         recorder: Recorder,
-        ending: Ending,
+        conditions: StopConditions,
         must_advance: Callable[[int], None],
     ) -> None:
-        self._release, self._dispatcher, self._recorder = release, dispatcher, recorder
-        self._ending, self._must_advance = ending, must_advance
-        self._leaving, self._aborts, self._horizon = ending.leaving, ending.aborts, ending.horizon
+        self._plan, self._dispatcher, self._recorder = plan, dispatcher, recorder
+        self._conditions, self._must_advance = conditions, must_advance
+        self._wait_limits, self._aborts, self._stop_instant = (
+            conditions.wait_limits,
+            conditions.aborts,
+            conditions.stop_instant,
+        )
         self._ends: list[tuple[int, int]] = []
-        self._arrivals: Iterator[Upcoming] = recorder.numbered(release)
+        self._arrivals: Iterator[Upcoming] = recorder.numbered(plan)
         self._upcoming = next(self._arrivals, None)
-        self._thinking = [0] * release.users
-        thinks = release.think_times
+        self._thinking = [0] * plan.users
+        thinks = plan.think_times
         self._thinks = None if thinks is None else chain.from_iterable(block.tolist() for block in thinks)
         self._new: list[int] = []
 
@@ -64,22 +68,22 @@ class InstantByInstant:
         while (now := self._next_instant()) is not None:
             self._notice_the_last(now)
             self._end(now)
-            if self._horizon.reached(now) or self._ending.lost():
+            if self._stop_instant.reached(now) or self._conditions.lost():
                 return self._cut(now)
             self._arrive(now)
-            if not self._ending.lost():
+            if not self._conditions.lost():
                 self._serve(now)
-            if self._ending.lost():
+            if self._conditions.lost():
                 return self._cut(now)
             instants += 1
             if instants % _LOOK == 0:
-                self._recorder.digest_some(DIGEST)
-                if self._ending.watch(now):
+                self._recorder.digest_batch(BATCH)
+                if self._conditions.watch(now):
                     return self._cut(now + 1)
         return None
 
     def _next_instant(self) -> int | None:
-        """The next at which something happens; None when no job and no user is left, whatever the horizon."""
+        """The next at which something happens; None when no job and no user is left, whatever the stop."""
         known = [self._ends[0][0]] if self._ends else []
         if self._thinks is None and self._upcoming is not None:
             known.append(self._upcoming[0])
@@ -87,7 +91,7 @@ class InstantByInstant:
             known.append(self._thinking[0])
         if not known:
             return None
-        later = (self._leaving.next_instant(), self._horizon.next_instant())
+        later = (self._wait_limits.next_instant(), self._stop_instant.next_instant())
         return min(*known, *(instant for instant in later if instant is not None), known[0])
 
     def _end(self, now: int) -> None:
@@ -103,22 +107,22 @@ class InstantByInstant:
         """A job has reached its outcome: whoever judges is told, and in the closed model its user thinks."""
         if self._aborts is not None:
             self._aborts.ended(job)
-        if self._thinks is not None and self._horizon.releasing:
+        if self._thinks is not None and self._stop_instant.releasing:
             heapq.heappush(self._thinking, now + next(self._thinks))
 
     def _notice_the_last(self, now: int) -> None:
         """Whether any job is still to arrive: no more of them are planned, or their time is over."""
-        if self._horizon.releasing and (self._upcoming is None or self._horizon.too_late(now)):
-            self._horizon.close(now)
+        if self._stop_instant.releasing and (self._upcoming is None or self._stop_instant.too_late(now)):
+            self._stop_instant.close(now)
             self._thinking.clear()
             if self._aborts is not None:
                 self._aborts.all_arrived()
 
     def _arrive(self, now: int) -> None:
         recorder = self._recorder
-        while not self._ending.lost() and (plan := self._due(now)) is not None:
+        while not self._conditions.lost() and (plan := self._due(now)) is not None:
             _, job, demand, priority, _, _ = plan
-            self._horizon.latest = now
+            self._stop_instant.latest = now
             recorder.intended[job - recorder.base] = recorder.released[job - recorder.base] = now
             if self._dispatcher.arrive(job, now, demand, priority):
                 self._new.append(job)
@@ -143,18 +147,18 @@ class InstantByInstant:
 
     def _serve(self, now: int) -> None:
         """Whoever may not wait longer leaves, and jobs start while slots are free."""
-        leaving, recorder = self._leaving, self._recorder
-        for job in leaving.before_starts(now):
+        waits, recorder = self._wait_limits, self._recorder
+        for job in waits.before_starts(now):
             self._ended(job, now)
         for job in self._dispatcher.starts():
             row = job - recorder.base
             recorder.started[row] = now
-            recorder.finished[row] = end = now + leaving.service(job, now, recorder.finished[row])
+            recorder.finished[row] = end = now + waits.service(job, now, recorder.finished[row])
             heapq.heappush(self._ends, (end, job))
-        if leaving.anyone:
+        if waits.anyone:
             for job in self._new:
-                leaving.enter(job)
-            for job in leaving.after_starts(now):
+                waits.enter(job)
+            for job in waits.after_starts(now):
                 self._ended(job, now)
         self._new.clear()
 
@@ -166,4 +170,4 @@ class InstantByInstant:
             self._dispatcher.finish()
         for job in self._dispatcher.drop_waiting():
             self._recorder.cancel(job, NEVER)
-        self._release.cut(now, releasing=self._horizon.left_off(now))
+        self._plan.stop(now, releasing=self._stop_instant.left_off(now))

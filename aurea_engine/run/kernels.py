@@ -14,19 +14,19 @@ import numpy as np
 
 from aurea_engine.records.batch import NEVER, Instants, Outcomes
 from aurea_engine.run.dispatcher import Dispatcher
-from aurea_engine.run.plan import Block, Release
-from aurea_engine.run.recorder import DIGEST, Recorder
+from aurea_engine.run.plan import Block, JobPlan
+from aurea_engine.run.recorder import BATCH, Recorder
 from aurea_engine.workload.schedulers import Fifo, Lifo, Priority, Scheduler, ShortestFirst
 
 Watch = Callable[[int], bool]
 
 
-def run_short(release: Release, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:
+def run_short(plan: JobPlan, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:
     """Simulate until every job has ended, or ``watch`` says stop. ``dispatcher.discipline`` is not None."""
     if dispatcher.discipline is Fifo:
-        _InOrder(release, dispatcher, recorder, watch).run()
+        _InOrder(plan, dispatcher, recorder, watch).run()
     else:
-        _Keyed(release, dispatcher, recorder, watch).run()
+        _Keyed(plan, dispatcher, recorder, watch).run()
 
 
 class _ShortCut:
@@ -37,8 +37,8 @@ class _ShortCut:
     are. A stop takes effect at the latest arrival: see `aurea_engine.run.instants`.
     """
 
-    def __init__(self, release: Release, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:
-        self._release, self._dispatcher, self._recorder, self._watch = release, dispatcher, recorder, watch
+    def __init__(self, plan: JobPlan, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:
+        self._plan, self._dispatcher, self._recorder, self._watch = plan, dispatcher, recorder, watch
         self._free = [0] * dispatcher.slots
         self._serving: Instants = np.empty(0, np.int64)
         self._busy_until = np.empty(0, np.int64)
@@ -78,7 +78,7 @@ class _ShortCut:
         dispatcher.ended += len(self._serving) + len(arrived)
         dispatcher.arrived -= len(waiting) - len(arrived)
         dispatcher.peak = min(dispatcher.peak, dispatcher.arrived)
-        self._release.cut(at, releasing=True)
+        self._plan.stop(at, releasing=True)
 
 
 class _InOrder(_ShortCut):
@@ -95,7 +95,7 @@ class _InOrder(_ShortCut):
         """Block by block."""
         recorder, dispatcher, free, replace = self._recorder, self._dispatcher, self._free, heapq.heapreplace
         first, self._endings = 0, bytearray()
-        for block in self._release.blocks():
+        for block in self._plan.blocks():
             assert block.intended is not None
             n = len(block)
             starts = []
@@ -110,7 +110,7 @@ class _InOrder(_ShortCut):
             dispatcher.arrived += n
             first, last = first + n, int(block.intended[-1])
             self._settle(self._begun(last), last)
-            recorder.digest_some(DIGEST)
+            recorder.digest_batch(BATCH)
             if self._watch(last):
                 self._note_peak(block, started[started < last])
                 self._cut(last, np.arange(self._queued, first))
@@ -123,7 +123,7 @@ class _InOrder(_ShortCut):
         assert block.intended is not None
         recorder.extend(block)
         recorder.abnormal.clear()
-        self._endings += block.ending.tobytes()
+        self._endings += block.outcome.tobytes()
         finished = started + block.service
         if (finished < started).any():
             raise OverflowError
@@ -174,8 +174,8 @@ def _keys(discipline: type[Scheduler] | None, block: Block) -> list[float] | lis
 class _Keyed(_ShortCut):
     """Waiting jobs are served in order of a key. ``_free``: for every slot the instant from which it is free."""
 
-    def __init__(self, release: Release, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:
-        super().__init__(release, dispatcher, recorder, watch)
+    def __init__(self, plan: JobPlan, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:
+        super().__init__(plan, dispatcher, recorder, watch)
         self._waiting: list[tuple[float, int, int]] = []
         self._order: list[int] = []
         self._starts: list[int] = []
@@ -183,7 +183,7 @@ class _Keyed(_ShortCut):
     def run(self) -> None:
         """Block by block; at the end, or when stopped, nothing waits any more."""
         last, first = 0, 0
-        for block in self._release.blocks():
+        for block in self._plan.blocks():
             assert block.intended is not None
             self._recorder.extend(block)
             np.frombuffer(self._recorder.released, np.int64)[-len(block) :] = block.intended
@@ -191,7 +191,7 @@ class _Keyed(_ShortCut):
             last = self._take(block, block.intended.tolist(), first, last)
             first += len(block)
             self._settle(self._write(), last)
-            self._recorder.digest_some(DIGEST)
+            self._recorder.digest_batch(BATCH)
             if self._watch(last):
                 self._cut(last, np.array([job for _, job, _ in self._waiting], np.int64))
                 return

@@ -18,7 +18,7 @@ _DEADLINE, _PATIENCE = 0, 1
 """What ends a wait, in the order in which they count at one instant."""
 
 
-class Leaving:
+class WaitLimits:
     """The instants at which waiting jobs leave; whether a job still waits then shows in its row."""
 
     def __init__(self, workload: Workload, recorder: Recorder, dispatcher: Dispatcher) -> None:

@@ -31,14 +31,14 @@ _LONGEST = 4.6e18
 class Block:
     """Columns of consecutive jobs. ``intended`` is None in the closed model, where ends trigger arrivals.
 
-    ``service``: ns until the job ends of itself or by its limit, `UNKNOWN` where its demand is; ``ending``: the outcome that
+    ``service``: ns until the job ends of itself or by its limit, `UNKNOWN` where its demand is; ``outcome``: the one that
     this leads to; ``limit``: ns, `UNKNOWN` for none; ``demand``: seconds, for schedulers; ``patience``: ns that a job waits,
     None where all wait until they are served.
     """
 
     intended: Instants | None
     service: Instants
-    ending: Outcomes
+    outcome: Outcomes
     limit: Instants
     demand: NDArray[np.float64]
     priority: NDArray[np.int64]
@@ -49,7 +49,7 @@ class Block:
         return len(self.service)
 
 
-class Release:
+class JobPlan:
     """The jobs of one run, block by block, until the workload's end."""
 
     def __init__(self, workload: Workload, streams: Streams, simulated: bool = False) -> None:
@@ -71,13 +71,13 @@ class Release:
         """From this instant on nothing arrives."""
         self.next_instant: int | None = None
         """After the last block: the first instant that was not released any more, where the process has one."""
-        self.cut_ns: int | None = None
+        self.stopped_ns: int | None = None
         self._left_off_ns: int | None = None
         """The instant at which the driver ended the run before all jobs had ended; see `Workload.stop_at`."""
 
-    def cut(self, at: int, *, releasing: bool) -> None:
+    def stop(self, at: int, *, releasing: bool) -> None:
         """The driver has ended the run at ``at``, before all jobs had ended; while ``releasing``, more were to come."""
-        self.cut_ns = at
+        self.stopped_ns = at
         self._left_off_ns = at if releasing else None
 
     @property
@@ -140,15 +140,15 @@ class Release:
             problem = f'{name} has no demand that is known before it runs: give it demands(), or set clock to "real"'
             raise NotSimulable([Problem("workload.job", problem)])
         too_long = known & (plan.demand > plan.limit)
-        ending = np.where(plan.fails, Outcome.FAILED, Outcome.COMPLETED).astype(np.uint8)
-        ending[too_long] = Outcome.TIMED_OUT
+        outcome = np.where(plan.fails, Outcome.FAILED, Outcome.COMPLETED).astype(np.uint8)
+        outcome[too_long] = Outcome.TIMED_OUT
         service = np.full(len(known), UNKNOWN, np.int64)
         service[known] = np.rint(np.minimum(plan.demand, plan.limit)[known] * NS).astype(np.int64)
         limit = np.where(np.isinf(plan.limit), UNKNOWN, np.rint(np.minimum(plan.limit, _LONGEST / NS) * NS))
         return Block(
             intended,
             service[:n],
-            ending[:n],
+            outcome[:n],
             limit[:n].astype(np.int64),
             plan.demand[:n],
             plan.priority[:n],

@@ -20,9 +20,9 @@ from aurea_engine.records.batch import NEVER, NS
 from aurea_engine.run.clock import Bell, Clock
 from aurea_engine.run.dispatcher import Dispatcher
 from aurea_engine.run.executors import JobTasks
-from aurea_engine.run.plan import Release
-from aurea_engine.run.recorder import SIP, Recorder
-from aurea_engine.run.stop_conditions import Ending
+from aurea_engine.run.plan import JobPlan
+from aurea_engine.run.recorder import BATCH_REALTIME, Recorder
+from aurea_engine.run.stop_conditions import StopConditions
 from aurea_engine.workload.jobs import Run
 
 TICK = NS // 10
@@ -42,33 +42,33 @@ class RealTime:
 
     def __init__(
         self,
-        release: Release,
+        plan: JobPlan,
         dispatcher: Dispatcher,
         recorder: Recorder,
         runs: Sequence[Run | None],
         clock: Clock,
-        ending: Ending,
+        conditions: StopConditions,
         *,
         exact: bool,
     ) -> None:
-        self._release, self._dispatcher, self._recorder = release, dispatcher, recorder
-        self._runs, self._clock, self._ending = runs, clock, ending
-        self._leaving, self._horizon = ending.leaving, ending.horizon
+        self._plan, self._dispatcher, self._recorder = plan, dispatcher, recorder
+        self._runs, self._clock, self._conditions = runs, clock, conditions
+        self._wait_limits, self._stop_instant = conditions.wait_limits, conditions.stop_instant
         self._exact = exact
         self._bell = Bell()
         self._timers: list[tuple[int, int]] = []
         self._ended: list[tuple[int, int, int]] = []
-        self._tasks = JobTasks(recorder, ending.leaving, self._now, self._has_run)
+        self._tasks = JobTasks(recorder, conditions.wait_limits, self._now, self._has_run)
         self._work: dict[int, tuple[Run, float, int]] = {}
-        self._arrivals = recorder.numbered(release)
+        self._arrivals = recorder.numbered(plan)
         self._upcoming = next(self._arrivals, None)
-        self._thinking = [0] * release.users
-        thinks = release.think_times
+        self._thinking = [0] * plan.users
+        thinks = plan.think_times
         self._thinks = None if thinks is None else chain.from_iterable(block.tolist() for block in thinks)
         self._new: list[int] = []
-        self._note = self._has_ended if self._thinks is not None or ending.aborts is not None else None
+        self._note = self._has_ended if self._thinks is not None or conditions.aborts is not None else None
         self._opened = 0
-        self._cut_ns: int | None = None
+        self._stopped_ns: int | None = None
         self.waited_ns = 0
         """Time spent waiting for the next instant: the rest of the window the pump was at work."""
         self.late_ns = 0
@@ -81,31 +81,31 @@ class RealTime:
             await self._pump()
         finally:
             await self._cancel()
-        return self._now() if self._cut_ns is None else self._cut_ns
+        return self._now() if self._stopped_ns is None else self._stopped_ns
 
     def _now(self) -> int:
         return self._clock.now() - self._opened
 
     async def _pump(self) -> None:
-        """Turn by turn; returns when nothing is left, or the run is over at ``_cut_ns``."""
+        """Turn by turn; returns when nothing is left, or the run is over at ``_stopped_ns``."""
         looked = turned = 0
         while True:
             now = self._now()
             if now - looked >= TICK:
                 looked = now
-                if self._ending.watch(now):
-                    self._cut_ns = now
+                if self._conditions.watch(now):
+                    self._stopped_ns = now
                     return
             self._bell.rung = False
             if self._turn(now):
                 return
-            self._recorder.digest_some(SIP)
+            self._recorder.digest_batch(BATCH_REALTIME)
             due = self._next_instant()
             if due is None and not self._tasks.running and not self._ended:
                 return
             now = self._now()
             if not self._ended and (due is None or due > now):
-                await self._wait(self._ending.sooner(due), looked + TICK)
+                await self._wait(self._conditions.sooner(due), looked + TICK)
                 turned = self._now()
             elif now - turned > TURN:
                 await asyncio.sleep(0)
@@ -113,26 +113,26 @@ class RealTime:
 
     def _turn(self, now: int) -> bool:
         """All that is due now: ends, arrivals, starts. Whether the run is over."""
-        ending, horizon = self._ending, self._horizon
-        if ending.plain:
+        conditions, stop = self._conditions, self._stop_instant
+        if conditions.plain:
             self._notice_the_last(now)
             self._end(now)
             self._arrive(now)
             self._start()
             return False
-        if over := horizon.reached(now):
-            now = horizon.at_ns or 0  # whenever it was noticed
+        if over := stop.reached(now):
+            now = stop.at_ns or 0  # whenever it was noticed
         self._notice_the_last(now)
         self._end(now)
-        if not over and not ending.lost() and not horizon.reached(now):
+        if not over and not conditions.lost() and not stop.reached(now):
             self._arrive(now)
-            if not ending.lost():
+            if not conditions.lost():
                 self._serve_waiting(now)
-            if not ending.lost():
+            if not conditions.lost():
                 return False
-        while not ending.lost() and self._arrive(now - 1, released=now):
+        while not conditions.lost() and self._arrive(now - 1, released=now):
             pass  # what a late generator still owes has arrived, and does not start
-        self._cut_ns = now
+        self._stopped_ns = now
         return True
 
     async def _wait(self, due: int | None, tick: int) -> None:
@@ -179,21 +179,21 @@ class RealTime:
 
     def _has_ended(self, job: int, at: int) -> None:
         """A job has reached its outcome: whoever judges is told, and in the closed model its user thinks."""
-        if self._ending.aborts is not None:
-            self._ending.aborts.ended(job)
-        if self._thinks is not None and self._horizon.releasing:
+        if self._conditions.aborts is not None:
+            self._conditions.aborts.ended(job)
+        if self._thinks is not None and self._stop_instant.releasing:
             heapq.heappush(self._thinking, at + next(self._thinks))
 
     def _notice_the_last(self, now: int) -> None:
         """Whether any job is still to arrive: no more of them are planned, or their time is over."""
-        horizon = self._horizon
-        if not horizon.releasing or (self._thinks is None and self._upcoming is not None):
+        stop = self._stop_instant
+        if not stop.releasing or (self._thinks is None and self._upcoming is not None):
             return
-        if self._upcoming is None or (horizon.too_late(now) and horizon.too_late(self._due() or now)):
-            horizon.close(now)
+        if self._upcoming is None or (stop.too_late(now) and stop.too_late(self._due() or now)):
+            stop.close(now)
             self._thinking.clear()
-            if self._ending.aborts is not None:
-                self._ending.aborts.all_arrived()
+            if self._conditions.aborts is not None:
+                self._conditions.aborts.all_arrived()
 
     def _due(self) -> int | None:
         """When the next job arrives, as far as anybody knows."""
@@ -206,14 +206,18 @@ class RealTime:
 
         Each is stamped by the clock, or as ``released`` where that is given.
         """
-        taken, at, aborts = 0, -1, self._ending.aborts
+        taken, at, aborts = 0, -1, self._conditions.aborts
         recorder, arrive, clock, opened = self._recorder, self._dispatcher.arrive, self._clock.now, self._opened
-        closed, thinking, new = self._thinks is not None, self._thinking, self._new if self._leaving.anyone else None
+        closed, thinking, new = (
+            self._thinks is not None,
+            self._thinking,
+            self._new if self._wait_limits.anyone else None,
+        )
         while (plan := self._upcoming) is not None and (aborts is None or aborts.lost is None):
             due = (thinking[0] if thinking else now + 1) if closed else plan[0]
             if due > now or (taken >= MOST_ARRIVALS and due != at):
                 break
-            if closed and self._horizon.too_late(due):
+            if closed and self._stop_instant.too_late(due):
                 break
             at, taken = due, taken + 1
             _, job, demand, priority, leaf, limit = plan
@@ -224,7 +228,7 @@ class RealTime:
             recorder.released[row] = clock() - opened if released is None else released
             self._upcoming = next(self._arrivals, None)
             if self._upcoming is None:
-                self._horizon.latest = at
+                self._stop_instant.latest = at
                 self._notice_the_last(now)
             if arrive(job, at, demand, priority):
                 self._admit(job, leaf, demand, limit)
@@ -235,7 +239,7 @@ class RealTime:
                 if self._note is not None:
                     self._note(job, self._now())
         if taken:
-            self._horizon.latest = at
+            self._stop_instant.latest = at
         return taken > 0
 
     def _admit(self, job: int, leaf: int, demand: float, limit: int) -> None:
@@ -246,16 +250,16 @@ class RealTime:
 
     def _serve_waiting(self, now: int) -> None:
         """Whoever may not wait longer leaves, and jobs start while slots are free."""
-        leaving = self._leaving
-        if not leaving.anyone:
+        waits = self._wait_limits
+        if not waits.anyone:
             self._start()
             return
-        left = leaving.before_starts(now)
+        left = waits.before_starts(now)
         self._start()
         for job in self._new:
-            leaving.enter(job)
+            waits.enter(job)
         self._new.clear()
-        for job in (*left, *leaving.after_starts(now)):
+        for job in (*left, *waits.after_starts(now)):
             self._work.pop(job, None)
             if self._note is not None:
                 self._note(job, now)
@@ -268,9 +272,9 @@ class RealTime:
         recorder, work, clock, opened = self._recorder, self._work, self._clock.now, self._opened
         started, finished, base, timers = recorder.started, recorder.finished, recorder.base, self._timers
         now = clock() - opened
-        if self._leaving.anyone:
+        if self._wait_limits.anyone:
             for job in jobs:
-                finished[job - base] = self._leaving.service(job, now, finished[job - base])
+                finished[job - base] = self._wait_limits.service(job, now, finished[job - base])
         for job in jobs:
             mine = work.pop(job, None) if work else None
             if mine is not None:
@@ -285,7 +289,7 @@ class RealTime:
 
     async def _cancel(self) -> None:
         """Nothing outlives the window: what is in service or waits ends as cancelled, and nobody thinks of a next job."""
-        cut = self._now() if self._cut_ns is None else self._cut_ns
+        cut = self._now() if self._stopped_ns is None else self._stopped_ns
         self._note = None
         self._end(cut)
         recorder = self._recorder
@@ -295,6 +299,6 @@ class RealTime:
             self._dispatcher.finish()
         for job in self._dispatcher.drop_waiting():
             recorder.cancel(job, NEVER)
-        if self._cut_ns is not None:
-            self._release.cut(cut, releasing=self._horizon.left_off(cut))
+        if self._stopped_ns is not None:
+            self._plan.stop(cut, releasing=self._stop_instant.left_off(cut))
         await self._tasks.cancel()

@@ -25,16 +25,16 @@ from aurea_engine.costs import Metering
 from aurea_engine.records.batch import NEVER, Instants, JobBatch, Outcome, Outcomes, summed
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.series import Series
-from aurea_engine.run.plan import Block, Release
+from aurea_engine.run.plan import Block, JobPlan
 from aurea_engine.spec import KEPT_JOBS, RunSpec
 
 _COMPLETED = int(Outcome.COMPLETED)
 """A plain number: looking a member of an enumeration up costs more than writing it."""
 
-DIGEST = 65_536
+BATCH = 65_536
 """Ended jobs digested in one go where nothing waits for it; small enough for the caches."""
 
-SIP = 4096
+BATCH_REALTIME = 4096
 """The same while a run is on in real time: it takes less than a millisecond, and no job is released meanwhile."""
 
 
@@ -90,8 +90,8 @@ class Recorder:
         jobs that will not end as completed.
         """
         n, first = len(block), self.base + len(self.outcome)
-        for i in np.flatnonzero(block.ending != Outcome.COMPLETED).tolist():
-            self.abnormal[first + i] = int(block.ending[i])
+        for i in np.flatnonzero(block.outcome != Outcome.COMPLETED).tolist():
+            self.abnormal[first + i] = int(block.outcome[i])
         never = np.full(n, NEVER, np.int64).tobytes()
         self.intended.frombytes(never if block.intended is None else block.intended.tobytes())
         self.released.frombytes(never)
@@ -103,16 +103,16 @@ class Recorder:
         if len(self.outcome) > KEPT_JOBS:
             self.keep = False
 
-    def numbered(self, release: Release) -> Iterator[tuple[int, int, float, int, int, int]]:
+    def numbered(self, plan: JobPlan) -> Iterator[tuple[int, int, float, int, int, int]]:
         """(intended, job, demand, priority, leaf, limit) in order of arrival; rows are made as their blocks come up.
 
         In the closed model nobody knows the instant before it comes: ``intended`` is then -1.
         """
-        return chain.from_iterable(self._numbered_blocks(release))
+        return chain.from_iterable(self._numbered_blocks(plan))
 
-    def _numbered_blocks(self, release: Release) -> Iterator[Iterator[tuple[int, int, float, int, int, int]]]:
+    def _numbered_blocks(self, plan: JobPlan) -> Iterator[Iterator[tuple[int, int, float, int, int, int]]]:
         first = 0
-        for block in release.blocks():
+        for block in plan.blocks():
             self.extend(block)
             intended = np.full(len(block), NEVER, np.int64) if block.intended is None else block.intended
             np.frombuffer(self.released, np.int64)[-len(block) :] = intended
@@ -190,7 +190,7 @@ class Recorder:
         self.outcome[job - self.base] = outcome
         self.done.append(job)
 
-    def digest_some(self, batch: int) -> None:
+    def digest_batch(self, batch: int) -> None:
         """Digest ``batch`` ended jobs where so many have come together, and the run is watched or keeps no records."""
         if len(self.done) >= batch and (self.live or not self.keep):
             self._digest(batch)
@@ -198,7 +198,7 @@ class Recorder:
     def digest(self) -> None:
         """Bring meters, cost and series up to date with every job that has ended."""
         while self.done:
-            self._digest(DIGEST)
+            self._digest(BATCH)
 
     def _digest(self, batch: int) -> None:
         self._feed(self._ended(np.array(self.done[:batch], np.int64) - self.base))

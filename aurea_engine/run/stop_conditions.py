@@ -6,27 +6,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from aurea_engine.run.aborts import Aborts, aborting
+from aurea_engine.run.aborts import AbortJudge, aborting
 from aurea_engine.run.dispatcher import Dispatcher
-from aurea_engine.run.patience import Leaving
-from aurea_engine.run.plan import Release
+from aurea_engine.run.patience import WaitLimits
+from aurea_engine.run.plan import JobPlan
 from aurea_engine.run.recorder import Recorder
 from aurea_engine.spec import RunSpec
 
 Watch = Callable[[int], bool]
 
 
-class Horizon:
+class StopInstant:
     """The instant at which a run ends with what it has, as far as it is known: `Workload.stop_at`, or the end of the drain.
 
     The drain begins with the last arrival. In the closed model nobody knows that it was the last before the duration is
     over, so there it does not end the run earlier than that.
     """
 
-    def __init__(self, release: Release) -> None:
-        self._stop_ns, self._drain_ns = release.stop_ns, release.drain_ns
-        self._waits_for_the_duration = release.closed and release.drain_ns is not None
-        self.at_ns = release.stop_at_ns
+    def __init__(self, plan: JobPlan) -> None:
+        self._stop_ns, self._drain_ns = plan.stop_ns, plan.drain_ns
+        self._waits_for_the_duration = plan.closed and plan.drain_ns is not None
+        self.at_ns = plan.stop_at_ns
         self.latest = 0
         """When the latest job arrived (was meant to), ns."""
         self.releasing = True
@@ -60,15 +60,15 @@ class Horizon:
 
 
 @dataclass
-class Ending:
+class StopConditions:
     """``watch`` is called now and then with the ns since the window opened, and says whether somebody wants the run to stop;
     ``aborts`` is None where no objective may end it.
     """
 
     watch: Watch
-    leaving: Leaving
-    horizon: Horizon
-    aborts: Aborts | None
+    wait_limits: WaitLimits
+    stop_instant: StopInstant
+    aborts: AbortJudge | None
     plain: bool
     """Whether nothing but the last job ends the run (or ``watch``), and nobody leaves."""
 
@@ -76,22 +76,22 @@ class Ending:
     def of(
         cls,
         spec: RunSpec,
-        release: Release,
+        plan: JobPlan,
         dispatcher: Dispatcher,
         recorder: Recorder,
         watch: Watch,
         opened: Callable[[], datetime | None] = lambda: None,
-    ) -> Ending:
+    ) -> StopConditions:
         """For one run of ``spec``, of which ``opened`` says when it began."""
-        aborts = Aborts(spec, recorder, dispatcher, opened) if aborting(spec) else None
-        leaving = Leaving(spec.workload, recorder, dispatcher)
-        return cls(watch, leaving, Horizon(release), aborts, spec.workload.plain and aborts is None)
+        aborts = AbortJudge(spec, recorder, dispatcher, opened) if aborting(spec) else None
+        waits = WaitLimits(spec.workload, recorder, dispatcher)
+        return cls(watch, waits, StopInstant(plan), aborts, spec.workload.plain and aborts is None)
 
     def sooner(self, due: int | None) -> int | None:
         """``due``, or an earlier instant at which somebody leaves or the run ends."""
         if self.plain:
             return due
-        known = (due, self.leaving.next_instant(), self.horizon.next_instant())
+        known = (due, self.wait_limits.next_instant(), self.stop_instant.next_instant())
         return min((instant for instant in known if instant is not None), default=None)
 
     def lost(self) -> bool:

@@ -34,7 +34,7 @@ from aurea_engine import (
 from aurea_engine.costs import Metering
 from aurea_engine.run.dispatcher import Dispatcher
 from aurea_engine.run.event_heap import run_virtual
-from aurea_engine.run.plan import Release
+from aurea_engine.run.plan import JobPlan
 from aurea_engine.run.recorder import Recorder
 
 
@@ -43,8 +43,8 @@ def driven(spec: RunSpec, *, short_cut: bool) -> tuple[JobBatch, int, int]:
     assert spec.seed is not None
     recorder = Recorder(spec, Metering(spec.cost), live=False)
     dispatcher = Dispatcher(spec.scheduler)
-    release = Release(spec.workload, Streams(spec.seed), simulated=True)
-    run_virtual(release, dispatcher, recorder, lambda _: False, short_cut=short_cut)
+    plan = JobPlan(spec.workload, Streams(spec.seed), simulated=True)
+    run_virtual(plan, dispatcher, recorder, lambda _: False, short_cut=short_cut)
     assert dispatcher.conserved
     jobs = recorder.close()
     assert jobs is not None
@@ -122,8 +122,8 @@ def test_a_short_cut_that_is_stopped_accounts_for_every_job(discipline: type[Fif
     """Whoever has started has ended, whoever waits is cancelled, and the counts add up."""
     spec = RunSpec(Workload(Sleep(1.0), ConstantRate(1000), jobs=20_000), discipline(2), seed=0)
     recorder, dispatcher = Recorder(spec, Metering(spec.cost), live=False), Dispatcher(spec.scheduler)
-    release = Release(spec.workload, Streams(0), simulated=True)
-    run_virtual(release, dispatcher, recorder, lambda now: now > 5_000_000_000)
+    plan = JobPlan(spec.workload, Streams(0), simulated=True)
+    run_virtual(plan, dispatcher, recorder, lambda now: now > 5_000_000_000)
     assert dispatcher.conserved
     jobs = recorder.close()
     assert jobs is not None

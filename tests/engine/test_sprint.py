@@ -27,10 +27,10 @@ from aurea_engine import (
 from aurea_engine.costs import Metering
 from aurea_engine.run.dispatcher import Dispatcher
 from aurea_engine.run.idle_loop import Sprint, can_sprint
-from aurea_engine.run.plan import Release
+from aurea_engine.run.plan import JobPlan
 from aurea_engine.run.realtime import RealTime
 from aurea_engine.run.recorder import Recorder
-from aurea_engine.run.stop_conditions import Ending
+from aurea_engine.run.stop_conditions import StopConditions
 from aurea_engine.workload.streams import Streams
 
 
@@ -62,7 +62,7 @@ def spec_of(users: int, *, jobs: int | None = None, duration: float | None = Non
 
 def driven(spec: RunSpec, clock: Ticking, make: Callable[..., Sprint | RealTime]) -> tuple[JobBatch, Dispatcher]:
     recorder, dispatcher = Recorder(spec, Metering(spec.cost), live=False), Dispatcher(spec.scheduler)
-    driver = make(Release(spec.workload, Streams(0)), dispatcher, recorder, clock)
+    driver = make(JobPlan(spec.workload, Streams(0)), dispatcher, recorder, clock)
     _run(driver)
     jobs = recorder.close()
     assert jobs is not None
@@ -74,13 +74,13 @@ def _run(driver: Sprint | RealTime) -> None:
         runner.run(driver.run())
 
 
-def sprint(release: Release, dispatcher: Dispatcher, recorder: Recorder, clock: Ticking) -> Sprint:
-    return Sprint(release, dispatcher, recorder, clock, lambda _: False)
+def sprint(plan: JobPlan, dispatcher: Dispatcher, recorder: Recorder, clock: Ticking) -> Sprint:
+    return Sprint(plan, dispatcher, recorder, clock, lambda _: False)
 
 
-def general(release: Release, dispatcher: Dispatcher, recorder: Recorder, clock: Ticking) -> RealTime:
-    ending = Ending.of(spec_of(1, jobs=1), release, dispatcher, recorder, lambda _: False)
-    return RealTime(release, dispatcher, recorder, [None], clock, ending, exact=True)
+def general(plan: JobPlan, dispatcher: Dispatcher, recorder: Recorder, clock: Ticking) -> RealTime:
+    conditions = StopConditions.of(spec_of(1, jobs=1), plan, dispatcher, recorder, lambda _: False)
+    return RealTime(plan, dispatcher, recorder, [None], clock, conditions, exact=True)
 
 
 @pytest.mark.parametrize(("users", "jobs"), [(1, 1), (1, 50), (7, 3), (7, 7), (7, 10_000), (50, 4096), (50, 4097)])

@@ -46,9 +46,9 @@ from aurea_engine.codec.results import encode_result
 from aurea_engine.costs import Metering
 from aurea_engine.run.dispatcher import Dispatcher
 from aurea_engine.run.event_heap import run_virtual
-from aurea_engine.run.plan import Release
+from aurea_engine.run.plan import JobPlan
 from aurea_engine.run.recorder import Recorder
-from aurea_engine.run.stop_conditions import Ending
+from aurea_engine.run.stop_conditions import StopConditions
 from aurea_engine.testing import check_result, run_jumping
 
 NS = 1_000_000_000
@@ -102,13 +102,13 @@ def driven(
     assert spec.seed is not None
     recorder = Recorder(spec, Metering(spec.cost), live=True)
     dispatcher = Dispatcher(spec.scheduler)
-    release = Release(spec.workload, Streams(spec.seed), simulated=True)
-    ending = Ending.of(spec, release, dispatcher, recorder, watch) if instants else None
-    run_virtual(release, dispatcher, recorder, watch, ending=ending, short_cut=short_cut)
+    plan = JobPlan(spec.workload, Streams(spec.seed), simulated=True)
+    conditions = StopConditions.of(spec, plan, dispatcher, recorder, watch) if instants else None
+    run_virtual(plan, dispatcher, recorder, watch, conditions=conditions, short_cut=short_cut)
     assert dispatcher.conserved
     jobs = recorder.close()
     assert jobs is not None
-    return jobs, release.cut_ns, dispatcher
+    return jobs, plan.stopped_ns, dispatcher
 
 
 def assert_equal(one: JobBatch, two: JobBatch) -> None:
