@@ -43,7 +43,7 @@ def run_virtual(
     conditions: StopConditions | None = None,
     short_cut: bool = True,
 ) -> None:
-    """Simulate until every job has ended, ``conditions`` end the run, or ``watch`` says so. ``conditions`` None: nothing does.
+    """Simulate until every job has ended, or ``conditions`` (None: nothing does) or ``watch`` end the run.
 
     Raises `SpecError` for a run that would never come to its end.
     """
