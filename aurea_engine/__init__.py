@@ -8,6 +8,7 @@ print(simulate(spec).response_time.p99)
 
 from __future__ import annotations
 
+from aurea_engine.closed_sets import FINAL, FINDING_CODES, Outcome, Severity
 from aurea_engine.codec.catalog import Catalog, default_catalog
 from aurea_engine.codec.specifications import (
     cost_from_dict,
@@ -34,11 +35,10 @@ from aurea_engine.errors import (
     StrategyError,
 )
 from aurea_engine.fields.units import parse_duration, parse_rate
-from aurea_engine.records.batch import FINAL, JobBatch, JobRecord, Outcome
+from aurea_engine.records.batch import JobBatch, JobRecord
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.series import Point
-from aurea_engine.results.findings import CODES as FINDING_CODES
-from aurea_engine.results.findings import Finding, Severity
+from aurea_engine.results.findings import Finding
 from aurea_engine.results.observers import Observer, Progress
 from aurea_engine.results.result import Concurrency, Counts, ObjectiveResult, RunResult, TheoryRow
 from aurea_engine.results.statistics import Interval, Timing

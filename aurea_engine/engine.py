@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from functools import cached_property
 from time import perf_counter_ns
 
+from aurea_engine.closed_sets import Outcome, Status
 from aurea_engine.costs import Cost, Metering, RunInfo
 from aurea_engine.errors import SpecError, StrategyError
-from aurea_engine.records.batch import NS, Outcome
+from aurea_engine.records.batch import NS
 from aurea_engine.results.checks import findings_so_far
 from aurea_engine.results.observers import Observer, Observers, Progress
-from aurea_engine.results.result import RunResult, Status
+from aurea_engine.results.result import RunResult
 from aurea_engine.results.run_state import Measured, Standing, heavy_tailed, latest_release
 from aurea_engine.results.summarize import Ended, close
 from aurea_engine.run.clock import Clock, MonotonicClock

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs.cost_model import Composite, CostModel
 from aurea_engine.costs.discounts import Discounts
 from aurea_engine.costs.meters import JobCount, JobMeter, JobTime, Meter
@@ -23,7 +24,7 @@ from aurea_engine.costs.safe_call import attempt
 from aurea_engine.costs.sheet_models import Sizes
 from aurea_engine.costs.started_jobs import STARTED
 from aurea_engine.costs.usage import RunInfo, Usage
-from aurea_engine.records.batch import JobBatch, Outcome
+from aurea_engine.records.batch import JobBatch
 
 Counts = dict[str, dict[str, int]]
 """Key of a meter → outcome → what it counted."""

@@ -13,6 +13,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from aurea_engine.closed_sets import SECONDS_AS_HOURS
 from aurea_engine.costs.bill_lines import Currency
 from aurea_engine.costs.cost_model import Component, CostModel
 from aurea_engine.costs.decimals import Price, Size
@@ -29,7 +30,6 @@ from aurea_engine.workload.distributions import Floats
 
 Megabytes = Annotated[int, Meta(ge=1, le=10**9)]
 Places = Annotated[int, Meta(ge=1, le=1_000_000)]
-HOUR = Fraction(1, 3600)
 
 
 def up_to(value: int, step: int, least: int) -> int:
@@ -86,7 +86,7 @@ class ContainerTask(CostModel):
             ("vcpu", Fraction(self.vcpu), self.vcpu_price, "vCPU-Hours"),
             ("memory", Fraction(self.memory_gb), self.memory_price, "GB-Hours"),
         ):
-            hours = size * HOUR
+            hours = size * SECONDS_AS_HOURS
             yield Component(name, time.times(hours), Flat(price), unit, consumed=raw.times(hours))
 
 
@@ -245,7 +245,7 @@ class Fleet(CostModel):
             self.slots, Fraction(self.target_utilization), self.instances, max(1, nanoseconds(self.step)),
             nanoseconds(self.minimum),
         )  # fmt: skip
-        filled = BilledTime().times(HOUR / self.slots)
-        window = _FleetWindow(*size).times(HOUR)
-        hours, rate = FleetTime(*size).times(HOUR), Flat(self.price)
+        filled = BilledTime().times(SECONDS_AS_HOURS / self.slots)
+        window = _FleetWindow(*size).times(SECONDS_AS_HOURS)
+        hours, rate = FleetTime(*size).times(SECONDS_AS_HOURS), Flat(self.price)
         yield Component("instances", hours, rate, "Instance-Hours", "allocated", consumed=window, used=filled)

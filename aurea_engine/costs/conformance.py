@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs.cloud_models import InstanceBusy, Packed
 from aurea_engine.costs.cost_model import CostModel, Free
 from aurea_engine.costs.decimals import Exact
@@ -26,7 +27,7 @@ from aurea_engine.costs.quantities import BilledTime
 from aurea_engine.costs.repricing import measure
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.fields.checked import Checked, hints_of
-from aurea_engine.records.batch import NEVER, NS, JobBatch, Outcome
+from aurea_engine.records.batch import NEVER, NS, JobBatch
 
 _STARTED_AT = datetime(2026, 11, 22, tzinfo=UTC)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from aurea_engine.closed_sets import SECONDS_AS_HOURS
 from aurea_engine.costs.bill_lines import Currency
 from aurea_engine.costs.cloud_models import Megabytes
 from aurea_engine.costs.cost_model import Component, CostModel
@@ -27,7 +28,7 @@ class FlatPeriod(CostModel):
     currency: Currency = "USD"
 
     def components(self) -> Iterator[Component]:
-        periods = Window().times(Fraction(1, 3600) / Fraction(self.hours))
+        periods = Window().times(SECONDS_AS_HOURS / Fraction(self.hours))
         yield Component("period", periods, Flat(self.price), "Periods", "fixed")
 
 

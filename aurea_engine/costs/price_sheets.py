@@ -7,7 +7,7 @@ A price that is not there is reported as unpriced, never taken for 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from aurea_engine.closed_sets import PRICED_UNITS
 from aurea_engine.costs.bill_lines import Currency, SheetRef
 from aurea_engine.costs.decimals import Amount, Price, Size
 from aurea_engine.costs.interval_meters import Scope
@@ -23,17 +24,6 @@ from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, Invalid, Name, Seconds, shown
 
 STALE_AFTER_DAYS = 90
-HOUR = Fraction(1, 3600)
-
-UNITS: Mapping[str, Mapping[str, Fraction]] = {
-    "jobs": {"Requests": Fraction(1), "Jobs": Fraction(1)},
-    "data": {"GB": Fraction(1, 10**9), "GiB": Fraction(1, 2**30)},
-    "time": {"Seconds": Fraction(1), "Hours": HOUR},
-    "memory time": {"GB-Seconds": Fraction(1), "GB-Hours": HOUR, "GiB-Seconds": Fraction(1), "GiB-Hours": HOUR},
-    "vCPU time": {"vCPU-Seconds": Fraction(1), "vCPU-Hours": HOUR},
-    "instance time": {"Instance-Seconds": Fraction(1), "Instance-Hours": HOUR},
-}
-"""What can be metered → the units that it may be priced in → how many of the unit one base unit (job, byte, second) is."""
 
 _Whole = Annotated[int, Meta(ge=1, le=10**9)]
 
@@ -105,7 +95,7 @@ class SheetPrice(Checked):
     currency: Currency | None = None
 
     def check(self) -> Iterator[Problem]:
-        units = UNITS.get(self.meter.dimension, {})
+        units = PRICED_UNITS.get(self.meter.dimension, {})
         if self.unit not in units:
             yield Problem("unit", f"must be one of {', '.join(units)} for {self.meter.dimension}", shown(self.unit))
         if self.effective_to is not None and self.effective_to <= self.effective_from:

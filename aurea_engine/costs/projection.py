@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs.cost_model import CostModel
 from aurea_engine.costs.decimals import Exact, Number, decimal_text
 from aurea_engine.costs.interval_meters import BusyTime, Concurrency
@@ -23,7 +24,7 @@ from aurea_engine.costs.repricing import measure
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Invalid, shown
-from aurea_engine.records.batch import NS, JobBatch, Outcome
+from aurea_engine.records.batch import NS, JobBatch
 
 MONTH = 730
 """Hours in a billing month, as price lists have it."""

@@ -8,11 +8,12 @@ from fractions import Fraction
 
 import numpy as np
 
+from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs.meters import JobCount, JobMeter, JobTime, Meter
 from aurea_engine.costs.started_jobs import STARTED, Billed
 from aurea_engine.costs.usage import Usage
 from aurea_engine.fields.checked import Checked, Seconds
-from aurea_engine.records.batch import NS, JobBatch, Outcome
+from aurea_engine.records.batch import NS, JobBatch
 from aurea_engine.workload.distributions import Floats
 
 

@@ -11,13 +11,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from aurea_engine.closed_sets import PRICED_UNITS
 from aurea_engine.costs.bill_lines import Line, SheetRef
 from aurea_engine.costs.cloud_models import FleetTime, InstanceTime, Megabytes, PackedTime, Places, up_to
 from aurea_engine.costs.cost_model import Component, CostModel
 from aurea_engine.costs.decimals import Amount, Price, Size
 from aurea_engine.costs.discounts import Allowance
 from aurea_engine.costs.interval_meters import BusyTime
-from aurea_engine.costs.price_sheets import UNITS, DayRule, PriceSheet, SheetMeter, SheetPrice
+from aurea_engine.costs.price_sheets import DayRule, PriceSheet, SheetMeter, SheetPrice
 from aurea_engine.costs.quantities import BilledTime, Jobs, Quantity, Window, nanoseconds
 from aurea_engine.costs.rates import Flat, Rate, Unpriced
 from aurea_engine.costs.sheet_files import shipped_sheet
@@ -118,7 +119,7 @@ class Sizes(CostModel):
             yield entry, self._component(entry, rate, source)
 
     def _component(self, entry: SheetPrice, rate: Rate, source: str) -> Component:
-        factor = UNITS[entry.meter.dimension][entry.unit]
+        factor = PRICED_UNITS[entry.meter.dimension][entry.unit]
         billed, consumed, used = self._quantities(entry.meter)
         allocated = used is not None
         return Component(

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from aurea_engine.closed_sets import Outcome
 from aurea_engine.fields.checked import some
-from aurea_engine.records.batch import JobBatch, Outcome
+from aurea_engine.records.batch import JobBatch
 
 Column = TypeVar("Column", bound=NDArray[Any])
 Billed = Annotated[

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from aurea_engine.closed_sets import PRICED_UNITS
 from aurea_engine.costs.bill_lines import Currency
 from aurea_engine.costs.cost_model import Component, CostModel
 from aurea_engine.costs.decimals import Amount, Price, Size
@@ -89,9 +90,6 @@ class Tokens(CostModel):
                 yield Component(f"{each.name}, long" if is_long else each.name, tokens, Flat(price), "1M Tokens")
 
 
-BYTES = {"GB": 10**9, "GiB": 2**30}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Egress(CostModel):
     """``price`` per ``unit`` of data that leaves, ``bytes_per_job`` with each job. A GB is 10⁹ bytes, a GiB 2³⁰."""
@@ -103,5 +101,5 @@ class Egress(CostModel):
     currency: Currency = "USD"
 
     def components(self) -> Iterator[Component]:
-        data = Jobs(self.billed).times(Fraction(self.bytes_per_job) / BYTES[self.unit])
+        data = Jobs(self.billed).times(Fraction(self.bytes_per_job) * PRICED_UNITS["data"][self.unit])
         yield Component("egress", data, Flat(self.price), self.unit)

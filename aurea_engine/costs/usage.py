@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any, Protocol
 
+from aurea_engine.closed_sets import FINAL, Outcome
 from aurea_engine.costs.decimals import exact_text
 from aurea_engine.errors import NeedsRecords, Problem, SpecError
 from aurea_engine.fields.checked import shown
-from aurea_engine.records.batch import FINAL, Outcome
 
 Quanta = Mapping[str, int | Fraction]
 """What one meter counted, by label (an outcome, or a level of concurrency). Whole numbers, unless projected."""

@@ -6,11 +6,12 @@ Instants are stored, durations derived. A run of a million jobs is five arrays (
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from aurea_engine.closed_sets import Outcome
 
 Instants = NDArray[np.int64]
 Outcomes = NDArray[np.uint8]
@@ -27,22 +28,6 @@ def summed(ns: Instants) -> int:
     return int(ns.sum()) if fits else sum(ns.tolist())
 
 
-class Outcome(IntEnum):
-    """How a job ended. ``PENDING`` is the one that has not; ``ABANDONED`` left the queue when its patience was over.
-
-    The numbers are stored in the records of runs: a new outcome takes the next one.
-    """
-
-    PENDING = 0
-    COMPLETED = 1
-    FAILED = 2
-    TIMED_OUT = 3
-    REJECTED = 4
-    CANCELLED = 5
-    ABANDONED = 6
-
-
-FINAL = tuple(outcome for outcome in Outcome if outcome is not Outcome.PENDING)
 NEVER = -1
 """Stands for an instant that did not come: a rejected job never started."""
 

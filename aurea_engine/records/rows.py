@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from aurea_engine.closed_sets import FINAL, Outcome
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import shown
-from aurea_engine.records.batch import FINAL, NEVER, NS, Instants, JobBatch, Outcome
+from aurea_engine.records.batch import NEVER, NS, Instants, JobBatch
 
 _NAMES = [outcome.name.lower() for outcome in Outcome]
 _OUTCOMES = {outcome.name.lower(): int(outcome) for outcome in FINAL}

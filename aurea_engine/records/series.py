@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from aurea_engine.records.batch import NS, JobBatch, Outcome
+from aurea_engine.closed_sets import Outcome
+from aurea_engine.records.batch import NS, JobBatch
 from aurea_engine.records.histogram import buckets_of, value_of
 from aurea_engine.records.quantiles import rank_of
 

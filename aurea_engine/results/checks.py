@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aurea_engine.records.batch import NS, Outcome, summed
+from aurea_engine.closed_sets import Outcome, Severity
+from aurea_engine.records.batch import NS, summed
 from aurea_engine.records.quantiles import QUANTILES, samples_needed
 from aurea_engine.results.arrival_fit import constant_misfit, poisson_misfit
-from aurea_engine.results.findings import Finding, Severity
+from aurea_engine.results.findings import Finding
 from aurea_engine.results.run_state import Standing
 from aurea_engine.results.statistics import little_area
 from aurea_engine.spec import KEPT_JOBS

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs import Cost
-from aurea_engine.records.batch import Outcome
 from aurea_engine.results.findings import Finding
 
 if TYPE_CHECKING:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
 
+from aurea_engine.closed_sets import ObjectiveOutcome, Status, Verdict
 from aurea_engine.costs import Cost, Usage
 from aurea_engine.records.batch import JobBatch
 from aurea_engine.records.series import Point
 from aurea_engine.results.findings import Finding, verdict
 from aurea_engine.results.statistics import Timing
 from aurea_engine.spec import Objective, RunSpec
-
-Status = Literal["completed", "cancelled", "timed_out", "aborted", "failed", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class ObjectiveResult:
     """``outcome`` is inconclusive where the data allow neither answer: no data is never a pass."""
 
     objective: Objective
-    outcome: Literal["met", "missed", "inconclusive"]
+    outcome: ObjectiveOutcome
     observed: float | None
     detail: str
 
@@ -101,7 +99,7 @@ class RunResult:
     jobs: JobBatch | None = None
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """Whether the measurement can be trusted: ``valid``, ``degraded`` or ``invalid``."""
         return verdict(self.findings)
 

@@ -8,11 +8,12 @@ from datetime import datetime
 
 import numpy as np
 
+from aurea_engine.closed_sets import FINAL, Outcome, Status
 from aurea_engine.costs import RunInfo, price
-from aurea_engine.records.batch import FINAL, NS, Instants, JobBatch, Outcome, summed
+from aurea_engine.records.batch import NS, Instants, JobBatch, summed
 from aurea_engine.results.checks import Case, findings
 from aurea_engine.results.objectives import failure_ratio, judge_fact, judge_time, value_at, value_in
-from aurea_engine.results.result import Concurrency, Counts, ObjectiveResult, RunResult, Status, TheoryRow
+from aurea_engine.results.result import Concurrency, Counts, ObjectiveResult, RunResult, TheoryRow
 from aurea_engine.results.run_state import Measured, Standing, heavy_tailed, latest_release
 from aurea_engine.results.statistics import BATCHES, T_29, Timing, exact_timing, histogram_timing, mser5
 from aurea_engine.results.theory import predictions

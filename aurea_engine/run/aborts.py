@@ -21,8 +21,9 @@ from bisect import bisect_left
 from collections.abc import Callable
 from datetime import datetime
 
+from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs.budget import Budget
-from aurea_engine.records.batch import NS, Outcome
+from aurea_engine.records.batch import NS
 from aurea_engine.records.quantiles import rank_of, samples_needed
 from aurea_engine.run.dispatcher import Dispatcher
 from aurea_engine.run.recorder import Recorder

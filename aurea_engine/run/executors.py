@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from aurea_engine.records.batch import NS, Outcome
+from aurea_engine.closed_sets import Outcome
+from aurea_engine.records.batch import NS
 from aurea_engine.run.patience import WaitLimits
 from aurea_engine.run.plan import UNKNOWN
 from aurea_engine.run.recorder import Recorder

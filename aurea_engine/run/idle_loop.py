@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from aurea_engine.records.batch import Outcome
+from aurea_engine.closed_sets import Outcome
 from aurea_engine.run.clock import Clock
 from aurea_engine.run.dispatcher import Dispatcher
 from aurea_engine.run.plan import JobPlan

@@ -23,7 +23,8 @@ import heapq
 from collections.abc import Callable, Iterator
 from itertools import chain
 
-from aurea_engine.records.batch import NEVER, Outcome
+from aurea_engine.closed_sets import Outcome
+from aurea_engine.records.batch import NEVER
 from aurea_engine.run.dispatcher import Dispatcher
 from aurea_engine.run.plan import JobPlan
 from aurea_engine.run.recorder import BATCH, Recorder

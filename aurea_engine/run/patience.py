@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import heapq
 
-from aurea_engine.records.batch import NS, Outcome
+from aurea_engine.closed_sets import Outcome
+from aurea_engine.records.batch import NS
 from aurea_engine.run.dispatcher import Dispatcher
 from aurea_engine.run.recorder import Recorder
 from aurea_engine.workload.workload import Workload

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import NotSimulable, Problem, SpecError, StrategyError
-from aurea_engine.records.batch import NS, Instants, Outcome, Outcomes
+from aurea_engine.records.batch import NS, Instants, Outcomes
 from aurea_engine.workload.arrivals import BEYOND, BLOCK
 from aurea_engine.workload.distributions import drawn
 from aurea_engine.workload.jobs import Job, Plan, planned

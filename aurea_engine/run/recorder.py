@@ -21,8 +21,9 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs import Metering
-from aurea_engine.records.batch import NEVER, Instants, JobBatch, Outcome, Outcomes, summed
+from aurea_engine.records.batch import NEVER, Instants, JobBatch, Outcomes, summed
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.series import Series
 from aurea_engine.run.plan import Block, JobPlan

@@ -8,8 +8,9 @@ from itertools import islice
 
 import numpy as np
 
+from aurea_engine.closed_sets import Outcome
 from aurea_engine.engine import simulate
-from aurea_engine.records.batch import NS, Instants, JobBatch, Outcome, summed
+from aurea_engine.records.batch import NS, Instants, JobBatch, summed
 from aurea_engine.results.result import RunResult
 from aurea_engine.results.statistics import little_area
 from aurea_engine.spec import RunSpec

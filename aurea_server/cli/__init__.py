@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import cyclopts
 
 from aurea_engine import AureaError, SpecError, engine_version
-from aurea_server.cli.exit_codes import BAD_INPUT, FAILED
+from aurea_engine.closed_sets import ExitCode
 from aurea_server.stdio import standard_streams
 
 app = cyclopts.App(
@@ -58,7 +58,7 @@ def _call(arguments: Sequence[str]) -> int:
         code = app(_stdin_named(arguments), exit_on_error=False, print_error=True)
         sys.stdout.flush()
     except cyclopts.CycloptsError:
-        return BAD_INPUT
+        return ExitCode.BAD_INPUT
     except (AureaError, OSError) as error:
         return _told(error)
     except KeyboardInterrupt as interrupt:
@@ -89,10 +89,10 @@ def _told(error: Exception) -> int:
     """Say what is wrong, and with which code that ends."""
     if isinstance(error, SpecError):
         _complain("\n".join(["this cannot be done:", *(f"  {problem}" for problem in error.problems)]))
-        return BAD_INPUT
+        return ExitCode.BAD_INPUT
     if not isinstance(error, BrokenPipeError):  # a reader that has left knows why
         _complain(_sentence(error) if isinstance(error, OSError) and not isinstance(error, AureaError) else str(error))
-    code: int = getattr(error, "exit_code", FAILED)
+    code: int = getattr(error, "exit_code", ExitCode.FAILED)
     return code
 
 

@@ -28,6 +28,7 @@ from aurea_engine import (
     parse_json,
     records_from_rows,
 )
+from aurea_engine.closed_sets import ExitCode
 from aurea_engine.costs import (
     PriceSheet,
     check_sheet,
@@ -39,7 +40,6 @@ from aurea_engine.costs import (
     shipped_sheets,
 )
 from aurea_engine.fields.text_files import read_text
-from aurea_server.cli.exit_codes import BAD_INPUT
 from aurea_server.cli.files import read_file
 from aurea_server.cli.tables import Column, Table, show
 from aurea_server.cli.terminal import money, number, printable
@@ -120,7 +120,7 @@ def check_sheets(*files: Path) -> int:
         wrong += bool(problems)
         if not problems:
             standard_streams.write_out(f"{file}: all right\n".encode("utf-8", "surrogateescape"))
-    return BAD_INPUT if wrong or not files else 0
+    return ExitCode.BAD_INPUT if wrong or not files else ExitCode.MET
 
 
 def model_in(text: str, catalog: Catalog) -> CostModel:

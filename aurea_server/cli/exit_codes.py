@@ -1,22 +1,23 @@
-"""With which codes the commands end. ``aurea serve`` has more of its own, and a signal's is 128 + its number."""
+"""The exit code of a command that ran something: which of `ExitCode` follows from a result."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-MET, FAILED, BAD_INPUT, MISSED, NOT_DECIDED = 0, 1, 2, 3, 6
+from aurea_engine.closed_sets import ExitCode
 
 
-def code_of_run(status: str, verdict: str | None, outcomes: Iterable[str]) -> int:
-    """The code of ``aurea run``; ``outcomes`` are those of its objectives.
+def code_of_run(status: str, verdict: str | None, outcomes: Iterable[str]) -> ExitCode:
+    """The exit code of ``aurea run``; ``outcomes`` are those of its objectives.
 
-    Figures of an invalid run decide nothing: neither a pass nor a miss is told by them.
+    The figures of an invalid run decide nothing: it neither meets nor misses an objective.
     """
+    # An aborted run is an answer too: its objective was lost, which is what ended it.
     if status not in {"completed", "aborted"}:
-        return FAILED
+        return ExitCode.FAILED
     found = set(outcomes)
     if verdict == "invalid":
-        return NOT_DECIDED
+        return ExitCode.NOT_DECIDED
     if "missed" in found:
-        return MISSED
-    return MET if found <= {"met"} else NOT_DECIDED
+        return ExitCode.MISSED
+    return ExitCode.MET if found <= {"met"} else ExitCode.NOT_DECIDED

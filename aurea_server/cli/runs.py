@@ -14,8 +14,9 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from aurea_engine import AureaError, DamagedParts, Problem, SpecError
+from aurea_engine.closed_sets import ExitCode
 from aurea_engine.records import column_file
-from aurea_server.cli.exit_codes import MET, code_of_run
+from aurea_server.cli.exit_codes import code_of_run
 from aurea_server.cli.interrupts import interrupts
 from aurea_server.cli.publishing import publish
 from aurea_server.cli.remote import Remote
@@ -79,7 +80,7 @@ def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json
             listed = [views.listed(row) for row in ledger.page(min(limit, MOST_LISTED))[0]]
     if json:
         write_out(msgspec.json.format(msgspec.json.encode(listed), indent=2) + b"\n")
-        return MET
+        return ExitCode.MET
     names = (
         Column("run"),
         Column("status"),
@@ -102,7 +103,7 @@ def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json
             "–" if cost is None else f"{cost:.6g} {row.get('currency') or ''}".rstrip(),
         )
     show(table)
-    return MET
+    return ExitCode.MET
 
 
 def _row(ledger: Ledger, run_id: str) -> Row:
@@ -136,7 +137,7 @@ def show_run(run_id: str, /, *, data: Data = None, server: Server = None, json: 
         write_out(msgspec.json.format(document, indent=2) + b"\n")
     else:
         show(summary(msgspec.json.decode(document)))
-    return MET
+    return ExitCode.MET
 
 
 @runs.command(name="export")
@@ -155,7 +156,7 @@ def export_run(
     check_output(output)
     pieces = _exported(run_id, form, data, server)
     write_output(Path("-") if output is None else output, pieces)
-    return MET
+    return ExitCode.MET
 
 
 def _exported(run_id: str, form: str, data: Path | None, server: str | None) -> Iterator[bytes]:
@@ -182,13 +183,13 @@ def delete_runs(*run_ids: str, data: Data = None, server: Server = None) -> int:
     if remote is not None:
         for run_id in run_ids:
             remote.ask("DELETE", f"/benchmark/runs/{_quoted(run_id)}")
-        return MET
+        return ExitCode.MET
     with _ledger(data) as ledger:
         gone = ledger.remove(run_ids)
     missing = [run_id for run_id in run_ids if run_id not in gone]
     if missing:
         raise HistoryError(f"there is no such run that has ended: {', '.join(map(ascii, missing))}")
-    return MET
+    return ExitCode.MET
 
 
 def summary(result: dict[str, Any]) -> Table:

@@ -11,6 +11,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs import (
     KINDS,
     Component,
@@ -44,7 +45,7 @@ from aurea_engine.costs.decimals import decimal_text, exact_text, money_text
 from aurea_engine.costs.meters import JobMeter, exact_sum
 from aurea_engine.costs.quantities import MeterTotal
 from aurea_engine.errors import NeedsRecords, SpecError
-from aurea_engine.records.batch import NEVER, NS, JobBatch, Outcome
+from aurea_engine.records.batch import NEVER, NS, JobBatch
 
 F = Fraction
 FOUR = (100, 250, 1000, 1500)

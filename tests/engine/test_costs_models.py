@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aurea_engine import simulate
+from aurea_engine.closed_sets import Outcome
 from aurea_engine.codec.specifications import parse_json, parse_toml, spec_from_dict, spec_to_dict
 from aurea_engine.costs import (
     KINDS,
@@ -57,7 +58,7 @@ from aurea_engine.costs.conformance import random_jobs, run_of
 from aurea_engine.costs.interval_meters import BusyTime, Concurrency
 from aurea_engine.costs.job_routing import busy_periods
 from aurea_engine.errors import NeedsRecords, SpecError
-from aurea_engine.records.batch import NS, JobBatch, Outcome
+from aurea_engine.records.batch import NS, JobBatch
 
 F = Fraction
 HOUR = 3600 * NS

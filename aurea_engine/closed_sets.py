@@ -1,0 +1,262 @@
+"""Every closed set: the words that a result, a label, an exit code or a page may use, each written once.
+
+The sets are here, in the lowest room beside the errors, so that everything can import them: the engine's types, the codec,
+the labels of Prometheus, the enumerations of OpenAPI and the tables of ``docs/``, which a test compares with this file.
+A word that was ever stored or published is never taken away and never changes its meaning; a new one goes at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Literal, get_args
+
+# --- A run -----------------------------------------------------------------------------------------------------------
+
+Status = Literal["completed", "failed", "cancelled", "timed_out", "aborted", "interrupted"]
+"""How a run ended."""
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+ActiveState = Literal["queued", "running"]
+State = Literal[ActiveState, Status]
+"""What a run that a server knows is doing, or how it ended."""
+ACTIVE_STATES: tuple[ActiveState, ...] = get_args(ActiveState)
+STATES: tuple[State, ...] = (*ACTIVE_STATES, *STATUSES)
+
+ReasonCode = Literal[
+    "invalid_spec",
+    "memory",
+    "objective_lost",
+    "runner_died",
+    "runner_unresponsive",
+    "server_crashed",
+    "server_stopped",
+    "stop_requested",
+    "storage",
+    "strategy",
+    "time_limit",
+]
+REASONS: Mapping[ReasonCode, str] = MappingProxyType(
+    {
+        "invalid_spec": "the specification cannot be run",
+        "memory": "the runner process reached its memory limit",
+        "objective_lost": "an objective that ends the run could no longer be met",
+        "runner_died": "the runner process ended by itself: it exited, crashed, or was killed from outside",
+        "runner_unresponsive": "the runner process did not stop when asked, and was killed",
+        "server_crashed": "the server ended without a stop during the run",
+        "server_stopped": "the server was stopped during the run",
+        "stop_requested": "the caller stopped the run",
+        "storage": "the result could not be written to the history, or not be read from it",
+        "strategy": "a strategy broke its contract, or something that is not a job raised",
+        "time_limit": "the run reached the server's time limit",
+    }
+)
+"""Why a run did not complete, with the meaning of each code."""
+
+# What ended a run where nothing more is known than its status. A run that completed needs no reason.
+USUAL_REASON: Mapping[Status, ReasonCode] = MappingProxyType(
+    {
+        "failed": "strategy",
+        "cancelled": "stop_requested",
+        "timed_out": "time_limit",
+        "aborted": "objective_lost",
+        "interrupted": "server_stopped",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a run did not complete: ``code`` for programs, ``detail`` for people."""
+
+    code: ReasonCode
+    detail: str
+
+    @classmethod
+    def usual(cls, status: Status) -> Reason | None:
+        """The reason that a status by itself implies; None for a run that completed."""
+        code = USUAL_REASON.get(status)
+        return None if code is None else cls(code, REASONS[code])
+
+
+RunClock = Literal["real", "virtual"]
+RUN_CLOCKS: tuple[RunClock, ...] = get_args(RunClock)
+
+RUN_ID_PATTERN = "benchmark-[0-9]{1,19}"
+"""The id of a run as a regular expression without anchors: ``fullmatch`` it."""
+
+# --- A job -----------------------------------------------------------------------------------------------------------
+
+
+class Outcome(IntEnum):
+    """How a job ended. ``PENDING`` has not ended yet; ``ABANDONED`` left the queue when its patience was over.
+
+    The numbers are stored in the records of runs: a new outcome takes the next one.
+    """
+
+    PENDING = 0
+    COMPLETED = 1
+    FAILED = 2
+    TIMED_OUT = 3
+    REJECTED = 4
+    CANCELLED = 5
+    ABANDONED = 6
+
+
+FINAL = tuple(outcome for outcome in Outcome if outcome is not Outcome.PENDING)
+OUTCOMES = tuple(outcome.name.lower() for outcome in FINAL)
+"""How a job may have ended, as it is written in JSON, CSV and labels."""
+
+HISTOGRAMS = ("response", "waiting", "service", "lag", "failures")
+"""The times that are metered job by job; ``failures`` are the service times of jobs that failed or timed out."""
+
+# --- Judgement -------------------------------------------------------------------------------------------------------
+
+Verdict = Literal["valid", "degraded", "invalid"]
+"""Whether a measurement can be trusted."""
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+
+class Severity(IntEnum):
+    """``NOTE`` leaves the verdict alone, ``DEGRADED`` means use with care, ``INVALID`` do not use.
+
+    The number is the place of the verdict that a finding of this severity leads to in `VERDICTS`.
+    """
+
+    NOTE = 0
+    DEGRADED = 1
+    INVALID = 2
+
+
+SEVERITIES = tuple(severity.name.lower() for severity in Severity)
+
+ObjectiveOutcome = Literal["met", "missed", "inconclusive"]
+OBJECTIVE_OUTCOMES: tuple[ObjectiveOutcome, ...] = get_args(ObjectiveOutcome)
+
+FINDING_CODES: Mapping[str, str] = MappingProxyType(
+    {
+        "arrivals_misfit": "the jobs were not released as the requested arrival process",
+        "below_floor": "service times are no longer than the engine's own overhead",
+        "conservation_broken": "the counts or Little's law do not add up",
+        "cost_unpriced": "the cost model gave no usable price",
+        "cpu_saturated": "the generator was busy for the whole window",
+        "gc_pause": "garbage collection paused the generator",
+        "heavy_tail": "the service time has no variance, so means settle slowly",
+        "late_releases": "jobs were released later than intended",
+        "loop_lag": "something blocked the event loop",
+        "no_steady_state": "no point was found from which the run looks steady",
+        "not_drained": "the run stopped before all of its jobs had ended",
+        "queue_growing": "jobs arrived faster than they were served",
+        "rate_shortfall": "the generator could not reach the requested rate",
+        "records_dropped": "the run had more jobs than records are kept for; quantiles come from a histogram",
+        "retries_at_once": "users of a closed model whose jobs were rejected retried without a pause",
+        "too_few_samples": "too few jobs for some quantiles",
+    }
+)
+"""Every code of a finding, with its meaning."""
+
+# --- Kinds -----------------------------------------------------------------------------------------------------------
+# The names of the built-in kinds, without their classes: labels and schemas need the names where the classes must not
+# be loaded. The catalog maps them to classes, and a test compares the two. Installed packages add kinds of their own,
+# so a label folds every other name into OTHER.
+
+CostKind = Literal[
+    "composite",
+    "container_task",
+    "discounts",
+    "egress",
+    "flat_period",
+    "fleet",
+    "free",
+    "instance_busy",
+    "packed",
+    "per_job",
+    "per_second",
+    "serverless",
+    "sheet",
+    "tiered",
+    "tokens",
+]
+COST_KINDS: tuple[CostKind, ...] = get_args(CostKind)
+JOB_KINDS = ("cpu", "faulty", "limited", "mix", "replay", "sleep")
+ARRIVAL_KINDS = ("all_at_once", "closed", "constant", "gamma", "poisson", "ramp", "sine", "stages", "trace")
+SCHEDULER_KINDS = ("fifo", "lifo", "priority", "shortest_first")
+DISTRIBUTION_KINDS = ("constant", "empirical", "exponential", "gamma", "lognormal", "mixture", "pareto", "uniform")
+
+BUILT_IN_KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "jobs": JOB_KINDS,
+        "arrivals": ARRIVAL_KINDS,
+        "schedulers": SCHEDULER_KINDS,
+        "cost_models": COST_KINDS,
+        "distributions": DISTRIBUTION_KINDS,
+    }
+)
+"""Group of kinds → the built-in ones."""
+
+OTHER = "other"
+"""What a label says in place of a name from outside."""
+
+# --- Units -----------------------------------------------------------------------------------------------------------
+
+SECONDS_AS_HOURS = Fraction(1, 3600)
+
+PRICED_UNITS: Mapping[str, Mapping[str, Fraction]] = MappingProxyType(
+    {
+        "jobs": {"Requests": Fraction(1), "Jobs": Fraction(1)},
+        "data": {"GB": Fraction(1, 10**9), "GiB": Fraction(1, 2**30)},
+        "time": {"Seconds": Fraction(1), "Hours": SECONDS_AS_HOURS},
+        "memory time": {
+            "GB-Seconds": Fraction(1),
+            "GB-Hours": SECONDS_AS_HOURS,
+            "GiB-Seconds": Fraction(1),
+            "GiB-Hours": SECONDS_AS_HOURS,
+        },
+        "vCPU time": {"vCPU-Seconds": Fraction(1), "vCPU-Hours": SECONDS_AS_HOURS},
+        "instance time": {"Instance-Seconds": Fraction(1), "Instance-Hours": SECONDS_AS_HOURS},
+    }
+)
+"""What can be metered → the units that it may be priced in → how many of the unit one base unit (job, byte, second) is."""
+
+BILLED_UNITS = (
+    *(unit for units in PRICED_UNITS.values() for unit in units),
+    "Minutes",
+    "Periods",
+    "1M Tokens",
+)
+"""Every unit of a line of a bill; a cost model from outside may have others, which labels fold into `OTHER`."""
+
+# --- Forms and exit codes --------------------------------------------------------------------------------------------
+
+ExportFormat = Literal["json", "csv", "ndjson"]
+EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
+
+JOBS_SHOWN = 10_000
+"""Jobs in a result's ``jobs``; all of them are at the run's own jobs resource."""
+
+
+class ExitCode(IntEnum):
+    """How a command ended, but for ``aurea serve``. One that a signal ended exits with 128 + its number.
+
+    4 and 5 are not used: they are the server's codes for its history.
+    """
+
+    MET = 0
+    FAILED = 1
+    BAD_INPUT = 2
+    MISSED = 3
+    NOT_DECIDED = 6
+
+
+class ServeExitCode(IntEnum):
+    """How ``aurea serve`` ended. One that a second signal stopped at once exits with 128 + its number."""
+
+    STOPPED = 0
+    UNSAFE = 2
+    CANNOT_BIND = 3
+    LEDGER_UNUSABLE = 4
+    LEDGER_NEWER = 5
+    INTERNAL = 70
