@@ -10,7 +10,7 @@ from time import perf_counter_ns
 
 from aurea_engine.engine import run, simulate
 from aurea_engine.records.batch import NS
-from aurea_engine.records.quantiles import rank_of
+from aurea_engine.records.quantiles import find_rank
 from aurea_engine.results.result import RunResult
 from aurea_engine.results.statistics import T_29
 from aurea_engine.results.theory import closed_mva, erlang_b, mg1_wait, mmc_wait
@@ -58,37 +58,45 @@ class Machine:
     highest_honest_rate: float
 
 
-def virtual_checks() -> Iterator[Check]:
+def run_virtual_checks() -> Iterator[Check]:
     """Known answers in virtual time: identities and schedules to the nanosecond, queues within four standard errors."""
-    yield from _schedules()
-    yield from _queues()
+    yield from _check_schedules()
+    yield from _check_queues()
 
 
-def _schedules() -> Iterator[Check]:
+def _check_schedules() -> Iterator[Check]:
     batch = simulate(RunSpec(Workload(Sleep(ConstantDuration(0.1)), jobs=100), Fifo(slots=10), seed=SEED))
     yield Check("100 jobs of 0.1 s on 10 slots, makespan", 1.0, batch.duration, 0.0, "arithmetic")
-    yield Check("their mean response", 0.55, _mean(batch), 1e-12, "arithmetic")
+    yield Check("their mean response", 0.55, _read_mean_response(batch), 1e-12, "arithmetic")
     jobs = Replay((8.0, 4.0, 2.0, 1.0))
     for name, scheduler, expected in (
         ("jobs of 8, 4, 2, 1 s in order, mean response", Fifo(slots=1), 12.25),
         ("the same, shortest first", ShortestFirst(slots=1), 6.5),
         ("the same, shortest first, two slots", ShortestFirst(slots=2), 4.5),
     ):
-        yield Check(name, expected, _mean(simulate(RunSpec(Workload(jobs, jobs=4), scheduler))), 1e-12, "arithmetic")
+        yield Check(
+            name,
+            expected,
+            _read_mean_response(simulate(RunSpec(Workload(jobs, jobs=4), scheduler))),
+            1e-12,
+            "arithmetic",
+        )
     even = simulate(RunSpec(Workload(Sleep(ConstantDuration(0.001)), Constant(100), duration=1)))
     yield Check("constant 100/s for 1 s, offered rate", 100.0, even.offered_rate or 0.0, 0.0, "arithmetic")
 
 
-def _queues() -> Iterator[Check]:
+def _check_queues() -> Iterator[Check]:
     for slots, rate in ((1, 80.0), (4, 320.0)):
-        result = _queue(Exponential(0.01), rate, slots)
-        error = 4 * mm1_wait_error(0.8, JOBS) * 0.01 if slots == 1 else _four_errors(result)
-        yield Check(f"M/M/{slots} at 80 %, mean wait", mmc_wait(rate, 0.01, slots), _wait(result), error, "Erlang C")
+        result = _simulate_queue(Exponential(0.01), rate, slots)
+        error = 4 * compute_mm1_wait_error(0.8, JOBS) * 0.01 if slots == 1 else _compute_four_errors(result)
+        yield Check(
+            f"M/M/{slots} at 80 %, mean wait", mmc_wait(rate, 0.01, slots), _read_mean_wait(result), error, "Erlang C"
+        )
     for cv in (0.0, 2.0):
         service = Gamma(0.01, cv) if cv else ConstantDuration(0.01)
-        result, expected = _queue(service, 80, 1), mg1_wait(80, 0.01, cv**2)
+        result, expected = _simulate_queue(service, 80, 1), mg1_wait(80, 0.01, cv**2)
         name = f"M/G/1 with CV {cv:g}, mean wait"
-        yield Check(name, expected, _wait(result), _four_errors(result), "Pollaczek–Khinchine")
+        yield Check(name, expected, _read_mean_wait(result), _compute_four_errors(result), "Pollaczek–Khinchine")
     lost = simulate(RunSpec(Workload(Sleep(Exponential(0.01)), Poisson(800), jobs=JOBS), Fifo(10, 0), seed=SEED))
     blocking = erlang_b(8, 10)
     spread = 4 * math.sqrt(3 * blocking / JOBS)  # overflow is peaked: three times a binomial's variance bounds it here
@@ -100,30 +108,30 @@ def _queues() -> Iterator[Check]:
     yield Check("10 users, 1 s thinking, throughput", throughput, simulate(closed).throughput or 0.0, 0.1, "exact MVA")
 
 
-def mm1_wait_error(rho: float, n: int) -> float:
+def compute_mm1_wait_error(rho: float, n: int) -> float:
     """Standard error of the mean of ``n`` successive M/M/1 waits, in service times."""
     return math.sqrt(rho * (2 + 5 * rho - 4 * rho**2 + rho**3) / ((1 - rho) ** 4 * n))
 
 
-def _queue(service: Exponential | Gamma | ConstantDuration, rate: float, slots: int) -> RunResult:
+def _simulate_queue(service: Exponential | Gamma | ConstantDuration, rate: float, slots: int) -> RunResult:
     return simulate(RunSpec(Workload(Sleep(service), Poisson(rate), jobs=JOBS), Fifo(slots), seed=SEED))
 
 
-def _four_errors(result: RunResult) -> float:
+def _compute_four_errors(result: RunResult) -> float:
     """Four standard errors of the mean wait, from the run's own batch means."""
     interval, mean = result.waiting_time.mean_interval, result.waiting_time.mean
     return 4 * (interval.high - mean) / T_29 if interval is not None and mean is not None else 0.0
 
 
-def _mean(result: RunResult) -> float:
+def _read_mean_response(result: RunResult) -> float:
     return result.response_time.mean or 0.0
 
 
-def _wait(result: RunResult) -> float:
+def _read_mean_wait(result: RunResult) -> float:
     return result.waiting_time.mean or 0.0
 
 
-async def real_checks() -> list[Check]:
+async def run_real_checks() -> list[Check]:
     """Short runs on the real clock. Lower bounds hold everywhere; upper ones leave room for a busy machine."""
     batch = await run(RunSpec(Workload(Sleep(ConstantDuration(0.05)), jobs=1000), seed=SEED))
     service = batch.service_time
@@ -137,20 +145,20 @@ async def real_checks() -> list[Check]:
     ]
 
 
-async def machine() -> Machine:
+async def measure_machine() -> Machine:
     """Measure the machine; takes some five seconds."""
-    errors = await _timer_errors()
+    errors = await _measure_timer_errors()
     return Machine(
         loop_name() or "none",
-        _clock_resolution(),
-        errors[rank_of(0.5, len(errors)) - 1] / NS,
+        _measure_clock_resolution(),
+        errors[find_rank(0.5, len(errors)) - 1] / NS,
         errors[-1] / NS,
-        await _dispatch_floor(),
-        await highest_honest_rate(),
+        await _measure_dispatch_floor(),
+        await find_highest_honest_rate(),
     )
 
 
-def _clock_resolution() -> float:
+def _measure_clock_resolution() -> float:
     """The smallest step that the clock was seen to make, seconds."""
     steps = []
     for _ in range(1000):
@@ -161,7 +169,7 @@ def _clock_resolution() -> float:
     return min(steps) / NS
 
 
-async def _timer_errors() -> list[int]:
+async def _measure_timer_errors() -> list[int]:
     """By how many ns the event loop's own timer missed 1.3 ms, forty times, in rising order of size."""
     errors = []
     for _ in range(40):
@@ -171,13 +179,13 @@ async def _timer_errors() -> list[int]:
     return sorted(errors)
 
 
-async def _dispatch_floor() -> float:
+async def _measure_dispatch_floor() -> float:
     """Time from one empty job to the next when the engine does nothing else, seconds."""
     result = await run(RunSpec(Workload(Sleep(ConstantDuration(0.0)), Closed(50), jobs=100_000), seed=SEED))
     return result.duration / result.counts.arrived
 
 
-async def highest_honest_rate(seconds: float = 0.4, steps: int = 7) -> float:
+async def find_highest_honest_rate(seconds: float = 0.4, steps: int = 7) -> float:
     """The highest constant rate of empty jobs with a p99 lag within `HONEST_LAG`: doubling, then bisection."""
     low, high = 1000.0, 2000.0
     if not await _is_honest(low, seconds):

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from aurea_engine.costs import CostModel, PerSecond
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.fields.checked import Checked, Name, Ratio, Seconds, plain
+from aurea_engine.fields.checked import Checked, Name, Ratio, Seconds, format_number
 from aurea_engine.fields.units import BOUND, DURATION, RATE
 from aurea_engine.records.batch import NS
 from aurea_engine.workload.schedulers import Fifo, Scheduler
@@ -69,7 +69,11 @@ class Objective(Checked):
         what = self.metric.replace("_", " ")
         if self.metric in TIMES:
             what = f"{'mean' if self.quantile is None else f'p{self.quantile * 100:g}'} {what}"
-        bound = f"<= {plain(self.at_most)}" if self.at_most is not None else f">= {plain(self.at_least or 0)}"
+        bound = (
+            f"<= {format_number(self.at_most)}"
+            if self.at_most is not None
+            else f">= {format_number(self.at_least or 0)}"
+        )
         unit = " s" if self.metric in TIMES else ""
         return f"{what} {bound}{unit}"
 

@@ -18,7 +18,7 @@ import aurea_engine
 from aurea_engine import Constant, PerSecond, Thresholds, default_catalog
 from aurea_engine.codec.catalog import GROUPS
 from aurea_engine.costs import exact_text
-from aurea_engine.fields.checked import plain
+from aurea_engine.fields.checked import format_number
 
 PAGE = Path(__file__).parent.parent / "docs" / "spec.md"
 HEADINGS = {
@@ -63,11 +63,11 @@ def _plural(hint: Any) -> str:
 def _annotated(base: Any, *rules: Any) -> str:
     for rule in rules:
         if hasattr(rule, "what"):  # an exact number of the cost models
-            return f"exact number {'>' if rule.above else '>='} {rule.least} and <= {plain(rule.most)}"
+            return f"exact number {'>' if rule.above else '>='} {rule.least} and <= {format_number(rule.most)}"
         if hasattr(rule, "coerce"):
             return "date" if "Day" in type(rule).__name__ else "currency"
     limits = [
-        f"{sign} {plain(bound)}"
+        f"{sign} {format_number(bound)}"
         for rule in rules
         if isinstance(rule, Meta)
         for name, sign in SIGNS.items()

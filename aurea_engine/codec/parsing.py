@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, NoReturn
 
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.fields.checked import MOST_PROBLEMS, NOT_UNICODE, is_unicode, shown
+from aurea_engine.fields.checked import MOST_PROBLEMS, NOT_UNICODE, is_unicode, show_value
 from aurea_engine.fields.text_files import MARK, decode_text
 
 MAX_DEPTH = 16
@@ -59,14 +59,14 @@ def _torn(value: Any, path: str) -> Iterator[Problem]:
     """Texts with half a surrogate pair: JSON can name it, and nothing can write it down."""
     if isinstance(value, dict):
         for name, member in value.items():
-            where = f"{path}.{shown(name)[1:-1]}".lstrip(".")
+            where = f"{path}.{show_value(name)[1:-1]}".lstrip(".")
             yield from _torn(name, where)
             yield from _torn(member, where)
     elif isinstance(value, list):
         for i, item in enumerate(value):
             yield from _torn(item, f"{path}[{i}]")
     elif isinstance(value, str) and not is_unicode(value):
-        yield Problem(path, NOT_UNICODE, shown(value))
+        yield Problem(path, NOT_UNICODE, show_value(value))
 
 
 def _check_brackets(text: str) -> None:
@@ -85,7 +85,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     for name, value in pairs:
         if name in seen:
-            raise SpecError([Problem(shown(name).strip("'"), "must be given once")])
+            raise SpecError([Problem(show_value(name).strip("'"), "must be given once")])
         seen[name] = value
     return seen
 
@@ -104,7 +104,7 @@ def _parse_float(digits: str) -> Decimal:
     try:
         return Decimal(digits)
     except InvalidOperation:  # an exponent that not even Decimal can hold
-        raise SpecError(f"a number is beyond every limit: {shown(digits)}") from None
+        raise SpecError(f"a number is beyond every limit: {show_value(digits)}") from None
 
 
 def parse_toml(text: bytes | str) -> Any:

@@ -22,7 +22,7 @@ from aurea_engine.codec.parsing import parse_json, parse_toml
 from aurea_engine.codec.results import JOBS_SHOWN, encode_result
 from aurea_engine.costs import CostModel, exact_text, job_costs
 from aurea_engine.errors import LOCAL_REFERENCE, Problem, SpecError
-from aurea_engine.fields.checked import MAX_SECONDS, MOST_PROBLEMS, Checked, convert, hints_of, shown
+from aurea_engine.fields.checked import MAX_SECONDS, MOST_PROBLEMS, Checked, convert, resolve_hints, show_value
 from aurea_engine.records.rows import record_rows, records_from_rows
 from aurea_engine.results.result import RunResult
 from aurea_engine.spec import RunSpec
@@ -48,7 +48,7 @@ def spec_from_dict(data: object, catalog: Catalog | None = None, *, local: bool 
     ``local`` False is for what came from elsewhere: it may name no file of this machine, and none is looked at.
     """
     if not isinstance(data, dict):
-        raise SpecError([Problem("", "must be an object", shown(data))])
+        raise SpecError([Problem("", "must be an object", show_value(data))])
     builder = _Builder(catalog or default_catalog(), local=local)
     members = dict(data)
     if "workload" not in members:
@@ -67,7 +67,7 @@ def cost_from_dict(data: object, catalog: Catalog | None = None) -> CostModel:
     """The cost model that ``data`` describes, on its own: for pricing a stored run again. Raises `SpecError`."""
     if not isinstance(data, dict):
         raise SpecError(
-            [Problem("cost", 'must be an object such as {"kind": "per_job", "price": "0.001"}', shown(data))]
+            [Problem("cost", 'must be an object such as {"kind": "per_job", "price": "0.001"}', show_value(data))]
         )
     builder = _Builder(catalog or default_catalog())
     built = builder.strategy("cost_models", data, "cost")
@@ -122,12 +122,12 @@ class _Builder:
         where = f"{path}.kind"
         if not isinstance(kind, str):
             text = "is required" if kind is None else "must be a text"
-            got = shown(kind) if kind else ""
+            got = show_value(kind) if kind else ""
             self.problems.append(Problem(where, f"{text}: {self._catalog.suggestion(group, '')}", got))
             return _MISSING
         found = self._catalog.find(group, kind)
         if found is None:
-            self.problems.append(Problem(where, self._catalog.suggestion(group, kind), shown(kind)))
+            self.problems.append(Problem(where, self._catalog.suggestion(group, kind), show_value(kind)))
             return _MISSING
         return self.record(found, members, path)
 
@@ -135,7 +135,7 @@ class _Builder:
         """An object of known class."""
         self.enough()
         before = len(self.problems)
-        hints = hints_of(cls) if dataclasses.is_dataclass(cls) else {}
+        hints = resolve_hints(cls) if dataclasses.is_dataclass(cls) else {}
         if cls is Weighted and "distribution" not in members:  # the branch's own members are its distribution's
             own = {name: value for name, value in members.items() if name == "weight"}
             members = {**own, "distribution": {name: value for name, value in members.items() if name not in own}}
@@ -144,7 +144,7 @@ class _Builder:
             self.enough()
             near = get_close_matches(name, known, n=1)
             hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(known) or 'none'}"
-            self.problems.append(Problem(_join(path, shown(name).strip("'")), f"is not a member: {hint}"))
+            self.problems.append(Problem(_join(path, show_value(name).strip("'")), f"is not a member: {hint}"))
         for name in _required(cls) - members.keys():
             self.problems.append(Problem(_join(path, name), "is required"))
         if not self._local:
@@ -228,7 +228,7 @@ def _encode(value: object, catalog: Catalog) -> object:
         hidden = _local_defaults(type(value))
         members = {
             name: _encode(member, catalog)
-            for name in hints_of(type(value))
+            for name in resolve_hints(type(value))
             if (member := getattr(value, name)) != hidden.get(name, _MISSING)
         }
         if isinstance(value, Weighted):
@@ -252,7 +252,7 @@ def _encode(value: object, catalog: Catalog) -> object:
 @functools.cache
 def _local_defaults(cls: Any) -> dict[str, Any]:
     """Members that only have a sense beside a file of this machine: where there is none, they are not written."""
-    hints = hints_of(cls)
+    hints = resolve_hints(cls)
     fields = [field for field in dataclasses.fields(cls) if field.name in hints]
     return {
         f.name: f.default for f in fields if any(isinstance(rule, Local) for rule in typing.get_args(hints[f.name]))

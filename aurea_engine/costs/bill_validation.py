@@ -13,7 +13,7 @@ from aurea_engine.costs.credits import distinct, dues
 from aurea_engine.costs.decimals import decimal_text
 from aurea_engine.costs.safe_call import printable
 from aurea_engine.errors import StrategyError
-from aurea_engine.fields.checked import shown
+from aurea_engine.fields.checked import show_value
 
 MOST = 10**100
 """No number of a bill is larger: it would fit no float."""
@@ -65,9 +65,9 @@ def _form_problem(line: object) -> str | None:
         return f"its lines must be Line objects, got {type(line).__name__}"
     for name in _TEXTS:
         if not isinstance(getattr(line, name), str):
-            return f"the {name} of a line must be text, got {shown(getattr(line, name))}"
+            return f"the {name} of a line must be text, got {show_value(getattr(line, name))}"
     if line.basis not in _BASES:
-        return f"{line.name}: its basis must be one of {', '.join(_BASES)}, got {shown(line.basis)}"
+        return f"{line.name}: its basis must be one of {', '.join(_BASES)}, got {show_value(line.basis)}"
     for name in _NUMBERS:
         number = getattr(line, name)
         if not isinstance(number, Rational) and (number is not None or name == "quantity"):

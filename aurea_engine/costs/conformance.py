@@ -26,7 +26,7 @@ from aurea_engine.costs.pricing import Cost, price
 from aurea_engine.costs.quantities import BilledTime
 from aurea_engine.costs.repricing import measure
 from aurea_engine.costs.usage import RunInfo, Usage
-from aurea_engine.fields.checked import Checked, hints_of
+from aurea_engine.fields.checked import Checked, resolve_hints
 from aurea_engine.records.batch import NEVER, NS, JobBatch
 
 _STARTED_AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -147,7 +147,7 @@ def _is_rounded(cost: Cost) -> bool:
 
 def _leaves(model: CostModel) -> Iterator[CostModel]:
     """The models of which ``model`` is made. What has no price in a field cannot be made dearer; what is free need not."""
-    values = (getattr(model, name) for name in hints_of(type(model)))
+    values = (getattr(model, name) for name in resolve_hints(type(model)))
     inner = [each for value in values for each in (value if isinstance(value, tuple) else (value,))]
     models = [each for each in inner if isinstance(each, CostModel)]
     if models:
@@ -166,7 +166,7 @@ def _with_prices_times(value: Any, factor: int) -> Any:
     if not issubclass(kind, Checked):
         return value
     changes: dict[str, Any] = {}
-    for name, hint in hints_of(kind).items():
+    for name, hint in resolve_hints(kind).items():
         old = getattr(value, name)
         new = old * factor if _is_price(hint) and old is not None else _with_prices_times(old, factor)
         if new is not old:

@@ -29,7 +29,7 @@ from aurea_engine.costs.safe_call import attempt
 from aurea_engine.costs.started_jobs import STARTED, Billed
 from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import Problem
-from aurea_engine.fields.checked import Checked, Seconds, some
+from aurea_engine.fields.checked import Checked, Seconds, non_empty
 from aurea_engine.records.batch import JobBatch
 from aurea_engine.workload.distributions import Floats
 
@@ -135,7 +135,7 @@ class CostModel(ABC, Checked):
 class Composite(CostModel):
     """All of ``of`` on one bill. All in one currency: convert with ``discounts`` where they are not."""
 
-    of: Annotated[tuple[CostModel, ...], some("must hold at least one cost model")]
+    of: Annotated[tuple[CostModel, ...], non_empty("must hold at least one cost model")]
 
     @property
     def currency(self) -> str:

@@ -17,7 +17,7 @@ from aurea_engine.costs.safe_call import attempt, printable
 from aurea_engine.costs.started_jobs import Parts
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.errors import StrategyError
-from aurea_engine.fields.checked import shown
+from aurea_engine.fields.checked import show_value
 from aurea_engine.records.batch import JobBatch
 
 MS = 1_000_000
@@ -75,7 +75,7 @@ class Metering:
     def _add(self, meter: Meter) -> None:
         key = meter.key
         if not isinstance(key, str) or printable(key) != key:
-            raise StrategyError(f"the key of a meter must be text, got {shown(key)}")
+            raise StrategyError(f"the key of a meter must be text, got {show_value(key)}")
         if key not in self._states:
             self._states[key] = meter.state()
 
@@ -159,6 +159,6 @@ def _counts(state: State, rough: bool) -> dict[str, int] | None:
     for label, count in counts.items():
         if not isinstance(label, str) or not isinstance(count, Integral) or int(count) < 0:
             raise StrategyError(
-                f"a meter must count whole numbers from 0 up by name, got {shown(label)}: {shown(count)}"
+                f"a meter must count whole numbers from 0 up by name, got {show_value(label)}: {show_value(count)}"
             )
     return {printable(label): int(count) for label, count in counts.items()}

@@ -21,7 +21,7 @@ from aurea_engine.costs.decimals import Amount, Price, Size
 from aurea_engine.costs.interval_meters import Scope
 from aurea_engine.costs.rates import Flat, Mode, Rate, Tier, Tiers
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.fields.checked import Checked, Invalid, Name, Seconds, shown
+from aurea_engine.fields.checked import Checked, Invalid, Name, Seconds, show_value
 
 STALE_AFTER_DAYS = 90
 
@@ -97,23 +97,25 @@ class SheetPrice(Checked):
     def check(self) -> Iterator[Problem]:
         units = PRICED_UNITS.get(self.meter.dimension, {})
         if self.unit not in units:
-            yield Problem("unit", f"must be one of {', '.join(units)} for {self.meter.dimension}", shown(self.unit))
+            yield Problem(
+                "unit", f"must be one of {', '.join(units)} for {self.meter.dimension}", show_value(self.unit)
+            )
         if self.effective_to is not None and self.effective_to <= self.effective_from:
             yield Problem("effective_to", "must be after effective_from", str(self.effective_to))
         yield from self._mode_problems()
 
     def _mode_problems(self) -> Iterator[Problem]:
         if self.steps and self.mode not in ("graduated", "cliff"):
-            yield Problem("mode", "must be graduated or cliff where there are steps", shown(self.mode))
+            yield Problem("mode", "must be graduated or cliff where there are steps", show_value(self.mode))
         elif self.steps:
             try:
                 Tiers(self.mode, self.steps)  # type: ignore[arg-type]  # the branch above holds the other modes
             except SpecError as error:
                 yield from (problem._replace(path=problem.path.replace("tiers", "steps")) for problem in error.problems)
         if bool(self.steps) == (self.price is not None):
-            yield Problem("price", "must be given, or steps, and not both", shown(self.price))
+            yield Problem("price", "must be given, or steps, and not both", show_value(self.price))
         if self.price is not None and self.mode not in (None, "flat"):
-            yield Problem("mode", "must be flat where there is one price", shown(self.mode))
+            yield Problem("mode", "must be flat where there is one price", show_value(self.mode))
 
     @property
     def rate(self) -> Rate:

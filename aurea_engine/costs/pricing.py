@@ -19,7 +19,7 @@ from aurea_engine.costs.safe_call import attempt, printable, said
 from aurea_engine.costs.started_jobs import read_only
 from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import NeedsRecords, StrategyError
-from aurea_engine.fields.checked import shown
+from aurea_engine.fields.checked import show_value
 from aurea_engine.records.batch import JobBatch
 
 
@@ -188,7 +188,7 @@ def _cost(usage: Usage, model: CostModel, lines: tuple[Line, ...], problem: str 
 def _currency(model: CostModel) -> str:
     currency = model.currency
     if not isinstance(currency, str):
-        raise StrategyError(f"its currency must be text, got {shown(currency)}")
+        raise StrategyError(f"its currency must be text, got {show_value(currency)}")
     return printable(currency)
 
 

@@ -23,7 +23,7 @@ from aurea_engine.costs.pricing import Cost, price_from
 from aurea_engine.costs.repricing import measure
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.fields.checked import Invalid, shown
+from aurea_engine.fields.checked import Invalid, show_value
 from aurea_engine.records.batch import NS, JobBatch
 
 MONTH = 730
@@ -71,7 +71,7 @@ def _exact(rule: Exact, value: object, path: str) -> Fraction:
     try:
         return rule.coerce(value)
     except Invalid as error:
-        raise SpecError([Problem(path, str(error), shown(value))]) from None
+        raise SpecError([Problem(path, str(error), show_value(value))]) from None
 
 
 def _arrived(usage: Usage) -> int | Fraction:
@@ -151,7 +151,7 @@ def rates_between(low: Number | float, high: Number | float, count: int = 101) -
     """``count`` rates in equal ratios from ``low`` to ``high``."""
     first, last = _exact(_RATE, low, "low"), _exact(_RATE, high, "high")
     if last <= first:
-        raise SpecError([Problem("high", "must be above low", shown(high))])
+        raise SpecError([Problem("high", "must be above low", show_value(high))])
     inner = np.geomspace(float(first), float(last), max(2, count))[1:-1].tolist()
     return (first, *(Fraction(f"{rate:.9g}") for rate in inner), last)
 

@@ -18,7 +18,7 @@ from typing import Any
 from aurea_engine.costs.price_sheets import PriceSheet, SheetMeter, SheetPrice
 from aurea_engine.costs.rates import Tier
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.fields.checked import Checked, shown
+from aurea_engine.fields.checked import Checked, show_value
 from aurea_engine.fields.text_files import MARK, read_text
 
 SCHEMA = 1
@@ -36,7 +36,7 @@ def parse_sheet(text: str) -> PriceSheet:
     if not isinstance(head, dict):
         raise SpecError([Problem("sheet", "must be a table: [sheet] with id, version, currency, checked, source")])
     if head.get("schema") != SCHEMA:
-        problems.append(Problem("sheet.schema", f"must be {SCHEMA}", shown(head.get("schema"))))
+        problems.append(Problem("sheet.schema", f"must be {SCHEMA}", show_value(head.get("schema"))))
     problems += [
         Problem(key, "is not known: a sheet has [sheet] and [[price]]") for key in data.keys() - {"sheet", "price"}
     ]
@@ -100,7 +100,7 @@ _HARMLESS: Mapping[str, Any] = {
 def _record(cls: type[Any], table: Any, path: str, problems: list[Problem]) -> Any:
     """``table`` as ``cls``; what does not fit is appended to ``problems``, and then there is none."""
     if not isinstance(table, dict):
-        problems.append(Problem(path, "must be a table", shown(table)))
+        problems.append(Problem(path, "must be a table", show_value(table)))
         return None
     fields = {field.name: field for field in dataclasses.fields(cls)}
     values = {key: value for key, value in table.items() if key in fields}
@@ -198,5 +198,5 @@ def shipped_sheet(name: str) -> PriceSheet:
     names = shipped_sheets()
     versions = [each for each in names if name in (each, each.partition("@")[0])]
     if not versions:
-        raise SpecError([Problem("name", f"must be one of {', '.join(names)}", shown(name))])
+        raise SpecError([Problem("name", f"must be one of {', '.join(names)}", show_value(name))])
     return parse_sheet(_shipped_text()[max(versions)])

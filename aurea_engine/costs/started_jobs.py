@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aurea_engine.closed_sets import Outcome
-from aurea_engine.fields.checked import some
+from aurea_engine.fields.checked import non_empty
 from aurea_engine.records.batch import JobBatch
 
 Column = TypeVar("Column", bound=NDArray[Any])
 Billed = Annotated[
     tuple[Literal["completed", "failed", "timed_out", "cancelled"], ...],
-    some("must hold at least one outcome: without any the run is free"),
+    non_empty("must hold at least one outcome: without any the run is free"),
 ]
 """The outcomes that are paid for, of jobs that started. A job that never started is never billed."""
 STARTED: Billed = ("completed", "failed", "timed_out", "cancelled")

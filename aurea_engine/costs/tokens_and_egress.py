@@ -17,7 +17,7 @@ from aurea_engine.costs.quantities import Jobs
 from aurea_engine.costs.rates import Flat
 from aurea_engine.costs.started_jobs import STARTED, Billed
 from aurea_engine.errors import Problem
-from aurea_engine.fields.checked import Checked, Name, some
+from aurea_engine.fields.checked import Checked, Name, non_empty
 
 MILLION = 1_000_000
 
@@ -51,8 +51,8 @@ class Tokens(CostModel):
     ``long_price``. It is decided request by request: forty short calls are not one long one.
     """
 
-    classes: Annotated[tuple[TokenClass, ...], some("must hold at least one class of tokens")]
-    requests: Annotated[tuple[TokenRequest, ...], some("must hold at least one shape of request")]
+    classes: Annotated[tuple[TokenClass, ...], non_empty("must hold at least one class of tokens")]
+    requests: Annotated[tuple[TokenRequest, ...], non_empty("must hold at least one shape of request")]
     long_over: Annotated[int, Meta(ge=0, le=10**12)] | None = None
     long_rule: Literal["above", "from"] = "above"
     billed: Billed = STARTED

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from aurea_engine.closed_sets import FINAL, Outcome
 from aurea_engine.costs.decimals import exact_text
 from aurea_engine.errors import NeedsRecords, Problem, SpecError
-from aurea_engine.fields.checked import shown
+from aurea_engine.fields.checked import show_value
 
 Quanta = Mapping[str, int | Fraction]
 """What one meter counted, by label (an outcome, or a level of concurrency). Whole numbers, unless projected."""
@@ -174,11 +174,11 @@ def _within(parent: str) -> Iterator[None]:
 
 
 def _wrong(path: str, problem: str, got: object) -> SpecError:
-    return SpecError([Problem(path, problem, shown(got))])
+    return SpecError([Problem(path, problem, show_value(got))])
 
 
 def _name(key: object) -> str:
-    return shown(key).strip("'")
+    return show_value(key).strip("'")
 
 
 def _object(value: Any, path: str) -> Mapping[str, Any]:

@@ -34,12 +34,12 @@ Weight = Annotated[float, Meta(ge=0, le=1e12)]
 Name = Annotated[str, Meta(max_length=256)]
 
 
-def some(empty: str) -> Meta:
+def non_empty(empty: str) -> Meta:
     """A list that may not be empty, and what is wrong with it where it is: what is made of nothing is a mistake."""
     return Meta(min_length=1, extra={"empty": empty})
 
 
-def shown(value: object) -> str:
+def show_value(value: object) -> str:
     """``value`` as it may appear in a message: printable, one line, at most 60 characters."""
     match value:
         case None:
@@ -59,7 +59,7 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def plain(number: float) -> str:
+def format_number(number: float) -> str:
     """A number as people write it: never in powers of ten."""
     if number == int(number):
         return f"{int(number):,}"
@@ -83,37 +83,37 @@ def convert(value: object, hint: Any, path: str, problems: list[Problem]) -> Any
         base, *rest = typing.get_args(hint)
         for rule in rest:
             if hasattr(rule, "coerce"):
-                return _coerced(value, rule.coerce, path, problems)
+                return _coerce(value, rule.coerce, path, problems)
             if isinstance(rule, Unit) and isinstance(value, str):
-                return _measured(value, rule, hint, path, problems)
-        return _bounded(value, base, [meta for meta in rest if isinstance(meta, Meta)], path, problems)
+                return _convert_text_with_unit(value, rule, hint, path, problems)
+        return _convert_scalar(value, base, [meta for meta in rest if isinstance(meta, Meta)], path, problems)
     if origin in (Union, types.UnionType):
-        return _first_fitting(value, typing.get_args(hint), path, problems)
+        return _convert_union(value, typing.get_args(hint), path, problems)
     if origin is Literal:
-        return _one_of(value, typing.get_args(hint), path, problems)
+        return _convert_literal(value, typing.get_args(hint), path, problems)
     if origin is tuple:
-        return _list(value, typing.get_args(hint), path, problems)
+        return _convert_list(value, typing.get_args(hint), path, problems)
     if hint in (int, float, str, bool):
-        return _bounded(value, hint, [], path, problems)
-    return _instance(value, origin or hint, path, problems)
+        return _convert_scalar(value, hint, [], path, problems)
+    return _convert_instance(value, origin or hint, path, problems)
 
 
-def _one_of(value: object, allowed: tuple[Any, ...], path: str, problems: list[Problem]) -> Any:
+def _convert_literal(value: object, allowed: tuple[Any, ...], path: str, problems: list[Problem]) -> Any:
     if value in allowed:
         return value
     names = ", ".join(ascii(option) for option in allowed)
-    problems.append(Problem(path, f"must be one of {names}", shown(value)))
+    problems.append(Problem(path, f"must be one of {names}", show_value(value)))
     return None
 
 
-def _list(value: object, inner: tuple[Any, ...], path: str, problems: list[Problem]) -> Any:
+def _convert_list(value: object, inner: tuple[Any, ...], path: str, problems: list[Problem]) -> Any:
     if not isinstance(value, (list, tuple)):
-        problems.append(Problem(path, "must be a list", shown(value)))
+        problems.append(Problem(path, "must be a list", show_value(value)))
         return None
     if inner[-1:] == (...,):
         inner = inner[:1] * len(value)
     if len(inner) != len(value):
-        problems.append(Problem(path, f"must be a list of {len(inner)}", shown(value)))
+        problems.append(Problem(path, f"must be a list of {len(inner)}", show_value(value)))
         return None
     converted = []
     for i, (item, kind) in enumerate(zip(value, inner, strict=True)):
@@ -125,7 +125,7 @@ def _list(value: object, inner: tuple[Any, ...], path: str, problems: list[Probl
     return tuple(converted)
 
 
-def _first_fitting(value: object, options: tuple[Any, ...], path: str, problems: list[Problem]) -> Any:
+def _convert_union(value: object, options: tuple[Any, ...], path: str, problems: list[Problem]) -> Any:
     if value is None and type(None) in options:
         return None
     found: list[Problem] = []
@@ -140,45 +140,47 @@ def _first_fitting(value: object, options: tuple[Any, ...], path: str, problems:
     return None
 
 
-def _instance(value: object, hint: Any, path: str, problems: list[Problem]) -> Any:
+def _convert_instance(value: object, hint: Any, path: str, problems: list[Problem]) -> Any:
     coerce = getattr(hint, "coerce", None)
     try:
         fits = hint is Any or isinstance(value, hint)
     except TypeError:  # an annotation that only a type checker understands: a NewType, a Protocol
         return value
     if not fits and coerce is not None:
-        return _coerced(value, coerce, path, problems)
+        return _coerce(value, coerce, path, problems)
     if not fits:
-        problems.append(Problem(path, f"must be a {hint.__name__}", shown(value)))
+        problems.append(Problem(path, f"must be a {hint.__name__}", show_value(value)))
         return None
     return value
 
 
-def _coerced(value: object, coerce: Callable[[object], Any], path: str, problems: list[Problem]) -> Any:
+def _coerce(value: object, coerce: Callable[[object], Any], path: str, problems: list[Problem]) -> Any:
     try:
         return coerce(value)
     except Invalid as error:
-        problems.append(Problem(path, str(error), shown(value)))
+        problems.append(Problem(path, str(error), show_value(value)))
     except SpecError as error:
         problems += [problem.within(path) for problem in error.problems]
     return None
 
 
-def _measured(text: str, unit: Unit, hint: Any, path: str, problems: list[Problem]) -> Any:
+def _convert_text_with_unit(text: str, unit: Unit, hint: Any, path: str, problems: list[Problem]) -> Any:
     """Text with a unit: the number that it stands for, within the bounds of ``hint``."""
     metas = [meta for meta in typing.get_args(hint)[1:] if isinstance(meta, Meta)]
     number = unit.read(text)
     if number is None:
-        limits = " and ".join(limit for meta in metas for limit in _limits(meta))
-        problems.append(Problem(path, f"must be a number {limits}, or {unit.form}{unit.nearly(text)}", shown(text)))
+        limits = " and ".join(limit for meta in metas for limit in _describe_bounds(meta))
+        problems.append(
+            Problem(path, f"must be a number {limits}, or {unit.form}{unit.nearly(text)}", show_value(text))
+        )
         return None
     attempt: list[Problem] = []
-    converted = _bounded(float(number), float, metas, path, attempt)
-    problems += [problem._replace(got=shown(text)) for problem in attempt]
+    converted = _convert_scalar(float(number), float, metas, path, attempt)
+    problems += [problem._replace(got=show_value(text)) for problem in attempt]
     return converted
 
 
-def _bounded(value: object, base: Any, metas: list[Meta], path: str, problems: list[Problem]) -> Any:
+def _convert_scalar(value: object, base: Any, metas: list[Meta], path: str, problems: list[Problem]) -> Any:
     if base not in (int, float, str, bool):
         converted = convert(value, base, path, problems)
         if converted == ():
@@ -188,15 +190,15 @@ def _bounded(value: object, base: Any, metas: list[Meta], path: str, problems: l
     accepts: Any = {int: int, float: (int, float, Decimal), str: str, bool: bool}[base]
     fits = isinstance(value, accepts) and (base is bool or not isinstance(value, bool))
     if fits and base is float:
-        value = _as_float(value)
+        value = _to_float(value)
         fits = math.isfinite(value)
         wanted = "a finite number"
     if fits and isinstance(value, str) and not is_unicode(value):
-        problems.append(Problem(path, NOT_UNICODE, shown(value)))
+        problems.append(Problem(path, NOT_UNICODE, show_value(value)))
         return None
-    if not fits or any(_breaks(value, meta) for meta in metas):
-        limits = [text for meta in metas for text in _limits(meta)]
-        problems.append(Problem(path, f"must be {' '.join([wanted, ' and '.join(limits)]).strip()}", shown(value)))
+    if not fits or any(_is_out_of_bounds(value, meta) for meta in metas):
+        limits = [text for meta in metas for text in _describe_bounds(meta)]
+        problems.append(Problem(path, f"must be {' '.join([wanted, ' and '.join(limits)]).strip()}", show_value(value)))
         return None
     return value
 
@@ -210,22 +212,22 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def _as_float(value: Any) -> float:
+def _to_float(value: Any) -> float:
     try:
         return float(value)
     except OverflowError:
         return math.inf
 
 
-def _limits(meta: Meta) -> Iterator[str]:
+def _describe_bounds(meta: Meta) -> Iterator[str]:
     for sign, bound in ((">=", meta.ge), (">", meta.gt), ("<=", meta.le), ("<", meta.lt)):
         if bound is not None:
-            yield f"{sign} {plain(bound)}"
+            yield f"{sign} {format_number(bound)}"
     if meta.max_length is not None:
         yield f"of at most {meta.max_length} characters"
 
 
-def _breaks(value: Any, meta: Meta) -> bool:
+def _is_out_of_bounds(value: Any, meta: Meta) -> bool:
     return (
         (meta.ge is not None and not value >= meta.ge)
         or (meta.gt is not None and not value > meta.gt)
@@ -236,7 +238,7 @@ def _breaks(value: Any, meta: Meta) -> bool:
 
 
 @functools.cache
-def hints_of(cls: Any) -> dict[str, Any]:
+def resolve_hints(cls: Any) -> dict[str, Any]:
     """Field name → annotation, with its bounds, for every field that the constructor takes."""
     hints = typing.get_type_hints(cls, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
@@ -250,7 +252,7 @@ class Checked:
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
-        for name, hint in hints_of(type(self)).items():  # type: ignore[arg-type]
+        for name, hint in resolve_hints(type(self)).items():  # type: ignore[arg-type]
             object.__setattr__(self, name, convert(getattr(self, name), hint, name, problems))
         if not problems:
             problems += self.check()

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aurea_engine.records.batch import NS, Instants, summed
-from aurea_engine.records.quantiles import rank_of
+from aurea_engine.records.quantiles import find_rank
 
 PARTS = 128
 """Buckets an octave."""
@@ -145,7 +145,7 @@ class LatencyHistogram:
         """Smallest x with F(x) ≥ ``q``, seconds, within `RELATIVE_ERROR`. Raises ValueError on an empty histogram."""
         if not self.count:
             raise ValueError("an empty histogram has no quantiles")
-        rank = rank_of(q, self.count)
+        rank = find_rank(q, self.count)
         if rank == self.count:
             return self.maximum / NS
         index = int(np.searchsorted(np.cumsum(self._counts), rank))

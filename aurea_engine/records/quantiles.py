@@ -10,11 +10,11 @@ QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 CONFIDENCE = 0.95
 
 
-def rank_of(q: float, n: int) -> int:
+def find_rank(q: float, n: int) -> int:
     """1-based rank of quantile ``q`` in ``n`` values by the inverse distribution function: smallest r with r/n ≥ q."""
     return min(max(math.ceil(q * n - 1e-9 * max(1.0, q * n)), 1), n)
 
 
-def samples_needed(q: float) -> int:
+def count_samples_needed(q: float) -> int:
     """Fewest values that support quantile ``q``: the smallest n with qⁿ ≤ 0.05."""
     return math.ceil(math.log(1 - CONFIDENCE) / math.log(q))

@@ -12,7 +12,7 @@ import numpy as np
 
 from aurea_engine.closed_sets import FINAL, Outcome
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.fields.checked import shown
+from aurea_engine.fields.checked import show_value
 from aurea_engine.records.batch import NEVER, NS, Instants, JobBatch
 
 _NAMES = [outcome.name.lower() for outcome in Outcome]
@@ -81,7 +81,7 @@ def records_from_rows(rows: object) -> JobBatch | None:
     None where the rows have no instants, as those of older results. Raises `SpecError` naming the member that is none.
     """
     if not isinstance(rows, Sequence) or isinstance(rows, (str, bytes)):
-        raise SpecError([Problem("jobs", "must be a list of jobs", shown(rows))])
+        raise SpecError([Problem("jobs", "must be a list of jobs", show_value(rows))])
     if any(not isinstance(row, dict) or "intended" not in row for row in rows):
         return None
     columns = {name: _instants(rows, name) for name in ("intended", "started", "finished")}
@@ -111,11 +111,11 @@ def _nanoseconds(seconds: object, path: str) -> int:
         exact = Decimal(repr(seconds)) if isinstance(seconds, float) else Decimal(seconds)
         if exact.is_finite() and 0 <= exact <= _BEYOND.scaleb(-9):
             return int((exact * NS).to_integral_value(ROUND_HALF_EVEN))
-    raise SpecError([Problem(path, "must be seconds >= 0, or null", shown(seconds))])
+    raise SpecError([Problem(path, "must be seconds >= 0, or null", show_value(seconds))])
 
 
 def _outcome(row: dict[str, Any], i: int) -> int:
     outcome = row.get("outcome")
     if not isinstance(outcome, str) or outcome not in _OUTCOMES:
-        raise SpecError([Problem(f"jobs[{i}].outcome", f"must be one of {', '.join(_OUTCOMES)}", shown(outcome))])
+        raise SpecError([Problem(f"jobs[{i}].outcome", f"must be one of {', '.join(_OUTCOMES)}", show_value(outcome))])
     return _OUTCOMES[outcome]

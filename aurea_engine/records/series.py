@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.records.batch import NS, JobBatch
 from aurea_engine.records.histogram import buckets_of, value_of
-from aurea_engine.records.quantiles import rank_of
+from aurea_engine.records.quantiles import find_rank
 
 Buckets = NDArray[np.int64]
 
@@ -76,7 +76,7 @@ class _Bin:
         if not self.completed:
             return None
         buckets, counts = self.joined()
-        return value_of(int(buckets[np.searchsorted(np.cumsum(counts), rank_of(q, self.completed))]))
+        return value_of(int(buckets[np.searchsorted(np.cumsum(counts), find_rank(q, self.completed))]))
 
 
 class Series:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aurea_engine.closed_sets import Outcome, Severity
 from aurea_engine.records.batch import NS, summed
-from aurea_engine.records.quantiles import QUANTILES, samples_needed
+from aurea_engine.records.quantiles import QUANTILES, count_samples_needed
 from aurea_engine.results.arrival_fit import constant_misfit, poisson_misfit
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.run_state import Standing
@@ -121,7 +121,9 @@ def _samples(case: Case) -> Iterator[Finding]:
         advice = "Look at the counts; a warm-up must leave jobs to measure, and some must complete."
         yield Finding("too_few_samples", DEGRADED, f"no job completed{late}: no time was measured", advice)
         return
-    missing = [f"p{q * 100:g} needs {samples_needed(q):,}" for q in QUANTILES.values() if count < samples_needed(q)]
+    missing = [
+        f"p{q * 100:g} needs {count_samples_needed(q):,}" for q in QUANTILES.values() if count < count_samples_needed(q)
+    ]
     if missing:
         detail = f"{count:,} jobs completed: {', '.join(missing)}"
         yield Finding("too_few_samples", NOTE, detail, "Run more jobs, or ask for a lower quantile.")

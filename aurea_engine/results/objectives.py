@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from aurea_engine.records.batch import NS, Instants
 from aurea_engine.records.histogram import LatencyHistogram
-from aurea_engine.records.quantiles import CONFIDENCE, rank_of, samples_needed
+from aurea_engine.records.quantiles import CONFIDENCE, count_samples_needed, find_rank
 from aurea_engine.results.result import Counts, ObjectiveResult
 from aurea_engine.results.statistics import BATCHES, Timing, quantile_ranks
 from aurea_engine.spec import Objective
@@ -80,12 +80,12 @@ def _short_of_a_mean(timing: Timing, since: str) -> str:
 
 def _quantile_bounds(q: float, n: int, at: ValueAt, since: str) -> tuple[float | None, tuple[float, float] | None, str]:
     """(observed, one-sided 95 % bounds, what there are too few jobs for). Where nothing else bounds a time, 0 does."""
-    needed = samples_needed(q)
+    needed = count_samples_needed(q)
     if n < needed:
         return None, None, f"p{q * 100:g} needs {needed} jobs, {n} completed{since}"
     low, high = quantile_ranks(n, q, 1 - CONFIDENCE)
     short = f"{n} jobs are too few for a lower bound of p{q * 100:g}" if low is None else ""
-    return at(rank_of(q, n)), (0.0 if low is None else at(low), at(n if high is None else high)), short
+    return at(find_rank(q, n)), (0.0 if low is None else at(low), at(n if high is None else high)), short
 
 
 def judge_fact(objective: Objective, observed: float | None, why_not: str) -> ObjectiveResult:

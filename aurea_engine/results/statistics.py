@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from aurea_engine.records.batch import NS, Instants, summed
 from aurea_engine.records.histogram import LatencyHistogram
-from aurea_engine.records.quantiles import CONFIDENCE, QUANTILES, rank_of, samples_needed
+from aurea_engine.records.quantiles import CONFIDENCE, QUANTILES, count_samples_needed, find_rank
 from aurea_engine.workload.distributions import Floats
 
 BATCHES = 30
@@ -61,7 +61,7 @@ class Timing:
 def quantile(ordered: Instants, q: float) -> float | None:
     """Quantile ``q`` of ns in rising order, seconds; None where there are too few."""
     n = len(ordered)
-    return int(ordered[rank_of(q, n) - 1]) / NS if n >= samples_needed(q) else None
+    return int(ordered[find_rank(q, n) - 1]) / NS if n >= count_samples_needed(q) else None
 
 
 def exact_timing(values: Instants) -> Timing:
@@ -99,7 +99,9 @@ def histogram_timing(histogram: LatencyHistogram) -> Timing:
     n = histogram.count
     if not n:
         return Timing(0, exact=False)
-    p50, p90, p95, p99, p999 = [histogram.quantile(q) if n >= samples_needed(q) else None for q in QUANTILES.values()]
+    p50, p90, p95, p99, p999 = [
+        histogram.quantile(q) if n >= count_samples_needed(q) else None for q in QUANTILES.values()
+    ]
     return Timing(
         n,
         histogram.mean,

@@ -24,7 +24,7 @@ from datetime import datetime
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs.budget import Budget
 from aurea_engine.records.batch import NS
-from aurea_engine.records.quantiles import rank_of, samples_needed
+from aurea_engine.records.quantiles import count_samples_needed, find_rank
 from aurea_engine.run.dispatcher import Dispatcher
 from aurea_engine.run.recorder import Recorder
 from aurea_engine.spec import TIMES, Objective, RunSpec
@@ -118,7 +118,7 @@ class _Above:
         self.objective = objective
         self._q = objective.quantile
         self._limit_ns = _most_ns(_limit(objective))
-        self._needed = samples_needed(self._q)
+        self._needed = count_samples_needed(self._q)
         self._above = 0
 
     def count(self, intended: int, started: int, finished: int) -> None:
@@ -134,7 +134,7 @@ class _Above:
 
     def lost(self, completed: int, most: int) -> bool:
         """Whether more are above than a quantile of at most ``most`` jobs allows; ``completed`` have been seen."""
-        return self._above > 0 and completed >= self._needed and self._above > most - rank_of(self._q, most)
+        return self._above > 0 and completed >= self._needed and self._above > most - find_rank(self._q, most)
 
 
 def _most_ns(seconds: float) -> int:

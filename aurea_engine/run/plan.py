@@ -16,7 +16,7 @@ from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import NotSimulable, Problem, SpecError, StrategyError
 from aurea_engine.records.batch import NS, Instants, Outcomes
 from aurea_engine.workload.arrivals import BEYOND, BLOCK
-from aurea_engine.workload.distributions import drawn
+from aurea_engine.workload.distributions import draw_durations
 from aurea_engine.workload.jobs import Job, Plan, planned
 from aurea_engine.workload.streams import Streams
 from aurea_engine.workload.workload import Workload
@@ -161,7 +161,7 @@ class JobPlan:
         """Drawn for whole blocks, from a stream of its own: it changes no other draw, and no cut changes it."""
         if self._workload.patience is None:
             return None
-        seconds = drawn(self._workload.patience, self._streams.rng("patience"), BLOCK)[:n]
+        seconds = draw_durations(self._workload.patience, self._streams.rng("patience"), BLOCK)[:n]
         return np.asarray(np.rint(np.minimum(seconds, _LONGEST / NS) * NS), np.int64)
 
 

@@ -11,8 +11,14 @@ No test framework is needed: a check raises AssertionError with a sentence that 
 from __future__ import annotations
 
 from aurea_engine.costs.conformance import check_cost_model
-from aurea_engine.testing.checks import check_arrivals, check_distribution, check_job, check_result, check_scheduler
 from aurea_engine.testing.clocks import JumpingLoop, LoopClock, ManualClock, run_jumping
+from aurea_engine.testing.conformance import (
+    check_arrivals,
+    check_distribution,
+    check_job,
+    check_result,
+    check_scheduler,
+)
 from aurea_engine.testing.fakes import RecordingObserver, ScriptedArrivals
 
 __all__ = [

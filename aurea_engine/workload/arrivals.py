@@ -19,10 +19,10 @@ import numpy as np
 from msgspec import Meta
 
 from aurea_engine.errors import Problem
-from aurea_engine.fields.checked import Checked, PositiveSeconds, Rate, RateOrZero, some
+from aurea_engine.fields.checked import Checked, PositiveSeconds, Rate, RateOrZero, non_empty
 from aurea_engine.records.batch import NS, Instants
 from aurea_engine.workload.distributions import Constant as ConstantDuration
-from aurea_engine.workload.distributions import Distribution, Floats, drawn
+from aurea_engine.workload.distributions import Distribution, Floats, draw_durations
 
 BLOCK = 4096
 """Arrivals drawn at a time."""
@@ -54,16 +54,16 @@ class Arrivals(ABC, Checked):
         return None
 
 
-def _blocks_at(inverse: Callable[[Floats], Floats], total: float = math.inf) -> Iterator[Instants]:
+def _invert_in_blocks(inverse: Callable[[Floats], Floats], total: float = math.inf) -> Iterator[Instants]:
     """Arrival i at Λ⁻¹(i), for every i < ``total``, in blocks."""
     first, last = 0, math.ceil(total - 1e-9) if total < math.inf else math.inf
     while first < last:
         count = int(min(BLOCK, last - first))
-        yield _whole_ns(inverse(np.arange(first, first + count, dtype=float)))
+        yield _round_to_ns(inverse(np.arange(first, first + count, dtype=float)))
         first += count
 
 
-def _whole_ns(seconds: Floats) -> Instants:
+def _round_to_ns(seconds: Floats) -> Instants:
     """What lies beyond every clock stays at `BEYOND`, so that a block may reach further than a run."""
     # Halves go up, all of them: to the even neighbour, arrivals 2/1024 s apart would be one ns more or less than that.
     return np.floor(np.minimum(seconds, BEYOND / NS) * NS + 0.5).astype(np.int64)
@@ -84,7 +84,7 @@ _BITS = 52
 """A float from 1 up has so many bits behind the point at most."""
 
 
-def _evenly(gap: float, first: int, n: int) -> Instants:
+def _space_evenly(gap: float, first: int, n: int) -> Instants:
     """``n`` ≤ 1,024 multiples of ``gap`` ns from number ``first`` on, each rounded to the nanosecond, half up.
 
     In whole numbers, since only then is it true of any two that they are at least ⌊k·gap⌋ apart, k gaps apart: a float of
@@ -107,10 +107,10 @@ class Constant(Arrivals):
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
         gap, first = min(NS / self.rate, BEYOND), 0
         while (first + BLOCK) * gap < BEYOND:
-            yield np.concatenate([_evenly(gap, first + part, BLOCK // 4) for part in range(0, BLOCK, BLOCK // 4)])
+            yield np.concatenate([_space_evenly(gap, first + part, BLOCK // 4) for part in range(0, BLOCK, BLOCK // 4)])
             first += BLOCK
         while True:
-            yield _whole_ns(np.arange(first, first + BLOCK, dtype=np.float64) * (gap / NS))
+            yield _round_to_ns(np.arange(first, first + BLOCK, dtype=np.float64) * (gap / NS))
             first += BLOCK
 
     def asked_rate(self) -> float:
@@ -124,7 +124,7 @@ class Poisson(Arrivals):
     rate: Rate
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
-        return _renewals(lambda n: rng.exponential(1 / self.rate, n))
+        return _accumulate_gaps(lambda n: rng.exponential(1 / self.rate, n))
 
     def asked_rate(self) -> float:
         return self.rate
@@ -141,18 +141,18 @@ class Gamma(Arrivals):
         scv = self.cv**2
         if scv < 1e-12:
             return Constant(self.rate).instants(rng)
-        return _renewals(lambda n: rng.gamma(1 / scv, scv / self.rate, n))
+        return _accumulate_gaps(lambda n: rng.gamma(1 / scv, scv / self.rate, n))
 
     def asked_rate(self) -> float:
         return self.rate
 
 
-def _renewals(gaps: Callable[[int], Floats]) -> Iterator[Instants]:
+def _accumulate_gaps(gaps: Callable[[int], Floats]) -> Iterator[Instants]:
     at = 0.0
     while True:
         block = at + np.cumsum(gaps(BLOCK))
         at = float(block[-1])
-        yield _whole_ns(block)
+        yield _round_to_ns(block)
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Stage(Checked):
         return self.start, self.end
 
 
-def _ramp_inverse(count: Floats, rates: tuple[float, float], over: float) -> Floats:
+def _invert_ramp(count: Floats, rates: tuple[float, float], over: float) -> Floats:
     """Λ(t) = start·t + (end − start)·t²/(2·over), solved for t in the form that does not cancel when start ≈ end."""
     start, end = rates
     k = (end - start) / over
@@ -194,7 +194,7 @@ def _ramp_inverse(count: Floats, rates: tuple[float, float], over: float) -> Flo
 class Stages(Arrivals):
     """Straight lines of rate, one after the other; ends with the last."""
 
-    stages: Annotated[tuple[Stage, ...], some("must hold at least one stage")]
+    stages: Annotated[tuple[Stage, ...], non_empty("must hold at least one stage")]
     ends: ClassVar[Literal["by itself"]] = "by itself"
 
     def check(self) -> list[Problem]:
@@ -214,10 +214,10 @@ class Stages(Arrivals):
             t = np.empty(len(count))
             for i in np.unique(which).tolist():
                 mine, stage = which == i, self.stages[i]
-                t[mine] = begins[i] + _ramp_inverse(count[mine] - counts[i], stage.slope, stage.duration)
+                t[mine] = begins[i] + _invert_ramp(count[mine] - counts[i], stage.slope, stage.duration)
             return t
 
-        return _blocks_at(inverse, float(counts[-1]))
+        return _invert_in_blocks(inverse, float(counts[-1]))
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ class Ramp(Arrivals):
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
         total = (self.start + self.end) / 2 * self.over
-        return _blocks_at(lambda count: _ramp_inverse(count, (self.start, self.end), self.over), total)
+        return _invert_in_blocks(lambda count: _invert_ramp(count, (self.start, self.end), self.over), total)
 
 
 @dataclass(frozen=True)
@@ -257,7 +257,7 @@ class Sine(Arrivals):
         return [Problem("amplitude", "must be <= mean: a rate cannot be negative", f"{self.amplitude:g}")]
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
-        return _blocks_at(self._inverse)
+        return _invert_in_blocks(self._inverse)
 
     def _inverse(self, count: Floats) -> Floats:
         """Λ(t) = mean·t + A·P/2π·(cos φ − cos(φ + 2πt/P)) never leaves ± A·P/π of mean·t: bisect between those."""
@@ -290,4 +290,4 @@ class Closed(Arrivals):
 
     def think_times(self, rng: np.random.Generator) -> Iterator[Instants]:
         while True:
-            yield _whole_ns(drawn(self.think_time, rng, BLOCK))
+            yield _round_to_ns(draw_durations(self.think_time, rng, BLOCK))

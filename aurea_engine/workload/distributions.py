@@ -13,7 +13,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from aurea_engine.errors import Problem, StrategyError
-from aurea_engine.fields.checked import Checked, Invalid, PositiveSeconds, Seconds, Weight, some
+from aurea_engine.fields.checked import Checked, Invalid, PositiveSeconds, Seconds, Weight, non_empty
 from aurea_engine.fields.units import DURATION, parse_duration
 from aurea_engine.records.batch import NS
 
@@ -55,10 +55,10 @@ class Distribution(ABC, Checked):
         raise Invalid(_NO_DISTRIBUTION)
 
 
-def drawn(distribution: Distribution, rng: np.random.Generator, n: int) -> Floats:
+def draw_durations(distribution: Distribution, rng: np.random.Generator, n: int) -> Floats:
     """`Distribution.sample`, held to its contract: raises `StrategyError` for another shape, and below 0 or NaN."""
     what = f"{type(distribution).__name__}.sample"
-    seconds = floats(distribution.sample(rng, n), n, what)
+    seconds = to_floats(distribution.sample(rng, n), n, what)
     wrong = ~(seconds >= 0)
     if wrong.any():
         raise StrategyError(f"{what} must give seconds that are not negative, got {seconds[wrong][0]:g}")
@@ -69,7 +69,7 @@ _SLACK = 1 + 2**-51
 """What multiplying a float of seconds by 10⁹ may be short of: 0.3 s is 300,000,000 ns, and not one less."""
 
 
-def whole_ns(seconds: Floats) -> Floats:
+def cut_to_whole_ns(seconds: Floats) -> Floats:
     """Durations that are *meant* to be so long, cut down to whole nanoseconds, still in seconds; those below one are left.
 
     Arrivals i/λ are rounded to the nanosecond, so the gap between two that are 1/λ apart may be one ns short of 1/λ
@@ -82,7 +82,7 @@ def whole_ns(seconds: Floats) -> Floats:
     return np.where((cut >= 1) & (ns < 2**51), cut / NS, seconds)
 
 
-def floats(given: object, n: int, what: str) -> Floats:
+def to_floats(given: object, n: int, what: str) -> Floats:
     """``given`` as ``n`` numbers, or a `StrategyError` that begins with ``what``."""
     try:
         numbers = np.asarray(given, float)
@@ -101,7 +101,7 @@ class Constant(Distribution):
     value: Seconds
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
-        return whole_ns(np.full(n, self.value))
+        return cut_to_whole_ns(np.full(n, self.value))
 
     def moments(self) -> Moments:
         return Moments(self.value, 0.0)
@@ -119,7 +119,7 @@ class Uniform(Distribution):
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
         seconds = rng.uniform(self.low, self.high, n)
-        return whole_ns(seconds) if self.low == self.high else seconds
+        return cut_to_whole_ns(seconds) if self.low == self.high else seconds
 
     def moments(self) -> Moments:
         mean = (self.low + self.high) / 2
@@ -148,7 +148,7 @@ class Gamma(Distribution):
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
         scv = self.cv**2
-        return rng.gamma(1 / scv, self.mean * scv, n) if scv > 1e-12 else whole_ns(np.full(n, self.mean))
+        return rng.gamma(1 / scv, self.mean * scv, n) if scv > 1e-12 else cut_to_whole_ns(np.full(n, self.mean))
 
     def moments(self) -> Moments:
         return Moments(self.mean, self.cv**2)
@@ -164,7 +164,7 @@ class LogNormal(Distribution):
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
         variance = math.log1p(self.cv**2)
         if not variance:
-            return whole_ns(np.full(n, self.mean))
+            return cut_to_whole_ns(np.full(n, self.mean))
         return rng.lognormal(math.log(self.mean) - variance / 2, math.sqrt(variance), n)
 
     def moments(self) -> Moments:
@@ -208,7 +208,7 @@ class Weighted(Checked):
 class Mixture(Distribution):
     """Each draw comes from one branch, chosen with probability weight ÷ sum of weights."""
 
-    of: Annotated[tuple[Weighted, ...], some("weights must sum to more than 0: it must hold at least one branch")]
+    of: Annotated[tuple[Weighted, ...], non_empty("weights must sum to more than 0: it must hold at least one branch")]
 
     def check(self) -> list[Problem]:
         if sum(branch.weight for branch in self.of) > 0:
@@ -224,7 +224,7 @@ class Mixture(Distribution):
         seconds = np.empty(n)
         for i, branch in enumerate(self.of):
             mine = choice == i
-            seconds[mine] = drawn(branch.distribution, rng, int(mine.sum()))
+            seconds[mine] = draw_durations(branch.distribution, rng, int(mine.sum()))
         return seconds
 
     def moments(self) -> Moments:
@@ -245,10 +245,10 @@ class Mixture(Distribution):
 class Empirical(Distribution):
     """Drawn at random, with replacement, from measured ``values``."""
 
-    values: Annotated[tuple[Seconds, ...], some("must hold at least one duration")]
+    values: Annotated[tuple[Seconds, ...], non_empty("must hold at least one duration")]
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
-        return rng.choice(whole_ns(np.array(self.values)), n)
+        return rng.choice(cut_to_whole_ns(np.array(self.values)), n)
 
     def moments(self) -> Moments:
         values = np.array(self.values)

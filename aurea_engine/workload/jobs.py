@@ -19,10 +19,17 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from aurea_engine.errors import Problem, StrategyError
-from aurea_engine.fields.checked import Checked, PositiveSeconds, Ratio, Weight, some
+from aurea_engine.fields.checked import Checked, PositiveSeconds, Ratio, Weight, non_empty
 from aurea_engine.records.batch import NS
 from aurea_engine.workload.cpu_workers import CpuWorkers
-from aurea_engine.workload.distributions import Constant, Distribution, Floats, drawn, floats, whole_ns
+from aurea_engine.workload.distributions import (
+    Constant,
+    Distribution,
+    Floats,
+    cut_to_whole_ns,
+    draw_durations,
+    to_floats,
+)
 from aurea_engine.workload.streams import Streams
 
 Run = Callable[[float], Awaitable[object]]
@@ -115,7 +122,7 @@ class Job(JobSource):
     def plan(self, streams: Streams, first: int, n: int) -> Plan:
         known = self.demands(streams.rng("demands"), first, n)
         return Plan(
-            demand=np.full(n, np.nan) if known is None else floats(known, n, f"{type(self).__name__}.demands"),
+            demand=np.full(n, np.nan) if known is None else to_floats(known, n, f"{type(self).__name__}.demands"),
             limit=np.full(n, np.inf),
             fails=np.zeros(n, bool),
             priority=np.zeros(n, np.int64),
@@ -140,7 +147,7 @@ class Sleep(Job):
             await asyncio.sleep(left / NS)
 
     def demands(self, rng: np.random.Generator, first: int, n: int) -> Floats:
-        return drawn(self.duration, rng, n)
+        return draw_durations(self.duration, rng, n)
 
     def distribution(self) -> Distribution:
         return self.duration
@@ -161,7 +168,7 @@ class Cpu(Job):
             await run(demand)
 
     def demands(self, rng: np.random.Generator, first: int, n: int) -> Floats:
-        return drawn(self.duration, rng, n)
+        return draw_durations(self.duration, rng, n)
 
     def distribution(self) -> Distribution:
         return self.duration
@@ -185,7 +192,7 @@ class Branch(Checked):
 class Mix(JobSource):
     """Each job is of one branch, chosen with probability weight ÷ sum of weights."""
 
-    of: Annotated[tuple[Branch, ...], some("weights must sum to more than 0: it must hold at least one branch")]
+    of: Annotated[tuple[Branch, ...], non_empty("weights must sum to more than 0: it must hold at least one branch")]
 
     def check(self) -> list[Problem]:
         if sum(branch.weight for branch in self.of) > 0:
@@ -238,7 +245,7 @@ class Limited(JobSource):
 
     def plan(self, streams: Streams, first: int, n: int) -> Plan:
         plan = planned(self.job, streams.child("limited"), first, n)
-        np.minimum(plan.limit, whole_ns(np.array(self.timeout)), out=plan.limit)
+        np.minimum(plan.limit, cut_to_whole_ns(np.array(self.timeout)), out=plan.limit)
         return plan
 
     def leaves(self) -> tuple[Job, ...]:

@@ -11,11 +11,11 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.fields.checked import Name, Seconds, shown, some
+from aurea_engine.fields.checked import Name, Seconds, non_empty, show_value
 from aurea_engine.records.batch import NS, Instants
 from aurea_engine.records.rows import seconds_of
 from aurea_engine.workload.arrivals import BLOCK, Arrivals
-from aurea_engine.workload.distributions import Floats, whole_ns
+from aurea_engine.workload.distributions import Floats, cut_to_whole_ns
 from aurea_engine.workload.jobs import Job, Sleep
 from aurea_engine.workload.trace_files import (
     FILE_MEMBERS,
@@ -32,8 +32,8 @@ from aurea_engine.workload.trace_files import (
     Times,
     TimeUnit,
     Unreadable,
-    number_of,
-    place_of,
+    describe_place,
+    parse_time,
     read_times,
 )
 
@@ -46,7 +46,7 @@ class Trace(Arrivals):
     half as long; ``sha256`` is filled in, and refuses another file.
     """
 
-    at: Annotated[Annotated[tuple[Seconds, ...], some("must hold at least one instant")] | None, OR_FILE] = None
+    at: Annotated[Annotated[tuple[Seconds, ...], non_empty("must hold at least one instant")] | None, OR_FILE] = None
     file: Annotated[FileName | None, LOCAL_FILE] = None
     format: Annotated[Form | None, LOCAL] = None
     column: Annotated[Name | None, LOCAL] = None
@@ -82,8 +82,8 @@ class Trace(Arrivals):
         try:
             source = Source(file, self.format, self.column, self.unit, self.slice)
             times = read_times(source, self.sha256)
-            opening = int(times.ns[0]) if self.offset is None else opening_of(self.offset, times, self.unit)
-            instants = arrivals_of(source, times, opening, self.speed)
+            opening = int(times.ns[0]) if self.offset is None else find_opening(self.offset, times, self.unit)
+            instants = scale_arrivals(source, times, opening, self.speed)
         except Unreadable as error:
             return [error.problem]
         object.__setattr__(self, "sha256", times.sha256)
@@ -103,7 +103,9 @@ class Replay(Job):
     ``sha256`` is filled in, and refuses another file.
     """
 
-    durations: Annotated[Annotated[tuple[Seconds, ...], some("must hold at least one duration")] | None, OR_FILE] = None
+    durations: Annotated[
+        Annotated[tuple[Seconds, ...], non_empty("must hold at least one duration")] | None, OR_FILE
+    ] = None
     file: Annotated[FileName | None, LOCAL_FILE] = None
     format: Annotated[Form | None, LOCAL] = None
     column: Annotated[Name | None, LOCAL] = None
@@ -127,7 +129,7 @@ class Replay(Job):
         try:
             source = Source(file, self.format, self.column, self.unit, self.slice)
             times = read_times(source, self.sha256)
-            object.__setattr__(self, "recorded_ns", durations_of(source, times))
+            object.__setattr__(self, "recorded_ns", check_durations(source, times))
         except Unreadable as error:
             return [error.problem]
         object.__setattr__(self, "sha256", times.sha256)
@@ -138,33 +140,35 @@ class Replay(Job):
 
     def demands(self, rng: np.random.Generator, first: int, n: int) -> Floats:
         if self.durations is not None:
-            return whole_ns(np.array(self.durations)[np.arange(first, first + n) % len(self.durations)])
+            return cut_to_whole_ns(np.array(self.durations)[np.arange(first, first + n) % len(self.durations)])
         return np.asarray(self.recorded_ns[np.arange(first, first + n) % len(self.recorded_ns)] / NS)
 
 
-def opening_of(offset: float | str, times: Times, unit: TimeUnit | None) -> int:
+def find_opening(offset: float | str, times: Times, unit: TimeUnit | None) -> int:
     """The instant in the file at which the window opens, ns: a number in the file's unit, a duration, or a date."""
     cell = Decimal(repr(offset)) if isinstance(offset, float) else offset
-    found = number_of(cell, unit)
+    found = parse_time(cell, unit)
     if found is None or (found[1] is not None) is not times.dated:
         kind = "a date such as 2023-11-16T18:00:00" if times.dated else 'a number, or a duration such as "5m"'
-        raise Unreadable("offset", f"must be {kind}, as the column has them", shown(offset))
+        raise Unreadable("offset", f"must be {kind}, as the column has them", show_value(offset))
     return found[0]
 
 
-def arrivals_of(source: Source, times: Times, opening: int, speed: float) -> Instants:
+def scale_arrivals(source: Source, times: Times, opening: int, speed: float) -> Instants:
     """Ns since the window opened, at ``speed``. Raises `Unreadable` where they are not in order, or before it."""
     late = np.flatnonzero(np.diff(times.ns) < 0)
     if len(late):
-        where = place_of(source, times.lines(int(late[0]) + 1))
+        where = describe_place(source, times.lines(int(late[0]) + 1))
         raise Unreadable("file", f"must be in order of time: {where} is earlier than the row before it; sort the file, "
                          "with all of its columns, so that each row keeps its own")  # fmt: skip
     if times.ns[0] < opening:
         raise Unreadable(
-            "offset", f"must not be after {place_of(source, times.lines(0))}: leave earlier rows out by slice"
+            "offset", f"must not be after {describe_place(source, times.lines(0))}: leave earlier rows out by slice"
         )
     if int(times.ns[-1]) - opening >= LIMIT:
-        raise Unreadable("offset", f"is more than 146 years before {place_of(source, times.lines(len(times.ns) - 1))}")
+        raise Unreadable(
+            "offset", f"is more than 146 years before {describe_place(source, times.lines(len(times.ns) - 1))}"
+        )
     since = times.ns - opening
     if speed == 1:
         return since
@@ -176,13 +180,13 @@ def arrivals_of(source: Source, times: Times, opening: int, speed: float) -> Ins
     return np.array(slow, np.int64)
 
 
-def durations_of(source: Source, times: Times) -> Instants:
+def check_durations(source: Source, times: Times) -> Instants:
     """Durations: none a date, none negative. Raises `Unreadable`."""
     if times.dated:
-        raise Unreadable("column", f"must hold durations, and {place_of(source, times.lines(0))} is a date")
+        raise Unreadable("column", f"must hold durations, and {describe_place(source, times.lines(0))} is a date")
     wrong = np.flatnonzero(times.ns < 0)
     if len(wrong):
-        raise Unreadable("column", f"{place_of(source, times.lines(int(wrong[0])))} is less than 0")
+        raise Unreadable("column", f"{describe_place(source, times.lines(int(wrong[0])))} is less than 0")
     return times.ns
 
 
@@ -191,20 +195,20 @@ def inline_files(data: object) -> object:
 
     Raises `SpecError` for a file that cannot be read, or holds something else.
     """
-    return _inlined(data, "")
+    return _inline_value(data, "")
 
 
-def _inlined(value: object, path: str) -> object:
+def _inline_value(value: object, path: str) -> object:
     if isinstance(value, list):
-        return [_inlined(item, f"{path}[{i}]") for i, item in enumerate(value)]
+        return [_inline_value(item, f"{path}[{i}]") for i, item in enumerate(value)]
     if not isinstance(value, dict):
         return value
     if value.get("kind") in ("trace", "replay") and value.get("file") is not None:
-        return _times_of(value, path)
-    return {name: _inlined(member, f"{path}.{name}".lstrip(".")) for name, member in value.items()}
+        return _inline_times(value, path)
+    return {name: _inline_value(member, f"{path}.{name}".lstrip(".")) for name, member in value.items()}
 
 
-def _times_of(value: dict[str, Any], path: str) -> object:
+def _inline_times(value: dict[str, Any], path: str) -> object:
     members = {name: member for name, member in value.items() if name != "kind"}
     try:
         read = Trace(**members) if value["kind"] == "trace" else Replay(**members)

@@ -23,7 +23,7 @@ import numpy as np
 from msgspec import Meta
 
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.fields.checked import shown
+from aurea_engine.fields.checked import show_value
 from aurea_engine.fields.text_files import decode_text
 from aurea_engine.fields.units import parse_duration
 from aurea_engine.records.batch import NS, Instants
@@ -104,13 +104,13 @@ class Times:
 
 def read_times(source: Source, sha256: str | None) -> Times:
     """The times in a file, which must have the digest ``sha256`` where one is given. Raises `Unreadable`."""
-    form = source.form or _form(source.file)
-    content = _content(source.file)
+    form = source.form or _infer_format(source.file)
+    content = _read_content(source.file)
     digest = hashlib.sha256(content).hexdigest()
     if sha256 not in (None, digest):
         text = f"is not that of {source.file} any more: leave sha256 out to run the file as it is now, which is another run"
-        raise Unreadable("sha256", text, shown(sha256))
-    cells = _csv_cells(source, content) if form == "csv" else _jsonl_cells(source, content)
+        raise Unreadable("sha256", text, show_value(sha256))
+    cells = _read_csv(source, content) if form == "csv" else _read_jsonl(source, content)
     first, last = source.slice or (0, None)
     lines: list[int] = []
     times: list[int] = []
@@ -119,24 +119,24 @@ def read_times(source: Source, sha256: str | None) -> Times:
         if row >= MOST_ROWS:
             raise Unreadable("file", f"must have at most {MOST_ROWS:,} rows: {source.file} has more")
         if row >= first and (last is None or row < last):
-            ns, zone = _time(cell, source, line)
+            ns, zone = _read_time(cell, source, line)
             lines.append(line)
             times.append(ns)
             zones.add(zone)
             if len(zones) > 1:
-                raise Unreadable("column", f"{place_of(source, line)} is of another kind than the rows before it: numbers, "
-                                 "dates and dates with a time zone do not mix", shown(cell))  # fmt: skip
+                raise Unreadable("column", f"{describe_place(source, line)} is of another kind than the rows before it: "
+                                 "numbers, dates and dates with a time zone do not mix", show_value(cell))  # fmt: skip
     if not times:
         raise Unreadable("slice" if source.slice else "file", f"leaves no row of {source.file}")
     return Times(np.array(times, np.int64), lines.__getitem__, digest, zones != {None})
 
 
-def number_of(cell: object, unit: TimeUnit | None) -> tuple[int, bool | None] | None:
+def parse_time(cell: object, unit: TimeUnit | None) -> tuple[int, bool | None] | None:
     """(ns, whether it has a time zone; None for what is no date), or None for what is neither number nor date."""
     if isinstance(cell, str):
         text = cell.strip()
         if (found := _DATE.fullmatch(text)) is not None:
-            return _since_1970(found)
+            return _count_ns_since_1970(found)
         if (duration := parse_duration(text)) is not None:
             return round(duration * NS), None
         cell = Decimal(text) if _NUMBER.fullmatch(text) else None
@@ -147,7 +147,7 @@ def number_of(cell: object, unit: TimeUnit | None) -> tuple[int, bool | None] | 
     return None
 
 
-def _since_1970(found: re.Match[str]) -> tuple[int, bool] | None:
+def _count_ns_since_1970(found: re.Match[str]) -> tuple[int, bool] | None:
     year, month, day, hour, minute, second = map(int, found.groups()[:6])
     fraction, zone = found[7], found[8]
     try:
@@ -170,47 +170,53 @@ def _since_1970(found: re.Match[str]) -> tuple[int, bool] | None:
     return seconds * NS + ns, bool(zone)
 
 
-def _time(cell: object, source: Source, line: int) -> tuple[int, bool | None]:
-    found = number_of(cell, source.unit)
+def _read_time(cell: object, source: Source, line: int) -> tuple[int, bool | None]:
+    found = parse_time(cell, source.unit)
     if found is None:
         plain = isinstance(cell, (int, Decimal)) or (isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()))
         if plain and source.unit is None and not isinstance(cell, bool):
             raise Unreadable(
-                "unit", f"is required: {place_of(source, line)} is a plain number, of s, ms, us or ns?", shown(cell)
+                "unit",
+                f"is required: {describe_place(source, line)} is a plain number, of s, ms, us or ns?",
+                show_value(cell),
             )
         text = "is empty" if cell in ("", None) else "must be a number, or a date such as 2023-11-16 18:17:03.9799600"
-        raise Unreadable("column", f"{place_of(source, line)} {text}", shown(cell))
+        raise Unreadable("column", f"{describe_place(source, line)} {text}", show_value(cell))
     ns, zone = found
     if not -LIMIT < ns < LIMIT:
-        raise Unreadable("column", f"{place_of(source, line)} is more than 146 years: is the unit right?", shown(cell))
+        raise Unreadable(
+            "column", f"{describe_place(source, line)} is more than 146 years: is the unit right?", show_value(cell)
+        )
     return ns, zone
 
 
-def place_of(source: Source, line: int) -> str:
+def describe_place(source: Source, line: int) -> str:
     column = "" if source.column is None else f", column {source.column!r}"
     return f"{source.file}, line {line}{column}"
 
 
-def _form(name: str) -> Form:
+def _infer_format(name: str) -> Form:
     ending = Path(name).suffix.lower()
     forms: dict[str, Form] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
     if ending not in forms:
-        raise Unreadable("format", "is required, csv or jsonl: the name of the file does not tell", shown(name))
+        raise Unreadable("format", "is required, csv or jsonl: the name of the file does not tell", show_value(name))
     return forms[ending]
 
 
-def _content(name: str) -> bytes:
+def _read_content(name: str) -> bytes:
     try:
         with Path(name).open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise Unreadable("file", f"cannot be read: {getattr(error, 'strerror', None) or error}", shown(name)) from None
+        raise Unreadable(
+            "file", f"cannot be read: {getattr(error, 'strerror', None) or error}", show_value(name)
+        ) from None
     if len(content) > MOST_BYTES:
-        raise Unreadable("file", f"must be at most {MOST_BYTES:,} bytes", shown(name))
+        raise Unreadable("file", f"must be at most {MOST_BYTES:,} bytes", show_value(name))
     return content
 
 
-def _text_lines(source: Source, content: bytes) -> Iterator[str]:
+def _decode_lines(source: Source, content: bytes) -> Iterator[str]:
     """Lines as they stand, decoded as their byte order mark says."""
     try:
         text = decode_text(content)
@@ -221,60 +227,68 @@ def _text_lines(source: Source, content: bytes) -> Iterator[str]:
     return io.StringIO(text, newline="")
 
 
-def _csv_cells(source: Source, content: bytes) -> Iterator[tuple[int, str]]:
+def _read_csv(source: Source, content: bytes) -> Iterator[tuple[int, str]]:
     """(line, cell) of each row that is not blank. The first row names the columns, unless there is only one and no name."""
-    rows = csv.reader(_text_lines(source, content), strict=True)
+    rows = csv.reader(_decode_lines(source, content), strict=True)
     try:
         head = next((row for row in rows if row), [])
-        index = _csv_index(source, head)
-        if source.column is None and number_of(head[0], source.unit or "s") is not None:
+        index = _find_csv_column(source, head)
+        if source.column is None and parse_time(head[0], source.unit or "s") is not None:
             yield rows.line_num, head[0]
         for row in rows:
             if not row:
                 continue
             if len(row) <= index:
-                raise Unreadable("column", f"{place_of(source, rows.line_num)}: the row has {len(row)} columns only")
+                raise Unreadable(
+                    "column", f"{describe_place(source, rows.line_num)}: the row has {len(row)} columns only"
+                )
             yield rows.line_num, row[index]
     except csv.Error as error:
         raise Unreadable("file", f"{source.file}, line {rows.line_num} is no CSV: {error}") from None
 
 
-def _csv_index(source: Source, head: list[str]) -> int:
+def _find_csv_column(source: Source, head: list[str]) -> int:
     names = [name.strip() for name in head]
     if not names:
         raise Unreadable("file", f"{source.file} is empty: its first line must name the columns")
     if source.column is None:
         if len(names) > 1:
-            raise Unreadable("column", f"is required: one of {_listed(names)}")
+            raise Unreadable("column", f"is required: one of {_list_names(names)}")
         return 0
     if names.count(source.column) != 1:
         many = "stands more than once in the first line" if source.column in names else "is no column"
         other = next((mark for mark in (";", "\t") if len(names) == 1 and mark in names[0]), None)
         hint = f"; its columns are separated by {other!r}, and must be by ','" if other else ""
-        raise Unreadable("column", f"{many} of {source.file}: there is {_listed(names)}{hint}", shown(source.column))
+        raise Unreadable(
+            "column", f"{many} of {source.file}: there is {_list_names(names)}{hint}", show_value(source.column)
+        )
     return names.index(source.column)
 
 
-def _listed(names: list[str]) -> str:
+def _list_names(names: list[str]) -> str:
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
-    return ", ".join(shown(name) for name in names[:20]) + more
+    return ", ".join(show_value(name) for name in names[:20]) + more
 
 
-def _jsonl_cells(source: Source, content: bytes) -> Iterator[tuple[int, Any]]:
+def _read_jsonl(source: Source, content: bytes) -> Iterator[tuple[int, Any]]:
     """(line, value) of each line that is not blank: the member ``column`` of an object, or the value itself."""
-    for line, text in enumerate(_text_lines(source, content), 1):
+    for line, text in enumerate(_decode_lines(source, content), 1):
         if not text.strip():
             continue
         try:
             value = json.loads(text, parse_float=Decimal, parse_constant=lambda name: name)
         except (ValueError, RecursionError, ArithmeticError):
-            raise Unreadable("file", f"{source.file}, line {line} is no JSON", shown(text.strip())) from None
+            raise Unreadable("file", f"{source.file}, line {line} is no JSON", show_value(text.strip())) from None
         if isinstance(value, dict):
             if source.column is None:
-                raise Unreadable("column", f"is required: one of {_listed(list(value))}")
+                raise Unreadable("column", f"is required: one of {_list_names(list(value))}")
             if source.column not in value:
-                raise Unreadable("column", f"{place_of(source, line)} is not there: there is {_listed(list(value))}")
+                raise Unreadable(
+                    "column", f"{describe_place(source, line)} is not there: there is {_list_names(list(value))}"
+                )
             value = value[source.column]
         elif source.column is not None:
-            raise Unreadable("column", f"{source.file}, line {line} is no object, so it has no columns", shown(value))
+            raise Unreadable(
+                "column", f"{source.file}, line {line} is no object, so it has no columns", show_value(value)
+            )
         yield line, value

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from aurea_engine import loop_factory
-from aurea_engine.selftest import Check, Machine, machine, real_checks, virtual_checks
+from aurea_engine.selftest import Check, Machine, measure_machine, run_real_checks, run_virtual_checks
 from aurea_server.cli.interrupts import interrupts
 from aurea_server.cli.tables import Column, Table, show
 from aurea_server.cli.terminal import digits, number, seconds
@@ -21,10 +21,10 @@ def selftest() -> int:
     waiting = Console(stderr=True)
     with interrupts(last=waiting.show_cursor), asyncio.Runner(loop_factory=loop_factory()) as runner:
         with waiting.status("virtual time: schedules and queues with known answers"):
-            checks = list(virtual_checks())
+            checks = list(run_virtual_checks())
         with waiting.status("real time: sleeps, and what this machine can do"):
-            checks += runner.run(real_checks())
-            found = runner.run(machine())
+            checks += runner.run(run_real_checks())
+            found = runner.run(measure_machine())
     show(checks_table(checks), "", machine_table(found))
     wrong = [check for check in checks if not check.passed]
     verdict = f"{len(checks) - len(wrong)} of {len(checks)} known answers came out right."

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aurea_engine import Exponential, Fifo, Poisson, RunSpec, Sleep, Workload, simulate
 from aurea_engine.records.histogram import LatencyHistogram
-from aurea_engine.records.quantiles import QUANTILES, rank_of, samples_needed
+from aurea_engine.records.quantiles import QUANTILES, count_samples_needed, find_rank
 from aurea_engine.results.statistics import (
     BATCHES,
     exact_timing,
@@ -34,7 +34,7 @@ def seconds(*values: float) -> np.ndarray:
 
 def test_quantiles_of_one_to_a_hundred_are_what_they_are() -> None:
     """The smallest x with F(x) ≥ q: p10 is 10, p50 50, p99 99, p99.9 100."""
-    ranks = [rank_of(q, 100) for q in (0.1, 0.5, 0.9, 0.95, 0.99, 0.999)]
+    ranks = [find_rank(q, 100) for q in (0.1, 0.5, 0.9, 0.95, 0.99, 0.999)]
     assert ranks == [10, 50, 90, 95, 99, 100]
     assert exact_timing(seconds(*range(1, 101))).p50 == 50.0
 
@@ -44,7 +44,7 @@ def test_a_rank_is_the_smallest_whose_share_reaches_q(n: int, q: float) -> None:
     """Against exact fractions: 0.7 of 10 is 7, whatever 0.7·10 is in floating point."""
     share = Fraction(str(q))
     expected = next(r for r in range(max(1, math.floor(share * n)), n + 1) if Fraction(r, n) >= share)
-    assert expected == rank_of(q, n)
+    assert expected == find_rank(q, n)
 
 
 def test_a_point_mass_is_a_point_mass() -> None:
@@ -66,7 +66,7 @@ def test_a_point_mass_is_a_point_mass() -> None:
 @pytest.mark.parametrize(("q", "needed"), [(0.5, 5), (0.9, 29), (0.95, 59), (0.99, 299), (0.999, 2995)])
 def test_a_quantile_needs_enough_jobs_to_be_bounded_by_their_maximum(q: float, needed: int) -> None:
     """The n-th power of q is at most 0.05: fewer values, and the answer is None."""
-    assert needed == samples_needed(q)
+    assert needed == count_samples_needed(q)
     assert q**needed <= 0.05 < q ** (needed - 1)
     ordered = seconds(*range(1, needed + 1))
     assert quantile(ordered, q) is not None

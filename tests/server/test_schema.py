@@ -25,7 +25,7 @@ from aurea_engine import (
     spec_to_dict,
 )
 from aurea_engine.codec.catalog import GROUPS
-from aurea_engine.fields.checked import Checked, convert, hints_of
+from aurea_engine.fields.checked import Checked, convert, resolve_hints
 from aurea_server.http.json_schema import Schemas
 from aurea_server.http.openapi import document
 from aurea_server.http.operations import OPERATIONS
@@ -79,7 +79,7 @@ def checked_classes() -> dict[str, type]:
     for group, kinds in default_catalog().kinds.items():
         found |= {f"{group}.{kind}": cls for kind, cls in kinds.items()}
     for cls in list(found.values()):
-        for hint in hints_of(cls).values() if is_dataclass(cls) else ():
+        for hint in resolve_hints(cls).values() if is_dataclass(cls) else ():
             found |= {each.__name__: each for each in records_in(hint)}
     return found
 
@@ -107,7 +107,7 @@ def test_a_member_takes_what_its_schema_does(name: str) -> None:
     """Bounds, texts, kinds of values: for each member the schema and the codec say yes to the same ones."""
     schemas = Schemas(Kinds())
     schemas.specification()
-    for member, hint in hints_of(checked_classes()[name]).items():
+    for member, hint in resolve_hints(checked_classes()[name]).items():
         schema = schemas.of(hint)
         whole = {**schema, "components": {"schemas": schemas.components}}
         valid = Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER).is_valid
@@ -130,7 +130,7 @@ def test_no_member_is_left_without_a_schema() -> None:
     schemas = Schemas(Kinds())
     for name, cls in checked_classes().items():
         if is_dataclass(cls):
-            hints = hints_of(cls)
+            hints = resolve_hints(cls)
             empty = [field.name for field in fields(cls) if field.init and not schemas.of(hints[field.name])]
             assert not empty, f"{name}: {empty}"
 

@@ -38,7 +38,7 @@ def check_arrivals(arrivals: Arrivals, *, seed: int = 0, blocks: int = 8) -> Non
     end that is promised comes.
     """
     most = MOST_BLOCKS if arrivals.ends == "by itself" else blocks
-    first = list(islice(_looked_at(arrivals.instants(np.random.default_rng(seed)), "instants"), most))
+    first = list(islice(_check_blocks(arrivals.instants(np.random.default_rng(seed)), "instants"), most))
     instants = np.concatenate([np.zeros(1, np.int64), *first])
     assert (np.diff(instants) >= 0).all(), "instants are in order, within and across blocks, and none is negative"
     rng, other = np.random.default_rng(seed), np.random.default_rng(seed)
@@ -53,11 +53,11 @@ def check_arrivals(arrivals: Arrivals, *, seed: int = 0, blocks: int = 8) -> Non
     assert rate is None or 0 < rate < float("inf"), "asked_rate is a rate, or None"
     thinks = arrivals.think_times(np.random.default_rng(seed))
     if thinks is not None:
-        for block in islice(_looked_at(thinks, "think_times"), blocks):
+        for block in islice(_check_blocks(thinks, "think_times"), blocks):
             assert (block >= 0).all(), "no think time is negative"
 
 
-def _looked_at(blocks: Iterator[Instants], name: str) -> Iterator[Instants]:
+def _check_blocks(blocks: Iterator[Instants], name: str) -> Iterator[Instants]:
     for block in blocks:
         assert isinstance(block, np.ndarray), f"{name} yields numpy arrays, not {type(block).__name__}"
         assert block.dtype == np.int64, f"{name} yields int64 nanoseconds, not {block.dtype}"
@@ -132,7 +132,7 @@ def check_job(job: JobSource, *, seed: int = 0, jobs: int = 4096, run: bool = Tr
     demands = np.empty(0)
     for first in (0, jobs):
         plan = job.plan(streams, first, jobs)
-        _whole(plan, jobs, len(leaves))
+        _check_plan(plan, jobs, len(leaves))
         repeated = job.plan(again, first, jobs)
         for column in PLANNED:
             same = np.array_equal(getattr(plan, column), getattr(repeated, column), equal_nan=column == "demand")
@@ -141,10 +141,10 @@ def check_job(job: JobSource, *, seed: int = 0, jobs: int = 4096, run: bool = Tr
     working = [leaf for leaf in leaves if run and not leaf.timed]
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         for leaf in working:
-            runner.run(_try(leaf, float(demands[0])))
+            runner.run(_try_job(leaf, float(demands[0])))
 
 
-def _whole(plan: Plan, jobs: int, leaves: int) -> None:
+def _check_plan(plan: Plan, jobs: int, leaves: int) -> None:
     for column in PLANNED:
         shape = getattr(plan, column).shape
         assert shape == (jobs,), f"{column} has an entry for each of {jobs} jobs, not {shape}"
@@ -153,7 +153,7 @@ def _whole(plan: Plan, jobs: int, leaves: int) -> None:
     assert ((plan.leaf >= 0) & (plan.leaf < leaves)).all(), "every job has a leaf that does it"
 
 
-async def _try(leaf: Job, demand: float) -> None:
+async def _try_job(leaf: Job, demand: float) -> None:
     name = type(leaf).__name__
     async with leaf.opened() as work:
         await work(demand)
@@ -193,10 +193,10 @@ def _check_service(result: RunResult, slots: int) -> None:
     assert result.jobs is not None
     limit, began = result.spec.scheduler.queue_limit, result.jobs[result.jobs.was_started]
     at = np.unique(np.concatenate([began.intended, began.started, began.finished]))
-    entered, left = _waits(result.jobs, int(at[-1]) if len(at) else 0)
+    entered, left = _find_waits(result.jobs, int(at[-1]) if len(at) else 0)
     at = np.unique(np.concatenate([at, entered, left]))
-    serving = _level(at, began.started, began.finished)
-    waiting = _level(at, entered, left)
+    serving = _count_inside(at, began.started, began.finished)
+    waiting = _count_inside(at, entered, left)
     assert (serving <= slots).all(), f"{serving.max()} jobs were in service on {slots} slots"
     idle = (waiting > 0) & (serving < slots)
     assert not idle.any(), f"{waiting[idle][:1]} jobs waited while a slot was idle, at {at[idle][:1]} ns"
@@ -210,14 +210,14 @@ def _check_service(result: RunResult, slots: int) -> None:
         assert there >= slots + (limit or 0), f"a job was rejected at {t} ns though only {there} were in the system"
 
 
-def _waits(jobs: JobBatch, end: int) -> tuple[Instants, Instants]:
+def _find_waits(jobs: JobBatch, end: int) -> tuple[Instants, Instants]:
     """When each job began to wait, and when it started, left, or was cancelled as it waited (at the ``end``)."""
     waited = jobs[(jobs.outcome != Outcome.REJECTED) | (jobs.finished >= 0)]
     until = np.where(waited.was_started, waited.started, waited.finished)
     return waited.intended, np.where(until >= 0, until, np.maximum(end, waited.intended))
 
 
-def _level(at: Instants, entered: Instants, left: Instants) -> Instants:
+def _count_inside(at: Instants, entered: Instants, left: Instants) -> Instants:
     """How many are inside from each instant of ``at`` to the next."""
     change = np.bincount(np.searchsorted(at, entered), minlength=len(at) + 1)
     change -= np.bincount(np.searchsorted(at, left), minlength=len(at) + 1)
