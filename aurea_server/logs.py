@@ -20,7 +20,7 @@ MOST_WAITING = 10_000
 MOST_LENGTH = 4096
 
 
-def harmless(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """Printable, one line: control characters, escape sequences and odd Unicode are spelt out."""
     if text.isascii() and text.isprintable():
         return text[:MOST_LENGTH]
@@ -36,11 +36,11 @@ class _Formatter(logging.Formatter):
             "ts": stamp.replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": harmless(record.getMessage()),
+            "event": escape_unprintable(record.getMessage()),
         }
         for name in ("run_id", "request_id"):
             if value := getattr(record, name, None) or (request_id.get() if name == "request_id" else None):
-                said[name] = harmless(str(value))
+                said[name] = escape_unprintable(str(value))
         if record.exc_info:
             said["exception"] = self.formatException(record.exc_info)
         return said
@@ -63,7 +63,7 @@ class TextFormatter(_Formatter):
         return f"{said['ts']} {said['level']:<7} {said['event']}{ids}{trace}"
 
 
-class _Lines(logging.Handler):
+class _ThreadedHandler(logging.Handler):
     """Formats at once, writes from a thread; what cannot be written in time is dropped and counted."""
 
     def __init__(self) -> None:
@@ -96,9 +96,9 @@ class _Lines(logging.Handler):
             time.sleep(0.005)
 
 
-def set_up(style: str, level: str) -> None:
+def configure_logging(style: str, level: str) -> None:
     """For a program's edge: send everything that is logged to stderr."""
-    handler = _Lines()
+    handler = _ThreadedHandler()
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     root = logging.getLogger()
     root.addHandler(handler)

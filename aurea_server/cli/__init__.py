@@ -75,10 +75,10 @@ def _check_settings(arguments: Sequence[str]) -> None:
     """
     if not arguments or not {"--help", "-h", "--version"}.isdisjoint(arguments):
         return
-    from aurea_server.settings.settings import OPTIONS, check_ambient, flag  # noqa: PLC0415 - so help is quick
+    from aurea_server.settings.settings import OPTIONS, check_ambient, flag_name  # noqa: PLC0415 - so help is quick
 
     flags = {argument.partition("=")[0].replace("_", "-") for argument in arguments}
-    check_ambient({name for name in OPTIONS if flag(name) in flags}, os.environ)
+    check_ambient({name for name in OPTIONS if flag_name(name) in flags}, os.environ)
     if (url := os.environ.get("AUREA_SERVER")) and "--server" not in flags:
         from aurea_server.cli.remote import server_url  # noqa: PLC0415
 

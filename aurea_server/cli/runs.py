@@ -22,7 +22,7 @@ from aurea_server.cli.publishing import publish
 from aurea_server.cli.remote import Remote
 from aurea_server.cli.tables import Column, Table, fitting, show, width_of
 from aurea_server.cli.terminal import money, number, printable, seconds
-from aurea_server.history import Ledger, Place, Row, StoreError
+from aurea_server.history import DataFolder, Ledger, StoredRun, StoreError
 from aurea_server.runs import views
 from aurea_server.settings.settings import resolve
 from aurea_server.stdio.output_files import check_output, write_output
@@ -48,7 +48,7 @@ class HistoryError(AureaError):
 def _ledger(data: Path | None) -> Iterator[Ledger]:
     place = None
     try:
-        place = Place(resolve({"data": data}).settings.folder)
+        place = DataFolder(resolve({"data": data}).settings.folder)
         with closing(Ledger(place)) as ledger:
             yield ledger
     except (StoreError, DamagedParts) as error:
@@ -77,7 +77,7 @@ def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json
         listed = remote.ask("GET", f"/benchmark/runs?limit={min(limit, 100)}")["runs"]
     else:
         with _ledger(data) as ledger:
-            listed = [views.listed(row) for row in ledger.page(min(limit, MOST_LISTED))[0]]
+            listed = [views.view_in_list(row) for row in ledger.page(min(limit, MOST_LISTED))[0]]
     if json:
         write_out(msgspec.json.format(msgspec.json.encode(listed), indent=2) + b"\n")
         return ExitCode.MET
@@ -106,7 +106,7 @@ def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json
     return ExitCode.MET
 
 
-def _row(ledger: Ledger, run_id: str) -> Row:
+def _row(ledger: Ledger, run_id: str) -> StoredRun:
     row = ledger.get(run_id)
     if row is None:
         raise HistoryError(f"there is no run {run_id!a}")
@@ -120,7 +120,7 @@ def _document(run_id: str, data: Path | None, server: str | None) -> bytes:
             return bytes(response.read())
     with _ledger(data) as ledger:
         row = _row(ledger, run_id)
-        return views.stored(row, ledger.records(run_id) if row.records_bytes else None)
+        return views.encode_stored(row, ledger.records(run_id) if row.records_bytes else None)
 
 
 def _quoted(run_id: str) -> str:
@@ -173,7 +173,7 @@ def _exported(run_id: str, form: str, data: Path | None, server: str | None) -> 
             file = ledger.open_records(run_id) if row.records_bytes else None
             if file is not None:
                 with file:
-                    yield from views.pieces(column_file.Reader(file), form)
+                    yield from views.encode_all_jobs(column_file.Reader(file), form)
 
 
 @runs.command(name="delete")

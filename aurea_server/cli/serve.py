@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from aurea_server.history import LedgerUnusable
-from aurea_server.settings.settings import OPTIONS, Settings, SettingsError, resolve, truth, variable
+from aurea_server.settings.settings import OPTIONS, Settings, SettingsError, parse_bool, resolve, variable_name
 from aurea_server.stdio import standard_streams
 
 UNSAFE = 2
@@ -19,9 +19,11 @@ UNSAFE = 2
 
 def _flag(name: str, option: dataclasses.Field[Any]) -> inspect.Parameter:
     """None where it does not stand on the command line."""
-    kind: Any = bool if option.metadata["read"] is truth else list[str] if isinstance(option.default, tuple) else str
+    kind: Any = (
+        bool if option.metadata["read"] is parse_bool else list[str] if isinstance(option.default, tuple) else str
+    )
     default = "none" if option.default in ("", ()) else "no" if option.default is False else option.default
-    about = f"{option.metadata['about']} [default: {default}] [env: {variable(name)}]"
+    about = f"{option.metadata['about']} [default: {default}] [env: {variable_name(name)}]"
     annotation = Annotated[kind | None, Parameter(help=about, negative=(), show_default=False)]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
@@ -62,10 +64,10 @@ def serve_command(**given: Any) -> int:
         _say(str(error))
         return UNSAFE
     from aurea_server.http.serving import run_server  # noqa: PLC0415
-    from aurea_server.logs import set_up  # noqa: PLC0415
+    from aurea_server.logs import configure_logging  # noqa: PLC0415
     from aurea_server.runner.kinds import Kinds  # noqa: PLC0415
 
-    set_up(settings.log_format, settings.log_level)
+    configure_logging(settings.log_format, settings.log_level)
     for warning in warnings:
         _say(f"warning: {warning}")
     return run_server(settings, Kinds.installed())
@@ -89,7 +91,7 @@ def config_command(*, json: bool = False, **given: Any) -> int:
             value = "(set)" if value else ""
         if name == "data" and not value:
             value = _folder(resolved.settings)
-        rows[name] = {"value": value, "origin": resolved.origins[name], "variable": variable(name)}
+        rows[name] = {"value": value, "origin": resolved.origins[name], "variable": variable_name(name)}
     if json:
         standard_streams.write_out(json_text.dumps(rows, indent=2).encode() + b"\n")
     else:

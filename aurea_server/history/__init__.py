@@ -1,6 +1,6 @@
 """The history of runs: one SQLite file and a folder of records, used by one server at a time."""
 
-from aurea_server.history.data_folder import Place, default_data
+from aurea_server.history.data_folder import DataFolder, default_data_folder
 from aurea_server.history.errors import (
     Damaged,
     KeyReused,
@@ -14,14 +14,14 @@ from aurea_server.history.errors import (
 )
 from aurea_server.history.history import History, Retention
 from aurea_server.history.ledger import Ledger
-from aurea_server.history.rows import FINAL_STATES, STATES, Ending, Entry, IdempotencyKey, Row
+from aurea_server.history.rows import FINAL_STATES, STATES, AcceptedRun, FinishedRun, IdempotencyKey, StoredRun
 
 __all__ = [
-    "FINAL_STATES",
-    "STATES",
+    "AcceptedRun",
     "Damaged",
-    "Ending",
-    "Entry",
+    "DataFolder",
+    "FINAL_STATES",
+    "FinishedRun",
     "History",
     "IdempotencyKey",
     "KeyReused",
@@ -29,12 +29,12 @@ __all__ = [
     "LedgerLocked",
     "LedgerNewer",
     "LedgerUnusable",
-    "Place",
     "ReadFailed",
     "Retention",
-    "Row",
+    "STATES",
     "StorageFailed",
     "StorageFull",
     "StoreError",
-    "default_data",
+    "StoredRun",
+    "default_data_folder",
 ]

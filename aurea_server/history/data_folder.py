@@ -16,7 +16,7 @@ _HEAD = b"SQLite format 3\0"
 REMEDY = "move its folder away, or restore a copy"
 
 
-def default_data(environ: Mapping[str, str] = os.environ) -> Path:
+def default_data_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """``$XDG_DATA_HOME/aurea``, else ``~/.local/share/aurea``. Raises `LedgerUnusable` for a user without a home."""
     home = environ.get("XDG_DATA_HOME", "")
     # A relative path there is to be ignored, says the XDG specification.
@@ -32,7 +32,7 @@ def _identity(path: Path, folder: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-class Place:
+class DataFolder:
     """A folder, ours alone: ``ledger.db``, ``ledger.lock`` and ``records/``. Raises `LedgerUnusable` or `LedgerLocked`.
 
     The folder itself is locked too: whoever removes the lock file does not let a second server in. ``patience``: seconds to

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from aurea_server.history.data_folder import Place
+from aurea_server.history.data_folder import DataFolder
 from aurea_server.history.errors import ReadFailed, StorageFailed, StorageFull, StoreError
 from aurea_server.history.ledger import Ledger
-from aurea_server.history.retention_clock import Calendar
-from aurea_server.history.rows import Ending
+from aurea_server.history.retention_clock import RetentionClock
+from aurea_server.history.rows import FinishedRun
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class History:
 
     def __init__(self, folder: Path, retention: Retention) -> None:
         self._retention = retention
-        self._place = Place(folder, PATIENCE)
+        self._place = DataFolder(folder, PATIENCE)
         try:
             self._ledger = Ledger(self._place)
         except BaseException:
@@ -54,8 +54,8 @@ class History:
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._outside: StoreError | None = None
         self._failed: StoreError | None = None
-        self._unsaved: dict[str, Ending] = {}
-        self._calendar = Calendar()
+        self._unsaved: dict[str, FinishedRun] = {}
+        self._calendar = RetentionClock()
         self.readers = asyncio.Semaphore(READERS)
         self._look_around()
 
@@ -93,7 +93,7 @@ class History:
             asked.add_done_callback(_closed)
             raise
 
-    async def end(self, run_id: str, ending: Ending) -> StoreError | None:
+    async def end(self, run_id: str, ending: FinishedRun) -> StoreError | None:
         """Store how a run ended. Where that fails, say why, and keep it for `catch_up`."""
         try:
             await self.ask(self._ledger.end, run_id, ending)
@@ -125,7 +125,7 @@ class History:
 
     async def take_over(self, now_ms: int, reason: bytes) -> list[str]:
         """`interrupt` what the last server left. Where that cannot be written yet, what is there can still be read."""
-        self._calendar = Calendar(await self.ask(self._ledger.newest_ms, now_ms))
+        self._calendar = RetentionClock(await self.ask(self._ledger.newest_ms, now_ms))
         try:
             return await self.interrupt(now_ms, reason)
         except ReadFailed:
@@ -136,7 +136,7 @@ class History:
     def interrupt_now(self, seconds: float, now_ms: int, reason: bytes) -> None:
         """The same for one who cannot wait: gives up after so many seconds, and does not say what came of it."""
 
-        def interrupt(unsaved: dict[str, Ending]) -> None:
+        def interrupt(unsaved: dict[str, FinishedRun]) -> None:
             for run_id, ending in unsaved.items():
                 with suppress(StoreError):
                     self._ledger.end_anyway(run_id, ending)

@@ -10,12 +10,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import BinaryIO
 
-from aurea_server.history.data_folder import Place
+from aurea_server.history.data_folder import DataFolder
 from aurea_server.history.errors import Damaged, KeyReused, ReadFailed, StoreError, storage_error
 from aurea_server.history.migrations import open_ledger
 from aurea_server.history.retention import FINAL, prune
 from aurea_server.history.retention_clock import DAY_MS
-from aurea_server.history.rows import Ending, Entry, IdempotencyKey, Row
+from aurea_server.history.rows import AcceptedRun, FinishedRun, IdempotencyKey, StoredRun
 
 _LISTED = "id, state, created_ms, started_ms, ended_ms, label, spec, figures, reason, records_bytes"
 _LOST = """(SELECT number, id, CASE WHEN lost THEN 'interrupted' ELSE state END AS state, created_ms, started_ms,
@@ -33,7 +33,7 @@ KEY_LIFE_MS = DAY_MS
 class Ledger:
     """Raises `StorageFull`, `StorageFailed` or `ReadFailed` from every method, and leaves the last committed state."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: DataFolder) -> None:
         self._place = place
         self._connection = open_ledger(place)
         self._lost: tuple[int, bytes] | None = None
@@ -70,7 +70,7 @@ class Ledger:
         except sqlite3.Error as error:
             raise ReadFailed(f"the ledger could not be read: {error}") from None
 
-    def add(self, entry: Entry, key: IdempotencyKey | None = None) -> None:
+    def add(self, entry: AcceptedRun, key: IdempotencyKey | None = None) -> None:
         """A new run, queued or running. Raises `KeyReused` where ``key`` is known already: then nothing is added."""
         state = "queued" if entry.started_ms is None else "running"
         with self._transaction() as connection:
@@ -96,7 +96,7 @@ class Ledger:
                 (started_ms, run_id),
             )
 
-    def end(self, run_id: str, ending: Ending) -> None:
+    def end(self, run_id: str, ending: FinishedRun) -> None:
         """Queued or running → one of the final states, once. The records are on the disk before the row says so."""
         self._place.check()
         try:
@@ -106,14 +106,14 @@ class Ledger:
             raise storage_error(error) from None
         self._end(run_id, ending, len(ending.records))
 
-    def end_anyway(self, run_id: str, ending: Ending) -> None:
+    def end_anyway(self, run_id: str, ending: FinishedRun) -> None:
         """The same, without the records where they cannot be written: for one who will not be there to try again."""
         try:
             self.end(run_id, ending)
         except StoreError:
             self._end(run_id, replace(ending, records=b""), -len(ending.records))
 
-    def _end(self, run_id: str, ending: Ending, size: int) -> None:
+    def _end(self, run_id: str, ending: FinishedRun, size: int) -> None:
         """``size``: of the records, below zero where they were lost."""
         with self._transaction() as connection:
             connection.execute(
@@ -164,13 +164,15 @@ class Ledger:
         lost_ms, lost_reason = self._lost
         return self._read(query.format(run=_LOST), {**values, "lost_ms": lost_ms, "lost_reason": lost_reason})
 
-    def get(self, run_id: str) -> Row | None:
+    def get(self, run_id: str) -> StoredRun | None:
         """One run, whole."""
         query = f"SELECT {_LISTED}, head FROM {{run}} WHERE id = :id"  # noqa: S608 - our own names
         found = self._read_runs(query, id=run_id)
-        return Row(*found[0]) if found else None  # type: ignore[arg-type]
+        return StoredRun(*found[0]) if found else None  # type: ignore[arg-type]
 
-    def page(self, limit: int, before: int | None = None, state: str | None = None) -> tuple[list[Row], int | None]:
+    def page(
+        self, limit: int, before: int | None = None, state: str | None = None
+    ) -> tuple[list[StoredRun], int | None]:
         """(runs without their specifications, newest first; where the next page begins, or None after the last)."""
         where = "number < :before AND (:state IS NULL OR state = :state)"
         listed = _LISTED.replace("spec,", "x'' AS spec,")  # up to megabytes each, which no list shows
@@ -180,7 +182,7 @@ class Ledger:
             state=state,
             limit=limit + 1,
         )
-        shown = [Row(*row[:-1]) for row in rows[:limit]]  # type: ignore[arg-type]
+        shown = [StoredRun(*row[:-1]) for row in rows[:limit]]  # type: ignore[arg-type]
         return shown, int(str(rows[limit - 1][-1])) if len(rows) > limit else None
 
     def key(self, key: str, now_ms: int) -> IdempotencyKey | None:

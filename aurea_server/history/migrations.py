@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from aurea_server.history.data_folder import REMEDY, Place
+from aurea_server.history.data_folder import REMEDY, DataFolder
 from aurea_server.history.errors import LedgerNewer, LedgerUnusable, is_full
 
 APPLICATION_ID = 0x41555245
@@ -43,7 +43,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 VERSION = len(MIGRATIONS)
 
 
-def open_ledger(place: Place) -> sqlite3.Connection:
+def open_ledger(place: DataFolder) -> sqlite3.Connection:
     """The one connection to a sound ledger of this version. Raises `LedgerUnusable` or `LedgerNewer`.
 
     SQLite before 3.51.3 can corrupt a WAL that several connections write and checkpoint, so there is never a second one that
@@ -63,7 +63,7 @@ def open_ledger(place: Place) -> sqlite3.Connection:
         raise LedgerUnusable(f"{place.ledger}: {error}") from None
 
 
-def _judged(place: Place) -> bool:
+def _judged(place: DataFolder) -> bool:
     """Whether the ledger was judged without the right to write; False where that takes writing, as after a crash it may."""
     try:
         with closing(sqlite3.connect(f"{place.ledger.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as reader:
@@ -76,7 +76,7 @@ def _judged(place: Place) -> bool:
     return True
 
 
-def _opened(place: Place, *first: str, judged: bool) -> sqlite3.Connection:
+def _opened(place: DataFolder, *first: str, judged: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(place.ledger, isolation_level=None, check_same_thread=False, timeout=5)
     try:
         for statement in first:
@@ -94,7 +94,7 @@ def _opened(place: Place, *first: str, judged: bool) -> sqlite3.Connection:
     return connection
 
 
-def _check(connection: sqlite3.Connection, place: Place) -> None:
+def _check(connection: sqlite3.Connection, place: DataFolder) -> None:
     path = place.ledger
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()

@@ -21,7 +21,7 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Calendar:
+class RetentionClock:
     """The wall clock, but where it is ahead of what was recorded last, it has to stay so for a day before it is believed.
 
     Until then time goes on from what was recorded last, or from before the clock was set. Behind, it is believed at once.

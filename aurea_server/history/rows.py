@@ -12,7 +12,7 @@ STATES = ("queued", "running", *FINAL_STATES)
 
 
 @dataclass(frozen=True)
-class Entry:
+class AcceptedRun:
     """A run when it is accepted. ``spec`` is JSON, with every default and the seed. ``started_ms``: it begins at once."""
 
     id: str
@@ -33,7 +33,7 @@ class IdempotencyKey:
 
 
 @dataclass(frozen=True)
-class Ending:
+class FinishedRun:
     """A run when it has ended. ``figures``, ``reason``, ``last`` and ``head`` are JSON; ``records`` a file's content."""
 
     state: str
@@ -46,7 +46,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Row:
+class StoredRun:
     """A run as the ledger knows it. ``packed``, the result without its jobs, is only there when one run is asked for."""
 
     id: str

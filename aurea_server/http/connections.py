@@ -1,4 +1,4 @@
-"""Connections, before there is a request: how many there may be, how long a header may take, and who never reads.
+"""ConnectionLimiter, before there is a request: how many there may be, how long a header may take, and who never reads.
 
 aiohttp has no cap on connections, counts its idle time anew only between requests, and waits for ever for a client that
 does not read its answer. All three are settled here, in the class that aiohttp makes one object of per connection.
@@ -20,8 +20,15 @@ from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine, HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from aurea_server.http.problems import Refused, problem_response, request_id
-from aurea_server.http.security import EXPECTED, OTHER_VERSION, VERSIONS, dress, new_request_id, version_refused
+from aurea_server.http.problems import HttpProblem, make_response, request_id
+from aurea_server.http.security import (
+    EXPECTED,
+    OTHER_VERSION,
+    VERSIONS,
+    new_request_id,
+    set_headers,
+    version_not_supported,
+)
 
 log = logging.getLogger(__name__)
 
@@ -53,48 +60,50 @@ much is taken would be a matter of the kernel's buffers, not of the client.
 """
 
 SPARE_DESCRIPTORS = 48
-"""Kept for the ledger, runner processes and records, whatever the crowd does."""
+"""Kept for the ledger, runner processes and records, however many connections are open."""
 
 _VERSION = re.compile(r" HTTP/([0-9]+(?:\.[0-9]+)*)(?![0-9A-Za-z.])", re.ASCII)
 _ACKNOWLEDGED = struct.Struct("=Q")
 _ACKNOWLEDGED_AT = 120
 """Where ``struct tcp_info`` has ``tcpi_bytes_acked`` (linux/tcp.h); older kernels give a shorter one."""
 
-FULL = Refused(503, "too_many_connections", "Too many connections; try again later.", headers={"Retry-After": "5"})
+TOO_MANY_CONNECTIONS = HttpProblem(
+    503, "too_many_connections", "Too many connections; try again later.", headers={"Retry-After": "5"}
+)
 
 
-def most_connections(asked: int) -> int:
+def limit_connections(asked: int) -> int:
     """``asked``, or what the limit of descriptors leaves room for: a connection may have a file of records open too."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return asked if soft == resource.RLIM_INFINITY else max(8, min(asked, (soft - SPARE_DESCRIPTORS) // 2))
 
 
-class Crowd:
+class ConnectionLimiter:
     """All connections of one server."""
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.connections: dict[Connection, None] = {}
+        self.open: dict[Connection, None] = {}
         self.refused = 0
 
-    async def shed(self) -> None:
+    async def close_stalled(self) -> None:
         """Every second, for ever: let go of those who took too long."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(1)
             now = loop.time()
-            for connection in list(self.connections):
-                connection.look(now)
+            for connection in list(self.open):
+                connection.close_if_stalled(now)
 
 
 class Connection(web.RequestHandler):
-    """One connection. `look` is called every second."""
+    """One connection. `close_if_stalled` is called every second."""
 
-    __slots__ = ("_began", "_count", "_crowd", "_patience", "_pipe", "_progress", "_taken")
+    __slots__ = ("_began", "_count", "_limiter", "_patience", "_pipe", "_progress", "_taken")
 
-    def __init__(self, server: Any, crowd: Crowd, **options: Any) -> None:
+    def __init__(self, server: Any, limiter: ConnectionLimiter, **options: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
-        self._crowd = crowd
+        self._limiter = limiter
         self._began = 0.0
         self._count = 0
         self._pipe: asyncio.WriteTransport
@@ -104,24 +113,24 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        crowd = self._crowd
+        limiter = self._limiter
         self._pipe = cast(asyncio.WriteTransport, transport)  # aiohttp forgets its own when it closes, flushed or not
         self._began = self._progress = asyncio.get_running_loop().time()
-        if len(crowd.connections) >= crowd.most:
-            crowd.refused += 1
-            self._pipe.write(_raw(FULL))
+        if len(limiter.open) >= limiter.most:
+            limiter.refused += 1
+            self._pipe.write(_encode_response(TOO_MANY_CONNECTIONS))
             self.force_close()
             return
-        crowd.connections[self] = None
+        limiter.open[self] = None
         if (peer := self._pipe.get_extra_info("socket")) is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             with contextlib.suppress(OSError):  # there are sockets that are not TCP
                 peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._crowd.connections.pop(self, None)
+        self._limiter.open.pop(self, None)
         super().connection_lost(exc)
 
-    def look(self, now: float) -> None:
+    def close_if_stalled(self, now: float) -> None:
         """Close a connection whose header is late; cut off one that does not read, also while it is being closed."""
         pending, taken = self._pipe.get_write_buffer_size(), self._bytes_taken()
         waited = now - self._progress
@@ -173,19 +182,19 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """What is not HTTP, and what nobody expected: a problem document, and nothing of the inside."""
         if status == 400 and _names_another_version(exc):
-            return _dressed(version_refused())
+            return _make_early_response(version_not_supported())
         if status >= 500:
             self.log_exception("error handling a request", exc_info=exc)
         code = "bad_request" if status == 400 else "internal" if status == 500 else "http_error"
         sentence = "The request is not HTTP as it should be." if status == 400 else "The server failed."
-        return _dressed(Refused(status, code, sentence, close=True))
+        return _make_early_response(HttpProblem(status, code, sentence, close=True))
 
 
-def _dressed(refused: Refused) -> web.Response:
+def _make_early_response(refused: HttpProblem) -> web.Response:
     """The answer to what never became a request."""
     request_id.set(new_request_id())
-    response = problem_response(refused)
-    dress(response)
+    response = make_response(refused)
+    set_headers(response)
     return response
 
 
@@ -200,43 +209,43 @@ def _names_another_version(error: BaseException | None) -> bool:
     return named or "Invalid HTTP version" in error.message or "HTTP/2 Connection Preface" in error.message
 
 
-def _raw(refused: Refused) -> bytes:
+def _encode_response(refused: HttpProblem) -> bytes:
     """The answer to a request that nobody reads."""
-    response = _dressed(refused)
+    response = _make_early_response(refused)
     body = cast(bytes, response.body)
     fields = {**response.headers, "Content-Length": f"{len(body)}", "Connection": "close"}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"HTTP/1.1 {response.status} {response.reason}\r\n{head}\r\n".encode() + body
 
 
-class CountingServer(web.Server):
+class LimitedServer(web.Server):
     """Makes a `Connection` where aiohttp's own makes a plain handler."""
 
-    crowd: Crowd
+    limiter: ConnectionLimiter
 
     def __call__(self) -> Connection:
-        return Connection(self, self.crowd, **self._kwargs)
+        return Connection(self, self.limiter, **self._kwargs)
 
 
-class Gate(web.AppRunner):
-    """An `AppRunner` whose connections are counted, and shed."""
+class LimitedRunner(web.AppRunner):
+    """An `AppRunner` whose connections are counted, and closed where they stall."""
 
-    __slots__ = ("crowd",)
+    __slots__ = ("limiter",)
 
     def __init__(self, app: web.Application, most: int, **options: Any) -> None:
         super().__init__(app, **options)
-        self.crowd = Crowd(most)
+        self.limiter = ConnectionLimiter(most)
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        server.__class__ = CountingServer  # aiohttp has no way to name the class
-        assert isinstance(server, CountingServer)
-        server.crowd = self.crowd
-        server.request_factory = _as_expected(server.request_factory)
+        server.__class__ = LimitedServer  # aiohttp has no way to name the class
+        assert isinstance(server, LimitedServer)
+        server.limiter = self.limiter
+        server.request_factory = _defer_checks(server.request_factory)
         return server
 
 
-def _as_expected(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
+def _defer_checks(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
     """What aiohttp would handle before any check of ours is put aside until it is its turn.
 
     It answers ``Expect`` in words of its own; here that is done when the body is wanted. It serves whatever version its
@@ -260,11 +269,11 @@ def _as_expected(make: Callable[..., web.BaseRequest]) -> Callable[..., web.Base
     return request
 
 
-def gate(app: web.Application, connections: int) -> Gate:
+def make_runner(app: web.Application, connections: int) -> LimitedRunner:
     """The runner of ``app`` with all that is set on connections."""
-    return Gate(
+    return LimitedRunner(
         app,
-        most_connections(connections),
+        limit_connections(connections),
         keepalive_timeout=IDLE_SECONDS,
         access_log=None,
         handler_cancellation=True,

@@ -16,8 +16,8 @@ from aurea_engine import Problem, SpecError, parse_json
 from aurea_server.history import IdempotencyKey, KeyReused
 from aurea_server.http.app_keys import KINDS, OPENAPI, REGISTRY, RUNS
 from aurea_server.http.links import link
-from aurea_server.http.negotiation import Choice, Offer, choose, choose_coding, wants
-from aurea_server.http.problems import Refused
+from aurea_server.http.negotiation import Choice, Offer, choose, choose_coding, has_preference
+from aurea_server.http.problems import HttpProblem
 from aurea_server.http.security import VARY, body
 from aurea_server.metrics import exposition
 from aurea_server.runner.kinds import Kinds
@@ -26,7 +26,7 @@ from aurea_server.runner.pool import Busy
 from aurea_server.runner.submissions import Submission, fitting, judge_built_in
 from aurea_server.runner.supervisor import RunnerFailed
 from aurea_server.runs import views
-from aurea_server.runs.active_run import Live, Outcome, now_ms
+from aurea_server.runs.active_run import ActiveRun, RunAnswer, now_ms
 from aurea_server.runs.manager import RunManager
 from aurea_server.runs.reader import stored_answer
 from aurea_server.settings.limits import Limits
@@ -63,7 +63,9 @@ async def ready(request: web.Request) -> web.Response:
     """``GET /health/ready``: 503 while draining, or while no run could be stored."""
     runs = request.app[RUNS]
     if runs.closing:
-        raise Refused(503, "stopping", "The server is stopping and takes no new runs.", headers={"Retry-After": "5"})
+        raise HttpProblem(
+            503, "stopping", "The server is stopping and takes no new runs.", headers={"Retry-After": "5"}
+        )
     if runs.history.trouble is not None:
         raise runs.history.trouble
     return json_response({"status": "ready"})
@@ -77,7 +79,7 @@ async def off_the_loop(content: bytes, work: Callable[[], T]) -> T:
 async def judged(request: web.Request, content: bytes) -> Submission:
     """What the body asks to run, as plain data. Other people's strategies are judged in a process of their own.
 
-    Raises SpecError, or Refused where they raise, end their process or do not answer.
+    Raises SpecError, or HttpProblem where they raise, end their process or do not answer.
     """
     runs, kinds = request.app[RUNS], request.app[KINDS]
     built_in = functools.partial(_judged_here, content, kinds, runs.limits)
@@ -88,7 +90,7 @@ async def judged(request: web.Request, content: bytes) -> Submission:
         return fitting(await runs.workshop.judge(content, runs.limits.jobs))
     except Busy:
         text = "Too many specifications with kinds of installed packages are being judged; try again later."
-        raise Refused(429, "queue_full", text, headers={"Retry-After": "5"}) from None
+        raise HttpProblem(429, "queue_full", text, headers={"Retry-After": "5"}) from None
     except RunnerFailed as failed:
         raise_if_impossible(failed.reason)
         raise _failed(failed.reason) from None
@@ -111,10 +113,12 @@ def _judged_here(content: bytes, kinds: Kinds, limits: Limits) -> Submission | N
     return None if kinds.foreign(document) else fitting(judge_built_in(document, kinds.built_in, limits))
 
 
-def _failed(reason: Reason) -> Refused:
+def _failed(reason: Reason) -> HttpProblem:
     if reason.code == "server_stopped":
-        return Refused(503, "stopping", "The server is stopping and takes no new runs.", headers={"Retry-After": "5"})
-    return Refused(422, "strategy_failed", f"A strategy of an installed package failed: {reason.detail}")
+        return HttpProblem(
+            503, "stopping", "The server is stopping and takes no new runs.", headers={"Retry-After": "5"}
+        )
+    return HttpProblem(422, "strategy_failed", f"A strategy of an installed package failed: {reason.detail}")
 
 
 def _key(request: web.Request, content: bytes) -> tuple[str, str] | None:
@@ -123,12 +127,14 @@ def _key(request: web.Request, content: bytes) -> tuple[str, str] | None:
     if not keys:
         return None
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
-        raise Refused(400, "invalid_idempotency_key", "An Idempotency-Key is 1 to 255 visible ASCII characters, once.")
+        raise HttpProblem(
+            400, "invalid_idempotency_key", "An Idempotency-Key is 1 to 255 visible ASCII characters, once."
+        )
     return keys[0], hashlib.sha256(content).hexdigest()
 
 
 def _asynchronous(request: web.Request) -> bool:
-    return wants(request.headers.getall("Prefer", []), "respond-async")
+    return has_preference(request.headers.getall("Prefer", []), "respond-async")
 
 
 async def run_benchmark(request: web.Request) -> web.Response:
@@ -146,11 +152,13 @@ async def run_benchmark(request: web.Request) -> web.Response:
         assert key is not None
         return await _again(request, reused.taken, key[1])
     if _asynchronous(request):
-        return _accepted(request, accepted.id, msgspec.json.encode(views.pending(accepted, runs.position(accepted))))
+        return _accepted(
+            request, accepted.id, msgspec.json.encode(views.view_active(accepted, runs.position(accepted)))
+        )
     return _answer(await _wait(runs, accepted, stays=stays))
 
 
-async def _wait(runs: RunManager, accepted: Live, *, stays: bool) -> Outcome:
+async def _wait(runs: RunManager, accepted: ActiveRun, *, stays: bool) -> RunAnswer:
     """The end of a run. A client that leaves ends it, unless its Idempotency-Key says that it may come back."""
     try:
         return await asyncio.shield(accepted.ended)
@@ -160,7 +168,7 @@ async def _wait(runs: RunManager, accepted: Live, *, stays: bool) -> Outcome:
         raise
 
 
-def _answer(outcome: Outcome) -> web.Response:
+def _answer(outcome: RunAnswer) -> web.Response:
     if outcome.trouble is not None:
         raise outcome.trouble
     raise_if_impossible(outcome.reason)
@@ -183,12 +191,12 @@ async def _again(request: web.Request, known: IdempotencyKey, digest: str) -> we
     runs = request.app[RUNS]
     if known.digest != digest:
         text = "This Idempotency-Key was used with another body."
-        raise Refused(422, "idempotency_key_reused", text)
+        raise HttpProblem(422, "idempotency_key_reused", text)
     location = {"Location": link(request, f"/benchmark/runs/{known.run_id}")}
     live_run = runs.live.get(known.run_id)
     if live_run is not None and not live_run.ended.done():
         text = "The run of this Idempotency-Key has not ended."
-        raise Refused(409, "run_in_progress", text, headers={**location, "Retry-After": "1"})
+        raise HttpProblem(409, "run_in_progress", text, headers={**location, "Retry-After": "1"})
     document = await stored_answer(runs, known.run_id)
     if _asynchronous(request):
         return _accepted(request, known.run_id, document)
@@ -203,13 +211,13 @@ class _Ended(msgspec.Struct):
 def negotiated(request: web.Request, offers: Sequence[Offer], *more: str) -> Choice:
     """Which of ``offers`` the client likes best. ``more``: further headers that the answer depends on.
 
-    Raises Refused, with 406, where the client refuses all of them.
+    Raises HttpProblem, with 406, where the client refuses all of them.
     """
     request[VARY] = ", ".join(["Accept", *more])  # on every answer from here on, errors too: a cache must not mix them
     chosen = choose(request.headers.getall("Accept", []), offers)
     if chosen is None:
         types = ", ".join(dict.fromkeys(offer.type for offer in offers))
-        raise Refused(406, "not_acceptable", f"The Accept header refuses all that is served here: {types}.")
+        raise HttpProblem(406, "not_acceptable", f"The Accept header refuses all that is served here: {types}.")
     return chosen
 
 
@@ -218,7 +226,7 @@ async def metrics(request: web.Request) -> web.Response:
     chosen = negotiated(request, exposition.FORMATS, "Accept-Encoding")
     coding = choose_coding(request.headers.getall("Accept-Encoding", []), ["gzip"])
     if coding is None:
-        raise Refused(
+        raise HttpProblem(
             406, "not_acceptable", "The Accept-Encoding header refuses all that is served here: gzip, identity."
         )
     form = exposition.FORMATS[chosen.index]

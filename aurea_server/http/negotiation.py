@@ -63,7 +63,7 @@ class Choice:
     range: MediaRange | None
 
 
-def elements(headers: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+def parse_elements(headers: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
     """(element, its parameters) of a header that may be given more than once; elements in lower case."""
     for header in headers:
         parts = [""]
@@ -78,11 +78,11 @@ def elements(headers: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
                 parts = [""]
 
 
-def media_ranges(accept: Iterable[str]) -> list[MediaRange]:
+def parse_accept(accept: Iterable[str]) -> list[MediaRange]:
     """What an ``Accept`` header lists, in its order."""
     ranges = []
-    for place, (name, texts) in enumerate(elements(accept)):
-        parameters, weight = _split(texts)
+    for place, (name, texts) in enumerate(parse_elements(accept)):
+        parameters, weight = _parse_parameters(texts)
         ranges.append(MediaRange(name, parameters, weight, place))
     return ranges
 
@@ -93,7 +93,7 @@ def choose(accept: Iterable[str], offers: Sequence[Offer]) -> Choice | None:
     Offers of equal weight: one that is named comes before one that only a wildcard allows, then the client's order counts,
     then the order of ``offers``. Without a header, or where nothing that is offered is listed, the first offer is sent.
     """
-    ranges = media_ranges(accept)
+    ranges = parse_accept(accept)
     best: tuple[tuple[float, int, int, int], Choice] | None = None
     unlisted: list[int] = []
     for index, offer in enumerate(offers):
@@ -117,9 +117,9 @@ def choose_coding(accept_encoding: Sequence[str], codings: Sequence[str]) -> str
     ``*;q=0`` (RFC 9110, 12.5.3); of equal weights the coding wins, since whoever lists it can read it.
     """
     weights: dict[str, float] = {}
-    for name, texts in elements(accept_encoding):
+    for name, texts in parse_elements(accept_encoding):
         coding = name.removeprefix("x-")
-        weights[coding] = max(weights.get(coding, 0.0), _split(texts)[1])
+        weights[coding] = max(weights.get(coding, 0.0), _parse_parameters(texts)[1])
     if not weights:
         return "identity"
     anything = weights.get("*")
@@ -131,12 +131,12 @@ def choose_coding(accept_encoding: Sequence[str], codings: Sequence[str]) -> str
     return None if identity == 0 else "identity"
 
 
-def wants(prefer: Iterable[str], preference: str) -> bool:
+def has_preference(prefer: Iterable[str], preference: str) -> bool:
     """Whether a ``Prefer`` header has that preference (RFC 7240)."""
-    return any(name == preference for name, _ in elements(prefer))
+    return any(name == preference for name, _ in parse_elements(prefer))
 
 
-def _split(texts: Iterable[str]) -> tuple[dict[str, str], float]:
+def _parse_parameters(texts: Iterable[str]) -> tuple[dict[str, str], float]:
     """(media type parameters, weight): the first ``q`` is the weight, and what follows it describes no media type."""
     parameters: dict[str, str] = {}
     for text in texts:
@@ -145,7 +145,7 @@ def _split(texts: Iterable[str]) -> tuple[dict[str, str], float]:
         if name == "q":
             return parameters, _weight(value)
         if name:
-            parameters.setdefault(name, _unquoted(value))
+            parameters.setdefault(name, _unquote(value))
     return parameters, 1.0
 
 
@@ -156,7 +156,7 @@ def _weight(text: str) -> float:
     return min(1.0, float(f"0{text}"))
 
 
-def _unquoted(text: str) -> str:
+def _unquote(text: str) -> str:
     if len(text) >= 2 and text[0] == text[-1] == '"':
         return re.sub(r"\\(.)", r"\1", text[1:-1])
     return text

@@ -20,7 +20,7 @@ request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", d
 """Of the request that is being answered; it is in the answer, in problems and in the log."""
 
 
-class Refused(Exception):
+class HttpProblem(Exception):
     """A request that is answered with an error. ``close``: the connection is of no more use."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Refused(Exception):
         self.headers = headers or {}
 
 
-INTERNAL = Refused(500, "internal", "The server failed; its log says why.")
+INTERNAL = HttpProblem(500, "internal", "The server failed; its log says why.")
 
 
 def reason_phrase(status: int) -> str:
@@ -55,7 +55,7 @@ REASON_PHRASES = {
 }
 
 
-def problem_body(refused: Refused) -> bytes:
+def encode_problem(refused: HttpProblem) -> bytes:
     """The document. ``detail`` and ``error`` are the same sentence; ``problems`` lists all that is wrong with a body."""
     body: dict[str, object] = {
         "type": f"urn:aurea:problem:{refused.code}",
@@ -67,20 +67,20 @@ def problem_body(refused: Refused) -> bytes:
         "error": refused.error,
     }
     if refused.problems:
-        body["problems"] = [_one(problem) for problem in refused.problems]
+        body["problems"] = [_describe_problem(problem) for problem in refused.problems]
     return json.dumps(body).encode()
 
 
-def _one(problem: Problem) -> dict[str, str]:
+def _describe_problem(problem: Problem) -> dict[str, str]:
     told = {"path": problem.path, "problem": problem.problem, "got": problem.got}
     return {**told, "code": "local_reference"} if problem.problem == LOCAL_REFERENCE else told
 
 
-def problem_response(refused: Refused) -> web.Response:
+def make_response(refused: HttpProblem) -> web.Response:
     """The answer."""
     response = web.Response(
         status=refused.status,
-        body=problem_body(refused),
+        body=encode_problem(refused),
         content_type="application/problem+json",
         headers=refused.headers,
     )
@@ -89,32 +89,32 @@ def problem_response(refused: Refused) -> web.Response:
     return response
 
 
-def bad_body(error: SpecError) -> Refused:
+def spec_problem(error: SpecError) -> HttpProblem:
     """400 with every problem."""
     first, more = error.problems[0], len(error.problems) - 1
     text = f"{first} (and {more} more)" if more else str(first)
     local = any(problem.problem == LOCAL_REFERENCE for problem in error.problems)
-    return Refused(400, "local_reference" if local else "invalid_spec", text, error.problems)
+    return HttpProblem(400, "local_reference" if local else "invalid_spec", text, error.problems)
 
 
-def storage_trouble(error: StoreError) -> Refused:
+def storage_problem(error: StoreError) -> HttpProblem:
     """503: what is well in the history can still be read."""
     code, sentence = "storage_failed", "The history cannot be used."
     if isinstance(error, StorageFull):
         code, sentence = "storage_full", "There is no room for another run."
     elif isinstance(error, Damaged):
         sentence = "What is stored of this run is damaged; the log says how."
-    return Refused(503, code, sentence, headers={"Retry-After": "10"})
+    return HttpProblem(503, code, sentence, headers={"Retry-After": "10"})
 
 
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 417: "expectation_failed"}
 
 
-def http_refusal(error: web.HTTPException) -> Refused:
+def aiohttp_problem(error: web.HTTPException) -> HttpProblem:
     """What aiohttp itself refuses."""
     code = _HTTP_CODES.get(error.status, "http_error")
     headers = {name: value for name, value in error.headers.items() if name == "Allow"}
-    return Refused(error.status, code, error.reason, headers=headers, close=error.status == 413)
+    return HttpProblem(error.status, code, error.reason, headers=headers, close=error.status == 413)
 
 
 @web.middleware
@@ -122,26 +122,26 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     """Every error leaves as a problem document; what nobody expected as a 500 that tells nothing of the inside."""
     try:
         return await handler(request)
-    except Refused as refused:
-        return problem_response(refused)
+    except HttpProblem as refused:
+        return make_response(refused)
     except SpecError as error:
-        return problem_response(bad_body(error))
+        return make_response(spec_problem(error))
     except StoreError as error:
         log.error("storage: %s", error)  # noqa: TRY400 - a sentence for the operator says it all
-        return problem_response(storage_trouble(error))
+        return make_response(storage_problem(error))
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return problem_response(http_refusal(error))
+        return make_response(aiohttp_problem(error))
     except ConnectionError as error:
         if not _client_left(request):
             log.exception("unexpected error")
-            return problem_response(INTERNAL)
+            return make_response(INTERNAL)
         log.debug("a client left before its answer: %s", type(error).__name__)
         raise  # there is nobody to answer, and it is no fault of ours
     except Exception:
         log.exception("unexpected error")
-        return problem_response(INTERNAL)
+        return make_response(INTERNAL)
 
 
 def _client_left(request: web.Request) -> bool:

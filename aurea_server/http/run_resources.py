@@ -29,7 +29,7 @@ from aurea_server.http.handlers import (
 )
 from aurea_server.http.links import link
 from aurea_server.http.negotiation import Offer
-from aurea_server.http.problems import Refused
+from aurea_server.http.problems import HttpProblem
 from aurea_server.http.security import body
 from aurea_server.runner.kinds import Kinds
 from aurea_server.runner.pool import Busy
@@ -60,7 +60,7 @@ def _number(request: web.Request, name: str, default: int, most: int, least: int
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and least <= int(text) <= most):
         problem = Problem(name, f"must be a whole number from {least} to {most}", ascii(text)[:60])
-        raise Refused(400, "invalid_query", str(problem), [problem])
+        raise HttpProblem(400, "invalid_query", str(problem), [problem])
     return int(text)
 
 
@@ -72,13 +72,13 @@ async def list_runs(request: web.Request) -> web.Response:
     status = request.query.get("status")
     if status is not None and status not in STATES:
         problem = Problem("status", f"must be one of {', '.join(STATES)}", ascii(status)[:60])
-        raise Refused(400, "invalid_query", str(problem), [problem])
+        raise HttpProblem(400, "invalid_query", str(problem), [problem])
     rows, after = await runs.history.ask(runs.history.ledger.page, limit, before, status)
     headers = {}
     if after is not None:
         query = {"limit": str(limit), "cursor": str(after), **({"status": status} if status else {})}
         headers["Link"] = f'<{link(request, "/benchmark/runs")}?{urlencode(query)}>; rel="next"'
-    listed = [views.listed(row) for row in rows]
+    listed = [views.view_in_list(row) for row in rows]
     return json_response({"runs": listed, "next": None if after is None else str(after)}, headers=headers)
 
 
@@ -87,7 +87,7 @@ async def get_run(request: web.Request) -> web.Response:
     runs, run_id = request.app[RUNS], request.match_info["run_id"]
     live = runs.live.get(run_id)
     if live is not None and not live.ended.done():
-        return json_response(views.pending(live, runs.position(live)))
+        return json_response(views.view_active(live, runs.position(live)))
     return json_bytes(await stored_answer(runs, run_id))
 
 
@@ -98,12 +98,12 @@ async def get_jobs(request: web.Request) -> web.StreamResponse:
     first = _number(request, "cursor", 0, 2**62, 0)
     limit = _number(request, "limit", 1000, MOST_ROWS)
     if run_id in runs.live:
-        raise Refused(409, "run_in_progress", "The run has not ended: its jobs can be had when it has.")
+        raise HttpProblem(409, "run_in_progress", "The run has not ended: its jobs can be had when it has.")
     if form != "json":
         return await _stream(request, await export_of(runs, run_id, form), form)
     async with reading(runs):
         records = await records_of(runs, run_id)
-        rows = [] if records is None else await asyncio.to_thread(views.rows_of, records, first, limit)
+        rows = [] if records is None else await asyncio.to_thread(views.job_rows, records, first, limit)
         total = 0 if records is None else len(records.jobs)
     after = first + limit if first + limit < total else None
     headers = {}
@@ -120,7 +120,7 @@ def _form(request: web.Request) -> str:
         return list(FORMS)[negotiated(request, list(FORMS.values())).index]
     if asked not in FORMS:
         problem = Problem("format", "must be json, csv or ndjson", ascii(asked)[:60])
-        raise Refused(400, "invalid_query", str(problem), [problem])
+        raise HttpProblem(400, "invalid_query", str(problem), [problem])
     return asked
 
 
@@ -134,7 +134,7 @@ async def _stream(request: web.Request, export: Export | None, form: str) -> web
         if request.method == "HEAD":
             return response
         if export is None:
-            await response.write(views.piece(NO_RECORDS, 0, form))
+            await response.write(views.encode_jobs(NO_RECORDS, 0, form))
         else:
             async with aclosing(export.pieces()) as pieces:
                 async for piece in pieces:
@@ -156,16 +156,16 @@ async def cancel_run(request: web.Request) -> web.Response:
     live = runs.live.get(run_id)
     if live is None or live.ended.done():
         row = await row_of(runs, run_id)
-        raise Refused(409, "run_ended", f"The run has ended already: {row.state}.")
+        raise HttpProblem(409, "run_ended", f"The run has ended already: {row.state}.")
     runs.stop(live, "cancelled")
-    return json_response(views.pending(live, runs.position(live)), 202)
+    return json_response(views.view_active(live, runs.position(live)), 202)
 
 
 async def delete_run(request: web.Request) -> web.Response:
     """``DELETE …``: a run that has ended, and all that is kept of it."""
     runs, run_id = request.app[RUNS], request.match_info["run_id"]
     if run_id in runs.live:
-        raise Refused(409, "run_in_progress", "The run has not ended: cancel it first.")
+        raise HttpProblem(409, "run_in_progress", "The run has not ended: cancel it first.")
     row = await row_of(runs, run_id)
     if not await runs.delete(row.id):
         raise not_found()
@@ -178,19 +178,19 @@ async def reprice_run(request: web.Request) -> web.Response:
     content, kinds = await body(request), request.app[KINDS]
     await off_the_loop(content, functools.partial(_check_cost, content, kinds))
     if run_id in runs.live:
-        raise Refused(409, "run_in_progress", "The run has not ended: it can be priced again when it has.")
+        raise HttpProblem(409, "run_in_progress", "The run has not ended: it can be priced again when it has.")
     row = await row_of(runs, run_id)
     if row.head is None:
-        raise Refused(409, "no_result", "The run came to no result that could be priced.")
+        raise HttpProblem(409, "no_result", "The run came to no result that could be priced.")
     usage = msgspec.json.decode(row.head, type=_Head).usage
     try:
         priced = await runs.workshop.price(content, usage, functools.partial(_content_of, runs, run_id))
     except Busy:
         text = "Others are being priced already; try again later."
-        raise Refused(429, "queue_full", text, headers={"Retry-After": "5"}) from None
+        raise HttpProblem(429, "queue_full", text, headers={"Retry-After": "5"}) from None
     except RunnerFailed as failed:
         raise_if_impossible(failed.reason)
-        raise Refused(422, "cannot_be_priced", failed.reason.detail) from None
+        raise HttpProblem(422, "cannot_be_priced", failed.reason.detail) from None
     return json_response({"benchmark_id": run_id, **priced})
 
 
@@ -219,7 +219,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     text = request.headers.get("Last-Event-ID", "0")
     after = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
     if runs.followers.count >= runs.followers.most:
-        raise Refused(503, "too_many_followers", "Too many follow events already.", headers={"Retry-After": "5"})
+        raise HttpProblem(503, "too_many_followers", "Too many follow events already.", headers={"Retry-After": "5"})
     if request.method == "HEAD":
         return web.Response(content_type="text/event-stream")
     if request.transport is None:
@@ -250,7 +250,7 @@ async def _send(response: EventSourceResponse, event: Event) -> None:
 async def _end_of(runs: RunManager, run_id: str) -> Event:
     """All that is left to tell of a run that ended long ago."""
     row = await row_of(runs, run_id)
-    listed = views.listed(row)
+    listed = views.view_in_list(row)
     reason = None if row.reason is None else msgspec.json.decode(row.reason)["code"]
     summary = {name: listed[name] for name in ("status", "verdict", "throughput")}
     return Event(1, "end", msgspec.json.encode({**summary, "reason": reason}).decode())

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.typedefs import Middleware
 
-from aurea_server.http.problems import Handler, Refused, http_refusal, request_id
+from aurea_server.http.problems import Handler, HttpProblem, aiohttp_problem, request_id
 
 BODY_SECONDS = 10.0
 VERSIONS = (HttpVersion10, HttpVersion11)
@@ -69,7 +69,7 @@ def host_name(text: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class Doors:
+class RequestGuard:
     """``hosts``: names that this server answers to. ``token``: what callers must show, None where nobody has to.
 
     ``open_handlers``: of routes that need no token: probes, and the pages that say how to use it. ``most_body``: bytes.
@@ -81,13 +81,13 @@ class Doors:
     most_body: int = 1024**2
 
     def check(self, request: web.Request) -> None:
-        """All that can be said before the body is read. Raises Refused."""
+        """All that can be said before the body is read. Raises HttpProblem."""
         if request.get(OTHER_VERSION) or request.version not in VERSIONS:
-            raise version_refused()
+            raise version_not_supported()
         host = self._check_host(request)
         error = request.match_info.http_exception
         if error is not None:
-            raise http_refusal(error)
+            raise aiohttp_problem(error)
         self._check_token(request)
         if request.method not in SAFE:
             self._check_origin(request, host)
@@ -97,7 +97,9 @@ class Doors:
         text = request.headers.get("Host", "")
         host = host_name(text)
         if host not in self.hosts or not {*map(host_name, _authority(request))} <= self.hosts:
-            raise Refused(403, "host_not_allowed", "This server does not answer to that Host; --allowed-host adds one.")
+            raise HttpProblem(
+                403, "host_not_allowed", "This server does not answer to that Host; --allowed-host adds one."
+            )
         return text.lower()
 
     def _check_token(self, request: web.Request) -> None:
@@ -107,27 +109,27 @@ class Doors:
         given = hashlib.sha256(shown.strip().encode("utf-8", "surrogateescape")).digest()
         if not hmac.compare_digest(given, hashlib.sha256(self.token).digest()) or scheme.lower() != "bearer":
             headers = {"WWW-Authenticate": 'Bearer realm="aurea"'}
-            raise Refused(401, "unauthorized", "A valid token is needed: Authorization: Bearer …", headers=headers)
+            raise HttpProblem(401, "unauthorized", "A valid token is needed: Authorization: Bearer …", headers=headers)
 
     def _check_origin(self, request: web.Request, host: str) -> None:
         site = request.headers.get("Sec-Fetch-Site", "none").lower()
         origins = request.headers.getall("Origin", [])
-        if site not in ("same-origin", "none") or any(not _same(origin, host) for origin in origins):
-            raise Refused(403, "cross_site", "Requests of other sites' pages are refused.")
+        if site not in ("same-origin", "none") or any(not _is_same_origin(origin, host) for origin in origins):
+            raise HttpProblem(403, "cross_site", "Requests of other sites' pages are refused.")
 
     def _check_body(self, request: web.Request) -> None:
         if len(request.headers.getall("Content-Type", [])) != 1 or request.content_type != "application/json":
             text = "The request must have Content-Type: application/json."
-            raise Refused(415, "unsupported_media_type", text)
+            raise HttpProblem(415, "unsupported_media_type", text)
         charset = (request.charset or "utf-8").lower()
         if charset not in ("utf-8", "utf8", "us-ascii"):
-            raise Refused(415, "unsupported_media_type", "The body must be UTF-8.")
+            raise HttpProblem(415, "unsupported_media_type", "The body must be UTF-8.")
         if {coding.lower() for coding in request.headers.getall("Content-Encoding", [])} - {"identity"}:
-            raise Refused(415, "unsupported_encoding", "The body must be sent as it is, without Content-Encoding.")
+            raise HttpProblem(415, "unsupported_encoding", "The body must be sent as it is, without Content-Encoding.")
         if {coding.lower() for coding in request.headers.getall("Transfer-Encoding", [])} - {"chunked"}:
-            raise Refused(415, "unsupported_encoding", "The only Transfer-Encoding is chunked.", close=True)
+            raise HttpProblem(415, "unsupported_encoding", "The only Transfer-Encoding is chunked.", close=True)
         if (request.content_length or 0) > self.most_body:
-            raise too_large(request)
+            raise body_too_large(request)
 
 
 def _authority(request: web.Request) -> list[str]:
@@ -135,43 +137,45 @@ def _authority(request: web.Request) -> list[str]:
     return [found[1]] if (found := _ABSOLUTE.match(request.raw_path)) else []
 
 
-def _same(origin: str, host: str) -> bool:
+def _is_same_origin(origin: str, host: str) -> bool:
     found = _ORIGIN.fullmatch(origin.lower())
     return found is not None and found[1] == host
 
 
-def version_refused() -> Refused:
+def version_not_supported() -> HttpProblem:
     """505. It comes before every other check: what the rest of such a request means is not known."""
-    return Refused(505, "http_version_not_supported", "Only HTTP/1.0 and HTTP/1.1 are served here.", close=True)
+    return HttpProblem(505, "http_version_not_supported", "Only HTTP/1.0 and HTTP/1.1 are served here.", close=True)
 
 
-def too_large(request: web.Request) -> Refused:
+def body_too_large(request: web.Request) -> HttpProblem:
     """413, with the limit of the app that is asked."""
     most = request.client_max_size
-    return Refused(413, "body_too_large", f"The body must be at most {most:,} bytes here (--max-body).", close=True)
+    return HttpProblem(413, "body_too_large", f"The body must be at most {most:,} bytes here (--max-body).", close=True)
 
 
 async def body(request: web.Request) -> bytes:
-    """The whole body, within its deadline. Raises Refused."""
-    await _continue(request)
+    """The whole body, within its deadline. Raises HttpProblem."""
+    await _send_continue(request)
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
     except TimeoutError:
-        raise Refused(408, "body_timeout", f"The body did not come within {BODY_SECONDS:g} s.", close=True) from None
+        raise HttpProblem(
+            408, "body_timeout", f"The body did not come within {BODY_SECONDS:g} s.", close=True
+        ) from None
     except web.HTTPRequestEntityTooLarge:
-        raise too_large(request) from None
+        raise body_too_large(request) from None
     except web.RequestPayloadError:
-        raise Refused(400, "bad_request", "The body is not what its headers say.", close=True) from None
+        raise HttpProblem(400, "bad_request", "The body is not what its headers say.", close=True) from None
 
 
-async def _continue(request: web.Request) -> None:
+async def _send_continue(request: web.Request) -> None:
     if request.get(EXPECTED) == "100-continue" and request.version >= (1, 1):
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
 
 
-def doorkeeper(doors: Doors) -> Middleware:
+def guard_requests(doors: RequestGuard) -> Middleware:
     """The middleware."""
 
     @web.middleware
@@ -183,7 +187,7 @@ def doorkeeper(doors: Doors) -> Middleware:
 
 
 @web.middleware
-async def identified(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def assign_request_id(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every request has an id: the caller's, if it is a plain one."""
     given = request.headers.get("X-Request-Id", "")
     request_id.set(given if _REQUEST_ID.fullmatch(given) else new_request_id())
@@ -195,13 +199,13 @@ def new_request_id() -> str:
     return secrets.token_hex(8)
 
 
-async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+async def prepare_headers(request: web.Request, response: web.StreamResponse) -> None:
     """For ``on_response_prepare``.
 
     A refusal that comes before the body ends the connection, and says so: what follows on it is the rest of that body, or,
     from a client that waits for ``100 Continue``, the next request, and nobody could tell which.
     """
-    dress(response)
+    set_headers(response)
     if response.status >= 400 and not request.content.is_eof():
         response.force_close()
         response.headers["Connection"] = "close"
@@ -209,7 +213,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
         response.headers["Vary"] = request[VARY]
 
 
-def dress(response: web.StreamResponse) -> None:
+def set_headers(response: web.StreamResponse) -> None:
     """The same headers on every answer."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)

@@ -18,7 +18,7 @@ from aurea_engine import loop_factory
 from aurea_server.history import LedgerNewer, LedgerUnusable, StoreError
 from aurea_server.http import app_keys
 from aurea_server.http.app import create_app
-from aurea_server.http.connections import gate
+from aurea_server.http.connections import make_runner
 from aurea_server.runner.kinds import Kinds
 from aurea_server.runs.manager import FORCED
 from aurea_server.settings.settings import Settings
@@ -28,11 +28,11 @@ log = logging.getLogger(__name__)
 
 UNSAFE, CANNOT_BIND, LEDGER_UNUSABLE, LEDGER_NEWER, INTERNAL = 2, 3, 4, 5, 70
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-HANDS = 4
+WORKER_THREADS = 4
 """Threads for what would hold the loop, such as decoding records: no more than that at once, and all from the start."""
 
 
-class Stopping:
+class StopSignals:
     """The first signal asks to stop, the second stops now, with 128 + its number."""
 
     def __init__(self) -> None:
@@ -48,10 +48,10 @@ class Stopping:
             self.asked.set()
             return
         self.forced()
-        _leave(128 + number)
+        _exit_now(128 + number)
 
 
-def _leave(code: int) -> NoReturn:
+def _exit_now(code: int) -> NoReturn:
     """End the process now, whatever its threads do."""
     for handler in logging.getLogger().handlers:
         handler.flush()
@@ -60,31 +60,31 @@ def _leave(code: int) -> NoReturn:
 
 async def serve(settings: Settings, kinds: Kinds) -> int:
     """Serve until SIGTERM, SIGINT or SIGHUP; returns the exit code."""
-    stopping = Stopping()
+    stopping = StopSignals()
     try:
-        asyncio.get_running_loop().set_default_executor(_hands())
+        asyncio.get_running_loop().set_default_executor(_start_workers())
     except RuntimeError as error:
-        return _complain(str(error), INTERNAL)
+        return _report_error(str(error), INTERNAL)
     try:
         app = await create_app(kinds, settings)
     except LedgerNewer as error:
-        return _complain(str(error), LEDGER_NEWER)
+        return _report_error(str(error), LEDGER_NEWER)
     except LedgerUnusable as error:
-        return _complain(str(error), LEDGER_UNUSABLE)
+        return _report_error(str(error), LEDGER_UNUSABLE)
     runs = app[app_keys.RUNS]
     stopping.forced = runs.kill_now
-    runner = gate(app, settings.max_connections)
+    runner = make_runner(app, settings.max_connections)
     try:
         await runner.setup()
     except StoreError as error:
         await runs.history.close(FORCED)
-        return _complain(str(error), LEDGER_UNUSABLE)
-    shedding = asyncio.create_task(runner.crowd.shed())
+        return _report_error(str(error), LEDGER_UNUSABLE)
+    stall_watch = asyncio.create_task(runner.limiter.close_stalled())
     try:
         try:
             await web.TCPSite(runner, settings.host, settings.port, backlog=512).start()
         except OSError as error:
-            return _complain(
+            return _report_error(
                 f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}", CANNOT_BIND
             )
         gc.collect()
@@ -96,17 +96,17 @@ async def serve(settings: Settings, kinds: Kinds) -> int:
         await runs.interrupt()  # while there are connections to answer
         return 0
     finally:
-        shedding.cancel()
+        stall_watch.cancel()
         await runner.cleanup()
         log.info("stopped")
         if runs.stuck:  # the end of the process would wait for the thread that waits for the disk
-            _leave(0)
+            _exit_now(0)
 
 
-def _hands() -> ThreadPoolExecutor:
+def _start_workers() -> ThreadPoolExecutor:
     """Threads that are there before anybody needs one: later there may be none to be had. Raises RuntimeError."""
-    hands, all_there = ThreadPoolExecutor(HANDS, "hand"), threading.Barrier(HANDS)
-    for _ in range(HANDS):
+    hands, all_there = ThreadPoolExecutor(WORKER_THREADS, "hand"), threading.Barrier(WORKER_THREADS)
+    for _ in range(WORKER_THREADS):
         hands.submit(all_there.wait)  # one that waits is not idle, so the next gets a thread of its own
     return hands
 
@@ -122,12 +122,12 @@ def _announce(settings: Settings, port: int) -> None:
     )
 
 
-def _complain(sentence: str, code: int) -> int:
+def _report_error(sentence: str, code: int) -> int:
     standard_streams.say(standard_streams.ERR, f"aurea: {sentence}\n")
     return code
 
 
-def loop_named(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+def choose_loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     """``auto``, ``asyncio`` or ``uvloop``, which raises ImportError where it is missing."""
     if name == "asyncio":
         return asyncio.new_event_loop
@@ -141,7 +141,7 @@ def loop_named(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
 def run_server(settings: Settings, kinds: Kinds) -> int:
     """`serve` on a loop of its own. Returns the exit code."""
     try:
-        with asyncio.Runner(loop_factory=loop_named(settings.loop)) as loop:
+        with asyncio.Runner(loop_factory=choose_loop_factory(settings.loop)) as loop:
             return loop.run(serve(settings, kinds))
     except Exception:
         log.exception("the server failed")

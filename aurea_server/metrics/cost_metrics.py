@@ -9,7 +9,7 @@ from itertools import chain
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
-from aurea_server.metrics.exemplars import Exemplars, Key, RunMark
+from aurea_server.metrics.exemplars import Exemplars, ExemplarSource, Key
 from aurea_server.metrics.money_labels import (
     CURRENCIES,
     OTHER,
@@ -29,7 +29,7 @@ Amounts = dict[Key, Fraction]
 Family = CounterMetricFamily | GaugeMetricFamily | InfoMetricFamily
 
 
-class Sums:
+class ExactSums:
     """Exact sums over runs by key, each there from the start: of the run that is on, and of all that have ended.
 
     A counter that falls looks like a restart to Prometheus, which would then count the whole sum again: so what was shown
@@ -73,7 +73,7 @@ class Sums:
             over -= less
 
 
-class Spending:
+class CostMetrics:
     """Sums over all bills: of the run that is on, what is sure (`progressed`); of each that has `ended`, its exact total.
 
     While a run is on only a bill that can but grow is counted, and a credit is taken off the component that it belongs to.
@@ -81,8 +81,8 @@ class Spending:
     """
 
     def __init__(self, prefix: str, exemplars: Exemplars) -> None:
-        self._dollars, self._billed = Sums(spent_keys(), settle=True), Sums(billed_keys())
-        self._currencies = Sums((currency,) for currency in (*CURRENCIES, OTHER))
+        self._dollars, self._billed = ExactSums(spent_keys(), settle=True), ExactSums(billed_keys())
+        self._currencies = ExactSums((currency,) for currency in (*CURRENCIES, OTHER))
         self._per_job: dict[str, float] = {}
         self._sheets: dict[tuple[str, str, str, str], None] = {}
         self._exemplars = exemplars
@@ -90,7 +90,7 @@ class Spending:
             f"{prefix}_{name}" for name in ("cost_usd", "billed_quantity", "cost_by_currency")
         )
 
-    def progressed(self, bill: Bill, run: RunMark) -> None:
+    def progressed(self, bill: Bill, run: ExemplarSource) -> None:
         """The run that is on has come to ``bill``."""
         if bill.priced and bill.monotone:
             parts = _dollars(bill), _quantities(bill), _money(bill)
@@ -99,7 +99,7 @@ class Spending:
             self._currencies.progressed(parts[2])
             self._mark(*parts, run)
 
-    def ended(self, bill: Bill | None, run: RunMark) -> None:
+    def ended(self, bill: Bill | None, run: ExemplarSource) -> None:
         """The run has ended with ``bill``, or without a result. Where it has no price, what was sure to be spent stays."""
         priced = bill is not None and bill.priced
         usd = self._dollars.ended(_dollars(bill) if bill is not None and priced else None)
@@ -110,7 +110,7 @@ class Spending:
         if bill is not None:
             self._last(bill)
 
-    def _mark(self, usd: Amounts, billed: Amounts, money: Amounts, run: RunMark) -> None:
+    def _mark(self, usd: Amounts, billed: Amounts, money: Amounts, run: ExemplarSource) -> None:
         for metric, amounts in ((self._cost, usd), (self._quantity, billed), (self._by_currency, money)):
             self._exemplars.mark(metric, amounts, run)
         self._exemplars.mark(self._cost, {(): sum(usd.values(), Fraction(0))}, run)

@@ -13,7 +13,7 @@ Key = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class RunMark:
+class ExemplarSource:
     """A run, and the instant (seconds since 1970) at which it moved what is marked. ``run_id``: "" marks nothing."""
 
     run_id: str
@@ -26,13 +26,13 @@ class Exemplars:
     def __init__(self) -> None:
         self._latest: dict[tuple[str, Key], Exemplar] = {}
 
-    def mark(self, metric: str, moved: Mapping[Key, int | Fraction], run: RunMark) -> None:
+    def mark(self, metric: str, moved: Mapping[Key, int | Fraction], run: ExemplarSource) -> None:
         """Each series of ``moved`` that ``run`` moved now names it; the exemplar's value is what came of that run."""
         for key, amount in moved.items():
             if amount and run.run_id:
                 self._latest[metric, key] = Exemplar({"run_id": run.run_id}, float(amount), run.at)
 
-    def mark_buckets(self, metric: str, largest: Iterable[float | None], run: RunMark) -> None:
+    def mark_buckets(self, metric: str, largest: Iterable[float | None], run: ExemplarSource) -> None:
         """The same for buckets of a histogram, by their number; ``largest``: a duration that fell into each, or None."""
         for number, seconds in enumerate(largest):
             if seconds is not None and run.run_id:

@@ -14,7 +14,7 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from aurea_server.http.negotiation import MediaRange, Offer
-from aurea_server.metrics.registry import Registry, Stamped
+from aurea_server.metrics.registry import Registry, WithCreationTimes
 
 FORMATS = (
     Offer("text/plain", {"version": "0.0.4", "charset": "utf-8"}),
@@ -42,7 +42,7 @@ def content_type(form: Offer, escaping: str | None) -> str:
 def render(registry: Registry, form: Offer, escaping: str | None, names: Sequence[str]) -> bytes:
     """The metrics of ``registry`` in that form; of those that are ``names`` only, if there are any."""
     text = form.type == "text/plain"
-    chosen = registry.restricted_registry(names) if names else registry if text else Stamped(registry)
+    chosen = registry.restricted_registry(names) if names else registry if text else WithCreationTimes(registry)
     write = (
         generate_latest if text else functools.partial(openmetrics.generate_latest, version=form.parameters["version"])
     )

@@ -19,8 +19,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from aurea_engine import engine_version
-from aurea_server.metrics.cost_metrics import Spending
-from aurea_server.metrics.exemplars import Exemplars, RunMark
+from aurea_server.metrics.cost_metrics import CostMetrics
+from aurea_server.metrics.exemplars import Exemplars, ExemplarSource
 from aurea_server.metrics.run_metrics import Clock, RunMetrics
 from aurea_server.runner.messages import Figures, Snapshot
 
@@ -52,8 +52,8 @@ class BenchmarkMetrics(Collector):
         simulated = simulated._replace(histograms=("service", "response", "waiting"))
         real = Clock("benchmark", "", exponents_to(longest), ("service", "response", "waiting", "lag"))
         self._clocks = {
-            "real": (RunMetrics(real, exemplars), Spending(real.prefix, exemplars)),
-            "virtual": (RunMetrics(simulated, exemplars), Spending(simulated.prefix, exemplars)),
+            "real": (RunMetrics(real, exemplars), CostMetrics(real.prefix, exemplars)),
+            "virtual": (RunMetrics(simulated, exemplars), CostMetrics(simulated.prefix, exemplars)),
         }
         self._runs, self._spending = self._clocks["real"]
         self.waiting = 0
@@ -67,19 +67,19 @@ class BenchmarkMetrics(Collector):
         """The current run as it stands replaces what it was at its last report."""
         at = self._now()
         self._runs.progressed(now, at)
-        self._spending.progressed(now.bill, RunMark(self._runs.run_id, at))
+        self._spending.progressed(now.bill, ExemplarSource(self._runs.run_id, at))
 
     def finished(self, figures: Figures) -> None:
         """The current run has ended with a result."""
         at = self._now()
         self._runs.finished(figures, at)
-        self._spending.ended(figures.bill, RunMark(self._runs.run_id, at))
+        self._spending.ended(figures.bill, ExemplarSource(self._runs.run_id, at))
 
     def broken(self, status: str) -> None:
         """The current run has ended without a result."""
         at = self._now()
         self._runs.broken(status, at)
-        self._spending.ended(None, RunMark(self._runs.run_id, at))
+        self._spending.ended(None, ExemplarSource(self._runs.run_id, at))
 
     def describe(self) -> Iterable[Metric]:
         """The names, for those who ask for some of them: ``/metrics?name[]=…``."""
@@ -116,7 +116,7 @@ class Registry(CollectorRegistry):
             collector(registry=self)
 
 
-class Stamped(Collector):
+class WithCreationTimes(Collector):
     """What ``registry`` collects, each series with the time stamp since which it counts: OpenMetrics has a place for it.
 
     In the text format that would be a gauge beside each counter. A currency has none before money was spent in it.

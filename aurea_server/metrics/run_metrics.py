@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.samples import Exemplar
 
 from aurea_engine import FINAL, FINDING_CODES, LatencyHistogram
-from aurea_server.metrics.exemplars import Exemplars, Key, RunMark
+from aurea_server.metrics.exemplars import Exemplars, ExemplarSource, Key
 from aurea_server.metrics.money_labels import currency_label
 from aurea_server.runner.messages import Figures, Snapshot, ratio
 
@@ -111,7 +111,7 @@ class RunMetrics:
         self._runs += 1
         self._in_progress += 1
         self._gauges = Gauges(start=at, end=self._gauges.end)
-        self._exemplars.mark(self._name("runs"), {(): 1}, RunMark(run_id, at))
+        self._exemplars.mark(self._name("runs"), {(): 1}, ExemplarSource(run_id, at))
 
     def progressed(self, now: Snapshot, at: float) -> None:
         """The current run as it stands replaces what it was at its last report."""
@@ -127,7 +127,7 @@ class RunMetrics:
             in_flight=now.in_flight,
             queued=now.queued,
         )
-        run = RunMark(self.run_id, at)
+        run = ExemplarSource(self.run_id, at)
         self._exemplars.mark(self._name("jobs"), {(): now.ended}, run)
         outcomes: dict[Key, int] = {(name,): now.counts.get(name, 0) for name in OUTCOMES}
         self._exemplars.mark(self._name("job_outcomes"), outcomes, run)
@@ -167,7 +167,7 @@ class RunMetrics:
         counted = Counter(value for value in values if value in ENDS[name][2])
         self._ends[name].update(counted)
         moved: dict[Key, int] = {(value,): count for value, count in counted.items()}
-        self._exemplars.mark(self._name(name), moved, RunMark(self.run_id, at))
+        self._exemplars.mark(self._name(name), moved, ExemplarSource(self.run_id, at))
 
     def counters(self) -> Iterator[Family]:
         """Totals that only ever grow."""

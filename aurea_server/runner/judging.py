@@ -30,7 +30,7 @@ from aurea_server.runner.kinds import kinds_in
 from aurea_server.runner.messages import Failure
 from aurea_server.runner.reasons import name_of, reason_of
 from aurea_server.runner.submissions import cost_to_dict
-from aurea_server.settings.limits import Limits, within
+from aurea_server.settings.limits import Limits, apply_limits
 
 T = TypeVar("T")
 Message = dict[str, Any]
@@ -54,7 +54,7 @@ def judge(content: bytes, most_jobs: int, tell: Callable[[Message], None]) -> Me
         catalog = catalog_for(document)
         tell({"loaded": True})
         spec = _made(lambda: spec_from_dict(document, catalog, local=False))
-        return {"judged": spec_to_dict(within(spec, Limits(jobs=most_jobs)), catalog)}
+        return {"judged": spec_to_dict(apply_limits(spec, Limits(jobs=most_jobs)), catalog)}
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer to this request
         return failure(error)
 

@@ -12,7 +12,7 @@ import msgspec
 from aurea_server.runner.messages import End, Reason, Snapshot
 from aurea_server.runner.submissions import Submission
 from aurea_server.runner.supervisor import FIRM, POLITE, Runner, RunnerFailed
-from aurea_server.runs.active_run import Live
+from aurea_server.runs.active_run import ActiveRun
 
 T = TypeVar("T")
 Name = Annotated[str, msgspec.Meta(max_length=256)]
@@ -82,7 +82,7 @@ class Workshop:
         return runner
 
     async def execute(
-        self, live: Live, progressed: Callable[[Snapshot], None], seconds: float, late: Callable[[], None]
+        self, live: ActiveRun, progressed: Callable[[Snapshot], None], seconds: float, late: Callable[[], None]
     ) -> tuple[End, bytes]:
         """Run: (end, records as a file). ``late`` is called if it takes longer than ``seconds``, its process's start apart.
 
@@ -105,7 +105,7 @@ class Workshop:
                 await runner.kill()
                 self.warm()
 
-    def stop(self, live: Live) -> None:
+    def stop(self, live: ActiveRun) -> None:
         """End the run that is on; it may still wait for its process, which then has as long as any to obey."""
         if self._busy is not None and live.stopping is not None:
             self._busy.stop(live.id, live.stopping)

@@ -19,7 +19,7 @@ import msgspec
 from aurea_server.runner import frames
 from aurea_server.runner.messages import End, Failure, Reason, Snapshot, sound, sound_end
 from aurea_server.runner.spawn import spawn
-from aurea_server.runs.active_run import Live
+from aurea_server.runs.active_run import ActiveRun
 
 STARTING = 30.0
 """Seconds that a process has to be ready."""
@@ -98,7 +98,7 @@ class Runner:
     def pid(self) -> int:
         return self._process.pid
 
-    async def run(self, live: Live, progressed: Callable[[Snapshot], None]) -> tuple[End, bytes]:
+    async def run(self, live: ActiveRun, progressed: Callable[[Snapshot], None]) -> tuple[End, bytes]:
         """Execute a run: (its end, its records as a file). Raises `RunnerFailed` where it came to none."""
         run_id = live.id
         self._send({"run_id": run_id, "spec": live.document, "foreign": live.foreign})

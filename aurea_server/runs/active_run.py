@@ -18,7 +18,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Ids:
+class RunIds:
     """``benchmark-<epoch ms>``, moved on by a millisecond where that one is taken, also by an earlier server."""
 
     def __init__(self, newest: str | None = None) -> None:
@@ -31,7 +31,7 @@ class Ids:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunAnswer:
     """How a run ended, for whoever waits for it. ``answer``: JSON; ``trouble``: it could not be stored."""
 
     state: str
@@ -41,7 +41,7 @@ class Outcome:
 
 
 @dataclass
-class Live:
+class ActiveRun:
     """``document``: the whole specification, as plain data. ``foreign``: it names kinds of installed packages.
 
     ``stopping``: the state that a stop from outside asked for. ``ended`` is set once, by the manager.
@@ -58,7 +58,7 @@ class Live:
     stopping: str | None = None
     last: Snapshot | None = None
     told: set[str] = field(default_factory=set)
-    ended: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    ended: asyncio.Future[RunAnswer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def progress(self) -> dict[str, object] | None:
         """The latest figures for people, None before the first."""

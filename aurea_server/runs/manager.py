@@ -14,14 +14,14 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from aurea_server.history import Ending, Entry, History, IdempotencyKey, StoreError
-from aurea_server.http.problems import Refused
+from aurea_server.history import AcceptedRun, FinishedRun, History, IdempotencyKey, StoreError
+from aurea_server.http.problems import HttpProblem
 from aurea_server.metrics.registry import BenchmarkMetrics
 from aurea_server.runner.messages import Figures, Reason, Snapshot
 from aurea_server.runner.pool import Workshop
 from aurea_server.runner.submissions import Submission
 from aurea_server.runner.supervisor import FIRM, POLITE, RunnerFailed
-from aurea_server.runs.active_run import Ids, Live, Outcome, encode, now_ms
+from aurea_server.runs.active_run import ActiveRun, RunAnswer, RunIds, encode, now_ms
 from aurea_server.runs.events import EventLog, Followers
 from aurea_server.runs.finish import why, with_result, without_result
 from aurea_server.runs.tasks import Tasks, regardless
@@ -44,31 +44,33 @@ class RunManager:
         self._metrics, self.history, self.limits = metrics, history, limits
         self.workshop = Workshop(limits.memory)
         self.followers = Followers(limits.followers)
-        self.live: dict[str, Live] = {}
+        self.live: dict[str, ActiveRun] = {}
         self._logs: OrderedDict[str, EventLog] = OrderedDict()
-        self._queue: deque[Live] = deque()
+        self._queue: deque[ActiveRun] = deque()
         self._reserved = 0
-        self._current: Live | None = None
+        self._current: ActiveRun | None = None
         self._news = asyncio.Event()
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._tasks = Tasks()
-        self._ids = Ids()
+        self._ids = RunIds()
         self.closing = self.stuck = self._interrupted = False
 
-    async def submit(self, submission: Submission, key: tuple[str, str] | None = None, *, stays: bool = False) -> Live:
+    async def submit(
+        self, submission: Submission, key: tuple[str, str] | None = None, *, stays: bool = False
+    ) -> ActiveRun:
         """Accept a run: when this returns, it is in the ledger and waits for its turn.
 
         ``key``: an Idempotency-Key and the digest of the body. ``stays``: whether the run goes on without whoever asked for
-        it; otherwise it ends where they leave before this returns. Raises Refused, `KeyReused` or `StoreError`.
+        it; otherwise it ends where they leave before this returns. Raises HttpProblem, `KeyReused` or `StoreError`.
         """
         self._room()
         document, label = submission.document, submission.label
-        live = Live(self._ids.new(), document, label, submission.foreign, EventLog(self.followers))
+        live = ActiveRun(self._ids.new(), document, label, submission.foreign, EventLog(self.followers))
         encoded = encode(document)
         if self._current is None and not self._queue and not self._reserved:
             live.started_ms = live.created_ms
-        entry = Entry(live.id, live.created_ms, label, encoded, live.started_ms)
+        entry = AcceptedRun(live.id, live.created_ms, label, encoded, live.started_ms)
         known = None if key is None else IdempotencyKey(key[0], key[1], live.id, live.created_ms)
         self._reserved += 1
         try:
@@ -81,7 +83,7 @@ class RunManager:
             self._reserved -= 1
         return live
 
-    async def _commit(self, live: Live, entry: Entry, key: IdempotencyKey | None) -> None:
+    async def _commit(self, live: ActiveRun, entry: AcceptedRun, key: IdempotencyKey | None) -> None:
         """One tracked unit: whoever asked may leave, the row and the queue stay in step."""
         await self.history.ask(self.history.ledger.add, entry, key)
         self.live[live.id] = live
@@ -97,12 +99,12 @@ class RunManager:
 
     def _room(self) -> None:
         if self.closing:
-            raise Refused(503, "stopping", "The server is stopping and takes no new runs.", headers=SOON)
+            raise HttpProblem(503, "stopping", "The server is stopping and takes no new runs.", headers=SOON)
         if self.history.trouble is not None:
             raise self.history.trouble
         if len(self._queue) + self._reserved - (self._current is None) >= self.limits.queued:
             error = f"{self.limits.queued} runs are waiting already; try again later."
-            raise Refused(429, "queue_full", error, headers={"Retry-After": f"{self._wait_hint()}"})
+            raise HttpProblem(429, "queue_full", error, headers={"Retry-After": f"{self._wait_hint()}"})
 
     def _wait_hint(self) -> int:
         left = self._current.last.time_left if self._current and self._current.last else None
@@ -128,7 +130,7 @@ class RunManager:
             finally:
                 self._current = None
 
-    async def _turn(self, live: Live) -> None:
+    async def _turn(self, live: ActiveRun) -> None:
         live.state = "running"
         self._metrics.started(live.id, str(live.document["clock"]))
         if live.started_ms is None:  # it had to wait, so its row does not say yet that it is on
@@ -154,20 +156,20 @@ class RunManager:
             self._metrics.finished(figures)
             self._close(live, figures, replace(outcome, trouble=trouble))
 
-    async def _failed(self, live: Live, reason: Reason) -> None:
+    async def _failed(self, live: ActiveRun, reason: Reason) -> None:
         state, reason = why(live, reason)
         ending, outcome, figures = without_result(live, state, reason)
         trouble = await self._save(live, ending)
         self._metrics.broken(state)
         self._close(live, figures, replace(outcome, trouble=trouble))
 
-    async def _save(self, live: Live, ending: Ending) -> StoreError | None:
+    async def _save(self, live: ActiveRun, ending: FinishedRun) -> StoreError | None:
         trouble = await self.history.end(live.id, ending)
         if trouble is not None:
             log.error("a run's end could not be stored yet: %s", trouble, extra={"run_id": live.id})
         return trouble
 
-    def _close(self, live: Live, figures: Figures, outcome: Outcome) -> None:
+    def _close(self, live: ActiveRun, figures: Figures, outcome: RunAnswer) -> None:
         live.state = outcome.state
         if outcome.trouble is None:
             self.live.pop(live.id, None)
@@ -181,7 +183,7 @@ class RunManager:
             live.ended.set_result(outcome)
         log.info("run ended: %s", outcome.state, extra={"run_id": live.id})
 
-    def stop(self, live: Live, state: str) -> None:
+    def stop(self, live: ActiveRun, state: str) -> None:
         """End a run with what it has; one that waits ends at once."""
         live.stopping = live.stopping or state
         if live in self._queue:
@@ -192,11 +194,11 @@ class RunManager:
         elif live is self._current:
             self.workshop.stop(live)
 
-    async def _dropped(self, live: Live, state: str, reason: Reason | None) -> None:
+    async def _dropped(self, live: ActiveRun, state: str, reason: Reason | None) -> None:
         ending, outcome, figures = without_result(live, state, reason)
         self._close(live, figures, replace(outcome, trouble=await self._save(live, ending)))
 
-    def position(self, live: Live) -> int:
+    def position(self, live: ActiveRun) -> int:
         """How many runs are before this one, the one that is on included."""
         ahead = 1 if self._current is not None and live is not self._current else 0
         return ahead + (self._queue.index(live) if live in self._queue else 0)
@@ -220,7 +222,7 @@ class RunManager:
         if lost:
             log.warning("%d runs were interrupted by the end of the last server", len(lost))
         await self.history.ask(ledger.sweep)
-        self._ids = Ids(await self.history.ask(ledger.newest_id))
+        self._ids = RunIds(await self.history.ask(ledger.newest_id))
         self.workshop.warm()
         self._tasks.keep(self.take_turns())
         self._tasks.keep(self._housekeep())

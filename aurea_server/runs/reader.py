@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from aurea_engine import DamagedParts
 from aurea_engine.records import column_file
-from aurea_server.history import Damaged, Row
-from aurea_server.http.problems import Refused
+from aurea_server.history import Damaged, StoredRun
+from aurea_server.http.problems import HttpProblem
 from aurea_server.runs import views
 from aurea_server.runs.manager import RunManager
 
@@ -25,30 +25,30 @@ PATIENCE = 10.0
 _ID = re.compile(r"benchmark-[0-9]{1,19}", re.ASCII)
 
 
-def not_found() -> Refused:
+def not_found() -> HttpProblem:
     """404"""
-    return Refused(404, "run_not_found", "There is no such run.")
+    return HttpProblem(404, "run_not_found", "There is no such run.")
 
 
-async def row_of(runs: RunManager, run_id: str) -> Row:
-    """A run's row. Raises Refused where there is none; what is no id is not even looked for."""
+async def row_of(runs: RunManager, run_id: str) -> StoredRun:
+    """A run's row. Raises HttpProblem where there is none; what is no id is not even looked for."""
     row = await runs.history.ask(runs.history.ledger.get, run_id) if _ID.fullmatch(run_id) else None
     if row is None:
         raise not_found()
-    return views.mended(row)
+    return views.repair_reason(row)
 
 
 @asynccontextmanager
 async def reading(runs: RunManager) -> AsyncIterator[None]:
     """A place among the few who may decode at a time; never held while anything is sent, which takes as long as the client
-    likes. Raises Refused where none gets free.
+    likes. Raises HttpProblem where none gets free.
     """
     try:
         async with asyncio.timeout(PATIENCE):
             await runs.history.readers.acquire()
     except TimeoutError:
         text = "Too many read the jobs of runs already; try again later."
-        raise Refused(503, "too_many_readers", text, headers={"Retry-After": "5"}) from None
+        raise HttpProblem(503, "too_many_readers", text, headers={"Retry-After": "5"}) from None
     try:
         yield
     finally:
@@ -64,13 +64,13 @@ async def stored_answer(runs: RunManager, run_id: str) -> bytes:
     async with reading(runs):
         content = await _as_far_as_readable(runs, row)
         try:
-            return await asyncio.to_thread(views.stored, row, content)
+            return await asyncio.to_thread(views.encode_stored, row, content)
         except DamagedParts as error:
             _without_jobs(row, error)
-            return await asyncio.to_thread(views.stored, row, None)
+            return await asyncio.to_thread(views.encode_stored, row, None)
 
 
-async def _as_far_as_readable(runs: RunManager, row: Row) -> bytes | None:
+async def _as_far_as_readable(runs: RunManager, row: StoredRun) -> bytes | None:
     try:
         return await runs.history.ask(runs.history.ledger.records, row.id) if row.records_bytes else None
     except Damaged as error:
@@ -78,7 +78,7 @@ async def _as_far_as_readable(runs: RunManager, row: Row) -> bytes | None:
         return None
 
 
-def _without_jobs(row: Row, error: Exception) -> None:
+def _without_jobs(row: StoredRun, error: Exception) -> None:
     log.error("%s is answered without its jobs: %s", row.id, error)
 
 
@@ -114,7 +114,7 @@ class Export:
                 return
 
     async def _decode(self) -> bytes:
-        self._working = _in_thread(lambda: views.next_piece(self._reader, self._form))
+        self._working = _in_thread(lambda: views.encode_next_jobs(self._reader, self._form))
         return await asyncio.shield(self._working)
 
     def close(self) -> None:

@@ -12,9 +12,9 @@ import msgspec
 
 from aurea_engine import encode_json, record_rows
 from aurea_engine.records import column_file
-from aurea_server.history import Damaged, Row
+from aurea_server.history import Damaged, StoredRun
 from aurea_server.runner.messages import Figures, Reason, whole_result
-from aurea_server.runs.active_run import Live, encode, utc
+from aurea_server.runs.active_run import ActiveRun, encode, utc
 
 JOBS_SHOWN = 10_000
 """Jobs in a result's ``jobs``; the rest is at the run's own resource."""
@@ -22,7 +22,7 @@ JOBS_SHOWN = 10_000
 SHOWN = ("num_jobs", "completed_jobs", "throughput", "mean_latency", "total_cost", "start_time", "end_time", "duration")
 
 
-def unfinished(run_id: str, spec: object, figures: Figures, reason: Reason | None) -> dict[str, Any]:
+def view_without_result(run_id: str, spec: object, figures: Figures, reason: Reason | None) -> dict[str, Any]:
     """A run that ended without a result: the documented members, from its last report."""
     return {
         "benchmark_id": run_id,
@@ -37,7 +37,7 @@ def unfinished(run_id: str, spec: object, figures: Figures, reason: Reason | Non
     }
 
 
-def pending(live: Live, position: int) -> dict[str, Any]:
+def view_active(live: ActiveRun, position: int) -> dict[str, Any]:
     """A run that waits or is on."""
     progress = live.progress()
     return {
@@ -54,7 +54,7 @@ def pending(live: Live, position: int) -> dict[str, Any]:
     }
 
 
-def stored(row: Row, content: bytes | None) -> bytes:
+def encode_stored(row: StoredRun, content: bytes | None) -> bytes:
     """A run from the ledger, as JSON; ``content`` is the file of its records. Takes milliseconds per thousand jobs.
 
     Raises `Damaged`, or `DamagedParts` where it is the records.
@@ -65,16 +65,16 @@ def stored(row: Row, content: bytes | None) -> bytes:
         if head is None:
             figures = msgspec.json.decode(row.figures, type=Figures) if row.figures != b"{}" else _interrupted(row)
             spec = msgspec.json.decode(row.spec, type=msgspec.Raw)
-            return msgspec.json.encode(unfinished(row.id, spec, figures, reason))
+            return msgspec.json.encode(view_without_result(row.id, spec, figures, reason))
         arrived = msgspec.json.decode(row.figures, type=Figures).num_jobs
     except ValueError as error:
         raise Damaged(f"what is stored of {row.id} is damaged: {error}") from None
     records = None if content is None else column_file.decode(content)
-    shown = [] if records is None else rows_of(records, 0, JOBS_SHOWN)
+    shown = [] if records is None else job_rows(records, 0, JOBS_SHOWN)
     return whole_result(head, encode_json(shown), arrived > len(shown), row.reason)
 
 
-def mended(row: Row) -> Row:
+def repair_reason(row: StoredRun) -> StoredRun:
     """The row, with a reason that can be read."""
     try:
         if row.reason is not None:
@@ -84,7 +84,7 @@ def mended(row: Row) -> Row:
     return row
 
 
-def _interrupted(row: Row) -> Figures:
+def _interrupted(row: StoredRun) -> Figures:
     """A run that a crash cut short: nothing is known but that it was."""
     return Figures(
         status=row.state,
@@ -93,7 +93,7 @@ def _interrupted(row: Row) -> Figures:
     )
 
 
-def listed(row: Row) -> dict[str, Any]:
+def view_in_list(row: StoredRun) -> dict[str, Any]:
     """A run in a list. Where its figures are damaged, they are not known; the others are listed all the same."""
     try:
         figures = msgspec.json.decode(row.figures, type=dict[str, Any])
@@ -112,21 +112,21 @@ def listed(row: Row) -> dict[str, Any]:
     }
 
 
-def rows_of(records: column_file.StoredRecords, first: int, count: int) -> list[dict[str, Any]]:
+def job_rows(records: column_file.StoredRecords, first: int, count: int) -> list[dict[str, Any]]:
     """Jobs ``first`` … as JSON values."""
     part = slice(first, first + count)
     costs = records.costs[part].tolist()
     return list(record_rows(records.benchmark_id, records.started_at, records.jobs[part], costs, first))
 
 
-COLUMNS = (
+CSV_COLUMNS = (
     "job_id", "outcome", "latency", "response_time", "cost", "timestamp", "intended", "started", "finished",
 )  # fmt: skip
-CHUNK = 2_000
+ROWS_AT_ONCE = 2_000
 """Rows of a stream that are encoded at once: some ten milliseconds of work."""
 
 
-def piece(block: column_file.StoredRecords, first: int, form: str) -> bytes:
+def encode_jobs(block: column_file.StoredRecords, first: int, form: str) -> bytes:
     """A block of jobs, the first of which is number ``first``, as CSV or NDJSON; the first piece of CSV has the heading."""
     rows = record_rows(block.benchmark_id, block.started_at, block.jobs, block.costs.tolist(), first)
     if form == "ndjson":
@@ -134,19 +134,19 @@ def piece(block: column_file.StoredRecords, first: int, form: str) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
     if first == 0:
-        writer.writerow(COLUMNS)
-    writer.writerows([row[name] for name in COLUMNS] for row in rows)
+        writer.writerow(CSV_COLUMNS)
+    writer.writerows([row[name] for name in CSV_COLUMNS] for row in rows)
     return text.getvalue().encode()
 
 
-def next_piece(reader: column_file.Reader, form: str) -> bytes:
+def encode_next_jobs(reader: column_file.Reader, form: str) -> bytes:
     """The next jobs of a file as CSV or NDJSON. Raises `DamagedParts`."""
     first = reader.row
-    return piece(reader.read(CHUNK), first, form)
+    return encode_jobs(reader.read(ROWS_AT_ONCE), first, form)
 
 
-def pieces(reader: column_file.Reader, form: str) -> Iterator[bytes]:
+def encode_all_jobs(reader: column_file.Reader, form: str) -> Iterator[bytes]:
     """All jobs of a file in that form, piece by piece."""
-    yield next_piece(reader, form)
+    yield encode_next_jobs(reader, form)
     while reader.row < reader.rows:
-        yield next_piece(reader, form)
+        yield encode_next_jobs(reader, form)

@@ -21,7 +21,7 @@ class Limits:
     followers: int = 32
 
 
-def within(spec: RunSpec, limits: Limits) -> RunSpec:
+def apply_limits(spec: RunSpec, limits: Limits) -> RunSpec:
     """``spec`` as it will run here: with a seed, and no more jobs than allowed. Raises SpecError."""
     workload = spec.workload
     if workload.jobs is not None and workload.jobs > limits.jobs:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from aurea_engine import AureaError, SpecError
 from aurea_engine.fields.text_files import read_text
-from aurea_server.history import Retention, default_data
+from aurea_server.history import Retention, default_data_folder
 from aurea_server.settings.addresses import address, base_path, is_loopback
 from aurea_server.settings.limits import Limits
 
@@ -77,7 +77,7 @@ def one_of(*names: str) -> Callable[[str], str]:
     return read
 
 
-def truth(text: str) -> bool:
+def parse_bool(text: str) -> bool:
     """Yes or no."""
     return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}[text.lower()]
 
@@ -101,7 +101,7 @@ class Settings:
     token_file: str = _option("", str, "a path", "File with the token that callers must show.")
     token: str = _option("", str, "a text", "The token itself; never on the command line.", flag=False)
     allowed_host: tuple[str, ...] = _option((), names, "names", "Another name by which clients may call the server.")
-    insecure_no_auth: bool = _option(False, truth, "yes or no", "Listen beyond loopback without a token.")
+    insecure_no_auth: bool = _option(False, parse_bool, "yes or no", "Listen beyond loopback without a token.")
     data: str = _option("", str, "a path", "Folder of the history; $XDG_DATA_HOME/aurea by default.")
     log_format: str = _option("text", one_of("text", "json"), "text or json", "How log lines look.")
     log_level: str = _option("info", one_of("debug", "info", "warning", "error"), "a level", "What is logged.")
@@ -126,7 +126,7 @@ class Settings:
     @property
     def folder(self) -> Path:
         """Where the history lies. Raises `LedgerUnusable` where nothing says it, and the user has no home."""
-        return Path(self.data) if self.data else default_data()
+        return Path(self.data) if self.data else default_data_folder()
 
     @property
     def limits(self) -> Limits:
@@ -174,12 +174,12 @@ class Settings:
 OPTIONS = {each.name: each for each in fields(Settings)}
 
 
-def variable(name: str) -> str:
+def variable_name(name: str) -> str:
     """The environment variable of a setting."""
     return f"AUREA_{name.upper()}"
 
 
-def flag(name: str) -> str:
+def flag_name(name: str) -> str:
     """The option of a setting on the command line."""
     return f"--{name.replace('_', '-')}"
 
@@ -210,7 +210,7 @@ def resolve(given: Mapping[str, object], environ: Mapping[str, str] = os.environ
     origins: dict[str, Origin] = {}
     for name in OPTIONS:
         if given.get(name) is not None:  # what wins is judged, and nothing else
-            values[name], origins[name] = _read(name, given[name], f"after {flag(name)}"), "command line"
+            values[name], origins[name] = _read(name, given[name], f"after {flag_name(name)}"), "command line"
         else:
             values[name], origins[name] = _ambient(name, environ, from_file)
     return Resolved(Settings(**values), origins)
@@ -225,8 +225,8 @@ def check_ambient(given: Container[str], environ: Mapping[str, str] = os.environ
 
 
 def _ambient(name: str, environ: Mapping[str, str], from_file: Mapping[str, Any]) -> tuple[Any, Origin]:
-    if variable(name) in environ:
-        return _from_environment(name, environ[variable(name)]), "environment"
+    if variable_name(name) in environ:
+        return _from_environment(name, environ[variable_name(name)]), "environment"
     if name in from_file:
         return _read(name, from_file[name], "in the configuration file"), "configuration file"
     return OPTIONS[name].default, "default"
@@ -247,13 +247,13 @@ _SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://\S+:\d+")
 def _from_environment(name: str, value: str) -> Any:
     """Clusters set variables of their own making: see "Accessing the Service" in the documentation of Kubernetes."""
     try:
-        return _read(name, value, f"in {variable(name)}")
+        return _read(name, value, f"in {variable_name(name)}")
     except SettingsError as error:
         if not _SERVICE_LINK.fullmatch(value):
             raise
         raise SettingsError(
-            f"{error}; Kubernetes and Docker set {variable(name)} like this where a service is named aurea: "
-            f"set enableServiceLinks: false in the pod, set {variable(name)} yourself, or give {flag(name)}"
+            f"{error}; Kubernetes and Docker set {variable_name(name)} like this where a service is named aurea: "
+            f"set enableServiceLinks: false in the pod, set {variable_name(name)} yourself, or give {flag_name(name)}"
         ) from None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from aurea_server.cli import main
-from aurea_server.history import LedgerUnusable, default_data
+from aurea_server.history import LedgerUnusable, default_data_folder
 from aurea_server.settings.settings import SettingsError, config_path, resolve
 
 PROGRAM = "import sys; from aurea_server.__main__ import aurea; sys.exit(aurea())"
@@ -177,7 +177,7 @@ def test_a_user_without_a_home_has_defaults_and_no_history(monkeypatch: pytest.M
     assert config_path({}) == (None, False)
     settings = resolve({}, {}).settings
     with pytest.raises(LedgerUnusable, match="--data"):
-        default_data({})
+        default_data_folder({})
     with pytest.raises(LedgerUnusable, match="--data"):
         _ = settings.folder
 

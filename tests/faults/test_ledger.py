@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from aurea_server.history import Place
+from aurea_server.history import DataFolder
 
 pytestmark = pytest.mark.faults
 
@@ -53,7 +53,7 @@ def test_two_servers_cannot_share_a_ledger(serve: Callable[..., Any], invariants
 def test_a_server_waits_for_one_who_has_the_history_for_a_moment(
     stopped: Any, invariants: Callable[[Any], None]
 ) -> None:
-    place = Place(stopped.data)
+    place = DataFolder(stopped.data)
     stopped.start(wait=False)
     time.sleep(1.5)
     place.release()

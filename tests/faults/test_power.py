@@ -20,7 +20,7 @@ import msgspec
 import pytest
 
 from aurea_engine.records import column_file
-from aurea_server.history.data_folder import Place
+from aurea_server.history.data_folder import DataFolder
 from aurea_server.history.ledger import Ledger
 from aurea_server.history.rows import FINAL_STATES
 
@@ -176,7 +176,7 @@ def check(events: Sequence[Event], folder: Path, chance: random.Random) -> int:
     for event in events:
         if event.what == "A":
             known[event.path] = max(event.at, known.get(event.path, 0))
-    place = Place(folder)
+    place = DataFolder(folder)
     ledger = Ledger(place)
     try:
         assert ledger._connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -11,7 +11,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from aurea_server.http.app import create_app
-from aurea_server.http.connections import gate
+from aurea_server.http.connections import make_runner
 from aurea_server.settings.settings import Settings
 
 
@@ -19,7 +19,7 @@ class Behind(TestServer):
     """A test server whose connections are treated as a real one's."""
 
     async def _make_runner(self, **_: Any) -> Any:
-        return gate(self.app, 512)
+        return make_runner(self.app, 512)
 
 
 @pytest.fixture

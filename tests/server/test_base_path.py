@@ -12,7 +12,7 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from aurea_server.cli import main
-from aurea_server.history import Ending, Entry
+from aurea_server.history import AcceptedRun, FinishedRun
 from aurea_server.http.app import create_app
 from aurea_server.http.app_keys import RUNS
 from aurea_server.http.operations import OPERATIONS
@@ -65,8 +65,8 @@ async def proxy() -> AsyncIterator[Proxy]:
 async def store(client: TestClient[Any, Any], *ids: int, app: web.Application | None = None) -> None:
     history = (app or client.server.app)[RUNS].history
     for number in ids:
-        await history.ask(history.ledger.add, Entry(f"benchmark-{number}", number, None, b"{}"))
-        assert await history.end(f"benchmark-{number}", Ending("completed", number + 1)) is None
+        await history.ask(history.ledger.add, AcceptedRun(f"benchmark-{number}", number, None, b"{}"))
+        assert await history.end(f"benchmark-{number}", FinishedRun("completed", number + 1)) is None
 
 
 async def walk(client: TestClient[Any, Any], start: str) -> list[str]:

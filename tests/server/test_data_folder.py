@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aurea_server.history import Ending, Entry, Ledger, LedgerUnusable, Place
+from aurea_server.history import AcceptedRun, DataFolder, FinishedRun, Ledger, LedgerUnusable
 
 LARGE = os.urandom(20_000)
 """Records that get a file of their own."""
@@ -20,7 +20,7 @@ LARGE = os.urandom(20_000)
 @contextmanager
 def opened(folder: Path) -> Iterator[Ledger]:
     """A start: the history is taken, opened and swept."""
-    place = Place(folder)
+    place = DataFolder(folder)
     try:
         with closing(Ledger(place)) as ledger:
             ledger.sweep()
@@ -31,9 +31,9 @@ def opened(folder: Path) -> Iterator[Ledger]:
 
 def add(ledger: Ledger, number: int, *, ends: bool = True) -> str:
     run_id = f"benchmark-{number}"
-    ledger.add(Entry(run_id, number, None, b"{}", number))
+    ledger.add(AcceptedRun(run_id, number, None, b"{}", number))
     if ends:
-        ledger.end(run_id, Ending("completed", number, head=b"{}", records=LARGE))
+        ledger.end(run_id, FinishedRun("completed", number, head=b"{}", records=LARGE))
     return run_id
 
 
@@ -102,7 +102,7 @@ def test_a_folder_with_others_files_keeps_its_mode(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "records")
     tmp_path.chmod(0o1777)
     with pytest.raises(LedgerUnusable, match="everybody may write there"):
-        Place(tmp_path)
+        DataFolder(tmp_path)
     assert mode(tmp_path) == 0o1777
     tmp_path.chmod(0o755)
 

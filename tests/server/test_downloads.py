@@ -1,4 +1,4 @@
-"""Long answers: clients that read them slowly, not at all, or leave at any moment. Time is given to `look`, nobody waits."""
+"""Long answers: clients that read them slowly, not at all, or leave at any moment. The clock is passed in."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 
 from aurea_engine import DamagedParts, JobBatch
 from aurea_engine.records import column_file
-from aurea_server.history import Ending, Entry
+from aurea_server.history import AcceptedRun, FinishedRun
 from aurea_server.http import connections
 from aurea_server.http.app_keys import RUNS
 from aurea_server.http.connections import STALLED_BYTES, STALLED_SECONDS
 from aurea_server.runs.events import EventLog
-from aurea_server.runs.views import CHUNK
+from aurea_server.runs.views import ROWS_AT_ONCE
 
 RUN = "benchmark-1"
 RESET = struct.pack("ii", 1, 0)
@@ -43,12 +43,12 @@ def records(jobs: int, seed: int = 1) -> column_file.StoredRecords:
 async def store(client: Any, jobs: int) -> None:
     """A run that has ended, put into the history as the server would."""
     history = client.server.app[RUNS].history
-    await history.ask(history.ledger.add, Entry(RUN, 1, None, b"{}"))
-    assert await history.end(RUN, Ending("completed", 2, records=column_file.encode(records(jobs)))) is None
+    await history.ask(history.ledger.add, AcceptedRun(RUN, 1, None, b"{}"))
+    assert await history.end(RUN, FinishedRun("completed", 2, records=column_file.encode(records(jobs)))) is None
 
 
 def connections_of(client: Any) -> list[Any]:
-    return list(client.server.runner.crowd.connections)
+    return list(client.server.runner.limiter.open)
 
 
 async def ask(client: Any, path: str) -> socket.socket:
@@ -69,14 +69,14 @@ def descriptors() -> int:
 class Pipe:
     """A transport that does not say what the other side took."""
 
-    def __init__(self, pending: int) -> None:
-        self.pending, self.aborted = pending, False
+    def __init__(self, view_active: int) -> None:
+        self.view_active, self.aborted = view_active, False
 
     def get_extra_info(self, _: str) -> None:
         return None
 
     def get_write_buffer_size(self) -> int:
-        return self.pending
+        return self.view_active
 
     def abort(self) -> None:
         self.aborted = True
@@ -130,7 +130,7 @@ def test_a_block_reads_only_what_it_needs() -> None:
     file = Counting(column_file.encode(records(200_000)))
     size = len(file.getvalue())
     reader = column_file.Reader(file)
-    reader.read(CHUNK)
+    reader.read(ROWS_AT_ONCE)
     assert file.taken < 6 * 3 * 32 * 1024 < size / 4
 
 
@@ -153,7 +153,7 @@ async def test_clients_that_do_not_read_lock_nobody_out(client: Any, monkeypatch
 
 
 async def test_a_slow_steady_download_is_never_cut(client: Any) -> None:
-    """64 KiB, then 14 seconds of nothing by the clock that `look` is given, over and over: it ends whole."""
+    """64 KiB, then 14 seconds of nothing by the clock that `close_if_stalled` is given, over and over: it ends whole."""
     await store(client, 20_000)
     peer = await ask(client, f"/benchmark/runs/{RUN}/jobs?format=csv")
     await until(lambda: bool(connections_of(client)) and connections_of(client)[0]._pipe.get_write_buffer_size() > 0)
@@ -164,7 +164,7 @@ async def test_a_slow_steady_download_is_never_cut(client: Any) -> None:
         while len(got) < before + 65536 and not got.endswith(b"0\r\n\r\n"):
             got += await loop.sock_recv(peer, 65536)
         now += STALLED_SECONDS - 1
-        connection.look(now)
+        connection.close_if_stalled(now)
     assert not connection._pipe.is_closing()
     assert b"".join(got.split(b"\r\n")).count(b"benchmark-1-") == 20_000
     peer.close()
@@ -172,17 +172,17 @@ async def test_a_slow_steady_download_is_never_cut(client: Any) -> None:
 
 async def test_the_wait_follows_the_clients_steps(client: Any) -> None:
     """Its system tells of what was read in ever greater steps: 12 s, then 20, then 38; and a stop after that is cut."""
-    connection = connections.Connection(client.server.runner.server, client.server.runner.crowd)
+    connection = connections.Connection(client.server.runner.server, client.server.runner.limiter)
     connection._pipe = pipe = Pipe(10**6)  # type: ignore[assignment]
     now = 0.0
-    connection.look(now)
+    connection.close_if_stalled(now)
     for wait in (12, 20, 38, 58, 1):
-        connection.look(now + wait - 0.5)
+        connection.close_if_stalled(now + wait - 0.5)
         now += wait
-        pipe.pending -= STALLED_BYTES
-        connection.look(now)
+        pipe.view_active -= STALLED_BYTES
+        connection.close_if_stalled(now)
         assert not pipe.aborted, wait
-    connection.look(now + STALLED_SECONDS + 0.5)
+    connection.close_if_stalled(now + STALLED_SECONDS + 0.5)
     assert pipe.aborted
 
 
@@ -193,11 +193,11 @@ async def test_a_download_that_stops_is_cut_on_time(client: Any) -> None:
     connection, loop = connections_of(client)[0], asyncio.get_running_loop()
     for _ in range(20):  # what is on its way may still arrive
         await asyncio.sleep(0.005)
-        connection.look(loop.time())
+        connection.close_if_stalled(loop.time())
     began = loop.time()
-    connection.look(began + STALLED_SECONDS - 1)
+    connection.close_if_stalled(began + STALLED_SECONDS - 1)
     assert not connection._pipe.is_closing()
-    connection.look(began + STALLED_SECONDS + 1)
+    connection.close_if_stalled(began + STALLED_SECONDS + 1)
     assert connection._pipe.is_closing()
     await until(lambda: not connections_of(client))
     peer.close()
@@ -205,14 +205,14 @@ async def test_a_download_that_stops_is_cut_on_time(client: Any) -> None:
 
 async def test_what_the_kernel_does_not_say_is_guessed(client: Any) -> None:
     """Without ``tcp_info`` the bytes that wait are looked at, as well as that can be done."""
-    connection = connections.Connection(client.server.runner.server, client.server.runner.crowd)
+    connection = connections.Connection(client.server.runner.server, client.server.runner.limiter)
     connection._pipe = pipe = Pipe(10**6)  # type: ignore[assignment]
-    connection.look(0.0)
-    pipe.pending -= STALLED_BYTES
-    connection.look(STALLED_SECONDS + 1)
+    connection.close_if_stalled(0.0)
+    pipe.view_active -= STALLED_BYTES
+    connection.close_if_stalled(STALLED_SECONDS + 1)
     assert not pipe.aborted
-    pipe.pending -= STALLED_BYTES - 1
-    connection.look(4 * (STALLED_SECONDS + 1))
+    pipe.view_active -= STALLED_BYTES - 1
+    connection.close_if_stalled(4 * (STALLED_SECONDS + 1))
     assert pipe.aborted
 
 
@@ -230,8 +230,8 @@ async def test_an_export_whose_file_goes_bad_breaks_off(
         opened.write(bytes(size - 2000))
     loop, got = asyncio.get_running_loop(), b""
     with contextlib.suppress(ConnectionResetError):
-        while piece := await loop.sock_recv(peer, 65536):
-            got += piece
+        while encode_jobs := await loop.sock_recv(peer, 65536):
+            got += encode_jobs
     assert not got.endswith(b"0\r\n\r\n")
     assert "breaks off" in caplog.text
     assert not [record for record in caplog.records if record.exc_info]

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from aurea_server.http.problems import request_id
-from aurea_server.logs import JsonFormatter, TextFormatter, harmless
+from aurea_server.logs import JsonFormatter, TextFormatter, escape_unprintable
 
 HOSTILE = ["\x1b[31mred", "a\nlevel=error b", "\r\x00", "\u202eevil", "\ud800", "x" * 10_000]
 
@@ -21,7 +21,7 @@ def test_hostile_text_is_escaped_in_both_forms(text: str) -> None:
         assert "\n" not in line
         assert line.encode().decode().isprintable()
         assert len(line) < 5000
-    assert harmless(text).isprintable()
+    assert escape_unprintable(text).isprintable()
 
 
 def test_json_lines_carry_the_ids_of_run_and_request() -> None:

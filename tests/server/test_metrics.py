@@ -27,9 +27,9 @@ from aurea_engine.costs import Component, Flat
 from aurea_engine.costs.quantities import BilledTime
 from aurea_server.cli.runs import summary
 from aurea_server.metrics.money_labels import CURRENCIES, billed_keys, spent_keys
-from aurea_server.metrics.registry import BenchmarkMetrics, Registry, Stamped, exponents_to
+from aurea_server.metrics.registry import BenchmarkMetrics, Registry, WithCreationTimes, exponents_to
 from aurea_server.runner.messages import Bill, Figures, Snapshot, figures_of, snapshot_of
-from aurea_server.runs.active_run import Live
+from aurea_server.runs.active_run import ActiveRun
 from aurea_server.runs.events import EventLog, Followers
 from aurea_server.runs.finish import without_result
 
@@ -89,7 +89,7 @@ def as_text(metrics: BenchmarkMetrics) -> str:
 
 
 def as_openmetrics(metrics: BenchmarkMetrics) -> str:
-    return str(openmetrics.generate_latest(Stamped(Registry(metrics))).decode())
+    return str(openmetrics.generate_latest(WithCreationTimes(Registry(metrics))).decode())
 
 
 def series(metrics: BenchmarkMetrics) -> Series:
@@ -568,7 +568,7 @@ async def test_runs_over_http_are_told_apart(client: Any, post: Any) -> None:
 async def test_a_run_without_a_result_keeps_its_currency() -> None:
     """What it had cost so far was shown in dollars."""
     last = Snapshot(cost="2/1", bill=Bill(currency="EUR", priced=True))
-    live = Live(RUN, {"clock": "real"}, None, False, EventLog(Followers(1)), last=last)
+    live = ActiveRun(RUN, {"clock": "real"}, None, False, EventLog(Followers(1)), last=last)
     _, outcome, _ = without_result(live, "failed", None)
     answer = json.loads(outcome.answer)
     assert (answer["total_cost"], answer["currency"]) == (2.0, "EUR")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from aurea_server.http.negotiation import choose, choose_coding, wants
+from aurea_server.http.negotiation import choose, choose_coding, has_preference
 from aurea_server.http.run_resources import FORMS
 from aurea_server.metrics.exposition import FORMATS
 
@@ -158,7 +158,7 @@ def test_the_best_coding_by_an_oracle(codings: list[tuple[str, int]]) -> None:
 def test_no_header_makes_it_fail(one: str, other: str) -> None:
     assert form_of(one, other) in (*FORMS, None)
     assert choose_coding([one, other], ["gzip"]) in ("gzip", "identity", None)
-    wants([one, other], "respond-async")
+    has_preference([one, other], "respond-async")
 
 
 def test_a_quote_that_never_closes_is_read_once() -> None:
@@ -260,7 +260,7 @@ async def test_jobs_vary_by_accept_in_every_answer(client: Any, post: Any) -> No
     ],
 )
 def test_a_preference(prefer: list[str], wanted: bool) -> None:
-    assert wants(prefer, "respond-async") is wanted
+    assert has_preference(prefer, "respond-async") is wanted
 
 
 def test_offers_are_in_lower_case() -> None:

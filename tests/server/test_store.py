@@ -8,9 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from aurea_server.history import Ending, Entry, IdempotencyKey, Ledger, Place, ReadFailed, retention_clock
+from aurea_server.history import (
+    AcceptedRun,
+    DataFolder,
+    FinishedRun,
+    IdempotencyKey,
+    Ledger,
+    ReadFailed,
+    retention_clock,
+)
 from aurea_server.history.retention import BATCH, used_bytes
-from aurea_server.history.retention_clock import DAY_MS, Calendar
+from aurea_server.history.retention_clock import DAY_MS, RetentionClock
 from aurea_server.http.serving import LEDGER_UNUSABLE, serve
 from aurea_server.runner.kinds import Kinds
 from aurea_server.settings.settings import Settings
@@ -19,14 +27,14 @@ HUGE = 2**62
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    place = Place(tmp_path / "data")
+def place(tmp_path: Path) -> Iterator[DataFolder]:
+    place = DataFolder(tmp_path / "data")
     yield place
     place.release()
 
 
 @pytest.fixture
-def ledger(place: Place) -> Iterator[Ledger]:
+def ledger(place: DataFolder) -> Iterator[Ledger]:
     ledger = Ledger(place)
     yield ledger
     ledger.close()
@@ -39,8 +47,8 @@ def ended(ledger: Ledger) -> Callable[..., list[str]]:
     def add(count: int, records: int = 0, head: int = 2000, first: int = 1) -> list[str]:
         ids = [f"benchmark-{number}" for number in range(first, first + count)]
         for number, run_id in enumerate(ids, first):
-            ledger.add(Entry(run_id, number, None, b"{}" + b" " * 500, number))
-            ledger.end(run_id, Ending("completed", number, head=os.urandom(head), records=os.urandom(records)))
+            ledger.add(AcceptedRun(run_id, number, None, b"{}" + b" " * 500, number))
+            ledger.end(run_id, FinishedRun("completed", number, head=os.urandom(head), records=os.urandom(records)))
         return ids
 
     return add
@@ -58,7 +66,7 @@ def pruned(ledger: Ledger, runs: int = HUGE, size: int = HUGE, since: int = 0, n
     return count
 
 
-def used(ledger: Ledger, place: Place) -> int:
+def used(ledger: Ledger, place: DataFolder) -> int:
     """What the history occupies, counted from outside."""
     files = sum(path.stat().st_size for path in place.records.iterdir())
     return used_bytes(ledger._connection) + files
@@ -66,7 +74,7 @@ def used(ledger: Ledger, place: Place) -> int:
 
 @pytest.mark.parametrize("records", [0, 3000, 20_000])
 def test_a_history_that_is_too_large_is_cut_to_its_limit_and_not_further(
-    ledger: Ledger, place: Place, ended: Callable[..., list[str]], records: int
+    ledger: Ledger, place: DataFolder, ended: Callable[..., list[str]], records: int
 ) -> None:
     ids = ended(121, records)
     size = used(ledger, place)
@@ -80,7 +88,7 @@ def test_a_history_that_is_too_large_is_cut_to_its_limit_and_not_further(
     assert pruned(ledger, size=int(size * 0.3)) == 0
 
 
-def test_pages_that_are_free_do_not_count(ledger: Ledger, place: Place, ended: Callable[..., list[str]]) -> None:
+def test_pages_that_are_free_do_not_count(ledger: Ledger, place: DataFolder, ended: Callable[..., list[str]]) -> None:
     ids = ended(60, 3000)
     ledger.remove(ids[:50])
     assert pruned(ledger, size=used(ledger, place)) == 0
@@ -89,7 +97,7 @@ def test_pages_that_are_free_do_not_count(ledger: Ledger, place: Place, ended: C
 
 
 def test_what_is_on_is_never_pruned(ledger: Ledger, ended: Callable[..., list[str]]) -> None:
-    ledger.add(Entry("benchmark-1", 1, None, b"{}"))
+    ledger.add(AcceptedRun("benchmark-1", 1, None, b"{}"))
     ended(BATCH + 10, first=2, head=10)
     assert pruned(ledger, runs=5) == BATCH + 6
     assert kept(ledger)[0] == "benchmark-1"
@@ -106,14 +114,14 @@ async def test_a_history_that_fails_at_the_start_is_an_exit_code(
     monkeypatch.setattr(Ledger, "newest_id", fails)
     assert await serve(Settings(data=str(tmp_path / "data"), port=0), Kinds()) == LEDGER_UNUSABLE
     assert "disk I/O error" in capfd.readouterr().err
-    Place(tmp_path / "data").release()
+    DataFolder(tmp_path / "data").release()
 
 
-def test_a_run_whose_key_is_promised_stays_unless_there_are_too_many_bytes(ledger: Ledger, place: Place) -> None:
+def test_a_run_whose_key_is_promised_stays_unless_there_are_too_many_bytes(ledger: Ledger, place: DataFolder) -> None:
     for number in range(1, 41):
         key = IdempotencyKey(f"key-{number}", "digest", f"benchmark-{number}", number)
-        ledger.add(Entry(f"benchmark-{number}", number, None, b"{}", number), key if number <= 20 else None)
-        ledger.end(f"benchmark-{number}", Ending("completed", number, head=os.urandom(4000)))
+        ledger.add(AcceptedRun(f"benchmark-{number}", number, None, b"{}", number), key if number <= 20 else None)
+        ledger.end(f"benchmark-{number}", FinishedRun("completed", number, head=os.urandom(4000)))
     size = used(ledger, place)
     assert pruned(ledger, runs=10, now=DAY_MS + 1) == 20
     assert pruned(ledger, since=HUGE, now=DAY_MS + 1) == 0
@@ -139,7 +147,7 @@ class Clocks:
 
 def test_a_clock_that_is_ahead_is_believed_after_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     clocks = Clocks(monkeypatch)
-    true = Calendar(clocks.wall - 5)
+    true = RetentionClock(clocks.wall - 5)
     assert true.now_ms() == clocks.wall - 5
     clocks.goes_on(1000)
     assert true.now_ms() == clocks.wall - 5
@@ -156,16 +164,16 @@ def test_a_clock_that_is_ahead_is_believed_after_a_day(monkeypatch: pytest.Monke
 def test_the_latest_run_is_not_one_of_the_future(ledger: Ledger) -> None:
     assert ledger.newest_ms(HUGE) is None
     for number, created_ms in enumerate((5, 20, 10, 900)):
-        ledger.add(Entry(f"benchmark-{number}", created_ms, None, b"{}"))
+        ledger.add(AcceptedRun(f"benchmark-{number}", created_ms, None, b"{}"))
     assert [ledger.newest_ms(now) for now in (4, 100, 900)] == [None, 20, 900]
 
 
 def test_a_clock_that_is_behind_is_believed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     clocks = Clocks(monkeypatch)
-    clock = Calendar()
+    clock = RetentionClock()
     assert clock.now_ms() == clocks.wall
     clocks.wall -= 400 * DAY_MS
     assert clock.now_ms() == clocks.wall
     clocks.wall += 400 * DAY_MS
     assert clock.now_ms() == clocks.wall - 400 * DAY_MS
-    assert Calendar(clocks.wall + DAY_MS).now_ms() == clocks.wall
+    assert RetentionClock(clocks.wall + DAY_MS).now_ms() == clocks.wall

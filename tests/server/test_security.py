@@ -377,7 +377,7 @@ async def test_what_the_parser_refuses_is_dressed_like_every_answer(client: Any,
 
 
 async def test_above_the_cap_the_answer_is_dressed_too(client: Any) -> None:
-    client.server.runner.crowd.most = 0
+    client.server.runner.limiter.most = 0
     head, body = await exchange(client, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
     problem = json.loads(body)
     assert (problem["code"], head.split()[1]) == ("too_many_connections", b"503")
