@@ -78,6 +78,7 @@ class _Desk:
     def progress(self, elapsed_ns: int, result: RunResult | None = None) -> Progress:
         """The run as it stands; once there is a result, with its bill and its findings."""
         meters, dispatcher = self.recorder.meters, self.dispatcher
+        response, service = meters.times["response_time"], meters.times["service_time"]
         elapsed = elapsed_ns / NS
         share = self._share_done(elapsed) if result is None or result.status != "completed" else 1.0
         bill = self._bill(elapsed_ns) if result is None else result.cost
@@ -88,8 +89,8 @@ class _Desk:
             queued=dispatcher.waiting,
             counts=dict(meters.counts),
             throughput=meters.counts[Outcome.COMPLETED] / elapsed if elapsed else 0.0,
-            mean_latency=meters.service.mean if meters.service.count else None,
-            p99=meters.response.quantile(0.99) if meters.response.count else None,
+            mean_latency=service.mean if service.count else None,
+            p99=response.quantile(0.99) if response.count else None,
             utilization=dispatcher.busy / dispatcher.slots if self.spec.scheduler.slots else None,
             cost=None if bill is None else bill.total,
             bill=bill,

@@ -59,7 +59,7 @@ def findings_so_far(standing: Standing) -> tuple[Finding, ...]:
     Left to the end are what only the end shows, and tests that would give a false alarm sooner or later if they were
     repeated: of the arrivals, and of a queue, which grows now and then in every system that is not idle.
     """
-    settled = standing.meters.lag.count >= ENOUGH_TO_JUDGE and standing.elapsed >= 1
+    settled = standing.meters.times["lag"].count >= ENOUGH_TO_JUDGE and standing.elapsed >= 1
     return _gravest_first(_seen(standing, settled=settled))
 
 
@@ -143,7 +143,7 @@ def _heavy_tail(standing: Standing) -> Iterator[Finding]:
 
 def _retries(standing: Standing) -> Iterator[Finding]:
     """A rejected user of a closed model thinks and comes again: with no thought to speak of, at the same instant."""
-    arrivals, service = standing.spec.workload.arrivals, standing.meters.service
+    arrivals, service = standing.spec.workload.arrivals, standing.meters.times["service_time"]
     counts, patience = standing.meters.counts, standing.spec.workload.patience
     none = patience is not None and not patience.moments().mean  # no patience is no place in the queue
     rejected = counts[Outcome.REJECTED] + (counts[Outcome.ABANDONED] if none else 0)
@@ -199,7 +199,7 @@ def _closed(standing: Standing) -> bool:
 def _shortfall(standing: Standing) -> Iterator[Finding]:
     """The schedule is absolute, so a generator that is too slow is behind with its latest release."""
     asked, took, count = standing.due_ns, standing.released_ns, standing.dispatcher.arrived
-    if _closed(standing) or asked <= NS // 100 or standing.meters.lag.maximum <= NS // 10:
+    if _closed(standing) or asked <= NS // 100 or standing.meters.times["lag"].maximum <= NS // 10:
         return
     if took > asked * (1 + standing.spec.thresholds.rate_shortfall):
         detail = f"jobs were released at {count / (took / NS):,.0f}/s, asked for were {count / (asked / NS):,.0f}/s"
@@ -209,7 +209,7 @@ def _shortfall(standing: Standing) -> Iterator[Finding]:
 
 
 def _late(standing: Standing) -> Iterator[Finding]:
-    lag, limits = standing.meters.lag, standing.spec.thresholds
+    lag, limits = standing.meters.times["lag"], standing.spec.thresholds
     if not lag.count or standing.spec.workload.arrivals.ends == "with jobs":
         return  # jobs that are all meant to start at once cannot: the response times say how long it took
     late = lag.count_above(limits.lag) / lag.count
@@ -248,7 +248,7 @@ def _garbage(standing: Standing) -> Iterator[Finding]:
 
 
 def _floor(standing: Standing) -> Iterator[Finding]:
-    service = standing.meters.service
+    service = standing.meters.times["service_time"]
     if service.count and service.mean < standing.spec.thresholds.floor:
         detail = f"the mean service time is {service.mean * 1e6:.3g} µs"
         severity = NOTE if _closed(standing) else DEGRADED

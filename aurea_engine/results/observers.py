@@ -13,7 +13,7 @@ from aurea_engine.costs import Cost
 from aurea_engine.results.findings import Finding
 
 if TYPE_CHECKING:
-    from aurea_engine.run.recorder import Meters
+    from aurea_engine.run.meters import Meters
     from aurea_engine.spec import RunSpec
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aurea_engine.run.dispatcher import Dispatcher
-from aurea_engine.run.recorder import Meters, Recorder
+from aurea_engine.run.meters import Meters
+from aurea_engine.run.recorder import Recorder
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.jobs import Job
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from aurea_engine.closed_sets import FINAL, Outcome, Status
 from aurea_engine.costs import RunInfo, price
-from aurea_engine.records.batch import NS, Instants, JobBatch, summed
+from aurea_engine.records.batch import NS, JobBatch, summed
 from aurea_engine.results.checks import Case, findings
 from aurea_engine.results.objectives import failure_ratio, judge_fact, judge_time, value_at, value_in
 from aurea_engine.results.result import Concurrency, Counts, ObjectiveResult, RunResult, TheoryRow
@@ -18,8 +18,9 @@ from aurea_engine.results.run_state import Measured, Standing, heavy_tailed, lat
 from aurea_engine.results.statistics import BATCHES, T_29, Timing, exact_timing, histogram_timing, mser5
 from aurea_engine.results.theory import predictions
 from aurea_engine.run.dispatcher import Dispatcher
+from aurea_engine.run.meters import Meters, measure_span, measure_times
 from aurea_engine.run.plan import JobPlan
-from aurea_engine.run.recorder import Meters, Recorder
+from aurea_engine.run.recorder import Recorder
 from aurea_engine.spec import TIMES, Objective, RunSpec
 
 DISPATCH_NS = 100_000
@@ -53,17 +54,12 @@ def _from_meters(meters: Meters, warmup_ns: int) -> _Figures:
         meters.good_in_window,
         meters.finished_in_window,
         meters.busy_in_window_ns,
-        {
-            name: histogram_timing(getattr(meters, name))
-            for name in ("response", "waiting", "service", "lag", "failures")
-        },
+        {metric: histogram_timing(histogram) for metric, histogram in meters.times.items()},
     )
 
 
 def _from_records(jobs: JobBatch, recorder: Recorder, warmup_ns: int) -> _Figures:
     counted = jobs.only(jobs.intended >= warmup_ns) if warmup_ns else jobs
-    served = counted.only(counted.was_served)
-    bad = (counted.outcome == Outcome.FAILED) | (counted.outcome == Outcome.TIMED_OUT)
     started = jobs.only(jobs.was_started & (jobs.finished > warmup_ns))
     in_window = jobs.finished >= warmup_ns
     return _Figures(
@@ -71,16 +67,10 @@ def _from_records(jobs: JobBatch, recorder: Recorder, warmup_ns: int) -> _Figure
         _counts({Outcome(i): n for i, n in enumerate(np.bincount(counted.outcome, minlength=len(Outcome)).tolist())}),
         int(counted.intended.min()) if len(counted) else 0,
         int(counted.intended.max()) if len(counted) else 0,
-        int((recorder.good(jobs) & in_window).sum()),
+        int((recorder.meters.rules.mask_good(jobs) & in_window).sum()),
         int((jobs.was_served & in_window).sum()),
         summed(started.finished - np.maximum(started.started, warmup_ns)),
-        {
-            "response": exact_timing(served.response_ns),
-            "waiting": exact_timing(served.waiting_ns),
-            "service": exact_timing(served.service_ns),
-            "lag": exact_timing(counted.lag_ns),
-            "failures": exact_timing(counted.response_ns[bad]),
-        },
+        {metric: exact_timing(lasted) for metric, lasted in measure_times(counted).items()},
     )
 
 
@@ -139,11 +129,11 @@ def close(run: Ended) -> RunResult:
         goodput=figures.good / length if length else None,
         utilization=figures.busy_ns / NS / (spec.scheduler.slots * length) if spec.scheduler.slots and length else None,
         concurrency=Concurrency(figures.busy_ns / NS / length if length else None, run.dispatcher.peak),
-        response_time=figures.times["response"],
-        waiting_time=figures.times["waiting"],
-        service_time=figures.times["service"],
+        response_time=figures.times["response_time"],
+        waiting_time=figures.times["waiting_time"],
+        service_time=figures.times["service_time"],
         lag=figures.times["lag"],
-        failure_time=figures.times["failures"],
+        failure_time=figures.times["failure_time"],
         cost=cost,
         usage=usage,
         series=tuple(recorder.series.points(max(last_ns, release_ns or 0))),
@@ -235,11 +225,10 @@ def _judge(objective: Objective, result: RunResult, figures: _Figures, meters: M
     if metric in TIMES:
         timing: Timing = getattr(result, metric)
         if result.jobs is None:
-            return judge_time(objective, timing, value_in(getattr(meters, metric.removesuffix("_time"))), since)
+            return judge_time(objective, timing, value_in(meters.times[metric]), since)
         jobs = result.jobs[result.jobs.was_served]
         jobs = jobs[jobs.intended >= figures.warmup_ns]
-        times: Instants = getattr(jobs, f"{metric.removesuffix('_time')}_ns")
-        return judge_time(objective, timing, value_at(np.sort(times)), since)
+        return judge_time(objective, timing, value_at(np.sort(measure_span(metric, jobs))), since)
     if metric == "failure_ratio":
         return judge_fact(objective, failure_ratio(figures.counted), f"no job ended{since}")
     if metric in ("cost", "cost_per_job"):

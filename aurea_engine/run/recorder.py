@@ -15,17 +15,15 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs import Metering
-from aurea_engine.records.batch import NEVER, Instants, JobBatch, Outcomes, summed
-from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.records.batch import NEVER, Instants, JobBatch, Outcomes
 from aurea_engine.records.series import Series
+from aurea_engine.run.meters import CountingRules, Meters
 from aurea_engine.run.plan import Block, JobPlan
 from aurea_engine.spec import KEPT_JOBS, RunSpec
 
@@ -37,33 +35,6 @@ BATCH = 65_536
 
 BATCH_REALTIME = 4096
 """The same while a run is on in real time: it takes less than a millisecond, and no job is released meanwhile."""
-
-
-@dataclass
-class Meters:
-    """All that is known of the jobs that have ended, in fixed memory.
-
-    ``counts`` and ``good`` are of the whole run, ``counted`` of the jobs that were meant to start after the warm-up, the
-    first of them at ``first_counted_ns``. The four histograms hold those that *completed* (lag: that were released);
-    ``failures`` holds the response times of those that failed or timed out. Of the job that was meant to start last,
-    ``latest_intended_ns`` and ``latest_released_ns`` say when it was, and when it was released.
-    """
-
-    counts: Counter[Outcome] = field(default_factory=Counter)
-    good: int = 0
-    counted: Counter[Outcome] = field(default_factory=Counter)
-    first_counted_ns: int | None = None
-    response: LatencyHistogram = field(default_factory=LatencyHistogram)
-    waiting: LatencyHistogram = field(default_factory=LatencyHistogram)
-    service: LatencyHistogram = field(default_factory=LatencyHistogram)
-    lag: LatencyHistogram = field(default_factory=LatencyHistogram)
-    failures: LatencyHistogram = field(default_factory=LatencyHistogram)
-    finished_in_window: int = 0
-    good_in_window: int = 0
-    busy_in_window_ns: int = 0
-    last_ns: int = 0
-    latest_intended_ns: int = 0
-    latest_released_ns: int = 0
 
 
 class Recorder:
@@ -79,12 +50,10 @@ class Recorder:
         self.abnormal: dict[int, int] = {}
         self.errors: Counter[str] = Counter()
         self.keep = spec.keep_jobs
-        self.meters = Meters()
+        self.meters = Meters(CountingRules.of(spec))
         self.series = Series()
         self.metering = metering
         self.live = live
-        self._good_ns = spec.good_within_ns()
-        self._warmup_ns = spec.warmup_ns
 
     def extend(self, block: Block) -> None:
         """Rows for the jobs of ``block``. Until a job starts, ``finished`` holds its service time; ``abnormal`` knows the
@@ -225,42 +194,7 @@ class Recorder:
     def _feed(self, batch: JobBatch) -> None:
         self.metering.feed(batch)
         self.series.add(batch)
-        meters = self.meters
-        _count(meters.counts, batch)
-        meters.last_ns = max(meters.last_ns, int(batch.finished.max()), int(batch.released.max()))
-        latest = int(batch.intended.argmax())
-        if batch.intended[latest] > meters.latest_intended_ns:
-            meters.latest_intended_ns = int(batch.intended[latest])
-            meters.latest_released_ns = int(batch.released[latest])
-        started = batch.only(batch.was_started)
-        warmup = self._warmup_ns
-        good, in_window = self.good(batch), batch.finished >= warmup
-        meters.good += int(good.sum())
-        meters.good_in_window += int((good & in_window).sum())
-        meters.finished_in_window += int((batch.was_served & in_window).sum())
-        begun = np.maximum(started.started, warmup)
-        meters.busy_in_window_ns += summed(np.maximum(started.finished - begun, 0))
-        if warmup:
-            batch = batch.only(batch.intended >= warmup)
-        if len(batch):
-            first = int(batch.intended.min())
-            meters.first_counted_ns = min(first, first if meters.first_counted_ns is None else meters.first_counted_ns)
-        _count(meters.counted, batch)
-        served = batch.only(batch.was_served)
-        meters.response.record(served.response_ns)
-        meters.waiting.record(served.waiting_ns)
-        meters.service.record(served.service_ns)
-        meters.lag.record(batch.only(batch.released >= 0).lag_ns)
-        bad = (batch.outcome == Outcome.FAILED) | (batch.outcome == Outcome.TIMED_OUT)
-        meters.failures.record(batch.response_ns[bad])
-
-    def good(self, batch: JobBatch) -> NDArray[np.bool_]:
-        """Mask of the jobs that completed within every per-job time bound of the objectives."""
-        good = batch.was_served
-        for metric, bound in self._good_ns:
-            times: Instants = getattr(batch, f"{metric.removesuffix('_time')}_ns")
-            good = good & (times <= bound)
-        return good
+        self.meters.feed(batch)
 
     def _forget(self) -> None:
         """Drop the rows before the first job that has not ended, or has ended and was not digested yet."""
@@ -284,9 +218,3 @@ class Recorder:
         columns = (self.intended, self.released, self.started, self.finished)
         intended, released, started, finished = (np.frombuffer(column, np.int64)[:last] for column in columns)
         return JobBatch(intended, released, started, finished, np.frombuffer(self.outcome, np.uint8)[:last])
-
-
-def _count(counts: Counter[Outcome], batch: JobBatch) -> None:
-    for outcome, n in enumerate(np.bincount(batch.outcome, minlength=len(Outcome)).tolist()):
-        if n:
-            counts[Outcome(outcome)] += n

@@ -10,7 +10,8 @@ import msgspec
 
 from aurea_engine import Cost, Finding, LatencyHistogram, Progress, RunResult
 
-HISTOGRAMS = ("service", "response", "waiting", "lag")
+HISTOGRAMS = {"service": "service_time", "response": "response_time", "waiting": "waiting_time", "lag": "lag"}
+"""Histograms that metrics show, with the kind of time of each."""
 _RATIO = re.compile(r"-?[0-9]{1,2000}(?:/0*[1-9][0-9]{0,2000})?", re.ASCII)
 
 
@@ -236,7 +237,7 @@ def snapshot_of(progress: Progress, model: str) -> Snapshot:
         cost=None if progress.cost is None else f"{progress.cost.numerator}/{progress.cost.denominator}",
         fraction_done=progress.fraction_done,
         time_left=progress.time_left,
-        histograms={name: getattr(progress.meters, name).to_dict() for name in HISTOGRAMS},
+        histograms={name: progress.meters.times[metric].to_dict() for name, metric in HISTOGRAMS.items()},
         findings=remarks_of(progress.findings),
         utilization=progress.utilization,
         offered_rate=_offered_rate(progress),

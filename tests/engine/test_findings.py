@@ -50,7 +50,7 @@ from aurea_engine.results.checks import Case, findings, poisson_misfit
 from aurea_engine.results.run_state import Measured, Standing
 from aurea_engine.run import recorder
 from aurea_engine.run.dispatcher import Dispatcher
-from aurea_engine.run.recorder import Meters
+from aurea_engine.run.meters import Meters
 from aurea_engine.testing import JumpingLoop, ManualClock, run_jumping
 
 STEADY = Workload(Sleep(0.001), ConstantRate(1000), duration=1)

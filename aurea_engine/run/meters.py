@@ -1,0 +1,189 @@
+"""What is known of the jobs that have ended, in fixed memory: counts, histograms, and the sums that rates are made of.
+
+Theory of operation. Meters are fed batches of ended jobs, in any order and of any size. All that they hold is whole numbers
+that are added, or an instant that is the least or the greatest of all. So they can be split and merged at will: the meters
+of two sets of jobs, merged, are the meters of both sets together, to the last bit. That is why several processes can
+measure one run, and why a run of ten million jobs keeps no more than a run of ten.
+
+Two kinds of figures are out of their reach, because they depend on the *order* of the jobs: confidence intervals of means
+(neighbouring jobs are alike, so the intervals come from means of batches), and a warm-up that is found in the data
+(``warmup: "auto"``). `aurea_engine.results.summarize` works these out from the records, where records are kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aurea_engine.closed_sets import Outcome
+from aurea_engine.records.batch import Instants, JobBatch, summed
+from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.spec import RunSpec
+
+
+class Span(NamedTuple):
+    """A kind of time: it passes between two columns of a record, and is reported ``of`` some of the jobs."""
+
+    begins: str
+    ends: str
+    of: Literal["completed", "released", "failed"] = "completed"
+
+
+# The one place where the name of a kind of time (in objectives, results and JSON) meets the columns of a record.
+SPANS: Mapping[str, Span] = {
+    "response_time": Span("intended", "finished"),
+    "waiting_time": Span("intended", "started"),
+    "service_time": Span("started", "finished"),
+    "lag": Span("intended", "released", "released"),
+    # Kept apart from the response times, since a fast error must not make a p99 look good.
+    "failure_time": Span("intended", "finished", "failed"),
+}
+
+
+def measure_span(metric: str, jobs: JobBatch) -> Instants:
+    """How long ``metric`` lasted for each of ``jobs``, in ns. Means something only for jobs that have both instants."""
+    span = SPANS[metric]
+    lasted: Instants = getattr(jobs, span.ends) - getattr(jobs, span.begins)
+    return lasted
+
+
+def mask_failed(jobs: JobBatch) -> NDArray[np.bool_]:
+    """Mask of the jobs that were in service and did not complete: failed or timed out."""
+    return np.asarray((jobs.outcome == Outcome.FAILED) | (jobs.outcome == Outcome.TIMED_OUT))
+
+
+def measure_times(jobs: JobBatch) -> dict[str, Instants]:
+    """Every kind of time of `SPANS`, in ns and in the order of ``jobs``, each of the jobs that it is reported of."""
+    chosen = {
+        "completed": jobs.only(jobs.was_served),
+        "released": jobs.only(jobs.released >= 0),
+        "failed": jobs[mask_failed(jobs)],
+    }
+    return {metric: measure_span(metric, chosen[span.of]) for metric, span in SPANS.items()}
+
+
+@dataclass(frozen=True)
+class CountingRules:
+    """Which jobs count, as the specification says. ``warmup_ns``: jobs meant to start before it are in no time and no rate.
+    ``good_within``: (metric, ns) of each objective that binds a single job; a *good* job is within all of them.
+    """
+
+    warmup_ns: int = 0
+    good_within: tuple[tuple[str, int], ...] = ()
+
+    @classmethod
+    def of(cls, spec: RunSpec) -> CountingRules:
+        """The rules of ``spec``, with the warm-up that is known before the run."""
+        return cls(spec.warmup_ns, tuple(spec.good_within_ns()))
+
+    def mask_good(self, jobs: JobBatch) -> NDArray[np.bool_]:
+        """Mask of the jobs that completed within every per-job time bound of the objectives."""
+        good = jobs.was_served
+        for metric, bound in self.good_within:
+            good = good & (measure_span(metric, jobs) <= bound)
+        return good
+
+
+@dataclass
+class Meters:
+    """All that is known of the jobs that have ended, under ``rules``.
+
+    ``counts`` and ``good`` are of the whole run, ``counted`` of the jobs that were meant to start after the warm-up, the
+    first of them at ``first_counted_ns``. ``times`` holds a histogram for each of `SPANS`, also without the warm-up. The
+    figures ``…_in_window`` are of what happened after the warm-up. ``last_ns`` is when the last job ended, or was released.
+    Of the job that was meant to start last, ``latest_intended_ns`` and ``latest_released_ns`` say when it was, and when it
+    was released; of several at that instant, the one that was released last.
+    """
+
+    rules: CountingRules = CountingRules()
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    good: int = 0
+    counted: Counter[Outcome] = field(default_factory=Counter)
+    first_counted_ns: int | None = None
+    times: dict[str, LatencyHistogram] = field(default_factory=lambda: {name: LatencyHistogram() for name in SPANS})
+    finished_in_window: int = 0
+    good_in_window: int = 0
+    busy_in_window_ns: int = 0
+    last_ns: int = 0
+    latest_intended_ns: int = 0
+    latest_released_ns: int = 0
+
+    def feed(self, batch: JobBatch) -> None:
+        """Take over jobs that have ended, each once, in any order."""
+        if not len(batch):
+            return
+        _add_counts(self.counts, batch)
+        self.last_ns = max(self.last_ns, int(batch.finished.max()), int(batch.released.max()))
+        self._note_latest(batch)
+        self._feed_window(batch)
+        if self.rules.warmup_ns:
+            batch = batch.only(batch.intended >= self.rules.warmup_ns)
+        if not len(batch):
+            return
+        self._note_first(int(batch.intended.min()))
+        _add_counts(self.counted, batch)
+        for metric, lasted in measure_times(batch).items():
+            self.times[metric].record(lasted)
+
+    def _feed_window(self, batch: JobBatch) -> None:
+        """What happened in the window. A job that was in service when the warm-up ended was busy in the window from then on,
+        and if it was good, it finished in the window, although its times are in no histogram.
+        """
+        warmup = self.rules.warmup_ns
+        good, in_window = self.rules.mask_good(batch), batch.finished >= warmup
+        self.good += int(good.sum())
+        self.good_in_window += int((good & in_window).sum())
+        self.finished_in_window += int((batch.was_served & in_window).sum())
+        started = batch.only(batch.was_started)
+        begun = np.maximum(started.started, warmup)
+        self.busy_in_window_ns += summed(np.maximum(started.finished - begun, 0))
+
+    def _note_first(self, intended_ns: int) -> None:
+        first = self.first_counted_ns
+        self.first_counted_ns = intended_ns if first is None else min(first, intended_ns)
+
+    def _note_latest(self, batch: JobBatch) -> None:
+        latest = int(batch.intended.max())
+        if latest < self.latest_intended_ns:
+            return
+        released = int(batch.released[batch.intended == latest].max())
+        self._keep_latest(latest, released)
+
+    def _keep_latest(self, intended: int, released: int) -> None:
+        # Compared as pairs, so that it does not matter in which order jobs of one instant come.
+        pair = max((self.latest_intended_ns, self.latest_released_ns), (intended, released))
+        self.latest_intended_ns, self.latest_released_ns = pair
+
+    def merge(self, other: Meters) -> None:
+        """Take over all that ``other`` holds of *other* jobs of the same run. Raises ValueError under other rules."""
+        if other.rules != self.rules:
+            raise ValueError("meters under different rules count different things: they cannot be merged")
+        self.counts.update(other.counts)
+        self.counted.update(other.counted)
+        self.good += other.good
+        self.good_in_window += other.good_in_window
+        self.finished_in_window += other.finished_in_window
+        self.busy_in_window_ns += other.busy_in_window_ns
+        self.last_ns = max(self.last_ns, other.last_ns)
+        self._keep_latest(other.latest_intended_ns, other.latest_released_ns)
+        if other.first_counted_ns is not None:
+            self._note_first(other.first_counted_ns)
+        for metric, histogram in other.times.items():
+            self.times[metric].merge(histogram)
+
+    def copy(self) -> Meters:
+        """Independent meters of the same jobs."""
+        twin = Meters(self.rules)
+        twin.merge(self)
+        return twin
+
+
+def _add_counts(counts: Counter[Outcome], batch: JobBatch) -> None:
+    for outcome, n in enumerate(np.bincount(batch.outcome, minlength=len(Outcome)).tolist()):
+        if n:
+            counts[Outcome(outcome)] += n
