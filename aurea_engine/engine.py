@@ -183,7 +183,7 @@ async def run(
     desk = _Desk(spec, observers, stop)
     async with AsyncExitStack() as opened:
         runs: list[Run | None] = [
-            None if leaf.timed else await opened.enter_async_context(_opened(leaf))
+            None if leaf.executor == "timers" else await opened.enter_async_context(_opened(leaf))
             for leaf in desk.spec.workload.job.leaves()
         ]
         elapsed, measured = await _drive(desk, runs, clock or MonotonicClock())
@@ -213,7 +213,7 @@ async def _drive(desk: _Desk, runs: Sequence[Run | None], clock: Clock) -> tuple
     if desk.conditions.plain and can_sprint(desk.spec):
         driver = Sprint(desk.plan, desk.dispatcher, desk.recorder, clock, desk.watch)
     else:
-        exact = not any(leaf.burns for leaf in desk.spec.workload.job.leaves())
+        exact = not any(leaf.executor == "cpu_workers" for leaf in desk.spec.workload.job.leaves())
         driver = RealTime(desk.plan, desk.dispatcher, desk.recorder, runs, clock, desk.conditions, exact=exact)
     with GarbageWatch(hold=all(run is None for run in runs)) as garbage:
 

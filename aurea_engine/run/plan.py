@@ -175,7 +175,7 @@ def _check(plan: Plan, known: NDArray[np.bool_], leaves: tuple[Job, ...]) -> Non
     def first(wrong: NDArray[np.bool_]) -> tuple[str, float]:
         return type(leaves[int(plan.leaf[wrong][0])]).__name__, float(plan.demand[wrong][0])
 
-    unknown = ~known & np.array([leaf.timed for leaf in leaves])[plan.leaf]
+    unknown = ~known & np.array([leaf.executor == "timers" for leaf in leaves])[plan.leaf]
     if unknown.any():
         raise StrategyError(
             f"{first(unknown)[0]} only lets its demand pass, and says of a job that it is not known (NaN)"

@@ -138,7 +138,7 @@ def check_job(job: JobSource, *, seed: int = 0, jobs: int = 4096, run: bool = Tr
             same = np.array_equal(getattr(plan, column), getattr(repeated, column), equal_nan=column == "demand")
             assert same, f"the same streams give the same plan: {column} differs"
         demands = plan.demand
-    working = [leaf for leaf in leaves if run and not leaf.timed]
+    working = [leaf for leaf in leaves if run and leaf.executor != "timers"]
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         for leaf in working:
             runner.run(_try_job(leaf, float(demands[0])))

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter_ns
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal, get_args
 
 import numpy as np
 from msgspec import Meta
@@ -34,6 +34,15 @@ from aurea_engine.workload.streams import Streams
 
 Run = Callable[[float], Awaitable[object]]
 """Does one job of the demand (seconds; NaN where it is not known before). Raising makes the job *failed*."""
+
+ExecutorName = Literal["timers", "tasks", "cpu_workers"]
+"""What does the work of a kind of job in real time.
+
+``timers``: nothing but the demand has to pass; `Job.run` is never called. ``tasks``: each job is an asyncio task.
+``cpu_workers``: the same for work that needs this machine's processors, such as processes that burn CPU time: the generator
+does not spin on the clock beside it, and releases jobs to a millisecond or two.
+"""
+EXECUTORS: tuple[ExecutorName, ...] = get_args(ExecutorName)
 
 Priority = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 
@@ -96,11 +105,8 @@ class Job(JobSource):
     virtual time can simulate it. Override `opened` for what a whole run shares, such as a client session.
     """
 
-    timed: ClassVar[bool] = False
-    """True for a job that does nothing but let its demand pass. Drivers then set a timer and never call `run`."""
-
-    burns: ClassVar[bool] = False
-    """True for a job that needs this machine's processors: the generator then does not spin beside it, and is coarser."""
+    executor: ClassVar[ExecutorName] = "tasks"
+    """What does this work in real time; see `ExecutorName`."""
 
     @abstractmethod
     async def run(self, demand: float) -> object:
@@ -138,7 +144,7 @@ class Sleep(Job):
     """Lets ``duration`` pass: a wait on something else. Never shorter than asked."""
 
     duration: Distribution = field(default_factory=lambda: Constant(0.1))
-    timed: ClassVar[bool] = True
+    executor: ClassVar[ExecutorName] = "timers"
 
     async def run(self, demand: float) -> None:
         """Sleeps, and looks at the clock when woken: event loops may fire timers early."""
@@ -161,7 +167,7 @@ class Cpu(Job):
     """
 
     duration: Distribution = field(default_factory=lambda: Constant(0.1))
-    burns: ClassVar[bool] = True
+    executor: ClassVar[ExecutorName] = "cpu_workers"
 
     async def run(self, demand: float) -> None:
         async with self.opened() as run:

@@ -16,7 +16,7 @@ from aurea_engine.records.batch import NS, Instants
 from aurea_engine.records.rows import seconds_of
 from aurea_engine.workload.arrivals import BLOCK, Arrivals
 from aurea_engine.workload.distributions import Floats, cut_to_whole_ns
-from aurea_engine.workload.jobs import Job, Sleep
+from aurea_engine.workload.jobs import ExecutorName, Job, Sleep
 from aurea_engine.workload.trace_files import (
     FILE_MEMBERS,
     LIMIT,
@@ -114,7 +114,7 @@ class Replay(Job):
     sha256: Annotated[Digest | None, LOCAL] = None
     recorded_ns: Instants = field(init=False, repr=False, compare=False)
     """What the file says, ns."""
-    timed: ClassVar[bool] = True
+    executor: ClassVar[ExecutorName] = "timers"
 
     def check(self) -> list[Problem]:
         if self.file is not None:

@@ -34,7 +34,7 @@ import numpy as np
 @dataclass(frozen=True)
 class Nap(Job):
     minutes: float
-    timed = True
+    executor = "timers"
 
     async def run(self, demand):
         pass
