@@ -9,9 +9,9 @@ from numbers import Rational
 from typing import Any, get_args
 
 from aurea_engine.costs.bill_lines import Basis, Line, SheetRef
-from aurea_engine.costs.credits import distinct, dues
+from aurea_engine.costs.credits import apply_credits, separate_lines
 from aurea_engine.costs.decimals import decimal_text
-from aurea_engine.costs.safe_call import printable
+from aurea_engine.costs.safe_call import make_printable
 from aurea_engine.errors import StrategyError
 from aurea_engine.fields.checked import show_value
 
@@ -28,23 +28,23 @@ _TEXTS = ("name", "unit", "source", "component")
 _NUMBERS = ("quantity", "unit_price", "consumed", "used")
 
 
-def checked_lines(given: Iterable[Any]) -> tuple[tuple[Line, ...], str | None]:
+def validate_lines(given: Iterable[Any]) -> tuple[tuple[Line, ...], str | None]:
     """Lines in exact numbers, and what keeps them from adding up to a total: None where nothing does."""
     lines: list[Line] = []
     for line in given:
         if _is_plain(line):
             plain = line
         else:
-            problem = _form_problem(line)
+            problem = _find_form_problem(line)
             if problem is not None:
                 return (), problem
-            plain = _plain(line)
-        problem = _number_problem(plain)
+            plain = _make_plain(line)
+        problem = _find_number_problem(plain)
         if problem is not None:
             return (), problem
         lines.append(plain)
-    lines = distinct(lines)
-    return tuple(lines), _sum_problem(lines)
+    lines = separate_lines(lines)
+    return tuple(lines), _find_sum_problem(lines)
 
 
 def _is_plain(line: object) -> bool:
@@ -60,7 +60,7 @@ def _is_plain(line: object) -> bool:
     )
 
 
-def _form_problem(line: object) -> str | None:
+def _find_form_problem(line: object) -> str | None:
     if not isinstance(line, Line):
         return f"its lines must be Line objects, got {type(line).__name__}"
     for name in _TEXTS:
@@ -75,19 +75,19 @@ def _form_problem(line: object) -> str | None:
     return None
 
 
-def _plain(line: Line) -> Line:
+def _make_plain(line: Line) -> Line:
     """The same in Python's own numbers and texts: a numpy integer would overflow."""
     hash((line.key, *line.of))
-    texts = {name: printable(getattr(line, name)) for name in _TEXTS}
-    numbers: dict[str, Any] = {name: _fraction(getattr(line, name)) for name in _NUMBERS}
+    texts = {name: make_printable(getattr(line, name)) for name in _TEXTS}
+    numbers: dict[str, Any] = {name: _to_fraction(getattr(line, name)) for name in _NUMBERS}
     return Line(**texts, **numbers, basis=str(line.basis), of=tuple(line.of), key=line.key)  # type: ignore[arg-type]
 
 
-def _fraction(number: Any) -> Fraction | None:
+def _to_fraction(number: Any) -> Fraction | None:
     return None if number is None else Fraction(int(number.numerator), int(number.denominator))
 
 
-def _number_problem(line: Line) -> str | None:
+def _find_number_problem(line: Line) -> str | None:
     numbers = (line.quantity, line.unit_price, line.consumed, line.used, line.amount)
     if any(number is not None and _is_unwieldy(number) for number in numbers):
         return f"{line.name}: {_UNWIELDY}"
@@ -104,7 +104,7 @@ def _is_unwieldy(number: Fraction) -> bool:
     return below > _LONGEST or abs(number.numerator) > MOST * below
 
 
-def _sum_problem(lines: list[Line]) -> str | None:
+def _find_sum_problem(lines: list[Line]) -> str | None:
     amounts = [(line, line.amount) for line in lines]
     for line, amount in amounts:
         if amount is not None and amount.numerator < 0 and line.basis != "credit":
@@ -114,22 +114,22 @@ def _sum_problem(lines: list[Line]) -> str | None:
         return f"unpriced: no price is known for {', '.join(missing)}"
     total = sum((amount for _, amount in amounts if amount is not None), Fraction(0))
     has_credits = any(line.basis == "credit" for line in lines)
-    if _is_unwieldy(total) or (has_credits and any(_is_unwieldy(due.money) for due in dues(lines))):
+    if _is_unwieldy(total) or (has_credits and any(_is_unwieldy(due.money) for due in apply_credits(lines))):
         return f"the sum of its lines: {_UNWIELDY}"
     if total < 0:
         return f"its lines add up to {decimal_text(total)}, which is less than nothing"
     return None
 
 
-def checked_sheets(given: Iterable[Any]) -> tuple[SheetRef, ...]:
+def validate_sheets(given: Iterable[Any]) -> tuple[SheetRef, ...]:
     """The sheets behind a bill, in plain text. Raises `StrategyError` where they are something else."""
-    return tuple(_checked_sheet(sheet) for sheet in given)
+    return tuple(_validate_sheet(sheet) for sheet in given)
 
 
-def _checked_sheet(sheet: object) -> SheetRef:
+def _validate_sheet(sheet: object) -> SheetRef:
     if not isinstance(sheet, SheetRef):
         raise StrategyError(f"its sheets must be SheetRef objects, got {type(sheet).__name__}")
     texts = [getattr(sheet, field.name) for field in fields(SheetRef)]
     if not all(isinstance(text, str) for text in texts):
         raise StrategyError("what a SheetRef holds must be text")
-    return SheetRef(*(printable(text) for text in texts))
+    return SheetRef(*(make_printable(text) for text in texts))

@@ -19,7 +19,7 @@ from aurea_engine.costs.cost_model import Component, CostModel
 from aurea_engine.costs.decimals import Price, Size
 from aurea_engine.costs.interval_meters import BusyTime, Concurrency, Scope
 from aurea_engine.costs.meters import Meter
-from aurea_engine.costs.quantities import BilledTime, Jobs, Quantity, nanoseconds
+from aurea_engine.costs.quantities import BilledTime, Jobs, Quantity, to_nanoseconds
 from aurea_engine.costs.rates import Flat
 from aurea_engine.costs.started_jobs import STARTED, Billed
 from aurea_engine.costs.usage import Usage
@@ -32,7 +32,7 @@ Megabytes = Annotated[int, Meta(ge=1, le=10**9)]
 Places = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
-def up_to(value: int, step: int, least: int) -> int:
+def round_up(value: int, step: int, least: int) -> int:
     """``value`` rounded up to a whole ``step``, at least ``least``."""
     return max(least, -(-value // step) * step)
 
@@ -57,7 +57,7 @@ class Serverless(CostModel):
     currency: Currency = "USD"
 
     def components(self) -> Iterator[Component]:
-        billed_gb = Fraction(up_to(self.memory_mb, self.memory_step, self.memory_minimum), 1024)
+        billed_gb = Fraction(round_up(self.memory_mb, self.memory_step, self.memory_minimum), 1024)
         time = BilledTime(self.step, self.minimum, self.init, self.billed).times(billed_gb)
         consumed = BilledTime(extra=self.init, billed=self.billed).times(Fraction(self.memory_mb, 1024))
         yield Component("duration", time, Flat(self.price), "GB-Seconds", consumed=consumed)
@@ -127,7 +127,7 @@ class InstanceBusy(CostModel):
     currency: Currency = "USD"
 
     def components(self) -> Iterator[Component]:
-        meter = BusyTime(self.concurrency, max(1, nanoseconds(self.step)), self.scope, self.billed)
+        meter = BusyTime(self.concurrency, max(1, to_nanoseconds(self.step)), self.scope, self.billed)
         billed, busy, filled = (InstanceTime(meter, part) for part in ("billed", "busy", "jobs"))
         rate = Flat(self.price)
         yield Component("instances", billed, rate, "Instance-Seconds", "allocated", consumed=busy, used=filled)
@@ -169,7 +169,7 @@ class Packed(CostModel):
     currency: Currency = "USD"
 
     def components(self) -> Iterator[Component]:
-        time = PackedTime(self.concurrency, max(1, nanoseconds(self.step)), self.billed)
+        time = PackedTime(self.concurrency, max(1, to_nanoseconds(self.step)), self.billed)
         exact = PackedTime(self.concurrency, 1, self.billed)
         filled = BilledTime(billed=self.billed).times(Fraction(1, self.concurrency))
         rate = Flat(self.price)
@@ -204,7 +204,7 @@ class FleetTime(Quantity):
         return -(-needed.numerator // needed.denominator)
 
     def read(self, usage: Usage) -> Fraction:
-        lasts = up_to(usage.run.window_ns, self.step, self.minimum)
+        lasts = round_up(usage.run.window_ns, self.step, self.minimum)
         return Fraction(self.count(usage) * lasts, NS)
 
     def per_job(self, batch: JobBatch) -> Floats:
@@ -242,8 +242,8 @@ class Fleet(CostModel):
 
     def components(self) -> Iterator[Component]:
         size = (
-            self.slots, Fraction(self.target_utilization), self.instances, max(1, nanoseconds(self.step)),
-            nanoseconds(self.minimum),
+            self.slots, Fraction(self.target_utilization), self.instances, max(1, to_nanoseconds(self.step)),
+            to_nanoseconds(self.minimum),
         )  # fmt: skip
         filled = BilledTime().times(SECONDS_AS_HOURS / self.slots)
         window = _FleetWindow(*size).times(SECONDS_AS_HOURS)

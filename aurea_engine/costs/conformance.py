@@ -43,20 +43,20 @@ def check_cost_model(model: CostModel, *, seed: int = 0, runs: int = 8, scales: 
     """
     rng = np.random.default_rng(seed)
     for n in [0, 1, *rng.integers(2, 400, runs).tolist()]:
-        batch = random_jobs(rng, n)
-        run = run_of(batch)
-        cost = _stable(model, batch, run)
-        _order_and_batches(model, batch, run, cost, rng)
-        _lines(cost)
-        _stored(model, batch, run, cost)
+        batch = make_random_jobs(rng, n)
+        run = make_run_info(batch)
+        cost = _check_repeatable(model, batch, run)
+        _check_order_and_batches(model, batch, run, cost, rng)
+        _check_lines(cost)
+        _check_stored(model, batch, run, cost)
         if scales:
-            _scaled(model, batch, run, cost)
-        _per_job(model, batch)
+            _check_scaled(model, batch, run, cost)
+        _check_per_job(model, batch)
         if n == 0:
-            _no_jobs(cost)
+            _check_no_jobs(cost)
 
 
-def random_jobs(rng: np.random.Generator, n: int) -> JobBatch:
+def make_random_jobs(rng: np.random.Generator, n: int) -> JobBatch:
     """``n`` ended jobs of all outcomes, with durations from nothing to a minute and many ties."""
     intended = rng.integers(0, 50, n) * (NS // 10)
     started = intended + rng.choice([0, 1, NS // 1000, NS // 10], n)
@@ -68,22 +68,22 @@ def random_jobs(rng: np.random.Generator, n: int) -> JobBatch:
     return JobBatch(intended, intended, np.where(never, NEVER, started), finished, outcome)
 
 
-def run_of(batch: JobBatch) -> RunInfo:
+def make_run_info(batch: JobBatch) -> RunInfo:
     """A run's frame around ``batch``."""
     counts = {each: int((batch.outcome == each).sum()) for each in Outcome if (batch.outcome == each).any()}
     window = int(batch.finished.max(initial=0)) or NS
     return RunInfo(window, None, counts, counts.get(Outcome.COMPLETED, 0) // 2, _STARTED_AT)
 
 
-def _total(cost: Cost, what: str) -> Fraction:
+def _require_total(cost: Cost, what: str) -> Fraction:
     assert cost.total is not None, f"{what}: there is no total: {cost.problem}"
     return cost.total
 
 
-def _stable(model: CostModel, batch: JobBatch, run: RunInfo) -> Cost:
+def _check_repeatable(model: CostModel, batch: JobBatch, run: RunInfo) -> Cost:
     before = JobBatch.concatenate([batch])
     cost = price(measure(batch, run, model), model)
-    _total(cost, "pricing a run")
+    _require_total(cost, "pricing a run")
     for column in ("intended", "released", "started", "finished", "outcome"):
         same = np.array_equal(getattr(before, column), getattr(batch, column))
         assert same, f"jobs are left as they were: the model wrote to the column {column}"
@@ -92,13 +92,15 @@ def _stable(model: CostModel, batch: JobBatch, run: RunInfo) -> Cost:
     return cost
 
 
-def _order_and_batches(model: CostModel, batch: JobBatch, run: RunInfo, cost: Cost, rng: np.random.Generator) -> None:
+def _check_order_and_batches(
+    model: CostModel, batch: JobBatch, run: RunInfo, cost: Cost, rng: np.random.Generator
+) -> None:
     order = rng.permutation(len(batch))
     cuts = np.sort(rng.integers(0, len(batch) + 1, 3)).tolist()
     parts = [batch[order[a:b]] for a, b in zip([0, *cuts], [*cuts, len(batch)], strict=True)]
     shuffled = price(measure(parts, run, model), model)
     assert shuffled.lines == cost.lines, "neither the order of jobs nor the size of batches changes the bill"
-    first, second = Metering(model), _as_if_sent(Metering(model))
+    first, second = Metering(model), _send(Metering(model))
     for i, part in enumerate(parts):
         (first if i % 2 else second).feed(part)
     first.so_far()
@@ -107,7 +109,7 @@ def _order_and_batches(model: CostModel, batch: JobBatch, run: RunInfo, cost: Co
     assert merged.lines == cost.lines, "two parts of a run, merged, cost as the whole"
 
 
-def _as_if_sent(metering: Metering) -> Metering:
+def _send(metering: Metering) -> Metering:
     """As it arrives in another process, where its model's class can be found there: one made on the spot cannot."""
     try:
         sent: Metering = pickle.loads(pickle.dumps(metering))  # noqa: S301 - just written
@@ -116,51 +118,51 @@ def _as_if_sent(metering: Metering) -> Metering:
     return sent
 
 
-def _lines(cost: Cost) -> None:
+def _check_lines(cost: Cost) -> None:
     amounts = [line.quantity * line.unit_price for line in cost.lines if line.unit_price is not None]
     assert sum(amounts, Fraction(0)) == cost.total, "the lines add up to the total"
-    assert _total(cost, "the total") >= 0, "the total is not negative"
+    assert _require_total(cost, "the total") >= 0, "the total is not negative"
     for line in cost.lines:
         assert line.basis == "credit" or (line.amount or 0) >= 0, f"{line.name}: only a credit may be negative"
         assert line.wasted >= 0, f"{line.name}: rounding never takes away"
         assert line.idle >= 0, f"{line.name}: nothing is used beyond what is paid for"
 
 
-def _stored(model: CostModel, batch: JobBatch, run: RunInfo, cost: Cost) -> None:
+def _check_stored(model: CostModel, batch: JobBatch, run: RunInfo, cost: Cost) -> None:
     written = json.dumps(measure(batch, run, model).to_dict(), allow_nan=False)
     stored = price(Usage.from_dict(json.loads(written)), model)
     assert stored.lines == cost.lines, "a bill from stored usage is the bill from the records"
     json.dumps(cost.to_dict(), allow_nan=False)
 
 
-def _scaled(model: CostModel, batch: JobBatch, run: RunInfo, cost: Cost) -> None:
-    if any(_with_prices_times(leaf, 3) is leaf for leaf in _leaves(model)) or _is_rounded(cost):
+def _check_scaled(model: CostModel, batch: JobBatch, run: RunInfo, cost: Cost) -> None:
+    if any(_multiply_prices(leaf, 3) is leaf for leaf in _find_leaves(model)) or _has_rounding(cost):
         return
-    dearer = _with_prices_times(model, 3)
-    total = _total(price(measure(batch, run, dearer), dearer), "pricing at three times the prices")
-    assert total == 3 * _total(cost, "the total"), "three times the prices are three times the cost"
+    dearer = _multiply_prices(model, 3)
+    total = _require_total(price(measure(batch, run, dearer), dearer), "pricing at three times the prices")
+    assert total == 3 * _require_total(cost, "the total"), "three times the prices are three times the cost"
 
 
-def _is_rounded(cost: Cost) -> bool:
+def _has_rounding(cost: Cost) -> bool:
     return any(line.name == ROUNDING for line in cost.lines)
 
 
-def _leaves(model: CostModel) -> Iterator[CostModel]:
+def _find_leaves(model: CostModel) -> Iterator[CostModel]:
     """The models of which ``model`` is made. What has no price in a field cannot be made dearer; what is free need not."""
     values = (getattr(model, name) for name in resolve_hints(type(model)))
     inner = [each for value in values for each in (value if isinstance(value, tuple) else (value,))]
     models = [each for each in inner if isinstance(each, CostModel)]
     if models:
         for each in models:
-            yield from _leaves(each)
+            yield from _find_leaves(each)
     elif not isinstance(model, Free):
         yield model
 
 
-def _with_prices_times(value: Any, factor: int) -> Any:
+def _multiply_prices(value: Any, factor: int) -> Any:
     """``value`` with each field that is a price multiplied; itself where there is none."""
     if isinstance(value, tuple):
-        made = tuple(_with_prices_times(each, factor) for each in value)
+        made = tuple(_multiply_prices(each, factor) for each in value)
         return value if all(a is b for a, b in zip(made, value, strict=True)) else made
     kind: Any = type(value)
     if not issubclass(kind, Checked):
@@ -168,7 +170,7 @@ def _with_prices_times(value: Any, factor: int) -> Any:
     changes: dict[str, Any] = {}
     for name, hint in resolve_hints(kind).items():
         old = getattr(value, name)
-        new = old * factor if _is_price(hint) and old is not None else _with_prices_times(old, factor)
+        new = old * factor if _is_price(hint) and old is not None else _multiply_prices(old, factor)
         if new is not old:
             changes[name] = new
     return dataclasses.replace(value, **changes) if changes else value
@@ -181,7 +183,7 @@ def _is_price(hint: Any) -> bool:
     )
 
 
-def _per_job(model: CostModel, batch: JobBatch) -> None:
+def _check_per_job(model: CostModel, batch: JobBatch) -> None:
     costs = np.asarray(model.per_job(batch))
     assert costs.shape == (len(batch),), "per_job gives one number for each job"
     assert costs.dtype == np.float64, "per_job gives float64"
@@ -189,7 +191,7 @@ def _per_job(model: CostModel, batch: JobBatch) -> None:
     assert not np.isinf(costs).any(), "no job costs infinitely much"
 
 
-def _no_jobs(cost: Cost) -> None:
+def _check_no_jobs(cost: Cost) -> None:
     for line in cost.lines:
         assert line.basis != "usage" or line.amount == 0, f"{line.name}: no jobs, no usage"
 
@@ -197,7 +199,12 @@ def _no_jobs(cost: Cost) -> None:
 def check_interval_chain(batch: JobBatch, concurrency: int) -> None:
     """Σd/c ≤ ∫⌈L/c⌉dt ≤ Σ of busy periods ≤ Σd, for any jobs. Raises AssertionError where it does not hold."""
     shared, busy = Packed(price=1, concurrency=concurrency), InstanceBusy(price=1, concurrency=concurrency, step=0)
-    usage = measure(batch, run_of(batch), shared, busy)
+    usage = measure(batch, make_run_info(batch), shared, busy)
     time = BilledTime().read(usage)
-    chain = [time / concurrency, _total(price(usage, shared), "packed"), _total(price(usage, busy), "busy"), time]
+    chain = [
+        time / concurrency,
+        _require_total(price(usage, shared), "packed"),
+        _require_total(price(usage, busy), "busy"),
+        time,
+    ]
     assert chain == sorted(chain), f"the interval chain does not hold: {[float(each) for each in chain]}"

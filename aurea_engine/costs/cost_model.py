@@ -25,7 +25,7 @@ from aurea_engine.costs.decimals import Price
 from aurea_engine.costs.meters import Meter
 from aurea_engine.costs.quantities import BilledTime, Jobs, Quantity
 from aurea_engine.costs.rates import Flat, Rate
-from aurea_engine.costs.safe_call import attempt
+from aurea_engine.costs.safe_call import call_safely
 from aurea_engine.costs.started_jobs import STARTED, Billed
 from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import Problem
@@ -120,7 +120,7 @@ class CostModel(ABC, Checked):
         as of a model that makes `lines` of its own: write True there only where no component of the bill, its credits taken
         off, can ever fall.
         """
-        grows, _ = attempt(lambda: all(component.monotone for component in self.components()))
+        grows, _ = call_safely(lambda: all(component.monotone for component in self.components()))
         return type(self).lines is CostModel.lines and grows is True
 
     def __add__(self, other: CostModel) -> CostModel:

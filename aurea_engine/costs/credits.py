@@ -10,25 +10,25 @@ from aurea_engine.costs.bill_lines import Line
 
 
 @dataclass
-class Due:
+class NetCharge:
     """What is left of ``line``: ``money``, and the ``quantity`` that no allowance has made free."""
 
     line: Line
     money: Fraction
     quantity: Fraction
 
-    def of_it(self, part: Fraction) -> Fraction:
+    def scale_to_due(self, part: Fraction) -> Fraction:
         """``part`` of the line's amount, as far as the line is still to be paid."""
         return part * self.money / self.line.amount if self.line.amount else part
 
-    def take(self, credit: Line, money: Fraction) -> None:
+    def deduct(self, credit: Line, money: Fraction) -> None:
         """Take ``money`` off (put it on where it is below 0): a part of what ``credit`` gives back."""
         self.money -= money
         if credit.unit == self.line.unit and len(credit.of) == 1:
             self.quantity = max(Fraction(0), self.quantity - credit.quantity)
 
 
-def distinct(lines: Iterable[Line]) -> list[Line]:
+def separate_lines(lines: Iterable[Line]) -> list[Line]:
     """``lines``, each with a key of its own, so that a line that stands on a bill twice is two lines."""
     seen: set[object] = set()
     found = []
@@ -38,29 +38,29 @@ def distinct(lines: Iterable[Line]) -> list[Line]:
     return found
 
 
-def dues(lines: Iterable[Line]) -> list[Due]:
+def apply_credits(lines: Iterable[Line]) -> list[NetCharge]:
     """What is due of each charge, in the order of the bill; together it is the total, whatever the credits.
 
     A credit for several charges is taken off them in their order, each down to 0; one for none of them, off the whole bill.
     """
     bill = [line for line in lines if line.amount is not None]
     charges = {
-        line.key: Due(line, line.amount or Fraction(0), line.quantity) for line in bill if line.basis != "credit"
+        line.key: NetCharge(line, line.amount or Fraction(0), line.quantity) for line in bill if line.basis != "credit"
     }
     alone = []
     for credit in (line for line in bill if line.basis == "credit"):
         owners = [charges[key] for key in credit.of if key in charges] or list(charges.values())
         if owners:
-            _share_out(credit, owners)
+            _deduct_credit(credit, owners)
         else:
-            alone.append(Due(credit, credit.amount or Fraction(0), credit.quantity))
+            alone.append(NetCharge(credit, credit.amount or Fraction(0), credit.quantity))
     return [*charges.values(), *alone]
 
 
-def _share_out(credit: Line, owners: Sequence[Due]) -> None:
+def _deduct_credit(credit: Line, owners: Sequence[NetCharge]) -> None:
     left = -(credit.amount or Fraction(0))
     for due in owners:
         money = max(Fraction(0), min(left, due.money))
-        due.take(credit, money)
+        due.deduct(credit, money)
         left -= money
     owners[0].money -= left

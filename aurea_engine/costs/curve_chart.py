@@ -31,7 +31,7 @@ class _Axes:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * cost / self.top
 
     def grid(self, currency: str) -> Iterator[str]:
-        step = _step(self.top)
+        step = _choose_step(self.top)
         for i in range(int(self.top / step + 1e-9) + 1):
             y = self.y(i * step)
             yield f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#e2e8f0"/>'
@@ -45,7 +45,7 @@ class _Axes:
         yield f'<text x="{LEFT}" y="{TOP - 10}" text-anchor="middle">{escape(currency)} per million jobs</text>'
 
 
-def _step(top: float) -> float:
+def _choose_step(top: float) -> float:
     """A round step that makes about five of ``top``."""
     power = 10.0 ** math.floor(math.log10(top / 5))
     return next(power * each for each in (1, 2, 5, 10) if power * each >= top / 5 - 1e-12)
@@ -62,7 +62,7 @@ def curve_svg(
     rates = [float(point.rate) for point in points] or [1.0, 10.0]
     costs = [float(point.per_million or 0) for point in points]
     axes = _Axes(min(rates), max(*rates, min(rates) * 1.01), (max(costs, default=0.0) or 1.0) * 1.08)
-    body = [*axes.grid(currency), *_curves(curves, axes), *_marks(crossings, axes)]
+    body = [*axes.grid(currency), *_draw_curves(curves, axes), *_draw_crossings(crossings, axes)]
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" {STYLE}>',
@@ -75,7 +75,7 @@ def curve_svg(
     )
 
 
-def _curves(curves: Mapping[str, Sequence[CurvePoint]], axes: _Axes) -> Iterator[str]:
+def _draw_curves(curves: Mapping[str, Sequence[CurvePoint]], axes: _Axes) -> Iterator[str]:
     for i, (name, curve) in enumerate(curves.items()):
         color = COLORS[i % len(COLORS)]
         pieces: list[str] = []
@@ -95,7 +95,7 @@ def _curves(curves: Mapping[str, Sequence[CurvePoint]], axes: _Axes) -> Iterator
         yield f'<text x="{x + 28}" y="{y + 4}">{escape(label[:24])}</text>'
 
 
-def _marks(crossings: Sequence[BreakEven], axes: _Axes) -> Iterator[str]:
+def _draw_crossings(crossings: Sequence[BreakEven], axes: _Axes) -> Iterator[str]:
     for crossing in crossings:
         if axes.low <= crossing.rate <= axes.high:
             x = axes.x(float(crossing.rate))

@@ -41,7 +41,7 @@ class Exact:
         """``value`` as a fraction, or `Invalid` with what would be right."""
         if isinstance(value, float) and not self.floats:
             raise Invalid(f'must be {self.what} as text, such as "0.001", or a Decimal: a binary float is not exact')
-        number = _fraction(value)
+        number = _to_fraction(value)
         if number is None:
             raise Invalid(f'must be {self.what}: a number such as "0.001", with at most {PLACES} decimal places')
         if number < self.least or number > self.most or (self.above and number == self.least):
@@ -60,14 +60,14 @@ Share = Annotated[Number | float, Exact("a share", most=1, floats=True)]
 """A part of a whole, 0 to 1."""
 
 
-def _fraction(value: object) -> Fraction | None:
+def _to_fraction(value: object) -> Fraction | None:
     if isinstance(value, float):
         value = repr(value)
     if isinstance(value, Decimal):
         # At most 40 digits either way: as text it goes through the same gate as everything else.
         value = str(value) if len(value.as_tuple().digits) <= 80 else None
     if isinstance(value, str):
-        return _from_text(value.strip())
+        return _parse_number(value.strip())
     if isinstance(value, Fraction):
         return value if value.denominator <= 10**PLACES and abs(value.numerator) < 10**60 else None
     if isinstance(value, int) and not isinstance(value, bool):
@@ -75,7 +75,7 @@ def _fraction(value: object) -> Fraction | None:
     return None
 
 
-def _from_text(text: str) -> Fraction | None:
+def _parse_number(text: str) -> Fraction | None:
     sign = -1 if text.startswith("-") else 1
     text = text[1:] if text[:1] in ("-", "+") else text
     if ratio := _RATIO.fullmatch(text):
@@ -98,7 +98,7 @@ def _from_text(text: str) -> Fraction | None:
 
 def decimal_text(value: Fraction, places: int = 18) -> str:
     """``value`` in decimal notation: exactly where it ends within `PLACES`, else rounded (half even) to ``places``."""
-    digits = _ending(value.denominator)
+    digits = _count_decimal_places(value.denominator)
     exact = digits is not None and digits <= PLACES
     with localcontext() as context:
         context.prec = 400
@@ -111,13 +111,13 @@ def decimal_text(value: Fraction, places: int = 18) -> str:
 
 def exact_text(value: Fraction) -> str:
     """``value`` so that it reads back as itself: a decimal where it ends, else ``p/q``."""
-    digits = _ending(value.denominator)
+    digits = _count_decimal_places(value.denominator)
     if digits is not None and digits <= PLACES:
         return decimal_text(value)
     return f"{value.numerator}/{value.denominator}"
 
 
-def _ending(denominator: int) -> int | None:
+def _count_decimal_places(denominator: int) -> int | None:
     """After how many places 1 ÷ ``denominator`` ends, or None where it never does."""
     twos = (denominator & -denominator).bit_length() - 1
     rest, fives = denominator >> twos, 0

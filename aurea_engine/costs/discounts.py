@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from aurea_engine.costs.bill_lines import Currency, Line, SheetRef
 from aurea_engine.costs.cost_model import Component, CostModel
-from aurea_engine.costs.credits import Due, distinct, dues
+from aurea_engine.costs.credits import NetCharge, apply_credits, separate_lines
 from aurea_engine.costs.decimals import Amount, Price, Share, Size
 from aurea_engine.costs.meters import Meter
 from aurea_engine.costs.usage import Usage
@@ -28,16 +28,16 @@ from aurea_engine.workload.distributions import Floats
 ROUNDING = "rounding to the invoice"
 
 
-def _credit(due: Due, kind: str, quantity: Fraction, unit: str, unit_price: Fraction) -> Line:
+def _make_credit(due: NetCharge, kind: str, quantity: Fraction, unit: str, unit_price: Fraction) -> Line:
     """A credit that belongs to the line of ``due``."""
     line = due.line
     name = f"{line.name}: {kind}"
     return Line(name, quantity, unit, unit_price, "credit", None, None, line.source, line.component, (line.key,))
 
 
-def _due_on(lines: Iterable[Line], on: tuple[str, ...]) -> list[Due]:
+def _select_charges(lines: Iterable[Line], on: tuple[str, ...]) -> list[NetCharge]:
     """What is due of the charges of the components ``on``, in any tier; of all where it is empty."""
-    return [due for due in dues(lines) if due.line.basis != "credit" and (not on or due.line.component in on)]
+    return [due for due in apply_credits(lines) if due.line.basis != "credit" and (not on or due.line.component in on)]
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ class Allowance(Checked):
     def credits(self, lines: list[Line], hours: Fraction) -> Iterator[Line]:
         left = Fraction(self.amount) * hours / Fraction(self.hours)
         # From the highest tier down: the same bill as tiers that begin after the free quantity.
-        for due in reversed(_due_on(lines, (self.on,))):
+        for due in reversed(_select_charges(lines, (self.on,))):
             part = min(left, due.money if self.kind == "spend" else due.quantity)
             if self.kind == "spend":
-                yield _credit(due, "allowance", part, "Credit", Fraction(-1))
+                yield _make_credit(due, "allowance", part, "Credit", Fraction(-1))
             else:
                 # What an earlier credit already took off the price of a unit is not given back again.
                 each = due.money / due.quantity if due.quantity else Fraction(0)
-                yield _credit(due, "allowance", part, due.line.unit, -each)
+                yield _make_credit(due, "allowance", part, due.line.unit, -each)
             left -= part
 
 
@@ -72,8 +72,8 @@ class Discount(Checked):
 
     def credits(self, lines: list[Line]) -> Iterator[Line]:
         """Off what is due: what an allowance or an earlier discount already gave back is not given back again."""
-        for due in _due_on(lines, self.on):
-            yield _credit(due, "discount", due.money, "Discounted", -Fraction(self.share))
+        for due in _select_charges(lines, self.on):
+            yield _make_credit(due, "discount", due.money, "Discounted", -Fraction(self.share))
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Commitment(Checked):
 
     def lines(self, lines: list[Line], hours: Fraction) -> Iterator[Line]:
         paid = Fraction(self.per_hour)
-        eligible = _due_on(lines, self.on)
+        eligible = _select_charges(lines, self.on)
         due = sum((each.money for each in eligible), Fraction(0))
         listed = paid * hours / (1 - Fraction(self.discount))
         covered = max(Fraction(0), min(due, listed))
@@ -107,7 +107,7 @@ class Conversion(Checked):
     rate: Size
     date: Name
 
-    def converted(self, line: Line) -> Line:
+    def convert(self, line: Line) -> Line:
         return replace(line, unit_price=None if line.unit_price is None else line.unit_price * Fraction(self.rate))
 
 
@@ -146,7 +146,7 @@ class Discounts(CostModel):
         return self.of.meters()
 
     def lines(self, usage: Usage) -> list[Line]:
-        lines = distinct(self.of.lines(usage))
+        lines = separate_lines(self.of.lines(usage))
         hours = Fraction(usage.run.window_ns, NS * 3600)
         if usage.factor is not None:
             for allowance in self.allowances:
@@ -156,9 +156,9 @@ class Discounts(CostModel):
         if usage.factor is not None and self.commitment is not None:
             lines += list(self.commitment.lines(lines, hours))
         if self.convert is not None:
-            lines = [self.convert.converted(line) for line in lines]
+            lines = [self.convert.convert(line) for line in lines]
         if self.round_to is not None:
-            total = sum((due.money for due in dues(lines)), Fraction(0))
+            total = sum((due.money for due in apply_credits(lines)), Fraction(0))
             lines.append(self._rounding(total, self.round_to))
         return lines
 

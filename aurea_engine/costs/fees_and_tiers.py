@@ -34,11 +34,11 @@ class FlatPeriod(CostModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Tiered(CostModel):
-    """A quantity whose price depends on how much of it there is: the run's own, or a month's in a projection.
+    """A price that depends on the amount used: the run's, or in a projection the month's.
 
-    ``mode`` must be said: ``graduated`` prices each tier's units at its price, ``cliff`` prices all at the tier reached.
-    ``quantity``: ``jobs``, ``seconds`` of service, or ``gb_seconds`` at ``memory_mb``; times are rounded to ``step``, at
-    least ``minimum``, job by job.
+    ``mode`` is required: ``graduated`` charges each tier's units at its own price, ``cliff`` charges all units at the price
+    of the tier reached. ``quantity``: ``jobs``, ``seconds`` of service, or ``gb_seconds`` at ``memory_mb``. Each job's time
+    is rounded up to ``step``, at least ``minimum``.
     """
 
     mode: Mode

@@ -17,9 +17,9 @@ from typing import Literal
 
 import numpy as np
 
-from aurea_engine.costs.job_routing import Numbers, busy_periods
-from aurea_engine.costs.meters import Meter, State, Whole, exact_sum
-from aurea_engine.costs.started_jobs import STARTED, Billed, Parts
+from aurea_engine.costs.job_routing import Numbers, find_busy_periods
+from aurea_engine.costs.meters import Meter, MeterState, Whole, sum_exactly
+from aurea_engine.costs.started_jobs import STARTED, Billed, StartedJobs
 
 Scope = Literal["period", "instance", "run"]
 """What is rounded up to the step: each busy period, each instance's total, or the run's."""
@@ -34,7 +34,7 @@ _BITS = 21
 _PART = 2**_BITS - 1
 
 
-class _Intervals(State):
+class _Intervals(MeterState):
     """Buffers starts and finishes, 16 bytes a job. ``limit``: forget everything beyond so many jobs."""
 
     def __init__(self, billed: Billed, limit: int | None) -> None:
@@ -50,14 +50,14 @@ class _Intervals(State):
     def count(self, starts: Whole, finishes: Whole) -> dict[str, int]:
         """The exact counts for these intervals, all of positive length, in any order."""
 
-    def feed(self, parts: Parts) -> None:
+    def feed(self, parts: StartedJobs) -> None:
         for jobs in parts.billed(self.billed):
             lasting = jobs.finished > jobs.started
             everything = bool(lasting.all())
             starts = jobs.started.copy() if everything else jobs.started[lasting]
             finishes = jobs.finished.copy() if everything else jobs.finished[lasting]
             self.rows += len(starts)
-            self.job_ns += exact_sum(finishes - starts)
+            self.job_ns += sum_exactly(finishes - starts)
             if self._kept:
                 self.starts.append(starts)
                 self.finishes.append(finishes)
@@ -68,7 +68,7 @@ class _Intervals(State):
     def _kept(self) -> bool:
         return self.limit is None or self.rows <= self.limit
 
-    def merge(self, other: State) -> None:
+    def merge(self, other: MeterState) -> None:
         assert isinstance(other, _Intervals)
         self.rows += other.rows
         self.job_ns += other.job_ns
@@ -78,7 +78,7 @@ class _Intervals(State):
         else:
             self.starts, self.finishes = [], []
 
-    def close(self) -> dict[str, int] | None:
+    def read_counts(self) -> dict[str, int] | None:
         if not self._kept:
             return None
         if not self.rows:
@@ -87,24 +87,24 @@ class _Intervals(State):
             self.starts, self.finishes = [np.concatenate(self.starts)], [np.concatenate(self.finishes)]
         return self.count(self.starts[0], self.finishes[0])
 
-    def rough(self) -> dict[str, int] | None:
+    def estimate_counts(self) -> dict[str, int] | None:
         """The latest jobs' counts in proportion to their service time, taken again at each tenth more of jobs."""
         if not self._kept or not self.rows:
-            return self.close()
+            return self.read_counts()
         asked, ratios = self._ratio
         if self.rows > asked * 1.1:
-            ratios = self._latest()
+            ratios = self._measure_latest()
             self._ratio = (self.rows, ratios)
         return {label: round(ratio * self.job_ns) for label, ratio in ratios.items()}
 
-    def _latest(self) -> dict[str, float]:
+    def _measure_latest(self) -> dict[str, float]:
         rows, first = 0, len(self.starts)
         while first > 0 and rows < _SAMPLE:
             first -= 1
             rows += len(self.starts[first])
         starts = np.concatenate(self.starts[first:])[-_SAMPLE:]
         finishes = np.concatenate(self.finishes[first:])[-_SAMPLE:]
-        time = exact_sum(finishes - starts)
+        time = sum_exactly(finishes - starts)
         return {label: count / time for label, count in self.count(starts, finishes).items()}
 
 
@@ -119,13 +119,13 @@ class Concurrency(Meter):
     def key(self) -> str:
         return f"concurrency/billed={'+'.join(sorted(self.billed))}"
 
-    def state(self) -> State:
+    def state(self) -> MeterState:
         return _Levels(self.billed, self.limit)
 
 
 class _Levels(_Intervals):
-    def close(self) -> dict[str, int] | None:
-        levels = super().close()
+    def read_counts(self) -> dict[str, int] | None:
+        levels = super().read_counts()
         # Nobody asked for it, and a result should stay small.
         return None if self.limit is not None and levels is not None and len(levels) > MOST_LEVELS else levels
 
@@ -134,17 +134,17 @@ class _Levels(_Intervals):
             return {}
         origin = int(starts.min())
         if int(finishes.max()) - origin >= _CODED:
-            return _levels_of(*_uncoded_levels(starts, finishes))
+            return _label_levels(*_count_levels_uncoded(starts, finishes))
         # One sort of coded events: twice the instant, plus one for a start, so that at one instant ends come first.
         events = np.concatenate([(starts - origin) * 2 + 1, (finishes - origin) * 2])
         events.sort()
         levels = np.cumsum((events & 1) * 2 - 1, dtype=np.int32)[:-1]
         events >>= 1
         lasted = np.diff(events)
-        return _levels_of(levels, lasted)
+        return _label_levels(levels, lasted)
 
 
-def _uncoded_levels(starts: Whole, finishes: Whole) -> tuple[Numbers, Whole]:
+def _count_levels_uncoded(starts: Whole, finishes: Whole) -> tuple[Numbers, Whole]:
     """The same for a span of 146 years or more, whose coded events would not fit int64: how many had started by each
     instant, less how many had ended.
     """
@@ -153,13 +153,13 @@ def _uncoded_levels(starts: Whole, finishes: Whole) -> tuple[Numbers, Whole]:
     return (started - ended).astype(np.int32), np.diff(instants)
 
 
-def _levels_of(levels: Numbers, lasted: Whole) -> dict[str, int]:
-    return {str(level): ns for level, ns in enumerate(_sums_by(levels, lasted)) if level and ns}
+def _label_levels(levels: Numbers, lasted: Whole) -> dict[str, int]:
+    return {str(level): ns for level, ns in enumerate(_sum_by_label(levels, lasted)) if level and ns}
 
 
-def _sums_by(labels: Numbers, values: Whole) -> list[int]:
+def _sum_by_label(labels: Numbers, values: Whole) -> list[int]:
     """Sums of ``values`` by label. Sums in float64 are exact below 2⁵³ (104 days of ns); beyond, in three parts."""
-    if exact_sum(values) < _EXACT_FLOAT:
+    if sum_exactly(values) < _EXACT_FLOAT:
         return [int(total) for total in np.bincount(labels, values).tolist()]
     parts = [np.bincount(labels, (values >> shift) & _PART).tolist() for shift in (0, _BITS, 2 * _BITS)]
     return [int(a) + (int(b) << _BITS) + (int(c) << 2 * _BITS) for a, b, c in zip(*parts, strict=True)]
@@ -181,7 +181,7 @@ class BusyTime(Meter):
         outcomes = "+".join(sorted(self.billed))
         return f"busy/concurrency={self.concurrency}/step={self.step}/scope={self.scope}/billed={outcomes}"
 
-    def state(self) -> State:
+    def state(self) -> MeterState:
         return _Busy(self)
 
 
@@ -191,16 +191,16 @@ class _Busy(_Intervals):
         self.meter = meter
 
     def count(self, starts: Whole, finishes: Whole) -> dict[str, int]:
-        job_ns = exact_sum(finishes - starts)
-        instances, periods = busy_periods(starts, finishes, self.meter.concurrency)
+        job_ns = sum_exactly(finishes - starts)
+        instances, periods = find_busy_periods(starts, finishes, self.meter.concurrency)
         step = self.meter.step
         if self.meter.scope == "period":
-            billed = exact_sum(-(-periods // step)) * step
+            billed = sum_exactly(-(-periods // step)) * step
         elif self.meter.scope == "instance":
             count = int(instances.max()) + 1 if len(instances) else 0
-            totals = _sums_by(instances, periods) if count else []
+            totals = _sum_by_label(instances, periods) if count else []
             billed = sum(-(-total // step) * step for total in totals)
         else:
-            billed = -(-exact_sum(periods) // step) * step
+            billed = -(-sum_exactly(periods) // step) * step
         used = int(instances.max()) + 1 if len(instances) else 0
-        return {"billed": billed, "busy": exact_sum(periods), "jobs": job_ns, "instances": used}
+        return {"billed": billed, "busy": sum_exactly(periods), "jobs": job_ns, "instances": used}

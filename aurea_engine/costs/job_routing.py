@@ -23,20 +23,20 @@ Numbers = np.ndarray[tuple[int], np.dtype[np.int32]]
 _CHUNK = 1 << 16
 
 
-def busy_periods(starts: Whole, finishes: Whole, concurrency: int) -> tuple[Numbers, Whole]:
+def find_busy_periods(starts: Whole, finishes: Whole, concurrency: int) -> tuple[Numbers, Whole]:
     """The busy periods of all instances: the number of its instance, and its length in ns, for each."""
-    starts, finishes = _in_order(starts, finishes)
+    starts, finishes = _sort_by_start(starts, finishes)
     router, periods = _Router(concurrency), _Periods()
     first = 0
     while first < len(starts):
         # At least as many as are in service: else carrying those from chunk to chunk would become the work.
         rows = slice(first, first + max(_CHUNK, 2 * len(router.finishes)))
-        periods.take(starts[rows], finishes[rows], router.take(starts[rows], finishes[rows]))
+        periods.add(starts[rows], finishes[rows], router.assign(starts[rows], finishes[rows]))
         first = rows.stop
-    return periods.close()
+    return periods.finish()
 
 
-def _in_order(starts: Whole, finishes: Whole) -> tuple[Whole, Whole]:
+def _sort_by_start(starts: Whole, finishes: Whole) -> tuple[Whole, Whole]:
     """By start, then by finish: the bill must not depend on the order in which the jobs came."""
     if (finishes[1:] < finishes[:-1]).any():
         by_finish = np.argsort(finishes, kind="stable")
@@ -55,7 +55,7 @@ class _Router:
         self.free: list[int] = []
         self.opened = 0
 
-    def take(self, starts: Whole, finishes: Whole) -> Numbers:
+    def assign(self, starts: Whole, finishes: Whole) -> Numbers:
         """The instances of the next jobs, which come in order of start."""
         n, carried = len(starts), len(self.finishes)
         finishes = np.concatenate([self.finishes, finishes])
@@ -67,23 +67,23 @@ class _Router:
         peak = carried + int((np.arange(1, n + 1) - np.cumsum(ends_before)).max())
         self.finishes = finishes[staying]
         if peak <= self.concurrency and max(self.places, default=0) < self.concurrency:
-            return self._all_to_the_first(n, len(staying))
+            return self._assign_all_to_first(n, len(staying))
         if peak > self.opened:
             # All above those in the heap, so it remains one.
             self.free += range(self.opened, peak)
             self.opened = peak
-        places = self._lowest_free(ends_before.tolist(), ending[:ended].tolist())
+        places = self._assign_lowest_free(ends_before.tolist(), ending[:ended].tolist())
         self.places = [places[i] for i in staying.tolist()]
         return np.asarray(np.array(places[carried:], np.int32) // np.int32(self.concurrency))
 
-    def _all_to_the_first(self, n: int, staying: int) -> Numbers:
+    def _assign_all_to_first(self, n: int, staying: int) -> Numbers:
         """No need to look: one instance takes them all, and its places are as good as one another."""
         self.opened = max(self.opened, staying)
         self.places = list(range(staying))
         self.free = list(range(staying, self.opened))
         return np.zeros(n, np.int32)
 
-    def _lowest_free(self, ends_before: list[int], ending: list[int]) -> list[int]:
+    def _assign_lowest_free(self, ends_before: list[int], ending: list[int]) -> list[int]:
         """The places of those carried and of the new jobs. ``ends_before``: how many end before each start.
 
         The one step that no vector operation can take, since who gets a place depends on who got the others: a heap of the
@@ -109,7 +109,7 @@ class _Periods:
         self._open: tuple[Numbers, Whole, Whole] = (np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int64))
         self._closed: list[tuple[Numbers, Whole]] = []
 
-    def take(self, starts: Whole, finishes: Whole, instance: Numbers) -> None:
+    def add(self, starts: Whole, finishes: Whole, instance: Numbers) -> None:
         instance = np.concatenate([self._open[0], instance])
         # Sixteen bits, where they suffice, are sorted by radix. Stable: each instance's open period comes first.
         narrow = instance.astype(np.int16) if int(instance.max()) < 2**15 else instance
@@ -118,7 +118,7 @@ class _Periods:
         starts = np.concatenate([self._open[1], starts])[order]
         finishes = np.concatenate([self._open[2], finishes])[order]
         new_instance = np.diff(instance, prepend=-1) != 0
-        latest = _running_max(finishes, np.flatnonzero(new_instance))
+        latest = _compute_running_max(finishes, np.flatnonzero(new_instance))
         begins = new_instance
         # Strictly after: a job that starts as the last one ends continues its period.
         begins[1:] |= starts[1:] > latest[:-1]
@@ -129,19 +129,19 @@ class _Periods:
         self._open = (which[stays_open], began[stays_open], ended[stays_open])
         self._closed.append((which[~stays_open], (ended - began)[~stays_open]))
 
-    def close(self) -> tuple[Numbers, Whole]:
+    def finish(self) -> tuple[Numbers, Whole]:
         which, began, ended = self._open
         parts = [*self._closed, (which, ended - began)]
         return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 
-def _running_max(values: Whole, groups: Whole) -> Whole:
+def _compute_running_max(values: Whole, groups: Whole) -> Whole:
     """The largest value so far within each group; ``groups`` are their first rows."""
     largest = np.empty_like(values)
-    for begin, end in _pairs(groups.tolist(), len(values)):
+    for begin, end in _pair_bounds(groups.tolist(), len(values)):
         np.maximum.accumulate(values[begin:end], out=largest[begin:end])
     return largest
 
 
-def _pairs(firsts: list[int], end: int) -> Iterator[tuple[int, int]]:
+def _pair_bounds(firsts: list[int], end: int) -> Iterator[tuple[int, int]]:
     yield from zip(firsts, [*firsts[1:], end], strict=True)

@@ -11,10 +11,10 @@ import numpy as np
 
 from aurea_engine.costs.cost_model import CostModel
 from aurea_engine.costs.interval_meters import Concurrency
-from aurea_engine.costs.meters import JobCount, JobTime, Meter, State
+from aurea_engine.costs.meters import JobCount, JobTime, Meter, MeterState
 from aurea_engine.costs.pricing import Cost, price
-from aurea_engine.costs.safe_call import attempt, printable
-from aurea_engine.costs.started_jobs import Parts
+from aurea_engine.costs.safe_call import call_safely, make_printable
+from aurea_engine.costs.started_jobs import StartedJobs
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.errors import StrategyError
 from aurea_engine.fields.checked import show_value
@@ -49,7 +49,7 @@ class Metering:
 
     def __init__(self, *models: CostModel) -> None:
         self._model = models[0] if models else None
-        self._states: dict[str, State] = {}
+        self._states: dict[str, MeterState] = {}
         self._broken: dict[str, str] = {}
         self._waiting: list[JobBatch] = []
         self._waiting_rows = 0
@@ -64,7 +64,7 @@ class Metering:
 
     def _add_model(self, model: CostModel) -> None:
         # What goes wrong, `price` meets again and reports.
-        _, wrong = attempt(self._add_all, model)
+        _, wrong = call_safely(self._add_all, model)
         if wrong is not None:
             self._broken[f"model/{type(model).__qualname__}"] = wrong
 
@@ -74,7 +74,7 @@ class Metering:
 
     def _add(self, meter: Meter) -> None:
         key = meter.key
-        if not isinstance(key, str) or printable(key) != key:
+        if not isinstance(key, str) or make_printable(key) != key:
             raise StrategyError(f"the key of a meter must be text, got {show_value(key)}")
         if key not in self._states:
             self._states[key] = meter.state()
@@ -97,13 +97,13 @@ class Metering:
             self._count(JobBatch.concatenate(waiting))
 
     def _count(self, batch: JobBatch) -> None:
-        parts = Parts(batch)
+        parts = StartedJobs(batch)
         self._last_ns = max(self._last_ns, int(np.max(batch.finished)), int(np.max(batch.released)))
         for key, state in list(self._states.items()):
-            _, wrong = attempt(state.feed, parts)
-            self._put_aside(key, wrong)
+            _, wrong = call_safely(state.feed, parts)
+            self._drop_meter(key, wrong)
 
-    def _put_aside(self, key: str, wrong: str | None) -> None:
+    def _drop_meter(self, key: str, wrong: str | None) -> None:
         if wrong is not None:
             del self._states[key]
             self._broken[key] = wrong
@@ -116,8 +116,8 @@ class Metering:
         self._broken = {**other._broken, **self._broken}
         for key in list(self._states):
             if key in other._states:
-                _, wrong = attempt(self._states[key].merge, other._states[key])
-                self._put_aside(key, wrong)
+                _, wrong = call_safely(self._states[key].merge, other._states[key])
+                self._drop_meter(key, wrong)
             else:
                 del self._states[key]
 
@@ -137,23 +137,23 @@ class Metering:
             return None
         self._flush()
         model, usage = self._model, self._usage(run or RunInfo(self._last_ns), rough=True)
-        monotone, _ = attempt(lambda: model.monotone)
+        monotone, _ = call_safely(lambda: model.monotone)
         return replace(price(usage, model), monotone=monotone is True)
 
     def _usage(self, run: RunInfo, *, rough: bool) -> Usage:
         quanta: dict[str, dict[str, int]] = {}
         for key, state in list(self._states.items()):
-            counts, wrong = attempt(_counts, state, rough)
+            counts, wrong = call_safely(_read_counts, state, rough)
             if not rough:  # an estimate for somebody who watches must not change the bill
-                self._put_aside(key, wrong)
+                self._drop_meter(key, wrong)
             if counts is not None:
                 quanta[key] = counts
         return Usage(run, quanta, dict(self._broken))
 
 
-def _counts(state: State, rough: bool) -> dict[str, int] | None:
+def _read_counts(state: MeterState, rough: bool) -> dict[str, int] | None:
     """What ``state`` has counted, held to its contract."""
-    counts: dict[Any, Any] | None = state.rough() if rough else state.close()
+    counts: dict[Any, Any] | None = state.estimate_counts() if rough else state.read_counts()
     if counts is None:
         return None
     for label, count in counts.items():
@@ -161,4 +161,4 @@ def _counts(state: State, rough: bool) -> dict[str, int] | None:
             raise StrategyError(
                 f"a meter must count whole numbers from 0 up by name, got {show_value(label)}: {show_value(count)}"
             )
-    return {printable(label): int(count) for label, count in counts.items()}
+    return {make_printable(label): int(count) for label, count in counts.items()}

@@ -1,8 +1,8 @@
-"""Meters turn columns of jobs into exact whole counts.
+"""Meters count what a price may be per: jobs, nanoseconds, whatever a job consumed. Counts are exact integers.
 
-A meter counts in integers (nanoseconds, jobs, tokens), so sums are exact and neither order nor batch size matters. Rounding
-to a billing step and minimums happen here, job by job, before anything is summed. What a meter counted is kept by outcome,
-so that a later question ("and if failures were free?") needs no records.
+A meter counts whole numbers, so its sums are exact, and neither the order of jobs nor the size of batches changes them.
+Rounding to a billing step and minimums happens here, job by job, before anything is summed. Counts are kept by outcome, so
+that a later question ("and if failures were free?") needs no records.
 """
 
 from __future__ import annotations
@@ -13,48 +13,48 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aurea_engine.costs.started_jobs import Parts
+from aurea_engine.costs.started_jobs import StartedJobs
 from aurea_engine.errors import StrategyError
 from aurea_engine.records.batch import JobBatch
 
 Whole = NDArray[np.int64]
 
 
-class State(ABC):
-    """What one meter has counted so far in one run."""
+class MeterState(ABC):
+    """The counts of one meter so far in one run."""
 
     @abstractmethod
-    def feed(self, parts: Parts) -> None:
-        """Take the next ended jobs, in any order."""
+    def feed(self, parts: StartedJobs) -> None:
+        """Count the next ended jobs. They may come in any order."""
 
     @abstractmethod
-    def merge(self, other: State) -> None:
-        """Take over what another state of the same meter has counted: a part of the *same* run, seen elsewhere."""
+    def merge(self, other: MeterState) -> None:
+        """Add the counts of another state of the same meter: another part of the *same* run."""
 
     @abstractmethod
-    def close(self) -> dict[str, int] | None:
-        """The exact counts by label; may be asked again after more feeding. None where it gave up keeping them."""
+    def read_counts(self) -> dict[str, int] | None:
+        """The exact counts by label. May be called again after more jobs. None if the state no longer keeps them."""
 
-    def rough(self) -> dict[str, int] | None:
-        """A cheap estimate of `close` for a live display."""
-        return self.close()
+    def estimate_counts(self) -> dict[str, int] | None:
+        """A cheap estimate of `read_counts` for a live display."""
+        return self.read_counts()
 
 
 class Meter(ABC):
-    """Counts one thing over one run. ``key`` is its identity: everything that changes what is counted is part of it."""
+    """Counts one thing over one run. ``key`` is its identity: it holds every parameter that changes the count."""
 
     @property
     @abstractmethod
     def key(self) -> str:
-        """Such as ``time/step=1000000/minimum=1000000``."""
+        """For example ``time/step=1000000/minimum=1000000``. Stored usage is found by it, so it must not change."""
 
     @abstractmethod
-    def state(self) -> State:
-        """A fresh count."""
+    def state(self) -> MeterState:
+        """A new state that has counted nothing."""
 
 
 class JobMeter(Meter):
-    """A meter that looks at each job alone. Subclass it as a frozen dataclass and write `measure`."""
+    """A meter that counts each job by itself. Subclass it as a frozen dataclass and write `measure`."""
 
     @property
     def key(self) -> str:
@@ -64,11 +64,11 @@ class JobMeter(Meter):
     def measure(self, jobs: JobBatch) -> Whole:
         """One whole number >= 0 for each of ``jobs``, which all started. Vectorised: one array in, one int64 array out."""
 
-    def state(self) -> State:
+    def state(self) -> MeterState:
         return _Sums(self)
 
-    def checked(self, jobs: JobBatch) -> Whole:
-        """`measure`, held to its contract."""
+    def measure_checked(self, jobs: JobBatch) -> Whole:
+        """Call `measure` and check what it returns."""
         counts = np.asarray(self.measure(jobs))
         if counts.shape != (len(jobs),) or counts.dtype.kind not in "iu":
             raise StrategyError(
@@ -79,30 +79,34 @@ class JobMeter(Meter):
         return counts
 
 
-class _Sums(State):
+class _Sums(MeterState):
+    """One running sum for each outcome."""
+
     def __init__(self, meter: JobMeter) -> None:
         self.meter = meter
         self.sums: dict[str, int] = {}
 
-    def feed(self, parts: Parts) -> None:
+    def feed(self, parts: StartedJobs) -> None:
         for outcome, jobs in parts.by_outcome.items():
-            self.sums[outcome] = self.sums.get(outcome, 0) + exact_sum(self.meter.checked(jobs))
+            self.sums[outcome] = self.sums.get(outcome, 0) + sum_exactly(self.meter.measure_checked(jobs))
 
-    def merge(self, other: State) -> None:
+    def merge(self, other: MeterState) -> None:
         assert isinstance(other, _Sums)
         for outcome, count in other.sums.items():
             self.sums[outcome] = self.sums.get(outcome, 0) + count
 
-    def close(self) -> dict[str, int]:
+    def read_counts(self) -> dict[str, int]:
         return dict(self.sums)
 
 
-def exact_sum(counts: Whole) -> int:
-    """The sum as a Python integer, right even where it does not fit int64."""
+def sum_exactly(counts: Whole) -> int:
+    """The sum as a Python integer, correct even if it does not fit int64."""
     if not counts.size:
         return 0
+    # No partial sum can exceed rows × maximum, so where that fits int64, numpy's sum cannot wrap around.
     if int(counts.max()) <= (2**63 - 1) // counts.size:
         return int(counts.sum())
+    # Upper and lower halves summed apart: neither overflows below 2³¹ rows.
     return (int((counts >> 32).sum()) << 32) + int((counts & 0xFFFFFFFF).sum())
 
 
@@ -120,7 +124,7 @@ class JobCount(JobMeter):
 
 @dataclass(frozen=True)
 class JobTime(JobMeter):
-    """Each started job's service time in ns: plus ``extra``, up to a whole ``step``, at least ``minimum`` (all ns)."""
+    """Each started job's service time plus ``extra``, rounded up to a whole ``step``, at least ``minimum``. All in ns."""
 
     step: int = 1
     minimum: int = 0
@@ -135,7 +139,7 @@ class JobTime(JobMeter):
         if self.extra:
             time += self.extra
         if self.step > 1:
-            # Int64 all the way: the ceiling of a float bills one step too many for half of all whole-step jobs.
+            # Integers only: in floats 23,000,000 ns × 1e-9 ÷ 0.001 is above 23, and its ceiling would bill a 24th step.
             time += self.step - 1
             time //= self.step
             time *= self.step

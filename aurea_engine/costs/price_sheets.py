@@ -154,7 +154,7 @@ class PriceSheet(Checked):
                 yield Problem(f"price[{i}].currency", f"must be {self.currency}, as the sheet: one sheet, one currency",
                               str(price.currency))  # fmt: skip
             for other in self.prices[:i]:
-                if other.sku == price.sku and _overlap(other, price):
+                if other.sku == price.sku and _do_overlap(other, price):
                     yield Problem(f"price[{i}].effective_from", f"two prices of {price.sku!r} hold on the same day: end "
                                   "the older one with effective_to", str(price.effective_from))  # fmt: skip
 
@@ -167,6 +167,6 @@ class PriceSheet(Checked):
         return (today - self.checked).days > STALE_AFTER_DAYS
 
 
-def _overlap(a: SheetPrice, b: SheetPrice) -> bool:
+def _do_overlap(a: SheetPrice, b: SheetPrice) -> bool:
     first, second = sorted((a, b), key=lambda price: price.effective_from)
     return first.effective_to is None or second.effective_from < first.effective_to

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from aurea_engine.costs.bill_lines import Line, SheetRef
-from aurea_engine.costs.bill_validation import checked_lines, checked_sheets
+from aurea_engine.costs.bill_validation import validate_lines, validate_sheets
 from aurea_engine.costs.cost_model import CostModel
-from aurea_engine.costs.credits import dues
+from aurea_engine.costs.credits import apply_credits
 from aurea_engine.costs.decimals import decimal_text, exact_text
 from aurea_engine.costs.meters import JobCount
-from aurea_engine.costs.safe_call import attempt, printable, said
-from aurea_engine.costs.started_jobs import read_only
+from aurea_engine.costs.safe_call import call_safely, describe_error, make_printable
+from aurea_engine.costs.started_jobs import lock_columns
 from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import NeedsRecords, StrategyError
 from aurea_engine.fields.checked import show_value
@@ -77,18 +77,18 @@ class Cost:
     @property
     def idle(self) -> Fraction | None:
         """Paid for, kept ready, and filled by no job. Never negative."""
-        return self._of_dues(lambda line: line.idle)
+        return self._sum_net_charges(lambda line: line.idle)
 
     @property
     def wasted(self) -> Fraction | None:
         """The part that only rounding up to steps and minimums added."""
-        return self._of_dues(lambda line: line.wasted)
+        return self._sum_net_charges(lambda line: line.wasted)
 
-    def _of_dues(self, part: Callable[[Line], Fraction]) -> Fraction | None:
+    def _sum_net_charges(self, part: Callable[[Line], Fraction]) -> Fraction | None:
         """Of each charge the ``part``, as far as credits left it to be paid."""
         if self.problem is not None:
             return None
-        return sum((due.of_it(part(due.line)) for due in dues(self.lines)), Fraction(0))
+        return sum((due.scale_to_due(part(due.line)) for due in apply_credits(self.lines)), Fraction(0))
 
     @property
     def by_component(self) -> tuple[tuple[str, Fraction], ...]:
@@ -96,7 +96,7 @@ class Cost:
 
         Empty where there is no total. Several charges may be of one component.
         """
-        return () if self.total is None else tuple((due.line.component, due.money) for due in dues(self.lines))
+        return () if self.total is None else tuple((due.line.component, due.money) for due in apply_credits(self.lines))
 
     @property
     def utilization(self) -> Fraction | None:
@@ -108,39 +108,39 @@ class Cost:
         utilization = self.utilization
         return {
             "currency": self.currency,
-            "total": _text(self.total),
+            "total": _format_money(self.total),
             "exact": None if self.total is None else f"{self.total.numerator}/{self.total.denominator}",
-            "lines": [_line(line) for line in self.lines],
-            "per_attempt": _text(self.per_attempt),
-            "per_success": _text(self.per_success),
-            "per_good": _text(self.per_good),
-            "usage_cost": _text(self.usage_cost),
-            "allocated_cost": _text(self.allocated_cost),
-            "idle": _text(self.idle),
-            "wasted": _text(self.wasted),
+            "lines": [_encode_line(line) for line in self.lines],
+            "per_attempt": _format_money(self.per_attempt),
+            "per_success": _format_money(self.per_success),
+            "per_good": _format_money(self.per_good),
+            "usage_cost": _format_money(self.usage_cost),
+            "allocated_cost": _format_money(self.allocated_cost),
+            "idle": _format_money(self.idle),
+            "wasted": _format_money(self.wasted),
             "utilization": None if utilization is None else float(utilization),
             "problem": self.problem,
             "sheets": [vars(sheet).copy() for sheet in self.sheets],
         }
 
 
-def _text(value: Fraction | None) -> str | None:
+def _format_money(value: Fraction | None) -> str | None:
     return None if value is None else decimal_text(value)
 
 
-def _line(line: Line) -> dict[str, Any]:
+def _encode_line(line: Line) -> dict[str, Any]:
     return {
         "name": line.name,
         "quantity": decimal_text(line.quantity),
         "unit": line.unit,
         "unit_price": None if line.unit_price is None else exact_text(line.unit_price),
-        "amount": _text(line.amount),
+        "amount": _format_money(line.amount),
         "exact": None if line.amount is None else f"{line.amount.numerator}/{line.amount.denominator}",
         "basis": line.basis,
-        "consumed": _text(line.consumed),
-        "used": _text(line.used),
-        "wasted": _text(line.wasted),
-        "idle": _text(line.idle),
+        "consumed": _format_money(line.consumed),
+        "used": _format_money(line.used),
+        "wasted": _format_money(line.wasted),
+        "idle": _format_money(line.idle),
         "source": line.source,
     }
 
@@ -154,24 +154,24 @@ def price(usage: Usage, model: CostModel) -> Cost:
     try:
         return price_from(usage, model)
     except NeedsRecords as error:
-        return _cost(usage, model, (), said(error))
+        return _make_cost(usage, model, (), describe_error(error))
 
 
 def price_from(usage: Usage, model: CostModel) -> Cost:
     """`price`, but raises `NeedsRecords` where the run did not keep what ``model`` meters."""
     lines: tuple[Line, ...] = ()
     try:
-        lines, problem = checked_lines(model.lines(usage))
+        lines, problem = validate_lines(model.lines(usage))
     except (NeedsRecords, KeyboardInterrupt):
         raise
     except BaseException as error:  # noqa: BLE001 - a user's model may raise anything, and the run's results must stand
-        problem = said(error)
-    return _cost(usage, model, lines, problem)
+        problem = describe_error(error)
+    return _make_cost(usage, model, lines, problem)
 
 
-def _cost(usage: Usage, model: CostModel, lines: tuple[Line, ...], problem: str | None) -> Cost:
-    currency, no_currency = attempt(_currency, model)
-    sheets, no_sheets = attempt(lambda: checked_sheets(model.sheets()))
+def _make_cost(usage: Usage, model: CostModel, lines: tuple[Line, ...], problem: str | None) -> Cost:
+    currency, no_currency = call_safely(_read_currency, model)
+    sheets, no_sheets = call_safely(lambda: validate_sheets(model.sheets()))
     problem = problem or no_sheets or no_currency
     counts = usage.quanta.get(JobCount().key, {})
     return Cost(
@@ -185,11 +185,11 @@ def _cost(usage: Usage, model: CostModel, lines: tuple[Line, ...], problem: str 
     )
 
 
-def _currency(model: CostModel) -> str:
+def _read_currency(model: CostModel) -> str:
     currency = model.currency
     if not isinstance(currency, str):
         raise StrategyError(f"its currency must be text, got {show_value(currency)}")
-    return printable(currency)
+    return make_printable(currency)
 
 
 def job_costs(model: CostModel, batch: JobBatch) -> list[float]:
@@ -198,7 +198,7 @@ def job_costs(model: CostModel, batch: JobBatch) -> list[float]:
     These are for looking at: the bill is worked out without them and stands whatever becomes of them.
     """
     unknown = np.full(len(batch), np.nan)
-    costs, _ = attempt(lambda: np.array(model.per_job(read_only(batch)), float))
+    costs, _ = call_safely(lambda: np.array(model.per_job(lock_columns(batch)), float))
     if costs is None or costs.shape != unknown.shape:
         costs = unknown
     return np.where((costs >= 0) & np.isfinite(costs), costs, np.nan).tolist()  # type: ignore[no-any-return]

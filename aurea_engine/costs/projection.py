@@ -67,14 +67,14 @@ class Projection:
         }
 
 
-def _exact(rule: Exact, value: object, path: str) -> Fraction:
+def _coerce_exact(rule: Exact, value: object, path: str) -> Fraction:
     try:
         return rule.coerce(value)
     except Invalid as error:
         raise SpecError([Problem(path, str(error), show_value(value))]) from None
 
 
-def _arrived(usage: Usage) -> int | Fraction:
+def _count_arrived(usage: Usage) -> int | Fraction:
     arrived = usage.run.arrived or sum(usage.quanta.get(JobCount().key, {}).values(), Fraction(0))
     if not arrived:
         raise SpecError([Problem("usage", "must hold at least one job to take as typical")])
@@ -90,15 +90,16 @@ def project(
 
     Raises `NeedsRecords` where the run did not keep what ``model`` meters, `SpecError` where it had no jobs.
     """
-    arrived = _arrived(usage)
+    arrived = _count_arrived(usage)
     if rate is None and not usage.run.window_ns:
         raise SpecError([Problem("rate", "must be given: the run's window has no length")])
-    per_second = Fraction(arrived * NS, usage.run.window_ns) if rate is None else _exact(_RATE, rate, "rate")
-    return _projected(usage, model, per_second * 3600 * _exact(_HOURS, hours, "hours"), _exact(_HOURS, hours, "hours"))
+    per_second = Fraction(arrived * NS, usage.run.window_ns) if rate is None else _coerce_exact(_RATE, rate, "rate")
+    period = _coerce_exact(_HOURS, hours, "hours")
+    return _project_jobs(usage, model, per_second * 3600 * period, period)
 
 
-def _projected(usage: Usage, model: CostModel, jobs: Fraction, hours: Fraction) -> Projection:
-    scaled = usage.scaled(jobs / _arrived(usage), round(hours * 3600 * NS))
+def _project_jobs(usage: Usage, model: CostModel, jobs: Fraction, hours: Fraction) -> Projection:
+    scaled = usage.scaled(jobs / _count_arrived(usage), round(hours * 3600 * NS))
     shares = any(isinstance(meter, (BusyTime, Concurrency)) for meter in model.meters())
     return Projection(
         price_from(scaled, model), jobs / (hours * 3600), hours, (TYPICAL, SHARING) if shares else (TYPICAL,)
@@ -119,11 +120,11 @@ def cost_curve(
     usage: Usage, model: CostModel, rates: Iterable[Number | float], hours: Number | float = MONTH
 ) -> tuple[CurvePoint, ...]:
     """What ``model`` costs at each of ``rates``. A fleet's average is a saw-tooth; its marginal cost is 0 until a step."""
-    period = _exact(_HOURS, hours, "hours")
+    period = _coerce_exact(_HOURS, hours, "hours")
     points = []
     for i, rate in enumerate(rates):
-        jobs = _exact(_RATE, rate, f"rates[{i}]") * 3600 * period
-        here, next_job = (_projected(usage, model, count, period) for count in (jobs, jobs + 1))
+        jobs = _coerce_exact(_RATE, rate, f"rates[{i}]") * 3600 * period
+        here, next_job = (_project_jobs(usage, model, count, period) for count in (jobs, jobs + 1))
         costs = here.cost.total, next_job.cost.total
         marginal = None if costs[0] is None or costs[1] is None else costs[1] - costs[0]
         points.append(CurvePoint(here.rate, here.per_hour, here.per_million, marginal))
@@ -132,7 +133,7 @@ def cost_curve(
 
 def one_job(service_time: Number | float, *models: CostModel) -> Usage:
     """The usage of a single completed job of ``service_time`` seconds, for projecting without a run."""
-    seconds = _exact(Exact("seconds", most=10**9, floats=True, above=True), service_time, "service_time")
+    seconds = _coerce_exact(Exact("seconds", most=10**9, floats=True, above=True), service_time, "service_time")
     zero, end = np.zeros(1, np.int64), np.array([round(seconds * NS)], np.int64)
     batch = JobBatch(zero, zero, zero, end, np.array([Outcome.COMPLETED], np.uint8))
     return measure(batch, RunInfo(int(end[0]), counts={Outcome.COMPLETED: 1}), *models)
@@ -149,7 +150,7 @@ class BreakEven:
 
 def rates_between(low: Number | float, high: Number | float, count: int = 101) -> tuple[Fraction, ...]:
     """``count`` rates in equal ratios from ``low`` to ``high``."""
-    first, last = _exact(_RATE, low, "low"), _exact(_RATE, high, "high")
+    first, last = _coerce_exact(_RATE, low, "low"), _coerce_exact(_RATE, high, "high")
     if last <= first:
         raise SpecError([Problem("high", "must be above low", show_value(high))])
     inner = np.geomspace(float(first), float(last), max(2, count))[1:-1].tolist()
@@ -168,26 +169,26 @@ def break_even(
         raise SpecError(
             [Problem("currency", f"must be the same for both models: {remedy}", f"{a.currency}, {b.currency}")]
         )
-    period = _exact(_HOURS, hours, "hours")
+    period = _coerce_exact(_HOURS, hours, "hours")
 
     def difference(rate: Fraction) -> Fraction:
-        costs = [_projected(usage, model, rate * 3600 * period, period).cost for model in (a, b)]
+        costs = [_project_jobs(usage, model, rate * 3600 * period, period).cost for model in (a, b)]
         for cost in costs:
             if cost.total is None:
                 raise SpecError([Problem("model", f"has no cost to compare: {cost.problem}")])
         return (costs[0].total or Fraction(0)) - (costs[1].total or Fraction(0))
 
     def crossings() -> Iterator[BreakEven]:
-        found = [(rate, difference(rate)) for rate in (_exact(_RATE, each, "rates") for each in rates)]
+        found = [(rate, difference(rate)) for rate in (_coerce_exact(_RATE, each, "rates") for each in rates)]
         for (low, before), (high, after) in pairwise([point for point in found if point[1] != 0]):
             if (before > 0) != (after > 0):
                 below, above = (b, a) if before > 0 else (a, b)
-                yield BreakEven(_root(difference, low, before, high, after), below, above)
+                yield BreakEven(_find_root(difference, low, before, high, after), below, above)
 
     return tuple(crossings())
 
 
-def _root(difference: Any, low: Fraction, before: Fraction, high: Fraction, after: Fraction) -> Fraction:
+def _find_root(difference: Any, low: Fraction, before: Fraction, high: Fraction, after: Fraction) -> Fraction:
     straight = low + (high - low) * before / (before - after)
     if difference(straight) == 0:
         return straight

@@ -1,4 +1,4 @@
-"""What a price is *per*: a `Quantity` is read, exactly, from what the meters of a run counted."""
+"""Quantities are what a price is *per*: jobs, seconds, GB-hours. Each is read, exactly, from the counts of meters."""
 
 from __future__ import annotations
 
@@ -18,35 +18,38 @@ from aurea_engine.workload.distributions import Floats
 
 
 class Quantity(ABC):
-    """What a price is per, in units: which meters it needs, and how it is read from their counts, exactly."""
+    """What a price is per. It names the meters that it needs, and reads its value from their counts."""
 
     @abstractmethod
     def meters(self) -> tuple[Meter, ...]:
-        """What must be counted during the run."""
+        """The meters that must count during the run."""
 
     @abstractmethod
     def read(self, usage: Usage) -> Fraction:
-        """The whole run's quantity, in units."""
+        """The quantity of the whole run, in units, exactly."""
 
     def per_job(self, batch: JobBatch) -> Floats:
-        """Each job's own part, for lists and histograms only; NaN where a job has none of its own."""
+        """Each job's own share as float64, for lists and histograms only. NaN if a job has no share of its own."""
         return np.full(len(batch), np.nan)
 
     @property
     def monotone(self) -> bool:
-        """Whether it can only grow while a run goes on, and what is read of it meanwhile is no estimate.
+        """Whether it can only grow during a run, and its value during the run is exact.
 
-        So it is of what is summed job by job as jobs end; False where nobody knows, as of instances and of the window.
+        True for sums over ended jobs. False if unknown, and for instances and the window, whose values are estimates until
+        the end.
         """
         return False
 
     def times(self, factor: int | Fraction) -> Quantity:
-        """This quantity in other units: ``BilledTime().times(Fraction(1, 3600))`` is hours."""
+        """This quantity in another unit: ``BilledTime().times(Fraction(1, 3600))`` is in hours."""
         return _Times(self, Fraction(factor))
 
 
 @dataclass(frozen=True)
 class _Times(Quantity):
+    """``of`` in another unit."""
+
     of: Quantity
     factor: Fraction
 
@@ -64,13 +67,23 @@ class _Times(Quantity):
         return self.of.monotone and self.factor >= 0
 
 
-def nanoseconds(seconds: float) -> int:
+def to_nanoseconds(seconds: float) -> int:
+    """Rounded to the nearest nanosecond."""
     return round(seconds * NS)
 
 
+class _SumOverJobs(Quantity):
+    """A quantity that adds up a count >= 0 of each ended job."""
+
+    @property
+    def monotone(self) -> bool:
+        # Jobs are added when they end and are never taken away.
+        return True
+
+
 @dataclass(frozen=True)
-class MeterTotal(Quantity):
-    """The sum of one meter over the jobs that are ``billed``, ``unit`` counts to the unit."""
+class MeterTotal(_SumOverJobs):
+    """The sum of one meter over the jobs with a ``billed`` outcome. ``unit``: how many counts make one unit."""
 
     meter: JobMeter
     billed: Billed = STARTED
@@ -86,21 +99,17 @@ class MeterTotal(Quantity):
     def per_job(self, batch: JobBatch) -> Floats:
         costs = np.zeros(len(batch))
         wanted = np.isin(batch.outcome, [Outcome[name.upper()] for name in self.billed]) & batch.was_started
-        costs[wanted] = self.meter.checked(batch[wanted]) / self.unit
+        costs[wanted] = self.meter.measure_checked(batch[wanted]) / self.unit
         return costs
 
-    @property
-    def monotone(self) -> bool:
-        return True
 
-
-class _Sum(Checked, Quantity):
-    """A quantity that is the sum of one meter."""
+class _NamedTotal(Checked, _SumOverJobs):
+    """A `MeterTotal` under a name of its own, with fields in seconds."""
 
     @property
     @abstractmethod
     def _total(self) -> MeterTotal:
-        """Which."""
+        """The sum that it stands for."""
 
     def meters(self) -> tuple[Meter, ...]:
         return self._total.meters()
@@ -111,13 +120,9 @@ class _Sum(Checked, Quantity):
     def per_job(self, batch: JobBatch) -> Floats:
         return self._total.per_job(batch)
 
-    @property
-    def monotone(self) -> bool:
-        return True
-
 
 @dataclass(frozen=True)
-class Jobs(_Sum):
+class Jobs(_NamedTotal):
     """The number of started jobs of the ``billed`` outcomes."""
 
     billed: Billed = STARTED
@@ -128,8 +133,8 @@ class Jobs(_Sum):
 
 
 @dataclass(frozen=True)
-class BilledTime(_Sum):
-    """Seconds of service: each job's plus ``extra``, rounded up to a whole ``step``, at least ``minimum``, then summed."""
+class BilledTime(_NamedTotal):
+    """Seconds of service: each job's time plus ``extra``, rounded up to a whole ``step``, at least ``minimum``; summed."""
 
     step: Seconds = 0
     minimum: Seconds = 0
@@ -138,13 +143,13 @@ class BilledTime(_Sum):
 
     @property
     def _total(self) -> MeterTotal:
-        step, minimum, extra = (nanoseconds(each) for each in (self.step, self.minimum, self.extra))
+        step, minimum, extra = (to_nanoseconds(each) for each in (self.step, self.minimum, self.extra))
         return MeterTotal(JobTime(max(1, step), minimum, extra), self.billed, NS)
 
 
 @dataclass(frozen=True)
 class Window(Quantity):
-    """Seconds of the measured window, whatever the jobs did."""
+    """Seconds of the measured window. The jobs do not matter."""
 
     def meters(self) -> tuple[Meter, ...]:
         return ()

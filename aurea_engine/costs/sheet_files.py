@@ -28,7 +28,7 @@ def parse_sheet(text: str) -> PriceSheet:
     """The sheet that ``text`` (TOML) holds. Raises `SpecError` with every mistake, each with its line and path."""
     text = text.removeprefix(MARK)
     try:
-        data = tomllib.loads(text, parse_float=_decimal)
+        data = tomllib.loads(text, parse_float=_parse_decimal)
     except (tomllib.TOMLDecodeError, ArithmeticError, RecursionError, ValueError) as error:
         raise SpecError([Problem("", f"is not TOML: {error}")]) from None
     problems: list[Problem] = []
@@ -41,12 +41,12 @@ def parse_sheet(text: str) -> PriceSheet:
         Problem(key, "is not known: a sheet has [sheet] and [[price]]") for key in data.keys() - {"sheet", "price"}
     ]
     fields: dict[str, Any] = {key: value for key, value in head.items() if key != "schema"}
-    fields["prices"] = tuple(_prices(data.get("price", []), problems))
+    fields["prices"] = tuple(_parse_prices(data.get("price", []), problems))
     canonical = json.dumps(data, sort_keys=True, default=str, separators=(",", ":"))
     fields["sha256"] = hashlib.sha256(canonical.encode()).hexdigest()
-    sheet = _record(PriceSheet, fields, "sheet", problems)
+    sheet = _parse_record(PriceSheet, fields, "sheet", problems)
     if problems or not isinstance(sheet, PriceSheet):
-        raise SpecError(_with_lines(problems, text))
+        raise SpecError(_add_line_numbers(problems, text))
     return sheet
 
 
@@ -60,19 +60,19 @@ class _TooLarge:
         return self._text
 
 
-def _decimal(text: str) -> Decimal | _TooLarge:
+def _parse_decimal(text: str) -> Decimal | _TooLarge:
     try:
         return Decimal(text)
     except ArithmeticError:
         return _TooLarge(text)
 
 
-def _prices(tables: object, problems: list[Problem]) -> Iterator[SheetPrice]:
+def _parse_prices(tables: object, problems: list[Problem]) -> Iterator[SheetPrice]:
     if not isinstance(tables, list):
         problems.append(Problem("price", "must be [[price]], with two brackets"))
         tables = []
     for i, table in enumerate(tables):
-        price = _record(SheetPrice, table, f"price[{i}]", problems)
+        price = _parse_record(SheetPrice, table, f"price[{i}]", problems)
         # A price with mistakes leaves a stand-in behind, so that the mistakes of the others are still found and numbered.
         yield price or SheetPrice(
             sku=f"price[{i}]", unit="Jobs", meter=SheetMeter(kind="jobs"), price=0, effective_from=date.min
@@ -97,7 +97,7 @@ _HARMLESS: Mapping[str, Any] = {
 """What stands in for a value that is wrong, so that the others can still be looked at together."""
 
 
-def _record(cls: type[Any], table: Any, path: str, problems: list[Problem]) -> Any:
+def _parse_record(cls: type[Any], table: Any, path: str, problems: list[Problem]) -> Any:
     """``table`` as ``cls``; what does not fit is appended to ``problems``, and then there is none."""
     if not isinstance(table, dict):
         problems.append(Problem(path, "must be a table", show_value(table)))
@@ -110,13 +110,13 @@ def _record(cls: type[Any], table: Any, path: str, problems: list[Problem]) -> A
         if name not in table and not optional:
             found.append(Problem(name, "is missing"))
     for key in _NESTED.keys() & values.keys():
-        values[key] = _nested(key, values[key], found)
-    made = _made(cls, values, found)
+        values[key] = _parse_nested(key, values[key], found)
+    made = _make_record(cls, values, found)
     problems += [problem if problem.path.startswith("price[") else problem.within(path) for problem in found]
     return None if found else made
 
 
-def _made(cls: type[Any], values: dict[str, Any], found: list[Problem]) -> Any:
+def _make_record(cls: type[Any], values: dict[str, Any], found: list[Problem]) -> Any:
     """Field by field first; then, with the wrong ones replaced, all together."""
     wrong = {re.split(r"[.\[]", problem.path)[0] for problem in found if problem.problem[:12] != "is not known"}
     replaceable = _HARMLESS.keys() & {field.name for field in dataclasses.fields(cls)}
@@ -132,14 +132,14 @@ def _made(cls: type[Any], values: dict[str, Any], found: list[Problem]) -> Any:
     return None
 
 
-def _nested(key: str, value: Any, problems: list[Problem]) -> Any:
+def _parse_nested(key: str, value: Any, problems: list[Problem]) -> Any:
     if key == "steps" and isinstance(value, list):
-        return tuple(_record(_NESTED[key], each, f"{key}[{i}]", problems) for i, each in enumerate(value))
-    return _record(_NESTED[key], value, key, problems)
+        return tuple(_parse_record(_NESTED[key], each, f"{key}[{i}]", problems) for i, each in enumerate(value))
+    return _parse_record(_NESTED[key], value, key, problems)
 
 
-def _with_lines(problems: list[Problem], text: str) -> list[Problem]:
-    lines = _lines(text)
+def _add_line_numbers(problems: list[Problem], text: str) -> list[Problem]:
+    lines = _locate_lines(text)
     located = []
     for problem in problems:
         path = problem.path
@@ -150,7 +150,7 @@ def _with_lines(problems: list[Problem], text: str) -> list[Problem]:
     return sorted(located, key=lambda each: int((re.match(r"line (\d+)", each.path) or ["", "0"])[1]))
 
 
-def _lines(text: str) -> dict[str, int]:
+def _locate_lines(text: str) -> dict[str, int]:
     """Path → line, for tables and the keys in them. Good enough to point a person at the place."""
     found: dict[str, int] = {}
     table, count = "", 0
@@ -178,7 +178,7 @@ def load_sheet(path: str | Path) -> PriceSheet:
 
 
 @functools.cache
-def _shipped_text() -> dict[str, str]:
+def _read_shipped_sheets() -> dict[str, str]:
     files = resources.files(__package__) / "prices"
     return {
         file.name.removesuffix(".toml"): file.read_text(encoding="utf-8")
@@ -189,7 +189,7 @@ def _shipped_text() -> dict[str, str]:
 
 def shipped_sheets() -> tuple[str, ...]:
     """The names of the sheets that come with Aurea, ``<id>@<version>``."""
-    return tuple(_shipped_text())
+    return tuple(_read_shipped_sheets())
 
 
 @functools.cache
@@ -199,4 +199,4 @@ def shipped_sheet(name: str) -> PriceSheet:
     versions = [each for each in names if name in (each, each.partition("@")[0])]
     if not versions:
         raise SpecError([Problem("name", f"must be one of {', '.join(names)}", show_value(name))])
-    return parse_sheet(_shipped_text()[max(versions)])
+    return parse_sheet(_read_shipped_sheets()[max(versions)])

@@ -13,13 +13,13 @@ from msgspec import Meta
 
 from aurea_engine.closed_sets import PRICED_UNITS
 from aurea_engine.costs.bill_lines import Line, SheetRef
-from aurea_engine.costs.cloud_models import FleetTime, InstanceTime, Megabytes, PackedTime, Places, up_to
+from aurea_engine.costs.cloud_models import FleetTime, InstanceTime, Megabytes, PackedTime, Places, round_up
 from aurea_engine.costs.cost_model import Component, CostModel
 from aurea_engine.costs.decimals import Amount, Price, Size
 from aurea_engine.costs.discounts import Allowance
 from aurea_engine.costs.interval_meters import BusyTime
 from aurea_engine.costs.price_sheets import DayRule, PriceSheet, SheetMeter, SheetPrice
-from aurea_engine.costs.quantities import BilledTime, Jobs, Quantity, Window, nanoseconds
+from aurea_engine.costs.quantities import BilledTime, Jobs, Quantity, Window, to_nanoseconds
 from aurea_engine.costs.rates import Flat, Rate, Unpriced
 from aurea_engine.costs.sheet_files import shipped_sheet
 from aurea_engine.costs.usage import Usage
@@ -78,7 +78,7 @@ class Sizes(CostModel):
                 yield Problem(f"prices[{i}].sku", f"must be one of {', '.join(skus)}", override.sku)
         missing: dict[str, str] = {}
         for price in sheet.prices:
-            for field in _needs(price.meter):
+            for field in _list_sizes_needed(price.meter):
                 if getattr(self, field) is None:
                     missing.setdefault(field, price.sku)
         for field, sku in missing.items():
@@ -136,7 +136,7 @@ class Sizes(CostModel):
     def _quantities(self, meter: SheetMeter) -> tuple[Quantity, Quantity | None, Quantity | None]:
         """Billed, before rounding, and filled by jobs, in base units."""
         size, exact_size = self._sizes(meter)
-        step, minimum = max(1, nanoseconds(meter.step)), nanoseconds(meter.minimum)
+        step, minimum = max(1, to_nanoseconds(meter.step)), to_nanoseconds(meter.minimum)
         shared = self.concurrency or 1
         filled = BilledTime().times(size / shared)
         match meter.kind:
@@ -159,13 +159,13 @@ class Sizes(CostModel):
         """By what a second (or a job) is multiplied: billed, and as asked for."""
         if meter.size == "memory":
             memory = self.memory_mb or 0
-            billed = up_to(memory, meter.memory_step, meter.memory_minimum)
+            billed = round_up(memory, meter.memory_step, meter.memory_minimum)
             return Fraction(billed, 1024), Fraction(memory, 1024)
         size = {"vcpu": self.vcpu, "bytes": self.bytes_per_job, None: 1}[meter.size]
         return Fraction(size or 0), Fraction(size or 0)
 
 
-def _needs(meter: SheetMeter) -> Iterator[str]:
+def _list_sizes_needed(meter: SheetMeter) -> Iterator[str]:
     if meter.size is not None:
         yield {"memory": "memory_mb", "vcpu": "vcpu", "bytes": "bytes_per_job"}[meter.size]
     if meter.kind in ("instance_busy", "packed", "fleet"):

@@ -23,21 +23,21 @@ STARTED: Billed = ("completed", "failed", "timed_out", "cancelled")
 _BILLABLE = {Outcome[name.upper()]: name for name in STARTED}
 
 
-def read_only(batch: JobBatch) -> JobBatch:
+def lock_columns(batch: JobBatch) -> JobBatch:
     """The same jobs, to look at: whoever tries to write to a column is told that it cannot be."""
     intended, released, started, finished = (
-        _locked(column) for column in (batch.intended, batch.released, batch.started, batch.finished)
+        _lock(column) for column in (batch.intended, batch.released, batch.started, batch.finished)
     )
-    return JobBatch(intended, released, started, finished, _locked(batch.outcome))
+    return JobBatch(intended, released, started, finished, _lock(batch.outcome))
 
 
-def _locked(column: Column) -> Column:
+def _lock(column: Column) -> Column:
     view = column.view()
     view.setflags(write=False)
     return view
 
 
-class Parts:
+class StartedJobs:
     """One batch, cut into its started jobs by outcome. A batch of completed jobs, the usual case, is not copied."""
 
     def __init__(self, batch: JobBatch) -> None:
@@ -50,7 +50,7 @@ class Parts:
             rows = batch if len(present) == 1 else batch[batch.outcome == outcome]
             rows = rows if all_started else rows[rows.was_started]
             if len(rows):
-                self.by_outcome[_BILLABLE[Outcome(outcome)]] = read_only(rows)
+                self.by_outcome[_BILLABLE[Outcome(outcome)]] = lock_columns(rows)
 
     def billed(self, outcomes: Billed) -> Iterator[JobBatch]:
         """The started jobs of these outcomes."""

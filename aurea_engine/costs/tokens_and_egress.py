@@ -1,4 +1,4 @@
-"""Cost models for what jobs consume besides time: tokens, bytes, a period's fee, and quantities priced in tiers."""
+"""Cost models of what a request consumes besides time: language model tokens, and bytes that leave the cloud."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True)
 class TokenClass(Checked):
-    """One class of tokens at ``price`` per million. Classes are disjoint: a cached token is not an input token too.
+    """One class of tokens at ``price`` per million. Classes do not overlap: a cached token is not also an input token.
 
-    ``prompt``: it counts towards the size of the prompt. ``long_price``: the price in requests whose prompt is long.
+    ``prompt``: the class counts towards the length of the prompt. ``long_price``: its price in requests with a long prompt.
     """
 
     name: Name
@@ -37,7 +37,7 @@ class TokenClass(Checked):
 
 @dataclass(frozen=True)
 class TokenRequest(Checked):
-    """One shape of request: how many ``tokens`` of each class it takes, and what part of all requests has this shape."""
+    """One shape of request: how many ``tokens`` of each class it takes. ``weight``: its share of all requests."""
 
     tokens: tuple[Amount, ...]
     weight: Size = 1
@@ -47,8 +47,8 @@ class TokenRequest(Checked):
 class Tokens(CostModel):
     """Language model tokens. Jobs carry no token counts, so ``requests`` states the shapes that they have, by weight.
 
-    Where ``long_over`` is given, a *request* whose prompt is longer (``above`` it, or ``from`` it on) pays each class's
-    ``long_price``. It is decided request by request: forty short calls are not one long one.
+    If ``long_over`` is given, a *request* with a longer prompt (``above`` it, or ``from`` it on) pays each class's
+    ``long_price``. This is decided for each request: forty short calls are not one long one.
     """
 
     classes: Annotated[tuple[TokenClass, ...], non_empty("must hold at least one class of tokens")]
@@ -92,7 +92,7 @@ class Tokens(CostModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Egress(CostModel):
-    """``price`` per ``unit`` of data that leaves, ``bytes_per_job`` with each job. A GB is 10⁹ bytes, a GiB 2³⁰."""
+    """``price`` per ``unit`` of data that leaves the cloud: ``bytes_per_job`` for each job. A GB is 10⁹ bytes, a GiB 2³⁰."""
 
     price: Price
     bytes_per_job: Amount

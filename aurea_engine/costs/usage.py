@@ -74,13 +74,13 @@ class RunInfo:
     def from_dict(cls, data: Mapping[str, Any]) -> RunInfo:
         """The frame that `to_dict` wrote. Raises `SpecError` naming the member that is something else."""
         slots, good, started_at = (data.get(name) for name in ("slots", "good", "started_at"))
-        counts = _object(data.get("counts", {}), "counts")
+        counts = _require_object(data.get("counts", {}), "counts")
         return cls(
-            _whole(data.get("window_ns"), "window_ns"),
-            None if slots is None else _whole(slots, "slots", least=1),
-            {_outcome(name): _whole(count, f"counts.{name}") for name, count in counts.items()},
-            None if good is None else _whole(good, "good"),
-            None if started_at is None else _instant(started_at),
+            _parse_whole(data.get("window_ns"), "window_ns"),
+            None if slots is None else _parse_whole(slots, "slots", least=1),
+            {_parse_outcome(name): _parse_whole(count, f"counts.{name}") for name, count in counts.items()},
+            None if good is None else _parse_whole(good, "good"),
+            None if started_at is None else _parse_instant(started_at),
         )
 
 
@@ -148,68 +148,68 @@ class Usage:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Usage:
         """The usage that `to_dict` wrote. Raises `SpecError` naming the member that is something else."""
-        with _within("usage"):
-            if _object(data, "").get("version") != VERSION:
-                raise _wrong("version", f"must be {VERSION}", data.get("version"))
+        with _prefix_problems("usage"):
+            if _require_object(data, "").get("version") != VERSION:
+                raise _make_error("version", f"must be {VERSION}", data.get("version"))
             quanta = {
                 str(key): {
-                    str(label): _number(count, f"quanta.{_name(key)}.{_name(label)}")
-                    for label, count in _object(labels, f"quanta.{_name(key)}").items()
+                    str(label): _parse_number(count, f"quanta.{_quote_name(key)}.{_quote_name(label)}")
+                    for label, count in _require_object(labels, f"quanta.{_quote_name(key)}").items()
                 }
-                for key, labels in _object(data.get("quanta"), "quanta").items()
+                for key, labels in _require_object(data.get("quanta"), "quanta").items()
             }
-            broken = {str(key): str(text) for key, text in _object(data.get("broken", {}), "broken").items()}
-            factor = None if data.get("factor") is None else Fraction(_number(data["factor"], "factor"))
-            with _within("run"):
-                run = RunInfo.from_dict(_object(data.get("run"), ""))
+            broken = {str(key): str(text) for key, text in _require_object(data.get("broken", {}), "broken").items()}
+            factor = None if data.get("factor") is None else Fraction(_parse_number(data["factor"], "factor"))
+            with _prefix_problems("run"):
+                run = RunInfo.from_dict(_require_object(data.get("run"), ""))
             return cls(run, quanta, broken, factor)
 
 
 @contextmanager
-def _within(parent: str) -> Iterator[None]:
+def _prefix_problems(parent: str) -> Iterator[None]:
     try:
         yield
     except SpecError as error:
         raise SpecError(problem.within(parent) for problem in error.problems) from None
 
 
-def _wrong(path: str, problem: str, got: object) -> SpecError:
+def _make_error(path: str, problem: str, got: object) -> SpecError:
     return SpecError([Problem(path, problem, show_value(got))])
 
 
-def _name(key: object) -> str:
+def _quote_name(key: object) -> str:
     return show_value(key).strip("'")
 
 
-def _object(value: Any, path: str) -> Mapping[str, Any]:
+def _require_object(value: Any, path: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise _wrong(path, "must be an object, as Usage.to_dict writes it", value)
+        raise _make_error(path, "must be an object, as Usage.to_dict writes it", value)
     return value
 
 
-def _whole(value: object, path: str, least: int = 0) -> int:
+def _parse_whole(value: object, path: str, least: int = 0) -> int:
     number = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
     if not isinstance(number, int) or isinstance(number, bool) or not least <= number < 10**400:
-        raise _wrong(path, f"must be a whole number >= {least}", value)
+        raise _make_error(path, f"must be a whole number >= {least}", value)
     return number
 
 
-def _outcome(name: str) -> Outcome:
+def _parse_outcome(name: str) -> Outcome:
     if name not in _OUTCOMES:
-        raise _wrong(f"counts.{_name(name)}", f"must be one of {', '.join(_OUTCOMES)}", name)
+        raise _make_error(f"counts.{_quote_name(name)}", f"must be one of {', '.join(_OUTCOMES)}", name)
     return _OUTCOMES[name]
 
 
-def _instant(value: object) -> datetime:
+def _parse_instant(value: object) -> datetime:
     try:
         return datetime.fromisoformat(value if isinstance(value, str) else "")
     except ValueError:
-        raise _wrong("started_at", "must be an instant such as 2026-11-22T10:00:00+00:00", value) from None
+        raise _make_error("started_at", "must be an instant such as 2026-11-22T10:00:00+00:00", value) from None
 
 
-def _number(text: object, path: str) -> int | Fraction:
+def _parse_number(text: object, path: str) -> int | Fraction:
     # Looked at before it becomes a fraction: that of "1e999999999" has no end.
     if not isinstance(text, str) or not _NUMBER.fullmatch(text):
-        raise _wrong(path, 'must be a number >= 0 as text, such as "12" or "1/3"', text)
+        raise _make_error(path, 'must be a number >= 0 as text, such as "12" or "1/3"', text)
     number = Fraction(text)
     return number.numerator if number.denominator == 1 else number

@@ -74,7 +74,7 @@ class AbortJudge:
         row = job - recorder.base
         outcome, started, finished = recorder.outcome[row], recorder.started[row], recorder.finished[row]
         for objective, budget in self._budgets:
-            if started >= 0 and budget.passed(started, finished, outcome):
+            if started >= 0 and budget.add_job(started, finished, outcome):
                 self.lost = self.lost or objective
         intended = recorder.intended[row]
         if intended < self._warmup_ns or not (self._ratios or self._quantiles):

@@ -329,8 +329,8 @@ def test_a_budget_is_priced_some_dozens_of_times() -> None:
     """And is exact all the same: 100,000 jobs are within it, and one more is not."""
     budget = Budget(Counted("0.01"), 1000.0)
     before = Counted.made
-    assert not any(budget.passed(0, 1, Outcome.COMPLETED) for _ in range(100_000))
-    assert budget.passed(0, 1, Outcome.FAILED)
+    assert not any(budget.add_job(0, 1, Outcome.COMPLETED) for _ in range(100_000))
+    assert budget.add_job(0, 1, Outcome.FAILED)
     assert Counted.made - before < 200
 
 

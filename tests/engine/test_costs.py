@@ -42,7 +42,7 @@ from aurea_engine.costs import (
     reprice,
 )  # fmt: skip
 from aurea_engine.costs.decimals import decimal_text, exact_text, money_text
-from aurea_engine.costs.meters import JobMeter, exact_sum
+from aurea_engine.costs.meters import JobMeter, sum_exactly
 from aurea_engine.costs.quantities import MeterTotal
 from aurea_engine.errors import NeedsRecords, SpecError
 from aurea_engine.records.batch import NEVER, NS, JobBatch
@@ -265,7 +265,7 @@ def test_largest_remainder_refuses_nonsense() -> None:
 
 def test_sums_beyond_int64_are_exact() -> None:
     huge = np.full(1000, 2**62, np.int64)
-    assert exact_sum(huge) == 1000 * 2**62
+    assert sum_exactly(huge) == 1000 * 2**62
 
 
 def test_batches_of_any_size_and_a_peek_change_nothing() -> None:

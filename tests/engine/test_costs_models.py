@@ -54,9 +54,9 @@ from aurea_engine.costs import (
     rates_between,
     reprice,
 )  # fmt: skip
-from aurea_engine.costs.conformance import random_jobs, run_of
+from aurea_engine.costs.conformance import make_random_jobs, make_run_info
 from aurea_engine.costs.interval_meters import BusyTime, Concurrency
-from aurea_engine.costs.job_routing import busy_periods
+from aurea_engine.costs.job_routing import find_busy_periods
 from aurea_engine.errors import NeedsRecords, SpecError
 from aurea_engine.records.batch import NS, JobBatch
 
@@ -204,7 +204,7 @@ def test_a_specification_lists_every_mistake_of_its_cost_model() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 120), st.integers(1, 9))
 def test_the_interval_chain_holds_for_any_jobs(seed: int, n: int, concurrency: int) -> None:
-    check_interval_chain(random_jobs(np.random.default_rng(seed), n), concurrency)
+    check_interval_chain(make_random_jobs(np.random.default_rng(seed), n), concurrency)
 
 
 @settings(max_examples=60, deadline=None)
@@ -229,9 +229,9 @@ def test_busy_and_packed_time_agree_with_a_simulation_in_plain_words(
 
 def test_jobs_go_to_the_lowest_instance_with_a_free_place() -> None:
     starts, ends = np.array([0, 1, 2, 4, 5]), np.array([10, 3, 9, 6, 7])
-    instances, lengths = busy_periods(starts, ends, 1)
+    instances, lengths = find_busy_periods(starts, ends, 1)
     assert sorted(zip(instances.tolist(), lengths.tolist(), strict=True)) == [(0, 10), (1, 2), (1, 2), (2, 7), (3, 2)]
-    instances, lengths = busy_periods(starts, ends, 4)
+    instances, lengths = find_busy_periods(starts, ends, 4)
     assert (instances.tolist(), lengths.tolist()) == ([0], [10])
 
 
@@ -244,10 +244,10 @@ def test_jobs_go_to_the_lowest_instance_with_a_free_place() -> None:
 def test_routing_in_chunks_is_routing_at_once(jobs: list[tuple[int, int]], concurrency: int, chunk: int) -> None:
     starts = np.array([start for start, _ in jobs])
     ends = starts + np.array([lasted for _, lasted in jobs])
-    at_once = busy_periods(starts, ends, concurrency)
+    at_once = find_busy_periods(starts, ends, concurrency)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("aurea_engine.costs.job_routing._CHUNK", chunk)
-        in_chunks = busy_periods(starts, ends, concurrency)
+        in_chunks = find_busy_periods(starts, ends, concurrency)
     for one, other in zip(at_once, in_chunks, strict=True):
         assert sorted(one.tolist()) == sorted(other.tolist())
 
@@ -442,10 +442,10 @@ def test_a_new_meter_is_read_from_the_records_or_refused() -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 200))
 def test_priced_from_usage_is_priced_from_records(seed: int, n: int) -> None:
-    batch = random_jobs(np.random.default_rng(seed), n)
-    usage = measure(batch, run_of(batch), *EXAMPLES)
+    batch = make_random_jobs(np.random.default_rng(seed), n)
+    usage = measure(batch, make_run_info(batch), *EXAMPLES)
     for model in EXAMPLES:
-        assert reprice(usage, model).lines == price(measure(batch, run_of(batch), model), model).lines
+        assert reprice(usage, model).lines == price(measure(batch, make_run_info(batch), model), model).lines
 
 
 def test_a_projection_says_what_it_takes_for_granted() -> None:
@@ -538,18 +538,18 @@ def test_busy_time_keys_tell_apart_what_is_counted_differently() -> None:
 @pytest.mark.parametrize("model", EXAMPLES, ids=lambda model: type(model).__name__)
 def test_a_bill_that_is_said_to_grow_never_falls_while_jobs_end(model: CostModel) -> None:
     """Component by component, and the last is the run's own. Where it may fall, it does not say so."""
-    batch = random_jobs(np.random.default_rng(5), 300)
+    batch = make_random_jobs(np.random.default_rng(5), 300)
     metering, before = Metering(model), [F(0)]
     for first in range(0, 300, 20):
         metering.feed(batch[first : first + 20])
-        bill = metering.bill_so_far(run_of(batch))
+        bill = metering.bill_so_far(make_run_info(batch))
         assert bill is not None
         assert bill.monotone is model.monotone
         now = [money for _, money in bill.by_component]
         if model.monotone and len(now) == len(before):
             assert all(b >= a for a, b in zip(before, now, strict=True))
         before = now
-    assert bill.by_component == price(metering.close(run_of(batch)), model).by_component or not model.monotone
+    assert bill.by_component == price(metering.close(make_run_info(batch)), model).by_component or not model.monotone
 
 
 def test_what_can_only_grow_is_known_by_its_components() -> None:

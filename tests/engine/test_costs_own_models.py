@@ -29,7 +29,7 @@ from aurea_engine import (
 from aurea_engine.codec import specifications
 from aurea_engine.costs import Component, CostModel, Flat, Formula, Jobs, Line, Meter, MeterTotal, PerSecond, SheetRef
 from aurea_engine.costs import job_costs as checked_job_costs
-from aurea_engine.costs.meters import JobMeter, State
+from aurea_engine.costs.meters import JobMeter, MeterState
 from aurea_engine.records.batch import JobBatch
 
 F = Fraction
@@ -201,9 +201,9 @@ class Counts(JobMeter):
     def measure(self, jobs: JobBatch) -> np.ndarray:  # type: ignore[type-arg]
         return np.ones(len(jobs), np.int64)
 
-    def state(self) -> State:
+    def state(self) -> MeterState:
         state = super().state()
-        state.close = lambda: self.counts  # type: ignore[method-assign]
+        state.read_counts = lambda: self.counts  # type: ignore[method-assign]
         return state
 
 
@@ -218,7 +218,7 @@ class Counts(JobMeter):
         Counts({}, "\ud800"),
     ],
 )
-def test_a_meter_that_counts_nonsense_is_put_aside(meter: Meter) -> None:
+def test_meter_counting_nonsense_is_dropped(meter: Meter) -> None:
     assert isinstance(meter, Counts)
     assert "own" in problem_of(own(components=lambda *_: [Component("x", MeterTotal(meter), Flat(1), "u")])).lower()
     good = Counts({"completed": np.int64(7)})
