@@ -21,12 +21,11 @@ from aurea_engine.results.result import RunResult
 from aurea_engine.results.run_state import Measured, Standing, heavy_tailed, latest_release
 from aurea_engine.results.summarize import Ended, close
 from aurea_engine.run.clock import Clock, MonotonicClock
+from aurea_engine.run.context import RunContext
 from aurea_engine.run.dispatcher import Dispatcher
+from aurea_engine.run.driver import pick_driver, step_to_end
 from aurea_engine.run.environment import GarbageWatch, describe
-from aurea_engine.run.event_heap import run_virtual
-from aurea_engine.run.idle_loop import Sprint, can_sprint
 from aurea_engine.run.plan import JobPlan
-from aurea_engine.run.realtime import RealTime
 from aurea_engine.run.recorder import Recorder
 from aurea_engine.run.stop_conditions import StopConditions
 from aurea_engine.spec import RunSpec
@@ -66,6 +65,10 @@ class _Desk:
         self.conditions = StopConditions.of(*parts, self.watch, lambda: self.started_at)
         self.measured: Callable[[int], Measured] = lambda _: Measured()
         self._reported = perf_counter_ns()
+
+    def context(self, clock: Clock | None = None, runs: Sequence[Run | None] = ()) -> RunContext:
+        """What the driver gets."""
+        return RunContext(self.spec, self.plan, self.dispatcher, self.recorder, self.conditions, clock, runs)
 
     def watch(self, elapsed_ns: int) -> bool:
         """Called by the drivers now and then. Reports, and says whether to stop."""
@@ -209,22 +212,18 @@ async def _opened(leaf: Job) -> AsyncIterator[Run]:
 
 async def _drive(desk: _Desk, runs: Sequence[Run | None], clock: Clock) -> tuple[int, Measured]:
     desk.observers.on_start(desk.spec)
-    driver: Sprint | RealTime
-    if desk.conditions.plain and can_sprint(desk.spec):
-        driver = Sprint(desk.plan, desk.dispatcher, desk.recorder, clock, desk.watch)
-    else:
-        exact = not any(leaf.executor == "cpu_workers" for leaf in desk.spec.workload.job.leaves())
-        driver = RealTime(desk.plan, desk.dispatcher, desk.recorder, runs, clock, desk.conditions, exact=exact)
+    context = desk.context(clock, runs)
+    stats = context.stats
     with GarbageWatch(hold=all(run is None for run in runs)) as garbage:
 
         def measured(elapsed_ns: int) -> Measured:
-            busy = 1 - driver.waited_ns / elapsed_ns if elapsed_ns else 0.0
-            return Measured(busy, driver.late_ns, garbage.total_ns, garbage.longest_ns)
+            busy = 1 - stats.waited_ns / elapsed_ns if elapsed_ns else 0.0
+            return Measured(busy, stats.late_ns, garbage.total_ns, garbage.longest_ns)
 
         desk.measured = measured
         desk.started_at = datetime.now(UTC)  # noqa: TID251 - a label
-        elapsed = await driver.run()
-    return elapsed, replace(measured(elapsed), environment=describe())
+        await pick_driver(desk.spec).drive(context)
+    return stats.window_ns, replace(measured(stats.window_ns), environment=describe())
 
 
 def simulate(
@@ -243,12 +242,8 @@ def simulate(
         spec = replace(spec, clock="virtual")
     desk = _Desk(spec, observers, stop)
     desk.observers.on_start(desk.spec)
-    conditions = None if desk.conditions.plain else desk.conditions
-    run_virtual(desk.plan, desk.dispatcher, desk.recorder, desk.watch, conditions=conditions)
-    desk.recorder.digest()
-    stopped_ns = desk.plan.stopped_ns
-    elapsed_ns = desk.recorder.meters.last_ns if stopped_ns is None else stopped_ns
-    return desk.finish(elapsed_ns, Measured(environment=describe()), benchmark_id)
+    stats = step_to_end(pick_driver(desk.spec).drive(desk.context()))
+    return desk.finish(stats.window_ns, Measured(environment=describe()), benchmark_id)
 
 
 def run_sync(spec: RunSpec, observers: Iterable[Observer] = (), *, stop: Stop | None = None) -> RunResult:

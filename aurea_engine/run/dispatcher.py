@@ -28,9 +28,7 @@ import sys
 from operator import index
 
 from aurea_engine.errors import StrategyError
-from aurea_engine.workload.schedulers import Fifo, Lifo, Priority, Queue, Scheduler, ShortestFirst
-
-BUILT_IN = (Fifo, Lifo, ShortestFirst, Priority)
+from aurea_engine.workload.schedulers import BUILT_IN, Fifo, Queue, Scheduler
 
 MOST_GONE = 1024
 """Jobs that have left and may stay in a queue; more are taken out once they outnumber those that wait by two to one."""
@@ -47,9 +45,7 @@ class Dispatcher:
         "_queue",
         "arrived",
         "busy",
-        "discipline",
         "ended",
-        "open_slots",
         "peak",
         "rejected",
         "slots",
@@ -58,18 +54,15 @@ class Dispatcher:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.slots = scheduler.slots if scheduler.slots is not None else sys.maxsize
-        queue = (Fifo() if scheduler.slots is None else scheduler).queue()
-        own = type(queue).__module__ == Queue.__module__
-        self._queue: Queue = queue if own else _Guarded(queue, type(scheduler).__name__)
+        if scheduler.slots is None:
+            scheduler = Fifo()
+        # By the exact type: a subclass of ours may answer with any queue, and is held to the contract like everybody's.
+        queue = scheduler.queue()
+        self._queue: Queue = queue if type(scheduler) in BUILT_IN else _Guarded(queue, type(scheduler).__name__)
         self._push, self._pop = self._queue.push, self._queue.pop
         self._gone: set[int] = set()
-        self.open_slots = self.slots if own else 0
-        """How many jobs may enter service past an empty queue; a queue of somebody else's sees every job."""
         unlimited = scheduler.slots is None or scheduler.queue_limit is None
         self._limit = sys.maxsize if unlimited else self.slots + (scheduler.queue_limit or 0)
-        simple = type(scheduler) in BUILT_IN and scheduler.slots is not None and scheduler.queue_limit is None
-        self.discipline = type(scheduler) if simple else None
-        """One of `BUILT_IN` on a fixed number of slots, where none is rejected; what else may be is None."""
         self.arrived = self.rejected = self.ended = 0
         self.waiting = self.busy = self.peak = 0
 

@@ -11,17 +11,19 @@ All of them can be stopped from outside, which `watch` tells now and then. Such 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.records.batch import NEVER, Instants
+from aurea_engine.run.context import DriverStats, RunContext, in_reach
 from aurea_engine.run.dispatcher import Dispatcher
 from aurea_engine.run.instants import InstantByInstant
-from aurea_engine.run.kernels import run_short
 from aurea_engine.run.plan import JobPlan
 from aurea_engine.run.recorder import BATCH, Recorder
-from aurea_engine.run.stop_conditions import StopConditions
+from aurea_engine.run.stop_conditions import Watch
+from aurea_engine.spec import RunSpec
+from aurea_engine.workload.schedulers import BUILT_IN
 
 STANDSTILL = 1_000_000
 """Arrivals at one instant after which a closed model without a number of jobs is taken to stand still."""
@@ -30,41 +32,31 @@ FOREVER = 2**63
 _LAST = (FOREVER, -1, 0.0, 0, 0, 0)
 """Comes after the last arrival."""
 
-Watch = Callable[[int], bool]
-"""Called with the virtual instant now and then; True stops the run."""
 
+class EventHeap:
+    """The driver of virtual time that accepts everything."""
 
-def run_virtual(
-    plan: JobPlan,
-    dispatcher: Dispatcher,
-    recorder: Recorder,
-    watch: Watch,
-    *,
-    conditions: StopConditions | None = None,
-    short_cut: bool = True,
-) -> None:
-    """Simulate until every job has ended, or ``conditions`` (None: nothing does) or ``watch`` end the run.
+    def accepts(self, spec: RunSpec) -> bool:
+        return spec.clock == "virtual"
 
-    Raises `SpecError` for a run that would never come to its end.
-    """
-    try:
-        if conditions is not None:
-            advancing = _Advancing(plan)
-            InstantByInstant(plan, dispatcher, recorder, conditions, advancing.arrived).run()
-        elif short_cut and dispatcher.discipline is not None and not plan.closed:
-            run_short(plan, dispatcher, recorder, watch)
-        else:
-            _Simulation(plan, dispatcher, recorder, watch).run()
-    except OverflowError:
-        problem = "would last more than 292 years of virtual time: give it fewer or shorter jobs, or more slots"
-        raise SpecError([Problem("workload", problem)]) from None
+    async def drive(self, run: RunContext) -> DriverStats:
+        with in_reach():
+            if run.conditions.plain:
+                scheduler = run.spec.scheduler
+                sees_all = scheduler.slots is not None and type(scheduler) not in BUILT_IN
+                _Simulation(run.plan, run.dispatcher, run.recorder, run.conditions.watch, sees_all).run()
+            else:
+                advancing = _Advancing(run.plan)
+                InstantByInstant(run.plan, run.dispatcher, run.recorder, run.conditions, advancing.arrived).run()
+        return run.close_virtual_window()
 
 
 class _Simulation:
     """The general path: a heap of ends of jobs in service, and in the closed model one of users who think."""
 
-    def __init__(self, plan: JobPlan, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:
+    def __init__(self, plan: JobPlan, dispatcher: Dispatcher, recorder: Recorder, watch: Watch, sees_all: bool) -> None:
         self._plan = plan
+        self._sees_all = sees_all
         self._dispatcher = dispatcher
         self._recorder = recorder
         self._watch = watch
@@ -88,7 +80,7 @@ class _Simulation:
             dispatcher.succeed,
             dispatcher.pass_through,
         )
-        full, room = dispatcher.slots, dispatcher.open_slots
+        full, room = dispatcher.slots, 0 if self._sees_all else dispatcher.slots
         done, outcome, started, finished = recorder.done, recorder.outcome, recorder.started, recorder.finished
         abnormal, arrivals, base = recorder.abnormal, recorder.numbered(self._plan), recorder.base
         at, job, demand, priority, _, _ = next(arrivals, _LAST)

@@ -8,25 +8,55 @@ test holds both equal to the general path, job by job.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
 
 import numpy as np
 
 from aurea_engine.records.batch import NEVER, Instants, Outcomes
+from aurea_engine.run.aborts import aborting
+from aurea_engine.run.context import DriverStats, RunContext, in_reach
 from aurea_engine.run.dispatcher import Dispatcher
 from aurea_engine.run.plan import Block, JobPlan
 from aurea_engine.run.recorder import BATCH, Recorder
+from aurea_engine.run.stop_conditions import Watch
+from aurea_engine.spec import RunSpec
+from aurea_engine.workload.arrivals import Arrivals
 from aurea_engine.workload.schedulers import Fifo, Lifo, Priority, Scheduler, ShortestFirst
 
-Watch = Callable[[int], bool]
+
+class FifoKernel:
+    """First come, first served."""
+
+    def accepts(self, spec: RunSpec) -> bool:
+        return _is_simple(spec) and type(spec.scheduler) is Fifo
+
+    async def drive(self, run: RunContext) -> DriverStats:
+        with in_reach():
+            _InOrder(run.plan, run.dispatcher, run.recorder, run.conditions.watch).run()
+        return run.close_virtual_window()
 
 
-def run_short(plan: JobPlan, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:
-    """Simulate until every job has ended, or ``watch`` says stop. ``dispatcher.discipline`` is not None."""
-    if dispatcher.discipline is Fifo:
-        _InOrder(plan, dispatcher, recorder, watch).run()
-    else:
-        _Keyed(plan, dispatcher, recorder, watch).run()
+class KeyedKernel:
+    """Last come first served, shortest first, by priority."""
+
+    def accepts(self, spec: RunSpec) -> bool:
+        return _is_simple(spec) and type(spec.scheduler) in (Lifo, ShortestFirst, Priority)
+
+    async def drive(self, run: RunContext) -> DriverStats:
+        with in_reach():
+            _Keyed(run.plan, run.dispatcher, run.recorder, run.conditions.watch, type(run.spec.scheduler)).run()
+        return run.close_virtual_window()
+
+
+def _is_simple(spec: RunSpec) -> bool:
+    """Open arrivals, a fixed number of slots, nothing rejected, and nothing but the last job ends the run."""
+    return (
+        spec.clock == "virtual"
+        and type(spec.workload.arrivals).think_times is Arrivals.think_times  # so they are open
+        and spec.scheduler.slots is not None
+        and spec.scheduler.queue_limit is None
+        and spec.workload.plain
+        and not aborting(spec)
+    )
 
 
 class _ShortCut:
@@ -160,7 +190,7 @@ def _note_peak(dispatcher: Dispatcher, started: Instants, busy_until: Instants) 
     return np.asarray(busy_until[busy_until > started[-1]])
 
 
-def _keys(discipline: type[Scheduler] | None, block: Block) -> list[float] | list[int]:
+def _keys(discipline: type[Scheduler], block: Block) -> list[float] | list[int]:
     """What the waiting jobs are ordered by, smallest first; equal ones in order of arrival."""
     assert block.intended is not None
     if discipline is Lifo:
@@ -174,8 +204,11 @@ def _keys(discipline: type[Scheduler] | None, block: Block) -> list[float] | lis
 class _Keyed(_ShortCut):
     """Waiting jobs are served in order of a key. ``_free``: for every slot the instant from which it is free."""
 
-    def __init__(self, plan: JobPlan, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:
+    def __init__(
+        self, plan: JobPlan, dispatcher: Dispatcher, recorder: Recorder, watch: Watch, discipline: type[Scheduler]
+    ) -> None:
         super().__init__(plan, dispatcher, recorder, watch)
+        self._discipline = discipline
         self._waiting: list[tuple[float, int, int]] = []
         self._order: list[int] = []
         self._starts: list[int] = []
@@ -207,7 +240,7 @@ class _Keyed(_ShortCut):
         free, waiting, order, starts = self._free, self._waiting, self._order, self._starts
         push, pop, replace = heapq.heappush, heapq.heappop, heapq.heapreplace
         jobs = range(first, first + len(block))
-        keys, services = _keys(self._dispatcher.discipline, block), block.service.tolist()
+        keys, services = _keys(self._discipline, block), block.service.tolist()
         for at, key, service, job in zip(instants, keys, services, jobs, strict=True):
             while waiting:
                 start = free[0]

@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Sequence
 from itertools import chain
 
 from aurea_engine.records.batch import NEVER, NS
-from aurea_engine.run.clock import Bell, Clock
-from aurea_engine.run.dispatcher import Dispatcher
+from aurea_engine.run.clock import Bell
+from aurea_engine.run.context import DriverStats, RunContext
 from aurea_engine.run.executors import JobTasks
-from aurea_engine.run.plan import JobPlan
-from aurea_engine.run.recorder import BATCH_REALTIME, Recorder
-from aurea_engine.run.stop_conditions import StopConditions
+from aurea_engine.run.recorder import BATCH_REALTIME
+from aurea_engine.spec import RunSpec
 from aurea_engine.workload.jobs import Run
 
 TICK = NS // 10
@@ -35,32 +33,21 @@ MOST_ARRIVALS = 1024
 
 
 class RealTime:
-    """Drives one run. ``runs[leaf]`` does one job of that leaf, or is None where only time has to pass.
+    """Drives one run. ``exact``: spin before an instant that is due, where the event loop's timer is coarser than that."""
 
-    ``exact``: spin before an instant that is due, where the event loop's timer is coarser than that.
-    """
-
-    def __init__(
-        self,
-        plan: JobPlan,
-        dispatcher: Dispatcher,
-        recorder: Recorder,
-        runs: Sequence[Run | None],
-        clock: Clock,
-        conditions: StopConditions,
-        *,
-        exact: bool,
-    ) -> None:
-        self._plan, self._dispatcher, self._recorder = plan, dispatcher, recorder
-        self._runs, self._clock, self._conditions = runs, clock, conditions
+    def __init__(self, run: RunContext, *, exact: bool) -> None:
+        assert run.clock is not None
+        plan, conditions = run.plan, run.conditions
+        self._plan, self._dispatcher, self._recorder = plan, run.dispatcher, run.recorder
+        self._runs, self._clock, self._conditions = run.runs, run.clock, conditions
         self._wait_limits, self._stop_instant = conditions.wait_limits, conditions.stop_instant
         self._exact = exact
         self._bell = Bell()
         self._timers: list[tuple[int, int]] = []
         self._ended: list[tuple[int, int, int]] = []
-        self._tasks = JobTasks(recorder, conditions.wait_limits, self._now, self._has_run)
+        self._tasks = JobTasks(run.recorder, conditions.wait_limits, self._now, self._has_run)
         self._work: dict[int, tuple[Run, float, int]] = {}
-        self._arrivals = recorder.numbered(plan)
+        self._arrivals = run.recorder.numbered(plan)
         self._upcoming = next(self._arrivals, None)
         self._thinking = [0] * plan.users
         thinks = plan.think_times
@@ -69,10 +56,7 @@ class RealTime:
         self._note = self._has_ended if self._thinks is not None or conditions.aborts is not None else None
         self._opened = 0
         self._stopped_ns: int | None = None
-        self.waited_ns = 0
-        """Time spent waiting for the next instant: the rest of the window the pump was at work."""
-        self.late_ns = 0
-        """Longest time that the event loop kept the pump beyond the instant it waited for."""
+        self._stats = run.stats
 
     async def run(self) -> int:
         """Until every job has ended, or the run is ended. Returns the length of the window, ns."""
@@ -140,9 +124,9 @@ class RealTime:
         until = tick if due is None else min(due, tick)
         await self._clock.wait(until + self._opened, self._bell, self._exact and until == due)
         now = self._now()
-        self.waited_ns += now - began
+        self._stats.waited_ns += now - began
         if not self._bell.rung:
-            self.late_ns = max(self.late_ns, now - until)
+            self._stats.late_ns = max(self._stats.late_ns, now - until)
 
     def _next_instant(self) -> int | None:
         due = self._timers[0][0] if self._timers else None
@@ -302,3 +286,15 @@ class RealTime:
         if self._stopped_ns is not None:
             self._plan.stop(cut, releasing=self._stop_instant.left_off(cut))
         await self._tasks.cancel()
+
+
+class RealTimeDriver:
+    """The driver of real time that accepts everything."""
+
+    def accepts(self, spec: RunSpec) -> bool:
+        return spec.clock == "real"
+
+    async def drive(self, run: RunContext) -> DriverStats:
+        exact = not any(leaf.executor == "cpu_workers" for leaf in run.spec.workload.job.leaves())
+        run.stats.window_ns = await RealTime(run, exact=exact).run()
+        return run.stats

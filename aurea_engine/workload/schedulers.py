@@ -142,3 +142,7 @@ class Priority(Scheduler):
 
     def queue(self) -> Queue:
         return _PriorityQueue()
+
+
+BUILT_IN = (Fifo, Lifo, ShortestFirst, Priority)
+"""The schedulers whose queues are known to keep their contract. A queue of any other type is watched as it is used."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,7 @@ from aurea_engine import (
     Priority,
     Replay,
     RunSpec,
+    Scheduler,
     ShortestFirst,
     Sleep,
     Streams,
@@ -32,34 +34,37 @@ from aurea_engine import (
     Workload,
 )
 from aurea_engine.costs import Metering
+from aurea_engine.run.context import RunContext
 from aurea_engine.run.dispatcher import Dispatcher
-from aurea_engine.run.event_heap import run_virtual
+from aurea_engine.run.driver import Driver, pick_driver, step_to_end
+from aurea_engine.run.event_heap import EventHeap
+from aurea_engine.run.kernels import FifoKernel
 from aurea_engine.run.plan import JobPlan
 from aurea_engine.run.recorder import Recorder
+from aurea_engine.run.stop_conditions import StopConditions
 
 
-def driven(spec: RunSpec, *, short_cut: bool) -> tuple[JobBatch, int, int]:
-    """Records, peak concurrency, and jobs that the dispatcher saw."""
+def driven(
+    spec: RunSpec, driver: Driver, watch: Callable[[int], bool] = lambda _: False
+) -> tuple[JobBatch, Dispatcher]:
+    """Records, and what the dispatcher counted."""
     assert spec.seed is not None
-    recorder = Recorder(spec, Metering(spec.cost), live=False)
-    dispatcher = Dispatcher(spec.scheduler)
+    recorder, dispatcher = Recorder(spec, Metering(spec.cost), live=False), Dispatcher(spec.scheduler)
     plan = JobPlan(spec.workload, Streams(spec.seed), simulated=True)
-    run_virtual(plan, dispatcher, recorder, lambda _: False, short_cut=short_cut)
+    conditions = StopConditions.of(spec, plan, dispatcher, recorder, watch)
+    step_to_end(driver.drive(RunContext(spec, plan, dispatcher, recorder, conditions)))
     assert dispatcher.conserved
     jobs = recorder.close()
     assert jobs is not None
-    return jobs, dispatcher.peak, dispatcher.arrived
+    return jobs, dispatcher
 
 
 def assert_same(spec: RunSpec) -> None:
-    (one, peak, arrived), (two, general_peak, general_arrived) = (
-        driven(spec, short_cut=True),
-        driven(spec, short_cut=False),
-    )
+    spec = replace(spec, clock="virtual")
+    (one, fast), (two, general) = driven(spec, pick_driver(spec)), driven(spec, EventHeap())
     for column in ("intended", "released", "started", "finished", "outcome"):
         np.testing.assert_array_equal(getattr(two, column), getattr(one, column), column)
-    assert general_arrived == arrived
-    assert general_peak == peak
+    assert (fast.arrived, fast.peak) == (general.arrived, general.peak)
 
 
 open_arrivals = st.from_type(Arrivals).filter(lambda arrivals: not isinstance(arrivals, Closed))
@@ -110,22 +115,22 @@ def test_the_short_cut_is_for_nothing_but_plain_first_come_first_served() -> Non
     class Mine(Fifo):
         pass
 
-    assert Dispatcher(Fifo(2)).discipline is Fifo
-    assert Dispatcher(Mine(2)).discipline is None
-    assert Dispatcher(Fifo(2, queue_limit=3)).discipline is None
-    assert Dispatcher(Fifo()).discipline is None
-    assert replace(Fifo(2), slots=3) == Fifo(3)
+    spec = RunSpec(Workload(Sleep(0.1), jobs=3), clock="virtual")
+
+    def driver(scheduler: Scheduler) -> type[Driver]:
+        return type(pick_driver(replace(spec, scheduler=scheduler)))
+
+    assert driver(Fifo(2)) is FifoKernel
+    assert driver(Mine(2)) is EventHeap
+    assert driver(Fifo(2, queue_limit=3)) is EventHeap
+    assert driver(Fifo()) is EventHeap
 
 
 @pytest.mark.parametrize("discipline", [Fifo, Lifo, Priority, ShortestFirst])
 def test_a_short_cut_that_is_stopped_accounts_for_every_job(discipline: type[Fifo]) -> None:
     """Whoever has started has ended, whoever waits is cancelled, and the counts add up."""
     spec = RunSpec(Workload(Sleep(1.0), ConstantRate(1000), jobs=20_000), discipline(2), seed=0)
-    recorder, dispatcher = Recorder(spec, Metering(spec.cost), live=False), Dispatcher(spec.scheduler)
-    plan = JobPlan(spec.workload, Streams(0), simulated=True)
-    run_virtual(plan, dispatcher, recorder, lambda now: now > 5_000_000_000)
-    assert dispatcher.conserved
-    jobs = recorder.close()
-    assert jobs is not None
+    spec = replace(spec, clock="virtual")
+    jobs, dispatcher = driven(spec, pick_driver(spec), lambda now: now > 5_000_000_000)
     assert len(jobs) == dispatcher.arrived < 20_000
     assert not (jobs.outcome == 0).any()

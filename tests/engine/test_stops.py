@@ -44,8 +44,10 @@ from aurea_engine import (
 )
 from aurea_engine.codec.results import encode_result
 from aurea_engine.costs import Metering
+from aurea_engine.run.context import RunContext
 from aurea_engine.run.dispatcher import Dispatcher
-from aurea_engine.run.event_heap import run_virtual
+from aurea_engine.run.driver import Driver, pick_driver, step_to_end
+from aurea_engine.run.event_heap import EventHeap
 from aurea_engine.run.plan import JobPlan
 from aurea_engine.run.recorder import Recorder
 from aurea_engine.run.stop_conditions import StopConditions
@@ -96,15 +98,16 @@ def test_both_clocks_end_alike(spec: RunSpec, same_jobs: Compare) -> None:
 
 
 def driven(
-    spec: RunSpec, watch: Callable[[int], bool] = lambda _: False, *, instants: bool = False, short_cut: bool = True
+    spec: RunSpec, watch: Callable[[int], bool] = lambda _: False, *, driver: Driver | None = None
 ) -> tuple[JobBatch, int | None, Dispatcher]:
     """Records, the instant at which it was stopped, and what the dispatcher saw."""
     assert spec.seed is not None
+    spec = replace(spec, clock="virtual")
     recorder = Recorder(spec, Metering(spec.cost), live=True)
     dispatcher = Dispatcher(spec.scheduler)
     plan = JobPlan(spec.workload, Streams(spec.seed), simulated=True)
-    conditions = StopConditions.of(spec, plan, dispatcher, recorder, watch) if instants else None
-    run_virtual(plan, dispatcher, recorder, watch, conditions=conditions, short_cut=short_cut)
+    conditions = StopConditions.of(spec, plan, dispatcher, recorder, watch)
+    step_to_end((driver or pick_driver(spec)).drive(RunContext(spec, plan, dispatcher, recorder, conditions)))
     assert dispatcher.conserved
     jobs = recorder.close()
     assert jobs is not None
@@ -119,7 +122,7 @@ def assert_equal(one: JobBatch, two: JobBatch) -> None:
 @given(spec=st.from_type(RunSpec))
 def test_instant_by_instant_equals_the_rest(spec: RunSpec) -> None:
     """Where nothing ends a run early, the slow loop gives what the fast ones give: records and peak."""
-    (fast, _, one), (slow, cut, two) = driven(spec), driven(spec, instants=True)
+    (fast, _, one), (slow, cut, two) = driven(spec), driven(spec, driver=EventHeap())
     assert_equal(fast, slow)
     assert (one.peak, one.arrived, one.rejected) == (two.peak, two.arrived, two.rejected)
     assert cut is None
@@ -159,14 +162,14 @@ def test_a_stop_from_outside_is_a_stop_at(spec: RunSpec) -> None:
     assert cut is not None
     assert len(jobs) == dispatcher.arrived < 80_000
     ended = replace(spec, workload=replace(spec.workload, stop_at=cut / NS))
-    again, at, _ = driven(ended, instants=True)
+    again, at, _ = driven(ended)
     assert at == cut
     assert_equal(jobs, again)
 
 
 def dispatcher_is_general(spec: RunSpec) -> bool:
     """The general loops look once in 65,536 jobs: the first look must do."""
-    return Dispatcher(spec.scheduler).discipline is None or isinstance(spec.workload.arrivals, Closed)
+    return isinstance(pick_driver(replace(spec, clock="virtual")), EventHeap)
 
 
 def test_a_stop_lets_the_ends_of_its_instant_happen() -> None:

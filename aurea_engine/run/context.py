@@ -1,0 +1,66 @@
+"""What a driver is given, and what it tells of itself: the two sides of the contract in `aurea_engine.run.driver`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from aurea_engine.errors import Problem, SpecError
+from aurea_engine.run.clock import Clock
+from aurea_engine.run.dispatcher import Dispatcher
+from aurea_engine.run.plan import JobPlan
+from aurea_engine.run.recorder import Recorder
+from aurea_engine.run.stop_conditions import StopConditions
+from aurea_engine.spec import RunSpec
+from aurea_engine.workload.jobs import Run
+
+
+@dataclass
+class DriverStats:
+    """What a driver knows of its own run; kept up to date under way.
+
+    ``window_ns``: the length of the window, once it has closed. ``waited_ns``: time spent waiting for the next instant; for
+    the rest of the window the driver was at work. ``late_ns``: the longest time that the event loop kept it beyond the
+    instant for which it waited. In virtual time nothing is waited for, and nothing is late.
+    """
+
+    window_ns: int = 0
+    waited_ns: int = 0
+    late_ns: int = 0
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run, as its driver gets it. Every member is used through its public methods alone.
+
+    ``plan``: the jobs that come. ``dispatcher``: who starts when. ``recorder``: the columns. ``conditions``: what may end
+    the run, or a job's wait, early. ``clock`` and ``runs`` (what does one job of each leaf, None where only time has to
+    pass) are for real time.
+    """
+
+    spec: RunSpec
+    plan: JobPlan
+    dispatcher: Dispatcher
+    recorder: Recorder
+    conditions: StopConditions
+    clock: Clock | None = None
+    runs: Sequence[Run | None] = ()
+    stats: DriverStats = field(default_factory=DriverStats)
+
+    def close_virtual_window(self) -> DriverStats:
+        """For drivers of virtual time, at their end: the window is as long as the run was, or until it was stopped."""
+        self.recorder.digest()
+        stopped_ns = self.plan.stopped_ns
+        self.stats.window_ns = self.recorder.meters.last_ns if stopped_ns is None else stopped_ns
+        return self.stats
+
+
+@contextmanager
+def in_reach() -> Iterator[None]:
+    """For drivers of virtual time: an instant that int64 nanoseconds do not reach is a problem of the specification."""
+    try:
+        yield
+    except OverflowError:
+        problem = "would last more than 292 years of virtual time: give it fewer or shorter jobs, or more slots"
+        raise SpecError([Problem("workload", problem)]) from None
