@@ -29,6 +29,7 @@ from aurea_engine.errors import (
     AureaError,
     DamagedParts,
     NeedsRecords,
+    NotReported,
     NotSimulable,
     Problem,
     SpecError,
@@ -37,6 +38,7 @@ from aurea_engine.errors import (
 from aurea_engine.fields.units import parse_duration, parse_rate
 from aurea_engine.records.batch import JobBatch, JobRecord
 from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.records.measures import Mark, Measure, Schema
 from aurea_engine.records.series import Point
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.observers import Observer, Progress
@@ -118,11 +120,14 @@ __all__ = [
     "Lifo",
     "Limited",
     "LogNormal",
+    "Mark",
+    "Measure",
     "Mix",
     "Mixture",
     "Moments",
     "MonotonicClock",
     "NeedsRecords",
+    "NotReported",
     "NotSimulable",
     "Objective",
     "ObjectiveResult",
@@ -144,6 +149,7 @@ __all__ = [
     "RunResult",
     "RunSpec",
     "Scheduler",
+    "Schema",
     "Severity",
     "ShortestFirst",
     "Sine",

@@ -5,6 +5,7 @@ AureaError
 │   └── NotSimulable                  a job without a known demand, in virtual time
 ├── StrategyError (RuntimeError)      a strategy broke its contract while the run was on
 ├── NeedsRecords (LookupError)        the answer needs job records that were not kept
+├── NotReported (LookupError)         a mark, measure or group that no job of the run declares
 └── DamagedParts (ValueError)         stored parts of a run, or their records, are not what was written
 """
 
@@ -65,6 +66,10 @@ class StrategyError(AureaError, RuntimeError):
 
 class NeedsRecords(AureaError, LookupError):
     """The question can only be answered from job records, and this run kept none."""
+
+
+class NotReported(AureaError, LookupError):
+    """A mark, a measure or a group was asked for by a name that no job of the run declares."""
 
 
 class DamagedParts(AureaError, ValueError):

@@ -25,10 +25,7 @@ _BILLABLE = {Outcome[name.upper()]: name for name in STARTED}
 
 def lock_columns(batch: JobBatch) -> JobBatch:
     """The same jobs, to look at: whoever tries to write to a column is told that it cannot be."""
-    intended, released, started, finished = (
-        _lock(column) for column in (batch.intended, batch.released, batch.started, batch.finished)
-    )
-    return JobBatch(intended, released, started, finished, _lock(batch.outcome))
+    return batch.map_columns(_lock)
 
 
 def _lock(column: Column) -> Column:

@@ -1,20 +1,29 @@
 """What happened to each job, as columns: int64 nanoseconds since the window opened, and an outcome.
 
 Instants are stored, durations derived. A run of a million jobs is five arrays (33 bytes a job), never a million objects.
+Marks, measures and a group are further columns, which only a run whose jobs declare them has: a plain record never pays for
+what others report.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aurea_engine.closed_sets import Outcome
+from aurea_engine.errors import NotReported
+from aurea_engine.records.columns import COLUMNS
+from aurea_engine.records.measures import Mark, Measure, Schema, find_declared
 
 Instants = NDArray[np.int64]
 Outcomes = NDArray[np.uint8]
+Groups = NDArray[np.int32]
+Column = NDArray[Any]
 
 NS = 1_000_000_000
 """Nanoseconds in a second."""
@@ -29,17 +38,27 @@ def summed(ns: Instants) -> int:
 
 
 NEVER = -1
-"""Stands for an instant that did not come: a rejected job never started."""
+"""Stands for an instant that did not come (a rejected job never started), for an amount that a job did not report, and for
+the group of a job that belongs to none.
+"""
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class JobRecord(NamedTuple):
-    """One job, made on demand as a view of the columns. Instants and durations in seconds."""
+    """One job, made on demand as a view of the columns. Instants and durations in seconds.
+
+    ``marks`` and ``measures`` hold what the job reported, by name; ``group`` is the name of its group, None for none.
+    """
 
     number: int
     outcome: Outcome
     intended: float
     started: float | None
     finished: float | None
+    group: str | None = None
+    marks: Mapping[str, float] = _NOTHING
+    measures: Mapping[str, float] = _NOTHING
 
     @property
     def waiting_time(self) -> float | None:
@@ -55,7 +74,7 @@ class JobRecord(NamedTuple):
         return None if self.started is None or self.finished is None else self.finished - self.intended
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class JobBatch:
     """Columns of ``len(batch)`` ended jobs, in any order. Instants in ns since the window opened; `NEVER` where none came.
 
@@ -63,6 +82,9 @@ class JobBatch:
     ``started``, ``finished``: its service. A job that was rejected when it arrived has only the first two, and so has one
     that was cancelled while it waited. A job that left the queue (abandoned, or rejected at its deadline) never started,
     and ``finished`` is when it left.
+
+    ``marks`` and ``measures`` hold what jobs reported, one column for each that they declare; ``group`` is the position in
+    ``groups`` of each job's group, None where the run has no groups. Two batches are equal where all their columns are.
     """
 
     intended: Instants
@@ -70,35 +92,104 @@ class JobBatch:
     started: Instants
     finished: Instants
     outcome: Outcomes
+    marks: Mapping[Mark, Instants] = field(default_factory=dict)
+    measures: Mapping[Measure, Instants] = field(default_factory=dict)
+    group: Groups | None = None
+    groups: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.outcome)
 
     def __getitem__(self, rows: slice | NDArray[np.bool_] | NDArray[np.intp]) -> JobBatch:
+        return self.map_columns(lambda column: column[rows])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, JobBatch):
+            return NotImplemented
+        mine, theirs = self.columns(), other.columns()
+        return self.schema == other.schema and all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def map_columns(self, change: Callable[[Column], Column]) -> JobBatch:
+        """The batch whose columns are those of this one after ``change``."""
         return JobBatch(
-            self.intended[rows], self.released[rows], self.started[rows], self.finished[rows], self.outcome[rows]
+            change(self.intended),
+            change(self.released),
+            change(self.started),
+            change(self.finished),
+            change(self.outcome),
+            {mark: change(column) for mark, column in self.marks.items()},
+            {measure: change(column) for measure, column in self.measures.items()},
+            None if self.group is None else change(self.group),
+            self.groups,
         )
+
+    def columns(self) -> dict[str, Column]:
+        """Every column by its name: the built-in ones, then marks, measures and the group, where there are any."""
+        named: dict[str, Column] = {name: getattr(self, name) for name in COLUMNS}
+        named.update({mark.name: column for mark, column in self.marks.items()})
+        named.update({measure.name: column for measure, column in self.measures.items()})
+        return named if self.group is None else {**named, "group": self.group}
+
+    @property
+    def schema(self) -> Schema:
+        """Which columns it has beside the built-in ones."""
+        return Schema(tuple(self.marks), tuple(self.measures), self.groups)
+
+    def mark(self, name: str) -> Instants:
+        """The column of a mark. Raises `NotReported` where no job of the run declares it."""
+        found = find_declared(self.marks, name)
+        if found is None:
+            raise _not_reported("mark", name, [each.name for each in self.marks])
+        return self.marks[found]
+
+    def measure(self, name: str) -> Instants:
+        """The column of a measure, ``value × scale``. Raises `NotReported` where no job of the run declares it."""
+        return self.measures[self.declared_measure(name)]
+
+    def declared_measure(self, name: str) -> Measure:
+        """The declaration of a measure, which knows its unit and scale. Raises `NotReported` as `measure` does."""
+        found = find_declared(self.measures, name)
+        if found is None:
+            raise _not_reported("measure", name, [each.name for each in self.measures])
+        return found
+
+    def of_group(self, name: str) -> JobBatch:
+        """The jobs of one group. Raises `NotReported` where the run has none of that name."""
+        if self.group is None or name not in self.groups:
+            raise _not_reported("group", name, self.groups)
+        return self.only(np.asarray(self.group == self.groups.index(name)))
 
     def only(self, mask: NDArray[np.bool_]) -> JobBatch:
         """The rows that ``mask`` picks: this very batch where it picks all, which is the common case and spares a copy."""
         return self if mask.all() else self[mask]
 
     @classmethod
-    def empty(cls) -> JobBatch:
-        none = np.empty(0, np.int64)
-        return cls(none, none, none, none, np.empty(0, np.uint8))
+    def empty(cls, schema: Schema | None = None) -> JobBatch:
+        """No jobs, with the columns of ``schema``."""
+        none, schema = np.empty(0, np.int64), schema or Schema()
+        marks, measures = dict.fromkeys(schema.marks, none), dict.fromkeys(schema.measures, none)
+        group = np.empty(0, np.int32) if schema.groups else None
+        return cls(none, none, none, none, np.empty(0, np.uint8), marks, measures, group, schema.groups)
 
     @classmethod
     def concatenate(cls, parts: list[JobBatch]) -> JobBatch:
-        """All rows of ``parts``, in that order: merging runs is nothing more."""
+        """All rows of ``parts``, in that order: merging runs is nothing more.
+
+        What only some of them have is `NEVER` in the others; groups of one name are one group. Raises ValueError where two
+        parts declare a measure of one name otherwise: their sum would be of nothing.
+        """
         if not parts:
             return cls.empty()
-        return cls(
-            *(
-                np.concatenate([getattr(part, column) for part in parts])
-                for column in ("intended", "released", "started", "finished", "outcome")
-            )
-        )
+        marks = _in_all(parts, [part.marks for part in parts])
+        measures = _in_all(parts, [part.measures for part in parts])
+        names = [mark.name for mark in marks] + [measure.name for measure in measures]
+        if len({*names}) < len(names):
+            raise ValueError(f"the parts declare one name in different ways: {', '.join(sorted(names))}")
+        groups, group = _join_groups(parts)
+        built_in = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
+        return cls(**built_in, marks=marks, measures=measures, group=group, groups=groups)
 
     @property
     def was_started(self) -> NDArray[np.bool_]:
@@ -146,10 +237,51 @@ class JobBatch:
     def record(self, index: int) -> JobRecord:
         """Row ``index`` as an object."""
         started, finished = int(self.started[index]), int(self.finished[index])
+        group = NEVER if self.group is None else int(self.group[index])
         return JobRecord(
             index,
             Outcome(int(self.outcome[index])),
             int(self.intended[index]) / NS,
             started / NS if started >= 0 else None,
             finished / NS if finished >= 0 else None,
+            self.groups[group] if group >= 0 else None,
+            {mark.name: int(at[index]) / NS for mark, at in self.marks.items() if at[index] >= 0},
+            {
+                each.name: int(column[index]) / each.scale
+                for each, column in self.measures.items()
+                if column[index] >= 0
+            },
         )
+
+
+def _not_reported(what: str, name: str, known: Iterable[str]) -> NotReported:
+    declared = ", ".join(known) or "none"
+    return NotReported(f"no job of the run declares the {what} {ascii(name)[:80]}: declared are {declared}")
+
+
+Kind = TypeVar("Kind", Mark, Measure)
+
+
+def _in_all(parts: Iterable[JobBatch], columns: list[Mapping[Kind, Instants]]) -> dict[Kind, Instants]:
+    """What any of ``parts`` declares, as columns over all of them."""
+    sizes = [len(part) for part in parts]
+    kinds = dict.fromkeys(kind for each in columns for kind in each)
+    return {
+        kind: np.concatenate(
+            [each[kind] if kind in each else np.full(n, NEVER) for each, n in zip(columns, sizes, strict=True)]
+        )
+        for kind in kinds
+    }
+
+
+def _join_groups(parts: list[JobBatch]) -> tuple[tuple[str, ...], Groups | None]:
+    """The names of all groups, and the column that counts in them."""
+    names = tuple(dict.fromkeys(name for part in parts for name in part.groups))
+    if not names:
+        return (), None
+    columns = []
+    for part in parts:
+        # Position in the part's own names → position in all names; the last entry is what -1, no group, picks.
+        position = np.array([*(names.index(name) for name in part.groups), NEVER], np.int32)
+        columns.append(position[-1].repeat(len(part)) if part.group is None else position[part.group])
+    return names, np.concatenate(columns)

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from aurea_engine.errors import DamagedParts
 from aurea_engine.records.batch import JobBatch
+from aurea_engine.records.columns import INSTANTS
 
 MAGIC = b"AUREAC1\n"
 _LENGTH = struct.Struct("<I")
-INSTANTS = ("intended", "released", "started", "finished")
 WIDTHS = (8, 8, 8, 8, 1, 8)
 """Bytes a row of each column."""
 

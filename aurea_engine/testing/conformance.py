@@ -17,7 +17,7 @@ from aurea_engine.spec import RunSpec
 from aurea_engine.testing.fakes import ScriptedArrivals
 from aurea_engine.workload.arrivals import Arrivals
 from aurea_engine.workload.distributions import Distribution, Empirical
-from aurea_engine.workload.jobs import Job, JobSource, Plan, Sleep
+from aurea_engine.workload.jobs import PLANNED, Job, JobSource, Plan, Sleep
 from aurea_engine.workload.schedulers import Queue, Scheduler
 from aurea_engine.workload.streams import Streams
 from aurea_engine.workload.workload import Workload
@@ -27,8 +27,6 @@ MOST_BLOCKS = 250
 
 LUMPY = Empirical((0.0, 0.01, 0.02, 0.05))
 """Service times with many ties, zeros among them."""
-
-PLANNED = ("demand", "limit", "fails", "priority", "leaf")
 
 
 def check_arrivals(arrivals: Arrivals, *, seed: int = 0, blocks: int = 8) -> None:

@@ -7,6 +7,7 @@ or the wrappers `Faulty` and `Limited`. Drivers ask `JobSource.plan` and then on
 from __future__ import annotations
 
 import asyncio
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from aurea_engine.errors import Problem, StrategyError
 from aurea_engine.fields.checked import Checked, PositiveSeconds, Ratio, Weight, non_empty
 from aurea_engine.records.batch import NS
+from aurea_engine.records.measures import GroupName, Mark, Measure, Schema, join_declared, number_repeated
 from aurea_engine.workload.cpu_workers import CpuWorkers
 from aurea_engine.workload.distributions import (
     Constant,
@@ -74,9 +76,33 @@ class JobSource(ABC, Checked):
     def leaves(self) -> tuple[Job, ...]:
         """The jobs that do the work, in the order that `Plan.leaf` counts them."""
 
+    def groups(self) -> tuple[str, ...]:
+        """The name of the group of each of `leaves`; empty where jobs are not told apart. Leaves may share a group."""
+        return ()
 
-COLUMNS = {"demand": "fiu", "limit": "fiu", "fails": "b", "priority": "iu", "leaf": "iu"}
-"""Of a `Plan`, with the kinds of number that each may hold."""
+
+PLANNED = {"demand": "fiu", "limit": "fiu", "fails": "b", "priority": "iu", "leaf": "iu"}
+"""The columns of a `Plan`, with the kinds of number that each may hold."""
+
+
+def read_schema(source: JobSource) -> Schema:
+    """The columns that the records of a run of ``source`` have beside the built-in ones.
+
+    Raises `SpecError` for declarations that do not fit together, `StrategyError` for groups that do not fit the leaves.
+    """
+    leaves, groups = source.leaves(), source.groups()
+    if groups and len(groups) != len(leaves):
+        name = type(source).__name__
+        raise StrategyError(f"{name}.groups must name {len(leaves)} groups, one for each leaf, and names {len(groups)}")
+    marks, measures = join_declared(leaves)
+    return Schema(marks, measures, tuple(dict.fromkeys(groups)))
+
+
+def group_of_leaves(source: JobSource) -> NDArray[np.int32]:
+    """For each leaf of ``source`` the position of its group in the groups of `read_schema`."""
+    groups = source.groups()
+    names = list(dict.fromkeys(groups))
+    return np.array([names.index(group) for group in groups], np.int32)
 
 
 def planned(source: JobSource, streams: Streams, first: int, n: int) -> Plan:
@@ -84,7 +110,7 @@ def planned(source: JobSource, streams: Streams, first: int, n: int) -> Plan:
     plan, name = source.plan(streams, first, n), type(source).__name__
     if not isinstance(plan, Plan):
         raise StrategyError(f"{name}.plan must give a Plan, not {type(plan).__name__}")
-    for column, kinds in COLUMNS.items():
+    for column, kinds in PLANNED.items():
         values = getattr(plan, column)
         if not isinstance(values, np.ndarray) or values.shape != (n,) or values.dtype.kind not in kinds:
             found = f"{values.dtype} of {values.shape}" if isinstance(values, np.ndarray) else type(values).__name__
@@ -103,7 +129,27 @@ class Job(JobSource):
 
     Give `demands` too where the service time is known before the job runs: then ``shortest_first`` can order by it and
     virtual time can simulate it. Override `opened` for what a whole run shares, such as a client session.
+
+    A job that declares ``marks`` or ``measures`` returns what it has to report from `run`: a mapping by name, or a tuple of
+    all marks and then all measures, in the order of their declaration. ::
+
+        class Query(Job):
+            marks = (Mark("first_row"),)
+            measures = (Measure("rows", "rows"),)
+
+            async def run(self, demand):
+                first, rows = await query()
+                return {"first_row": first, "rows": rows}
+
+    A mark is an instant of ``time.perf_counter_ns()``, between the job's start and its end; a measure is a number from 0 up.
+    None, or a name that is left out, is not reported. A job that reports anything else fails as ``InvalidReport``.
     """
+
+    marks: ClassVar[tuple[Mark, ...]] = ()
+    """The instants that a job may report."""
+
+    measures: ClassVar[tuple[Measure, ...]] = ()
+    """The amounts that a job may report."""
 
     executor: ClassVar[ExecutorName] = "tasks"
     """What does this work in real time; see `ExecutorName`."""
@@ -187,23 +233,35 @@ class Cpu(Job):
 
 @dataclass(frozen=True)
 class Branch(Checked):
-    """One kind of job in a `Mix`. ``priority``, where given, replaces the job's own."""
+    """One kind of job in a `Mix`. ``priority``, where given, replaces the job's own; ``name`` is that of its group."""
 
     weight: Weight
     job: JobSource
     priority: Priority | None = None
+    name: GroupName | None = None
 
 
 @dataclass(frozen=True)
 class Mix(JobSource):
-    """Each job is of one branch, chosen with probability weight ÷ sum of weights."""
+    """Each job is of one branch, chosen with probability weight ÷ sum of weights.
+
+    Each branch is a group of the result, under its name, or else under its job's kind, numbered where that repeats. The
+    branches of a mix inside a branch are groups of their own, ``OUTER/INNER``: every job is in exactly one group.
+    """
 
     of: Annotated[tuple[Branch, ...], non_empty("weights must sum to more than 0: it must hold at least one branch")]
 
     def check(self) -> list[Problem]:
-        if sum(branch.weight for branch in self.of) > 0:
-            return []
-        return [Problem("of", "weights must sum to more than 0")]
+        problems = []
+        if not sum(branch.weight for branch in self.of) > 0:
+            problems.append(Problem("of", "weights must sum to more than 0"))
+        names = [branch.name for branch in self.of]
+        problems += [
+            Problem(f"of[{i}].name", "must be different from the other branches' names", ascii(name))
+            for i, name in enumerate(names)
+            if name is not None and name in names[:i]
+        ]
+        return problems
 
     def plan(self, streams: Streams, first: int, n: int) -> Plan:
         weights = np.array([branch.weight for branch in self.of])
@@ -217,13 +275,30 @@ class Mix(JobSource):
                 part.priority[:] = branch.priority
             part.leaf += offset
             mine = choice == i
-            for column in ("demand", "limit", "fails", "priority", "leaf"):
+            for column in PLANNED:
                 getattr(whole, column)[mine] = getattr(part, column)[mine]
             offset += len(branch.job.leaves())
         return whole
 
     def leaves(self) -> tuple[Job, ...]:
         return tuple(leaf for branch in self.of for leaf in branch.job.leaves())
+
+    def groups(self) -> tuple[str, ...]:
+        given = [branch.name for branch in self.of if branch.name is not None]
+        kinds = number_repeated([_kind_of(branch.job) for branch in self.of if branch.name is None], given)
+        unnamed = iter(kinds)
+        names = [next(unnamed) if branch.name is None else branch.name for branch in self.of]
+        # A branch that has groups of its own is told apart by them; its leaves are the leaves of those.
+        return tuple(
+            f"{name}/{inner}" if inner else name
+            for name, branch in zip(names, self.of, strict=True)
+            for inner in branch.job.groups() or [""] * len(branch.job.leaves())
+        )
+
+
+def _kind_of(source: JobSource) -> str:
+    """The kind of a source as JSON writes it: its class's name in lower case, words joined by underscores."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(source).__name__).lower()
 
 
 @dataclass(frozen=True)
@@ -241,6 +316,9 @@ class Faulty(JobSource):
     def leaves(self) -> tuple[Job, ...]:
         return self.job.leaves()
 
+    def groups(self) -> tuple[str, ...]:
+        return self.job.groups()
+
 
 @dataclass(frozen=True)
 class Limited(JobSource):
@@ -256,3 +334,6 @@ class Limited(JobSource):
 
     def leaves(self) -> tuple[Job, ...]:
         return self.job.leaves()
+
+    def groups(self) -> tuple[str, ...]:
+        return self.job.groups()

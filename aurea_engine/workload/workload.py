@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from aurea_engine.errors import Problem
+from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, Count, PositiveSeconds, Seconds
+from aurea_engine.records.measures import Schema
 from aurea_engine.workload.arrivals import AllAtOnce, Arrivals
 from aurea_engine.workload.distributions import Distribution
-from aurea_engine.workload.jobs import JobSource
+from aurea_engine.workload.jobs import JobSource, read_schema
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,21 @@ class Workload(Checked):
     stop_at: PositiveSeconds | None = None
 
     def check(self) -> list[Problem]:
+        try:
+            read_schema(self.job)
+        except SpecError as error:
+            return [problem.within("job") for problem in error.problems]
         if self.arrivals.ends == "with jobs" and self.jobs is None:
             return [Problem("jobs", "is required: these arrivals have no end of their own, whatever the duration")]
         ends = (self.jobs, self.duration, self.stop_at)
         if self.arrivals.ends == "with jobs or duration" and all(end is None for end in ends):
             return [Problem("duration", "is required, or jobs or stop_at: this workload would never end")]
         return []
+
+    @property
+    def schema(self) -> Schema:
+        """The marks, measures and groups of its jobs: the columns that the run's records have beside the built-in ones."""
+        return read_schema(self.job)
 
     @property
     def plain(self) -> bool:

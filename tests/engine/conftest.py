@@ -47,8 +47,7 @@ from aurea_engine import (
     Trace,
     Workload,
 )
-
-COLUMNS = ("intended", "released", "started", "finished", "outcome")
+from aurea_engine.records.columns import COLUMNS
 
 hundredths = st.integers(0, 30).map(lambda n: n / 100)
 some = st.integers(1, 30).map(lambda n: n / 100)
