@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from aurea_engine.costs import CostModel, PerSecond
+from aurea_engine.costs.safe_call import call_safely
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, Name, Ratio, Seconds, format_number
 from aurea_engine.fields.units import BOUND, DURATION, RATE
@@ -126,7 +127,13 @@ class RunSpec(Checked):
                 return [Problem("warmup", problem, f"{warmup:g}")]
         if warmup == "auto" and not self.keep_jobs:
             return [Problem("warmup", '"auto" looks at the records of jobs, so it needs keep_jobs')]
-        return []
+        return self._check_bill()
+
+    def _check_bill(self) -> list[Problem]:
+        """What the cost model reads and no job reports: told now, and not with the bill."""
+        # A model of somebody else's may raise whatever it likes here too: then it is a finding of the run, as ever.
+        problems, _ = call_safely(self.cost.check_measures, self.workload.schema)
+        return [problem.within("cost") for problem in problems or ()]
 
     @property
     def warmup_ns(self) -> int:

@@ -65,7 +65,12 @@ def _annotated(base: Any, *rules: Any) -> str:
         if hasattr(rule, "what"):  # an exact number of the cost models
             return f"exact number {'>' if rule.above else '>='} {rule.least} and <= {format_number(rule.most)}"
         if hasattr(rule, "coerce"):
-            kinds = {"DayRule": "date", "_DayTextRule": "date", "_GroupName": "group name"}
+            kinds = {
+                "DayRule": "date",
+                "_DayTextRule": "date",
+                "_GroupName": "group name",
+                "_ColumnName": "column name",
+            }
             return kinds.get(type(rule).__name__, "currency")
     limits = [
         f"{sign} {format_number(bound)}"

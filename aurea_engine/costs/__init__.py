@@ -35,7 +35,7 @@ from aurea_engine.costs.projection import (
     project,
     rates_between,
 )  # fmt: skip
-from aurea_engine.costs.quantities import BilledTime, Jobs, MeterTotal, Quantity, Window
+from aurea_engine.costs.quantities import BilledTime, Jobs, MeterTotal, Quantity, Reported, Window
 from aurea_engine.costs.rates import Flat, Rate, Tier, Tiers, Unpriced
 from aurea_engine.costs.repricing import compare, complete, measure, reprice
 from aurea_engine.costs.sheet_files import check_sheet, load_sheet, parse_sheet, shipped_sheet, shipped_sheets
@@ -82,6 +82,7 @@ __all__ = [
     "Projection",
     "Quantity",
     "Rate",
+    "Reported",
     "RunInfo",
     "Serverless",
     "Share",

@@ -53,11 +53,14 @@ class Budget:
         self._growth = Fraction(1)
         self._latest_ns = 0
 
-    def add_job(self, started: int, finished: int, outcome: int) -> bool:
-        """One more job that started has ended (ns). Whether all of them together cost more than the limit."""
+    def add_job(self, started: int, finished: int, outcome: int, row: Callable[[], JobBatch] | None = None) -> bool:
+        """One more job that started has ended (ns). Whether all of them together cost more than the limit.
+
+        ``row`` makes its record, as a batch of one: for meters that read more of it than these three.
+        """
         if not self._watching:
             return False
-        name, within, job = _NAMES[outcome], True, _Job(started, finished, outcome)
+        name, within, job = _NAMES[outcome], True, _Job(started, finished, outcome, row)
         self._latest_ns = max(self._latest_ns, finished)
         for key, count in self._counting:
             more = count(job)
@@ -118,6 +121,7 @@ class _Job(NamedTuple):
     started: int
     finished: int
     outcome: int
+    row: Callable[[], JobBatch] | None = None
 
 
 Count = Callable[[_Job], int | None]
@@ -137,5 +141,7 @@ def _round_billed_ns(meter: JobTime, service_ns: int) -> int:
 
 
 def _make_row(job: _Job) -> JobBatch:
+    if job.row is not None:
+        return job.row()
     start = np.array([job.started], np.int64)
     return JobBatch(start, start, start, np.array([job.finished], np.int64), np.array([job.outcome], np.uint8))

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import pickle
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
@@ -28,11 +28,14 @@ from aurea_engine.costs.repricing import measure
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.fields.checked import Checked, resolve_hints
 from aurea_engine.records.batch import NEVER, NS, JobBatch
+from aurea_engine.records.measures import Measure
 
 _STARTED_AT = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-def check_cost_model(model: CostModel, *, seed: int = 0, runs: int = 8, scales: bool = True) -> None:
+def check_cost_model(
+    model: CostModel, *, seed: int = 0, runs: int = 8, scales: bool = True, measures: Iterable[Measure] = ()
+) -> None:
     """Raises AssertionError, naming the property, where ``model`` does not behave as a cost model must.
 
     Over random runs: the order of jobs and the size of batches change nothing; parts merged are the whole; the lines add
@@ -40,10 +43,11 @@ def check_cost_model(model: CostModel, *, seed: int = 0, runs: int = 8, scales: 
     costs times three; no jobs means only what is kept ready and fixed fees; the jobs' columns are left as they were.
 
     ``scales`` False leaves out the check of prices times three, for a model whose prices are not all fields (`Price`).
+    ``measures`` are those that the jobs report: give it for a model that bills them.
     """
-    rng = np.random.default_rng(seed)
+    measures, rng = tuple(measures), np.random.default_rng(seed)
     for n in [0, 1, *rng.integers(2, 400, runs).tolist()]:
-        batch = make_random_jobs(rng, n)
+        batch = _add_measures(make_random_jobs(rng, n), measures, rng)
         run = make_run_info(batch)
         cost = _check_repeatable(model, batch, run)
         _check_order_and_batches(model, batch, run, cost, rng)
@@ -66,6 +70,13 @@ def make_random_jobs(rng: np.random.Generator, n: int) -> JobBatch:
     never = turned_away | ((outcome == Outcome.CANCELLED) & (rng.random(n) < 0.5))
     finished = np.where(outcome == Outcome.REJECTED, NEVER, started + lasted)
     return JobBatch(intended, intended, np.where(never, NEVER, started), finished, outcome)
+
+
+def _add_measures(batch: JobBatch, measures: Iterable[Measure], rng: np.random.Generator) -> JobBatch:
+    """``batch`` with a random report of each of ``measures``, from nothing to a million; some jobs report none."""
+    amounts = {each: rng.choice([NEVER, 0, 1, 999, 10**6], len(batch)) for each in measures}
+    reports = {each: np.where(batch.was_started, column, NEVER) for each, column in amounts.items()}
+    return dataclasses.replace(batch, measures=reports)
 
 
 def make_run_info(batch: JobBatch) -> RunInfo:

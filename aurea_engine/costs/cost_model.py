@@ -31,6 +31,7 @@ from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Checked, Seconds, non_empty
 from aurea_engine.records.batch import JobBatch
+from aurea_engine.records.measures import Schema
 from aurea_engine.workload.distributions import Floats
 
 
@@ -108,6 +109,11 @@ class CostModel(ABC, Checked):
         """
         return sum((component.per_job(batch) for component in self.components()), np.zeros(len(batch)))
 
+    def check_measures(self, schema: Schema) -> list[Problem]:
+        """What keeps it from pricing a run whose records have the columns of ``schema``: a measure that no job reports."""
+        problems = (meter.find_problem(schema) for meter in self.meters())
+        return [Problem("", problem) for problem in dict.fromkeys(problems) if problem is not None]
+
     def sheets(self) -> tuple[SheetRef, ...]:
         """The price sheets behind the prices."""
         return ()
@@ -155,6 +161,11 @@ class Composite(CostModel):
 
     def meters(self) -> list[Meter]:
         return [meter for model in self.of for meter in model.meters()]
+
+    def check_measures(self, schema: Schema) -> list[Problem]:
+        return [
+            problem.within(f"of[{i}]") for i, model in enumerate(self.of) for problem in model.check_measures(schema)
+        ]
 
     def lines(self, usage: Usage) -> list[Line]:
         return [line for model in self.of for line in model.lines(usage)]

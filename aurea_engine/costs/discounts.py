@@ -23,6 +23,7 @@ from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Checked, Name
 from aurea_engine.records.batch import NS, JobBatch
+from aurea_engine.records.measures import Schema
 from aurea_engine.workload.distributions import Floats
 
 ROUNDING = "rounding to the invoice"
@@ -144,6 +145,9 @@ class Discounts(CostModel):
 
     def meters(self) -> list[Meter]:
         return self.of.meters()
+
+    def check_measures(self, schema: Schema) -> list[Problem]:
+        return [problem.within("of") for problem in self.of.check_measures(schema)]
 
     def lines(self, usage: Usage) -> list[Line]:
         lines = separate_lines(self.of.lines(usage))

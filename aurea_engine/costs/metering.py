@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 from numbers import Integral
@@ -13,12 +14,14 @@ from aurea_engine.costs.cost_model import CostModel
 from aurea_engine.costs.interval_meters import Concurrency
 from aurea_engine.costs.meters import JobCount, JobTime, Meter, MeterState
 from aurea_engine.costs.pricing import Cost, price
+from aurea_engine.costs.reported_meters import ReportedAmount
 from aurea_engine.costs.safe_call import call_safely, make_printable
 from aurea_engine.costs.started_jobs import StartedJobs
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.errors import StrategyError
 from aurea_engine.fields.checked import show_value
 from aurea_engine.records.batch import JobBatch
+from aurea_engine.records.measures import Measure
 
 MS = 1_000_000
 
@@ -42,19 +45,20 @@ _CHUNK = 1 << 16  # rows: what the meters pass over again and again then stays i
 
 
 class Metering:
-    """Counts what ``models`` need, and `LEDGER`. Feed it ended jobs in any order and batches of any size.
+    """Counts what ``models`` need, `LEDGER`, and all ``measures``. Feed it ended jobs in any order and batches of any size.
 
     A meter that raises is put aside with its reason, and the others go on: a broken cost model never breaks a run.
     """
 
-    def __init__(self, *models: CostModel) -> None:
+    def __init__(self, *models: CostModel, measures: Iterable[Measure] = ()) -> None:
         self._model = models[0] if models else None
         self._states: dict[str, MeterState] = {}
         self._broken: dict[str, str] = {}
         self._waiting: list[JobBatch] = []
         self._waiting_rows = 0
         self._last_ns = 0
-        for meter in LEDGER:
+        # What jobs report is kept as well, so that a run can be billed by it later, without its records.
+        for meter in (*LEDGER, *(ReportedAmount(each.name, each.scale) for each in measures)):
             self._add(meter)
         for model in models:
             self._add_model(model)

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aurea_engine.costs.started_jobs import StartedJobs
-from aurea_engine.errors import StrategyError
+from aurea_engine.errors import NotReported, StrategyError
 from aurea_engine.records.batch import JobBatch
+from aurea_engine.records.measures import Schema
 
 Whole = NDArray[np.int64]
 
@@ -52,6 +53,13 @@ class Meter(ABC):
     def state(self) -> MeterState:
         """A new state that has counted nothing."""
 
+    def find_problem(self, schema: Schema) -> str | None:
+        """Why it cannot count in a run whose records have the columns of ``schema``, None if it can.
+
+        Asked before the run, so that a bill does not fail after hours for a measure that no job reports.
+        """
+        return None
+
 
 class JobMeter(Meter):
     """A meter that counts each job by itself. Subclass it as a frozen dataclass and write `measure`."""
@@ -66,6 +74,15 @@ class JobMeter(Meter):
 
     def state(self) -> MeterState:
         return _Sums(self)
+
+    def find_problem(self, schema: Schema) -> str | None:
+        try:
+            self.measure(JobBatch.empty(schema))
+        except NotReported as error:
+            return str(error)
+        except Exception:  # noqa: BLE001 - a user's meter may not like to be asked about no job; that is no problem of the run
+            return None
+        return None
 
     def measure_checked(self, jobs: JobBatch) -> Whole:
         """Call `measure` and check what it returns."""

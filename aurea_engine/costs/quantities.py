@@ -10,10 +10,12 @@ import numpy as np
 
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs.meters import JobCount, JobMeter, JobTime, Meter
+from aurea_engine.costs.reported_meters import ReportedAmount
 from aurea_engine.costs.started_jobs import STARTED, Billed
 from aurea_engine.costs.usage import Usage
 from aurea_engine.fields.checked import Checked, Seconds
 from aurea_engine.records.batch import NS, JobBatch
+from aurea_engine.records.measures import ColumnName, Scale
 from aurea_engine.workload.distributions import Floats
 
 
@@ -145,6 +147,22 @@ class BilledTime(_NamedTotal):
     def _total(self) -> MeterTotal:
         step, minimum, extra = (to_nanoseconds(each) for each in (self.step, self.minimum, self.extra))
         return MeterTotal(JobTime(max(1, step), minimum, extra), self.billed, NS)
+
+
+@dataclass(frozen=True)
+class Reported(_NamedTotal):
+    """The sum of what jobs reported of a measure, in its unit. ``scale`` must be the measure's own.
+
+    A job that reported nothing adds nothing. A run whose jobs do not declare the measure is refused, or not priced.
+    """
+
+    measure: ColumnName
+    scale: Scale = 1
+    billed: Billed = STARTED
+
+    @property
+    def _total(self) -> MeterTotal:
+        return MeterTotal(ReportedAmount(self.measure, self.scale), self.billed, self.scale)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,13 @@ from aurea_engine.closed_sets import PRICED_UNITS
 from aurea_engine.costs.bill_lines import Currency
 from aurea_engine.costs.cost_model import Component, CostModel
 from aurea_engine.costs.decimals import Amount, Price, Size
-from aurea_engine.costs.quantities import Jobs
+from aurea_engine.costs.quantities import Jobs, MeterTotal, Quantity, Reported
 from aurea_engine.costs.rates import Flat
+from aurea_engine.costs.reported_meters import ReportedAmount, TokenCount
 from aurea_engine.costs.started_jobs import STARTED, Billed
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Checked, Name, non_empty
+from aurea_engine.records.measures import ColumnName, Schema
 
 MILLION = 1_000_000
 
@@ -27,12 +29,15 @@ class TokenClass(Checked):
     """One class of tokens at ``price`` per million. Classes do not overlap: a cached token is not also an input token.
 
     ``prompt``: the class counts towards the length of the prompt. ``long_price``: its price in requests with a long prompt.
+    ``measure``: what jobs report of it; ``input``, ``cached`` and ``output`` stand for the counts of a chat's usage, where
+    the input is what was not cached.
     """
 
     name: Name
     price: Price
     prompt: bool = False
     long_price: Price | None = None
+    measure: ColumnName | None = None
 
 
 @dataclass(frozen=True)
@@ -45,14 +50,16 @@ class TokenRequest(Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens(CostModel):
-    """Language model tokens. Jobs carry no token counts, so ``requests`` states the shapes that they have, by weight.
+    """Language model tokens: as many as each job reported of the ``measure`` of each class.
+
+    ``requests`` is for jobs that report none: it states the shapes of request that they stand for, by weight.
 
     If ``long_over`` is given, a *request* with a longer prompt (``above`` it, or ``from`` it on) pays each class's
     ``long_price``. This is decided for each request: forty short calls are not one long one.
     """
 
     classes: Annotated[tuple[TokenClass, ...], non_empty("must hold at least one class of tokens")]
-    requests: Annotated[tuple[TokenRequest, ...], non_empty("must hold at least one shape of request")]
+    requests: Annotated[tuple[TokenRequest, ...], non_empty("must hold at least one shape of request")] | None = None
     long_over: Annotated[int, Meta(ge=0, le=10**12)] | None = None
     long_rule: Literal["above", "from"] = "above"
     billed: Billed = STARTED
@@ -62,7 +69,13 @@ class Tokens(CostModel):
         names = [each.name for each in self.classes]
         if len(set(names)) < len(names):
             yield Problem("classes", "must have different names: a token belongs to one class", ", ".join(names))
-        for i, request in enumerate(self.requests):
+        for i, each in enumerate(self.classes):
+            # One or the other: what is billed as reported cannot be assumed too.
+            if (each.measure is None) == (self.requests is None):
+                yield Problem(
+                    f"classes[{i}].measure", "must be given, or else requests: tokens are reported or assumed"
+                )
+        for i, request in enumerate(self.requests or ()):
             if len(request.tokens) != len(self.classes):
                 yield Problem(f"requests[{i}].tokens", f"must hold {len(names)} numbers, one for each class",
                               f"{len(request.tokens)}")  # fmt: skip
@@ -80,26 +93,72 @@ class Tokens(CostModel):
         return prompt >= self.long_over if self.long_rule == "from" else prompt > self.long_over
 
     def components(self) -> Iterator[Component]:
+        if self.requests is None:
+            yield from self._reported_components()
+            return
         total = sum((Fraction(request.weight) for request in self.requests), Fraction(0))
         for is_long in (False, True):
             requests = [request for request in self.requests if self._is_long(request) is is_long]
             for i, each in enumerate(self.classes if requests else ()):
                 share = sum((Fraction(r.weight) * Fraction(r.tokens[i]) for r in requests), Fraction(0))
-                tokens = Jobs(self.billed).times(share / total / MILLION)
-                price = each.long_price if is_long and each.long_price is not None else each.price
-                yield Component(f"{each.name}, long" if is_long else each.name, tokens, Flat(price), "1M Tokens")
+                yield _price_class(each, is_long, Jobs(self.billed).times(share / total / MILLION))
+
+    def _reported_components(self) -> Iterator[Component]:
+        for is_long in (False, True) if self.long_over is not None else (False,):
+            for each in self.classes:
+                meter = self._meter_of(each, is_long)
+                yield _price_class(each, is_long, MeterTotal(meter, self.billed, MILLION))
+
+    def _meter_of(self, each: TokenClass, is_long: bool) -> TokenCount:
+        assert each.measure is not None
+        if self.long_over is None:
+            return TokenCount(each.measure)
+        prompts = tuple(other.measure for other in self.classes if other.prompt and other.measure is not None)
+        return TokenCount(each.measure, prompts, self.long_over, self.long_rule == "from", is_long)
+
+    def check_measures(self, schema: Schema) -> list[Problem]:
+        if self.requests is not None:
+            return []
+        found = [self._meter_of(each, False).find_problem(schema) for each in self.classes]
+        return [Problem(f"classes[{i}].measure", f"{text}, or give requests") for i, text in enumerate(found) if text]
+
+
+def _price_class(each: TokenClass, is_long: bool, tokens: Quantity) -> Component:
+    """Tokens of one class, in millions, at the price for requests of that length."""
+    price = each.long_price if is_long and each.long_price is not None else each.price
+    return Component(f"{each.name}, long" if is_long else each.name, tokens, Flat(price), "1M Tokens")
+
+
+BYTE_UNITS = ("B", "byte", "bytes")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Egress(CostModel):
-    """``price`` per ``unit`` of data that leaves the cloud: ``bytes_per_job`` for each job. A GB is 10⁹ bytes, a GiB 2³⁰."""
+    """``price`` per ``unit`` of data that leaves the cloud. A GB is 10⁹ bytes, a GiB 2³⁰.
+
+    Billed is what jobs reported as ``measure``: by default what a client received, since a server sent it. With
+    ``bytes_per_job`` that many bytes are assumed of each job instead, and no job need report any.
+    """
 
     price: Price
-    bytes_per_job: Amount
+    bytes_per_job: Amount | None = None
     unit: Literal["GB", "GiB"]
+    measure: ColumnName = "bytes_received"
     billed: Billed = STARTED
     currency: Currency = "USD"
 
     def components(self) -> Iterator[Component]:
-        data = Jobs(self.billed).times(Fraction(self.bytes_per_job) * PRICED_UNITS["data"][self.unit])
+        per_byte = PRICED_UNITS["data"][self.unit]
+        if self.bytes_per_job is None:
+            data: Quantity = Reported(self.measure, billed=self.billed).times(per_byte)
+        else:
+            data = Jobs(self.billed).times(Fraction(self.bytes_per_job) * per_byte)
         yield Component("egress", data, Flat(self.price), self.unit)
+
+    def check_measures(self, schema: Schema) -> list[Problem]:
+        if self.bytes_per_job is not None:
+            return []
+        problem, declared = ReportedAmount(self.measure).find_problem(schema), schema.measure(self.measure)
+        if problem is None and declared is not None and declared.unit not in BYTE_UNITS:
+            problem = f"the measure {self.measure} must be in bytes: its unit is {declared.unit}"
+        return [] if problem is None else [Problem("measure", f"{problem}, or give bytes_per_job")]

@@ -255,8 +255,9 @@ class JobBatch:
 
 
 def _not_reported(what: str, name: str, known: Iterable[str]) -> NotReported:
+    remedy = "" if what == "group" else f": declare it in the job's {what}s"
     declared = ", ".join(known) or "none"
-    return NotReported(f"no job of the run declares the {what} {ascii(name)[:80]}: declared are {declared}")
+    return NotReported(f"no job of the run reports the {what} {ascii(name)[:80]}{remedy} (declared are {declared})")
 
 
 Kind = TypeVar("Kind", Mark, Measure)

@@ -61,6 +61,7 @@ class _GroupName:
 
 
 ColumnName = Annotated[str, _ColumnName()]
+Scale = Annotated[int, Meta(ge=1, le=10**12)]
 GroupName = Annotated[str, _GroupName()]
 
 
@@ -80,7 +81,7 @@ class Measure(Checked):
 
     name: ColumnName
     unit: Annotated[str, Meta(max_length=64)]
-    scale: Annotated[int, Meta(ge=1, le=10**12)] = 1
+    scale: Scale = 1
 
 
 Declared = TypeVar("Declared", Mark, Measure)
