@@ -1,36 +1,72 @@
-"""Virtual time: the clock jumps from event to event, and nothing is waited for.
+"""Virtual time, event by event: the driver that accepts every specification that can be simulated.
 
-The general path is a heap of ends over the dispatcher, and works for every scheduler and arrivals. The disciplines that come
-with Aurea have a shorter one where arrivals are open and nothing is rejected: see `kernels`. Where jobs may leave, or
-something but the last job may end the run, `instants` works through it instant by instant.
+Theory of operation
+-------------------
+The clock jumps from one instant at which something happens to the next. Nothing is waited for, so the whole state is three
+sources of events:
 
-All of them can be stopped from outside, which `watch` tells now and then. Such a stop takes effect at one instant, as
-`instants` describes it: the same run with that instant as its `Workload.stop_at` has the same records.
+- ``ends``, a heap of (instant, job): who is in service, and until when. Ties pop the lower job number first.
+- *the stream of arrivals*: the next job, and the instant ``at`` at which it comes. In the open model the plan knows that
+  instant. In the closed model a heap of ``thinking`` users does, and every end pushes one user back into it. A stream that
+  has run out gives ``NOBODY``, and ``at`` is then the instant of the stop that is ahead, or `FOREVER`.
+- the limits of waiting jobs (`WaitLimits`), where the workload has any.
+
+At each instant the phases are those of `aurea_engine.run.driver`: ends, a stop, arrivals, then deadlines, starts, patience.
+A job that takes no time ends at the instant at which it starts: it is then in ``ends`` with the same instant, and the next
+turn of the loop takes it, at the same ``now``, as if that were a new instant.
+
+*Lanes.* In the open model most instants hold one event and nothing to decide: an end with nobody else around, an arrival
+that can only wait, an arrival that finds a free slot. Where nobody else looks at single events (no objective that may abort,
+no limits of waiting jobs: `lanes`), these three are done in a few lines each. They are safe because
+
+- an end strictly before ``at`` frees its slot before anybody else can come for it, so the queue's choice is final; that a
+  second end of the same instant is taken after this start changes nothing, since the same jobs are popped in the same order;
+- an arrival while all slots are taken, strictly before the next end, starts nobody (rule 2 of the dispatcher);
+- an arrival strictly before the next end *and* strictly before the next arrival is the only one of its instant. If a slot is
+  free then, nobody waits (rule 2 again), so the discipline has no choice to make. A queue that is not ours sees every job
+  all the same, so ``room`` is 0 for it.
+
+``at`` is never later than the stop, so no lane can pass over it. Everything else takes the whole turn below.
+
+*Writing.* Starts go into the columns at once, since the recorder alone knows the service times. Ends are only logged in
+``ended`` and written in bulk, `LOOK` at a time: their instants are known since the start. Whoever judges single ends
+(``judge``) needs them at once.
+
+*Looks.* Every `LOOK` turns, and at every block of arrivals, the batch is digested and the run's watch is asked whether to
+stop. A stop from outside is a ``stop_at`` of the next nanosecond that became known late: what is left to happen now does.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from array import array
+from collections.abc import Iterator
+from itertools import chain, repeat
+
+import numpy as np
 
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.records.batch import NEVER, Instants
 from aurea_engine.run.context import DriverStats, RunContext, in_reach
-from aurea_engine.run.dispatcher import Dispatcher
-from aurea_engine.run.instants import InstantByInstant
-from aurea_engine.run.plan import JobPlan
-from aurea_engine.run.recorder import BATCH, Recorder
-from aurea_engine.run.stop_conditions import Watch
+from aurea_engine.run.recorder import BATCH
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.schedulers import BUILT_IN
 
 STANDSTILL = 1_000_000
 """Arrivals at one instant after which a closed model without a number of jobs is taken to stand still."""
 
+LOOK = 4096
+"""Turns of the loop between two looks."""
+
 FOREVER = 2**63
-_LAST = (FOREVER, -1, 0.0, 0, 0, 0)
-"""Comes after the last arrival."""
+NOBODY = -1
+"""In place of a job's number: no job is to come."""
+
+Arrival = tuple[int, int, int, float, int]
+"""(instant, instant of the next one, job, demand, priority). In the closed model nobody knows the instants before."""
+
+JOB = 2
+NO_ARRIVAL: Arrival = (FOREVER, NEVER, NOBODY, 0.0, 0)
 
 
 class EventHeap:
@@ -41,187 +77,279 @@ class EventHeap:
 
     async def drive(self, run: RunContext) -> DriverStats:
         with in_reach():
-            if run.conditions.plain:
-                scheduler = run.spec.scheduler
-                sees_all = scheduler.slots is not None and type(scheduler) not in BUILT_IN
-                _Simulation(run.plan, run.dispatcher, run.recorder, run.conditions.watch, sees_all).run()
-            else:
-                advancing = _Advancing(run.plan)
-                InstantByInstant(run.plan, run.dispatcher, run.recorder, run.conditions, advancing.arrived).run()
+            _Simulation(run).run()
         return run.close_virtual_window()
 
 
 class _Simulation:
-    """The general path: a heap of ends of jobs in service, and in the closed model one of users who think."""
+    """The state of one run, as far as it outlives a turn of the loop."""
 
-    def __init__(self, plan: JobPlan, dispatcher: Dispatcher, recorder: Recorder, watch: Watch, sees_all: bool) -> None:
-        self._plan = plan
-        self._sees_all = sees_all
-        self._dispatcher = dispatcher
-        self._recorder = recorder
-        self._watch = watch
+    def __init__(self, run: RunContext) -> None:
+        self._plan, self._dispatcher, self._recorder, conditions = (
+            run.plan,
+            run.dispatcher,
+            run.recorder,
+            run.conditions,
+        )
+        self._watch, self._judge, self._stop_instant = conditions.watch, conditions.aborts, conditions.stop_instant
+        self._waits = conditions.wait_limits if conditions.wait_limits.anyone else None
         self._ends: list[tuple[int, int]] = []
+        self._ended = array("q")
+        self._new: list[int] = []
+        thinks = run.plan.think_times
+        self._thinks = None if thinks is None else chain.from_iterable(map(_as_list, thinks))
+        # In the closed model the end of releasing is one more entry of the heap: the loop then wakes, whoever thinks on.
+        self._stop_ns = FOREVER if thinks is None or run.plan.stop_ns is None else run.plan.stop_ns
+        self._thinking = [] if thinks is None else [*[0] * run.plan.users, self._stop_ns]
+        self._must_advance = _Advancing().arrive if run.plan.unlimited else None
+        # A queue that is not one of ours sees every job, also one that need not wait.
+        ours = run.spec.scheduler.slots is None or type(run.spec.scheduler) in BUILT_IN
+        self._room = run.dispatcher.slots if ours else 0
+        self._now = 0
+        self._until = FOREVER if self._stop_instant.at_ns is None else self._stop_instant.at_ns
+        self._stop_requested = False
+        self._arrivals = self._number_arrivals()
+        self._upcoming: Arrival = NO_ARRIVAL
 
     def run(self) -> None:
-        """From event to event until nothing is left to happen."""
-        thinks = self._plan.think_times
-        stopped = (
-            self._run_closed(chain.from_iterable(map(_as_list, thinks))) if thinks is not None else self._run_open()
-        )
-        if stopped is not None:
-            self._cut_after(stopped)
+        """From instant to instant until nothing is left to happen, or the run is stopped."""
+        if self._thinks is None or self._plan.users:
+            self._upcoming = next(self._arrivals, None) or self._close(0)
+        lanes = self._thinks is None and self._judge is None and self._waits is None
+        while self._ends or self._upcoming[JOB] >= 0:
+            due_a_look = not lanes or self._take_lanes()
+            if self._take_turns(1 if lanes else LOOK):
+                return
+            if due_a_look and (self._ends or self._upcoming[JOB] >= 0):
+                self._look(self._now)
+        self._write_ends()
+        if self._stop_requested:
+            self._stop(self._until)
 
-    def _run_open(self) -> int | None:
-        ends, recorder, dispatcher, look = self._ends, self._recorder, self._dispatcher, BATCH
-        pop, push, replace = heapq.heappop, heapq.heappush, heapq.heapreplace
+    def _take_lanes(self) -> bool:  # noqa: PLR0912 - one loop; a call more costs each job
+        """Events that are alone at their instant, one after another, up to one that is not, or to `LOOK` of them: then True.
+
+        See the theory above.
+        """
+        ends, log_end, dispatcher, recorder = self._ends, self._ended.append, self._dispatcher, self._recorder
+        pop, push, replace, serve = heapq.heappop, heapq.heappush, heapq.heapreplace, recorder.serve
         arrive, finish, succeed, enter = (
             dispatcher.arrive,
             dispatcher.finish,
             dispatcher.succeed,
             dispatcher.pass_through,
         )
-        full, room = dispatcher.slots, 0 if self._sees_all else dispatcher.slots
-        done, outcome, started, finished = recorder.done, recorder.outcome, recorder.started, recorder.finished
-        abnormal, arrivals, base = recorder.abnormal, recorder.numbered(self._plan), recorder.base
-        at, job, demand, priority, _, _ = next(arrivals, _LAST)
-        while ends or at != FOREVER:
-            now = ends[0][0] if ends else FOREVER
+        full, room, arrivals = dispatcher.slots, self._room, self._arrivals
+        at, following, job, demand, priority = self._upcoming
+        for _ in range(LOOK):
+            if ends:
+                now, ending = ends[0]
+            elif job >= 0:
+                now, ending = FOREVER, NOBODY
+            else:
+                break
             if now < at:  # an end, and no arrival with it
-                ended = ends[0][1]
-                outcome[ended - base] = abnormal.pop(ended, 1) if abnormal else 1
-                done.append(ended)
+                log_end(ending)
                 if dispatcher.waiting:
-                    row = (ended := succeed()) - base
-                    started[row] = now
-                    finished[row] = end = now + finished[row]
-                    replace(ends, (end, ended))
+                    begun = succeed()
+                    replace(ends, (serve(begun, now), begun))
                 else:
                     finish()
                     pop(ends)
-            elif at < now and dispatcher.busy >= full:  # an arrival that can only wait
+                continue
+            if at == now or job < 0:
+                break
+            if dispatcher.busy >= full:  # an arrival that can only wait
                 if not arrive(job, at, demand, priority):
                     recorder.reject(job)
-                at, job, demand, priority, _, _ = next(arrivals, _LAST)
-                continue
+            elif following > at and dispatcher.busy < room:  # an arrival, no other with it, and a slot for it
+                enter(1)
+                push(ends, (serve(job, at), job))
             else:
-                alone, now, here = at < now, at, [(job, demand, priority)]
-                at, job, demand, priority, _, _ = next(arrivals, _LAST)
-                if alone and at != now and dispatcher.busy < room:  # nobody needs to choose
-                    enter(1)
-                    row = (first := here[0][0]) - base
-                    started[row] = now
-                    finished[row] = end = now + finished[row]
-                    push(ends, (end, first))
-                    continue
-                while at == now:
-                    here.append((job, demand, priority))
-                    at, job, demand, priority, _, _ = next(arrivals, _LAST)
-                self._meet(now, here)
-            if len(done) >= look:
-                if self._look(now):
-                    return now
-                look, base = len(done) + BATCH, recorder.base
-        return None
+                break
+            at, following, job, demand, priority = next(arrivals, None) or self._close(at)
+        else:
+            self._upcoming = at, following, job, demand, priority
+            return True
+        self._upcoming = at, following, job, demand, priority
+        return False
 
-    def _meet(self, now: int, arrivals: Iterable[tuple[int, float, int]]) -> None:
-        """An instant at which several things happen: all ends, all ``arrivals`` (job, demand, priority), starts."""
-        ends, recorder, dispatcher, base = self._ends, self._recorder, self._dispatcher, self._recorder.base
-        while ends and ends[0][0] == now:
-            self._end(heapq.heappop(ends)[1])
-        for job, demand, priority in arrivals:
-            if not dispatcher.arrive(job, now, demand, priority):
-                recorder.reject(job)
-        for job in dispatcher.starts():
-            recorder.started[job - base] = now
-            recorder.finished[job - base] = end = now + recorder.finished[job - base]
-            heapq.heappush(ends, (end, job))
-
-    def _end(self, job: int) -> None:
-        recorder = self._recorder
-        recorder.outcome[job - recorder.base] = recorder.abnormal.pop(job, 1)
-        recorder.done.append(job)
-        self._dispatcher.finish()
-
-    def _run_closed(self, thinks: Iterator[int]) -> int | None:  # noqa: C901 - one loop; a call more costs each job
-        ends, recorder, dispatcher, look = self._ends, self._recorder, self._dispatcher, BATCH
-        pop, push = heapq.heappop, heapq.heappush
-        arrive, finish, starts = dispatcher.arrive, dispatcher.finish, dispatcher.starts
-        done, outcome, started, finished = recorder.done, recorder.outcome, recorder.started, recorder.finished
-        abnormal, plans = recorder.abnormal, recorder.numbered(self._plan)
-        intended, released, stop_ns = recorder.intended, recorder.released, self._plan.stop_ns
-        thinking, must_advance = [0] * self._plan.users, _Advancing(self._plan).arrived
-        may_stand_still = self._plan.unlimited
-        while thinking or ends:
-            now = thinking[0] if thinking and (not ends or thinking[0] < ends[0][0]) else ends[0][0]
-            base = recorder.base
-            while ends and ends[0][0] == now:
-                job = pop(ends)[1]
-                outcome[job - base] = abnormal.pop(job, 1) if abnormal else 1
-                done.append(job)
+    def _take_turns(self, turns: int) -> bool:  # noqa: C901, PLR0912 - one loop; a call more costs each job
+        """So many instants, whatever happens at them. Whether the run was stopped at the last of them."""
+        ends, thinking, thinks, judge, waits = self._ends, self._thinking, self._thinks, self._judge, self._waits
+        pop, push, serve, log_end = heapq.heappop, heapq.heappush, self._recorder.serve, self._ended.append
+        dispatcher, arrive, finish = self._dispatcher, self._dispatcher.arrive, self._dispatcher.finish
+        arrivals, full, stop_ns = self._arrivals, self._dispatcher.slots, self._stop_ns
+        at, following, job, demand, priority = self._upcoming
+        for _ in range(turns):
+            if thinking:
+                at = thinking[0]
+            if ends:
+                now = ends[0][0]
+                if at < now:
+                    now = at
+            elif job >= 0:
+                now = at
+            else:
+                break
+            if waits is not None:
+                now = waits.sooner(now)
+            self._now = now
+            if now >= stop_ns and job >= 0:  # before the ends: whoever judges them must know that all have come
+                at, following, job, demand, priority = self._close(now)
+            while ends and ends[0][0] == now:  # 1. ends
+                ending = pop(ends)[1]
                 finish()
-                push(thinking, now + next(thinks))
-            while thinking and thinking[0] == now:
-                pop(thinking)
-                plan = next(plans, None) if stop_ns is None or now < stop_ns else None
-                if plan is None:
-                    thinking.clear()
-                    break
-                _, job, demand, priority, _, _ = plan
-                intended[job - base] = released[job - base] = now
-                if not arrive(job, now, demand, priority):
-                    recorder.reject(job)
-                    push(thinking, now + next(thinks))
-                if may_stand_still:
-                    must_advance(now)
-            if dispatcher.waiting and dispatcher.busy < dispatcher.slots:
-                for job in starts():
-                    row = job - base
-                    started[row] = now
-                    finished[row] = end = now + finished[row]
-                    push(ends, (end, job))
-            if len(done) >= look:
-                if self._look(now):
-                    return now
-                look = len(done) + BATCH
-        return None
+                if judge is None:
+                    log_end(ending)
+                else:
+                    self._judge_end(ending, now)
+                if thinking:
+                    push(thinking, now + next(thinks))  # type: ignore[arg-type]
+            if now >= self._until or (judge is not None and judge.lost is not None):  # 2. a stop
+                return self._stop(now)
+            if thinking:
+                at = thinking[0]
+            while at == now and job >= 0 and (judge is None or judge.lost is None):  # 3. arrivals
+                if thinking:
+                    self._release(job, now)
+                arrived, accepted = job, arrive(job, now, demand, priority)
+                at, following, job, demand, priority = next(arrivals, None) or self._close(now)
+                if not accepted:
+                    self._reject(arrived, now)
+                elif waits is not None:
+                    self._new.append(arrived)
+                if thinking:
+                    at = thinking[0]
+            if waits is not None:  # 4. deadlines, starts, patience
+                self._serve_waiting(now)
+            elif dispatcher.waiting and dispatcher.busy < full:
+                for begun in dispatcher.starts():
+                    push(ends, (serve(begun, now), begun))
+            if judge is not None and judge.lost is not None:
+                return self._stop(now)
+        self._upcoming = at, following, job, demand, priority
+        return False
 
-    def _look(self, now: int) -> bool:
-        """Digest what has ended, where that is wanted, and ask whether to stop."""
+    def _number_arrivals(self) -> Iterator[Arrival]:
+        """The jobs to come, block by block, with a look before each block but the first."""
+        first = 0
+        for block in self._plan.blocks():
+            intended, n = block.intended, len(block)
+            if first:
+                self._look(self._now)
+            if self._stop_requested:
+                # This block was asked for among the arrivals of an instant, and the others of it still come: in the closed
+                # model each user once, since users who come back at once, for ever, would never let the instant pass.
+                same = self._thinking.count(self._now) if intended is None else np.searchsorted(intended, self._until)
+                if not (n := min(n, int(same))):
+                    return
+            self._recorder.extend(block)
+            rest = block.demand[:n].tolist(), block.priority[:n].tolist()
+            jobs = range(first, first + n)
+            if intended is None:
+                yield from zip(repeat(NEVER, n), repeat(NEVER, n), jobs, *rest, strict=True)
+            else:
+                # What follows a block is not known yet: its last job is taken for one that may have company.
+                following = np.append(intended[1:n], intended[n - 1])
+                yield from zip(intended[:n].tolist(), following.tolist(), jobs, *rest, strict=True)
+                self._now = int(intended[n - 1])
+            first += len(block)
+
+    def _close(self, now: int) -> Arrival:
+        """The latest arrival was the last. Gives what stands for the next: the stop that is ahead."""
+        self._thinking.clear()
+        if not self._stop_requested:
+            if self._thinks is None:
+                self._stop_instant.latest = now
+            self._stop_instant.close(now)
+            if self._judge is not None:
+                self._judge.all_arrived()
+            self._until = FOREVER if self._stop_instant.at_ns is None else self._stop_instant.at_ns
+        return self._until, NEVER, NOBODY, 0.0, 0
+
+    def _look(self, now: int) -> None:
+        """Digest what has ended, where that is wanted, and ask whether to stop. All of ``now`` but its ends is over."""
+        self._write_ends()
         self._recorder.digest_batch(BATCH)
-        return self._watch(now)
+        if self._watch(now) and not self._stop_requested:
+            self._stop_requested, self._until = True, min(self._until, now + 1)
+            self._upcoming = self._until, NEVER, NOBODY, 0.0, 0
 
-    def _cut_after(self, now: int) -> None:
-        """Stopped, when ``now`` was looked at: what is left to happen now does, and the run ends a nanosecond later.
+    def _write_ends(self) -> None:
+        if self._ended:
+            self._recorder.finish_as_planned(self._ended)
+            del self._ended[:]
 
-        No arrival of an open process is left: all of an instant are taken together. A user of the closed model who would
-        send again at this very instant does not.
-        """
-        ends, cut = self._ends, now + 1
-        while ends and ends[0][0] <= now:
-            self._meet(now, ())
-        while ends and ends[0][0] == cut:
-            self._end(heapq.heappop(ends)[1])
+    def _judge_end(self, job: int, now: int) -> None:
+        assert self._judge is not None
+        self._recorder.finish(job, now, self._recorder.planned_outcome(job))
+        self._judge.ended(job)
+
+    def _release(self, job: int, now: int) -> None:
+        """A user of the closed model sends ``job``."""
+        heapq.heappop(self._thinking)
+        self._recorder.arrive(job, now, now)
+        self._stop_instant.latest = now
+        if self._must_advance is not None:
+            self._must_advance(now)
+
+    def _reject(self, job: int, now: int) -> None:
+        self._recorder.reject(job)
+        self._end_unserved(job, now)
+
+    def _end_unserved(self, job: int, now: int) -> None:
+        """``job`` has its outcome, which is in the columns: whoever judges is told, and its user thinks."""
+        if self._judge is not None:
+            self._judge.ended(job)
+        if self._thinking:
+            assert self._thinks is not None
+            heapq.heappush(self._thinking, now + next(self._thinks))
+
+    def _serve_waiting(self, now: int) -> None:
+        """Whoever may not wait longer leaves, and jobs start while slots are free."""
+        waits, serve = self._waits, self._recorder.serve
+        assert waits is not None
+        for job in waits.before_starts(now):
+            self._end_unserved(job, now)
+        for job in self._dispatcher.starts():
+            waits.limit_service(job, now)
+            heapq.heappush(self._ends, (serve(job, now), job))
+        for job in self._new:
+            waits.enter(job)
+        self._new.clear()
+        for job in waits.after_starts(now):
+            self._end_unserved(job, now)
+
+    def _stop(self, now: int) -> bool:
+        """The run ends: see `aurea_engine.run.driver`. Jobs that started now and take no time have ended now."""
+        recorder, dispatcher, ends = self._recorder, self._dispatcher, self._ends
+        while ends and ends[0][0] == now:
+            self._ended.append(heapq.heappop(ends)[1])
+            dispatcher.finish()
+        self._write_ends()
         for _, job in ends:
-            self._recorder.cancel(job, cut)
-            self._dispatcher.finish()
-        for job in self._dispatcher.drop_waiting():
-            self._recorder.cancel(job, NEVER)
-        self._plan.stop(cut, releasing=True)
+            recorder.cancel(job, now)
+        dispatcher.finish(len(ends))
+        ends.clear()
+        for job in dispatcher.drop_waiting():
+            recorder.cancel(job, NEVER)
+        self._plan.stop(now, releasing=self._stop_instant.left_off(now))
+        return True
 
 
 class _Advancing:
     """A closed model whose jobs and thoughts take no time, and that has no number of jobs, would never end."""
 
-    def __init__(self, plan: JobPlan) -> None:
-        self._may_stand_still = plan.unlimited
+    def __init__(self) -> None:
         self._standing_still = 0
         self._last = -1
 
-    def arrived(self, now: int) -> None:
+    def arrive(self, now: int) -> None:
         """Of each arrival. Raises `SpecError` where there is no end to those of one instant."""
         self._standing_still = self._standing_still + 1 if now == self._last else 0
         self._last = now
-        if self._may_stand_still and self._standing_still > STANDSTILL:
+        if self._standing_still > STANDSTILL:
             problem = (
                 "is required, or a think time: users who come back at once, served or not, never reach the duration"
             )

@@ -64,7 +64,7 @@ class _ShortCut:
 
     The start of a job is known before virtual time has come to it, and its end with it. So what has *ended* is what ends no
     later than the latest arrival: the others are kept in ``_serving`` (job numbers), and not logged as done before they
-    are. A stop takes effect at the latest arrival: see `aurea_engine.run.instants`.
+    are. A stop takes effect at the latest arrival: see `aurea_engine.run.driver`.
     """
 
     def __init__(self, plan: JobPlan, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:

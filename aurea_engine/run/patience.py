@@ -74,10 +74,12 @@ class WaitLimits:
         recorder = self._recorder
         return max(recorder.intended[job - recorder.base] + self._deadline_ns - started, 0)
 
-    def service(self, job: int, started: int, service: int) -> int:
-        """How long ``job`` is in service that takes ``service`` ns: its deadline may come before, and it then times out."""
+    def limit_service(self, job: int, started: int) -> None:
+        """``job`` starts: where its deadline comes before its planned end, it is stopped then, and times out."""
         left = self.left_ns(job, started)
-        if left is None or service <= left:
-            return service
-        self._recorder.abnormal[job] = Outcome.TIMED_OUT
-        return left
+        if left is not None and self._recorder.service_ns(job) > left:
+            self._recorder.limit_service(job, left)
+
+    def sooner(self, instant: int) -> int:
+        """``instant``, or an earlier one at which a job may leave."""
+        return self._heap[0][0] if self._heap and self._heap[0][0] < instant else instant

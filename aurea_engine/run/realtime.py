@@ -3,7 +3,7 @@
 One task pumps: it takes what is due (ends, then arrivals, then starts: the dispatcher's rules), and waits for the next
 instant. The schedule is absolute; an arrival that is noticed late is released late and says so in its lag, and nothing that
 comes after it moves. What ends a run early, and who leaves when, is as
-`aurea_engine.run.instants` describes it, turn by turn.
+`aurea_engine.run.driver` describes it, turn by turn.
 
 Jobs that only let time pass cost no task: their ends are a heap of instants. All others run as tasks, which stamp their own
 start and end.
@@ -258,7 +258,7 @@ class RealTime:
         now = clock() - opened
         if self._wait_limits.anyone:
             for job in jobs:
-                finished[job - base] = self._wait_limits.service(job, now, finished[job - base])
+                self._wait_limits.limit_service(job, now)
         for job in jobs:
             mine = work.pop(job, None) if work else None
             if mine is not None:

@@ -63,8 +63,9 @@ class Recorder:
         for i in np.flatnonzero(block.outcome != Outcome.COMPLETED).tolist():
             self.abnormal[first + i] = int(block.outcome[i])
         never = np.full(n, NEVER, np.int64).tobytes()
-        self.intended.frombytes(never if block.intended is None else block.intended.tobytes())
-        self.released.frombytes(never)
+        intended = never if block.intended is None else block.intended.tobytes()
+        self.intended.frombytes(intended)
+        self.released.frombytes(intended)
         self.started.frombytes(never)
         self.finished.frombytes(block.service.tobytes())
         if block.patience is not None:
@@ -85,7 +86,6 @@ class Recorder:
         for block in plan.blocks():
             self.extend(block)
             intended = np.full(len(block), NEVER, np.int64) if block.intended is None else block.intended
-            np.frombuffer(self.released, np.int64)[-len(block) :] = intended
             columns = (block.demand, block.priority, block.leaf, block.limit)
             jobs = range(first, first + len(block))
             yield zip(intended.tolist(), jobs, *(column.tolist() for column in columns), strict=True)
@@ -105,12 +105,18 @@ class Recorder:
         """``job`` enters service for its planned service time. Returns the instant at which that ends."""
         row = job - self.base
         self.started[row] = at
-        self.finished[row] = end = at + self.finished[row]
+        finished = self.finished
+        finished[row] = end = at + finished[row]
         return end
 
     def service_ns(self, job: int) -> int:
         """The planned service time of ``job``, which has not started yet (`UNKNOWN`: nobody knows it)."""
         return self.finished[job - self.base]
+
+    def limit_service(self, job: int, service_ns: int) -> None:
+        """``job``, which is about to start, is stopped after so long: it then times out."""
+        self.finished[job - self.base] = service_ns
+        self.abnormal[job] = Outcome.TIMED_OUT
 
     def planned_outcome(self, job: int) -> int:
         """How ``job`` ends if nothing comes between. Asked once, when it ends: the answer is then forgotten."""
@@ -123,16 +129,14 @@ class Recorder:
         self.outcome[row] = outcome
         self.done.append(job)
 
-    def finish_as_planned(self, jobs: list[int]) -> None:
+    def finish_as_planned(self, jobs: array[int]) -> None:
         """These, which `serve` put into service, have ended when they were to end: ``jobs`` in the order of their ends."""
-        rows = np.array(jobs, np.int64)
         outcome = np.frombuffer(self.outcome, np.uint8)
-        outcome[rows - self.base] = Outcome.COMPLETED
+        outcome[np.frombuffer(jobs, np.int64) - self.base] = Outcome.COMPLETED
         if self.abnormal:
-            pop, base = self.abnormal.pop, self.base
             for job in self.abnormal.keys() & set(jobs):
-                outcome[job - base] = pop(job)
-        self.done.frombytes(rows.tobytes())
+                outcome[job - self.base] = self.abnormal.pop(job)
+        self.done.extend(jobs)
 
     def reject(self, job: int) -> None:
         """There was no room for ``job``."""
