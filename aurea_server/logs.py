@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from aurea_server.http.problems import request_id
+from aurea_server.context import request_id
 from aurea_server.stdio import standard_streams
 
 MOST_WAITING = 10_000

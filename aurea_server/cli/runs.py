@@ -23,7 +23,7 @@ from aurea_server.cli.remote import Remote
 from aurea_server.cli.tables import Column, Table, fitting, show, width_of
 from aurea_server.cli.terminal import money, number, printable, seconds
 from aurea_server.history import DataFolder, Ledger, StoredRun, StoreError
-from aurea_server.runs import views
+from aurea_server.runs import exports, views
 from aurea_server.settings.settings import resolve
 from aurea_server.stdio.output_files import check_output, write_output
 from aurea_server.stdio.standard_streams import write_out
@@ -173,7 +173,7 @@ def _exported(run_id: str, form: str, data: Path | None, server: str | None) -> 
             file = ledger.open_records(run_id) if row.records_bytes else None
             if file is not None:
                 with file:
-                    yield from views.encode_all_jobs(column_file.Reader(file), form)
+                    yield from exports.encode_all_jobs(column_file.Reader(file), form)
 
 
 @runs.command(name="delete")

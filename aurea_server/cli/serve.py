@@ -54,7 +54,7 @@ def serve_command(**given: Any) -> int:
     Exit codes: 0 clean; 2 usage or unsafe settings; 3 cannot listen; 4 history unusable or in use; 5 history of a newer
     Aurea; 70 internal; 129, 130 or 143 forced by a second signal.
     """
-    from aurea_server.http.security import allowed_hosts  # noqa: PLC0415 - what only serving needs is loaded by it
+    from aurea_server.http.host_header import allowed_hosts  # noqa: PLC0415 - what only serving needs is loaded by it
 
     try:
         settings = resolve(given).settings

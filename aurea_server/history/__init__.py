@@ -12,15 +12,16 @@ from aurea_server.history.errors import (
     StorageFull,
     StoreError,
 )
-from aurea_server.history.history import History, Retention
+from aurea_server.history.history import History
+from aurea_server.history.idempotency_key import IdempotencyKey
 from aurea_server.history.ledger import Ledger
-from aurea_server.history.rows import FINAL_STATES, STATES, AcceptedRun, FinishedRun, IdempotencyKey, StoredRun
+from aurea_server.history.retention import Retention
+from aurea_server.history.rows import AcceptedRun, FinishedRun, StoredRun
 
 __all__ = [
     "AcceptedRun",
     "Damaged",
     "DataFolder",
-    "FINAL_STATES",
     "FinishedRun",
     "History",
     "IdempotencyKey",
@@ -31,7 +32,6 @@ __all__ = [
     "LedgerUnusable",
     "ReadFailed",
     "Retention",
-    "STATES",
     "StorageFailed",
     "StorageFull",
     "StoreError",

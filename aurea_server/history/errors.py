@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from aurea_server.history.rows import IdempotencyKey
+from aurea_server.history.idempotency_key import IdempotencyKey
 
 
 class StoreError(Exception):

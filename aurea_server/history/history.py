@@ -1,113 +1,135 @@
-"""The ledger as the event loop sees it: one thread does everything that touches the disk, in the order it was asked."""
+"""The ledger as the event loop sees it: one thread does everything that touches the disk, in the order it was asked.
+
+One thread, because SQLite's connection is used from one thread at a time, and because order is what makes the rest simple: a
+run's beginning is written before its end, whoever asked for either. A caller may leave while it waits; what it asked for is
+done all the same, so the ledger and the queue stay in step.
+
+**When the disk fails**, nothing new is accepted (`check_writable`), what is stored can still be read, and the ends of active
+runs are kept in memory (`_unsaved`) until they can be written: `look`, every second, tries.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from aurea_server.history.data_folder import DataFolder
 from aurea_server.history.errors import ReadFailed, StorageFailed, StorageFull, StoreError
+from aurea_server.history.idempotency_key import IdempotencyKey
 from aurea_server.history.ledger import Ledger
+from aurea_server.history.retention import Retention
 from aurea_server.history.retention_clock import RetentionClock
-from aurea_server.history.rows import FinishedRun
+from aurea_server.history.rows import AcceptedRun, FinishedRun, StoredRun, is_run_id
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-READERS = 4
-"""How many may decode the records of a run at a time: a million jobs held whole take some sixty megabytes."""
 
-PATIENCE = 2.5
-"""Seconds for whoever looks into the history at the moment when a server starts."""
-
-
-@dataclass(frozen=True)
-class Retention:
-    """What is kept: at most so many runs, bytes and days. Nothing new is taken with less than ``floor`` bytes free."""
-
-    runs: int = 10_000
-    bytes: int = 1024**3
-    days: float = 30.0
-    floor: int = 64 * 1024**2
+LOCK_SECONDS = 2.5
+"""How long a starting server waits for a program that is reading the history, such as ``aurea runs``."""
 
 
 class History:
-    """Asks a `Ledger` from the event loop. ``trouble`` says why nothing can be written now, None while all is well.
-
-    ``readers``: to be taken by whoever decodes the records of a run, while it decodes; never while it sends.
-    """
+    """The runs that were accepted, on the disk. Methods raise `StoreError` unless they say otherwise."""
 
     def __init__(self, folder: Path, retention: Retention) -> None:
         self._retention = retention
-        self._place = DataFolder(folder, PATIENCE)
+        self._folder = DataFolder(folder, LOCK_SECONDS)
         try:
-            self._ledger = Ledger(self._place)
+            self._ledger = Ledger(self._folder)
         except BaseException:
-            self._place.release()
+            self._folder.release()
             raise
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._outside: StoreError | None = None
         self._failed: StoreError | None = None
         self._unsaved: dict[str, FinishedRun] = {}
-        self._calendar = RetentionClock()
-        self.readers = asyncio.Semaphore(READERS)
+        self._clock = RetentionClock()
         self._look_around()
 
-    @property
-    def trouble(self) -> StoreError | None:
-        """What can be seen from outside comes first: a write that failed may have failed of it."""
-        return self._outside or self._failed
-
-    @property
-    def ledger(self) -> Ledger:
-        """For `ask`."""
-        return self._ledger
-
-    async def ask(self, method: Callable[..., T], *values: object) -> T:
-        """``method(*values)`` on the ledger's thread, after all that was asked before. Raises `StoreError`.
-
-        What was asked is done even if nobody waits for the answer any more.
-        """
+    async def _ask(self, method: Callable[..., T], *values: object) -> T:
+        """``method(*values)`` on the ledger's thread, after all that was asked before."""
         asked = asyncio.get_running_loop().run_in_executor(self._thread, lambda: method(*values))
-        asked.add_done_callback(_taken)
+        asked.add_done_callback(_retrieve_exception)
         try:
             return await asyncio.shield(asked)
-        except ReadFailed:
+        except ReadFailed:  # a failed read says nothing about writing
             raise
         except (StorageFull, StorageFailed) as error:
             self._failed = error
             raise
 
+    # --- Runs ------------------------------------------------------------------------------------------------------
+
+    async def add(self, run: AcceptedRun, key: IdempotencyKey | None) -> None:
+        """A new run. Raises `KeyReused` where ``key`` is known already: then nothing is added."""
+        await self._ask(self._ledger.add, run, key)
+
+    async def begin(self, run_id: str, started_ms: int) -> None:
+        """Queued → running."""
+        await self._ask(self._ledger.begin, run_id, started_ms)
+
+    async def end(self, run_id: str, finished: FinishedRun) -> StoreError | None:
+        """Store how a run ended. Where that fails, return why, and keep it for `catch_up`."""
+        try:
+            await self._ask(self._ledger.end, run_id, finished)
+        except StoreError as error:
+            self._unsaved[run_id] = finished
+            return error
+        return None
+
+    async def get(self, run_id: str) -> StoredRun | None:
+        """One run, whole; None where there is none. What is no id of a run is refused without a look at the disk."""
+        return await self._ask(self._ledger.get, run_id) if is_run_id(run_id) else None
+
+    async def page(self, limit: int, before: int, state: str | None) -> tuple[list[StoredRun], int | None]:
+        """(runs without their specifications, newest first; where the next page begins, None after the last)."""
+        return await self._ask(self._ledger.page, limit, before, state)
+
+    async def find_key(self, key: str, now_ms: int) -> IdempotencyKey | None:
+        """The Idempotency-Key, if it was used within a day."""
+        return await self._ask(self._ledger.find_key, key, now_ms)
+
+    async def remove(self, run_ids: Sequence[str]) -> list[str]:
+        """Delete runs that have ended, and their records. Returns those that were there."""
+        return await self._ask(self._ledger.remove, run_ids)
+
+    async def newest_id(self) -> str | None:
+        """The id that was given last."""
+        return await self._ask(self._ledger.newest_id)
+
+    # --- Records ---------------------------------------------------------------------------------------------------
+
+    async def records(self, run_id: str) -> bytes | None:
+        """A run's records, None where it has none. Raises `Damaged` where they are not what was written."""
+        return await self._ask(self._ledger.records, run_id)
+
     async def open_records(self, run_id: str) -> BinaryIO | None:
-        """A run's records as a file, None where it has none. Raises `Damaged` or another `StoreError`."""
-        asked = asyncio.ensure_future(self.ask(self._ledger.open_records, run_id))
+        """The same as a file, to be closed, for whoever reads it piece by piece."""
+        asked = asyncio.ensure_future(self._ask(self._ledger.open_records, run_id))
         try:
             return await asyncio.shield(asked)
         except asyncio.CancelledError:
-            asked.add_done_callback(_closed)
+            asked.add_done_callback(_close_file)
             raise
 
-    async def end(self, run_id: str, ending: FinishedRun) -> StoreError | None:
-        """Store how a run ended. Where that fails, say why, and keep it for `catch_up`."""
-        try:
-            await self.ask(self._ledger.end, run_id, ending)
-        except StoreError as error:
-            self._unsaved[run_id] = ending
-            return error
-        return None
+    async def sweep(self) -> None:
+        """Finish deletions of records that a crash cut short."""
+        await self._ask(self._ledger.sweep)
+
+    # --- Ends that could not be stored, and runs that nobody will end ----------------------------------------------------
 
     async def catch_up(self) -> list[str]:
         """Store the ends that could not be stored when they came, as far as it can be done now. Returns the ids."""
         saved = []
         with suppress(StoreError):
-            for run_id, ending in list(self._unsaved.items()):
-                await self.ask(self._ledger.end, run_id, ending)
+            for run_id, finished in list(self._unsaved.items()):
+                await self._ask(self._ledger.end, run_id, finished)
                 del self._unsaved[run_id]
                 saved.append(run_id)
         return saved
@@ -117,15 +139,15 @@ class History:
 
         Ends that could not be stored are stored now, without their records if need be.
         """
-        for run_id, ending in list(self._unsaved.items()):
+        for run_id, finished in list(self._unsaved.items()):
             with suppress(StoreError):
-                await self.ask(self._ledger.end_anyway, run_id, ending)
+                await self._ask(self._ledger.end_anyway, run_id, finished)
                 del self._unsaved[run_id]
-        return await self.ask(self._ledger.recover, now_ms, reason)
+        return await self._ask(self._ledger.recover, now_ms, reason)
 
     async def take_over(self, now_ms: int, reason: bytes) -> list[str]:
         """`interrupt` what the last server left. Where that cannot be written yet, what is there can still be read."""
-        self._calendar = RetentionClock(await self.ask(self._ledger.newest_ms, now_ms))
+        self._clock = RetentionClock(await self._ask(self._ledger.newest_ms, now_ms))
         try:
             return await self.interrupt(now_ms, reason)
         except ReadFailed:
@@ -134,23 +156,36 @@ class History:
             return []
 
     def interrupt_now(self, seconds: float, now_ms: int, reason: bytes) -> None:
-        """The same for one who cannot wait: gives up after so many seconds, and does not say what came of it."""
+        """`interrupt` for a forced stop: blocks, gives up after so many seconds, and reports nothing."""
 
         def interrupt(unsaved: dict[str, FinishedRun]) -> None:
-            for run_id, ending in unsaved.items():
+            for run_id, finished in unsaved.items():
                 with suppress(StoreError):
-                    self._ledger.end_anyway(run_id, ending)
+                    self._ledger.end_anyway(run_id, finished)
             self._ledger.recover(now_ms, reason)
 
         with suppress(StoreError, TimeoutError, RuntimeError):
             self._thread.submit(interrupt, dict(self._unsaved)).result(seconds)
 
+    # --- The disk --------------------------------------------------------------------------------------------------
+
+    @property
+    def trouble(self) -> StoreError | None:
+        """Why nothing can be written now, None while all is well."""
+        # What can be seen from outside comes first: a write that failed may have failed because of it.
+        return self._outside or self._failed
+
+    def check_writable(self) -> None:
+        """Raises the `StoreError` that says why no run could be stored now."""
+        if self.trouble is not None:
+            raise self.trouble
+
     def _look_around(self) -> None:
-        """Is all where it was, and is there room?"""
+        """Whether all files are where they were, and whether there is room."""
         self._outside = None
         try:
-            self._place.check()
-            free = self._place.free_bytes()
+            self._folder.check()
+            free = self._folder.free_bytes()
         except OSError as error:
             self._outside = StorageFailed(f"the disk does not say how much room it has: {error.strerror}")
         except StorageFailed as error:
@@ -161,22 +196,21 @@ class History:
                 self._outside = StorageFull(f"less than {floor} MiB are free: no new runs until there is room")
 
     async def look(self) -> None:
-        """See how the storage is; called now and then, so that no request has to. After a failure, try to write."""
+        """See how the storage is; called every second, so that no request has to. After a failure, try to write."""
         before = self.trouble
         self._look_around()
         if (self._failed is not None or self._ledger.behind) and not isinstance(self._outside, StorageFailed):
             with suppress(StoreError):
-                await self.ask(self._ledger.probe)
+                await self._ask(self._ledger.probe)
                 self._failed = None
         if self.trouble is not None and str(self.trouble) != str(before):
             log.error("storage: %s", self.trouble)
 
     async def prune(self) -> list[str]:
-        """Let go of what retention does not keep. Returns the ids."""
-        keep = self._retention
+        """Delete what retention does not keep. Returns the ids."""
         gone: list[str] = []
-        now_ms = self._calendar.now_ms()
-        while some := await self.ask(self._ledger.prune, keep.runs, keep.bytes, keep.days, now_ms):
+        now_ms = self._clock.now_ms()
+        while some := await self._ask(self._ledger.prune, self._retention, now_ms):
             gone += some
         return gone
 
@@ -185,21 +219,21 @@ class History:
         in_time = True
         try:
             async with asyncio.timeout(seconds):
-                await self.ask(self._ledger.close)
+                await self._ask(self._ledger.close)
         except TimeoutError:
             in_time = False
         self._thread.shutdown(wait=False)
-        self._place.release()
+        self._folder.release()
         return in_time
 
 
-def _closed(asked: asyncio.Future[BinaryIO | None]) -> None:
-    """Whoever asked for the file has left."""
+def _close_file(asked: asyncio.Future[BinaryIO | None]) -> None:
+    """The caller that would have closed it has left."""
     if not asked.cancelled() and asked.exception() is None and (file := asked.result()) is not None:
         file.close()
 
 
-def _taken(asked: asyncio.Future[Any]) -> None:
-    """Whoever asked may have left: then nobody else takes the exception, and `trouble` says it."""
+def _retrieve_exception(asked: asyncio.Future[Any]) -> None:
+    """The caller may have left: then nobody else retrieves it, asyncio would log it, and `trouble` says it already."""
     if not asked.cancelled():
         asked.exception()

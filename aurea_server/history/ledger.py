@@ -12,10 +12,10 @@ from typing import BinaryIO
 
 from aurea_server.history.data_folder import DataFolder
 from aurea_server.history.errors import Damaged, KeyReused, ReadFailed, StoreError, storage_error
+from aurea_server.history.idempotency_key import KEY_LIFE_MS, IdempotencyKey
 from aurea_server.history.migrations import open_ledger
-from aurea_server.history.retention import FINAL, prune
-from aurea_server.history.retention_clock import DAY_MS
-from aurea_server.history.rows import AcceptedRun, FinishedRun, IdempotencyKey, StoredRun
+from aurea_server.history.retention import FINAL, Retention, delete_expired
+from aurea_server.history.rows import AcceptedRun, FinishedRun, StoredRun
 
 _LISTED = "id, state, created_ms, started_ms, ended_ms, label, spec, figures, reason, records_bytes"
 _LOST = """(SELECT number, id, CASE WHEN lost THEN 'interrupted' ELSE state END AS state, created_ms, started_ms,
@@ -26,8 +26,6 @@ _LOST = """(SELECT number, id, CASE WHEN lost THEN 'interrupted' ELSE state END 
 
 SMALL = 4096
 """Records of up to so many bytes lie in the row itself: a file of their own would cost two more waits for the disk."""
-
-KEY_LIFE_MS = DAY_MS
 
 
 class Ledger:
@@ -185,24 +183,24 @@ class Ledger:
         shown = [StoredRun(*row[:-1]) for row in rows[:limit]]  # type: ignore[arg-type]
         return shown, int(str(rows[limit - 1][-1])) if len(rows) > limit else None
 
-    def key(self, key: str, now_ms: int) -> IdempotencyKey | None:
+    def find_key(self, key: str, now_ms: int) -> IdempotencyKey | None:
         """The run that ``key`` stands for, if it was used within a day."""
         found = self._read("SELECT * FROM idempotency WHERE key = ? AND created_ms >= ?", (key, now_ms - KEY_LIFE_MS))
         return IdempotencyKey(*found[0]) if found else None  # type: ignore[arg-type]
 
     def remove(self, run_ids: Sequence[str]) -> list[str]:
-        """Forget runs that have ended, and their records. Returns those that were there."""
+        """Delete runs that have ended, and their records. Returns those that were there."""
         gone: list[str] = []
         with self._without_records(gone) as connection:
             delete = f"DELETE FROM run WHERE id = ? AND state IN ({FINAL})"  # noqa: S608 - our own names
             gone += [run_id for run_id in run_ids if connection.execute(delete, (run_id,)).rowcount]
         return gone
 
-    def prune(self, most_runs: int, most_bytes: int, days: float, now_ms: int) -> list[str]:
-        """Forget some of what retention does not keep, oldest first. Returns their ids; none where nothing is left to go."""
+    def prune(self, keep: Retention, now_ms: int) -> list[str]:
+        """Delete some of what retention does not keep, oldest first. Returns their ids; none where nothing is left to go."""
         gone: list[str] = []
         with self._without_records(gone) as connection:
-            gone += prune(connection, most_runs, most_bytes, now_ms - int(days * DAY_MS), now_ms - KEY_LIFE_MS)
+            gone += delete_expired(connection, keep, now_ms)
         return gone
 
     @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,8 +17,8 @@ from typing import BinaryIO
 
 from aurea_server.history.errors import Damaged
 from aurea_server.history.permissions import FILE_MODE, FOLDER_MODE, tighten
+from aurea_server.history.rows import is_run_id
 
-_ID = re.compile(r"benchmark-[0-9]{1,19}", re.ASCII)
 KEPT, UNFINISHED, REMOVED = ".columns", ".unfinished", ".removed"
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
 
@@ -61,13 +60,13 @@ class RecordFiles:
 
     def path_of(self, run_id: str) -> Path:
         """The file of a run's records. An id never becomes a path unless it looks like one of ours."""
-        if not _ID.fullmatch(run_id):
+        if not is_run_id(run_id):
             raise ValueError("no run has such an id")
         return self.folder / f"{run_id}{KEPT}"
 
     def left(self) -> bool:
         """Whether any run's records are there."""
-        return any(path.suffix in (KEPT, REMOVED) and _ID.fullmatch(path.stem) for path in self._files())
+        return any(path.suffix in (KEPT, REMOVED) and is_run_id(path.stem) for path in self._files())
 
     def write(self, run_id: str, content: bytes) -> None:
         """All or nothing, and on the disk when this returns. Raises OSError."""
@@ -140,7 +139,7 @@ class RecordFiles:
         """Finish what a crash cut short. ``known``: id of every run of this history → whether its records are kept here."""
         for path in self._files():
             run_id = path.stem
-            if not _ID.fullmatch(run_id):
+            if not is_run_id(run_id):
                 continue
             kept = known.get(run_id)
             with suppress(OSError):

@@ -1,17 +1,38 @@
-"""What retention no longer keeps is deleted run by run, and after each one it is looked how much is really left."""
+"""The retention rule: which runs are deleted, and in which order.
+
+A run is kept while the history has no more than ``runs`` runs, is no larger than ``bytes``, and the run is no older than
+``days``. The oldest runs go first, and only runs that have ended. Runs are deleted one by one, and after each deletion the
+remaining size is measured: SQLite frees whole pages, so the size of a row does not say how much its deletion frees.
+
+A run whose Idempotency-Key was used within a day stays, since a client was promised that it can come back for it. Only
+where the history is too large does the disk come before that promise.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
 
-from aurea_server.history.rows import FINAL_STATES
+from aurea_engine.closed_sets import STATUSES
+from aurea_server.history.idempotency_key import KEY_LIFE_MS
+from aurea_server.history.retention_clock import DAY_MS
 
-FINAL = ", ".join(f"'{state}'" for state in FINAL_STATES)
+FINAL = ", ".join(f"'{status}'" for status in STATUSES)
 BATCH = 256
-"""Runs that are deleted in one transaction: others have their turn in between."""
+"""Runs that are deleted in one transaction: other work has its turn in between."""
 
 
-def used_bytes(connection: sqlite3.Connection) -> int:
+@dataclass(frozen=True)
+class Retention:
+    """What is kept: at most so many runs, bytes and days. Nothing new is accepted with less than ``floor`` bytes free."""
+
+    runs: int = 10_000
+    bytes: int = 1024**3
+    days: float = 30.0
+    floor: int = 64 * 1024**2
+
+
+def measure_used_bytes(connection: sqlite3.Connection) -> int:
     """What all rows occupy, in whole pages. Pages that are free to be used again do not count."""
     pages, free, size = (
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
@@ -19,18 +40,19 @@ def used_bytes(connection: sqlite3.Connection) -> int:
     return int((pages - free) * size)
 
 
-def prune(
-    connection: sqlite3.Connection, most_runs: int, most_bytes: int, since_ms: int, promised_ms: int
-) -> list[str]:
+def delete_expired(connection: sqlite3.Connection, keep: Retention, now_ms: int) -> list[str]:
     """Delete runs that have ended, oldest first, until the others may stay or `BATCH` are gone. Returns their ids.
 
     To be called in a transaction, until nothing goes. A run's bytes are those of its row, and of its records where they are
-    a file. A run whose Idempotency-Key was used since ``promised_ms`` goes only where there are too many bytes.
+    a file.
     """
+    since_ms, promised_ms = now_ms - int(keep.days * DAY_MS), now_ms - KEY_LIFE_MS
     left, files = connection.execute(
         "SELECT count(*), coalesce(sum(records_bytes) FILTER (WHERE records IS NULL AND records_bytes > 0), 0) FROM run"
     ).fetchone()
-    large = files + used_bytes(connection) > most_bytes
+    # Settled before the query, which depends on it. A history that is too large is only brought down to its size here,
+    # with no regard to keys; age and number are judged by the next call, which has regard to keys again.
+    large = files + measure_used_bytes(connection) > keep.bytes
     oldest = connection.execute(
         "SELECT id, created_ms, CASE WHEN records IS NULL THEN max(records_bytes, 0) ELSE 0 END FROM run"  # noqa: S608 - our own names
         f" WHERE state IN ({FINAL}) AND (? OR id NOT IN (SELECT run_id FROM idempotency WHERE created_ms >= ?))"
@@ -39,8 +61,8 @@ def prune(
     ).fetchall()
     gone: list[str] = []
     for run_id, created_ms, size in oldest:
-        fits = files + used_bytes(connection) <= most_bytes
-        if fits and (large or (left <= most_runs and created_ms >= since_ms)):
+        fits = files + measure_used_bytes(connection) <= keep.bytes
+        if fits and (large or (left <= keep.runs and created_ms >= since_ms)):
             break
         connection.execute("DELETE FROM run WHERE id = ?", (run_id,))
         gone.append(str(run_id))

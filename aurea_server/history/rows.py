@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
 
+from aurea_engine.closed_sets import RUN_ID_PATTERN
 from aurea_server.history.errors import Damaged
 
-FINAL_STATES = ("completed", "failed", "cancelled", "timed_out", "aborted", "interrupted")
-STATES = ("queued", "running", *FINAL_STATES)
+_RUN_ID = re.compile(RUN_ID_PATTERN, re.ASCII)
+
+
+def is_run_id(text: str) -> bool:
+    """Whether it may be the id of a run. Nothing else is looked up, or becomes part of a path."""
+    return _RUN_ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
@@ -20,16 +26,6 @@ class AcceptedRun:
     label: str | None
     spec: bytes
     started_ms: int | None = None
-
-
-@dataclass(frozen=True)
-class IdempotencyKey:
-    """``digest``: of the request's body; the run that the key stands for, and when it was first used."""
-
-    key: str
-    digest: str
-    run_id: str
-    created_ms: int
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ class FinishedRun:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run as the ledger knows it. ``packed``, the result without its jobs, is only there when one run is asked for."""
+    """A run as the ledger has it. ``packed``, the result without its jobs, is only there when one run is asked for."""
 
     id: str
     state: str

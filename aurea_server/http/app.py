@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -12,13 +11,14 @@ from aiohttp import web
 from aurea_engine import Catalog
 from aurea_server.history import History
 from aurea_server.http import app_keys
-from aurea_server.http.openapi import document
-from aurea_server.http.operations import OPEN_HANDLERS, OPERATIONS, register
-from aurea_server.http.problems import problems
-from aurea_server.http.security import RequestGuard, allowed_hosts, assign_request_id, guard_requests, prepare_headers
+from aurea_server.http.host_header import allowed_hosts
+from aurea_server.http.openapi import build_document
+from aurea_server.http.operations import OPEN_HANDLERS, OPERATIONS, register_routes
+from aurea_server.http.problems import answer_errors
+from aurea_server.http.security import RequestGuard, assign_request_id, guard_requests, prepare_headers
 from aurea_server.metrics.registry import BenchmarkMetrics, Registry
 from aurea_server.runner.kinds import Kinds
-from aurea_server.runs.manager import RunManager, lifetime
+from aurea_server.runs.service import RunService
 from aurea_server.settings.settings import Settings
 
 
@@ -30,27 +30,30 @@ async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings 
     """
     settings = settings or Settings()
     kinds = Kinds.of(catalog) if isinstance(catalog, Catalog) else catalog or Kinds()
-    doors = RequestGuard(
-        allowed_hosts(settings.host, settings.allowed_host), settings.secret, OPEN_HANDLERS, settings.max_body
-    )
+    hosts = allowed_hosts(settings.host, settings.allowed_host)
+    guard = RequestGuard(hosts, settings.secret, OPEN_HANDLERS, settings.max_body)
     loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
-    benchmark_metrics = BenchmarkMetrics(loop, settings.limits.seconds)
-    history = History(settings.folder, settings.retention)
-    manager = RunManager(benchmark_metrics, history, settings.limits)
-    app = web.Application(
-        client_max_size=settings.max_body, middlewares=[assign_request_id, problems, guard_requests(doors)]
+    metrics = BenchmarkMetrics(loop, settings.limits.seconds)
+    service = RunService(metrics, History(settings.folder, settings.retention), settings.limits, kinds)
+    # In this order: what the guard refuses is an error that is answered, and every answer has the id of its request.
+    middlewares = [assign_request_id, answer_errors, guard_requests(guard)]
+    app = web.Application(client_max_size=settings.max_body, middlewares=middlewares)
+    app[app_keys.SERVICE] = service
+    app[app_keys.LIFECYCLE] = service.lifecycle
+    app[app_keys.READER] = service.reader
+    app[app_keys.VALIDATOR] = service.validator
+    app[app_keys.REPRICER] = service.repricer
+    app[app_keys.REGISTRY] = Registry(metrics)
+    app[app_keys.OPENAPI] = msgspec.json.encode(
+        build_document(OPERATIONS, kinds, settings.max_jobs, settings.base_path)
     )
-    app[app_keys.KINDS] = kinds
-    app[app_keys.RUNS] = manager
-    app[app_keys.REGISTRY] = Registry(benchmark_metrics)
-    app[app_keys.OPENAPI] = msgspec.json.encode(document(OPERATIONS, kinds, settings.max_jobs, settings.base_path))
     app[app_keys.BASE_PATH] = settings.base_path
-    register(app, settings.base_path)
+    register_routes(app, settings.base_path)
     app.on_response_prepare.append(prepare_headers)
-    app.cleanup_ctx.append(functools.partial(_lifetime, manager))
+
+    async def lifetime(_: web.Application) -> AsyncIterator[None]:
+        async for each in service.lifetime():
+            yield each
+
+    app.cleanup_ctx.append(lifetime)
     return app
-
-
-async def _lifetime(manager: RunManager, _: web.Application) -> AsyncIterator[None]:
-    async for each in lifetime(manager):
-        yield each

@@ -1,15 +1,24 @@
-"""What handlers find in an app."""
+"""What handlers find in an app: one key for each object that they call."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
 from aurea_server.metrics.registry import Registry
-from aurea_server.runner.kinds import Kinds
-from aurea_server.runs.manager import RunManager
+from aurea_server.runs.lifecycle import RunLifecycle
+from aurea_server.runs.reader import RunReader
+from aurea_server.runs.repricing import Repricer
+from aurea_server.runs.service import RunService
+from aurea_server.runs.validation import SpecificationValidator
 
-KINDS = web.AppKey("KINDS", Kinds)
-RUNS = web.AppKey("RUNS", RunManager)
+SERVICE = web.AppKey("SERVICE", RunService)
+"""For whoever serves the app: it starts and stops what the next four are part of. No handler uses it."""
+
+LIFECYCLE = web.AppKey("LIFECYCLE", RunLifecycle)
+READER = web.AppKey("READER", RunReader)
+VALIDATOR = web.AppKey("VALIDATOR", SpecificationValidator)
+REPRICER = web.AppKey("REPRICER", Repricer)
+
 REGISTRY = web.AppKey("REGISTRY", Registry)
 OPENAPI = web.AppKey("OPENAPI", bytes)
 BASE_PATH = web.AppKey("BASE_PATH", str)

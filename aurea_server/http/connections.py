@@ -20,7 +20,8 @@ from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine, HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from aurea_server.http.problems import HttpProblem, make_response, request_id
+from aurea_server.context import request_id
+from aurea_server.http.problems import HttpProblem, make_response
 from aurea_server.http.security import (
     EXPECTED,
     OTHER_VERSION,

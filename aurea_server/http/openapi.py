@@ -9,14 +9,13 @@ from typing import Any
 
 import msgspec
 
-from aurea_engine import Outcome, engine_version
-from aurea_server.history import STATES
-from aurea_server.http.handlers import SERVICE
+from aurea_engine import engine_version
+from aurea_engine.closed_sets import OUTCOMES, REASONS, RUN_ID_PATTERN, STATES
 from aurea_server.http.json_schema import MAX_JOBS, Schemas
+from aurea_server.http.monitoring import SERVICE
 from aurea_server.http.operations import OPERATIONS, Answer, Operation
 from aurea_server.http.problems import reason_phrase
 from aurea_server.runner.kinds import Kinds
-from aurea_server.runner.messages import REASONS
 from aurea_server.stdio.output_files import write_output
 
 ALWAYS = (400, 403, 503, 505)
@@ -28,7 +27,7 @@ TEXT = {"type": ["string", "null"]}
 COUNT = {"type": "integer", "minimum": 0}
 
 
-def document(
+def build_document(
     operations: Iterable[Operation], kinds: Kinds, max_jobs: int = MAX_JOBS, base_path: str = ""
 ) -> dict[str, Any]:
     """The whole description, of a server that runs at most ``max_jobs`` jobs at a time, reached under ``base_path``."""
@@ -124,7 +123,7 @@ def _object(properties: Mapping[str, Any], required: Iterable[str] = (), *, more
 
 def _answers() -> dict[str, Any]:
     """What is answered. Results have more members than are listed here: docs/http-api.md names them all."""
-    ident = {"type": "string", "pattern": "^benchmark-[0-9]{1,19}$"}
+    ident = {"type": "string", "pattern": f"^{RUN_ID_PATTERN}$"}
     reason = _object({"code": {"enum": sorted(REASONS)}, "detail": {"type": "string"}}, ["code", "detail"])
     figures = {
         "num_jobs": COUNT, "completed_jobs": COUNT, "throughput": NUMBER, "mean_latency": NUMBER, "total_cost": NUMBER,
@@ -136,7 +135,7 @@ def _answers() -> dict[str, Any]:
             "latency": NUMBER,
             "cost": NUMBER,
             "timestamp": {"type": "string"},
-            "outcome": {"enum": [outcome.name.lower() for outcome in Outcome]},
+            "outcome": {"enum": list(OUTCOMES)},
             "response_time": NUMBER,
             "intended": NUMBER,
             "started": NUMBER,
@@ -188,11 +187,11 @@ def _named(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def text(kinds: Kinds) -> str:
+def render_document(kinds: Kinds) -> str:
     """The description as it is committed: readable, and the same every time."""
-    encoded = msgspec.json.encode(document(OPERATIONS, kinds))
+    encoded = msgspec.json.encode(build_document(OPERATIONS, kinds))
     return msgspec.json.format(encoded, indent=1).decode() + "\n"
 
 
 if __name__ == "__main__":
-    write_output(Path(sys.argv[1]), [text(Kinds()).encode()])
+    write_output(Path(sys.argv[1]), [render_document(Kinds()).encode()])

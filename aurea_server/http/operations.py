@@ -8,8 +8,8 @@ from typing import Literal
 
 from aiohttp import web
 
-from aurea_server.history import STATES
-from aurea_server.http import handlers, run_resources
+from aurea_engine.closed_sets import EXPORT_FORMATS, RUN_ID_PATTERN, STATES
+from aurea_server.http import job_download, monitoring, run_submission, runs, server_sent_events
 from aurea_server.http.problems import Handler
 from aurea_server.ui import pages
 
@@ -55,7 +55,7 @@ class Operation:
     tags: tuple[str, ...] = field(default=("runs",))
 
 
-RUN_ID = Parameter("run_id", "As in `benchmark_id`.", {"type": "string", "pattern": "^benchmark-[0-9]{1,19}$"}, "path")
+RUN_ID = Parameter("run_id", "As in `benchmark_id`.", {"type": "string", "pattern": f"^{RUN_ID_PATTERN}$"}, "path")
 KEY = Parameter(
     "Idempotency-Key",
     "The same key with the same body is the same run, for a day and over a restart.",
@@ -64,14 +64,14 @@ KEY = Parameter(
 )
 PREFER = Parameter("Prefer", "`respond-async` answers at once, with 202.", {"type": "string"}, "header")
 LAST_EVENT = Parameter("Last-Event-ID", "Only events after this one.", {"type": "string"}, "header")
-LIMIT = Parameter("limit", "Runs on a page.", {"type": "integer", "minimum": 1, "maximum": run_resources.MOST_LISTED})
+LIMIT = Parameter("limit", "Runs on a page.", {"type": "integer", "minimum": 1, "maximum": runs.MAX_RUNS_LISTED})
 CURSOR = Parameter("cursor", "From `next` of the page before.", {"type": "integer", "minimum": 1, "maximum": 2**62})
 STATUS = Parameter("status", "Only runs in this state.", {"type": "string", "enum": list(STATES)})
-ROWS = Parameter("limit", "Jobs on a page.", {"type": "integer", "minimum": 1, "maximum": run_resources.MOST_ROWS})
+ROWS = Parameter("limit", "Jobs on a page.", {"type": "integer", "minimum": 1, "maximum": job_download.MAX_ROWS})
 FIRST = Parameter("cursor", "Number of the first job.", {"type": "integer", "minimum": 0, "maximum": 2**62})
-FORMAT = Parameter("format", "Instead of `Accept`.", {"type": "string", "enum": ["json", "csv", "ndjson"]})
+FORMAT = Parameter("format", "Instead of `Accept`.", {"type": "string", "enum": list(EXPORT_FORMATS)})
 
-FORMS = ("application/json", "text/csv", "application/x-ndjson")
+FORMS = tuple(offer.type for offer in job_download.FORMATS.values())
 RESULT = Answer(
     "What came of the run, whatever its `status`; `Location` where its Idempotency-Key was known.",
     "Result",
@@ -83,7 +83,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST",
         "/benchmark/run",
-        handlers.run_benchmark,
+        run_submission.run_benchmark,
         "run_benchmark",
         "Run a benchmark, and answer with what came of it, or at once.",
         {
@@ -97,7 +97,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET",
         "/benchmark/runs",
-        run_resources.list_runs,
+        runs.list_runs,
         "list_runs",
         "The runs, newest first.",
         {200: Answer("A page.", "RunPage", headers=("Link",))},
@@ -107,7 +107,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET",
         "/benchmark/runs/{run_id}",
-        run_resources.get_run,
+        runs.get_run,
         "get_run",
         "One run.",
         {200: RUN},
@@ -117,7 +117,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET",
         "/benchmark/runs/{run_id}/jobs",
-        run_resources.get_jobs,
+        job_download.get_jobs,
         "get_jobs",
         "The jobs of a run that has ended: a page, or all of them as CSV or NDJSON.",
         {200: Answer("A page, or a stream.", "JobPage", FORMS, ("Link", "Content-Disposition", "Vary"))},
@@ -127,7 +127,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET",
         "/benchmark/runs/{run_id}/events",
-        run_resources.get_events,
+        server_sent_events.get_events,
         "get_events",
         "Live: `state`, `progress` twice a second, `finding`, `end`.",
         {200: Answer("Server-sent events.", None, ("text/event-stream",))},
@@ -137,7 +137,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST",
         "/benchmark/runs/{run_id}/cancel",
-        run_resources.cancel_run,
+        runs.cancel_run,
         "cancel_run",
         "End a run with what it has.",
         {202: Answer("It will end within seconds.", "Run")},
@@ -147,7 +147,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST",
         "/benchmark/runs/{run_id}/reprice",
-        run_resources.reprice_run,
+        runs.reprice_run,
         "reprice_run",
         "What a stored run costs under another model, without running it again.",
         {200: Answer("The bill.", "Repriced")},
@@ -158,7 +158,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "DELETE",
         "/benchmark/runs/{run_id}",
-        run_resources.delete_run,
+        runs.delete_run,
         "delete_run",
         "Forget a run that has ended.",
         {204: Answer("It is gone.", None, ())},
@@ -166,19 +166,19 @@ OPERATIONS: tuple[Operation, ...] = (
         refusals=(404, 409, 503),
     ),
     Operation(
-        "GET", "/health", handlers.health, "health", "Whether it serves.", {200: Answer("It does.", "Health")},
+        "GET", "/health", monitoring.get_health, "health", "Whether it serves.", {200: Answer("It does.", "Health")},
         open=True, tags=("operations",),
     ),
     Operation(
-        "GET", "/health/live", handlers.live, "live", "For a liveness probe.", {200: Answer("Alive.", "Probe")},
+        "GET", "/health/live", monitoring.get_liveness, "live", "For a liveness probe.", {200: Answer("Alive.", "Probe")},
         open=True, tags=("operations",),
     ),
     Operation(
-        "GET", "/health/ready", handlers.ready, "ready", "For a readiness probe.", {200: Answer("Ready.", "Probe")},
-        refusals=(503,), open=True, tags=("operations",),
+        "GET", "/health/ready", monitoring.get_readiness, "ready", "For a readiness probe.",
+        {200: Answer("Ready.", "Probe")}, refusals=(503,), open=True, tags=("operations",),
     ),
     Operation(
-        "GET", "/metrics", handlers.metrics, "metrics", "For Prometheus.",
+        "GET", "/metrics", monitoring.get_metrics, "metrics", "For Prometheus.",
         {
             200: Answer(
                 "The text format, or OpenMetrics.", None, ("text/plain", "application/openmetrics-text"), ("Vary",)
@@ -187,7 +187,7 @@ OPERATIONS: tuple[Operation, ...] = (
         refusals=(406,), tags=("operations",),
     ),
     Operation(
-        "GET", "/openapi.json", handlers.openapi, "openapi", "This description.", {200: Answer("OpenAPI 3.1.", "Any")},
+        "GET", "/openapi.json", monitoring.get_openapi, "openapi", "This description.", {200: Answer("OpenAPI 3.1.", "Any")},
         open=True, tags=("operations",),
     ),
     Operation(
@@ -204,7 +204,7 @@ OPEN_HANDLERS: frozenset[object] = frozenset(operation.handler for operation in 
 """By handler, since a path may have anything before it: a base path, or the prefix of an outer app."""
 
 
-def register(app: web.Application, base_path: str = "") -> None:
+def register_routes(app: web.Application, base_path: str = "") -> None:
     """A route for each: under ``base_path``, for proxies that leave it, and at the root, for those that take it away.
 
     Those under the base path come first: a root route with a variable part (``/docs/{name}``) must not hide them.

@@ -1,23 +1,27 @@
-"""Errors on the wire: `application/problem+json` (RFC 9457), with one stable ``code`` each and the seed's ``error``."""
+"""Errors on the wire: ``application/problem+json`` (RFC 9457), with one stable ``code`` each and the seed's ``error``.
+
+This is the one place that knows what an error means in HTTP. The core raises errors of its own trees (`runs.errors`,
+`history.errors`, `SpecError`), which know no status codes; `ERRORS` maps them. What only a protocol can get wrong (a header,
+a method, a media type) is raised by the code of this folder, as `HttpProblem`.
+"""
 
 from __future__ import annotations
 
-import contextvars
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
+from typing import NamedTuple
 
 from aiohttp import web
 
 from aurea_engine import LOCAL_REFERENCE, Problem, SpecError
+from aurea_server.context import request_id
 from aurea_server.history import Damaged, StorageFull, StoreError
+from aurea_server.runs import errors
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
-"""Of the request that is being answered; it is in the answer, in problems and in the log."""
 
 
 class HttpProblem(Exception):
@@ -39,7 +43,60 @@ class HttpProblem(Exception):
         self.headers = headers or {}
 
 
+class Meaning(NamedTuple):
+    """What an error of the core is in HTTP. ``sentence``: for clients, where the error's own text is for the operator."""
+
+    status: int
+    code: str
+    sentence: str | None = None
+    retry_after: int | None = None
+
+
+ERRORS: Mapping[type[Exception], Meaning] = {
+    errors.Stopping: Meaning(503, "stopping"),
+    errors.QueueFull: Meaning(429, "queue_full"),
+    errors.NotFound: Meaning(404, "run_not_found"),
+    errors.NotEnded: Meaning(409, "run_in_progress"),
+    errors.AlreadyEnded: Meaning(409, "run_ended"),
+    errors.NoResult: Meaning(409, "no_result"),
+    errors.StrategyFailed: Meaning(422, "strategy_failed"),
+    errors.NotPriceable: Meaning(422, "cannot_be_priced"),
+    errors.TooManyReaders: Meaning(503, "too_many_readers"),
+    errors.TooManyFollowers: Meaning(503, "too_many_followers"),
+    # What the disk says is for the operator's log: it may hold paths. 503, since what is well can still be read.
+    StorageFull: Meaning(503, "storage_full", "There is no room for another run.", 10),
+    Damaged: Meaning(503, "storage_failed", "What is stored of this run is damaged; the log says how.", 10),
+    StoreError: Meaning(503, "storage_failed", "The history cannot be used.", 10),
+}
+"""Error of the core → its meaning. A subclass without a row of its own has that of its nearest ancestor."""
+
 INTERNAL = HttpProblem(500, "internal", "The server failed; its log says why.")
+
+
+def to_problem(error: errors.RunError | StoreError) -> HttpProblem:
+    """An error of the core as HTTP has it."""
+    meaning = next(ERRORS[cls] for cls in type(error).__mro__ if cls in ERRORS)
+    retry_after = getattr(error, "retry_after", None) or meaning.retry_after
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return HttpProblem(meaning.status, meaning.code, meaning.sentence or str(error), headers=headers)
+
+
+def spec_problem(error: SpecError) -> HttpProblem:
+    """400 with every problem of a body at once."""
+    first, more = error.problems[0], len(error.problems) - 1
+    text = f"{first} (and {more} more)" if more else str(first)
+    local = any(problem.problem == LOCAL_REFERENCE for problem in error.problems)
+    return HttpProblem(400, "local_reference" if local else "invalid_spec", text, error.problems)
+
+
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 417: "expectation_failed"}
+
+
+def aiohttp_problem(error: web.HTTPException) -> HttpProblem:
+    """What aiohttp itself refuses."""
+    code = _HTTP_CODES.get(error.status, "http_error")
+    headers = {name: value for name, value in error.headers.items() if name == "Allow"}
+    return HttpProblem(error.status, code, error.reason, headers=headers, close=error.status == 413)
 
 
 def reason_phrase(status: int) -> str:
@@ -55,94 +112,69 @@ REASON_PHRASES = {
 }
 
 
-def encode_problem(refused: HttpProblem) -> bytes:
+def encode_problem(problem: HttpProblem) -> bytes:
     """The document. ``detail`` and ``error`` are the same sentence; ``problems`` lists all that is wrong with a body."""
     body: dict[str, object] = {
-        "type": f"urn:aurea:problem:{refused.code}",
-        "title": reason_phrase(refused.status),
-        "status": refused.status,
-        "detail": refused.error,
-        "code": refused.code,
+        "type": f"urn:aurea:problem:{problem.code}",
+        "title": reason_phrase(problem.status),
+        "status": problem.status,
+        "detail": problem.error,
+        "code": problem.code,
         "request_id": request_id.get(),
-        "error": refused.error,
+        "error": problem.error,
     }
-    if refused.problems:
-        body["problems"] = [_describe_problem(problem) for problem in refused.problems]
+    if problem.problems:
+        body["problems"] = [_describe_problem(each) for each in problem.problems]
     return json.dumps(body).encode()
 
 
 def _describe_problem(problem: Problem) -> dict[str, str]:
-    told = {"path": problem.path, "problem": problem.problem, "got": problem.got}
-    return {**told, "code": "local_reference"} if problem.problem == LOCAL_REFERENCE else told
+    described = {"path": problem.path, "problem": problem.problem, "got": problem.got}
+    return {**described, "code": "local_reference"} if problem.problem == LOCAL_REFERENCE else described
 
 
-def make_response(refused: HttpProblem) -> web.Response:
-    """The answer."""
+def make_response(problem: HttpProblem) -> web.Response:
+    """The response with the document."""
     response = web.Response(
-        status=refused.status,
-        body=encode_problem(refused),
+        status=problem.status,
+        body=encode_problem(problem),
         content_type="application/problem+json",
-        headers=refused.headers,
+        headers=problem.headers,
     )
-    if refused.close:
+    if problem.close:
         response.force_close()
     return response
 
 
-def spec_problem(error: SpecError) -> HttpProblem:
-    """400 with every problem."""
-    first, more = error.problems[0], len(error.problems) - 1
-    text = f"{first} (and {more} more)" if more else str(first)
-    local = any(problem.problem == LOCAL_REFERENCE for problem in error.problems)
-    return HttpProblem(400, "local_reference" if local else "invalid_spec", text, error.problems)
-
-
-def storage_problem(error: StoreError) -> HttpProblem:
-    """503: what is well in the history can still be read."""
-    code, sentence = "storage_failed", "The history cannot be used."
-    if isinstance(error, StorageFull):
-        code, sentence = "storage_full", "There is no room for another run."
-    elif isinstance(error, Damaged):
-        sentence = "What is stored of this run is damaged; the log says how."
-    return HttpProblem(503, code, sentence, headers={"Retry-After": "10"})
-
-
-_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 417: "expectation_failed"}
-
-
-def aiohttp_problem(error: web.HTTPException) -> HttpProblem:
-    """What aiohttp itself refuses."""
-    code = _HTTP_CODES.get(error.status, "http_error")
-    headers = {name: value for name, value in error.headers.items() if name == "Allow"}
-    return HttpProblem(error.status, code, error.reason, headers=headers, close=error.status == 413)
-
-
 @web.middleware
-async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error leaves as a problem document; what nobody expected as a 500 that tells nothing of the inside."""
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error leaves as a problem document; what nobody expected as a 500 that says nothing of the inside."""
     try:
         return await handler(request)
-    except HttpProblem as refused:
-        return make_response(refused)
+    except HttpProblem as problem:
+        return make_response(problem)
     except SpecError as error:
         return make_response(spec_problem(error))
+    except errors.RunError as error:
+        return make_response(to_problem(error))
     except StoreError as error:
         log.error("storage: %s", error)  # noqa: TRY400 - a sentence for the operator says it all
-        return make_response(storage_problem(error))
+        return make_response(to_problem(error))
     except web.HTTPException as error:
         if error.status < 400:
             raise
         return make_response(aiohttp_problem(error))
     except ConnectionError as error:
-        if not _client_left(request):
+        # Where the client is still there, the connection that failed was one of ours: a defect, not a client that left.
+        if not _has_client_left(request):
             log.exception("unexpected error")
             return make_response(INTERNAL)
         log.debug("a client left before its answer: %s", type(error).__name__)
-        raise  # there is nobody to answer, and it is no fault of ours
+        raise  # there is nobody to answer
     except Exception:
         log.exception("unexpected error")
         return make_response(INTERNAL)
 
 
-def _client_left(request: web.Request) -> bool:
+def _has_client_left(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()

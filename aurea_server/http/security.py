@@ -1,7 +1,10 @@
-"""Who may come in, and with what. The checks of a request, in their one fixed order:
+"""The checks of a request, in their one fixed order:
 
-connection cap (`connections`) → version of HTTP → Host → route and method → token → cross-site → content type → length →
-deadline (`body`) → syntax → range → queue (the handlers). A request that is refused costs less than one that is taken.
+connection cap (`connections`) → version of HTTP → Host (`host_header`) → route and method → token → cross-site → content
+type → length → deadline (`read_body`) → syntax → range → queue (the handlers).
+
+The order matters: a check may rely on those before it, the cheap ones come first, and a request that is refused costs less
+than one that is accepted. Version and Host come before the route, so that a foreign page learns nothing of what is here.
 """
 
 from __future__ import annotations
@@ -9,21 +12,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import ipaddress
 import re
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.typedefs import Middleware
 
-from aurea_server.http.problems import Handler, HttpProblem, aiohttp_problem, request_id
+from aurea_server.context import request_id
+from aurea_server.http.host_header import check_host
+from aurea_server.http.problems import Handler, HttpProblem, aiohttp_problem
 
 BODY_SECONDS = 10.0
+"""How long a body may take to arrive."""
+
 VERSIONS = (HttpVersion10, HttpVersion11)
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-LOCAL = ("localhost", "127.0.0.1", "[::1]")
+"""Methods that change nothing (RFC 9110, 9.2.1): pages of other sites may send them, and cannot read the answers."""
 
 EXPECTED = web.RequestKey("EXPECTED", str)
 """Where a request keeps what its ``Expect`` said."""
@@ -34,8 +39,6 @@ OTHER_VERSION = web.RequestKey("OTHER_VERSION", bool)
 VARY = web.RequestKey("VARY", str)
 """Where a request keeps the names of the headers that its answer depends on."""
 
-_HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[0-9A-Za-z._-]{1,253})(?::([0-9]{1,5}))?", re.ASCII)
-_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)", re.ASCII)
 _ORIGIN = re.compile(r"https?://(.{1,300})", re.ASCII)
 _REQUEST_ID = re.compile(r"[0-9A-Za-z._-]{1,64}", re.ASCII)
 
@@ -54,20 +57,6 @@ HEADERS = {
 }
 
 
-def host_name(text: str) -> str | None:
-    """The name in a ``Host`` header or an authority, lower case and without its port; None where it is none."""
-    found = _HOST.fullmatch(text)
-    if found is None:
-        return None
-    name = found[1].lower().rstrip(".")
-    if not name.startswith("["):
-        return name
-    try:
-        return f"[{ipaddress.IPv6Address(name[1:-1])}]"  # the same address has many spellings
-    except ValueError:
-        return None
-
-
 @dataclass(frozen=True)
 class RequestGuard:
     """``hosts``: names that this server answers to. ``token``: what callers must show, None where nobody has to.
@@ -81,10 +70,10 @@ class RequestGuard:
     most_body: int = 1024**2
 
     def check(self, request: web.Request) -> None:
-        """All that can be said before the body is read. Raises HttpProblem."""
+        """All that can be checked before the body is read. Raises HttpProblem."""
         if request.get(OTHER_VERSION) or request.version not in VERSIONS:
             raise version_not_supported()
-        host = self._check_host(request)
+        host = check_host(request, self.hosts)
         error = request.match_info.http_exception
         if error is not None:
             raise aiohttp_problem(error)
@@ -93,31 +82,25 @@ class RequestGuard:
             self._check_origin(request, host)
             self._check_body(request)
 
-    def _check_host(self, request: web.Request) -> str:
-        text = request.headers.get("Host", "")
-        host = host_name(text)
-        if host not in self.hosts or not {*map(host_name, _authority(request))} <= self.hosts:
-            raise HttpProblem(
-                403, "host_not_allowed", "This server does not answer to that Host; --allowed-host adds one."
-            )
-        return text.lower()
-
     def _check_token(self, request: web.Request) -> None:
         if self.token is None or request.match_info.handler in self.open_handlers:
             return
         scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+        # Digests are compared, of equal length whatever was shown, so that the time says nothing about the token.
         given = hashlib.sha256(shown.strip().encode("utf-8", "surrogateescape")).digest()
         if not hmac.compare_digest(given, hashlib.sha256(self.token).digest()) or scheme.lower() != "bearer":
             headers = {"WWW-Authenticate": 'Bearer realm="aurea"'}
             raise HttpProblem(401, "unauthorized", "A valid token is needed: Authorization: Bearer …", headers=headers)
 
     def _check_origin(self, request: web.Request, host: str) -> None:
+        # Browsers set both headers and pages cannot; programs set neither, and are let through.
         site = request.headers.get("Sec-Fetch-Site", "none").lower()
         origins = request.headers.getall("Origin", [])
         if site not in ("same-origin", "none") or any(not _is_same_origin(origin, host) for origin in origins):
             raise HttpProblem(403, "cross_site", "Requests of other sites' pages are refused.")
 
     def _check_body(self, request: web.Request) -> None:
+        # A form of another site can send text/plain without the browser asking first (CORS), but not application/json.
         if len(request.headers.getall("Content-Type", [])) != 1 or request.content_type != "application/json":
             text = "The request must have Content-Type: application/json."
             raise HttpProblem(415, "unsupported_media_type", text)
@@ -130,11 +113,6 @@ class RequestGuard:
             raise HttpProblem(415, "unsupported_encoding", "The only Transfer-Encoding is chunked.", close=True)
         if (request.content_length or 0) > self.most_body:
             raise body_too_large(request)
-
-
-def _authority(request: web.Request) -> list[str]:
-    """What an absolute target (``GET http://localhost/health``) names, which counts more than ``Host`` (RFC 9112, 3.2.2)."""
-    return [found[1]] if (found := _ABSOLUTE.match(request.raw_path)) else []
 
 
 def _is_same_origin(origin: str, host: str) -> bool:
@@ -153,16 +131,15 @@ def body_too_large(request: web.Request) -> HttpProblem:
     return HttpProblem(413, "body_too_large", f"The body must be at most {most:,} bytes here (--max-body).", close=True)
 
 
-async def body(request: web.Request) -> bytes:
+async def read_body(request: web.Request) -> bytes:
     """The whole body, within its deadline. Raises HttpProblem."""
     await _send_continue(request)
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
     except TimeoutError:
-        raise HttpProblem(
-            408, "body_timeout", f"The body did not come within {BODY_SECONDS:g} s.", close=True
-        ) from None
+        text = f"The body did not come within {BODY_SECONDS:g} s."
+        raise HttpProblem(408, "body_timeout", text, close=True) from None
     except web.HTTPRequestEntityTooLarge:
         raise body_too_large(request) from None
     except web.RequestPayloadError:
@@ -170,17 +147,18 @@ async def body(request: web.Request) -> bytes:
 
 
 async def _send_continue(request: web.Request) -> None:
+    """Ask for the body of a client that waits to be asked: only now, when all other checks have passed."""
     if request.get(EXPECTED) == "100-continue" and request.version >= (1, 1):
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0
+        request.writer.output_size = 0  # aiohttp takes what was written for the head of the answer
 
 
-def guard_requests(doors: RequestGuard) -> Middleware:
-    """The middleware."""
+def guard_requests(guard: RequestGuard) -> Middleware:
+    """A middleware that lets a request reach its handler when it has passed the checks."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        doors.check(request)
+        guard.check(request)
         return await handler(request)
 
     return check
@@ -217,19 +195,7 @@ def set_headers(response: web.StreamResponse) -> None:
     """The same headers on every answer."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    response.headers["Server"] = HEADERS["Server"]
+    response.headers["Server"] = HEADERS["Server"]  # aiohttp names itself and Python, with their versions
     response.headers.setdefault("Cache-Control", "no-store")
     if ident := request_id.get():
         response.headers["X-Request-Id"] = ident
-
-
-def allowed_hosts(bind: str, more: Iterable[str]) -> frozenset[str]:
-    """Names that a server bound to ``bind`` answers to. Raises ValueError for what is no host name."""
-    bound = f"[{bind.partition('%')[0]}]" if ":" in bind else bind  # no client names the zone of an address
-    names = {*LOCAL, host_name(bound) or bind.lower()}
-    for text in more:
-        name = host_name(text)
-        if name is None:
-            raise ValueError(f"{text!r} is no host name")
-        names.add(name)
-    return frozenset(names)

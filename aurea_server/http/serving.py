@@ -20,7 +20,6 @@ from aurea_server.http import app_keys
 from aurea_server.http.app import create_app
 from aurea_server.http.connections import make_runner
 from aurea_server.runner.kinds import Kinds
-from aurea_server.runs.manager import FORCED
 from aurea_server.settings.settings import Settings
 from aurea_server.stdio import standard_streams
 
@@ -71,13 +70,13 @@ async def serve(settings: Settings, kinds: Kinds) -> int:
         return _report_error(str(error), LEDGER_NEWER)
     except LedgerUnusable as error:
         return _report_error(str(error), LEDGER_UNUSABLE)
-    runs = app[app_keys.RUNS]
-    stopping.forced = runs.kill_now
+    service = app[app_keys.SERVICE]
+    stopping.forced = service.kill_now
     runner = make_runner(app, settings.max_connections)
     try:
         await runner.setup()
     except StoreError as error:
-        await runs.history.close(FORCED)
+        await service.abandon()
         return _report_error(str(error), LEDGER_UNUSABLE)
     stall_watch = asyncio.create_task(runner.limiter.close_stalled())
     try:
@@ -92,14 +91,14 @@ async def serve(settings: Settings, kinds: Kinds) -> int:
         _announce(settings, runner.addresses[0][1])
         await stopping.asked.wait()
         log.info("stopping: no new runs, %g s for those that are on", settings.drain)
-        await runs.drain(settings.drain)
-        await runs.interrupt()  # while there are connections to answer
+        await service.drain(settings.drain)
+        await service.interrupt()  # while there are connections to answer
         return 0
     finally:
         stall_watch.cancel()
         await runner.cleanup()
         log.info("stopped")
-        if runs.stuck:  # the end of the process would wait for the thread that waits for the disk
+        if service.disk_stuck:  # the end of the process would wait for the thread that waits for the disk
             _exit_now(0)
 
 

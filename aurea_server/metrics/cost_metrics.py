@@ -42,11 +42,11 @@ class ExactSums:
         self._shown: Amounts = dict(self._ended)
         self._settle, self._changed = settle, False
 
-    def progressed(self, amounts: Amounts) -> None:
+    def update_run(self, amounts: Amounts) -> None:
         """The run that is on has come to ``amounts``."""
         self._on, self._changed = amounts, True
 
-    def ended(self, amounts: Amounts | None) -> Amounts:
+    def end_run(self, amounts: Amounts | None) -> Amounts:
         """The run has ended with ``amounts``; None keeps what it had come to. Returns what was added."""
         added = self._on if amounts is None else amounts
         # Only what this run moved: most of some hundred keys are 0, and each sum of fractions takes microseconds.
@@ -74,9 +74,9 @@ class ExactSums:
 
 
 class CostMetrics:
-    """Sums over all bills: of the run that is on, what is sure (`progressed`); of each that has `ended`, its exact total.
+    """Sums over all bills: of the active run, what is certain already; of each run that has ended, its exact total.
 
-    While a run is on only a bill that can but grow is counted, and a credit is taken off the component that it belongs to.
+    Of the active run only a bill that cannot fall any more is counted. A credit is taken off the component it belongs to.
     ``prefix``: of the metrics' names.
     """
 
@@ -90,21 +90,21 @@ class CostMetrics:
             f"{prefix}_{name}" for name in ("cost_usd", "billed_quantity", "cost_by_currency")
         )
 
-    def progressed(self, bill: Bill, run: ExemplarSource) -> None:
+    def update_run(self, bill: Bill, run: ExemplarSource) -> None:
         """The run that is on has come to ``bill``."""
         if bill.priced and bill.monotone:
             parts = _dollars(bill), _quantities(bill), _money(bill)
-            self._dollars.progressed(parts[0])
-            self._billed.progressed(parts[1])
-            self._currencies.progressed(parts[2])
+            self._dollars.update_run(parts[0])
+            self._billed.update_run(parts[1])
+            self._currencies.update_run(parts[2])
             self._mark(*parts, run)
 
-    def ended(self, bill: Bill | None, run: ExemplarSource) -> None:
+    def end_run(self, bill: Bill | None, run: ExemplarSource) -> None:
         """The run has ended with ``bill``, or without a result. Where it has no price, what was sure to be spent stays."""
         priced = bill is not None and bill.priced
-        usd = self._dollars.ended(_dollars(bill) if bill is not None and priced else None)
-        money = self._currencies.ended(_money(bill) if bill is not None and priced else None)
-        billed = self._billed.ended(_quantities(bill) if bill is not None and bill.quantities else None)
+        usd = self._dollars.end_run(_dollars(bill) if bill is not None and priced else None)
+        money = self._currencies.end_run(_money(bill) if bill is not None and priced else None)
+        billed = self._billed.end_run(_quantities(bill) if bill is not None and bill.quantities else None)
         self._mark(usd, billed, money, run)
         self._per_job = {}
         if bill is not None:

@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import functools
 import gzip
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from prometheus_client import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from aurea_server.http.negotiation import MediaRange, Offer
 from aurea_server.metrics.registry import Registry, WithCreationTimes
 
+
+@dataclass(frozen=True)
+class Format:
+    """One form of the metrics: its media type and parameters, in lower case."""
+
+    type: str
+    parameters: Mapping[str, str]
+
+
 FORMATS = (
-    Offer("text/plain", {"version": "0.0.4", "charset": "utf-8"}),
-    Offer("application/openmetrics-text", {"version": "1.0.0", "charset": "utf-8"}),
-    Offer("text/plain", {"version": "1.0.0", "charset": "utf-8"}),
+    Format("text/plain", {"version": "0.0.4", "charset": "utf-8"}),
+    Format("application/openmetrics-text", {"version": "1.0.0", "charset": "utf-8"}),
+    Format("text/plain", {"version": "1.0.0", "charset": "utf-8"}),
 )
 """The first is the default, and the only one that knows no escaping."""
 
@@ -27,19 +36,18 @@ ESCAPINGS = (openmetrics.UNDERSCORES, openmetrics.ALLOWUTF8, openmetrics.DOTS, o
 """How names beyond ASCII are written; the first is the default. Aurea's own names are the same in each."""
 
 
-def escaping_of(form: Offer, chosen: MediaRange | None) -> str | None:
-    """The escaping that a media range names, where it is one of `ESCAPINGS` and ``form`` can have it."""
-    asked = None if chosen is None else chosen.parameters.get("escaping")
+def choose_escaping(form: Format, asked: str | None) -> str | None:
+    """The escaping that a client ``asked`` for, where it is one of `ESCAPINGS` and ``form`` can have it."""
     return asked if asked in ESCAPINGS and form is not FORMATS[0] else None
 
 
-def content_type(form: Offer, escaping: str | None) -> str:
+def content_type(form: Format, escaping: str | None) -> str:
     """The ``Content-Type`` of ``form``. ``escaping`` is told only to those who asked for one."""
     parameters = {**form.parameters, **({"escaping": escaping} if escaping else {})}
     return "; ".join([form.type, *(f"{name}={value}" for name, value in parameters.items())])
 
 
-def render(registry: Registry, form: Offer, escaping: str | None, names: Sequence[str]) -> bytes:
+def render(registry: Registry, form: Format, escaping: str | None, names: Sequence[str]) -> bytes:
     """The metrics of ``registry`` in that form; of those that are ``names`` only, if there are any."""
     text = form.type == "text/plain"
     chosen = registry.restricted_registry(names) if names else registry if text else WithCreationTimes(registry)
@@ -51,6 +59,6 @@ def render(registry: Registry, form: Offer, escaping: str | None, names: Sequenc
     return content
 
 
-def compressed(content: bytes) -> bytes:
+def compress(content: bytes) -> bytes:
     """``content`` as gzip, the same bytes every time."""
     return gzip.compress(content, compresslevel=5, mtime=0)

@@ -38,7 +38,7 @@ def exponents_to(seconds: float) -> range:
 
 
 class BenchmarkMetrics(Collector):
-    """Collects for one app. A run is `started`, `progressed` now and then, and `finished` or `broken` in the end.
+    """Collects for one app. A run is started, updated now and then, and in the end finished, or failed without a result.
 
     ``longest``: seconds that a run in real time may last, which its buckets reach; ``now``: seconds since 1970.
     """
@@ -55,31 +55,35 @@ class BenchmarkMetrics(Collector):
             "real": (RunMetrics(real, exemplars), CostMetrics(real.prefix, exemplars)),
             "virtual": (RunMetrics(simulated, exemplars), CostMetrics(simulated.prefix, exemplars)),
         }
-        self._runs, self._spending = self._clocks["real"]
-        self.waiting = 0
+        self._runs, self._costs = self._clocks["real"]
+        self._waiting = 0
 
-    def started(self, run_id: str = "", clock: str = "real") -> None:
+    def set_waiting(self, runs: int) -> None:
+        """So many runs wait for their turn."""
+        self._waiting = runs
+
+    def start_run(self, run_id: str = "", clock: str = "real") -> None:
         """A run has begun; all that follows is about it. ``clock``: real or virtual."""
-        self._runs, self._spending = self._clocks[clock]
-        self._runs.started(run_id, self._now())
+        self._runs, self._costs = self._clocks[clock]
+        self._runs.start_run(run_id, self._now())
 
-    def progressed(self, now: Snapshot) -> None:
+    def update_run(self, now: Snapshot) -> None:
         """The current run as it stands replaces what it was at its last report."""
         at = self._now()
-        self._runs.progressed(now, at)
-        self._spending.progressed(now.bill, ExemplarSource(self._runs.run_id, at))
+        self._runs.update_run(now, at)
+        self._costs.update_run(now.bill, ExemplarSource(self._runs.run_id, at))
 
-    def finished(self, figures: Figures) -> None:
+    def finish_run(self, figures: Figures) -> None:
         """The current run has ended with a result."""
         at = self._now()
-        self._runs.finished(figures, at)
-        self._spending.ended(figures.bill, ExemplarSource(self._runs.run_id, at))
+        self._runs.finish_run(figures, at)
+        self._costs.end_run(figures.bill, ExemplarSource(self._runs.run_id, at))
 
-    def broken(self, status: str) -> None:
+    def fail_run(self, status: str) -> None:
         """The current run has ended without a result."""
         at = self._now()
-        self._runs.broken(status, at)
-        self._spending.ended(None, ExemplarSource(self._runs.run_id, at))
+        self._runs.fail_run(status, at)
+        self._costs.end_run(None, ExemplarSource(self._runs.run_id, at))
 
     def describe(self) -> Iterable[Metric]:
         """The names, for those who ask for some of them: ``/metrics?name[]=…``."""
@@ -87,19 +91,19 @@ class BenchmarkMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families, from totals that only ever grow."""
-        runs, spending = self._clocks["real"]
+        runs, costs = self._clocks["real"]
         yield from runs.counters()
         yield from runs.gauges()
         text = "Cost of the current run, or the last, in US dollars. A gauge in spite of its name, kept for old dashboards."
         yield GaugeMetricFamily("benchmark_cost_total", text, value=runs.dollars)
         yield GaugeMetricFamily(
-            "benchmark_runs_queued", "Runs of any clock that wait for their turn.", value=self.waiting
+            "benchmark_runs_queued", "Runs of any clock that wait for their turn.", value=self._waiting
         )
-        yield from spending.families()
-        runs, spending = self._clocks["virtual"]
+        yield from costs.families()
+        runs, costs = self._clocks["virtual"]
         yield from runs.counters()
         yield from runs.gauges()
-        yield from spending.total_family()
+        yield from costs.total_family()
         build = InfoMetricFamily("benchmark_build", "What serves.")
         build.add_metric([], {"version": engine_version(), "python": python_version(), "loop": self._loop})
         yield build

@@ -65,7 +65,7 @@ class Totals:
         for name, histogram in self.histograms.items():
             histogram.merge(now.histogram(name))
 
-    def with_(self, now: Snapshot | None) -> Totals:
+    def plus(self, now: Snapshot | None) -> Totals:
         """The sum, as a new object."""
         if now is None:
             return self
@@ -91,7 +91,7 @@ class Gauges:
 
 
 class RunMetrics:
-    """Runs of one clock: each is `started`, `progressed` now and then, and `finished` or `broken` in the end.
+    """Runs of one clock: each is started, updated now and then, and in the end finished, or failed without a result.
 
     ``at``: seconds since 1970. At most one run is on.
     """
@@ -105,7 +105,7 @@ class RunMetrics:
         self._runs = self._in_progress = 0
         self.run_id = ""
 
-    def started(self, run_id: str, at: float) -> None:
+    def start_run(self, run_id: str, at: float) -> None:
         """A run has begun."""
         self.run_id = run_id
         self._runs += 1
@@ -113,7 +113,7 @@ class RunMetrics:
         self._gauges = Gauges(start=at, end=self._gauges.end)
         self._exemplars.mark(self._name("runs"), {(): 1}, ExemplarSource(run_id, at))
 
-    def progressed(self, now: Snapshot, at: float) -> None:
+    def update_run(self, now: Snapshot, at: float) -> None:
         """The current run as it stands replaces what it was at its last report."""
         self._current = now
         self._gauges = replace(
@@ -135,7 +135,7 @@ class RunMetrics:
             largest = now.histogram(name).le_largest(self._clock.exponents)
             self._exemplars.mark_buckets(self._name(HISTOGRAMS[name][0]), largest, run)
 
-    def finished(self, figures: Figures, at: float) -> None:
+    def finish_run(self, figures: Figures, at: float) -> None:
         """The current run has ended with a result."""
         self._close(figures.status, at)
         self._gauges = replace(
@@ -151,7 +151,7 @@ class RunMetrics:
         self._count("findings", figures.findings, at)
         self._count("objectives", figures.objectives, at)
 
-    def broken(self, status: str, at: float) -> None:
+    def fail_run(self, status: str, at: float) -> None:
         """The current run has ended without a result."""
         self._close(status, at)
 
@@ -171,7 +171,7 @@ class RunMetrics:
 
     def counters(self) -> Iterator[Family]:
         """Totals that only ever grow."""
-        totals = self._ended.with_(self._current)
+        totals = self._ended.plus(self._current)
         yield self._counter("runs", "Runs started.", self._runs)
         yield self._counter("jobs", "Jobs that reached an outcome.", sum(totals.outcomes.values()))
         yield self._labelled("job_outcomes", "Jobs by outcome.", "outcome", OUTCOMES, totals.outcomes)

@@ -1,16 +1,20 @@
-"""A run that has not ended: what the app knows of it until the ledger knows it all."""
+"""A run from its acceptance to its end: what the server knows of it until the history knows it all."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 import msgspec
 
 from aurea_server.history import StoreError
 from aurea_server.runner.messages import Bill, Figures, Reason, Remark, Snapshot
-from aurea_server.runs.events import EventLog
+from aurea_server.runs.events import EventLog, Followers
+
+LOGS_KEPT = 32
+"""Event logs of ended runs that are kept for followers who reconnect."""
 
 
 def now_ms() -> int:
@@ -25,26 +29,26 @@ class RunIds:
         self._last = int(newest.rpartition("-")[2]) if newest else 0
 
     def new(self) -> str:
-        """One that was never given, and is above all that were."""
+        """An id that was never given, above all that were, also where the wall clock was set back meanwhile."""
         self._last = max(self._last + 1, now_ms())
         return f"benchmark-{self._last}"
 
 
 @dataclass(frozen=True)
 class RunAnswer:
-    """How a run ended, for whoever waits for it. ``answer``: JSON; ``trouble``: it could not be stored."""
+    """How a run ended, for the client that waits for it. ``body``: JSON; ``trouble``: why it could not be stored."""
 
-    state: str
-    answer: bytes
+    status: str
+    body: bytes
     reason: Reason | None = None
     trouble: StoreError | None = None
 
 
-@dataclass
+@dataclass(eq=False)  # a run is itself: two are never the same because their figures are
 class ActiveRun:
     """``document``: the whole specification, as plain data. ``foreign``: it names kinds of installed packages.
 
-    ``stopping``: the state that a stop from outside asked for. ``ended`` is set once, by the manager.
+    ``stopping``: the status that a stop from outside asked for. ``ended`` is set once, by the lifecycle.
     """
 
     id: str
@@ -57,44 +61,96 @@ class ActiveRun:
     started_ms: int | None = None
     stopping: str | None = None
     last: Snapshot | None = None
-    told: set[str] = field(default_factory=set)
+    published_findings: set[str] = field(default_factory=set)
     ended: asyncio.Future[RunAnswer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def progress(self) -> dict[str, object] | None:
         """The latest figures for people, None before the first."""
         return None if self.last is None else self.last.figures()
 
-    def tell(self, findings: list[Remark]) -> None:
+    def publish_findings(self, findings: list[Remark]) -> None:
         """Publish each finding once, as soon as it is known."""
         for finding in findings:
-            if finding.code not in self.told:
-                self.told.add(finding.code)
+            if finding.code not in self.published_findings:
+                self.published_findings.add(finding.code)
                 self.events.publish("finding", finding)
 
-    def so_far(self, state: str, ended_ms: int) -> Figures:
-        """The last figures of a run that came to no result."""
+    def last_figures(self, status: str, ended_ms: int) -> Figures:
+        """The figures of the last snapshot, for a run that ended without a result."""
         last = self.last or Snapshot()
         figures = last.figures()
         return Figures(
-            status=state,
+            status=status,
             num_jobs=last.arrived,
             completed_jobs=last.counts.get("completed", 0),
             throughput=last.throughput if self.last else None,
             mean_latency=last.mean_latency,
             total_cost=figures["cost"],
             duration=last.elapsed,
-            start_time=None if self.started_ms is None else utc(self.started_ms),
-            end_time=utc(ended_ms),
+            start_time=None if self.started_ms is None else format_ms(self.started_ms),
+            end_time=format_ms(ended_ms),
             bill=Bill(currency=last.bill.currency),
         )
 
 
-def utc(ms: int) -> str:
+class ActiveRuns:
+    """The runs that the history does not know whole yet, by their ids, and the event logs of those and of the latest ended.
+
+    A run stays here beyond its end while its result cannot be stored: then this is the only place that has it.
+    """
+
+    def __init__(self, followers: Followers) -> None:
+        self._followers = followers
+        self._runs: dict[str, ActiveRun] = {}
+        self._logs: OrderedDict[str, EventLog] = OrderedDict()
+
+    def new_log(self) -> EventLog:
+        """For a run that is about to be accepted."""
+        return EventLog(self._followers)
+
+    def add(self, run: ActiveRun) -> None:
+        """It was accepted: it is in the history, queued."""
+        self._runs[run.id] = run
+        self._logs[run.id] = run.events
+
+    def get(self, run_id: str) -> ActiveRun | None:
+        """A run that has not ended, or whose result could not be stored yet."""
+        return self._runs.get(run_id)
+
+    def get_unended(self, run_id: str) -> ActiveRun | None:
+        """A run that is queued or running."""
+        run = self._runs.get(run_id)
+        return None if run is None or run.ended.done() else run
+
+    def unended(self) -> list[ActiveRun]:
+        """All runs that are queued or running."""
+        return [run for run in self._runs.values() if not run.ended.done()]
+
+    def remove(self, run_id: str) -> None:
+        """The history has it whole: readers find it there from now on. Its event log stays for a while."""
+        self._runs.pop(run_id, None)
+
+    def get_events(self, run_id: str) -> EventLog | None:
+        """The events of a run that is active, or ended recently."""
+        return self._logs.get(run_id)
+
+    def drop_old_events(self) -> None:
+        """Keep the logs of all active runs, and of the `LOGS_KEPT` that ended last."""
+        ended = [run_id for run_id, events in self._logs.items() if events.closed]
+        for run_id in ended[:-LOGS_KEPT]:
+            del self._logs[run_id]
+
+    def forget_events(self, run_id: str) -> None:
+        """The run was deleted: nothing of it may be shown any more."""
+        self._logs.pop(run_id, None)
+
+
+def format_ms(ms: int) -> str:
     """``2026-11-22T10:00:00.000Z``."""
     seconds, rest = divmod(ms, 1000)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:03d}Z"
 
 
 def encode(value: object) -> bytes:
-    """JSON."""
+    """``value`` as JSON."""
     return msgspec.json.encode(value)

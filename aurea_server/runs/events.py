@@ -1,7 +1,8 @@
-"""What happens to a run, as a numbered log that many may follow.
+"""The events of a run, as a numbered log that many may follow.
 
-A follower holds a number, not a queue: all read the same ring. One that is so slow that the ring has moved past it is told
-so and let go; the run never waits for anybody.
+A follower holds a number, not a queue: all of them read the same ring of the latest events. A follower that is so slow
+that the ring has moved past its number is told so and disconnected; the run never waits for anybody, and what a slow
+follower costs is one connection.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import NamedTuple
 
 import msgspec
 
-KEPT = 2400
-"""Events kept of a run: twenty minutes of progress twice a second, more than a run may last."""
+from aurea_server.runs.errors import FollowerLagged, TooManyFollowers
+
+EVENTS_KEPT = 2400
+"""Events kept of a run: twenty minutes of progress twice a second, more than a run may last by default."""
 
 
 class Event(NamedTuple):
@@ -25,26 +28,23 @@ class Event(NamedTuple):
     data: str
 
 
-class Lagged(Exception):
-    """The follower fell behind by more than what is kept."""
-
-
-class TooManyFollowers(Exception):
-    """There is no room for another."""
-
-
 class Followers:
-    """How many follow anything at all, and the most that may."""
+    """How many followers there are, of all runs together, and how many there may be."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.count = 0
 
+    def check_room(self) -> None:
+        """Raises `TooManyFollowers` where there is no room for another."""
+        if self.count >= self.most:
+            raise TooManyFollowers
+
 
 class EventLog:
     """The events of one run."""
 
-    def __init__(self, followers: Followers, kept: int = KEPT) -> None:
+    def __init__(self, followers: Followers, kept: int = EVENTS_KEPT) -> None:
         self._followers = followers
         self._events: deque[Event] = deque(maxlen=kept)
         self._news = asyncio.Event()
@@ -52,35 +52,40 @@ class EventLog:
         self._number = 0
 
     def publish(self, kind: str, data: object) -> None:
-        """Tell all followers."""
+        """Append an event and wake all followers."""
         self._number += 1
         self._events.append(Event(self._number, kind, msgspec.json.encode(data).decode()))
         self._wake()
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """No more events will come: followers end after the last one."""
         self.closed = True
         self._wake()
 
     def _wake(self) -> None:
+        # A new asyncio.Event for what comes next: one that is set and cleared at once would lose followers that were
+        # sending when it was set, since they look at it only when they wait again.
         self._news.set()
         self._news = asyncio.Event()
 
     async def follow(self, after: int = 0) -> AsyncGenerator[Event, None]:
-        """Events with numbers above ``after``, as far as they are kept, and then each as it comes, until the log closes.
+        """Kept events with numbers above ``after``, and then each as it is published, until the log closes.
 
-        Raises `TooManyFollowers` before the first, `Lagged` when events were missed under way.
+        Raises `TooManyFollowers` before the first, `FollowerLagged` when events were missed under way.
         """
-        if self._followers.count >= self._followers.most:
-            raise TooManyFollowers
+        self._followers.check_room()
         self._followers.count += 1
         try:
+            # A number above all that were published is one of an earlier server's log: begin after the newest.
             at = min(after, self._number)
             started = False
             while True:
+                # Taken before the events are read: what is published while a follower sends sets this very object,
+                # so nothing falls between reading the ring and waiting for more.
                 news = self._news
+                # Missing events are no error at first: whoever comes late gets what is kept.
                 if started and self._events and self._events[0].number > at + 1:
-                    raise Lagged
+                    raise FollowerLagged
                 started = True
                 for event in [event for event in self._events if event.number > at]:
                     yield event

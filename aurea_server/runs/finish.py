@@ -1,37 +1,73 @@
-"""How a run's end is written: for the ledger, and for whoever waits."""
+"""A run's end as values: the row for the history, the answer for the client that waits, the figures for the metrics."""
 
 from __future__ import annotations
 
-from aurea_server.history import FinishedRun
+from dataclasses import replace
+from typing import NamedTuple
+
+from aurea_engine import Problem, SpecError
+from aurea_server.history import FinishedRun, StoreError
 from aurea_server.runner.messages import End, Figures, Reason
 from aurea_server.runs.active_run import ActiveRun, RunAnswer, encode, now_ms
 from aurea_server.runs.views import view_without_result
 
 
-def with_result(end: End, records: bytes) -> tuple[FinishedRun, RunAnswer, Figures]:
-    """The end of a run that came to a result."""
+class Finish(NamedTuple):
+    """The same end, three times."""
+
+    row: FinishedRun
+    answer: RunAnswer
+    figures: Figures
+
+    def with_trouble(self, trouble: StoreError | None) -> Finish:
+        """The same, where the row could not be stored."""
+        return self._replace(answer=replace(self.answer, trouble=trouble))
+
+    def summary(self) -> dict[str, object]:
+        """What the last event of the run says."""
+        reason = self.answer.reason
+        return {
+            "status": self.answer.status,
+            "verdict": self.figures.verdict,
+            "throughput": self.figures.throughput,
+            "reason": None if reason is None else reason.code,
+        }
+
+
+def finish_with_result(end: End, records: bytes) -> Finish:
+    """The end of a run that came to a result. ``records``: the content of its file of records."""
     status = end.figures.status
     reason = None if end.reason is None else encode(end.reason)
-    ending = FinishedRun(status, now_ms(), encode(end.figures), reason, encode(end.last), end.head, records)
-    return ending, RunAnswer(status, end.answer(), end.reason), end.figures
+    row = FinishedRun(status, now_ms(), encode(end.figures), reason, encode(end.last), end.head, records)
+    return Finish(row, RunAnswer(status, end.answer(), end.reason), end.figures)
 
 
-def without_result(live: ActiveRun, state: str, reason: Reason | None) -> tuple[FinishedRun, RunAnswer, Figures]:
-    """The end of a run that came to none: its last figures are kept."""
+def finish_without_result(run: ActiveRun, status: str, reason: Reason | None) -> Finish:
+    """The end of a run that came to no result: the figures of its last snapshot are kept."""
     ended_ms = now_ms()
-    figures = live.so_far(state, ended_ms)
-    last = None if live.last is None else encode(live.last)
-    ending = FinishedRun(state, ended_ms, encode(figures), None if reason is None else encode(reason), last)
-    answer = view_without_result(live.id, live.document, figures, reason)
-    return ending, RunAnswer(state, encode(answer), reason), figures
+    figures = run.last_figures(status, ended_ms)
+    last = None if run.last is None else encode(run.last)
+    row = FinishedRun(status, ended_ms, encode(figures), None if reason is None else encode(reason), last)
+    body = encode(view_without_result(run.id, run.document, figures, reason))
+    return Finish(row, RunAnswer(status, body, reason), figures)
 
 
-def why(live: ActiveRun, reason: Reason) -> tuple[str, Reason]:
-    """(state, reason) of a run whose process is gone: a stop that had been asked for is why, even where it took a kill."""
-    if live.stopping is None:
+def judge_failure(run: ActiveRun, reason: Reason) -> tuple[str, Reason]:
+    """(status, reason) of a run whose process ended without a result.
+
+    Where a stop had been asked for, the run ended because of it, even if the process had to be killed: the status is the
+    one that was asked for, and the reason says that the process did not obey.
+    """
+    if run.stopping is None:
         return "failed", reason
     if reason.code == "runner_died":
-        code = "server_stopped" if live.stopping == "interrupted" else "runner_unresponsive"
-        detail = f"asked to stop ({live.stopping}); {reason.detail}"
+        code = "server_stopped" if run.stopping == "interrupted" else "runner_unresponsive"
+        detail = f"asked to stop ({run.stopping}); {reason.detail}"
         reason = Reason(code=code, detail=detail, output=reason.output)
-    return live.stopping, reason
+    return run.stopping, reason
+
+
+def raise_spec_error(reason: Reason | None) -> None:
+    """Raises SpecError where the specification proved impossible only in the runner process; else does nothing."""
+    if reason is not None and reason.code == "invalid_spec":
+        raise SpecError([Problem(*each) for each in reason.problems] or reason.detail)

@@ -1,161 +1,204 @@
-"""Runs read back from the history."""
+"""How runs are read: while they are active from memory, afterwards from the history.
+
+What decoding costs is bounded: a run of a million jobs takes tens of megabytes and half a second of a thread. So few may
+decode at a time, each in a thread, and a place among them is never held while anything is *sent*, which takes as long as
+the client likes. Damage to what is stored of one run is reported to whoever reads that run, and to nobody else.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, NamedTuple
+
+import msgspec
 
 from aurea_engine import DamagedParts
 from aurea_engine.records import column_file
-from aurea_server.history import Damaged, StoredRun
-from aurea_server.http.problems import HttpProblem
-from aurea_server.runs import views
-from aurea_server.runs.manager import RunManager
+from aurea_server.history import Damaged, History, StoredRun
+from aurea_server.runs import exports, views
+from aurea_server.runs.active_run import ActiveRun, ActiveRuns
+from aurea_server.runs.errors import NoResult, NotEnded, NotFound, TooManyReaders
+from aurea_server.runs.events import Event, Followers
+from aurea_server.runs.exports import Export
+from aurea_server.runs.queue import RunQueue
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-PATIENCE = 10.0
-"""Seconds that somebody waits for a place among the readers."""
+READERS = 4
+"""How many may decode the records of a run at a time: a million jobs held whole take some sixty megabytes."""
 
-_ID = re.compile(r"benchmark-[0-9]{1,19}", re.ASCII)
-
-
-def not_found() -> HttpProblem:
-    """404"""
-    return HttpProblem(404, "run_not_found", "There is no such run.")
+WAIT_SECONDS = 10.0
+"""How long a client waits for a place among the readers."""
 
 
-async def row_of(runs: RunManager, run_id: str) -> StoredRun:
-    """A run's row. Raises HttpProblem where there is none; what is no id is not even looked for."""
-    row = await runs.history.ask(runs.history.ledger.get, run_id) if _ID.fullmatch(run_id) else None
-    if row is None:
-        raise not_found()
-    return views.repair_reason(row)
+class JobPage(NamedTuple):
+    """``rows``: some jobs as JSON values; ``total``: how many there are."""
+
+    rows: list[dict[str, Any]]
+    total: int
 
 
-@asynccontextmanager
-async def reading(runs: RunManager) -> AsyncIterator[None]:
-    """A place among the few who may decode at a time; never held while anything is sent, which takes as long as the client
-    likes. Raises HttpProblem where none gets free.
-    """
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await runs.history.readers.acquire()
-    except TimeoutError:
-        text = "Too many read the jobs of runs already; try again later."
-        raise HttpProblem(503, "too_many_readers", text, headers={"Retry-After": "5"}) from None
-    try:
-        yield
-    finally:
-        runs.history.readers.release()
+class _Usage(msgspec.Struct):
+    """The one member of a stored result that pricing needs."""
+
+    usage: dict[str, Any]
 
 
-async def stored_answer(runs: RunManager, run_id: str) -> bytes:
-    """A run that has ended, as JSON: without its jobs where only they are damaged. Raises `Damaged`."""
-    live = runs.live.get(run_id)
-    if live is not None and live.ended.done():  # it could not be stored yet
-        return live.ended.result().answer
-    row = await row_of(runs, run_id)
-    async with reading(runs):
-        content = await _as_far_as_readable(runs, row)
+class RunReader:
+    """Reads runs by their ids. Every method raises `NotFound` where there is none, `StoreError` where it cannot be read."""
+
+    def __init__(self, history: History, active: ActiveRuns, queue: RunQueue, followers: Followers) -> None:
+        self._history, self._active, self._queue, self._followers = history, active, queue, followers
+        self._decoders = asyncio.Semaphore(READERS)
+
+    # --- Runs ------------------------------------------------------------------------------------------------------
+
+    def view(self, run: ActiveRun) -> bytes:
+        """A run that is queued or running, as JSON."""
+        return msgspec.json.encode(views.view_active(run, self._queue.position(run)))
+
+    async def get(self, run_id: str) -> bytes:
+        """A run as JSON: its state while it is active, its result once it has ended."""
+        run = self._active.get_unended(run_id)
+        return await self.get_ended(run_id) if run is None else self.view(run)
+
+    async def get_ended(self, run_id: str) -> bytes:
+        """A run that has ended, as JSON: without its jobs where only they are damaged. Raises `Damaged`."""
+        run = self._active.get(run_id)
+        if run is not None and run.ended.done():  # it could not be stored yet
+            return run.ended.result().body
+        row = await self._row(run_id)
+        async with self._decoding():
+            content = await self._readable_records(row)
+            try:
+                return await asyncio.to_thread(views.encode_stored, row, content)
+            except DamagedParts as error:
+                _log_missing_jobs(row, error)
+                return await asyncio.to_thread(views.encode_stored, row, None)
+
+    def is_active(self, run_id: str) -> bool:
+        """Whether the run is queued or running."""
+        return self._active.get_unended(run_id) is not None
+
+    async def list(self, limit: int, before: int, state: str | None) -> tuple[list[dict[str, Any]], int | None]:
+        """(views of runs, newest first; where the next page begins, None after the last)."""
+        rows, after = await self._history.page(limit, before, state)
+        return [views.view_in_list(row) for row in rows], after
+
+    async def _row(self, run_id: str) -> StoredRun:
+        row = await self._history.get(run_id)
+        if row is None:
+            raise NotFound
+        return views.repair_reason(row)
+
+    async def _readable_records(self, row: StoredRun) -> bytes | None:
         try:
-            return await asyncio.to_thread(views.encode_stored, row, content)
+            return await self._history.records(row.id) if row.records_bytes else None
+        except Damaged as error:
+            _log_missing_jobs(row, error)
+            return None
+
+    @asynccontextmanager
+    async def _decoding(self) -> AsyncIterator[None]:
+        """A place among those who decode. Raises `TooManyReaders` where none gets free in time."""
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._decoders.acquire()
+        except TimeoutError:
+            raise TooManyReaders from None
+        try:
+            yield
+        finally:
+            self._decoders.release()
+
+    def check_ended(self, run_id: str, otherwise: str) -> None:
+        """Raises `NotEnded`, which says ``otherwise``, where the history does not have the run whole yet."""
+        if self._active.get(run_id) is not None:
+            raise NotEnded(f"The run has not ended: {otherwise}")
+
+    # --- Jobs ------------------------------------------------------------------------------------------------------
+
+    async def jobs(self, run_id: str, first: int, limit: int) -> JobPage:
+        """A page of the jobs of a run that has ended, from number ``first``. Raises `NotEnded` or `Damaged`."""
+        self.check_ended(run_id, "its jobs can be had when it has.")
+        async with self._decoding():
+            row = await self._row(run_id)
+            content = await self._history.records(run_id) if row.records_bytes else None
+            if content is None:
+                return JobPage([], 0)
+            try:
+                records = await asyncio.to_thread(column_file.decode, content)
+            except DamagedParts as error:
+                raise _damaged(run_id, error) from None
+            rows = await asyncio.to_thread(exports.job_rows, records, first, limit)
+            return JobPage(rows, len(records.jobs))
+
+    async def export(self, run_id: str, form: str) -> Export:
+        """All jobs of a run that has ended, to be closed. Raises `NotEnded`, or `Damaged` where they are damaged."""
+        self.check_ended(run_id, "its jobs can be had when it has.")
+        row = await self._row(run_id)
+        file = await self._history.open_records(run_id) if row.records_bytes else None
+        if file is None:
+            return Export(None, form, self._decoders)
+        working: asyncio.Future[column_file.Reader] | None = None
+        try:
+            async with self._decoding():
+                # All of it is read once before the first byte is sent: afterwards an answer can only break off.
+                working = exports.run_in_thread(lambda: exports.open_checked(file))
+                return Export(await asyncio.shield(working), form, self._decoders)
         except DamagedParts as error:
-            _without_jobs(row, error)
-            return await asyncio.to_thread(views.encode_stored, row, None)
+            file.close()
+            raise _damaged(run_id, error) from None
+        except BaseException:
+            # A client that left: the thread may still be reading the file.
+            exports.when_done(working, file.close)
+            raise
+
+    # --- Prices ----------------------------------------------------------------------------------------------------
+
+    async def usage(self, run_id: str) -> dict[str, Any]:
+        """The usage that a run measured. Raises `NotEnded` or `NoResult`."""
+        self.check_ended(run_id, "it can be priced again when it has.")
+        row = await self._row(run_id)
+        if row.head is None:
+            raise NoResult
+        return msgspec.json.decode(row.head, type=_Usage).usage
+
+    async def records(self, run_id: str) -> bytes:
+        """The content of a run's file of records, empty where none are kept."""
+        return await self._history.records(run_id) or b""
+
+    # --- Events ----------------------------------------------------------------------------------------------------
+
+    async def events(self, run_id: str, after: int) -> AsyncGenerator[Event, None]:
+        """The events of a run with numbers above ``after``, the last of which is its end.
+
+        Raises `TooManyFollowers` now, or, as `FollowerLagged`, while it is followed.
+        """
+        events = self._active.get_events(run_id)
+        following = _once(await self._end_of(run_id)) if events is None else events.follow(after)
+        self._followers.check_room()
+        return following
+
+    async def _end_of(self, run_id: str) -> Event:
+        """All that is left to say of a run whose events are not kept any more."""
+        row = await self._row(run_id)
+        listed = views.view_in_list(row)
+        reason = None if row.reason is None else msgspec.json.decode(row.reason)["code"]
+        summary = {name: listed[name] for name in ("status", "verdict", "throughput")}
+        return Event(1, "end", msgspec.json.encode({**summary, "reason": reason}).decode())
 
 
-async def _as_far_as_readable(runs: RunManager, row: StoredRun) -> bytes | None:
-    try:
-        return await runs.history.ask(runs.history.ledger.records, row.id) if row.records_bytes else None
-    except Damaged as error:
-        _without_jobs(row, error)
-        return None
+async def _once(event: Event) -> AsyncGenerator[Event, None]:
+    yield event
 
 
-def _without_jobs(row: StoredRun, error: Exception) -> None:
+def _damaged(run_id: str, error: Exception) -> Damaged:
+    return Damaged(f"the records of {run_id} are damaged: {error}")
+
+
+def _log_missing_jobs(row: StoredRun, error: Exception) -> None:
     log.error("%s is answered without its jobs: %s", row.id, error)
-
-
-async def records_of(runs: RunManager, run_id: str) -> column_file.StoredRecords | None:
-    """The records of a run that has ended; None where none are kept. Raises `Damaged`."""
-    row = await row_of(runs, run_id)
-    content = await runs.history.ask(runs.history.ledger.records, run_id) if row.records_bytes else None
-    try:
-        return None if content is None else await asyncio.to_thread(column_file.decode, content)
-    except DamagedParts as error:
-        raise Damaged(f"the records of {run_id} are damaged: {error}") from None
-
-
-class Export:
-    """All jobs of a run as CSV or NDJSON, for one client, as slow as it likes.
-
-    Each piece is decoded when the one before has been sent, and takes a place among the readers only meanwhile. What is
-    held is one block and one open file, so the number of slow clients is bounded by that of connections, and their memory
-    with it.
-    """
-
-    def __init__(self, runs: RunManager, reader: column_file.Reader, form: str) -> None:
-        self._runs, self._reader, self._form = runs, reader, form
-        self._working: asyncio.Future[bytes] | None = None
-
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Raises `DamagedParts` where the file changes under way."""
-        while True:
-            async with self._runs.history.readers:
-                piece = await self._decode()
-            yield piece
-            if self._reader.row >= self._reader.rows:
-                return
-
-    async def _decode(self) -> bytes:
-        self._working = _in_thread(lambda: views.encode_next_jobs(self._reader, self._form))
-        return await asyncio.shield(self._working)
-
-    def close(self) -> None:
-        """Let go of the file, once no thread reads it any more: the client may leave at any moment."""
-        _when_done(self._working, self._reader.close)
-
-
-async def export_of(runs: RunManager, run_id: str, form: str) -> Export | None:
-    """The jobs of a run that has ended, None where none are kept; to be closed. Raises `Damaged` where they are damaged."""
-    row = await row_of(runs, run_id)
-    file = await runs.history.open_records(run_id) if row.records_bytes else None
-    if file is None:
-        return None
-    working: asyncio.Future[column_file.Reader] | None = None
-    try:
-        async with reading(runs):
-            working = _in_thread(lambda: _checked(column_file.Reader(file)))
-            return Export(runs, await asyncio.shield(working), form)
-    except DamagedParts as error:
-        file.close()
-        raise Damaged(f"the records of {run_id} are damaged: {error}") from None
-    except BaseException:
-        _when_done(working, file.close)
-        raise
-
-
-def _checked(reader: column_file.Reader) -> column_file.Reader:
-    """Damage is told of before the first byte is sent: afterwards an answer can only break off."""
-    reader.check()
-    return reader
-
-
-def _in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
-    """``work`` in a thread. Whoever asked may leave: then nobody else takes what it raises."""
-    working = asyncio.get_running_loop().run_in_executor(None, work)
-    working.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return working
-
-
-def _when_done(working: asyncio.Future[T] | None, then: Callable[[], None]) -> None:
-    if working is None or working.done():
-        then()
-    else:
-        working.add_done_callback(lambda _: then())

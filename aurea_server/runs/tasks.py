@@ -1,4 +1,4 @@
-"""Tasks that somebody owns: the loop itself keeps only weak references, and tells nobody when one fails."""
+"""Background tasks with an owner: the loop itself keeps only weak references, and reports no failure to anybody."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ log = logging.getLogger(__name__)
 
 
 class Tasks:
-    """Keeps its tasks until they end, and logs what none of them should have raised."""
+    """Holds its tasks until they end, and logs what none of them should have raised."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def keep(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Run it on its own."""
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run it in the background."""
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._log_failure)
 
-    async def through(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    async def run_shielded(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run it to its end even if the caller is cancelled; raises what it raises."""
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._taken)
+        task.add_done_callback(self._forget)
         await asyncio.shield(task)
 
     async def close(self) -> None:
@@ -39,19 +39,20 @@ class Tasks:
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=1.0)
 
-    def _taken(self, task: asyncio.Task[Any]) -> None:
-        """The caller may have left: then nobody else takes the exception, which was the caller's alone."""
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        # The caller may have left. Its exception was for the caller alone, and one that nobody retrieves would be
+        # reported by asyncio as an error of the program.
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()
 
-    def _done(self, task: asyncio.Task[Any]) -> None:
+    def _log_failure(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task of the server failed", exc_info=error)
 
 
-async def regardless(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Where the storage fails, its own trouble says so already."""
+async def ignore_storage_errors(coroutine: Coroutine[Any, Any, None]) -> None:
+    """For writes that nobody waits for: the history itself remembers and reports that it cannot be written."""
     with contextlib.suppress(StoreError):
         await coroutine

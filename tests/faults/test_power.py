@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from aurea_engine.closed_sets import STATUSES
 from aurea_engine.records import column_file
 from aurea_server.history.data_folder import DataFolder
 from aurea_server.history.ledger import Ledger
-from aurea_server.history.rows import FINAL_STATES
 
 pytestmark = pytest.mark.faults
 
@@ -189,7 +189,7 @@ def check(events: Sequence[Event], folder: Path, chance: random.Random) -> int:
             if row is None and told >= TO_BE_DELETED:
                 continue
             assert row is not None, f"{run_id} was acknowledged, and is gone"
-            assert row.state in FINAL_STATES
+            assert row.state in STATUSES
             if told >= ENDED:
                 assert row.state == "completed", f"{run_id} had ended, and is {row.state}"
             if row.state == "completed":

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from aurea_server.cli import main
 from aurea_server.history import AcceptedRun, FinishedRun
 from aurea_server.http.app import create_app
-from aurea_server.http.app_keys import RUNS
+from aurea_server.http.app_keys import SERVICE
 from aurea_server.http.operations import OPERATIONS
 from aurea_server.settings.settings import Settings, SettingsError, resolve
 
@@ -63,9 +63,9 @@ async def proxy() -> AsyncIterator[Proxy]:
 
 
 async def store(client: TestClient[Any, Any], *ids: int, app: web.Application | None = None) -> None:
-    history = (app or client.server.app)[RUNS].history
+    history = (app or client.server.app)[SERVICE]._history
     for number in ids:
-        await history.ask(history.ledger.add, AcceptedRun(f"benchmark-{number}", number, None, b"{}"))
+        await history.add(AcceptedRun(f"benchmark-{number}", number, None, b"{}"), None)
         assert await history.end(f"benchmark-{number}", FinishedRun("completed", number + 1)) is None
 
 

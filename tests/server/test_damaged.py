@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aurea_server.http.app_keys import RUNS
+from aurea_server.http.app_keys import SERVICE
 
 Post = Callable[..., Awaitable[Any]]
 RECORDED = {"workload": {"job": {"kind": "sleep", "duration": {"kind": "exponential", "mean": 0.002}}, "jobs": 3000}}
@@ -88,14 +88,14 @@ async def test_records_that_are_damaged_are_told_of_and_nothing_else_fails(
 async def test_a_row_that_is_damaged_is_told_of_and_the_others_are_listed(
     client: Any, post: Post, caplog: pytest.LogCaptureFixture, column: str, content: bytes
 ) -> None:
-    runs = client.server.app[RUNS]
+    service = client.server.app[SERVICE]
     good, bad = [(await post(client, {"num_jobs": 3, "job_duration_ms": 1}))[1]["benchmark_id"] for _ in range(2)]
 
     def damage() -> None:
-        runs.history.ledger._connection.execute(f"UPDATE run SET {column} = ? WHERE id = ?", (content, bad))
+        service._history._ledger._connection.execute(f"UPDATE run SET {column} = ? WHERE id = ?", (content, bad))
 
-    await runs.history.ask(damage)
-    runs._logs.clear()
+    await service._history._ask(damage)
+    service._active._logs.clear()
     path = f"/benchmark/runs/{bad}"
     status, document = await asked(client, path)
     if column == "reason":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aurea_server.history import AcceptedRun, DataFolder, FinishedRun, Ledger, LedgerUnusable
+from aurea_server.history import AcceptedRun, DataFolder, FinishedRun, Ledger, LedgerUnusable, Retention
 
 LARGE = os.urandom(20_000)
 """Records that get a file of their own."""
@@ -167,7 +167,7 @@ def test_records_that_become_a_link_are_not_followed(data: Path, tmp_path: Path)
         with pytest.raises(Exception, match="benchmark-1 are gone"):
             ledger.records("benchmark-1")
         assert ledger.remove(["benchmark-1"]) == ["benchmark-1"]
-        assert ledger.prune(0, 0, 0, 10**9) == ["benchmark-2"]
+        assert ledger.prune(Retention(0, 0, 0), 10**9) == ["benchmark-2"]
         ledger.sweep()
     assert len(list((tmp_path / "elsewhere").iterdir())) == 2
 
@@ -238,7 +238,7 @@ def test_a_start_deletes_nothing_of_others(data: Path, tmp_path: Path) -> None:
         ledger.recover(1, b"{}")
         ledger.sweep()
         ledger.remove(["benchmark-1", "benchmark-3"])
-        ledger.prune(0, 0, 0, 10**9)
+        ledger.prune(Retention(0, 0, 0), 10**9)
     assert {path.name for path in records.iterdir()} == theirs
     assert len(list(data.iterdir())) == 3
 

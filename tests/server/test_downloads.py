@@ -22,10 +22,10 @@ from aurea_engine import DamagedParts, JobBatch
 from aurea_engine.records import column_file
 from aurea_server.history import AcceptedRun, FinishedRun
 from aurea_server.http import connections
-from aurea_server.http.app_keys import RUNS
+from aurea_server.http.app_keys import READER, SERVICE
 from aurea_server.http.connections import STALLED_BYTES, STALLED_SECONDS
 from aurea_server.runs.events import EventLog
-from aurea_server.runs.views import ROWS_AT_ONCE
+from aurea_server.runs.exports import ROWS_AT_ONCE
 
 RUN = "benchmark-1"
 RESET = struct.pack("ii", 1, 0)
@@ -42,8 +42,8 @@ def records(jobs: int, seed: int = 1) -> column_file.StoredRecords:
 
 async def store(client: Any, jobs: int) -> None:
     """A run that has ended, put into the history as the server would."""
-    history = client.server.app[RUNS].history
-    await history.ask(history.ledger.add, AcceptedRun(RUN, 1, None, b"{}"))
+    history = client.server.app[SERVICE]._history
+    await history.add(AcceptedRun(RUN, 1, None, b"{}"), None)
     assert await history.end(RUN, FinishedRun("completed", 2, records=column_file.encode(records(jobs)))) is None
 
 
@@ -136,7 +136,7 @@ def test_a_block_reads_only_what_it_needs() -> None:
 
 async def test_clients_that_do_not_read_lock_nobody_out(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight downloads hang, twice the number of those who may decode at once; others read as if they were alone."""
-    monkeypatch.setattr("aurea_server.runs.reader.PATIENCE", 0.5)
+    monkeypatch.setattr("aurea_server.runs.reader.WAIT_SECONDS", 0.5)
     await store(client, 20_000)
     hanging = [await ask(client, f"/benchmark/runs/{RUN}/jobs?format={form}") for form in ("csv", "ndjson") * 4]
     await until(lambda: len([each for each in connections_of(client) if each._pipe.get_write_buffer_size()]) == 8)
@@ -147,7 +147,7 @@ async def test_clients_that_do_not_read_lock_nobody_out(client: Any, monkeypatch
     async with client.get(f"/benchmark/runs/{RUN}/jobs?format=csv") as answer:
         content = await answer.read()
     assert len(list(csv.reader(io.StringIO(content.decode())))) == 20_001
-    assert client.server.app[RUNS].history.readers._value == 4
+    assert client.server.app[READER]._decoders._value == 4
     for peer in hanging:
         peer.close()
 
@@ -271,16 +271,16 @@ async def test_clients_that_leave_are_no_errors(client: Any, caplog: pytest.LogC
         if i % 7 == 0:
             await loop.sock_recv(peer, 100)
         peer.close()
-    runs = client.server.app[RUNS]
+    reader = client.server.app[READER]
     await until(lambda: not connections_of(client) and descriptors() <= before)
-    assert (runs.followers.count, runs.history.readers._value) == (0, 4)
+    assert (reader._followers.count, reader._decoders._value) == (0, 4)
     assert not [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
 
 
 async def test_followers_that_leave_are_no_errors(client: Any, caplog: pytest.LogCaptureFixture) -> None:
     """The log of a run that is on: what a follower held is free as soon as it is gone."""
-    runs = client.server.app[RUNS]
-    runs._logs[RUN] = events = EventLog(runs.followers)
+    reader = client.server.app[READER]
+    reader._active._logs[RUN] = events = EventLog(reader._followers)
     for i in range(300):
         events.publish("progress", {"i": i})
         peer = await ask(client, f"/benchmark/runs/{RUN}/events")
@@ -291,19 +291,19 @@ async def test_followers_that_leave_are_no_errors(client: Any, caplog: pytest.Lo
         peer.close()
         await asyncio.sleep(0)
     await until(lambda: not connections_of(client))
-    assert runs.followers.count == 0
+    assert reader._followers.count == 0
     assert not [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
 
 
 async def test_a_fault_of_ours_is_still_logged(client: Any, caplog: pytest.LogCaptureFixture) -> None:
     """A ConnectionError while the client is there did not come from it."""
-    history = client.server.app[RUNS].history
+    history = client.server.app[SERVICE]._history
 
     async def broken(*_: object) -> Any:
         raise ConnectionResetError("the disk's server is gone")
 
-    history.ask = broken
+    history._ask = broken
     async with client.get(f"/benchmark/runs/{RUN}") as answer:
         assert answer.status == 500
-    del history.ask
+    del history._ask
     assert [record for record in caplog.records if record.exc_info]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aurea_engine import Job, default_catalog
-from aurea_server.http.openapi import document
+from aurea_server.http.openapi import build_document
 from aurea_server.http.operations import OPERATIONS
 from aurea_server.runner.kinds import Kinds
 
@@ -65,6 +65,6 @@ def test_installed_kinds_are_named_without_loading_them(tmp_path: Path, monkeypa
     kinds = Kinds.installed()
     assert kinds.others["jobs"] == ("query",)
     assert "deadly" not in sys.modules
-    schemas = document(OPERATIONS, kinds)["components"]["schemas"]
+    schemas = build_document(OPERATIONS, kinds)["components"]["schemas"]
     assert schemas["Job.query"]["properties"]["kind"] == {"const": "query"}
     assert "#/components/schemas/Job.query" in schemas["Job"]["discriminator"]["mapping"].values()

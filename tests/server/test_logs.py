@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from aurea_server.http.problems import request_id
+from aurea_server.context import request_id
 from aurea_server.logs import JsonFormatter, TextFormatter, escape_unprintable
 
 HOSTILE = ["\x1b[31mred", "a\nlevel=error b", "\r\x00", "\u202eevil", "\ud800", "x" * 10_000]

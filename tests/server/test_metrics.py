@@ -31,7 +31,7 @@ from aurea_server.metrics.registry import BenchmarkMetrics, Registry, WithCreati
 from aurea_server.runner.messages import Bill, Figures, Snapshot, figures_of, snapshot_of
 from aurea_server.runs.active_run import ActiveRun
 from aurea_server.runs.events import EventLog, Followers
-from aurea_server.runs.finish import without_result
+from aurea_server.runs.finish import finish_without_result
 
 STARTED_AT = 1_795_000_000.0
 RUN = "benchmark-1795344267954"
@@ -61,7 +61,7 @@ class Told(Observer):
 
     def on_progress(self, progress: Progress) -> None:
         self.last = snapshot_of(progress, self.model)
-        self.metrics.progressed(self.last)
+        self.metrics.update_run(self.last)
 
 
 def tell(metrics: BenchmarkMetrics, clock: str = "real", **spec: Any) -> RunResult:
@@ -74,9 +74,9 @@ def tell(metrics: BenchmarkMetrics, clock: str = "real", **spec: Any) -> RunResu
     }
     made = spec_from_dict(spec, OWN)
     model = OWN.kind_of(made.cost)
-    metrics.started(RUN, clock)
+    metrics.start_run(RUN, clock)
     result = simulate(made, [Told(metrics, model)])
-    metrics.finished(figures_of(result, model, "", ""))
+    metrics.finish_run(figures_of(result, model, "", ""))
     return result
 
 
@@ -180,11 +180,11 @@ def test_labels_of_money_are_a_closed_set() -> None:
     metrics = fresh()
     before = series(metrics)
     for model in ("sheet", "per_second", "composite", "x" * 200, ""):
-        metrics.started(RUN)
+        metrics.start_run(RUN)
         lines = [("y" * 99, "1/2"), ("memory", "1/4")]
         quantities = [("y" * 99, "GB", "2/1"), ("vcpu", "Bananas", "1/1")]
         bill = Bill(model=model, priced=True, monotone=True, lines=lines, quantities=quantities, currency="USD")
-        metrics.finished(Figures(status="completed", bill=bill))
+        metrics.finish_run(Figures(status="completed", bill=bill))
     after = series(metrics)
     assert after.keys() == before.keys() | {
         ("benchmark_run_end_time_seconds", ()),
@@ -235,9 +235,9 @@ def test_a_simulated_run_moves_nothing_of_real_ones() -> None:
 def test_a_broken_simulated_run_is_simulated_too() -> None:
     metrics = fresh()
     real = of_real_runs(metrics)
-    metrics.started(RUN, "virtual")
-    metrics.progressed(Snapshot(elapsed=9, arrived=3, counts={"completed": 3}, bill=Bill(priced=True, monotone=True)))
-    metrics.broken("failed")
+    metrics.start_run(RUN, "virtual")
+    metrics.update_run(Snapshot(elapsed=9, arrived=3, counts={"completed": 3}, bill=Bill(priced=True, monotone=True)))
+    metrics.fail_run("failed")
     assert of_real_runs(metrics) == real
     assert get(metrics, "benchmark_simulated_run_outcomes_total", status="failed") == 1
     assert get(metrics, "benchmark_simulated_jobs_total") == 3
@@ -274,9 +274,9 @@ def test_a_run_before_its_first_job_ended_shows_none() -> None:
         workload={"job": {"kind": "sleep", "duration": 0.05}, "arrivals": {"kind": "constant", "rate": 9}, "jobs": 9},
     )
     assert "benchmark_mean_latency_seconds" in shown(metrics)
-    metrics.started(RUN)
+    metrics.start_run(RUN)
     assert shown(metrics) == set(), "the last run's are not this one's"
-    metrics.progressed(Snapshot(elapsed=0.5, arrived=3, in_flight=3))
+    metrics.update_run(Snapshot(elapsed=0.5, arrived=3, in_flight=3))
     assert shown(metrics) == set()
     assert get(metrics, "benchmark_in_flight_jobs") == 3
 
@@ -317,8 +317,8 @@ def test_a_run_without_a_result_has_no_cost_per_job() -> None:
     metrics = fresh()
     tell(metrics)
     assert get(metrics, "benchmark_last_run_cost_usd_per_job", per="attempt") is not None
-    metrics.started(RUN)
-    metrics.broken("failed")
+    metrics.start_run(RUN)
+    metrics.fail_run("failed")
     assert get(metrics, "benchmark_last_run_cost_usd_per_job", per="attempt") is None
 
 
@@ -408,9 +408,9 @@ def test_series_of_the_last_run_name_the_last_run() -> None:
     """A run that moved a series gives its name to it; what it did not move keeps the name of the one that did."""
     metrics = fresh()
     tell(metrics)
-    metrics.started("benchmark-2")
-    metrics.progressed(Snapshot(elapsed=1, counts={"failed": 2}))
-    metrics.broken("cancelled")
+    metrics.start_run("benchmark-2")
+    metrics.update_run(Snapshot(elapsed=1, counts={"failed": 2}))
+    metrics.fail_run("cancelled")
     named = {
         (sample.name, *sample.labels.values()): sample.exemplar.labels["run_id"]
         for family in parse_openmetrics(as_openmetrics(metrics))
@@ -447,11 +447,11 @@ def test_start_and_end_of_a_run_are_time_stamps() -> None:
     start, end = "benchmark_run_start_time_seconds", "benchmark_run_end_time_seconds"
     assert (get(metrics, start), get(metrics, end)) == (None, None)
     for number, status in enumerate(("failed", "cancelled", "interrupted")):
-        metrics.started(f"benchmark-{number}")
+        metrics.start_run(f"benchmark-{number}")
         assert get(metrics, start) == now[0]
         assert get(metrics, end) == (None if number == 0 else now[0] - 1)
         now[0] += 5
-        metrics.broken(status)
+        metrics.fail_run(status)
         assert (get(metrics, start), get(metrics, end)) == (now[0] - 5, now[0])
         now[0] += 1
 
@@ -460,7 +460,7 @@ def test_series_stay_below_their_promised_number() -> None:
     """In either format, with the longest runs that can be set, more price sheets than are shown, many currencies."""
     metrics = fresh(604_800)
     for number in range(30):
-        metrics.started(f"benchmark-{number}", "virtual" if number % 3 else "real")
+        metrics.start_run(f"benchmark-{number}", "virtual" if number % 3 else "real")
         bill = Bill(
             priced=True,
             currency=CURRENCIES[number],
@@ -468,7 +468,7 @@ def test_series_stay_below_their_promised_number() -> None:
             per_job={"attempt": 1.0, "success": 1.0, "good": 1.0},
             sheets=[(f"sheet-{number}", "1", "USD", "2026-11-01")],
         )
-        metrics.finished(Figures(status="completed", verdict="valid", bill=bill))
+        metrics.finish_run(Figures(status="completed", verdict="valid", bill=bill))
     for text in (as_text(metrics), as_openmetrics(metrics)):
         assert len([line for line in text.splitlines() if not line.startswith("#")]) <= 1000
 
@@ -485,9 +485,9 @@ def test_a_bill_beyond_all_numbers_does_not_end_scrapes() -> None:
     """Each amount is a number, their sum is none: it is shown as infinite, and everything else as it is."""
     metrics = fresh()
     for _ in range(3):
-        metrics.started(RUN)
+        metrics.start_run(RUN)
         bill = Bill(model="per_job", priced=True, lines=[("jobs", f"{10**308}/1")])
-        metrics.finished(Figures(status="completed", bill=bill))
+        metrics.finish_run(Figures(status="completed", bill=bill))
     assert get(metrics, "benchmark_cost_usd_total", model="per_job", component="jobs") == math.inf
     assert get(metrics, "benchmark_runs_total") == 3
 
@@ -568,9 +568,9 @@ async def test_runs_over_http_are_told_apart(client: Any, post: Any) -> None:
 async def test_a_run_without_a_result_keeps_its_currency() -> None:
     """What it had cost so far was shown in dollars."""
     last = Snapshot(cost="2/1", bill=Bill(currency="EUR", priced=True))
-    live = ActiveRun(RUN, {"clock": "real"}, None, False, EventLog(Followers(1)), last=last)
-    _, outcome, _ = without_result(live, "failed", None)
-    answer = json.loads(outcome.answer)
+    run = ActiveRun(RUN, {"clock": "real"}, None, False, EventLog(Followers(1)), last=last)
+    finish = finish_without_result(run, "failed", None)
+    answer = json.loads(finish.answer.body)
     assert (answer["total_cost"], answer["currency"]) == (2.0, "EUR")
     assert "2.0000 EUR" in rendered(summary(answer))
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from aurea_server.http.job_download import FORMATS as JOB_FORMATS
 from aurea_server.http.negotiation import choose, choose_coding, has_preference
-from aurea_server.http.run_resources import FORMS
-from aurea_server.metrics.exposition import FORMATS
+from aurea_server.metrics.exposition import FORMATS as METRICS_FORMATS
 
 PLAIN, OPEN = "text/plain; version=0.0.4; charset=utf-8", "application/openmetrics-text; version=1.0.0; charset=utf-8"
 PLAIN_1 = "text/plain; version=1.0.0; charset=utf-8"
@@ -33,8 +33,8 @@ PROTOBUF = (
 
 
 def form_of(*accept: str) -> str | None:
-    chosen = choose(accept, list(FORMS.values()))
-    return None if chosen is None else list(FORMS)[chosen.index]
+    chosen = choose(accept, list(JOB_FORMATS.values()))
+    return None if chosen is None else list(JOB_FORMATS)[chosen.index]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def oracle_weight(ranges: list[tuple[str, int]], offered: str) -> int | None:
 @given(st.lists(st.tuples(TYPES, WEIGHTS), max_size=6))
 def test_the_best_form_by_an_oracle(ranges: list[tuple[str, int]]) -> None:
     """What is sent has the greatest weight of all forms; what is refused is never sent."""
-    weights = {name: oracle_weight(ranges, offer.type) for name, offer in FORMS.items()}
+    weights = {name: oracle_weight(ranges, offer.type) for name, offer in JOB_FORMATS.items()}
     sent = form_of(", ".join(f"{name};q={weight / 1000:.3f}" for name, weight in ranges))
     liked = [weight for weight in weights.values() if weight]
     if liked:
@@ -156,7 +156,7 @@ def test_the_best_coding_by_an_oracle(codings: list[tuple[str, int]]) -> None:
 
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_no_header_makes_it_fail(one: str, other: str) -> None:
-    assert form_of(one, other) in (*FORMS, None)
+    assert form_of(one, other) in (*JOB_FORMATS, None)
     assert choose_coding([one, other], ["gzip"]) in ("gzip", "identity", None)
     has_preference([one, other], "respond-async")
 
@@ -264,6 +264,6 @@ def test_a_preference(prefer: list[str], wanted: bool) -> None:
 
 
 def test_offers_are_in_lower_case() -> None:
-    for offer in (*FORMATS, *FORMS.values()):
+    for offer in (*METRICS_FORMATS, *JOB_FORMATS.values()):
         assert offer.type == offer.type.lower()
         assert all(value == value.lower() for value in offer.parameters.values())

@@ -417,10 +417,10 @@ async def test_where_the_system_has_no_descriptors_of_processes_it_looks_now_and
     assert (await post(client, QUICK))[1]["status"] == "completed"
     _, document = await post(client, LONG, Prefer="respond-async")
     await running(client, document["benchmark_id"])
-    busy = client.server.app[app_keys.RUNS].workshop._busy
+    busy = client.server.app[app_keys.SERVICE]._pool._busy
     while busy is None:
         await asyncio.sleep(0.01)
-        busy = client.server.app[app_keys.RUNS].workshop._busy
+        busy = client.server.app[app_keys.SERVICE]._pool._busy
     os.kill(busy.pid, signal.SIGKILL)
     result = await final(client, document["benchmark_id"])
     assert (result["status"], result["reason"]["code"]) == ("failed", "runner_died")
@@ -484,15 +484,15 @@ async def test_only_so_many_read_records_or_prices_at_a_time(
     """The others are told to come back: a run of a million jobs takes tens of megabytes to read."""
     _, result = await post(client, QUICK)
     where = f"/benchmark/runs/{result['benchmark_id']}"
-    monkeypatch.setattr("aurea_server.runs.reader.PATIENCE", 0.05)
+    monkeypatch.setattr("aurea_server.runs.reader.WAIT_SECONDS", 0.05)
     monkeypatch.setattr("aurea_server.runner.pool.MOST_PRICED", 0)
-    history = client.server.app[app_keys.RUNS].history
+    decoders = client.server.app[app_keys.READER]._decoders
     for _ in range(4):
-        await history.readers.acquire()
+        await decoders.acquire()
     assert (await get(client, f"{where}/jobs"))[1]["code"] == "too_many_readers"
     assert (await get(client, where))[0] == 503
     for _ in range(4):
-        history.readers.release()
+        decoders.release()
     assert (await get(client, f"{where}/jobs"))[0] == 200
     async with client.post(f"{where}/reprice", json={"cost": {"kind": "free"}}) as answer:
         assert (answer.status, answer.headers["Retry-After"]) == (429, "5")

@@ -27,7 +27,7 @@ from aurea_engine import (
 from aurea_engine.codec.catalog import GROUPS
 from aurea_engine.fields.checked import Checked, convert, resolve_hints
 from aurea_server.http.json_schema import Schemas
-from aurea_server.http.openapi import document
+from aurea_server.http.openapi import build_document
 from aurea_server.http.operations import OPERATIONS
 from aurea_server.runner.kinds import Kinds
 
@@ -138,14 +138,14 @@ def test_no_member_is_left_without_a_schema() -> None:
 @pytest.mark.parametrize("most", [1, 5_000, 10**9])
 def test_jobs_have_the_limit_of_the_server(most: int) -> None:
     """Whatever it was told, in both forms of a specification."""
-    components = document(OPERATIONS, Kinds(), most)["components"]["schemas"]
+    components = build_document(OPERATIONS, Kinds(), most)["components"]["schemas"]
     assert components["SeedSpecification"]["properties"]["num_jobs"]["maximum"] == most
     assert components["Workload"]["properties"]["jobs"]["anyOf"][0]["maximum"] == most
 
 
 def test_the_description_has_the_version_of_the_program() -> None:
     """Told once, in the package."""
-    assert document(OPERATIONS, Kinds())["info"]["version"] == engine_version()
+    assert build_document(OPERATIONS, Kinds())["info"]["version"] == engine_version()
 
 
 EXAMPLES = [
@@ -174,7 +174,7 @@ def test_whole_specifications_fit_the_description(group: str, line: str) -> None
     before = json.dumps(sent)
     shown = json.loads(encode_json(spec_to_dict(spec_from_dict(sent))))
     assert json.dumps(sent) == before
-    components = document(OPERATIONS, Kinds())["components"]
+    components = build_document(OPERATIONS, Kinds())["components"]
     valid = Draft202012Validator({"$ref": "#/components/schemas/Specification", "components": components})
     for each in (sent, shown):
         assert not [error.message for error in valid.iter_errors(each)]

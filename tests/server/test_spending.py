@@ -50,19 +50,19 @@ def value(metrics: BenchmarkMetrics, name: str, **labels: str) -> float | None:
 
 
 def run(metrics: BenchmarkMetrics, last: Bill, *before: Bill) -> None:
-    metrics.started()
+    metrics.start_run()
     for each in before:
-        metrics.progressed(Snapshot(bill=each))
-    metrics.finished(Figures(status="completed", bill=last))
+        metrics.update_run(Snapshot(bill=each))
+    metrics.finish_run(Figures(status="completed", bill=last))
 
 
 def test_costs_move_during_a_run_and_end_at_the_exact_sum() -> None:
     """A million bills of 2.0833375e-9 dollars are 0.0020833375, which adding floats to a large counter would miss."""
     metrics = BenchmarkMetrics("none")
-    metrics.started()
-    metrics.progressed(Snapshot(bill=bill("1/4000")))
+    metrics.start_run()
+    metrics.update_run(Snapshot(bill=bill("1/4000")))
     assert value(metrics, "benchmark_cost_usd_total", model="per_second", component="time") == 0.00025
-    metrics.finished(Figures(status="completed", bill=bill("1/1000")))
+    metrics.finish_run(Figures(status="completed", bill=bill("1/1000")))
     assert value(metrics, "benchmark_cost_usd_total", model="per_second", component="time") == 0.001
     for _ in range(1000):
         run(metrics, bill("20833375/10000000000000000"))
@@ -74,10 +74,10 @@ def test_costs_move_during_a_run_and_end_at_the_exact_sum() -> None:
 def test_a_counter_waits_where_a_bill_fell_that_was_said_to_grow() -> None:
     """A counter that steps back looks like a restart to Prometheus, which would count the whole sum again."""
     metrics = BenchmarkMetrics("none")
-    metrics.started()
-    metrics.progressed(Snapshot(bill=bill("2/1000")))
+    metrics.start_run()
+    metrics.update_run(Snapshot(bill=bill("2/1000")))
     assert value(metrics, "benchmark_cost_usd_total", model="per_second", component="time") == 0.002
-    metrics.finished(Figures(status="completed", bill=bill("1/1000")))
+    metrics.finish_run(Figures(status="completed", bill=bill("1/1000")))
     assert value(metrics, "benchmark_cost_usd_total", model="per_second", component="time") == 0.002
     run(metrics, bill("3/1000"))
     assert value(metrics, "benchmark_cost_usd_total", model="per_second", component="time") == 0.004
@@ -112,17 +112,17 @@ def spent(metrics: BenchmarkMetrics) -> float:
 
 def measured(metrics: BenchmarkMetrics, model: CostModel) -> tuple[list[float], Fraction]:
     """A run of four jobs of a second: what the counters came to after each, and the exact total."""
-    metrics.started()
+    metrics.start_run()
     metering, moved, start = Metering(model), [], np.zeros(1, np.int64)
     for number in range(4):
         metering.feed(JobBatch(start, start, start + number * NS, start + (number + 1) * NS, np.ones(1, np.uint8)))
         # A fifth of a second after the first: a fleet would need many.
-        metrics.progressed(Snapshot(bill=bill_of(metering.bill_so_far(RunInfo(NS // 5 + number * NS)), "composite")))
+        metrics.update_run(Snapshot(bill=bill_of(metering.bill_so_far(RunInfo(NS // 5 + number * NS)), "composite")))
         moved.append(spent(metrics))
     cost = metering.bill_so_far(RunInfo(4 * NS))
     assert cost is not None
     assert cost.total is not None
-    metrics.finished(Figures(status="completed", bill=bill_of(cost, "composite")))
+    metrics.finish_run(Figures(status="completed", bill=bill_of(cost, "composite")))
     return moved, cost.total
 
 
@@ -168,20 +168,20 @@ def test_what_can_only_grow_moves_during_a_run_and_estimates_wait_for_its_end() 
 def test_a_component_that_falls_is_made_up_for_by_the_others() -> None:
     """The sum is exact although no counter falls: what one shows too much, another waits for."""
     metrics = BenchmarkMetrics("none")
-    metrics.started()
-    metrics.progressed(Snapshot(bill=bill(lines=[("time", "3/1"), ("jobs", "0/1")])))
+    metrics.start_run()
+    metrics.update_run(Snapshot(bill=bill(lines=[("time", "3/1"), ("jobs", "0/1")])))
     assert spent(metrics) == 3
-    metrics.finished(Figures(status="completed", bill=bill(lines=[("time", "-1/1"), ("jobs", "6/1")])))
+    metrics.finish_run(Figures(status="completed", bill=bill(lines=[("time", "-1/1"), ("jobs", "6/1")])))
     assert spent(metrics) == 5
     assert value(metrics, "benchmark_cost_usd_total", model="per_second", component="time") == 3
 
 
 def test_a_run_without_a_result_keeps_what_was_sure_and_swallows_nothing_of_the_next() -> None:
     metrics = BenchmarkMetrics("none")
-    metrics.started()
-    metrics.progressed(Snapshot(bill=bill("2/1")))
+    metrics.start_run()
+    metrics.update_run(Snapshot(bill=bill("2/1")))
     assert spent(metrics) == 2
-    metrics.broken("failed")
+    metrics.fail_run("failed")
     assert spent(metrics) == 2
     run(metrics, bill("1/1"))
     assert spent(metrics) == 3

@@ -17,7 +17,7 @@ from aurea_server.history import (
     ReadFailed,
     retention_clock,
 )
-from aurea_server.history.retention import BATCH, used_bytes
+from aurea_server.history.retention import BATCH, Retention, measure_used_bytes
 from aurea_server.history.retention_clock import DAY_MS, RetentionClock
 from aurea_server.http.serving import LEDGER_UNUSABLE, serve
 from aurea_server.runner.kinds import Kinds
@@ -61,7 +61,7 @@ def kept(ledger: Ledger) -> list[str]:
 def pruned(ledger: Ledger, runs: int = HUGE, size: int = HUGE, since: int = 0, now: int = 2 * DAY_MS) -> int:
     """How many runs went."""
     count = 0
-    while gone := ledger.prune(runs, size, (now - since) / DAY_MS, now):
+    while gone := ledger.prune(Retention(runs, size, (now - since) / DAY_MS), now):
         count += len(gone)
     return count
 
@@ -69,7 +69,7 @@ def pruned(ledger: Ledger, runs: int = HUGE, size: int = HUGE, since: int = 0, n
 def used(ledger: Ledger, place: DataFolder) -> int:
     """What the history occupies, counted from outside."""
     files = sum(path.stat().st_size for path in place.records.iterdir())
-    return used_bytes(ledger._connection) + files
+    return measure_used_bytes(ledger._connection) + files
 
 
 @pytest.mark.parametrize("records", [0, 3000, 20_000])
@@ -126,7 +126,7 @@ def test_a_run_whose_key_is_promised_stays_unless_there_are_too_many_bytes(ledge
     assert pruned(ledger, runs=10, now=DAY_MS + 1) == 20
     assert pruned(ledger, since=HUGE, now=DAY_MS + 1) == 0
     assert kept(ledger) == [f"benchmark-{number}" for number in range(1, 21)]
-    assert ledger.key("key-1", DAY_MS + 1) is not None
+    assert ledger.find_key("key-1", DAY_MS + 1) is not None
     assert pruned(ledger, size=int(size * 0.4), now=DAY_MS + 1) > 0
     assert 5 < len(kept(ledger)) < 20
     assert pruned(ledger, runs=5, now=2 * DAY_MS) > 0

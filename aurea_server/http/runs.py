@@ -1,0 +1,56 @@
+"""The runs as resources: list, read, cancel, delete, price again."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from aurea_engine.closed_sets import STATES
+from aurea_server.http.app_keys import LIFECYCLE, READER, REPRICER
+from aurea_server.http.links import link
+from aurea_server.http.responses import json_bytes, json_response, query_problem, read_number
+from aurea_server.http.security import read_body
+
+MAX_RUNS_LISTED = 100
+NO_CURSOR = 2**62
+"""Above every number of a run: a list without a cursor begins with the newest."""
+
+
+async def list_runs(request: web.Request) -> web.Response:
+    """``GET /benchmark/runs``: newest first."""
+    limit = read_number(request, "limit", 20, MAX_RUNS_LISTED)
+    before = read_number(request, "cursor", NO_CURSOR, NO_CURSOR)
+    status = request.query.get("status")
+    if status is not None and status not in STATES:
+        raise query_problem("status", f"must be one of {', '.join(STATES)}", status)
+    listed, after = await request.app[READER].list(limit, before, status)
+    headers = {}
+    if after is not None:
+        query = {"limit": str(limit), "cursor": str(after), **({"status": status} if status else {})}
+        headers["Link"] = f'<{link(request, "/benchmark/runs")}?{urlencode(query)}>; rel="next"'
+    return json_response({"runs": listed, "next": None if after is None else str(after)}, headers=headers)
+
+
+async def get_run(request: web.Request) -> web.Response:
+    """``GET /benchmark/runs/{run_id}``"""
+    return json_bytes(await request.app[READER].get(request.match_info["run_id"]))
+
+
+async def cancel_run(request: web.Request) -> web.Response:
+    """``POST …/cancel``: asked again, it changes nothing."""
+    run = await request.app[LIFECYCLE].cancel(request.match_info["run_id"])
+    return json_bytes(request.app[READER].view(run), 202)
+
+
+async def delete_run(request: web.Request) -> web.Response:
+    """``DELETE …``: a run that has ended, and all that is kept of it."""
+    await request.app[LIFECYCLE].delete(request.match_info["run_id"])
+    return web.Response(status=204)
+
+
+async def reprice_run(request: web.Request) -> web.Response:
+    """``POST …/reprice``: what the stored run costs under another model."""
+    run_id = request.match_info["run_id"]
+    priced = await request.app[REPRICER].reprice(run_id, await read_body(request))
+    return json_response({"benchmark_id": run_id, **priced})

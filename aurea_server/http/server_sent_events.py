@@ -1,0 +1,50 @@
+"""``GET /benchmark/runs/{run_id}/events``: the events of a run as server-sent events, live.
+
+The protocol is that of the HTML standard (section 9.2): each event has a number as its ``id``, a browser that lost its
+connection sends the last one it saw as ``Last-Event-ID``, and gets what it missed, as far as it is kept.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse
+
+from aurea_server.http.app_keys import READER
+from aurea_server.runs.errors import FollowerLagged, TooManyFollowers
+from aurea_server.runs.events import Event
+
+SEND_SECONDS = 15.0
+"""A follower that takes nothing for so long is disconnected."""
+
+RECONNECT_MS = 2000
+"""After which a browser reconnects: told once, with the first event."""
+
+
+async def get_events(request: web.Request) -> web.StreamResponse:
+    """``GET …/events``: from the one after ``Last-Event-ID``."""
+    text = request.headers.get("Last-Event-ID", "0")
+    after = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+    events = await request.app[READER].events(request.match_info["run_id"], after)
+    if request.method == "HEAD":
+        return web.Response(content_type="text/event-stream")
+    if request.transport is None:
+        raise ConnectionResetError  # the follower is gone
+    response = EventSourceResponse(send_timeout=SEND_SECONDS)
+    await response.prepare(request)
+    try:
+        # Closed here and now rather than by the garbage collector: a follower's place is free as soon as it is gone.
+        async with response, aclosing(events):
+            async for event in events:
+                await _send(response, event)
+    except FollowerLagged:
+        await response.send("{}", event="lagged")
+    except (ConnectionError, TimeoutError, TooManyFollowers):
+        pass  # the follower is gone, or was disconnected
+    return response
+
+
+async def _send(response: EventSourceResponse, event: Event) -> None:
+    retry = RECONNECT_MS if event.number == 1 else None
+    await response.send(event.data, id=str(event.number), event=event.kind, retry=retry)

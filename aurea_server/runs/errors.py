@@ -1,0 +1,109 @@
+"""What can go wrong with a run, in the core's own terms: no status codes, no headers.
+
+RunError
+├── Stopping              the server takes no new runs
+├── QueueFull             as many wait as may
+├── NotFound              no run has that id
+├── NotEnded              the run is queued or running, and this needs one that has ended
+├── AlreadyEnded          the run has ended, and this needs one that has not
+├── NoResult              the run ended without a result that could be priced
+├── StrategyFailed        a strategy of an installed package failed while the specification was checked
+├── NotPriceable          a cost model cannot price the run
+├── TooManyReaders        as many read records as may
+├── TooManyFollowers      as many follow events as may
+└── FollowerLagged        a follower fell behind by more events than are kept
+
+Beside them the core lets through what it did not cause: `SpecError` (the specification is wrong) and the tree of
+`aurea_server.history.errors` (the history is). ``http/problems.py`` maps all of these to responses, in one table.
+"""
+
+from __future__ import annotations
+
+from aurea_engine import AureaError
+
+
+class RunError(AureaError):
+    """The root: the text is one sentence for the client.
+
+    ``retry_after``: seconds after which the same request may succeed; None where waiting does not help.
+    """
+
+    retry_after: int | None = None
+
+
+class Stopping(RunError):
+    """Whoever runs another server behind the same address can be asked at once."""
+
+    retry_after = 5
+
+    def __init__(self) -> None:
+        super().__init__("The server is stopping and takes no new runs.")
+
+
+class QueueFull(RunError):
+    """Of runs, or of work that is done one at a time, such as checking specifications of installed packages."""
+
+    def __init__(self, sentence: str, retry_after: int = 5) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class NotFound(RunError):
+    """It never existed, or was deleted, by a client or by retention."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such run.")
+
+
+class NotEnded(RunError):
+    """The text says what has to wait for its end."""
+
+
+class AlreadyEnded(RunError):
+    """``state``: how it ended."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"The run has ended already: {state}.")
+
+
+class NoResult(RunError):
+    """Its usage was never measured to the end, so no cost model applies."""
+
+    def __init__(self) -> None:
+        super().__init__("The run came to no result that could be priced.")
+
+
+class StrategyFailed(RunError):
+    """It raised, ended its process or did not answer in time; the text says which."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"A strategy of an installed package failed: {detail}")
+
+
+class NotPriceable(RunError):
+    """The model failed, or needs records that were not kept; the text says which."""
+
+
+class TooManyReaders(RunError):
+    """Decoding the records of a large run takes tens of megabytes, so few may do it at a time."""
+
+    retry_after = 5
+
+    def __init__(self) -> None:
+        super().__init__("Too many read the jobs of runs already; try again later.")
+
+
+class TooManyFollowers(RunError):
+    """Each follower holds a connection for as long as the run lasts."""
+
+    retry_after = 5
+
+    def __init__(self) -> None:
+        super().__init__("Too many follow events already.")
+
+
+class FollowerLagged(RunError):
+    """The log never waits for a follower: it drops old events, and one that missed some is told so."""
+
+    def __init__(self) -> None:
+        super().__init__("The follower fell behind by more events than are kept.")

@@ -1,0 +1,136 @@
+"""Everything that runs need, made and taken down in one order.
+
+Start: the history is taken over (what an earlier server left unended becomes interrupted), then a runner process is warmed,
+then turns are taken. Stop, in the order of `docs/operations.md`: no new runs; wait for those that were accepted (`drain`);
+interrupt the others while there are still connections to answer; end the processes; store what is not stored yet; close the
+history last, since every step before may still write. A second signal skips all of it: `kill_now`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from aurea_server.history import History, StoreError
+from aurea_server.metrics.registry import BenchmarkMetrics
+from aurea_server.runner.kinds import Kinds
+from aurea_server.runner.messages import Reason
+from aurea_server.runner.pool import Workshop
+from aurea_server.runner.supervisor import FIRM, POLITE
+from aurea_server.runs.active_run import ActiveRuns, encode, now_ms
+from aurea_server.runs.events import Followers
+from aurea_server.runs.lifecycle import RunLifecycle
+from aurea_server.runs.queue import RunQueue
+from aurea_server.runs.reader import RunReader
+from aurea_server.runs.repricing import Repricer
+from aurea_server.runs.tasks import Tasks
+from aurea_server.runs.validation import SpecificationValidator
+from aurea_server.settings.limits import Limits
+
+log = logging.getLogger(__name__)
+
+DISK_SECONDS = 1.0
+"""How long a stop waits for a disk that does not answer; the next start finds the rows and interrupts them."""
+
+
+class RunService:
+    """Composes the parts below, which HTTP code uses one by one: this object itself only starts and stops.
+
+    ``lifecycle`` accepts and ends runs; ``reader`` reads them; ``validator`` checks specifications; ``repricer`` prices.
+    """
+
+    def __init__(self, metrics: BenchmarkMetrics, history: History, limits: Limits, kinds: Kinds) -> None:
+        followers = Followers(limits.followers)
+        self._history = history
+        self._pool = Workshop(limits.memory)
+        self._active = ActiveRuns(followers)
+        self._queue = RunQueue(limits.queued, metrics.set_waiting)
+        self._tasks = Tasks()
+        self.lifecycle = RunLifecycle(history, metrics, self._pool, self._queue, self._active, limits.seconds)
+        self.reader = RunReader(history, self._active, self._queue, followers)
+        self.validator = SpecificationValidator(kinds, self._pool, limits)
+        self.repricer = Repricer(self.reader, self.validator, self._pool)
+        self.disk_stuck = False
+
+    async def open(self) -> None:
+        """Take over the history, and be ready for runs."""
+        crashed = Reason(code="server_crashed", detail="the server ended while the run was waiting or on")
+        lost = await self._history.take_over(now_ms(), encode(crashed))
+        if lost:
+            log.warning("%d runs were interrupted by the end of the last server", len(lost))
+        await self._history.sweep()
+        newest = await self._history.newest_id()
+        self._pool.warm()
+        self.lifecycle.start(newest)
+        self._tasks.start(self._keep_house())
+
+    async def _keep_house(self) -> None:
+        """Every second: is there room, is a process warm, can what failed be stored now; every minute: retention."""
+        beat = 0
+        while True:
+            try:
+                await self._history.look()
+                self._pool.warm()
+                for run_id in await self._history.catch_up():
+                    self._active.remove(run_id)
+                if beat % 60 == 0:
+                    await self._history.prune()
+            except StoreError as error:
+                log.debug("storage: %s", error)  # the history reports each trouble once, when it begins
+            beat += 1
+            await asyncio.sleep(1)
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new runs, and give those that were accepted so long to end."""
+        self._queue.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._queue.wait_until_quiet()
+
+    async def interrupt(self) -> None:
+        """End every run as interrupted, and store that: whoever waits is answered, whoever follows hears the end."""
+        self._queue.close()
+        self._pool.wind_down()
+        if not self.lifecycle.interrupt():
+            return
+        waiting = [run.ended for run in self._active.unended()]
+        if waiting:
+            # Longer than the kill ladder takes, so each run ends with what its process could still say.
+            await asyncio.wait(waiting, timeout=POLITE + FIRM + 0.5)
+
+    async def close(self) -> None:
+        """Leave nothing behind. ``disk_stuck`` afterwards: the disk did not answer, and a thread still waits for it."""
+        await self.interrupt()
+        await self._pool.close()
+        await self.lifecycle.close()
+        await self._tasks.close()
+        stopped = Reason(code="server_stopped", detail="the server was stopped while the run was waiting or on")
+        try:
+            async with asyncio.timeout(DISK_SECONDS):
+                await self._history.interrupt(now_ms(), encode(stopped))
+        except (StoreError, TimeoutError) as error:
+            log.warning("active runs could not be recorded as interrupted, the next start will: %s", error)
+        self.disk_stuck = not await self._history.close(DISK_SECONDS)
+
+    async def abandon(self) -> None:
+        """Close the history of a service that could not be opened."""
+        await self._history.close(DISK_SECONDS)
+
+    def kill_now(self) -> None:
+        """A forced stop: end the processes, and record active runs as interrupted if the disk answers within a second.
+
+        It blocks the event loop meanwhile, so nothing new comes in. Where the disk does not answer, the next server finds
+        the rows.
+        """
+        self._queue.close()
+        self._pool.kill_now()
+        forced = Reason(code="server_stopped", detail="the server was told to stop at once")
+        self._history.interrupt_now(DISK_SECONDS, now_ms(), encode(forced))
+
+    async def lifetime(self) -> AsyncIterator[None]:
+        """Open, then, when the app is cleaned up, close: for its ``cleanup_ctx``."""
+        await self.open()
+        yield
+        await self.close()
