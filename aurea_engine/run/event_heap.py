@@ -221,13 +221,15 @@ class _Simulation:
                     self._new.append(arrived)
                 if thinking:
                     at = thinking[0]
+            if judge is not None and judge.lost is not None:  # by a rejected job: nobody starts any more
+                return self._stop(now)
             if waits is not None:  # 4. deadlines, starts, patience
                 self._serve_waiting(now)
+                if judge is not None and judge.lost is not None:
+                    return self._stop(now)
             elif dispatcher.waiting and dispatcher.busy < full:
                 for begun in dispatcher.starts():
                     push(ends, (serve(begun, now), begun))
-            if judge is not None and judge.lost is not None:
-                return self._stop(now)
         self._upcoming = at, following, job, demand, priority
         return False
 
