@@ -224,8 +224,7 @@ class _Simulation:
             if judge is not None and judge.lost is not None:  # by a rejected job: nobody starts any more
                 return self._stop(now)
             if waits is not None:  # 4. deadlines, starts, patience
-                self._serve_waiting(now)
-                if judge is not None and judge.lost is not None:
+                if self._serve_waiting(now):
                     return self._stop(now)
             elif dispatcher.waiting and dispatcher.busy < full:
                 for begun in dispatcher.starts():
@@ -308,8 +307,8 @@ class _Simulation:
             assert self._thinks is not None
             heapq.heappush(self._thinking, now + next(self._thinks))
 
-    def _serve_waiting(self, now: int) -> None:
-        """Whoever may not wait longer leaves, and jobs start while slots are free."""
+    def _serve_waiting(self, now: int) -> bool:
+        """Whoever may not wait longer leaves, and jobs start while slots are free. Whether an objective is lost by it."""
         waits, serve = self._waits, self._recorder.serve
         assert waits is not None
         for job in waits.before_starts(now):
@@ -322,6 +321,7 @@ class _Simulation:
         self._new.clear()
         for job in waits.after_starts(now):
             self._end_unserved(job, now)
+        return self._judge is not None and self._judge.lost is not None
 
     def _stop(self, now: int) -> bool:
         """The run ends: see `aurea_engine.run.driver`. Jobs that started now and take no time have ended now."""
