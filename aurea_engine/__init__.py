@@ -23,7 +23,7 @@ from aurea_engine.codec.specifications import (
     spec_to_dict,
 )
 from aurea_engine.costs import Cost, CostModel, Free, PerJob, PerSecond, RunInfo, Usage, price
-from aurea_engine.engine import Stop, loop_factory, run, run_sync, simulate
+from aurea_engine.engine import Stop, execute, loop_factory, run, run_sync, simulate
 from aurea_engine.errors import (
     LOCAL_REFERENCE,
     AureaError,
@@ -44,8 +44,11 @@ from aurea_engine.results.findings import Finding
 from aurea_engine.results.observers import Observer, Progress
 from aurea_engine.results.result import Concurrency, Counts, ObjectiveResult, RunResult, TheoryRow
 from aurea_engine.results.statistics import Interval, Timing
+from aurea_engine.results.summarize import summarize
 from aurea_engine.run.clock import Bell, Clock, MonotonicClock
 from aurea_engine.run.environment import engine_version
+from aurea_engine.run.parts import RunParts
+from aurea_engine.run.shard import Shard
 from aurea_engine.spec import Objective, RunSpec, Thresholds
 from aurea_engine.workload.arrivals import (
     AllAtOnce,
@@ -146,11 +149,13 @@ __all__ = [
     "Ramp",
     "Replay",
     "RunInfo",
+    "RunParts",
     "RunResult",
     "RunSpec",
     "Scheduler",
     "Schema",
     "Severity",
+    "Shard",
     "ShortestFirst",
     "Sine",
     "Sleep",
@@ -172,6 +177,7 @@ __all__ = [
     "default_catalog",
     "encode_json",
     "engine_version",
+    "execute",
     "inline_files",
     "job_costs",
     "loop_factory",
@@ -188,4 +194,5 @@ __all__ = [
     "simulate",
     "spec_from_dict",
     "spec_to_dict",
+    "summarize",
 ]

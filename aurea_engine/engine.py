@@ -1,39 +1,39 @@
-"""Running a specification: picks the driver, makes the streams, the dispatcher and the recorder, and closes the result."""
+"""Running a specification: execute it, which gives the run's parts, and summarize them, which gives its result.
+
+`execute` is all that a process or a machine does for a run or for a shard of one: it draws the plan, lets the driver that
+fits carry the jobs through, and puts what was measured into a value, `RunParts`. What follows is worked out from that value
+alone, by `summarize`. So `run` and `simulate` are execute and summarize, one after the other, and no more.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import cached_property
 from time import perf_counter_ns
 
-from aurea_engine.closed_sets import Outcome, Status
-from aurea_engine.costs import Cost, Metering, RunInfo
+from aurea_engine.closed_sets import Status
 from aurea_engine.errors import SpecError, StrategyError
 from aurea_engine.records.batch import NS
-from aurea_engine.results.checks import findings_so_far
-from aurea_engine.results.observers import Observer, Observers, Progress
+from aurea_engine.results.observers import Observer, Observers
+from aurea_engine.results.progress import ProgressReports
 from aurea_engine.results.result import RunResult
-from aurea_engine.results.run_state import Measured, Standing, heavy_tailed, latest_release
-from aurea_engine.results.summarize import Ended, close
+from aurea_engine.results.summarize import summarize
 from aurea_engine.run.clock import Clock, MonotonicClock
-from aurea_engine.run.context import RunContext
-from aurea_engine.run.dispatcher import Dispatcher
 from aurea_engine.run.driver import pick_driver, step_to_end
-from aurea_engine.run.environment import GarbageWatch, describe
-from aurea_engine.run.plan import JobPlan
-from aurea_engine.run.recorder import Recorder
-from aurea_engine.run.stop_conditions import StopConditions
+from aurea_engine.run.environment import GarbageWatch
+from aurea_engine.run.execution import Execution
+from aurea_engine.run.parts import RunParts
+from aurea_engine.run.shard import Shard
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.jobs import Job, Run
-from aurea_engine.workload.streams import Streams
 
 PROGRESS_NS = NS // 2
 """Real time between two reports to observers."""
+
+WHOLE = Shard()
 
 
 class Stop:
@@ -47,150 +47,78 @@ class Stop:
         self.status = self.status or status
 
 
-class _Desk:
-    """One run's state that outlives its drivers: who watches, when to report, whether to stop."""
+class _Watch:
+    """Who looks at a run from outside, while it goes on: observers, who are told, and a `Stop`, which is obeyed."""
 
     def __init__(self, spec: RunSpec, observers: Iterable[Observer], stop: Stop | None) -> None:
         self.spec = spec if spec.seed is not None else replace(spec, seed=secrets.randbits(53))
-        assert self.spec.seed is not None
-        self.observers = Observers(observers)
-        self.stop = stop or Stop()
-        self.metering = Metering(self.spec.cost)
-        self.live = bool(self.observers)
-        self.recorder = Recorder(self.spec, self.metering, self.live)
-        self.dispatcher = Dispatcher(self.spec.scheduler)
-        self.plan = JobPlan(self.spec.workload, Streams(self.spec.seed), simulated=self.spec.clock == "virtual")
-        self.started_at = datetime.now(UTC)  # noqa: TID251 - a label
-        parts = (self.spec, self.plan, self.dispatcher, self.recorder)
-        self.conditions = StopConditions.of(*parts, self.watch, lambda: self.started_at)
-        self.measured: Callable[[int], Measured] = lambda _: Measured()
+        self.observers, self.stop = Observers(observers), stop or Stop()
+        self._reports = ProgressReports.of(self.spec) if self.observers else None
         self._reported = perf_counter_ns()
 
-    def context(self, clock: Clock | None = None, runs: Sequence[Run | None] = ()) -> RunContext:
-        """What the driver gets."""
-        return RunContext(self.spec, self.plan, self.dispatcher, self.recorder, self.conditions, clock, runs)
-
-    def watch(self, elapsed_ns: int) -> bool:
-        """Called by the drivers now and then. Reports, and says whether to stop."""
-        if self.live and perf_counter_ns() - self._reported >= PROGRESS_NS:
+    def look(self, execution: Execution, elapsed_ns: int) -> bool:
+        """Reports if it is time, and says whether the run must stop. Observers are told by real time, whatever the clock."""
+        if self._reports is not None and perf_counter_ns() - self._reported >= PROGRESS_NS:
             self._reported = perf_counter_ns()
-            self.recorder.digest()
-            self.observers.on_progress(self.progress(elapsed_ns))
+            parts = execution.take_snapshot(elapsed_ns)
+            self.observers.on_progress(self._reports.report(parts, recorded=execution.is_recording))
         return self.stop.status is not None
 
-    def progress(self, elapsed_ns: int, result: RunResult | None = None) -> Progress:
-        """The run as it stands; once there is a result, with its bill and its findings."""
-        meters, dispatcher = self.recorder.meters, self.dispatcher
-        response, service = meters.times["response_time"], meters.times["service_time"]
-        elapsed = elapsed_ns / NS
-        share = self._share_done(elapsed) if result is None or result.status != "completed" else 1.0
-        bill = self._bill(elapsed_ns) if result is None else result.cost
-        return Progress(
-            elapsed=elapsed,
-            arrived=dispatcher.arrived,
-            in_flight=dispatcher.busy,
-            queued=dispatcher.waiting,
-            counts=dict(meters.counts),
-            throughput=meters.counts[Outcome.COMPLETED] / elapsed if elapsed else 0.0,
-            mean_latency=service.mean if service.count else None,
-            p99=response.quantile(0.99) if response.count else None,
-            utilization=dispatcher.busy / dispatcher.slots if self.spec.scheduler.slots else None,
-            cost=None if bill is None else bill.total,
-            bill=bill,
-            fraction_done=share,
-            time_left=elapsed * (1 - share) / share if share else None,
-            findings=findings_so_far(self._standing(elapsed_ns, bill)) if result is None else result.findings,
-            meters=meters,
-        )
-
-    def _share_done(self, elapsed: float) -> float | None:
-        """The share of the workload that was released, by jobs or by time, times the share of those jobs that have ended."""
-        workload, arrived = self.spec.workload, self.dispatcher.arrived
-        released = [arrived / workload.jobs] if workload.jobs else []
-        released += [elapsed / end for end in (workload.duration, workload.stop_at) if end]
-        if not released:
-            return None
-        ended = sum(self.recorder.meters.counts.values()) / arrived if arrived else 1.0
-        return min(max(released), 1.0) * min(ended, 1.0)
-
-    def _bill(self, elapsed_ns: int) -> Cost | None:
-        counts = dict(self.recorder.meters.counts)
-        slots, day = self.spec.scheduler.slots, self.started_at
-        return self.metering.bill_so_far(RunInfo(elapsed_ns, slots, counts, started_at=day))
-
-    def _standing(self, elapsed_ns: int, bill: Cost | None) -> Standing:
-        dispatcher = self.dispatcher
-        due, released = latest_release(self.recorder, dispatcher.arrived)
-        return Standing(
-            spec=self.spec,
-            elapsed=elapsed_ns / NS,
-            meters=self.recorder.meters,
-            dispatcher=dispatcher,
-            measured=self.measured(elapsed_ns),
-            cost_problem=None if bill is None else bill.problem,
-            recorded=self.recorder.keep,
-            heavy_tailed=self._heavy_tailed,
-            due_ns=due,
-            released_ns=released,
-        )
-
-    @cached_property
-    def _heavy_tailed(self) -> bool:
-        return heavy_tailed(self.spec)
-
-    def finish(self, elapsed_ns: int, measured: Measured, benchmark_id: str | None) -> RunResult:
-        """Close the books, and tell everybody what came of it."""
-        if self.conditions.lost():
+    def close(self, execution: Execution) -> RunParts:
+        """The driver is done: the parts. A lost objective ended the run unless somebody else had."""
+        if execution.context.conditions.lost():
             self.stop.now("aborted")
-        jobs = self.recorder.close()
-        result = close(
-            Ended(
-                self.spec,
-                benchmark_id or f"benchmark-{int(self.started_at.timestamp() * 1000)}",
-                self.stop.status or "completed",
-                self.started_at,
-                elapsed_ns,
-                self.recorder,
-                self.dispatcher,
-                self.plan,
-                measured,
-                jobs,
-                None if self.conditions.aborts is None else self.conditions.aborts.lost,
-            )
-        )
-        if self.observers:
-            self.observers.on_progress(self.progress(elapsed_ns, result))
+        return execution.close(self.stop.status or "completed")
+
+    def summarize(self, parts: RunParts, benchmark_id: str | None) -> RunResult:
+        """The result, which observers are told of too."""
+        result = summarize(self.spec, parts, benchmark_id=benchmark_id)
+        if self._reports is not None:
+            self.observers.on_progress(self._reports.report_end(parts, result))
         return result
 
 
-async def run(
-    spec: RunSpec,
-    observers: Iterable[Observer] = (),
-    *,
-    stop: Stop | None = None,
-    benchmark_id: str | None = None,
-    clock: Clock | None = None,
-) -> RunResult:
-    """Run ``spec`` by the clock it names, and return what came of it.
+def execute(
+    spec: RunSpec, shard: Shard = WHOLE, observers: Iterable[Observer] = (), *, stop: Stop | None = None
+) -> RunParts:
+    """Run ``spec``, or one shard of it, and return what was measured: `summarize` makes the result of it.
 
-    A run in virtual time takes a thread of its own, so the event loop stays free. Cancelling the task ends the run without
-    a result; `Stop` ends it with one. Raises `SpecError` for what cannot be run, `StrategyError` where a strategy breaks
-    its contract; what jobs raise is their outcome and never comes here.
+    Blocks until the run has ended, by the clock that ``spec`` names. `Shard` says what cannot be run in shards. Raises as
+    `run` does.
     """
-    if spec.clock == "virtual":
-        stop = stop or Stop()
-        try:
-            return await asyncio.to_thread(simulate, spec, observers, stop=stop, benchmark_id=benchmark_id)
-        finally:
-            stop.now()
-    desk = _Desk(spec, observers, stop)
+    return _execute(_Watch(spec, observers, stop), shard)
+
+
+def _execute(watch: _Watch, shard: Shard) -> RunParts:
+    if watch.spec.clock == "virtual":
+        return _simulate(watch, shard)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(_drive(watch, shard, MonotonicClock()))
+    raise SpecError("a run in real time needs the event loop to itself: await aurea_engine.run(spec) instead")
+
+
+def _simulate(watch: _Watch, shard: Shard) -> RunParts:
+    execution = Execution(watch.spec, shard, watch.look, live=bool(watch.observers))
+    watch.observers.on_start(watch.spec)
+    step_to_end(pick_driver(watch.spec).drive(execution.context))
+    return watch.close(execution)
+
+
+async def _drive(watch: _Watch, shard: Shard, clock: Clock) -> RunParts:
+    execution = Execution(watch.spec, shard, watch.look, live=bool(watch.observers))
     async with AsyncExitStack() as opened:
         runs: list[Run | None] = [
             None if leaf.executor == "timers" else await opened.enter_async_context(_opened(leaf))
-            for leaf in desk.spec.workload.job.leaves()
+            for leaf in watch.spec.workload.job.leaves()
         ]
-        elapsed, measured = await _drive(desk, runs, clock or MonotonicClock())
-    return desk.finish(elapsed, measured, benchmark_id)
+        watch.observers.on_start(watch.spec)
+        # Where the engine alone makes objects, it makes no cycles, and a collection would only hold jobs up.
+        with GarbageWatch(hold=all(run is None for run in runs)) as garbage:
+            await pick_driver(watch.spec).drive(execution.open_window(clock, runs, garbage))
+        return watch.close(execution)
 
 
 @asynccontextmanager
@@ -210,20 +138,28 @@ async def _opened(leaf: Job) -> AsyncIterator[Run]:
         ) from error
 
 
-async def _drive(desk: _Desk, runs: Sequence[Run | None], clock: Clock) -> tuple[int, Measured]:
-    desk.observers.on_start(desk.spec)
-    context = desk.context(clock, runs)
-    stats = context.stats
-    with GarbageWatch(hold=all(run is None for run in runs)) as garbage:
+async def run(
+    spec: RunSpec,
+    observers: Iterable[Observer] = (),
+    *,
+    stop: Stop | None = None,
+    benchmark_id: str | None = None,
+    clock: Clock | None = None,
+) -> RunResult:
+    """Run ``spec`` by the clock it names, and return the run's result.
 
-        def measured(elapsed_ns: int) -> Measured:
-            busy = 1 - stats.waited_ns / elapsed_ns if elapsed_ns else 0.0
-            return Measured(busy, stats.late_ns, garbage.total_ns, garbage.longest_ns)
-
-        desk.measured = measured
-        desk.started_at = datetime.now(UTC)  # noqa: TID251 - a label
-        await pick_driver(desk.spec).drive(context)
-    return stats.window_ns, replace(measured(stats.window_ns), environment=describe())
+    A run in virtual time takes a thread of its own, so the event loop stays free. Cancelling the task ends the run without
+    a result; `Stop` ends it with one. Raises `SpecError` for what cannot be run, `StrategyError` where a strategy breaks
+    its contract; what jobs raise is their outcome and never comes here.
+    """
+    if spec.clock == "virtual":
+        stop = stop or Stop()
+        try:
+            return await asyncio.to_thread(simulate, spec, observers, stop=stop, benchmark_id=benchmark_id)
+        finally:
+            stop.now()
+    watch = _Watch(spec, observers, stop)
+    return watch.summarize(await _drive(watch, WHOLE, clock or MonotonicClock()), benchmark_id)
 
 
 def simulate(
@@ -240,10 +176,8 @@ def simulate(
     """
     if spec.clock != "virtual":
         spec = replace(spec, clock="virtual")
-    desk = _Desk(spec, observers, stop)
-    desk.observers.on_start(desk.spec)
-    stats = step_to_end(pick_driver(desk.spec).drive(desk.context()))
-    return desk.finish(stats.window_ns, Measured(environment=describe()), benchmark_id)
+    watch = _Watch(spec, observers, stop)
+    return watch.summarize(_simulate(watch, WHOLE), benchmark_id)
 
 
 def run_sync(spec: RunSpec, observers: Iterable[Observer] = (), *, stop: Stop | None = None) -> RunResult:

@@ -12,6 +12,7 @@ import numpy as np
 
 from aurea_engine.costs.cost_model import CostModel
 from aurea_engine.costs.interval_meters import Concurrency
+from aurea_engine.costs.metered_counts import MeteredCounts
 from aurea_engine.costs.meters import JobCount, JobTime, Meter, MeterState
 from aurea_engine.costs.pricing import Cost, price
 from aurea_engine.costs.reported_meters import ReportedAmount
@@ -125,10 +126,24 @@ class Metering:
             else:
                 del self._states[key]
 
+    def count(self, *, rough: bool = False) -> MeteredCounts:
+        """What every meter has counted, exactly; ``rough``: cheaply, as an estimate for somebody who watches the run. May be
+        asked again after more feeding.
+        """
+        self._flush()
+        counts: dict[str, dict[str, int]] = {}
+        for key, state in list(self._states.items()):
+            counted, wrong = call_safely(_read_counts, state, rough)
+            if not rough:  # an estimate for somebody who watches must not change the bill
+                self._drop_meter(key, wrong)
+            if counted is not None:
+                counts[key] = counted
+        additive = frozenset(key for key in counts if self._states[key].additive)
+        return MeteredCounts(counts, additive, dict(self._broken))
+
     def close(self, run: RunInfo) -> Usage:
         """The exact usage. May be asked again after more feeding."""
-        self._flush()
-        return self._usage(run, rough=False)
+        return self.count().usage(run)
 
     def so_far(self, run: RunInfo | None = None) -> Fraction | None:
         """A cheap estimate of what the first model costs until now, for a live display; None where it cannot tell."""
@@ -139,20 +154,13 @@ class Metering:
         """The same, line by line; None without a model."""
         if self._model is None:
             return None
-        self._flush()
-        model, usage = self._model, self._usage(run or RunInfo(self._last_ns), rough=True)
-        monotone, _ = call_safely(lambda: model.monotone)
-        return replace(price(usage, model), monotone=monotone is True)
+        return estimate_bill(self.count(rough=True).usage(run or RunInfo(self._last_ns)), self._model)
 
-    def _usage(self, run: RunInfo, *, rough: bool) -> Usage:
-        quanta: dict[str, dict[str, int]] = {}
-        for key, state in list(self._states.items()):
-            counts, wrong = call_safely(_read_counts, state, rough)
-            if not rough:  # an estimate for somebody who watches must not change the bill
-                self._drop_meter(key, wrong)
-            if counts is not None:
-                quanta[key] = counts
-        return Usage(run, quanta, dict(self._broken))
+
+def estimate_bill(usage: Usage, model: CostModel) -> Cost:
+    """What the ``usage`` of a run that is not over costs, and whether that can only become more."""
+    monotone, _ = call_safely(lambda: model.monotone)
+    return replace(price(usage, model), monotone=monotone is True)
 
 
 def _read_counts(state: MeterState, rough: bool) -> dict[str, int] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,11 @@ Whole = NDArray[np.int64]
 
 class MeterState(ABC):
     """The counts of one meter so far in one run."""
+
+    additive: ClassVar[bool] = False
+    """Whether the counts of two parts of one run add up to those of the whole, as sums over single jobs do. Where they do
+    not, a run that was measured in parts is counted again from its records.
+    """
 
     @abstractmethod
     def feed(self, parts: StartedJobs) -> None:
@@ -98,6 +104,8 @@ class JobMeter(Meter):
 
 class _Sums(MeterState):
     """One running sum for each outcome."""
+
+    additive: ClassVar[bool] = True
 
     def __init__(self, meter: JobMeter) -> None:
         self.meter = meter

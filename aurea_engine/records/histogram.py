@@ -31,6 +31,8 @@ _LOWEST, _HIGHEST = -30, 34
 """Octaves kept: 2⁻³⁰ s is just under a nanosecond, 2³⁴ s are 544 years, more than int64 nanoseconds hold."""
 
 _SIZE = (_HIGHEST - _LOWEST + 1) * PARTS
+BUCKETS = _SIZE + 1
+"""All buckets, with number 0 for what is not above 0."""
 
 _BITS = 52 - 7
 """Bits of a double's mantissa below the 7 that number the part of its octave."""

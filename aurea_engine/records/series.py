@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.records.batch import NS, JobBatch
-from aurea_engine.records.histogram import buckets_of, value_of
+from aurea_engine.records.histogram import BUCKETS, buckets_of, value_of
 from aurea_engine.records.quantiles import find_rank
 
 Buckets = NDArray[np.int64]
@@ -46,24 +46,58 @@ class Point(NamedTuple):
     p99: float | None
 
 
+_COUNTED = ("arrived", "completed", "failed", "rejected", "abandoned", "ended")
+"""What a bin counts."""
+
+_WIDEST = 2**40
+"""Seconds, 35,000 years: no run is so long."""
+
+
+class BinRow(NamedTuple):
+    """One bin as plain values: its number, what it counts, and the response times of its completed jobs by bucket."""
+
+    at: int
+    arrived: int
+    completed: int
+    failed: int
+    rejected: int
+    abandoned: int
+    ended: int
+    buckets: list[int]
+    counts: list[int]
+
+
 class _Bin:
     """Counts of one stretch of time; response times as pairs of arrays (bucket, count), joined when somebody asks."""
 
-    __slots__ = ("abandoned", "arrived", "completed", "ended", "failed", "parts", "rejected")
+    __slots__ = (*_COUNTED, "parts")
 
     def __init__(self) -> None:
         self.arrived = self.completed = self.failed = self.rejected = self.abandoned = self.ended = 0
         self.parts: list[tuple[Buckets, Buckets]] = []
 
     def merge(self, other: _Bin) -> None:
-        for name in ("arrived", "completed", "failed", "rejected", "abandoned", "ended"):
+        for name in _COUNTED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.parts += other.parts
         if len(self.parts) > _MOST_PARTS:
             self.joined()
 
+    def fill(self, row: BinRow) -> None:
+        """Take the values of ``row``. Raises ValueError where they are not those of a bin."""
+        buckets, counts = np.array(row.buckets, np.int64), np.array(row.counts, np.int64)
+        rising = len(buckets) == len(counts) and bool((np.diff(buckets) > 0).all() and (counts > 0).all())
+        in_range = not len(buckets) or bool(buckets[0] >= 0 and buckets[-1] < BUCKETS)
+        if not (rising and in_range and sum(row.counts) == row.completed and min(row[1:7]) >= 0):
+            raise ValueError("a bin of a series must count its completed jobs by bucket, in order")
+        for name in _COUNTED:
+            setattr(self, name, getattr(row, name))
+        self.parts = [(buckets, counts)] if len(buckets) else []
+
     def joined(self) -> tuple[Buckets, Buckets]:
         """Buckets in rising order and how many values each holds."""
+        if not self.parts:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
         if len(self.parts) > 1:
             buckets = np.concatenate([part[0] for part in self.parts])
             counts = np.concatenate([part[1] for part in self.parts])
@@ -139,6 +173,44 @@ class Series:
         for bin_ in self._bins.values():
             if bin_.parts:
                 bin_.joined()
+
+    def merge(self, other: Series) -> None:
+        """Take over what ``other`` counted of other jobs of the same run: afterwards this is the series of both."""
+        while self.width < other.width:
+            self._coarsen()
+        # Widths are powers of two, so bins of the finer series never straddle an edge of the coarser one.
+        factor = self.width // other.width
+        for at, bin_ in other._bins.items():
+            self._bin(at // factor).merge(bin_)
+
+    def copy(self) -> Series:
+        """An independent series of the same jobs."""
+        twin = Series()
+        twin.width = self.width
+        for at, bin_ in self._bins.items():
+            twin._bin(at).merge(bin_)
+        return twin
+
+    def to_rows(self) -> list[BinRow]:
+        """The bins in order, as plain values: with `width`, all that the series holds."""
+        return [
+            BinRow(at, *(getattr(bin_, name) for name in _COUNTED), *(each.tolist() for each in bin_.joined()))
+            for at, bin_ in sorted(self._bins.items())
+        ]
+
+    @classmethod
+    def from_rows(cls, width: int, rows: list[BinRow]) -> Series:
+        """The inverse of `to_rows`. Raises ValueError where the rows are no bins of a series."""
+        series, last = cls(), -1
+        if width < 1 or width & (width - 1) or width > _WIDEST:
+            raise ValueError(f"the width of a series must be a power of two, not {width}")
+        series.width = width
+        for row in rows:
+            if not last < row.at < MOST:
+                raise ValueError("the bins of a series must be in order")
+            series._bin(row.at).fill(row)
+            last = row.at
+        return series
 
     def points(self, end_ns: int) -> list[Point]:
         """The bins in order, without holes, of a run that lasted from 0 to ``end_ns``."""

@@ -11,7 +11,7 @@ from aurea_engine.records.batch import NS, summed
 from aurea_engine.records.quantiles import QUANTILES, count_samples_needed
 from aurea_engine.results.arrival_fit import constant_misfit, poisson_misfit
 from aurea_engine.results.findings import Finding
-from aurea_engine.results.run_state import Standing
+from aurea_engine.results.run_state import RunState
 from aurea_engine.results.statistics import little_area
 from aurea_engine.spec import KEPT_JOBS
 from aurea_engine.workload.arrivals import Closed, Constant, Poisson
@@ -40,36 +40,36 @@ class Case:
     """A run that has ended. ``steady``: whether the warm-up that was asked for could be found."""
 
     result: RunResult
-    standing: Standing
+    state: RunState
     steady: bool
 
 
 def findings(case: Case) -> tuple[Finding, ...]:
     """All findings of a run that has ended, gravest first."""
     checks = [_conservation, _drained, _samples, _steady, _queue]
-    if case.standing.spec.clock == "real":
+    if case.state.spec.clock == "real":
         checks.append(_misfit)
     at_the_end = [finding for check in checks for finding in check(case)]
-    return _gravest_first([*at_the_end, *_seen(case.standing, settled=True)])
+    return _gravest_first([*at_the_end, *_seen(case.state, settled=True)])
 
 
-def findings_so_far(standing: Standing) -> tuple[Finding, ...]:
+def findings_so_far(state: RunState) -> tuple[Finding, ...]:
     """What can be said of a run that is on, gravest first. It may change: the result has the last word.
 
     Left to the end are what only the end shows, and tests that would give a false alarm sooner or later if they were
     repeated: of the arrivals, and of a queue, which grows now and then in every system that is not idle.
     """
-    settled = standing.meters.times["lag"].count >= ENOUGH_TO_JUDGE and standing.elapsed >= 1
-    return _gravest_first(_seen(standing, settled=settled))
+    settled = state.meters.times["lag"].count >= ENOUGH_TO_JUDGE and state.elapsed >= 1
+    return _gravest_first(_seen(state, settled=settled))
 
 
-def _seen(standing: Standing, *, settled: bool) -> list[Finding]:
+def _seen(state: RunState, *, settled: bool) -> list[Finding]:
     checks = [_cost, _records, _heavy_tail, _retries]
-    if standing.spec.clock == "real":
+    if state.spec.clock == "real":
         checks += [_loop, _garbage]
         if settled:
             checks += [_shortfall, _late, _cpu, _floor]
-    return [finding for check in checks for finding in check(standing)]
+    return [finding for check in checks for finding in check(state)]
 
 
 def _gravest_first(found: list[Finding]) -> tuple[Finding, ...]:
@@ -77,9 +77,9 @@ def _gravest_first(found: list[Finding]) -> tuple[Finding, ...]:
 
 
 def _conservation(case: Case) -> Iterator[Finding]:
-    result, jobs, dispatcher = case.result, case.result.jobs, case.standing.dispatcher
-    whole = dispatcher.conserved and dispatcher.arrived == result.counts.arrived
-    detail = f"{dispatcher.arrived} jobs arrived and {result.counts.arrived} are accounted for"
+    result, jobs, parts = case.result, case.result.jobs, case.state.parts
+    whole = parts.conserved and parts.arrived == result.counts.arrived
+    detail = f"{parts.arrived} jobs arrived and {result.counts.arrived} are accounted for"
     if whole and jobs is not None and len(jobs) <= LITTLE_LIMIT and result.status == "completed":
         started = jobs[jobs.was_started]
         area, total = little_area(started.intended, started.finished), summed(started.response_ns)
@@ -108,10 +108,10 @@ def _drained(case: Case) -> Iterator[Finding]:
         yield Finding("not_drained", NOTE if asked else DEGRADED, detail, advice)
 
 
-def _cost(standing: Standing) -> Iterator[Finding]:
-    if standing.cost_problem is not None:
+def _cost(state: RunState) -> Iterator[Finding]:
+    if state.cost_problem is not None:
         advice = "The other results stand. Mend the model or give the missing price, then price the run again."
-        yield Finding("cost_unpriced", NOTE, standing.cost_problem, advice)
+        yield Finding("cost_unpriced", NOTE, state.cost_problem, advice)
 
 
 def _samples(case: Case) -> Iterator[Finding]:
@@ -129,22 +129,22 @@ def _samples(case: Case) -> Iterator[Finding]:
         yield Finding("too_few_samples", NOTE, detail, "Run more jobs, or ask for a lower quantile.")
 
 
-def _records(standing: Standing) -> Iterator[Finding]:
-    if standing.spec.keep_jobs and not standing.recorded:
+def _records(state: RunState) -> Iterator[Finding]:
+    if state.spec.keep_jobs and not state.recorded:
         detail = "quantiles are within 0.4 %, and there are no records of single jobs"
         yield Finding("records_dropped", NOTE, detail, "Run fewer jobs where records are needed.")
 
 
-def _heavy_tail(standing: Standing) -> Iterator[Finding]:
-    if standing.heavy_tailed:
+def _heavy_tail(state: RunState) -> Iterator[Finding]:
+    if state.heavy_tailed:
         detail = "the service time has a mean but no variance: means and their intervals settle slowly or never"
         yield Finding("heavy_tail", NOTE, detail, "Trust quantiles rather than means, and repeat with other seeds.")
 
 
-def _retries(standing: Standing) -> Iterator[Finding]:
+def _retries(state: RunState) -> Iterator[Finding]:
     """A rejected user of a closed model thinks and comes again: with no thought to speak of, at the same instant."""
-    arrivals, service = standing.spec.workload.arrivals, standing.meters.times["service_time"]
-    counts, patience = standing.meters.counts, standing.spec.workload.patience
+    arrivals, service = state.spec.workload.arrivals, state.meters.times["service_time"]
+    counts, patience = state.meters.counts, state.spec.workload.patience
     none = patience is not None and not patience.moments().mean  # no patience is no place in the queue
     rejected = counts[Outcome.REJECTED] + (counts[Outcome.ABANDONED] if none else 0)
     if not isinstance(arrivals, Closed) or rejected < RETRIES:
@@ -152,7 +152,7 @@ def _retries(standing: Standing) -> Iterator[Finding]:
     think = arrivals.think_time.moments().mean
     if think <= (service.mean / 100 if service.count else 0.0):
         detail = (
-            f"{rejected:,} of {standing.dispatcher.arrived:,} attempts were rejected, and their users came again after "
+            f"{rejected:,} of {state.parts.arrived:,} attempts were rejected, and their users came again after "
             f"{think:g} s on average, while {f'a job takes {service.mean:.3g} s' if service.count else 'none has completed'}"
         )
         advice = "Give users a think_time, or the scheduler more slots or a longer queue_limit."
@@ -164,7 +164,7 @@ def _steady(case: Case) -> Iterator[Finding]:
         return
     detail = "MSER-5 found no point after which the response times look steady; nothing was left out"
     advice = "Run longer, or set warmup to a number of seconds."
-    if not case.standing.recorded:
+    if not case.state.recorded:
         detail = "MSER-5 was not asked: it looks at the records of jobs, and they were not kept; nothing was left out"
         advice = f"Set warmup to a number of seconds, or run at most {KEPT_JOBS:,} jobs."
     yield Finding("no_steady_state", DEGRADED, detail, advice)
@@ -172,8 +172,8 @@ def _steady(case: Case) -> Iterator[Finding]:
 
 def _queue(case: Case) -> Iterator[Finding]:
     """Open arrivals on limited slots: waits that rise from third to third, and a backlog when the last job arrived."""
-    slots, jobs = case.standing.spec.scheduler.slots, case.result.jobs
-    if jobs is None or slots is None or _closed(case.standing):
+    slots, jobs = case.state.spec.scheduler.slots, case.result.jobs
+    if jobs is None or slots is None or _closed(case.state):
         return
     waits = jobs.waiting_ns[jobs.was_started]
     third = len(waits) // 3
@@ -191,26 +191,26 @@ def _queue(case: Case) -> Iterator[Finding]:
         )
 
 
-def _closed(standing: Standing) -> bool:
+def _closed(state: RunState) -> bool:
     """Whether nobody asked for a rate: the closed model, and a batch."""
-    return standing.spec.workload.arrivals.asked_rate() is None
+    return state.spec.workload.arrivals.asked_rate() is None
 
 
-def _shortfall(standing: Standing) -> Iterator[Finding]:
+def _shortfall(state: RunState) -> Iterator[Finding]:
     """The schedule is absolute, so a generator that is too slow is behind with its latest release."""
-    asked, took, count = standing.due_ns, standing.released_ns, standing.dispatcher.arrived
-    if _closed(standing) or asked <= NS // 100 or standing.meters.times["lag"].maximum <= NS // 10:
+    (asked, took), count = state.parts.latest_release, state.parts.arrived
+    if _closed(state) or asked <= NS // 100 or state.meters.times["lag"].maximum <= NS // 10:
         return
-    if took > asked * (1 + standing.spec.thresholds.rate_shortfall):
+    if took > asked * (1 + state.spec.thresholds.rate_shortfall):
         detail = f"jobs were released at {count / (took / NS):,.0f}/s, asked for were {count / (asked / NS):,.0f}/s"
         yield Finding(
             "rate_shortfall", INVALID, detail, "Ask for less: `aurea selftest` shows what this machine reaches."
         )
 
 
-def _late(standing: Standing) -> Iterator[Finding]:
-    lag, limits = standing.meters.times["lag"], standing.spec.thresholds
-    if not lag.count or standing.spec.workload.arrivals.ends == "with jobs":
+def _late(state: RunState) -> Iterator[Finding]:
+    lag, limits = state.meters.times["lag"], state.spec.thresholds
+    if not lag.count or state.spec.workload.arrivals.ends == "with jobs":
         return  # jobs that are all meant to start at once cannot: the response times say how long it took
     late = lag.count_above(limits.lag) / lag.count
     worst = lag.maximum / NS
@@ -222,36 +222,36 @@ def _late(standing: Standing) -> Iterator[Finding]:
         )
 
 
-def _loop(standing: Standing) -> Iterator[Finding]:
-    late = standing.measured.late_ns / NS
-    if late >= standing.spec.thresholds.loop_lag:
+def _loop(state: RunState) -> Iterator[Finding]:
+    late = state.generator.late_ns / NS
+    if late >= state.spec.thresholds.loop_lag:
         detail = f"the event loop was away for {late:.3g} s"
         yield Finding("loop_lag", DEGRADED, detail, "A job or another task blocks the loop: move its work to a thread.")
 
 
-def _cpu(standing: Standing) -> Iterator[Finding]:
-    busy = standing.measured.busy
-    if busy > standing.spec.thresholds.cpu and standing.elapsed > 0.5 and standing.dispatcher.arrived > 10_000:
+def _cpu(state: RunState) -> Iterator[Finding]:
+    busy = state.generator.busy
+    if busy > state.spec.thresholds.cpu and state.elapsed > 0.5 and state.parts.arrived > 10_000:
         detail = f"the generator was at work for {busy:.0%} of the window"
-        severity = NOTE if _closed(standing) else DEGRADED
+        severity = NOTE if _closed(state) else DEGRADED
         yield Finding("cpu_saturated", severity, detail, "The rate shown is what this generator can do; ask for less.")
 
 
-def _garbage(standing: Standing) -> Iterator[Finding]:
-    measured = standing.measured
-    longest = measured.gc_longest_ns / NS
-    if longest > standing.spec.thresholds.gc_pause:
-        detail = f"a collection took {longest:.3g} s, all of them {measured.gc_total_ns / NS:.3g} s"
+def _garbage(state: RunState) -> Iterator[Finding]:
+    generator = state.generator
+    longest = generator.gc_longest_ns / NS
+    if longest > state.spec.thresholds.gc_pause:
+        detail = f"a collection took {longest:.3g} s, all of them {generator.gc_total_ns / NS:.3g} s"
         yield Finding(
             "gc_pause", DEGRADED, detail, "Jobs or the program around make many objects: gc.freeze() them first."
         )
 
 
-def _floor(standing: Standing) -> Iterator[Finding]:
-    service = standing.meters.times["service_time"]
-    if service.count and service.mean < standing.spec.thresholds.floor:
+def _floor(state: RunState) -> Iterator[Finding]:
+    service = state.meters.times["service_time"]
+    if service.count and service.mean < state.spec.thresholds.floor:
         detail = f"the mean service time is {service.mean * 1e6:.3g} µs"
-        severity = NOTE if _closed(standing) else DEGRADED
+        severity = NOTE if _closed(state) else DEGRADED
         yield Finding(
             "below_floor", severity, detail, "Such short times are mostly the engine's own: use virtual time."
         )
@@ -263,7 +263,7 @@ def _misfit(case: Case) -> Iterator[Finding]:
     if jobs is None or len(jobs) < ENOUGH_GAPS:
         return
     if isinstance(arrivals, Poisson):
-        failed = poisson_misfit(jobs.released, arrivals.rate, case.standing.spec.thresholds.significance)
+        failed = poisson_misfit(jobs.released, arrivals.rate, case.state.spec.thresholds.significance)
     elif isinstance(arrivals, Constant):
         failed = constant_misfit(jobs.released, arrivals.rate)
     else:

@@ -12,6 +12,7 @@ from aurea_engine.records.batch import JobBatch
 from aurea_engine.records.series import Point
 from aurea_engine.results.findings import Finding, verdict
 from aurea_engine.results.statistics import Timing
+from aurea_engine.run.parts import RunParts
 from aurea_engine.spec import Objective, RunSpec
 
 
@@ -30,10 +31,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Concurrency:
-    """Jobs in service: averaged over the window, and the most at any instant."""
+    """Jobs in service: averaged over the window, and the most at any instant. ``peak`` is None of a run that was measured in
+    shards and kept no records: neither shard knows it.
+    """
 
     mean: float | None
-    peak: int
+    peak: int | None
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class RunResult:
     Times in seconds. ``duration`` runs from the opening of the window to the end of the last job; rates are over ``window``
     (begin, end), which leaves the warm-up out and never closes before the arrivals' own end, so that 100 jobs at 100/s are
     100/s and not 101. ``jobs`` are the records, in order of arrival, None where they were not kept.
+    ``parts`` is what all of it was worked out from, None where the result was read from elsewhere.
     """
 
     benchmark_id: str
@@ -97,6 +101,7 @@ class RunResult:
     series_width: int = 1
     environment: Mapping[str, object] = field(default_factory=dict)
     jobs: JobBatch | None = None
+    parts: RunParts | None = field(default=None, repr=False, compare=False)
 
     @property
     def verdict(self) -> Verdict:

@@ -211,6 +211,15 @@ class Recorder:
                 del column[:ended]  # patience is empty where nobody has any
             self.base += ended
 
+    def latest_release(self, arrived: int) -> tuple[int, int]:
+        """(when it was meant to be, when it was), ns, of the latest of ``arrived`` jobs. Where its row is gone it has ended,
+        and the meters know.
+        """
+        row = arrived - 1 - self.base
+        if 0 <= row < len(self.released):
+            return max(self.intended[row], 0), self.released[row]
+        return self.meters.latest_intended_ns, self.meters.latest_released_ns
+
     def close(self) -> JobBatch | None:
         """Everything digested; all rows in order of arrival, or None where records are not kept."""
         self.digest()

@@ -198,8 +198,10 @@ def _check_service(result: RunResult, slots: int) -> None:
     assert (serving <= slots).all(), f"{serving.max()} jobs were in service on {slots} slots"
     idle = (waiting > 0) & (serving < slots)
     assert not idle.any(), f"{waiting[idle][:1]} jobs waited while a slot was idle, at {at[idle][:1]} ns"
-    assert result.concurrency.peak <= slots, "the peak is not above the slots"
-    assert not len(serving) or serving.max() <= result.concurrency.peak, "the peak is at least what the records show"
+    peak = result.concurrency.peak
+    assert peak is not None, "a whole run knows its peak"
+    assert peak <= slots, "the peak is not above the slots"
+    assert not len(serving) or serving.max() <= peak, "the peak is at least what the records show"
     if limit is not None:
         assert not len(waiting) or waiting.max() <= limit, f"{waiting.max()} jobs waited where {limit} may"
     turned_away = (result.jobs.outcome == Outcome.REJECTED) & (result.jobs.finished < 0)

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,11 +46,10 @@ from aurea_engine import (
     Workload,
     simulate,
 )
-from aurea_engine.results.checks import Case, findings, poisson_misfit
-from aurea_engine.results.run_state import Measured, Standing
+from aurea_engine.engine import execute
+from aurea_engine.results.checks import poisson_misfit
+from aurea_engine.results.summarize import summarize
 from aurea_engine.run import recorder
-from aurea_engine.run.dispatcher import Dispatcher
-from aurea_engine.run.meters import Meters
 from aurea_engine.testing import JumpingLoop, ManualClock, run_jumping
 
 STEADY = Workload(Sleep(0.001), ConstantRate(1000), duration=1)
@@ -210,22 +209,12 @@ def test_every_code_has_a_scenario() -> None:
 @pytest.mark.parametrize("lost", [0, 1])
 def test_a_job_that_is_not_accounted_for_makes_the_result_invalid(lost: int) -> None:
     """The dispatcher saw one more than the counts tell."""
-    result = simulate(RunSpec(Workload(Sleep(0.1), jobs=5), Fifo(1), seed=0))
-    dispatcher = Dispatcher(Fifo(1))
-    dispatcher.arrived = dispatcher.ended = 5 + lost
-    standing = Standing(
-        spec=result.spec,
-        elapsed=result.duration,
-        meters=Meters(),
-        dispatcher=dispatcher,
-        measured=Measured(),
-        cost_problem=None,
-        recorded=True,
-        heavy_tailed=False,
-        due_ns=0,
-        released_ns=0,
-    )
-    found = findings(Case(result, standing, steady=True))
+    spec = RunSpec(Workload(Sleep(0.1), jobs=5), Fifo(1), seed=0)
+    parts = execute(replace(spec, clock="virtual"))
+    (report,) = parts.shards
+    assert report.totals.arrived == 5
+    told = replace(report, totals=replace(report.totals, arrived=5 + lost))
+    found = summarize(spec, replace(parts, shards=(told,))).findings
     assert bool(lost) == any(finding.code == "conservation_broken" for finding in found)
 
 

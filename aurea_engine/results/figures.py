@@ -1,0 +1,154 @@
+"""The figures of a run, worked out once from its parts; everything that judges or shows a run takes them from here.
+
+Counts, sums and rates always come from the meters. Records are only asked for what needs single jobs in their order: exact
+quantiles, confidence intervals by batch means, and a warm-up that is found in the data (MSER-5). Such a warm-up was not
+known while the run was metered, so the meters are then made again from the records, by the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aurea_engine.closed_sets import FINAL, Outcome
+from aurea_engine.records.batch import NS, JobBatch
+from aurea_engine.results.result import Counts
+from aurea_engine.results.statistics import Timing, exact_timing, histogram_timing, mser5
+from aurea_engine.run.meters import CountingRules, Meters, measure_times
+from aurea_engine.run.parts import RunParts
+from aurea_engine.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Figures:
+    """``meters`` are under the warm-up that holds; ``counted`` are the jobs that were meant to start after it, and ``times``
+    are of these. ``jobs`` are all records, None where none were kept. ``is_steady``: whether the warm-up that was asked for
+    could be found.
+
+    The window is that of all jobs (``ended_ns`` is when the last of them ended), and stays open until releasing ended.
+    """
+
+    spec: RunSpec
+    meters: Meters
+    times: Mapping[str, Timing]
+    jobs: JobBatch | None
+    ended_ns: int
+    release_end_ns: int | None
+    is_steady: bool
+
+    @property
+    def warmup_ns(self) -> int:
+        """What was left out of the window, ns."""
+        return self.meters.rules.warmup_ns
+
+    @property
+    def closed_ns(self) -> int:
+        """When the last job had ended and nothing was released any more, ns."""
+        return max(self.ended_ns, self.release_end_ns or 0)
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """(begin, end), s. It never ends before it begins, also where the warm-up is longer than the run."""
+        return self.warmup_ns / NS, max(self.closed_ns, self.warmup_ns) / NS
+
+    @property
+    def length(self) -> float:
+        """Of the window, s."""
+        return (max(self.closed_ns, self.warmup_ns) - self.warmup_ns) / NS
+
+    @property
+    def counted(self) -> Counts:
+        """The jobs that were meant to start after the warm-up."""
+        return count_outcomes(self.meters.counted)
+
+    @property
+    def throughput(self) -> float | None:
+        """Completed jobs per second of the window."""
+        return self.meters.finished_in_window / self.length if self.length else None
+
+    @property
+    def goodput(self) -> float | None:
+        """Good jobs per second of the window."""
+        return self.meters.good_in_window / self.length if self.length else None
+
+    @property
+    def mean_concurrency(self) -> float | None:
+        """Jobs in service, averaged over the window."""
+        return self.meters.busy_in_window_ns / NS / self.length if self.length else None
+
+    @property
+    def utilization(self) -> float | None:
+        """The share of the slots' time in the window in which they were busy; None without a number of slots."""
+        slots = self.spec.scheduler.slots
+        return self.meters.busy_in_window_ns / NS / (slots * self.length) if slots and self.length else None
+
+    @property
+    def offered_rate(self) -> float | None:
+        """Arrivals per second of the time in which they were released: n ÷ (n·gap), never n ÷ ((n − 1)·gap).
+
+        Where nobody says when releasing ended, n − 1 of them took from the first to the last; one alone has the window.
+        """
+        arrived = self.counted.arrived
+        if self.release_end_ns is not None:
+            span = (self.release_end_ns - self.warmup_ns) / NS
+        elif arrived > 1:
+            first = self.meters.first_counted_ns or 0
+            arrived, span = arrived - 1, (self.meters.latest_intended_ns - first) / NS
+        else:
+            span = self.length
+        return arrived / span if span > 0 else None
+
+    def counted_jobs(self) -> JobBatch | None:
+        """The records of the jobs that were meant to start after the warm-up."""
+        if self.jobs is None or not self.warmup_ns:
+            return self.jobs
+        return self.jobs.only(self.jobs.intended >= self.warmup_ns)
+
+
+def work_out_figures(spec: RunSpec, parts: RunParts) -> Figures:
+    """All figures of a run that has ended."""
+    jobs, drained = parts.records, parts.status == "completed"
+    warmup_ns, is_steady = _find_warmup(spec, jobs)
+    meters = parts.meters
+    if jobs is not None and warmup_ns != meters.rules.warmup_ns:
+        meters = Meters(CountingRules(warmup_ns, meters.rules.good_within))
+        meters.feed(jobs)
+    figures = Figures(
+        spec,
+        meters,
+        {},
+        jobs,
+        meters.last_ns if drained else parts.elapsed_ns,
+        parts.release_end_ns if drained else None,
+        is_steady,
+    )
+    return _with_times(figures)
+
+
+def _with_times(figures: Figures) -> Figures:
+    counted = figures.counted_jobs()
+    times = (
+        {metric: histogram_timing(histogram) for metric, histogram in figures.meters.times.items()}
+        if counted is None
+        else {metric: exact_timing(lasted) for metric, lasted in measure_times(counted).items()}
+    )
+    return Figures(**{**vars(figures), "times": times})
+
+
+def _find_warmup(spec: RunSpec, jobs: JobBatch | None) -> tuple[int, bool]:
+    """(ns to leave out, whether a steady state was found)."""
+    if spec.warmup != "auto":
+        return spec.warmup_ns, True
+    if jobs is None:
+        return 0, False
+    served = jobs[jobs.was_served]
+    cut = mser5(served.response_ns)
+    if cut >= len(served):
+        return 0, False
+    return int(served.intended[cut]) if cut else 0, True
+
+
+def count_outcomes(counts: Mapping[Outcome, int]) -> Counts:
+    """Counts by outcome as a result has them."""
+    each = {outcome.name.lower(): counts.get(outcome, 0) for outcome in FINAL}
+    return Counts(arrived=sum(each.values()), **each)

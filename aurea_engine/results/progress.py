@@ -1,0 +1,83 @@
+"""What observers are told of a run, made from its parts as everything else is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aurea_engine.closed_sets import Outcome
+from aurea_engine.costs import Cost, RunInfo
+from aurea_engine.costs.metering import estimate_bill
+from aurea_engine.records.batch import NS
+from aurea_engine.results.checks import findings_so_far
+from aurea_engine.results.findings import Finding
+from aurea_engine.results.observers import Progress
+from aurea_engine.results.result import RunResult
+from aurea_engine.results.run_state import RunState, is_heavy_tailed
+from aurea_engine.run.parts import RunParts
+from aurea_engine.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class ProgressReports:
+    """Makes the reports of one run of ``spec``. ``heavy_tailed`` follows from ``spec``, and takes a while to find out."""
+
+    spec: RunSpec
+    heavy_tailed: bool
+
+    @classmethod
+    def of(cls, spec: RunSpec) -> ProgressReports:
+        """For a run of ``spec``, which has its seed."""
+        return cls(spec, is_heavy_tailed(spec))
+
+    def report(self, parts: RunParts, *, recorded: bool) -> Progress:
+        """The run as it stands. ``recorded``: records are kept so far."""
+        bill = self._estimate_bill(parts)
+        elapsed = parts.elapsed_ns / NS
+        state = RunState(self.spec, parts, elapsed, bill.problem, recorded, self.heavy_tailed)
+        return _describe(self.spec, parts, bill, findings_so_far(state), self._share_done(parts))
+
+    def report_end(self, parts: RunParts, result: RunResult) -> Progress:
+        """The last report, with the bill and the findings of the result."""
+        share = 1.0 if result.status == "completed" else self._share_done(parts)
+        return _describe(self.spec, parts, result.cost, result.findings, share)
+
+    def _estimate_bill(self, parts: RunParts) -> Cost:
+        slots, counts = self.spec.scheduler.slots, dict(parts.meters.counts)
+        run = RunInfo(parts.elapsed_ns, slots, counts, started_at=parts.started_at)
+        return estimate_bill(parts.metered.usage(run), self.spec.cost)
+
+    def _share_done(self, parts: RunParts) -> float | None:
+        """The share of the workload that was released, by jobs or by time, times the share of those jobs that have ended."""
+        workload, elapsed, arrived = self.spec.workload, parts.elapsed_ns / NS, parts.arrived
+        planned = parts.count_planned(workload.jobs)
+        released = [arrived / planned] if planned else []
+        released += [elapsed / end for end in (workload.duration, workload.stop_at) if end]
+        if not released:
+            return None
+        ended = parts.meters.counts.total() / arrived if arrived else 1.0
+        return min(max(released), 1.0) * min(ended, 1.0)
+
+
+def _describe(
+    spec: RunSpec, parts: RunParts, bill: Cost, found: tuple[Finding, ...], share_done: float | None
+) -> Progress:
+    meters, slots = parts.meters, spec.scheduler.slots
+    response, service = meters.times["response_time"], meters.times["service_time"]
+    elapsed = parts.elapsed_ns / NS
+    return Progress(
+        elapsed=elapsed,
+        arrived=parts.arrived,
+        in_flight=parts.in_service,
+        queued=parts.waiting,
+        counts=dict(meters.counts),
+        throughput=meters.counts[Outcome.COMPLETED] / elapsed if elapsed else 0.0,
+        mean_latency=service.mean if service.count else None,
+        p99=response.quantile(0.99) if response.count else None,
+        utilization=parts.in_service / slots if slots else None,
+        cost=bill.total,
+        bill=bill,
+        fraction_done=share_done,
+        time_left=elapsed * (1 - share_done) / share_done if share_done else None,
+        findings=found,
+        meters=meters,
+    )

@@ -1,0 +1,116 @@
+"""The execution of one shard: the live objects of a run, and how what they know becomes a value.
+
+This is the only place that holds the plan, the dispatcher, the recorder and the meters of cost together. A driver moves them
+from instant to instant. At any instant, and at the end, they are turned into `RunParts`; nothing that comes after a run ever
+sees one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from aurea_engine.closed_sets import Reason, Status
+from aurea_engine.costs import Metering
+from aurea_engine.run.clock import Clock
+from aurea_engine.run.context import RunContext
+from aurea_engine.run.dispatcher import Dispatcher
+from aurea_engine.run.environment import GarbageWatch, describe
+from aurea_engine.run.parts import RunParts
+from aurea_engine.run.plan import JobPlan
+from aurea_engine.run.recorder import Recorder
+from aurea_engine.run.shard import GeneratorStats, Shard, ShardReport, Timeline, Totals
+from aurea_engine.run.stop_conditions import StopConditions
+from aurea_engine.spec import RunSpec
+from aurea_engine.workload.jobs import Run
+from aurea_engine.workload.streams import Streams
+
+Look = Callable[["Execution", int], bool]
+"""Called by the driver now and then, with the ns since the window opened. Says whether somebody wants the run to stop."""
+
+
+class Execution:
+    """One shard of ``spec``, which has its seed. ``live``: somebody watches, so meters are kept up to date under way."""
+
+    def __init__(self, spec: RunSpec, shard: Shard, look: Look, *, live: bool) -> None:
+        shard.check(spec)
+        assert spec.seed is not None
+        plan = JobPlan(spec.workload, Streams(spec.seed), simulated=spec.clock == "virtual")
+        self._shard = shard
+        self._metering = Metering(spec.cost)
+        recorder, dispatcher = Recorder(spec, self._metering, live), Dispatcher(spec.scheduler)
+        self._started_at = _read_calendar()
+        conditions = StopConditions.of(
+            spec, plan, dispatcher, recorder, lambda elapsed: look(self, elapsed), lambda: self._started_at
+        )
+        self.context = RunContext(spec, plan, dispatcher, recorder, conditions)
+        self._garbage: GarbageWatch | None = None
+
+    def open_window(self, clock: Clock, runs: Sequence[Run | None], garbage: GarbageWatch) -> RunContext:
+        """The window opens now, in real time. Returns what the driver is given."""
+        self._garbage = garbage
+        self._started_at = _read_calendar()
+        self.context = replace(self.context, clock=clock, runs=runs)
+        return self.context
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether records are kept so far."""
+        return self.context.recorder.keep
+
+    def take_snapshot(self, elapsed_ns: int) -> RunParts:
+        """The parts of a run that goes on. They share its meters, have no records, and interval meters are only estimated:
+        all of it takes well under a millisecond, since in real time no job is released meanwhile.
+        """
+        recorder = self.context.recorder
+        recorder.digest()
+        metered = self._metering.count(rough=True)
+        report = self._report(elapsed_ns, None)
+        return RunParts(self.context.spec.seed, (report,), None, None, recorder.meters, recorder.series, metered)
+
+    def close(self, status: Status) -> RunParts:
+        """The driver is done: the parts of the shard."""
+        spec, recorder, aborts = self.context.spec, self.context.recorder, self.context.conditions.aborts
+        records = recorder.close()
+        lost = None if aborts is None or aborts.lost is None else spec.objectives.index(aborts.lost)
+        report = replace(
+            self._report(self.context.stats.window_ns, status),
+            reason=Reason.usual(status) if lost is None else _lost_reason(spec, lost, status),
+            lost=lost,
+            environment=describe(),
+        )
+        return RunParts(spec.seed, (report,), records, None, recorder.meters, recorder.series, self._metering.count())
+
+    def _report(self, elapsed_ns: int, status: Status | None) -> ShardReport:
+        dispatcher, recorder = self.context.dispatcher, self.context.recorder
+        due_ns, released_ns = recorder.latest_release(dispatcher.arrived)
+        totals = Totals(
+            dispatcher.arrived,
+            dispatcher.rejected,
+            dispatcher.busy,
+            dispatcher.waiting,
+            dispatcher.peak,
+            dispatcher.conserved,
+            dict(recorder.errors),
+        )
+        timeline = Timeline(self._started_at, elapsed_ns, self.context.plan.end_ns, due_ns, released_ns)
+        return ShardReport(self._shard, timeline, totals, status, generator=self._describe_generator(elapsed_ns))
+
+    def _describe_generator(self, elapsed_ns: int) -> GeneratorStats:
+        if self._garbage is None:
+            return GeneratorStats()
+        stats = self.context.stats
+        busy = 1 - stats.waited_ns / elapsed_ns if elapsed_ns else 0.0
+        return GeneratorStats(busy, stats.late_ns, self._garbage.total_ns, self._garbage.longest_ns)
+
+
+def _lost_reason(spec: RunSpec, lost: int, status: Status) -> Reason | None:
+    if status != "aborted":  # somebody stopped the run before it could end by itself
+        return Reason.usual(status)
+    return Reason("objective_lost", f"{spec.objectives[lost]} could no longer be met")
+
+
+def _read_calendar() -> datetime:
+    """Only a label, and what picks the prices that hold on that day: no duration is ever measured by it."""
+    return datetime.now(UTC)  # noqa: TID251 - a label

@@ -1,0 +1,240 @@
+"""What a run measured, as a value: the parts of one shard, of several, or of the whole.
+
+`execute` ends in `RunParts`, and everything after it (figures, cost, findings, verdict) is worked out from them alone. So
+parts can be sent from a process or a machine, stored, merged with those of other shards, and summarised again years later.
+
+Merging
+-------
+``a.merge(b, c)`` is associative and commutative, and `RunParts.empty` changes nothing. The parts of all shards of a run,
+merged, are the parts of the same run in one piece:
+
+- Counts, histograms and series are whole numbers that add up (`aurea_engine.run.meters`).
+- Records are put in the order of their job numbers, which every part of a cut run carries with it.
+- What depends on more than one job at a time does not add up: the most jobs in service at once, and what interval meters
+  count (``packed``, ``fleet``, ``instance_busy``). It is left out here, and worked out again from the merged records; where
+  no records were kept, the result has null and says why.
+- What each process knows of itself (how late it was, where it ran) stays apart, one `ShardReport` for each.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import reduce
+
+import numpy as np
+
+from aurea_engine.closed_sets import Reason, Status
+from aurea_engine.costs.metered_counts import MeteredCounts
+from aurea_engine.records.batch import Instants, JobBatch
+from aurea_engine.records.series import Series
+from aurea_engine.run.meters import CountingRules, Meters
+from aurea_engine.run.parts_file import decode_parts, encode_parts
+from aurea_engine.run.shard import GeneratorStats, ShardReport
+from aurea_engine.spec import RunSpec
+
+# A run whose shards ended differently ended as the first of these that any of them did: the more serious comes first.
+_SERIOUS_FIRST: tuple[Status, ...] = ("failed", "interrupted", "aborted", "timed_out", "cancelled", "completed")
+
+
+@dataclass(frozen=True, eq=False)
+class RunParts:
+    """The parts of one run, or of some of its shards.
+
+    ``seed``: of the run, also where the specification left it open. ``shards``: a report of each shard, by index.
+    ``records``: a row for each job, None where none were kept. ``numbers``: the number of the job of each row, rising; None
+    where row i is job i. ``meters``, ``series``, ``metered``: of all jobs of these shards. Two parts are equal where
+    everything in them is.
+
+    Parts of a run that is not over yet, as they are made for observers, share their meters and series with the run.
+    """
+
+    seed: int | None
+    shards: tuple[ShardReport, ...]
+    records: JobBatch | None
+    numbers: Instants | None
+    meters: Meters
+    series: Series
+    metered: MeteredCounts
+
+    @classmethod
+    def empty(cls, spec: RunSpec) -> RunParts:
+        """No shard of ``spec``: what merging starts from."""
+        records = JobBatch.empty() if spec.keep_jobs else None
+        meters = Meters(CountingRules.of(spec))
+        return cls(spec.seed, (), records, None, meters, Series(), MeteredCounts())
+
+    def merge(self, *others: RunParts) -> RunParts:
+        """These and ``others`` together. Raises ValueError where they are not different shards of one run."""
+        filled = [parts for parts in (self, *others) if parts.shards]
+        if len(filled) < 2:
+            return filled[0] if filled else self
+        shards = _merge_shards(filled)
+        records, numbers = _interleave(filled, whole=len(shards) == shards[0].shard.of)
+        meters, series = filled[0].meters.copy(), filled[0].series.copy()
+        for parts in filled[1:]:
+            meters.merge(parts.meters)
+            series.merge(parts.series)
+        metered = reduce(MeteredCounts.merge, [parts.metered for parts in filled])
+        return RunParts(filled[0].seed, shards, records, numbers, meters, series, metered)
+
+    def to_bytes(self) -> bytes:
+        """All of it, to be sent or stored. Equal parts have equal bytes."""
+        return encode_parts(self.seed, self.shards, self.records, self.numbers, self.meters, self.series, self.metered)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> RunParts:
+        """The inverse of `to_bytes`. Raises `DamagedParts` for anything that it did not write."""
+        return cls(*decode_parts(content))
+
+    def __eq__(self, other: object) -> bool:
+        return self.to_bytes() == other.to_bytes() if isinstance(other, RunParts) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The shards of the run that are not among these."""
+        here = {report.shard.index for report in self.shards}
+        return tuple(index for index in range(self.shards[0].shard.of if self.shards else 1) if index not in here)
+
+    @property
+    def started_at(self) -> datetime:
+        """When the window of the earliest shard opened, by the calendar. Raises ValueError where there is no shard."""
+        return min(report.timeline.started_at for report in self.shards)
+
+    @property
+    def elapsed_ns(self) -> int:
+        """How long the run lasted, or has lasted so far: as long as the longest of its shards."""
+        return max((report.timeline.elapsed_ns for report in self.shards), default=0)
+
+    @property
+    def release_end_ns(self) -> int | None:
+        """When releasing ended, as far as anything says. Shards know of the same workload, so they differ only where one was
+        ended before its time, and then nothing is known of what comes later.
+        """
+        ends = [report.timeline.release_end_ns for report in self.shards]
+        return min((end for end in ends if end is not None), default=None)
+
+    @property
+    def latest_release(self) -> tuple[int, int]:
+        """(when it was meant to be, when it was), ns, of the latest job that was released."""
+        return max(((each.timeline.due_ns, each.timeline.released_ns) for each in self.shards), default=(0, 0))
+
+    @property
+    def arrived(self) -> int:
+        """Jobs that arrived, by the books of the dispatchers."""
+        return sum(report.totals.arrived for report in self.shards)
+
+    def count_planned(self, jobs: int | None) -> int:
+        """How many of the first ``jobs`` jobs of the workload are in these shards; 0 where there is no such number."""
+        return sum(report.shard.count_of(jobs or 0) for report in self.shards)
+
+    @property
+    def in_service(self) -> int:
+        """Jobs in service at this instant."""
+        return sum(report.totals.in_service for report in self.shards)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait at this instant."""
+        return sum(report.totals.waiting for report in self.shards)
+
+    @property
+    def conserved(self) -> bool:
+        """Whether the books of every dispatcher balance."""
+        return all(report.totals.conserved for report in self.shards)
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """Exception class → jobs that raised it."""
+        errors: Counter[str] = Counter()
+        for report in self.shards:
+            errors.update(report.totals.errors)
+        return dict(errors)
+
+    @property
+    def status(self) -> Status | None:
+        """How the run ended: as badly as the worst of its shards. None while one of them runs."""
+        statuses = {report.status for report in self.shards}
+        return None if None in statuses else next((each for each in _SERIOUS_FIRST if each in statuses), None)
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the run did not complete, by the first shard that ended as the run did."""
+        return next((report.reason for report in self.shards if report.status == self.status), None)
+
+    @property
+    def lost(self) -> int | None:
+        """The position of the objective that ended the run, where one did."""
+        return next((report.lost for report in self.shards if report.lost is not None), None)
+
+    @property
+    def generator(self) -> GeneratorStats:
+        """The worst of what any process saw of itself: one that was held up spoils its part of the measurement."""
+        each = [report.generator for report in self.shards]
+        return GeneratorStats(
+            max((stats.busy for stats in each), default=0.0),
+            max((stats.late_ns for stats in each), default=0),
+            sum(stats.gc_total_ns for stats in each),
+            max((stats.gc_longest_ns for stats in each), default=0),
+        )
+
+    @property
+    def peak(self) -> int | None:
+        """The most jobs in service at once. None where it is not known: of several shards without records."""
+        if len(self.shards) == 1:
+            return self.shards[0].totals.peak
+        return None if self.records is None else find_peak(self.records)
+
+
+def find_peak(jobs: JobBatch) -> int:
+    """The most of ``jobs`` in service at any instant. As the dispatcher has it, jobs that end at an instant make room before
+    others start, and a job that takes no time is in service at its instant all the same.
+    """
+    started = np.sort(jobs.started[jobs.was_started])
+    if not len(started):
+        return 0
+    lasting = np.maximum(jobs.finished, jobs.started + 1)[jobs.was_started]
+    ended = np.searchsorted(np.sort(lasting), started, side="right")
+    return int((np.arange(1, len(started) + 1) - ended).max())
+
+
+def _merge_shards(filled: list[RunParts]) -> tuple[ShardReport, ...]:
+    """All reports by index. Raises ValueError where they are not different shards of one run."""
+    shards = sorted((report for parts in filled for report in parts.shards), key=lambda report: report.shard)
+    if len({parts.seed for parts in filled}) > 1 or len({report.shard.of for report in shards}) > 1:
+        raise ValueError(
+            "these are parts of different runs: they differ in their seed, or in how many shards there are"
+        )
+    if len({report.shard for report in shards}) < len(shards):
+        raise ValueError("a shard is in these parts twice")
+    return tuple(shards)
+
+
+def _interleave(filled: list[RunParts], *, whole: bool) -> tuple[JobBatch | None, Instants | None]:
+    """The records of all in the order of their job numbers, and those numbers."""
+    records = [parts.records for parts in filled if parts.records is not None]
+    if len(records) < len(filled):
+        return None, None
+    numbers = np.concatenate([number_rows(parts) for parts in filled])
+    order = np.argsort(numbers, kind="stable")
+    numbers = numbers[order]
+    # In a whole run that nothing stopped row i is job i, and that goes without saying.
+    is_complete = whole and bool((numbers == np.arange(len(numbers))).all())
+    return JobBatch.concatenate(records)[order], None if is_complete else numbers
+
+
+def number_rows(parts: RunParts) -> Instants:
+    """The number of the job of each row of the records."""
+    if parts.numbers is not None:
+        return parts.numbers
+    return np.arange(0 if parts.records is None else len(parts.records))
+
+
+def with_seed(spec: RunSpec, parts: RunParts) -> RunSpec:
+    """``spec`` with the seed of the run, which it may leave open. Raises ValueError where it has another."""
+    if spec.seed is not None and parts.seed is not None and spec.seed != parts.seed:
+        raise ValueError(f"these parts are of a run with the seed {parts.seed}, not {spec.seed}")
+    return spec if parts.seed is None else replace(spec, seed=parts.seed)

@@ -1,0 +1,150 @@
+"""A shard of a run, and what the process that ran it knows besides the jobs.
+
+Shard k of N runs the jobs k, k + N, k + 2N, … of one workload. Every shard draws the whole plan and keeps its own rows, so
+the number of shards changes no random number, and job 17 is the same job however the run is cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
+
+from aurea_engine.closed_sets import Reason, Status
+from aurea_engine.errors import Problem, SpecError
+from aurea_engine.spec import RunSpec
+from aurea_engine.workload.arrivals import Closed
+
+MOST_SHARDS = 100_000
+"""More than any cluster has cores; it bounds what a damaged file may ask for."""
+
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+@dataclass(frozen=True, order=True)
+class Shard:
+    """Shard ``index`` (from 0) ``of`` so many. `Shard()` is the whole run."""
+
+    index: Annotated[int, Meta(ge=0, lt=MOST_SHARDS)] = 0
+    of: Annotated[int, Meta(ge=1, le=MOST_SHARDS)] = 1
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.of <= MOST_SHARDS and 0 <= self.index < self.of):
+            raise SpecError(
+                [
+                    Problem(
+                        "shard",
+                        f"must be an index from 0 up to, but not including, of (1 to {MOST_SHARDS:,})",
+                        f"{self.index} of {self.of}",
+                    )
+                ]
+            )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this is the whole run."""
+        return self.of == 1
+
+    def count_of(self, jobs: int) -> int:
+        """How many of the first ``jobs`` jobs of the workload are in this shard."""
+        return max(0, -(-(jobs - self.index) // self.of))
+
+    def check(self, spec: RunSpec) -> None:
+        """Raises `SpecError` where a part of ``spec`` cannot be run without knowing of the others.
+
+        What all jobs share cannot be cut without a change of meaning: with four slots over two processes nobody knows
+        whether it is two each, and a queue in two halves is another queue. A single user of a closed model belongs to one
+        shard, but the *number of the job* that he sends next depends on when all the others end.
+        """
+        if self.is_whole:
+            return
+        scheduler = spec.scheduler
+        reasons = {
+            "seed": (spec.seed is None, "give a seed: all shards must draw the same jobs"),
+            "scheduler.slots": (scheduler.slots is not None, "remove it: slots are shared by all jobs of a run"),
+            "scheduler.queue_limit": (
+                scheduler.queue_limit is not None,
+                "remove it: a queue is shared by all jobs of a run",
+            ),
+            "workload.arrivals": (
+                isinstance(spec.workload.arrivals, Closed),
+                "use arrivals of the open model, such as poisson: users of a closed model share the numbers of jobs",
+            ),
+        }
+        problems = [
+            Problem(path, f"cannot be used in a shard: {remedy}") for path, (wrong, remedy) in reasons.items() if wrong
+        ]
+        problems += [
+            Problem(
+                f"objectives[{i}].abort",
+                "cannot be used in a shard: set it to false; a shard sees only its own jobs, "
+                "and the objective is judged when the parts are merged",
+            )
+            for i, objective in enumerate(spec.objectives)
+            if objective.abort
+        ]
+        if problems:
+            raise SpecError(problems)
+
+
+@dataclass(frozen=True)
+class GeneratorStats:
+    """What the generator knows of its own part in the measurement: how busy it was, and what held it up.
+
+    ``busy``: share of the window in which it was at work. ``late_ns``: the longest time that the event loop kept it beyond
+    an instant for which it waited. ``gc_total_ns``, ``gc_longest_ns``: garbage collections. All are 0 in virtual time.
+    """
+
+    busy: float = 0.0
+    late_ns: Count = 0
+    gc_total_ns: Count = 0
+    gc_longest_ns: Count = 0
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The dispatcher's counts at an instant: jobs that arrived, were rejected, are in service, or wait; and the most that
+    were in service at once. ``conserved``: whether its books balance. ``errors``: exception class → jobs that raised it.
+    """
+
+    arrived: Count = 0
+    rejected: Count = 0
+    in_service: Count = 0
+    waiting: Count = 0
+    peak: Count = 0
+    conserved: bool = True
+    errors: Mapping[str, Count] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The instants of a shard. ``started_at``: when its window opened, by the calendar; the rest in ns since then.
+
+    ``elapsed_ns``: how long it lasted, or has lasted so far. ``release_end_ns``: when releasing ended, None where nothing
+    says. Of the latest job that arrived, ``due_ns`` says when it was meant to be released, ``released_ns`` when it was.
+    """
+
+    started_at: datetime
+    elapsed_ns: Count = 0
+    release_end_ns: Count | None = None
+    due_ns: Count = 0
+    released_ns: Annotated[int, Meta(ge=-1)] = 0
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """What the process that runs a shard tells of it. ``status`` is None while it runs. ``lost``: the position, in the
+    specification, of the objective that ended the run.
+    """
+
+    shard: Shard
+    timeline: Timeline
+    totals: Totals
+    status: Status | None = None
+    reason: Reason | None = None
+    lost: Count | None = None
+    generator: GeneratorStats = GeneratorStats()
+    environment: Mapping[str, object] = field(default_factory=dict)
