@@ -25,8 +25,7 @@ from aurea_engine.costs.started_jobs import STARTED, Billed
 from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Count, Seconds
-from aurea_engine.records.batch import NS, JobBatch
-from aurea_engine.workload.distributions import Floats
+from aurea_engine.records.batch import NS, Floats, JobBatch
 
 Megabytes = Annotated[int, Meta(ge=1, le=10**9)]
 Places = Annotated[int, Meta(ge=1, le=1_000_000)]

@@ -30,9 +30,8 @@ from aurea_engine.costs.started_jobs import STARTED, Billed
 from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Checked, Seconds, non_empty
-from aurea_engine.records.batch import JobBatch
+from aurea_engine.records.batch import Floats, JobBatch
 from aurea_engine.records.measures import Schema
-from aurea_engine.workload.distributions import Floats
 
 
 @dataclass(frozen=True)

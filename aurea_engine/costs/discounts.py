@@ -22,9 +22,8 @@ from aurea_engine.costs.meters import Meter
 from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Checked, Name
-from aurea_engine.records.batch import NS, JobBatch
+from aurea_engine.records.batch import NS, Floats, JobBatch
 from aurea_engine.records.measures import Schema
-from aurea_engine.workload.distributions import Floats
 
 ROUNDING = "rounding to the invoice"
 

@@ -13,8 +13,7 @@ from aurea_engine.costs.meters import JobMeter, Whole
 from aurea_engine.costs.quantities import MeterTotal
 from aurea_engine.costs.rates import Flat
 from aurea_engine.errors import StrategyError
-from aurea_engine.records.batch import JobBatch
-from aurea_engine.workload.distributions import Floats
+from aurea_engine.records.batch import Floats, JobBatch
 
 PICO = 10**12
 """A formula's answer is kept to a millionth of a millionth of the currency unit, so that the sums stay exact."""

@@ -14,9 +14,8 @@ from aurea_engine.costs.reported_meters import ReportedAmount
 from aurea_engine.costs.started_jobs import STARTED, Billed
 from aurea_engine.costs.usage import Usage
 from aurea_engine.fields.checked import Checked, Seconds
-from aurea_engine.records.batch import NS, JobBatch
+from aurea_engine.records.batch import NS, Floats, JobBatch
 from aurea_engine.records.measures import ColumnName, Scale
-from aurea_engine.workload.distributions import Floats
 
 
 class Quantity(ABC):

@@ -21,6 +21,7 @@ from aurea_engine.records.columns import COLUMNS
 from aurea_engine.records.measures import Mark, Measure, Schema, find_declared
 
 Instants = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Outcomes = NDArray[np.uint8]
 Groups = NDArray[np.int32]
 Column = NDArray[Any]

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aurea_engine.records.batch import NS, Instants, summed
+from aurea_engine.records.batch import NS, Floats, Instants, summed
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.quantiles import CONFIDENCE, QUANTILES, count_samples_needed, find_rank
-from aurea_engine.workload.distributions import Floats
 
 BATCHES = 30
 T_29 = 2.0452296

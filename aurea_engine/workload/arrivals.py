@@ -20,9 +20,9 @@ from msgspec import Meta
 
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Checked, PositiveSeconds, Rate, RateOrZero, non_empty
-from aurea_engine.records.batch import NS, Instants
+from aurea_engine.records.batch import NS, Floats, Instants
 from aurea_engine.workload.distributions import Constant as ConstantDuration
-from aurea_engine.workload.distributions import Distribution, Floats, draw_durations
+from aurea_engine.workload.distributions import Distribution, draw_durations
 
 BLOCK = 4096
 """Arrivals drawn at a time."""

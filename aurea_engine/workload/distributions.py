@@ -10,18 +10,16 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 from msgspec import Meta
-from numpy.typing import NDArray
 
 from aurea_engine.errors import Problem, StrategyError
 from aurea_engine.fields.checked import Checked, Invalid, PositiveSeconds, Seconds, Weight, non_empty
 from aurea_engine.fields.units import DURATION, parse_duration
-from aurea_engine.records.batch import NS
+from aurea_engine.records.batch import NS, Floats
 
 _NO_DISTRIBUTION = (
     f'must be seconds, or a distribution such as {{"kind": "exponential", "mean": 0.1}}, or {DURATION.form}'
 )
 
-Floats = NDArray[np.float64]
 Spread = Annotated[float, Meta(ge=0, le=1e3)]
 
 

@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 
 from aurea_engine.errors import Problem, StrategyError
 from aurea_engine.fields.checked import Checked, PositiveSeconds, Ratio, Weight, non_empty
-from aurea_engine.records.batch import NS
+from aurea_engine.records.batch import NS, Floats
 from aurea_engine.records.measures import GroupName, Mark, Measure, Schema, join_declared, number_repeated
 from aurea_engine.workload.cpu_workers import CpuWorkers
 from aurea_engine.workload.distributions import (
     Constant,
     Distribution,
-    Floats,
     cut_to_whole_ns,
     draw_durations,
     to_floats,

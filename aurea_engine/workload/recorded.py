@@ -12,10 +12,10 @@ import numpy as np
 
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Name, Seconds, non_empty, show_value
-from aurea_engine.records.batch import NS, Instants
+from aurea_engine.records.batch import NS, Floats, Instants
 from aurea_engine.records.rows import seconds_of
 from aurea_engine.workload.arrivals import BLOCK, Arrivals
-from aurea_engine.workload.distributions import Floats, cut_to_whole_ns
+from aurea_engine.workload.distributions import cut_to_whole_ns
 from aurea_engine.workload.jobs import ExecutorName, Job, Sleep
 from aurea_engine.workload.trace_files import (
     FILE_MEMBERS,

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from aurea_engine import loop_factory
-from aurea_engine.selftest import Check, Machine, measure_machine, run_real_checks, run_virtual_checks
+from aurea_engine.testing.selftest import Check, Machine, measure_machine, run_real_checks, run_virtual_checks
 from aurea_server.cli.interrupts import interrupts
 from aurea_server.cli.tables import Column, Table, show
 from aurea_server.cli.terminal import digits, number, seconds

@@ -19,7 +19,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from aurea_engine import parse_json, simulate, spec_from_dict
-from aurea_engine.selftest import Check, Machine
+from aurea_engine.testing.selftest import Check, Machine
 from aurea_server.cli import main
 from aurea_server.cli.report import report
 from aurea_server.cli.selftest import checks_table, machine_table

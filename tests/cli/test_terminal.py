@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from aurea_engine import parse_json, parse_toml, run_sync, simulate, spec_from_dict
-from aurea_engine.selftest import Check
+from aurea_engine.testing.selftest import Check
 from aurea_server.cli.report import report
 from aurea_server.cli.selftest import allowed, checks_table
 from aurea_server.cli.terminal import LiveLine, digits, money, number, seconds

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aurea_engine import selftest
-from aurea_engine.selftest import Check, run_real_checks, run_virtual_checks
+from aurea_engine.testing import selftest
+from aurea_engine.testing.selftest import Check, run_real_checks, run_virtual_checks
 
 
 @pytest.fixture(autouse=True)
