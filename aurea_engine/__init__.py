@@ -8,21 +8,13 @@ print(simulate(spec).response_time.p99)
 
 from __future__ import annotations
 
-from aurea_engine.closed_sets import FINAL, FINDING_CODES, Outcome, Severity
+from aurea_engine.closed_sets import FINAL, FINDING_CODES, Outcome, Reason, Severity
 from aurea_engine.codec.catalog import Catalog, default_catalog
-from aurea_engine.codec.specifications import (
-    cost_from_dict,
-    encode_json,
-    job_costs,
-    parse_json,
-    parse_toml,
-    record_rows,
-    records_from_rows,
-    result_to_dict,
-    spec_from_dict,
-    spec_to_dict,
-)
-from aurea_engine.costs import Cost, CostModel, Free, PerJob, PerSecond, RunInfo, Usage, price
+from aurea_engine.codec.parsing import parse_json, parse_toml
+from aurea_engine.codec.result_reading import result_from_dict
+from aurea_engine.codec.results import encode_json, result_to_dict
+from aurea_engine.codec.specifications import cost_from_dict, spec_from_dict, spec_to_dict
+from aurea_engine.costs import Cost, CostModel, Free, PerJob, PerSecond, RunInfo, Usage, job_costs, price
 from aurea_engine.engine import Stop, execute, loop_factory, run, run_sync, simulate
 from aurea_engine.errors import (
     LOCAL_REFERENCE,
@@ -39,6 +31,7 @@ from aurea_engine.fields.units import parse_duration, parse_rate
 from aurea_engine.records.batch import JobBatch, JobRecord
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.measures import Mark, Measure, Schema
+from aurea_engine.records.rows import record_rows, records_from_rows
 from aurea_engine.records.series import Point
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.observers import Observer, Progress
@@ -147,6 +140,7 @@ __all__ = [
     "Progress",
     "Queue",
     "Ramp",
+    "Reason",
     "Replay",
     "RunInfo",
     "RunParts",
@@ -188,6 +182,7 @@ __all__ = [
     "price",
     "record_rows",
     "records_from_rows",
+    "result_from_dict",
     "result_to_dict",
     "run",
     "run_sync",

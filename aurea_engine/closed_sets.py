@@ -110,9 +110,6 @@ FINAL = tuple(outcome for outcome in Outcome if outcome is not Outcome.PENDING)
 OUTCOMES = tuple(outcome.name.lower() for outcome in FINAL)
 """How a job may have ended, as it is written in JSON, CSV and labels."""
 
-HISTOGRAMS = ("response", "waiting", "service", "lag", "failures")
-"""The times that are metered job by job; ``failures`` are the service times of jobs that failed or timed out."""
-
 # --- Judgement -------------------------------------------------------------------------------------------------------
 
 Verdict = Literal["valid", "degraded", "invalid"]

@@ -1,20 +1,25 @@
-"""Results → JSON values: the seed's members with their documented meaning, and the full form beside them."""
+"""Results → JSON values: the seed's members with their documented meaning, and the full form beside them.
+
+`aurea_engine.codec.result_reading` is the way back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
+from aurea_engine.closed_sets import JOBS_SHOWN
+from aurea_engine.codec.catalog import Catalog
+from aurea_engine.codec.histograms import histogram_to_dict
+from aurea_engine.codec.specifications import spec_to_dict
 from aurea_engine.costs import job_costs
 from aurea_engine.records.rows import record_rows
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.result import ObjectiveResult, RunResult
 from aurea_engine.results.statistics import Timing
-
-JOBS_SHOWN = 10_000
-"""Jobs in a result's ``jobs``; more are at the run's own jobs resource."""
 
 
 def utc(instant: datetime) -> str:
@@ -22,9 +27,12 @@ def utc(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def encode_result(result: RunResult, spec: dict[str, Any], jobs_shown: int = JOBS_SHOWN) -> dict[str, Any]:
-    """All of ``result`` as JSON values; no NaN or Infinity is ever in it."""
-    jobs = [] if result.jobs is None else list(job_rows(result, 0, jobs_shown))
+def result_to_dict(result: RunResult, catalog: Catalog | None = None, jobs_shown: int = JOBS_SHOWN) -> dict[str, Any]:
+    """``result`` as JSON values: what `POST /benchmark/run` answers and what ``aurea run --json`` prints.
+
+    There is no NaN or Infinity in it. ``jobs`` holds the first ``jobs_shown`` jobs.
+    """
+    jobs = _job_rows(result, jobs_shown)
     total = result.cost.total
     return {
         "benchmark_id": result.benchmark_id,
@@ -37,6 +45,7 @@ def encode_result(result: RunResult, spec: dict[str, Any], jobs_shown: int = JOB
         "end_time": utc(result.ended_at),
         "duration": result.duration,
         "status": result.status,
+        "reason": None if result.reason is None else asdict(result.reason),
         "label": result.spec.label,
         "verdict": result.verdict,
         "clock": result.spec.clock,
@@ -44,31 +53,33 @@ def encode_result(result: RunResult, spec: dict[str, Any], jobs_shown: int = JOB
         "errors": dict(result.errors),
         "offered_rate": result.offered_rate,
         "goodput": result.goodput,
+        "good": result.good,
         "utilization": result.utilization,
         "concurrency": asdict(result.concurrency),
         "window": {"start": result.window[0], "end": result.window[1]},
-        "response_time": timing_to_dict(result.response_time),
-        "waiting_time": timing_to_dict(result.waiting_time),
-        "service_time": timing_to_dict(result.service_time),
-        "failure_time": timing_to_dict(result.failure_time),
-        "lag": timing_to_dict(result.lag),
+        "response_time": _encode_timing(result.response_time),
+        "waiting_time": _encode_timing(result.waiting_time),
+        "service_time": _encode_timing(result.service_time),
+        "failure_time": _encode_timing(result.failure_time),
+        "lag": _encode_timing(result.lag),
         "cost": result.cost.to_dict(),
-        "objectives": [_objective(judged) for judged in result.objectives],
-        "findings": [_finding(finding) for finding in result.findings],
-        "theory": [row._asdict() if hasattr(row, "_asdict") else asdict(row) for row in result.theory],
+        "objectives": [_encode_objective(judged) for judged in result.objectives],
+        "findings": [_encode_finding(finding) for finding in result.findings],
+        "theory": [asdict(row) for row in result.theory],
         "series": {
             "width": result.series_width,
             "points": [point._asdict() for point in result.series],
         },
+        "histograms": {name: histogram_to_dict(each) for name, each in result.histograms.items()},
         "environment": dict(result.environment),
         "usage": result.usage.to_dict(),
-        "spec": spec,
+        "spec": spec_to_dict(result.spec, catalog),
         "jobs": jobs,
         "jobs_truncated": result.counts.arrived > len(jobs),
     }
 
 
-def _objective(judged: ObjectiveResult) -> dict[str, Any]:
+def _encode_objective(judged: ObjectiveResult) -> dict[str, Any]:
     return {
         "objective": str(judged.objective),
         "metric": judged.objective.metric,
@@ -78,7 +89,7 @@ def _objective(judged: ObjectiveResult) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _encode_finding(finding: Finding) -> dict[str, Any]:
     return {
         "code": finding.code,
         "severity": finding.severity.name.lower(),
@@ -87,8 +98,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def timing_to_dict(timing: Timing) -> dict[str, Any]:
-    """A kind of time, with the 95 % intervals where the sample carries them."""
+def _encode_timing(timing: Timing) -> dict[str, Any]:
+    """A kind of time, with the 95 % intervals that the sample supports."""
     whole = dict(vars(timing))
     intervals = {name: asdict(interval) for name, interval in timing.intervals}
     if timing.mean_interval is not None:
@@ -98,9 +109,17 @@ def timing_to_dict(timing: Timing) -> dict[str, Any]:
     return whole
 
 
-def job_rows(result: RunResult, first: int, count: int) -> Iterator[dict[str, Any]]:
-    """Jobs ``first`` … of the records, as `record_rows` writes them; none where no records were kept."""
+def _job_rows(result: RunResult, count: int) -> list[dict[str, Any]]:
+    """The first ``count`` jobs, none where no records were kept."""
     if result.jobs is None:
-        return iter(())
-    batch = result.jobs[slice(first, first + count)]
-    return record_rows(result.benchmark_id, result.started_at, batch, job_costs(result.spec.cost, batch), first)
+        return []
+    batch = result.jobs[slice(count)]
+    return list(record_rows(result.benchmark_id, result.started_at, batch, job_costs(result.spec.cost, batch)))
+
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def encode_json(value: object) -> bytes:
+    """``value`` as strict JSON, decimals as numbers with all their digits: what `result_to_dict` gives, for instance."""
+    return _ENCODER.encode(value)

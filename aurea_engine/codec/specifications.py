@@ -14,17 +14,12 @@ from enum import Enum
 from fractions import Fraction
 from typing import Annotated, Any, Union
 
-import msgspec
 from msgspec import Meta
 
 from aurea_engine.codec.catalog import GROUPS, Catalog, default_catalog
-from aurea_engine.codec.parsing import parse_json, parse_toml
-from aurea_engine.codec.results import JOBS_SHOWN, encode_result
-from aurea_engine.costs import CostModel, exact_text, job_costs
+from aurea_engine.costs import CostModel, exact_text
 from aurea_engine.errors import LOCAL_REFERENCE, Problem, SpecError
 from aurea_engine.fields.checked import MAX_SECONDS, MOST_PROBLEMS, Checked, convert, resolve_hints, show_value
-from aurea_engine.records.rows import record_rows, records_from_rows
-from aurea_engine.results.result import RunResult
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.arrivals import AllAtOnce
 from aurea_engine.workload.distributions import Constant, Weighted
@@ -262,31 +257,3 @@ def _local_defaults(cls: Any) -> dict[str, Any]:
 def _is_record(value: object) -> bool:
     """Whether an object has no ``kind`` in JSON, since its place says what it is."""
     return not isinstance(value, tuple(GROUPS.values()))
-
-
-def result_to_dict(result: RunResult, catalog: Catalog | None = None, jobs_shown: int = JOBS_SHOWN) -> dict[str, Any]:
-    """``result`` as JSON values: what `POST /benchmark/run` answers and what ``aurea run --json`` prints."""
-    return encode_result(result, spec_to_dict(result.spec, catalog), jobs_shown)
-
-
-_ENCODER = msgspec.json.Encoder(decimal_format="number")
-
-
-def encode_json(value: object) -> bytes:
-    """``value`` as strict JSON, decimals as numbers with all their digits: what `result_to_dict` gives, for instance."""
-    return _ENCODER.encode(value)
-
-
-__all__ = [
-    "Catalog",
-    "cost_from_dict",
-    "encode_json",
-    "job_costs",
-    "parse_json",
-    "parse_toml",
-    "record_rows",
-    "records_from_rows",
-    "result_to_dict",
-    "spec_from_dict",
-    "spec_to_dict",
-]

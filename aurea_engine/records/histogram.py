@@ -119,6 +119,16 @@ class LatencyHistogram:
         self.total += other.total
         self.minimum, self.maximum = min(self.minimum, other.minimum), max(self.maximum, other.maximum)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both hold the same values, as far as a histogram knows them, in whatever order they came."""
+        if not isinstance(other, LatencyHistogram):
+            return NotImplemented
+        sums = ("count", "total", "minimum", "maximum", "squares_about_0")
+        same = all(getattr(self, name) == getattr(other, name) for name in sums)
+        return same and np.array_equal(self._counts, other._counts)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes with every value
+
     def copy(self) -> LatencyHistogram:
         """An independent histogram of the same values."""
         twin = LatencyHistogram()
@@ -134,6 +144,11 @@ class LatencyHistogram:
     def total_seconds(self) -> float:
         """Sum of all durations, seconds."""
         return self.total / NS
+
+    @property
+    def squares_about_0(self) -> int:
+        """Σx², ns². ``squares`` is about the first value, so it depends on which one came first; this does not."""
+        return self.squares + 2 * self._shift * self.total - self.count * self._shift**2
 
     @property
     def variance(self) -> float:

@@ -29,13 +29,14 @@ def record_rows(
 ) -> Iterator[dict[str, Any]]:
     """Records as JSON values: id (``first`` is the number of the first), times in seconds, and cost.
 
-    ``intended``, ``started`` and ``finished`` are instants, seconds since the window opened: floats, and from 26 days on
-    decimals where no float holds the nanosecond. What did not come (a rejected job's start) is None, and so is a cost
-    that is not finite.
+    ``intended``, ``released``, ``started`` and ``finished`` are instants, seconds since the window opened: floats, and from
+    26 days on decimals where no float holds the nanosecond. What did not come (a rejected job's start) is None, and so is a
+    cost that is not finite.
     """
     stamps = _timestamps(started_at, batch)
     columns = zip(
         batch.intended.tolist(),
+        batch.released.tolist(),
         batch.started.tolist(),
         batch.finished.tolist(),
         batch.outcome.tolist(),
@@ -43,7 +44,7 @@ def record_rows(
         stamps,
         strict=True,
     )
-    for i, (intended, started, finished, outcome, cost, stamp) in enumerate(columns, first):
+    for i, (intended, released, started, finished, outcome, cost, stamp) in enumerate(columns, first):
         served = started >= 0 and finished >= 0
         yield {
             "job_id": f"{benchmark_id}-job-{i}",
@@ -53,6 +54,7 @@ def record_rows(
             "outcome": _NAMES[outcome],
             "response_time": (finished - intended) / NS if served else None,
             "intended": seconds_of(intended),
+            "released": seconds_of(released),
             "started": seconds_of(started),
             "finished": seconds_of(finished),
         }
@@ -85,10 +87,12 @@ def records_from_rows(rows: object) -> JobBatch | None:
     if any(not isinstance(row, dict) or "intended" not in row for row in rows):
         return None
     columns = {name: _instants(rows, name) for name in ("intended", "started", "finished")}
+    # Earlier versions did not write when a job was released; nothing is made of it but the lag.
+    released = _instants(rows, "released") if all("released" in row for row in rows) else columns["intended"]
     outcomes = np.array([_outcome(row, i) for i, row in enumerate(rows)], np.uint8)
     intended, started, finished = columns.values()
     # A job that left the queue has an end and no start.
-    wrong = (intended < 0) | ((finished >= 0) & (finished < np.maximum(started, intended)))
+    wrong = (intended < 0) | (released < 0) | ((finished >= 0) & (finished < np.maximum(started, intended)))
     wrong |= ((started < 0) | (finished < 0)) & np.isin(
         outcomes, (Outcome.COMPLETED, Outcome.FAILED, Outcome.TIMED_OUT)
     )
@@ -96,7 +100,7 @@ def records_from_rows(rows: object) -> JobBatch | None:
     if wrong.any():
         where = f"jobs[{int(np.flatnonzero(wrong)[0])}]"
         raise SpecError([Problem(where, "must have been intended, and started before it finished")])
-    return JobBatch(intended, intended, started, finished, outcomes)
+    return JobBatch(intended, released, started, finished, outcomes)
 
 
 def _instants(rows: Sequence[Any], name: str) -> Instants:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from aurea_engine.closed_sets import ObjectiveOutcome, Status, Verdict
+from aurea_engine.closed_sets import ObjectiveOutcome, Reason, Status, Verdict
 from aurea_engine.costs import Cost, Usage
 from aurea_engine.records.batch import JobBatch
+from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.series import Point
 from aurea_engine.results.findings import Finding, verdict
 from aurea_engine.results.statistics import Timing
@@ -69,8 +70,9 @@ class RunResult:
 
     Times in seconds. ``duration`` runs from the opening of the window to the end of the last job; rates are over ``window``
     (begin, end), which leaves the warm-up out and never closes before the arrivals' own end, so that 100 jobs at 100/s are
-    100/s and not 101. ``jobs`` are the records, in order of arrival, None where they were not kept.
-    ``parts`` is what all of it was worked out from, None where the result was read from elsewhere.
+    100/s and not 101. ``reason`` says why a run did not complete, and is None where it did. ``histograms`` holds one for
+    each kind of time, of the same jobs as its `Timing`. ``jobs`` are the records, in order of arrival, None where they were
+    not kept. ``parts`` is what all of it was worked out from, None where the result was read from elsewhere.
     """
 
     benchmark_id: str
@@ -101,6 +103,8 @@ class RunResult:
     series_width: int = 1
     environment: Mapping[str, object] = field(default_factory=dict)
     jobs: JobBatch | None = None
+    reason: Reason | None = None
+    histograms: Mapping[str, LatencyHistogram] = field(default_factory=dict)
     parts: RunParts | None = field(default=None, repr=False, compare=False)
 
     @property

@@ -58,6 +58,8 @@ def summarize(spec: RunSpec, parts: RunParts, *, benchmark_id: str | None = None
         series_width=parts.series.width,
         environment=parts.shards[0].environment,
         jobs=parts.records,
+        reason=parts.reason,
+        histograms=figures.meters.times,
         parts=parts,
     )
     return _judge(result, parts, figures)

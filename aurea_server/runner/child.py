@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+import aurea_engine
 from aurea_engine import (
     Catalog,
     JobBatch,
@@ -159,20 +160,25 @@ def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 def _closed(result: RunResult, catalog: Catalog, last: Snapshot) -> tuple[bytes, End]:
     """(the records as a file, all that the server needs of the result)."""
-    reason = None
+    out_of_memory = False
     if memory_errors := result.errors.get("MemoryError"):
-        result = dataclasses.replace(result, status="failed")
-        reason = Reason(code="memory", detail=f"{memory_errors:,} jobs found no memory left within the runner's limit")
+        out_of_memory = True
+        detail = f"{memory_errors:,} jobs found no memory left within the runner's limit"
+        result = dataclasses.replace(result, status="failed", reason=aurea_engine.Reason("memory", detail))
     whole = result_to_dict(result, catalog)
     jobs, truncated = whole.pop("jobs"), whole.pop("jobs_truncated")
+    # Where there is one it is stored beside the head, and joins it when the run is read.
+    reason = whole["reason"]
+    if reason is not None:
+        del whole["reason"]
     end = End(
         head=msgspec.json.encode(whole),
         jobs=encode_json(jobs),
         truncated=truncated,
         figures=figures_of(result, catalog.kind_of(result.spec.cost), whole["start_time"], whole["end_time"]),
         last=last,
-        reusable=reason is None and _resident() < MOST_RESIDENT,
-        reason=reason,
+        reusable=not out_of_memory and _resident() < MOST_RESIDENT,
+        reason=None if reason is None else Reason(**reason),
     )
     batch = JobBatch.empty() if result.jobs is None else result.jobs
     costs = [np.nan if job["cost"] is None else job["cost"] for job in jobs]

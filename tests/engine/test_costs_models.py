@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from aurea_engine import simulate
 from aurea_engine.closed_sets import Outcome
-from aurea_engine.codec.specifications import parse_json, parse_toml, spec_from_dict, spec_to_dict
+from aurea_engine.codec.parsing import parse_json, parse_toml
+from aurea_engine.codec.specifications import spec_from_dict, spec_to_dict
 from aurea_engine.costs import (
     KINDS,
     Allowance,

@@ -42,7 +42,7 @@ from aurea_engine import (
     Workload,
     simulate,
 )
-from aurea_engine.codec.results import encode_result
+from aurea_engine.codec.results import result_to_dict
 from aurea_engine.costs import Metering
 from aurea_engine.run.context import RunContext
 from aurea_engine.run.dispatcher import Dispatcher
@@ -234,7 +234,7 @@ class Watching(Observer):
 
 def figures(result: RunResult) -> bytes:
     """All of the result as JSON, but for its name, the time of day and the machine."""
-    body = encode_result(result, {})
+    body = result_to_dict(result)
     for name in ("benchmark_id", "start_time", "end_time", "environment"):
         del body[name]
     del body["usage"]["run"]["started_at"]
