@@ -99,25 +99,12 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why a run did not complete. ``code`` is one of `REASONS`; ``output`` the end of what its jobs printed."""
+    """Why a run did not complete. ``code`` is one of `closed_sets.REASONS`; ``output`` the end of what its jobs printed."""
 
     code: str
     detail: str
     output: str = ""
     problems: list[tuple[str, str, str]] = []
-
-
-REASONS = {
-    "memory": "the runner process reached its limit of memory",
-    "runner_died": "the runner process ended on its own: an exit, a crash or a kill from outside",
-    "runner_unresponsive": "the runner process did not stop when asked, and was killed",
-    "strategy": "a strategy broke its contract, or something that is not a job raised",
-    "invalid_spec": "the specification cannot be run",
-    "server_stopped": "the server was stopped while the run was on",
-    "server_crashed": "the server ended without a stop while the run was on",
-    "storage": "the result could not be written to the ledger",
-}
-"""Every reason, with its meaning."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
