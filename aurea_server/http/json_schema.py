@@ -20,6 +20,7 @@ from msgspec import Meta
 
 from aurea_engine import Constant, RunSpec
 from aurea_server.runner.kinds import Kinds
+from aurea_server.settings.limits import Limits
 
 Schema = dict[str, Any]
 
@@ -32,8 +33,8 @@ GROUP_NAMES = {
 }
 NUMBER_TEXT = r"^\s*([+]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?|[+]?[0-9]{1,60}/0*[1-9][0-9]*)\s*$"
 """A number of the cost models as text: a decimal, or a ratio."""
-MAX_JOBS = 1_000_000
-"""Jobs in a run, as a server has it that was told nothing else."""
+MAX_JOBS = Limits().jobs
+"""Jobs in a run, of a server with the default settings."""
 _PLAIN = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 

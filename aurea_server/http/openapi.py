@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from aurea_engine import engine_version
-from aurea_engine.closed_sets import OUTCOMES, REASONS, RUN_ID_PATTERN, STATES
+from aurea_engine.closed_sets import OUTCOMES, REASONS, RUN_ID_PATTERN, SEVERITIES, STATES, VERDICTS
 from aurea_server.http.json_schema import MAX_JOBS, Schemas
 from aurea_server.http.monitoring import SERVICE
 from aurea_server.http.operations import OPERATIONS, Answer, Operation
@@ -149,7 +149,7 @@ def _answers() -> dict[str, Any]:
         **run,
         **figures,
         "currency": TEXT,
-        "verdict": TEXT,
+        "verdict": {"enum": [*VERDICTS, None]},
         "spec": {"type": "object"},
         "jobs": _list(_named("JobRow")),
     }
@@ -157,6 +157,7 @@ def _answers() -> dict[str, Any]:
     problem = {"path": {"type": "string"}, "problem": {"type": "string"}, "got": {"type": "string"}}
     problem["code"] = {"const": "local_reference"}
     finding = ["code", "severity", "detail", "advice"]
+    texts_of_finding = {name: {"type": "string"} for name in finding}
     texts = {name: {"type": "string"} for name in ("type", "title", "detail", "code", "request_id", "error")}
     return {
         "Any": {"type": "object"},
@@ -169,7 +170,7 @@ def _answers() -> dict[str, Any]:
             {**run, "progress": {"type": ["object", "null"]}, "time_left": NUMBER, "findings": _list(_named("Finding"))},
             ["benchmark_id", "status"],
         ),
-        "Finding": _object({name: {"type": "string"} for name in finding}, finding),
+        "Finding": _object({**texts_of_finding, "severity": {"enum": list(SEVERITIES)}}, finding),
         "RunPage": _object({"runs": _list(listed), "next": TEXT}, ["runs", "next"]),
         "Repriced": _object({"benchmark_id": ident, "cost": {"type": "object"}, "model": {"type": "object"}}, ["cost"]),
         "Problem": _object(

@@ -9,10 +9,10 @@ from itertools import chain
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
+from aurea_engine.closed_sets import OTHER
 from aurea_server.metrics.exemplars import Exemplars, ExemplarSource, Key
 from aurea_server.metrics.money_labels import (
     CURRENCIES,
-    OTHER,
     billed_key,
     billed_keys,
     currency_label,

@@ -9,11 +9,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
+from aurea_engine.closed_sets import BILLED_UNITS, OTHER
 from aurea_engine.costs import shipped_sheet, shipped_sheets
 
-OTHER = "other"
-
-_LINES: dict[str, tuple[tuple[str, str], ...]] = {
+_LINES_OF_MODELS: dict[str, tuple[tuple[str, str], ...]] = {
     "free": (),
     "per_second": (("time", "Seconds"),),
     "per_job": (("jobs", "Jobs"),),
@@ -29,17 +28,11 @@ _LINES: dict[str, tuple[tuple[str, str], ...]] = {
 }
 """Cost model → the (component, unit) of the lines of its bills; classes of tokens are named by clients."""
 
-_OWN_LINES = (("minutes", "Minutes"), ("formula", OTHER), ("commitment", "Hours"))
+_LINES_OF_OTHERS = (("minutes", "Minutes"), ("formula", OTHER), ("commitment", "Hours"))
 """Lines of a formula, of the documented example of a model of one's own, and of a commitment."""
 
-_MIXED = ("composite", "discounts", OTHER)
+_MIXED_MODELS = ("composite", "discounts", OTHER)
 """Models whose bills hold any line: of other models, or of a package's own."""
-
-UNITS = frozenset(
-    {"Jobs", "Requests", "Seconds", "Hours", "Minutes", "Periods", "1M Tokens", "GB", "GiB", "GB-Seconds", "GB-Hours"}
-    | {"GiB-Seconds", "GiB-Hours", "vCPU-Seconds", "vCPU-Hours", "Instance-Seconds", "Instance-Hours"}
-)
-"""Units of billed quantities that may be a label's value."""
 
 _TENDER = (
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF "
@@ -61,9 +54,9 @@ def _sheet_lines() -> Iterator[tuple[str, str]]:
 @functools.cache
 def spent_keys() -> tuple[tuple[str, str], ...]:
     """Every (model, component) that money is counted by."""
-    pairs = [(model, component) for model, lines in _LINES.items() for component, _ in lines]
-    mixed = [component for _, component in pairs] + [component for component, _ in _OWN_LINES] + [OTHER]
-    pairs += [(model, component) for model in _MIXED for component in mixed]
+    pairs = [(model, component) for model, lines in _LINES_OF_MODELS.items() for component, _ in lines]
+    mixed = [component for _, component in pairs] + [component for component, _ in _LINES_OF_OTHERS] + [OTHER]
+    pairs += [(model, component) for model in _MIXED_MODELS for component in mixed]
     pairs += [("sheet", component) for component, _ in _sheet_lines()] + [("sheet", OTHER)]
     return tuple(dict.fromkeys(pairs))
 
@@ -71,8 +64,8 @@ def spent_keys() -> tuple[tuple[str, str], ...]:
 @functools.cache
 def billed_keys() -> tuple[tuple[str, str], ...]:
     """Every (component, unit) that quantities are counted by; ``other`` has every unit, so that units are never mixed."""
-    pairs = [line for lines in _LINES.values() for line in lines] + [*_OWN_LINES, *_sheet_lines()]
-    return tuple(dict.fromkeys([*pairs, *((OTHER, unit) for unit in sorted(UNITS)), (OTHER, OTHER)]))
+    pairs = [line for lines in _LINES_OF_MODELS.values() for line in lines] + [*_LINES_OF_OTHERS, *_sheet_lines()]
+    return tuple(dict.fromkeys([*pairs, *((OTHER, unit) for unit in sorted(BILLED_UNITS)), (OTHER, OTHER)]))
 
 
 @functools.cache

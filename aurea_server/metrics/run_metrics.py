@@ -15,15 +15,12 @@ from typing import NamedTuple
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.samples import Exemplar
 
-from aurea_engine import FINAL, FINDING_CODES, LatencyHistogram
+from aurea_engine import LatencyHistogram
+from aurea_engine.closed_sets import FINDING_CODES, OBJECTIVE_OUTCOMES, OUTCOMES, STATUSES, VERDICTS
 from aurea_server.metrics.exemplars import Exemplars, ExemplarSource, Key
 from aurea_server.metrics.money_labels import currency_label
 from aurea_server.runner.messages import Figures, Snapshot, ratio
 
-OUTCOMES = tuple(outcome.name.lower() for outcome in FINAL)
-STATUSES = ("completed", "failed", "cancelled", "timed_out", "aborted", "interrupted")
-VERDICTS = ("valid", "degraded", "invalid")
-OBJECTIVES = ("met", "missed", "inconclusive")
 HISTOGRAMS = {
     "service": ("job_duration_seconds", "Service time of completed jobs: from start to finish."),
     "response": ("response_time_seconds", "Response time of completed jobs: from intended start to finish."),
@@ -36,7 +33,7 @@ ENDS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "run_outcomes": ("Runs by how they ended.", "status", STATUSES),
     "verdicts": ("Ended runs by verdict.", "verdict", VERDICTS),
     "findings": ("Findings by code.", "code", tuple(FINDING_CODES)),
-    "objectives": ("Judged objectives.", "result", OBJECTIVES),
+    "objectives": ("Judged objectives.", "result", OBJECTIVE_OUTCOMES),
 }
 """Counters that move when a run ends: what they say, their label and all of its values."""
 

@@ -19,6 +19,8 @@ from aurea_server.settings.limits import Limits
 
 Origin = Literal["command line", "environment", "configuration file", "default"]
 MIB = 1024**2
+# Each default stands once, in the value that it becomes a part of.
+_LIMITS, _RETENTION = Limits(), Retention()
 
 
 class SettingsError(AureaError, ValueError):
@@ -112,15 +114,17 @@ class Settings:
     max_body: int = _option(
         MIB, size_between(1024, 16 * MIB), "a size from 1KiB to 16MiB", "Bytes of a request's body."
     )
-    max_jobs: int = _option(1_000_000, between(1, 10**9), "1 to 10^9", "Jobs in a run.")
-    max_seconds: float = _option(900.0, between(0.1, 86400 * 7, float), "seconds", "How long a run may last.")
-    max_queued: int = _option(16, between(0, 10_000), "0 to 10000", "Runs that may wait.")
-    max_followers: int = _option(32, between(0, 10_000), "0 to 10000", "Followers of live events.")
-    memory: int = _option(2048 * MIB, size, "a size such as 2GiB", "Address space of a runner process; 0 is no limit.")
-    keep_runs: int = _option(10_000, between(1, 10**9), "1 to 10^9", "Runs in the history.")
-    keep_size: int = _option(1024 * MIB, size, "a size such as 1GiB", "Bytes of history.")
-    keep_days: float = _option(30.0, between(0.01, 36500, float), "days", "Age of the history.")
-    min_free: int = _option(64 * MIB, size, "a size such as 64MiB", "No new runs with less room on the disk.")
+    max_jobs: int = _option(_LIMITS.jobs, between(1, 10**9), "1 to 10^9", "Jobs in a run.")
+    max_seconds: float = _option(_LIMITS.seconds, between(0.1, 86400 * 7, float), "seconds", "How long a run may last.")
+    max_queued: int = _option(_LIMITS.queued, between(0, 10_000), "0 to 10000", "Runs that may wait.")
+    max_followers: int = _option(_LIMITS.followers, between(0, 10_000), "0 to 10000", "Followers of live events.")
+    memory: int = _option(
+        _LIMITS.memory, size, "a size such as 2GiB", "Address space of a runner process; 0 is no limit."
+    )
+    keep_runs: int = _option(_RETENTION.runs, between(1, 10**9), "1 to 10^9", "Runs in the history.")
+    keep_size: int = _option(_RETENTION.bytes, size, "a size such as 1GiB", "Bytes of history.")
+    keep_days: float = _option(_RETENTION.days, between(0.01, 36500, float), "days", "Age of the history.")
+    min_free: int = _option(_RETENTION.floor, size, "a size such as 64MiB", "No new runs with less room on the disk.")
     drain: float = _option(10.0, between(0, 600, float), "seconds", "How long runs may go on after SIGTERM.")
 
     @property
