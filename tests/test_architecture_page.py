@@ -44,7 +44,7 @@ def test_classes_on_the_page_are_defined() -> None:
 
 def test_functions_on_the_page_are_defined() -> None:
     code = source()
-    for name in ("run", "simulate"):
+    for name in ("execute", "run", "simulate", "summarize"):
         assert f"`{name}`" in PAGE
         assert re.search(rf"^(async )?def {name}\(", code, re.MULTILINE)
 
@@ -60,5 +60,5 @@ def test_the_list_of_rooms_is_the_one_that_is_checked() -> None:
     settings.read(ROOT / "setup.cfg")
     layers = settings["importlinter:contract:engine"]["layers"].split("\n")
     checked = [re.findall(r"\w+", line) for line in layers if line]
-    shown = next(block for block in re.findall(r"(?s)```text\n(.*?)```", PAGE) if block.startswith("selftest"))
+    shown = next(block for block in re.findall(r"(?s)```text\n(.*?)```", PAGE) if block.startswith("testing"))
     assert [line.split() for line in shown.splitlines()] == checked
