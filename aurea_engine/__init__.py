@@ -59,6 +59,7 @@ from aurea_engine.workload.arrivals import (
 from aurea_engine.workload.arrivals import (
     Gamma as GammaArrivals,
 )
+from aurea_engine.workload.callbacks import CallbackPool
 from aurea_engine.workload.distributions import (
     Constant,
     Distribution,
@@ -84,6 +85,7 @@ __all__ = [
     "AureaError",
     "Bell",
     "Branch",
+    "CallbackPool",
     "Catalog",
     "Clock",
     "Closed",

@@ -28,7 +28,7 @@ from aurea_engine.run.execution import Execution
 from aurea_engine.run.parts import RunParts
 from aurea_engine.run.shard import Shard
 from aurea_engine.spec import RunSpec
-from aurea_engine.workload.jobs import Job, Run
+from aurea_engine.workload.jobs import Job, OpenedJob
 
 PROGRESS_NS = NS // 2
 """Real time between two reports to observers."""
@@ -110,7 +110,7 @@ def _simulate(watch: _Watch, shard: Shard) -> RunParts:
 async def _drive(watch: _Watch, shard: Shard, clock: Clock) -> RunParts:
     execution = Execution(watch.spec, shard, watch.look, live=bool(watch.observers))
     async with AsyncExitStack() as opened:
-        runs: list[Run | None] = [
+        runs: list[OpenedJob | None] = [
             None if leaf.executor == "timers" else await opened.enter_async_context(_opened(leaf))
             for leaf in watch.spec.workload.job.leaves()
         ]
@@ -122,7 +122,7 @@ async def _drive(watch: _Watch, shard: Shard, clock: Clock) -> RunParts:
 
 
 @asynccontextmanager
-async def _opened(leaf: Job) -> AsyncIterator[Run]:
+async def _opened(leaf: Job) -> AsyncIterator[OpenedJob]:
     """`Job.opened`, but a `CancelledError` of its own is a fault of the job and no wish that the run should end."""
     task = asyncio.current_task()
     assert task is not None

@@ -13,7 +13,7 @@ from aurea_engine.run.plan import JobPlan
 from aurea_engine.run.recorder import Recorder
 from aurea_engine.run.stop_conditions import StopConditions
 from aurea_engine.spec import RunSpec
-from aurea_engine.workload.jobs import Run
+from aurea_engine.workload.jobs import OpenedJob
 
 
 @dataclass
@@ -45,7 +45,7 @@ class RunContext:
     recorder: Recorder
     conditions: StopConditions
     clock: Clock | None = None
-    runs: Sequence[Run | None] = ()
+    runs: Sequence[OpenedJob | None] = ()
     stats: DriverStats = field(default_factory=DriverStats)
 
     def close_virtual_window(self) -> DriverStats:

@@ -40,6 +40,7 @@ class Dispatcher:
     __slots__ = (
         "_gone",
         "_limit",
+        "_open",
         "_pop",
         "_push",
         "_queue",
@@ -61,6 +62,7 @@ class Dispatcher:
         self._queue: Queue = queue if type(scheduler) in BUILT_IN else _Guarded(queue, type(scheduler).__name__)
         self._push, self._pop = self._queue.push, self._queue.pop
         self._gone: set[int] = set()
+        self._open = self.slots if type(scheduler) is Fifo else 0
         unlimited = scheduler.slots is None or scheduler.queue_limit is None
         self._limit = sys.maxsize if unlimited else self.slots + (scheduler.queue_limit or 0)
         self.arrived = self.rejected = self.ended = 0
@@ -82,6 +84,15 @@ class Dispatcher:
         self.busy += jobs
         if self.busy > self.peak:
             self.peak = self.busy
+
+    def admit(self, jobs: int) -> bool:
+        """`pass_through` for jobs that arrive together, where there is a slot for each and nobody has to choose which of
+        them is first. False, and nothing has happened: they have to `arrive` one by one.
+        """
+        if self.waiting or self.busy + jobs > self._open:
+            return False
+        self.pass_through(jobs)
+        return True
 
     def account(self, *, arrived: int = 0, ended: int = 0, peak: int = 0) -> None:
         """Many jobs at once, from a driver that works out by itself who starts when: so many more arrived, so many of those

@@ -23,7 +23,7 @@ from aurea_engine.run.recorder import Recorder
 from aurea_engine.run.shard import GeneratorStats, Shard, ShardReport, Timeline, Totals
 from aurea_engine.run.stop_conditions import StopConditions
 from aurea_engine.spec import RunSpec
-from aurea_engine.workload.jobs import Run
+from aurea_engine.workload.jobs import OpenedJob
 from aurea_engine.workload.streams import Streams
 
 Look = Callable[["Execution", int], bool]
@@ -47,7 +47,7 @@ class Execution:
         self.context = RunContext(spec, plan, dispatcher, recorder, conditions)
         self._garbage: GarbageWatch | None = None
 
-    def open_window(self, clock: Clock, runs: Sequence[Run | None], garbage: GarbageWatch) -> RunContext:
+    def open_window(self, clock: Clock, runs: Sequence[OpenedJob | None], garbage: GarbageWatch) -> RunContext:
         """The window opens now, in real time. Returns what the driver is given."""
         self._garbage = garbage
         self._started_at = _read_calendar()

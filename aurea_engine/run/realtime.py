@@ -1,76 +1,103 @@
 """Real time: the dispatcher driven by a clock and an event loop.
 
-One task pumps: it takes what is due (ends, then arrivals, then starts: the dispatcher's rules), and waits for the next
-instant. The schedule is absolute; an arrival that is noticed late is released late and says so in its lag, and nothing that
-comes after it moves. What ends a run early, and who leaves when, is as
-`aurea_engine.run.driver` describes it, turn by turn.
+Theory of operation
+-------------------
+One task, the *pump*, goes round in turns. A turn takes all that is due at one reading of the clock, in the order that every
+driver keeps (`aurea_engine.run.driver`): ends, then a stop, then arrivals, then starts. Then the pump waits for the next
+instant at which something is due, or for the bell that an executor rings when a job has ended.
 
-Jobs that only let time pass cost no task: their ends are a heap of instants. All others run as tasks, which stamp their own
-start and end.
+*The schedule is absolute.* An arrival that is noticed late is released late, which its lag says, and nothing that comes
+after it moves. This is what keeps the measurement free of coordinated omission: a slow target, a busy loop or a slow job
+cannot hold the arrivals back, it can only show in the response times.
+
+*Stamps are of the thing itself*, not of the turn: ``released`` is read as a job is released, ``started`` and ``finished``
+by its executor. Only timers share the stamp of the turn that saw them.
+
+*What can be done per turn is not done per job.* At full speed a turn takes tens of jobs, and each has a few microseconds in
+all. So jobs come in batches of slices (`arrival_schedule`), enter service past the queue where there is a slot for each,
+and end in batches: one sort, one write of columns, one addition to the counts, one pass over the users who think.
+
+*Turns end.* Where something is always due, as in a closed loop without thought, the pump gives the event loop a round every
+`TURN`: only then do tasks that wait for a socket or a timer go on.
+
+What the pump does not do: it handles no job's end as it happens, and starts no job but in a turn (see `executors`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-from itertools import chain
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
+from aurea_engine.errors import StrategyError
 from aurea_engine.records.batch import NEVER, NS
-from aurea_engine.run.clock import Bell
+from aurea_engine.run.arrival_schedule import Batch, schedule_arrivals
+from aurea_engine.run.callback_pools import Callbacks
 from aurea_engine.run.context import DriverStats, RunContext
-from aurea_engine.run.executors import JobTasks
+from aurea_engine.run.executors import Executor, ExecutorContext, Timers
 from aurea_engine.run.recorder import BATCH_REALTIME
+from aurea_engine.run.tasks import Tasks
 from aurea_engine.spec import RunSpec
-from aurea_engine.workload.jobs import Run
+from aurea_engine.workload.callbacks import CallbackPool
+from aurea_engine.workload.jobs import EXECUTORS, Job, OpenedJob
 
 TICK = NS // 10
 """Longest time between two looks at the stop flag."""
 
 TURN = NS // 500
 """Longest time the pump holds the event loop while there is always something due."""
+
 MOST_ARRIVALS = 1024
 """Arrivals of different instants that are taken in one turn: a generator that is behind still looks at the ends."""
 
 
-class RealTime:
-    """Drives one run. ``exact``: spin before an instant that is due, where the event loop's timer is coarser than that."""
+class RealTimeDriver:
+    """The driver of real time, which accepts everything."""
 
-    def __init__(self, run: RunContext, *, exact: bool) -> None:
+    def accepts(self, spec: RunSpec) -> bool:
+        return spec.clock == "real"
+
+    async def drive(self, run: RunContext) -> DriverStats:
+        return await _Pump(run).drive()
+
+
+class _Pump:
+    """One run."""
+
+    def __init__(self, run: RunContext) -> None:
         assert run.clock is not None
-        plan, conditions = run.plan, run.conditions
-        self._plan, self._dispatcher, self._recorder = plan, run.dispatcher, run.recorder
-        self._runs, self._clock, self._conditions = run.runs, run.clock, conditions
+        conditions, leaves = run.conditions, run.spec.workload.job.leaves()
+        self._plan, self._dispatcher, self._recorder = run.plan, run.dispatcher, run.recorder
+        self._clock, self._conditions, self._stats = run.clock, conditions, run.stats
         self._wait_limits, self._stop_instant = conditions.wait_limits, conditions.stop_instant
-        self._exact = exact
-        self._bell = Bell()
-        self._timers: list[tuple[int, int]] = []
-        self._ended: list[tuple[int, int, int]] = []
-        self._tasks = JobTasks(run.recorder, conditions.wait_limits, self._now, self._has_run)
-        self._work: dict[int, tuple[Run, float, int]] = {}
-        self._arrivals = run.recorder.numbered(plan)
-        self._upcoming = next(self._arrivals, None)
-        self._thinking = [0] * plan.users
-        thinks = plan.think_times
-        self._thinks = None if thinks is None else chain.from_iterable(block.tolist() for block in thinks)
+        # A spinning pump would take the very core that these jobs need.
+        self._exact = not any(leaf.executor == "cpu_workers" for leaf in leaves)
+        self._context = ExecutorContext(run.recorder, conditions.wait_limits, run.clock)
+        self._ends, self._bell, self._now = self._context.ends, self._context.bell, self._context.now
+        self._timers = Timers(self._context)
+        self._executors = [
+            _make_executor(self._context, *each, self._timers) for each in zip(leaves, run.runs, strict=True)
+        ]
+        self._schedule = schedule_arrivals(run.plan, run.recorder)
+        self._entering: list[Batch] = []
+        self._work: dict[int, tuple[Executor, float, int]] = {}
         self._new: list[int] = []
-        self._note = self._has_ended if self._thinks is not None or conditions.aborts is not None else None
-        self._opened = 0
         self._stopped_ns: int | None = None
-        self._stats = run.stats
 
-    async def run(self) -> int:
-        """Until every job has ended, or the run is ended. Returns the length of the window, ns."""
-        self._opened = self._clock.now()
+    async def drive(self) -> DriverStats:
+        """Until every job has ended, or the run is stopped."""
+        self._context.opened = self._clock.now()
+        for executor in self._executors:
+            executor.open()
         try:
-            await self._pump()
+            await self._turn_until_over()
         finally:
-            await self._cancel()
-        return self._now() if self._stopped_ns is None else self._stopped_ns
+            await self._end_run()
+        self._stats.window_ns = self._now() if self._stopped_ns is None else self._stopped_ns
+        return self._stats
 
-    def _now(self) -> int:
-        return self._clock.now() - self._opened
-
-    async def _pump(self) -> None:
+    async def _turn_until_over(self) -> None:
         """Turn by turn; returns when nothing is left, or the run is over at ``_stopped_ns``."""
         looked = turned = 0
         while True:
@@ -80,15 +107,18 @@ class RealTime:
                 if self._conditions.watch(now):
                     self._stopped_ns = now
                     return
+            if self._context.broken is not None:
+                raise self._context.broken
+            # Before the turn, which takes all that is logged: what ends during it rings again.
             self._bell.rung = False
             if self._turn(now):
                 return
             self._recorder.digest_batch(BATCH_REALTIME)
             due = self._next_instant()
-            if due is None and not self._tasks.running and not self._ended:
+            if due is None and not self._dispatcher.busy:
                 return
             now = self._now()
-            if not self._ended and (due is None or due > now):
+            if not self._ends and (due is None or due > now):
                 await self._wait(self._conditions.sooner(due), looked + TICK)
                 turned = self._now()
             elif now - turned > TURN:
@@ -122,115 +152,110 @@ class RealTime:
     async def _wait(self, due: int | None, tick: int) -> None:
         began = self._now()
         until = tick if due is None else min(due, tick)
-        await self._clock.wait(until + self._opened, self._bell, self._exact and until == due)
+        await self._clock.wait(until + self._context.opened, self._bell, self._exact and until == due)
         now = self._now()
         self._stats.waited_ns += now - began
+        # A bell may have come after the instant; then how late the loop was is not known.
         if not self._bell.rung:
             self._stats.late_ns = max(self._stats.late_ns, now - until)
 
     def _next_instant(self) -> int | None:
-        due = self._timers[0][0] if self._timers else None
-        arrival = self._due()
+        due, arrival = self._timers.next_instant(), self._schedule.next_instant()
         return arrival if due is None or (arrival is not None and arrival < due) else due
 
+    # --- Ends --------------------------------------------------------------------------------------------------------
+
     def _end(self, now: int) -> None:
-        timers, note = self._timers, self._note
-        recorder, base, finish = self._recorder, self._recorder.base, self._dispatcher.finish
-        finished, outcomes, done, abnormal = recorder.finished, recorder.outcome, recorder.done, recorder.abnormal
-        while timers and timers[0][0] <= now:
-            job = heapq.heappop(timers)[1]
-            finished[job - base] = now
-            outcomes[job - base] = abnormal.pop(job, 1) if abnormal else 1
-            done.append(job)
-            finish()
-            if note is not None:
-                note(job, now)
-        if not self._ended:
+        """Timers that are due, and whatever executors have logged."""
+        if (due := self._timers.next_instant()) is not None and due <= now:
+            jobs = self._timers.end_due(now)
+            self._account_ends(jobs, [now] * len(jobs), now)
+        if not self._ends:
             return
-        ended, self._ended = self._ended, []
-        for at, job, outcome in sorted(ended):
-            finished[job - base] = at
-            outcomes[job - base] = outcome
-            done.append(job)
-            finish()
-            if note is not None:
-                note(job, at)
+        ends = sorted(self._ends)
+        self._ends.clear()
+        if ends[-1][0] > now:
+            # Only when a stop is due that came before: these were still in service then.
+            late = ends[bisect_right(ends, now, key=itemgetter(0)) :]
+            del ends[-len(late) :]
+            for _, job, began, *_ in late:
+                self._recorder.start(job, began)
+            self._cancel([job for _, job, *_ in late], now)
+        if ends:
+            self._recorder.finish_all(ends)
+            self._account_ends([end[1] for end in ends], [end[0] for end in ends], now)
 
-    def _has_run(self, at: int, job: int, outcome: int) -> None:
-        """A task has ended, between two turns."""
-        self._ended.append((at, job, outcome))
-        self._bell.ring()
+    def _account_ends(self, jobs: Sequence[int], instants: Sequence[int], now: int) -> None:
+        self._dispatcher.finish(len(jobs))
+        self._note_ends(jobs, instants, now)
 
-    def _has_ended(self, job: int, at: int) -> None:
-        """A job has reached its outcome: whoever judges is told, and in the closed model its user thinks."""
-        if self._conditions.aborts is not None:
-            self._conditions.aborts.ended(job)
-        if self._thinks is not None and self._stop_instant.releasing:
-            heapq.heappush(self._thinking, at + next(self._thinks))
+    def _note_ends(self, jobs: Sequence[int], instants: Sequence[int], now: int) -> None:
+        """Jobs have reached their outcome: whoever judges is told, and in the closed model their users think."""
+        aborts = self._conditions.aborts
+        if aborts is not None:
+            for job in jobs:
+                aborts.ended(job)
+        if self._stop_instant.releasing:
+            self._schedule.think(instants, now)
+
+    # --- Arrivals ----------------------------------------------------------------------------------------------------
 
     def _notice_the_last(self, now: int) -> None:
         """Whether any job is still to arrive: no more of them are planned, or their time is over."""
-        stop = self._stop_instant
-        if not stop.releasing or (self._thinks is None and self._upcoming is not None):
+        stop, schedule = self._stop_instant, self._schedule
+        if not stop.releasing:
             return
-        if self._upcoming is None or (stop.too_late(now) and stop.too_late(self._due() or now)):
+        if schedule.exhausted or (
+            schedule.closed and stop.too_late(now) and stop.too_late(schedule.next_instant() or now)
+        ):
             stop.close(now)
-            self._thinking.clear()
+            schedule.close()
             if self._conditions.aborts is not None:
                 self._conditions.aborts.all_arrived()
-
-    def _due(self) -> int | None:
-        """When the next job arrives, as far as anybody knows."""
-        if self._thinks is not None:
-            return self._thinking[0] if self._thinking and self._upcoming is not None else None
-        return None if self._upcoming is None else self._upcoming[0]
 
     def _arrive(self, now: int, released: int | None = None) -> bool:
         """Release what is due, `MOST_ARRIVALS` and the rest of an instant at a time. Whether anything was.
 
         Each is stamped by the clock, or as ``released`` where that is given.
         """
-        taken, at, aborts = 0, -1, self._conditions.aborts
-        recorder, arrive, clock, opened = self._recorder, self._dispatcher.arrive, self._clock.now, self._opened
-        closed, thinking, new = (
-            self._thinks is not None,
-            self._thinking,
-            self._new if self._wait_limits.anyone else None,
-        )
-        while (plan := self._upcoming) is not None and (aborts is None or aborts.lost is None):
-            due = (thinking[0] if thinking else now + 1) if closed else plan[0]
-            if due > now or (taken >= MOST_ARRIVALS and due != at):
-                break
-            if closed and self._stop_instant.too_late(due):
-                break
-            at, taken = due, taken + 1
-            _, job, demand, priority, leaf, limit = plan
-            row = job - recorder.base
-            if closed:
-                heapq.heappop(thinking)
-                recorder.intended[row] = at
-            recorder.released[row] = clock() - opened if released is None else released
-            self._upcoming = next(self._arrivals, None)
-            if self._upcoming is None:
-                self._stop_instant.latest = at
+        schedule, conditions, clock, opened = self._schedule, self._conditions, self._clock.now, self._context.opened
+        # An objective may be lost with a job that is turned away: then that job is the last to arrive.
+        most = MOST_ARRIVALS if conditions.aborts is None else 1
+        taken = 0
+        while (batch := schedule.take(now, most)) is not None:
+            n, self._stop_instant.latest = len(batch.intended), batch.intended[-1]
+            stamps = [clock() - opened for _ in batch.intended] if released is None else [released] * n
+            self._recorder.arrive_all(batch.first, batch.intended, stamps)
+            if schedule.exhausted:
                 self._notice_the_last(now)
-            if arrive(job, at, demand, priority):
-                self._admit(job, leaf, demand, limit)
-                if new is not None:
-                    new.append(job)
+            # Nobody leaves and nothing aborts: jobs that find a slot each need not be told apart.
+            if conditions.plain and self._dispatcher.admit(n):
+                self._entering.append(batch)
             else:
-                recorder.reject(job)
-                if self._note is not None:
-                    self._note(job, self._now())
-        if taken:
-            self._stop_instant.latest = at
+                self._queue(batch, now)
+            taken += n
+            if conditions.lost():
+                break
+            if taken >= MOST_ARRIVALS:  # only the rest of this instant: a discipline has to see all of it
+                now = min(now, batch.intended[-1])
         return taken > 0
 
-    def _admit(self, job: int, leaf: int, demand: float, limit: int) -> None:
-        """Remember what a job that is no mere timer has to do, until it starts."""
-        run = self._runs[leaf]
-        if run is not None:
-            self._work[job] = (run, demand, limit)
+    def _queue(self, batch: Batch, now: int) -> None:
+        """Jobs enter the queue one by one, as far as there is room."""
+        first, *columns, _ = batch
+        arrive, executors, work = self._dispatcher.arrive, self._executors, self._work
+        for job, (at, demand, priority, leaf, limit) in enumerate(zip(*columns, strict=True), first):
+            if arrive(job, at, demand, priority):
+                # What it has to do is remembered until it starts; for a timer, the planned service time says all.
+                if executors[leaf] is not self._timers:
+                    work[job] = (executors[leaf], demand, limit)
+                if self._wait_limits.anyone:
+                    self._new.append(job)
+            else:
+                self._recorder.reject(job)
+                self._note_ends([job], [self._now()], now)
+
+    # --- Starts ------------------------------------------------------------------------------------------------------
 
     def _serve_waiting(self, now: int) -> None:
         """Whoever may not wait longer leaves, and jobs start while slots are free."""
@@ -245,56 +270,78 @@ class RealTime:
         self._new.clear()
         for job in (*left, *waits.after_starts(now)):
             self._work.pop(job, None)
-            if self._note is not None:
-                self._note(job, now)
+            self._note_ends([job], [now], now)
 
     def _start(self) -> None:
-        """Jobs that only let time pass share one stamp, as they share the one that ends them: none is shorter than asked."""
+        """Whoever enters service now begins: first those that never queued, which came before those that do."""
+        for batch in self._entering:
+            self._start_batch(batch)
+        self._entering.clear()
         jobs = self._dispatcher.starts()
-        if not jobs:
+        if not self._work:
+            if jobs:
+                self._timers.start(jobs)
             return
-        recorder, work, clock, opened = self._recorder, self._work, self._clock.now, self._opened
-        started, finished, base, timers = recorder.started, recorder.finished, recorder.base, self._timers
-        now = clock() - opened
-        if self._wait_limits.anyone:
-            for job in jobs:
-                self._wait_limits.limit_service(job, now)
         for job in jobs:
-            mine = work.pop(job, None) if work else None
-            if mine is not None:
-                started[job - base] = now  # it waits no longer; its task says when it really began
-                self._tasks.start(job, *mine)
-            elif service := finished[job - base]:
-                started[job - base] = now
-                heapq.heappush(timers, (now + service, job))
-            else:
-                started[job - base] = clock() - opened
-                self._ended.append((clock() - opened, job, recorder.abnormal.pop(job, 1)))
+            if (work := self._work.pop(job, None)) is None:
+                self._timers.start((job,))
+                continue
+            executor, demand, limit = work
+            # It has a slot, so it does not leave any more; the executor will say when it really began.
+            self._recorder.start(job, self._now())
+            executor.start((job,), (demand,), (limit,))
 
-    async def _cancel(self) -> None:
+    def _start_batch(self, batch: Batch) -> None:
+        jobs, executors = range(batch.first, batch.first + len(batch.intended)), self._executors
+        if batch.leaf is not None:
+            executors[batch.leaf].start(jobs, batch.demands, batch.limits)
+            return
+        for job, leaf, demand, limit in zip(jobs, batch.leaves, batch.demands, batch.limits, strict=True):
+            executors[leaf].start((job,), (demand,), (limit,))
+
+    # --- The end of the run ------------------------------------------------------------------------------------------
+
+    async def _end_run(self) -> None:
         """Nothing outlives the window: what is in service or waits ends as cancelled, and nobody thinks of a next job."""
         cut = self._now() if self._stopped_ns is None else self._stopped_ns
-        self._note = None
         self._end(cut)
+        for executor in self._executors_once():
+            self._cancel(executor.give_up(), cut)
+        for job in self._dispatcher.drop_waiting():
+            self._recorder.cancel(job, NEVER)
+        if self._stopped_ns is not None:
+            self._plan.stop(cut, releasing=self._stop_instant.left_off(cut))
+        for executor in self._executors_once():
+            await executor.stop()
+
+    def _executors_once(self) -> Iterable[Executor]:
+        """All leaves of timers have the same one."""
+        return dict.fromkeys(self._executors)
+
+    def _cancel(self, jobs: Iterable[int], cut: int) -> None:
+        """They were in service at ``cut``; or began a moment after it, before the pump noticed."""
         recorder = self._recorder
-        for job in [*self._tasks.running, *(job for _, job in self._timers)]:
+        for job in jobs:
             began = recorder.started[job - recorder.base]
             recorder.cancel(job, NEVER if began < 0 else max(cut, began))
             self._dispatcher.finish()
-        for job in self._dispatcher.drop_waiting():
-            recorder.cancel(job, NEVER)
-        if self._stopped_ns is not None:
-            self._plan.stop(cut, releasing=self._stop_instant.left_off(cut))
-        await self._tasks.cancel()
 
 
-class RealTimeDriver:
-    """The driver of real time that accepts everything."""
-
-    def accepts(self, spec: RunSpec) -> bool:
-        return spec.clock == "real"
-
-    async def drive(self, run: RunContext) -> DriverStats:
-        exact = not any(leaf.executor == "cpu_workers" for leaf in run.spec.workload.job.leaves())
-        run.stats.window_ns = await RealTime(run, exact=exact).run()
-        return run.stats
+def _make_executor(context: ExecutorContext, leaf: Job, opened: OpenedJob | None, timers: Timers) -> Executor:
+    """What does the work of ``leaf``, of which ``opened`` is what its `Job.opened` yielded."""
+    name = type(leaf).__name__
+    match leaf.executor:
+        case "timers":
+            return timers
+        case "callbacks":
+            if not isinstance(opened, CallbackPool):
+                raise StrategyError(
+                    f"{name}.opened must yield a CallbackPool, as {name}.executor says, not {opened!r:.100}"
+                )
+            return Callbacks(context, opened)
+        case "tasks" | "cpu_workers":
+            if isinstance(opened, CallbackPool) or not callable(opened):
+                raise StrategyError(f"{name}.opened must yield what does one job, a function, not {opened!r:.100}")
+            return Tasks(context, opened)
+        case other:
+            raise StrategyError(f"{name}.executor must be one of {', '.join(EXECUTORS)}, not {other!r:.100}")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
@@ -97,6 +97,16 @@ class Recorder:
         self.intended[row] = intended
         self.released[row] = released
 
+    def arrive_all(self, first: int, intended: list[int], released: list[int]) -> None:
+        """`arrive` for consecutive jobs, from number ``first`` on."""
+        row = first - self.base
+        if len(intended) == 1:  # nearly always in the open model, and a slice costs more
+            self.intended[row], self.released[row] = intended[0], released[0]
+            return
+        rows = slice(row, row + len(intended))
+        self.intended[rows] = array("q", intended)
+        self.released[rows] = array("q", released)
+
     def start(self, job: int, at: int) -> None:
         """``job`` enters service; `finish` will say when it ended. Called again, the later instant stands."""
         self.started[job - self.base] = at
@@ -128,6 +138,25 @@ class Recorder:
         self.finished[row] = at
         self.outcome[row] = outcome
         self.done.append(job)
+
+    def finish_all(self, ends: Sequence[tuple[int, int, int, int, str | None]]) -> None:
+        """`start` and `finish` for many jobs, in the order in which they ended: (finished, job, started, outcome, class of
+        the failure).
+        """
+        finished, jobs, started, outcomes, errors = zip(*ends, strict=True)
+        row, n = jobs[0] - self.base, len(jobs)
+        if jobs == tuple(range(jobs[0], jobs[0] + n)):
+            # Jobs that do not wait for anything end in the order in which they came: their rows are written in one piece.
+            rows = slice(row, row + n)
+            self.started[rows], self.finished[rows] = array("q", started), array("q", finished)
+            self.outcome[rows] = bytes(outcomes)
+        else:
+            for at, job, began, outcome, _ in ends:
+                row = job - self.base
+                self.started[row], self.finished[row], self.outcome[row] = began, at, outcome
+        self.done.extend(jobs)
+        if any(errors):
+            self.errors.update(error for error in errors if error is not None)
 
     def finish_as_planned(self, jobs: array[int]) -> None:
         """These, which `serve` put into service, have ended when they were to end: ``jobs`` in the order of their ends."""

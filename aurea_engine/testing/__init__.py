@@ -11,6 +11,7 @@ No test framework is needed: a check raises AssertionError with a sentence that 
 from __future__ import annotations
 
 from aurea_engine.costs.conformance import check_cost_model
+from aurea_engine.testing.callback_pools import check_callback_pool
 from aurea_engine.testing.clocks import JumpingLoop, LoopClock, ManualClock, run_jumping
 from aurea_engine.testing.conformance import (
     check_arrivals,
@@ -28,6 +29,7 @@ __all__ = [
     "RecordingObserver",
     "ScriptedArrivals",
     "check_arrivals",
+    "check_callback_pool",
     "check_cost_model",
     "check_distribution",
     "check_job",

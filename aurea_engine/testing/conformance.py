@@ -14,8 +14,10 @@ from aurea_engine.records.batch import NS, Instants, JobBatch, summed
 from aurea_engine.results.result import RunResult
 from aurea_engine.results.statistics import little_area
 from aurea_engine.spec import RunSpec
+from aurea_engine.testing.callback_pools import check_callback_pool
 from aurea_engine.testing.fakes import ScriptedArrivals
 from aurea_engine.workload.arrivals import Arrivals
+from aurea_engine.workload.callbacks import CallbackPool
 from aurea_engine.workload.distributions import Distribution, Empirical
 from aurea_engine.workload.jobs import PLANNED, Job, JobSource, Plan, Sleep
 from aurea_engine.workload.schedulers import Queue, Scheduler
@@ -154,6 +156,11 @@ def _check_plan(plan: Plan, jobs: int, leaves: int) -> None:
 async def _try_job(leaf: Job, demand: float) -> None:
     name = type(leaf).__name__
     async with leaf.opened() as work:
+        if leaf.executor == "callbacks":
+            assert isinstance(work, CallbackPool), f"{name}.opened yields a CallbackPool, as its executor says"
+            await check_callback_pool(work, demand)
+            return
+        assert not isinstance(work, CallbackPool), f"{name}.opened yields a pool, so its executor is callbacks"
         await work(demand)
         task = asyncio.ensure_future(work(demand))
         await asyncio.sleep(0)

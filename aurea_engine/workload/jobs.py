@@ -23,6 +23,7 @@ from aurea_engine.errors import Problem, StrategyError
 from aurea_engine.fields.checked import Checked, PositiveSeconds, Ratio, Weight, non_empty
 from aurea_engine.records.batch import NS, Floats
 from aurea_engine.records.measures import GroupName, Mark, Measure, Schema, join_declared, number_repeated
+from aurea_engine.workload.callbacks import CallbackPool
 from aurea_engine.workload.cpu_workers import CpuWorkers
 from aurea_engine.workload.distributions import (
     Constant,
@@ -36,12 +37,16 @@ from aurea_engine.workload.streams import Streams
 Run = Callable[[float], Awaitable[object]]
 """Does one job of the demand (seconds; NaN where it is not known before). Raising makes the job *failed*."""
 
-ExecutorName = Literal["timers", "tasks", "cpu_workers"]
+OpenedJob = Run | CallbackPool
+"""What `Job.opened` yields: the second where the executor is ``callbacks``."""
+
+ExecutorName = Literal["timers", "tasks", "cpu_workers", "callbacks"]
 """What does the work of a kind of job in real time.
 
 ``timers``: nothing but the demand has to pass; `Job.run` is never called. ``tasks``: each job is an asyncio task.
 ``cpu_workers``: the same for work that needs this machine's processors, such as processes that burn CPU time: the generator
-does not spin on the clock beside it, and releases jobs to a millisecond or two.
+does not spin on the clock beside it, and releases jobs to a millisecond or two. ``callbacks``: a `CallbackPool`, which
+`Job.opened` yields, does the jobs without a task for each.
 """
 EXECUTORS: tuple[ExecutorName, ...] = get_args(ExecutorName)
 
@@ -166,8 +171,8 @@ class Job(JobSource):
         return None
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Run]:
-        """Set up what one run needs before its window opens; yields what does one job."""
+    async def opened(self) -> AsyncIterator[OpenedJob]:
+        """Set up what one run needs before its window opens; yields what does one job, or the pool that does all."""
         yield self.run
 
     def plan(self, streams: Streams, first: int, n: int) -> Plan:

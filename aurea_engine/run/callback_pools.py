@@ -1,0 +1,82 @@
+"""Jobs that a `CallbackPool` does: it is handed each of them, and calls back at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+from aurea_engine.closed_sets import Outcome
+from aurea_engine.errors import StrategyError
+from aurea_engine.records.batch import NEVER
+from aurea_engine.run.executors import Executor, ExecutorContext
+from aurea_engine.run.plan import UNKNOWN
+from aurea_engine.workload.callbacks import CallbackPool
+
+_COMPLETED, _FAILED, _TIMED_OUT = int(Outcome.COMPLETED), int(Outcome.FAILED), int(Outcome.TIMED_OUT)
+
+
+class Callbacks(Executor):
+    """The jobs of one leaf, done by ``pool``."""
+
+    def __init__(self, context: ExecutorContext, pool: CallbackPool) -> None:
+        self._context, self._pool = context, pool
+        self._running: set[int] = set()
+        self._over = False
+        pool.now, pool.done = context.now, self._done
+
+    def start(self, jobs: Sequence[int], demands: Sequence[float], limits: Sequence[int]) -> None:
+        context, running, begin = self._context, self._running, self._pool.start
+        for job, demand, limit in zip(jobs, demands, limits, strict=True):
+            now = context.now()
+            left = context.wait_limits.left_ns(job, now)
+            # It waits for a slot no longer; the pool will say when its service really began.
+            context.recorder.start(job, now)
+            running.add(job)
+            try:
+                begin(job, demand, None if limit == UNKNOWN else limit, None if left is None else now + left)
+            except StrategyError:
+                raise
+            except Exception as raised:  # noqa: BLE001 - as for a job that raises
+                # It may have called back before it raised; then that was the job's end.
+                if job in running:
+                    self._done(job, now, context.now(), _FAILED, error=type(raised).__name__)
+
+    def _done(
+        self,
+        job: int,
+        started: int,
+        finished: int,
+        outcome: int,
+        marks: Sequence[int] = (),
+        measures: Sequence[int] = (),
+        error: str | None = None,
+    ) -> None:
+        """`Done`: hot, since it is called for every job. It logs and starts nothing (rules 1 and 2 of the executors)."""
+        if self._over:
+            return  # what a pool says of a cancelled job is in no figure
+        if job not in self._running:
+            self._break(f"is done with job {job}, which it was not given, or twice")
+        if not 0 <= started <= finished or outcome not in (_COMPLETED, _FAILED, _TIMED_OUT):
+            self._break(f"says that job {job} was in service from {started} to {finished}, with outcome {outcome}")
+        self._running.discard(job)
+        planned = self._context.recorder.planned_outcome(job)
+        if outcome == _COMPLETED and planned == _FAILED:
+            outcome, error = _FAILED, None
+        self._context.log_end(job, started, finished, outcome, error)
+
+    def _break(self, how: str) -> NoReturn:
+        """Raised twice: here, where the pool's author sees it, and by the pump, since a callback's exception goes no further
+        than the event loop.
+        """
+        self._context.broken = StrategyError(f"{type(self._pool).__name__} {how}")
+        self._context.bell.ring()
+        raise self._context.broken
+
+    def give_up(self) -> list[int]:
+        self._over = True
+        recorder, jobs = self._context.recorder, list(self._running)
+        for job in jobs:
+            # The stamp of `start` was when the pool took it; one that still waits there never began.
+            began = self._pool.cancel(job)
+            recorder.start(job, NEVER if began is None else began)
+        return jobs

@@ -1,0 +1,167 @@
+"""Jobs that are coroutines, each as an asyncio task: whatever one raises is its outcome, and never leaves here.
+
+A job is *cancelled* only when the run is over. A `CancelledError` of its own (it cancelled its task, a child of it did, it
+awaited something that was cancelled) is a failure like any other exception.
+
+Where the time goes. A job that does nothing costs what its task costs, so this is the hottest code of a run of user jobs:
+
+- *Eager start.* From Python 3.12 on a task may run its first step as it is made. A job that never waits then ends within
+  `Tasks.start`: it is never scheduled, never in ``_running``, and needs no second look. A job that waits goes on as any
+  task does.
+- *No scope without a limit.* ``asyncio.timeout`` costs nearly as much as the task. Only jobs that have a limit, or are in a
+  run that has a deadline, get one.
+- *One closure for each run, none for each job.* What ``serve`` uses lives in cells, which are cheaper than attributes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from aurea_engine.closed_sets import Outcome
+from aurea_engine.records.batch import NS
+from aurea_engine.run.executors import Executor, ExecutorContext
+from aurea_engine.run.plan import UNKNOWN
+from aurea_engine.workload.jobs import Run
+
+GRACE = 2.0
+"""Seconds that cancelled jobs have to end before they are left behind."""
+
+_COMPLETED, _FAILED, _TIMED_OUT = int(Outcome.COMPLETED), int(Outcome.FAILED), int(Outcome.TIMED_OUT)
+
+StartTask = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+
+
+class Tasks(Executor):
+    """The jobs of one leaf. Made inside the running event loop, before the window opens."""
+
+    def __init__(self, context: ExecutorContext, run: Run) -> None:
+        self._context, self._run = context, run
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._eager_task = find_eager_start(asyncio.get_running_loop())
+        self._began = 0
+
+    def open(self) -> None:
+        self._begin = self._eager_task or asyncio.get_running_loop().create_task
+        self._serve = self._make_serve()
+
+    def start(self, jobs: Sequence[int], demands: Sequence[float], limits: Sequence[int]) -> None:
+        serve, begin, running, recorder = self._serve, self._begin, self._running, self._context.recorder
+        bounded = self._context.wait_limits.anyone
+        self._began = self._context.now()
+        for job, demand, limit in zip(jobs, demands, limits, strict=True):
+            if limit == UNKNOWN and not bounded:
+                task = begin(serve(job, demand))
+            else:
+                task = begin(self._serve_within(job, demand, limit))
+            if not task.done():
+                running[job] = task
+                # An eager task has just said when it began. Any other has not begun: it is in service from now on, and
+                # its first step will say when it really was.
+                recorder.start(job, self._began)
+
+    def _make_serve(self) -> Callable[[int, float], Coroutine[Any, Any, None]]:
+        """What does one job that has no limit."""
+        context, run, eager = self._context, self._run, self._eager_task is not None
+        clock, opened, ends, ring = context.clock.now, context.opened, context.ends, context.bell.ring
+        running, recorder = self._running, context.recorder
+        abnormal, start = recorder.abnormal, recorder.start
+
+        async def serve(job: int, demand: float) -> None:
+            self._began = began = clock() - opened
+            if not eager:
+                start(job, began)
+            try:
+                await run(demand)
+            except BaseException as raised:  # noqa: BLE001 - whatever a job raises, sys.exit too, is its outcome
+                self._end(job, began, _FAILED, raised)
+                return
+            finished = clock() - opened
+            if running:
+                running.pop(job, None)
+            if not ends:  # as `ExecutorContext.log_end`, without the call
+                ring()
+            ends.append((finished, job, began, self._planned_outcome(job) if abnormal else _COMPLETED, None))
+
+        return serve
+
+    async def _serve_within(self, job: int, demand: float, limit: int) -> None:
+        """The same for a job that may take ``limit`` ns, or that has a deadline."""
+        context = self._context
+        self._began = began = context.now()
+        if self._eager_task is None:
+            context.recorder.start(job, began)
+        limits = (None if limit == UNKNOWN else limit, context.wait_limits.left_ns(job, began))
+        most = min((ns for ns in limits if ns is not None), default=None)
+        scope = asyncio.timeout(None if most is None else most / NS)
+        failure: BaseException | None = None
+        try:
+            async with scope:
+                await self._run(demand)
+        except BaseException as raised:  # noqa: BLE001 - as above
+            failure = raised
+        if scope.expired():  # also when the job took no notice of being stopped
+            self._end(job, began, _TIMED_OUT)
+        elif failure is not None:
+            self._end(job, began, _FAILED, failure)
+        else:
+            self._end(job, began, self._planned_outcome(job))
+
+    def _planned_outcome(self, job: int) -> int:
+        """How a job ends that did its work: as completed, or as the failure that the workload injects.
+
+        One that was planned to time out was known to be too long; whether it really is shows when it runs.
+        """
+        planned = self._context.recorder.planned_outcome(job)
+        return _COMPLETED if planned == _TIMED_OUT else planned
+
+    def _end(self, job: int, began: int, outcome: int, raised: BaseException | None = None) -> None:
+        """Log it. Once the run is over nobody reads the log: the job was cancelled, whatever it did then."""
+        finished = self._context.now()
+        self._running.pop(job, None)
+        if outcome != _COMPLETED:
+            self._context.recorder.planned_outcome(job)  # it came otherwise: what was planned is forgotten
+        self._context.log_end(job, began, finished, outcome, None if raised is None else type(raised).__name__)
+
+    def give_up(self) -> list[int]:
+        return list(self._running)
+
+    async def stop(self) -> None:
+        """Cancel what runs, and wait until it has ended, for `GRACE` seconds at most."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE)
+
+
+def find_eager_start(loop: asyncio.AbstractEventLoop) -> StartTask | None:
+    """What makes tasks of ``loop`` that run their first step as they are made; None where nothing does.
+
+    It is tried out, since more than a version decides it. A loop with a task factory makes its tasks in a way of its own,
+    which is left to it.
+    """
+    start = _make_eager_start(loop)
+    return start if start is not None and start(_do_nothing()).done() else None
+
+
+async def _do_nothing() -> None:
+    pass
+
+
+def _make_eager_start(loop: asyncio.AbstractEventLoop) -> StartTask | None:
+    if sys.version_info >= (3, 12):
+        if loop.get_task_factory() is not None:
+            return None
+        task = asyncio.Task
+
+        # By the class itself: `loop.create_task(..., eager_start=True)` is silently not eager on 3.12.1, and
+        # `asyncio.eager_task_factory` raises on 3.13.0. One positional and two keyword arguments, straight: `partial` and
+        # `**kwargs` would build a dictionary for each job.
+        def start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+            return task(coroutine, loop=loop, eager_start=True)
+
+        return start
+    return None

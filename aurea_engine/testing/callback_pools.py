@@ -1,0 +1,86 @@
+"""What a `CallbackPool` must do, yours and ours: the check behind `check_job` for jobs that are done by callbacks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from time import perf_counter_ns
+
+from aurea_engine.closed_sets import Outcome
+from aurea_engine.workload.callbacks import CallbackPool
+
+ENDINGS = (Outcome.COMPLETED, Outcome.FAILED, Outcome.TIMED_OUT)
+"""What a pool may say of a job; all other outcomes are the run's to give."""
+
+AT_ONCE = 20
+"""Jobs that are in the pool together."""
+
+
+class _Ends:
+    """Takes what a pool says, and holds it to the contract."""
+
+    def __init__(self) -> None:
+        self._origin = perf_counter_ns()
+        self._broken: AssertionError | None = None
+        self._all_done = asyncio.Event()
+        self.taken: dict[int, int] = {}
+        """Job → the instant at which the pool was given it, until it is done."""
+
+    def now(self) -> int:
+        return perf_counter_ns() - self._origin
+
+    def done(
+        self,
+        job: int,
+        started: int,
+        finished: int,
+        outcome: int,
+        marks: Sequence[int] = (),
+        measures: Sequence[int] = (),
+        error: str | None = None,
+    ) -> None:
+        try:
+            assert job in self.taken, f"done is called for job {job}, which the pool does not have: once for each job"
+            taken = self.taken.pop(job)
+            assert taken <= started <= finished <= self.now(), "a job starts in the pool, and ends after its start"
+            assert outcome in ENDINGS, f"a pool says completed, failed or timed out, not {outcome}"
+            assert error is None or outcome == Outcome.FAILED, "only a failure has a class"
+            assert all(started <= mark <= finished for mark in marks if mark >= 0), "a mark lies within the service"
+            assert all(measure >= -1 for measure in measures), "a measure is from 0 up, or -1 where there is none"
+        except AssertionError as broken:
+            self._broken = broken  # within a callback the event loop would only log it
+            raise
+        finally:
+            if self._broken or not self.taken:
+                self._all_done.set()
+
+    async def wait(self, patience: float) -> None:
+        """Until the pool is done with all that it was given."""
+        if self.taken:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_done.wait(), patience)
+            self._all_done.clear()
+        if self._broken is not None:
+            raise self._broken
+        assert not self.taken, f"the pool is not done with {len(self.taken)} jobs after {patience:g} s"
+
+
+async def check_callback_pool(pool: CallbackPool, demand: float = float("nan"), *, patience: float = 10.0) -> None:
+    """Raises AssertionError where ``pool`` does not keep its contract. To be called inside a running event loop.
+
+    It does `AT_ONCE` jobs together and one alone, within ``patience`` seconds, and gives up one that is cancelled.
+    """
+    ends = _Ends()
+    pool.now, pool.done = ends.now, ends.done
+    for jobs in (range(AT_ONCE), range(AT_ONCE, AT_ONCE + 1)):
+        for job in jobs:
+            ends.taken[job] = ends.now()  # before `start`, which may already be done with it
+            pool.start(job, demand, None, None)
+        await ends.wait(patience)
+    cancelled = AT_ONCE + 1
+    ends.taken[cancelled] = taken = ends.now()
+    pool.start(cancelled, demand, None, None)
+    if cancelled in ends.taken:
+        began = pool.cancel(cancelled)
+        assert began is None or taken <= began <= ends.now(), "cancel gives the instant at which the service began"
