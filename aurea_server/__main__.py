@@ -17,8 +17,8 @@ def aurea(*before: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from aurea_server.stdio import standard_streams  # noqa: PLC0415 - loaded with the signal in place
 
-    standard_streams.settle()
-    forget_senseless_width()
+    standard_streams.prepare_streams()
+    drop_absurd_width()
     from aurea_server.cli import main  # noqa: PLC0415 - loaded with the streams in place
 
     arguments = [*before, *sys.argv[1:]]
@@ -26,20 +26,20 @@ def aurea(*before: str) -> int:
         code = main(arguments)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said: what is taken down now need not hear of it
         return code
-    from aurea_server.cli.interrupts import SIGNALS, Interrupted, end_by, raise_at_signals, restore_signals  # noqa: PLC0415
+    from aurea_server.cli.signals import SIGNALS, Interrupted, end_by_signal, raise_at_signals, restore_signals  # noqa: PLC0415
 
     try:
         raise_at_signals()
         code = main(arguments)
         restore_signals()
     except Interrupted as late:  # after the last line, or before the first
-        end_by(late.number)
+        end_by_signal(late.number)
     if code - 128 in SIGNALS:
-        end_by(code - 128)
+        end_by_signal(code - 128)
     return code
 
 
-def forget_senseless_width() -> None:
+def drop_absurd_width() -> None:
     """Without a COLUMNS that no terminal has, the terminal itself is asked; some editors and runners export 0."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and not (len(columns) < 10 and NARROWEST <= int(columns) <= WIDEST):

@@ -84,7 +84,7 @@ class _ThreadedHandler(logging.Handler):
         while True:
             line = self._waiting.get()
             try:
-                standard_streams.write(standard_streams.ERR, line + "\n")
+                standard_streams.write_text(standard_streams.ERR, line + "\n")
             except (OSError, ValueError):
                 self.dropped += 1
             self._waiting.task_done()

@@ -28,10 +28,10 @@ app.command("aurea_server.cli.run:run_command", name="run", help="Run a benchmar
 app.command(
     "aurea_server.cli.selftest:selftest", name="selftest", help="Check known answers here, and measure this machine."
 )
-app.command("aurea_server.cli.costs:prices", name="prices", help="Price sheets: list, show, check.")
-app.command("aurea_server.cli.costs:reprice_command", name="reprice", help="Price a stored result again.")
+app.command("aurea_server.cli.prices:prices", name="prices", help="Price sheets: list, show, check.")
+app.command("aurea_server.cli.reprice:reprice_command", name="reprice", help="Price a stored result again.")
 app.command(
-    "aurea_server.cli.curves:cost_curve_command",
+    "aurea_server.cli.cost_curve:cost_curve_command",
     name="cost-curve",
     help="What cost models come to at a range of rates.",
 )
@@ -48,22 +48,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     What cannot be done, read or written is told in a line.
     """
     arguments = sys.argv[1:] if argv is None else argv
-    with standard_streams.whole_streams():
-        return _call(arguments)
+    with standard_streams.replace_streams():
+        return _run_command(arguments)
 
 
-def _call(arguments: Sequence[str]) -> int:
+def _run_command(arguments: Sequence[str]) -> int:
     try:
         _check_settings(arguments)
-        code = app(_stdin_named(arguments), exit_on_error=False, print_error=True)
+        code = app(_name_stdin(arguments), exit_on_error=False, print_error=True)
         sys.stdout.flush()
     except cyclopts.CycloptsError:
         return ExitCode.BAD_INPUT
     except (AureaError, OSError) as error:
-        return _told(error)
+        return _report_error(error)
     except KeyboardInterrupt as interrupt:
         if isinstance(interrupt.__context__, AureaError | OSError):  # it failed, and was told to end besides
-            _told(interrupt.__context__)
+            _report_error(interrupt.__context__)
         return 128 + getattr(interrupt, "number", signal.SIGINT)
     return code if isinstance(code, int) else 0
 
@@ -80,33 +80,37 @@ def _check_settings(arguments: Sequence[str]) -> None:
     flags = {argument.partition("=")[0].replace("_", "-") for argument in arguments}
     check_ambient({name for name in OPTIONS if flag_name(name) in flags}, os.environ)
     if (url := os.environ.get("AUREA_SERVER")) and "--server" not in flags:
-        from aurea_server.cli.remote import server_url  # noqa: PLC0415
+        from aurea_server.cli.server_client import parse_server_url  # noqa: PLC0415
 
-        server_url(url, "AUREA_SERVER")
+        parse_server_url(url, "AUREA_SERVER")
 
 
-def _told(error: Exception) -> int:
+def _report_error(error: Exception) -> int:
     """Say what is wrong, and with which code that ends."""
     if isinstance(error, SpecError):
-        _complain("\n".join(["this cannot be done:", *(f"  {problem}" for problem in error.problems)]))
+        _write_error("\n".join(["this cannot be done:", *(f"  {problem}" for problem in error.problems)]))
         return ExitCode.BAD_INPUT
     if not isinstance(error, BrokenPipeError):  # a reader that has left knows why
-        _complain(_sentence(error) if isinstance(error, OSError) and not isinstance(error, AureaError) else str(error))
+        _write_error(
+            _describe_os_error(error)
+            if isinstance(error, OSError) and not isinstance(error, AureaError)
+            else str(error)
+        )
     code: int = getattr(error, "exit_code", ExitCode.FAILED)
     return code
 
 
-def _sentence(error: OSError) -> str:
+def _describe_os_error(error: OSError) -> str:
     what = error.strerror or str(error)
     return f"it cannot be written: {what}" if error.filename is None else f"{error.filename}: {what}"
 
 
-def _complain(text: str) -> None:
+def _write_error(text: str) -> None:
     sys.stderr.write(f"aurea: {text}\n")
     sys.stderr.flush()
 
 
-def _stdin_named(arguments: Sequence[str]) -> list[str]:
+def _name_stdin(arguments: Sequence[str]) -> list[str]:
     """A lone ``-`` for a file is stdin. cyclopts takes it for an option, but not ``./-``, which is the same path."""
     before = ("", *arguments)
     return ["./-" if each == "-" and last != "--label" else each for last, each in zip(before, arguments, strict=False)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from aurea_engine.closed_sets import ExitCode
 
 
-def code_of_run(status: str, verdict: str | None, outcomes: Iterable[str]) -> ExitCode:
+def choose_exit_code(status: str, verdict: str | None, outcomes: Iterable[str]) -> ExitCode:
     """The exit code of ``aurea run``; ``outcomes`` are those of its objectives.
 
     The figures of an invalid run decide nothing: it neither meets nor misses an objective.

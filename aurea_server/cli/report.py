@@ -14,17 +14,17 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from aurea_engine import Finding, ObjectiveResult, RunResult, TheoryRow, Timing
-from aurea_server.cli.tables import Column, Table
-from aurea_server.cli.terminal import (
+from aurea_server.cli.number_format import (
     OUTCOME_STYLE,
     SEVERITY_STYLE,
     VERDICT_STYLE,
-    money,
-    number,
-    percent,
-    printable,
-    seconds,
+    format_money,
+    format_number,
+    format_percent,
+    format_seconds,
+    make_printable,
 )
+from aurea_server.cli.tables import Column, Table
 
 LABEL_WIDTH = 13
 """As wide as "response time", the longest label."""
@@ -32,104 +32,106 @@ LABEL_WIDTH = 13
 THEORY_NAMES = {"wait_ratio": "jobs that wait", "rejected_ratio": "jobs rejected"}
 
 
-def report(result: RunResult) -> RenderableType:
+def render_report(result: RunResult) -> RenderableType:
     """Everything a person wants to know of a result, on one screen."""
-    parts: list[RenderableType] = [_facts(result)]
-    timed = any(timing.count for _, timing in _timings(result))  # a table needs a column
+    parts: list[RenderableType] = [_tabulate_facts(result)]
+    timed = any(timing.count for _, timing in _list_timings(result))  # a table needs a column
     for rows, table in (
-        (timed, _times),
-        (result.objectives, _objectives),
-        (result.theory, _theory),
-        (result.findings, _findings),
+        (timed, _tabulate_times),
+        (result.objectives, _tabulate_objectives),
+        (result.theory, _tabulate_theory),
+        (result.findings, _tabulate_findings),
     ):
         if rows:
             parts += [Text(), table(result)]
     return Group(*parts)
 
 
-def _grid(*columns: Column, model: str = "") -> Table:
+def _make_table(*columns: Column, model: str = "") -> Table:
     """A table whose first column is the labels'."""
     return Table(Column(model, least=LABEL_WIDTH), *columns)
 
 
-def _facts(result: RunResult) -> Table:
-    table = _grid(Column(prose=True))
-    for label, fact in _named_facts(result):
+def _tabulate_facts(result: RunResult) -> Table:
+    table = _make_table(Column(prose=True))
+    for label, fact in _list_facts(result):
         table.add_row(Text(label, "dim"), fact)
     return table
 
 
-def _named_facts(result: RunResult) -> Iterator[tuple[str, Text]]:
+def _list_facts(result: RunResult) -> Iterator[tuple[str, Text]]:
     if result.spec.label:
-        yield "label", Text(printable(result.spec.label), "bold")
+        yield "label", Text(make_printable(result.spec.label), "bold")
     yield "run", Text(f"{result.benchmark_id}, seed {result.spec.seed}, {result.spec.clock} time")
-    yield "started", Text(instant(result.started_at))
-    yield "ended", Text(_end(result))
+    yield "started", Text(format_instant(result.started_at))
+    yield "ended", Text(_describe_end(result))
     if result.status != "completed":
         yield "status", Text(result.status.replace("_", " "), "bold yellow")
     yield "verdict", Text(result.verdict, VERDICT_STYLE[result.verdict])
-    yield "throughput", _throughput(result)
-    yield "cost", _cost(result)
-    yield "jobs", _jobs(result)
+    yield "throughput", _describe_throughput(result)
+    yield "cost", _describe_cost(result)
+    yield "jobs", _describe_jobs(result)
     if result.errors:
-        yield "errors", Text(", ".join(f"{count:,} {printable(name)}" for name, count in result.errors.items()))
-    yield "concurrency", _concurrency(result)
+        yield "errors", Text(", ".join(f"{count:,} {make_printable(name)}" for name, count in result.errors.items()))
+    yield "concurrency", _describe_concurrency(result)
 
 
-def instant(at: datetime) -> str:
+def format_instant(at: datetime) -> str:
     """``2026-11-22 10:00:00.000 UTC``."""
     return at.astimezone(UTC).isoformat(" ", timespec="milliseconds").replace("+00:00", " UTC")
 
 
-def _end(result: RunResult) -> str:
+def _describe_end(result: RunResult) -> str:
     """Virtual time ends at no instant of the clock on the wall."""
     return (
-        instant(result.ended_at)
+        format_instant(result.ended_at)
         if result.spec.clock == "real"
-        else f"{seconds(result.duration)} later, in virtual time"
+        else f"{format_seconds(result.duration)} later, in virtual time"
     )
 
 
-def _throughput(result: RunResult) -> Text:
-    line = Text(number(result.throughput, " jobs/s"), "bold")
+def _describe_throughput(result: RunResult) -> Text:
+    line = Text(format_number(result.throughput, " jobs/s"), "bold")
     if result.offered_rate is not None and result.spec.workload.arrivals.ends != "with jobs":
-        line.append(f" of {number(result.offered_rate)} offered", "not bold")
+        line.append(f" of {format_number(result.offered_rate)} offered", "not bold")
     if any(objective.quantile is not None for objective in result.spec.objectives):
-        line.append(f", goodput {number(result.goodput, ' jobs/s')}", "not bold")
+        line.append(f", goodput {format_number(result.goodput, ' jobs/s')}", "not bold")
     return line
 
 
-def _cost(result: RunResult) -> Text:
+def _describe_cost(result: RunResult) -> Text:
     total = None if result.cost.total is None else float(result.cost.total)
-    line = Text(money(total, result.cost.currency), "bold")
+    line = Text(format_money(total, result.cost.currency), "bold")
     per = result.cost.per_success
     if per:
-        line.append(f", {money(float(per * 1_000_000), result.cost.currency)} per million completed jobs", "not bold")
+        line.append(
+            f", {format_money(float(per * 1_000_000), result.cost.currency)} per million completed jobs", "not bold"
+        )
     return line
 
 
-def _jobs(result: RunResult) -> Text:
+def _describe_jobs(result: RunResult) -> Text:
     counts = result.counts
     named = ("completed", "failed", "timed_out", "rejected", "abandoned", "cancelled")
     became = [f"{amount:,} {name.replace('_', ' ')}" for name in named if (amount := getattr(counts, name))]
     line = Text(f"{counts.arrived:,} arrived: " if len(became) > 1 else "")
     line.append(", ".join(became) or "none arrived")
-    return line.append(f" in {seconds(result.duration if became else result.window[1])}")
+    return line.append(f" in {format_seconds(result.duration if became else result.window[1])}")
 
 
-def _concurrency(result: RunResult) -> Text:
-    line = Text(f"{number(result.concurrency.mean)} on average, {result.concurrency.peak:,} at most")
+def _describe_concurrency(result: RunResult) -> Text:
+    line = Text(f"{format_number(result.concurrency.mean)} on average, {result.concurrency.peak:,} at most")
     if result.utilization is not None:
         slots = result.spec.scheduler.slots
         noun = "slot" if slots == 1 else "slots"
-        line.append(f"; utilization {percent(result.utilization)} of {slots:,} {noun}")
+        line.append(f"; utilization {format_percent(result.utilization)} of {slots:,} {noun}")
     return line
 
 
 QUANTILES = {"mean": "mean", "p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "p999": "p99.9", "max": "max"}
 
 
-def _timings(result: RunResult) -> list[tuple[str, Timing]]:
+def _list_timings(result: RunResult) -> list[tuple[str, Timing]]:
     """Label and figures of each kind of time that is shown."""
     rows: list[tuple[str, Timing]] = [
         ("response time", result.response_time),
@@ -143,65 +145,67 @@ def _timings(result: RunResult) -> list[tuple[str, Timing]]:
     return rows
 
 
-def _times(result: RunResult) -> Table:
-    rows = _timings(result)
+def _tabulate_times(result: RunResult) -> Table:
+    rows = _list_timings(result)
     # A quantile that too few jobs support is left out whole; the finding beneath says how many it needs.
     names = {name: head for name, head in QUANTILES.items() if any(t.quantile(name) is not None for _, t in rows)}
-    table = _grid(*(Column(head, right=True) for head in names.values()))
+    table = _make_table(*(Column(head, right=True) for head in names.values()))
     for label, timing in rows:
         style = "bold" if label == "response time" else ""
-        table.add_row(Text(label, style), *(Text(seconds(timing.quantile(name)), style) for name in names))
+        table.add_row(Text(label, style), *(Text(format_seconds(timing.quantile(name)), style) for name in names))
     return table
 
 
-def _objectives(result: RunResult) -> Table:
-    table = _grid(Column(prose=True), Column(prose=True))
+def _tabulate_objectives(result: RunResult) -> Table:
+    table = _make_table(Column(prose=True), Column(prose=True))
     for judged in result.objectives:
-        outcome = Text.assemble((judged.outcome, OUTCOME_STYLE[judged.outcome]), ", ", _observed(judged, result))
+        outcome = Text.assemble(
+            (judged.outcome, OUTCOME_STYLE[judged.outcome]), ", ", _describe_observed(judged, result)
+        )
         table.add_row(Text("objective", "dim"), Text(str(judged.objective)), outcome)
     return table
 
 
-def _observed(judged: ObjectiveResult, result: RunResult) -> str:
+def _describe_observed(judged: ObjectiveResult, result: RunResult) -> str:
     metric, observed = judged.objective.metric, judged.observed
     if observed is None or judged.outcome == "inconclusive":
         return judged.detail
     if metric.endswith("_time"):
-        return seconds(observed)
+        return format_seconds(observed)
     if metric.startswith("cost"):
-        return money(observed, result.cost.currency)
-    return percent(observed) if metric.endswith("_ratio") else number(observed, " jobs/s")
+        return format_money(observed, result.cost.currency)
+    return format_percent(observed) if metric.endswith("_ratio") else format_number(observed, " jobs/s")
 
 
-def _theory(result: RunResult) -> Table:
+def _tabulate_theory(result: RunResult) -> Table:
     heads = ("theory", "measured", "standard errors apart")
-    table = _grid(*(Column(head, right=True) for head in heads), model=result.theory[0].model)
+    table = _make_table(*(Column(head, right=True) for head in heads), model=result.theory[0].model)
     for row in result.theory:
         apart = "" if row.z is None else f"{row.z:+.1f}"
-        table.add_row(_theory_name(row), *(_theory_figure(row, value) for value in (row.expected, row.measured)), apart)
+        table.add_row(_name_theory(row), *(_format_theory(row, value) for value in (row.expected, row.measured)), apart)
     return table
 
 
-def _theory_name(row: TheoryRow) -> str:
+def _name_theory(row: TheoryRow) -> str:
     return THEORY_NAMES.get(row.figure, row.figure.replace("_", " ").replace(".", " "))
 
 
-def _theory_figure(row: TheoryRow, value: float | None) -> str:
+def _format_theory(row: TheoryRow, value: float | None) -> str:
     if value is None:
         return "–"
     if "_time" in row.figure:
-        return seconds(value)
-    return number(value, "/s") if row.figure == "throughput" else percent(value)
+        return format_seconds(value)
+    return format_number(value, "/s") if row.figure == "throughput" else format_percent(value)
 
 
-def _findings(result: RunResult) -> Table:
-    table = _grid(Column(prose=True))
+def _tabulate_findings(result: RunResult) -> Table:
+    table = _make_table(Column(prose=True))
     for finding in result.findings:
         style = SEVERITY_STYLE[finding.severity.name]
-        table.add_row(Text(finding.severity.name.lower(), style), _remark(finding, style))
+        table.add_row(Text(finding.severity.name.lower(), style), _describe_finding(finding, style))
     return table
 
 
-def _remark(finding: Finding, style: str) -> Text:
+def _describe_finding(finding: Finding, style: str) -> Text:
     remark = Text(finding.code, style)
-    return remark.append(f": {printable(finding.detail)}. {finding.advice}", "not bold")
+    return remark.append(f": {make_printable(finding.detail)}. {finding.advice}", "not bold")

@@ -28,19 +28,19 @@ from aurea_engine import (
     run,
     spec_from_dict,
 )
-from aurea_server.cli.exit_codes import code_of_run
-from aurea_server.cli.files import read_file
-from aurea_server.cli.interrupts import interrupts
-from aurea_server.cli.publishing import publish
-from aurea_server.cli.report import report
+from aurea_server.cli.exit_codes import choose_exit_code
+from aurea_server.cli.input_files import read_file
+from aurea_server.cli.progress_line import LiveLine
+from aurea_server.cli.report import render_report
+from aurea_server.cli.result_output import write_result
+from aurea_server.cli.signals import handle_signals
 from aurea_server.cli.tables import show
-from aurea_server.cli.terminal import LiveLine
 from aurea_server.stdio.output_files import check_output
 
 _PLAIN = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 
 
-def _whole(_: object, tokens: Sequence[Token]) -> int:
+def _parse_whole(_: object, tokens: Sequence[Token]) -> int:
     text = tokens[0].value
     if re.fullmatch(r"[+-]?[0-9]{1,40}", text, re.ASCII) is None:
         raise ValueError(f"{text!r} is no whole number: write it out, such as 10000 for 10k")
@@ -52,7 +52,7 @@ def _whole(_: object, tokens: Sequence[Token]) -> int:
 class Asked:
     """What to run, where no file says it, and what to change of a file that does."""
 
-    jobs: Annotated[int | None, Parameter(converter=_whole)] = None
+    jobs: Annotated[int | None, Parameter(converter=_parse_whole)] = None
     "How many jobs to run, in place of a file: all at once, or at --rate."
 
     duration_ms: float | None = None
@@ -105,7 +105,7 @@ class Asked:
             return self._without_a_file()
         if self.duration_ms is not None:
             raise SpecError("--duration-ms goes with --jobs, not with a file")
-        return specification_in(read_file(file))
+        return extract_specification(read_file(file))
 
     def _without_a_file(self) -> dict[str, Any]:
         if self.rate is None:
@@ -121,9 +121,9 @@ class Asked:
         if not isinstance(data, dict):
             return data
         if self.slots is not None:
-            data = {**data, "scheduler": {**_object_in(data, "scheduler"), "slots": self.slots}}
+            data = {**data, "scheduler": {**_find_object(data, "scheduler"), "slots": self.slots}}
         if self.warmup is not None:
-            data = {**data, "warmup": _quantity(self.warmup)}
+            data = {**data, "warmup": _parse_quantity(self.warmup)}
         if self.rate is not None or self.duration is not None:
             data = {**data, "workload": self._timed(data.get("workload"))}
         return data
@@ -132,26 +132,26 @@ class Asked:
         if not isinstance(workload, dict):
             raise SpecError("--rate and --duration go with a workload, not with num_jobs, which all arrive at once")
         if self.duration is not None:
-            workload = {**workload, "duration": _quantity(self.duration)}
+            workload = {**workload, "duration": _parse_quantity(self.duration)}
         if self.rate is not None:
-            arrivals = _object_in(workload, "arrivals")
+            arrivals = _find_object(workload, "arrivals")
             if "rate" not in arrivals:
                 raise SpecError("--rate goes with arrivals that have a rate: constant, poisson, gamma")
-            workload = {**workload, "arrivals": {**arrivals, "rate": _quantity(self.rate)}}
+            workload = {**workload, "arrivals": {**arrivals, "rate": _parse_quantity(self.rate)}}
         return workload
 
 
-def _object_in(data: dict[str, Any], name: str) -> dict[str, Any]:
+def _find_object(data: dict[str, Any], name: str) -> dict[str, Any]:
     found = data.get(name)
     return found if isinstance(found, dict) else {}
 
 
-def _quantity(text: str) -> object:
+def _parse_quantity(text: str) -> object:
     """A number where it is one, else the text, which is read as in a file."""
     return Decimal(text) if _PLAIN.fullmatch(text) else text
 
 
-def specification_in(data: Any) -> Any:
+def extract_specification(data: Any) -> Any:
     """``data`` itself, or what was run where it is a result: with its seed, so that the run can be repeated."""
     if isinstance(data, dict) and "benchmark_id" in data and isinstance(data.get("spec"), dict):
         return data["spec"]
@@ -186,17 +186,17 @@ def run_command(
     """
     check_output(output)
     if server is not None:
-        from aurea_server.cli.runs import run_there  # noqa: PLC0415 - what only a remote run needs is loaded by it
+        from aurea_server.cli.runs import run_on_server  # noqa: PLC0415 - what only a remote run needs is loaded by it
 
-        return run_there(server, asked.data(spec), output, json=json)
+        return run_on_server(server, asked.data(spec), output, json=json)
     catalog = default_catalog().with_entry_points()
     asked_for, stop, watcher = asked.spec(spec, catalog), Stop(), Console(stderr=True)
     line = LiveLine(watcher) if watcher.is_terminal else None
-    with interrupts(stop.now, lambda: None if line is None else line.__exit__()):
+    with handle_signals(stop.now, lambda: None if line is None else line.__exit__()):
         result = _run(asked_for, stop, line)
         encoded = msgspec.json.format(encode_json(result_to_dict(result, catalog)), indent=2) + b"\n"
-        publish(encoded, output, json=json, people=lambda: show(report(result)))
-        return code_of_run(result.status, result.verdict, [judged.outcome for judged in result.objectives])
+        write_result(encoded, output, json=json, people=lambda: show(render_report(result)))
+        return choose_exit_code(result.status, result.verdict, [judged.outcome for judged in result.objectives])
 
 
 def _run(spec: RunSpec, stop: Stop, line: LiveLine | None) -> RunResult:

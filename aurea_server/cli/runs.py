@@ -16,12 +16,12 @@ from rich.text import Text
 from aurea_engine import AureaError, DamagedParts, Problem, SpecError
 from aurea_engine.closed_sets import ExitCode
 from aurea_engine.records import column_file
-from aurea_server.cli.exit_codes import code_of_run
-from aurea_server.cli.interrupts import interrupts
-from aurea_server.cli.publishing import publish
-from aurea_server.cli.remote import Remote
-from aurea_server.cli.tables import Column, Table, fitting, show, width_of
-from aurea_server.cli.terminal import money, number, printable, seconds
+from aurea_server.cli.exit_codes import choose_exit_code
+from aurea_server.cli.number_format import format_money, format_number, format_seconds, make_printable
+from aurea_server.cli.result_output import write_result
+from aurea_server.cli.server_client import ServerClient
+from aurea_server.cli.signals import handle_signals
+from aurea_server.cli.tables import Column, Table, join_fitting, measure_width, show
 from aurea_server.history import DataFolder, Ledger, StoredRun, StoreError
 from aurea_server.runs import exports, views
 from aurea_server.settings.settings import resolve
@@ -45,7 +45,7 @@ class HistoryError(AureaError):
 
 
 @contextmanager
-def _ledger(data: Path | None) -> Iterator[Ledger]:
+def _open_ledger(data: Path | None) -> Iterator[Ledger]:
     place = None
     try:
         place = DataFolder(resolve({"data": data}).settings.folder)
@@ -58,13 +58,13 @@ def _ledger(data: Path | None) -> Iterator[Ledger]:
             place.release()
 
 
-def _server(server: str | None) -> Remote | None:
+def _find_server(server: str | None) -> ServerClient | None:
     import os  # noqa: PLC0415 - only to look at one variable
 
     if server is not None:
-        return Remote(server)
+        return ServerClient(server)
     url = os.environ.get("AUREA_SERVER")
-    return Remote(url, "AUREA_SERVER") if url else None
+    return ServerClient(url, "AUREA_SERVER") if url else None
 
 
 @runs.command(name="list")
@@ -72,11 +72,11 @@ def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json
     """List runs, newest first."""
     if limit < 1:
         raise SpecError([Problem("--limit", "must be at least 1", str(limit))])
-    remote = _server(server)
+    remote = _find_server(server)
     if remote is not None:
         listed = remote.ask("GET", f"/benchmark/runs?limit={min(limit, 100)}")["runs"]
     else:
-        with _ledger(data) as ledger:
+        with _open_ledger(data) as ledger:
             listed = [views.view_in_list(row) for row in ledger.page(min(limit, MOST_LISTED))[0]]
     if json:
         write_out(msgspec.json.format(msgspec.json.encode(listed), indent=2) + b"\n")
@@ -95,35 +95,35 @@ def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json
         table.add_row(
             row["benchmark_id"],
             row["status"],
-            *(when(row[name])[:SECONDS] for name in ("start_time", "end_time")),
-            printable(row["label"] or ""),
-            number(row["completed_jobs"]),
-            number(row["throughput"], "/s"),
-            seconds(row["mean_latency"]),
+            *(format_when(row[name])[:SECONDS] for name in ("start_time", "end_time")),
+            make_printable(row["label"] or ""),
+            format_number(row["completed_jobs"]),
+            format_number(row["throughput"], "/s"),
+            format_seconds(row["mean_latency"]),
             "–" if cost is None else f"{cost:.6g} {row.get('currency') or ''}".rstrip(),
         )
     show(table)
     return ExitCode.MET
 
 
-def _row(ledger: Ledger, run_id: str) -> StoredRun:
+def _read_row(ledger: Ledger, run_id: str) -> StoredRun:
     row = ledger.get(run_id)
     if row is None:
         raise HistoryError(f"there is no run {run_id!a}")
     return row
 
 
-def _document(run_id: str, data: Path | None, server: str | None) -> bytes:
-    remote = _server(server)
+def _read_document(run_id: str, data: Path | None, server: str | None) -> bytes:
+    remote = _find_server(server)
     if remote is not None:
-        with remote.open("GET", f"/benchmark/runs/{_quoted(run_id)}") as response:
+        with remote.open("GET", f"/benchmark/runs/{_quote(run_id)}") as response:
             return bytes(response.read())
-    with _ledger(data) as ledger:
-        row = _row(ledger, run_id)
+    with _open_ledger(data) as ledger:
+        row = _read_row(ledger, run_id)
         return views.encode_stored(row, ledger.records(run_id) if row.records_bytes else None)
 
 
-def _quoted(run_id: str) -> str:
+def _quote(run_id: str) -> str:
     import urllib.parse  # noqa: PLC0415
 
     return urllib.parse.quote(run_id, safe="")
@@ -132,7 +132,7 @@ def _quoted(run_id: str) -> str:
 @runs.command(name="show")
 def show_run(run_id: str, /, *, data: Data = None, server: Server = None, json: Json = False) -> int:
     """Show what came of a run."""
-    document = _document(run_id, data, server)
+    document = _read_document(run_id, data, server)
     if json:
         write_out(msgspec.json.format(document, indent=2) + b"\n")
     else:
@@ -154,22 +154,22 @@ def export_run(
 ) -> int:
     """Write a run's result as JSON, or its jobs as CSV or NDJSON."""
     check_output(output)
-    pieces = _exported(run_id, form, data, server)
+    pieces = _export(run_id, form, data, server)
     write_output(Path("-") if output is None else output, pieces)
     return ExitCode.MET
 
 
-def _exported(run_id: str, form: str, data: Path | None, server: str | None) -> Iterator[bytes]:
-    remote = _server(server)
+def _export(run_id: str, form: str, data: Path | None, server: str | None) -> Iterator[bytes]:
+    remote = _find_server(server)
     if form == "json":
-        yield msgspec.json.format(_document(run_id, data, server), indent=2) + b"\n"
+        yield msgspec.json.format(_read_document(run_id, data, server), indent=2) + b"\n"
     elif remote is not None:
-        with remote.open("GET", f"/benchmark/runs/{_quoted(run_id)}/jobs?format={form}") as response:
+        with remote.open("GET", f"/benchmark/runs/{_quote(run_id)}/jobs?format={form}") as response:
             while piece := response.read(65536):
                 yield piece
     else:
-        with _ledger(data) as ledger:
-            row = _row(ledger, run_id)
+        with _open_ledger(data) as ledger:
+            row = _read_row(ledger, run_id)
             file = ledger.open_records(run_id) if row.records_bytes else None
             if file is not None:
                 with file:
@@ -179,12 +179,12 @@ def _exported(run_id: str, form: str, data: Path | None, server: str | None) -> 
 @runs.command(name="delete")
 def delete_runs(*run_ids: str, data: Data = None, server: Server = None) -> int:
     """Forget runs that have ended."""
-    remote = _server(server)
+    remote = _find_server(server)
     if remote is not None:
         for run_id in run_ids:
-            remote.ask("DELETE", f"/benchmark/runs/{_quoted(run_id)}")
+            remote.ask("DELETE", f"/benchmark/runs/{_quote(run_id)}")
         return ExitCode.MET
-    with _ledger(data) as ledger:
+    with _open_ledger(data) as ledger:
         gone = ledger.remove(run_ids)
     missing = [run_id for run_id in run_ids if run_id not in gone]
     if missing:
@@ -202,37 +202,41 @@ def summary(result: dict[str, Any]) -> Table:
         "run": result["benchmark_id"],
         "status": f"{result['status']}{': ' + reason['detail'] if reason else ''}",
         "label": result.get("label") or "–",
-        "started": when(result.get("start_time")),
-        "ended": _end(result),
+        "started": format_when(result.get("start_time")),
+        "ended": _describe_end(result),
         "verdict": result.get("verdict") or "–",
-        "jobs": f"{number(result.get('completed_jobs'))} of {number(result.get('num_jobs'))} completed",
-        "throughput": number(result.get("throughput"), " jobs/s"),
-        "response time": f"mean {seconds(response.get('mean'))}, p99 {seconds(response.get('p99'))}",
-        "service time": f"mean {seconds(result.get('mean_latency'))}",
-        "cost": money(result.get("total_cost"), currency),
+        "jobs": f"{format_number(result.get('completed_jobs'))} of {format_number(result.get('num_jobs'))} completed",
+        "throughput": format_number(result.get("throughput"), " jobs/s"),
+        "response time": f"mean {format_seconds(response.get('mean'))}, p99 {format_seconds(response.get('p99'))}",
+        "service time": f"mean {format_seconds(result.get('mean_latency'))}",
+        "cost": format_money(result.get("total_cost"), currency),
         "findings": ", ".join(finding["code"] for finding in result.get("findings", [])) or "none",
     }
     for name, value in rows.items():
-        table.add_row(Text(name, "dim"), printable(str(value)))
+        table.add_row(Text(name, "dim"), make_printable(str(value)))
     return table
 
 
-def when(text: str | None) -> str:
+def format_when(text: str | None) -> str:
     """An instant of a result for people, such as 2026-11-22 10:00:00.000 UTC; a dash for what has not come to pass."""
     return "–" if text is None else text.replace("T", " ").replace("Z", " UTC")
 
 
-def _end(result: dict[str, Any]) -> str:
+def _describe_end(result: dict[str, Any]) -> str:
     """Virtual time ends at no instant of the clock on the wall."""
     virtual = result.get("clock") == "virtual" and result.get("duration") is not None
-    return f"{seconds(result['duration'])} later, in virtual time" if virtual else when(result.get("end_time"))
+    return (
+        f"{format_seconds(result['duration'])} later, in virtual time"
+        if virtual
+        else format_when(result.get("end_time"))
+    )
 
 
-def run_there(server: str, data: object, output: Path | None, *, json: bool) -> int:
+def run_on_server(server: str, data: object, output: Path | None, *, json: bool) -> int:
     """``aurea run --server``: run on a server, follow it on stderr. Ctrl-C cancels it. Returns the exit code."""
-    remote = Remote(server)
-    ending = _Ending(remote)
-    with interrupts(ending.asked):
+    remote = ServerClient(server)
+    ending = _RemoteStop(remote)
+    with handle_signals(ending.asked):
         accepted = remote.ask("POST", "/benchmark/run", data, {"Prefer": "respond-async"})
         path = f"/benchmark/runs/{accepted['benchmark_id']}"
         ending.accepted(path)
@@ -241,15 +245,15 @@ def run_there(server: str, data: object, output: Path | None, *, json: bool) -> 
             encoded = bytes(response.read())
         formatted = msgspec.json.format(encoded, indent=2) + b"\n"
         result = msgspec.json.decode(encoded)
-        publish(formatted, output, json=json, people=lambda: show(summary(result)))
+        write_result(formatted, output, json=json, people=lambda: show(summary(result)))
         outcomes = [judged["outcome"] for judged in result.get("objectives", [])]
-        return code_of_run(result["status"], result.get("verdict"), outcomes)
+        return choose_exit_code(result["status"], result.get("verdict"), outcomes)
 
 
-class _Ending:
+class _RemoteStop:
     """Cancels the run on the server at the first signal, once its id is known: nobody could find it otherwise."""
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: ServerClient) -> None:
         self._remote, self._path, self._asked = remote, "", False
 
     def asked(self) -> None:
@@ -267,15 +271,15 @@ class _Ending:
                 self._remote.ask("POST", f"{self._path}/cancel")
 
 
-def _follow(remote: Remote, path: str) -> None:
+def _follow(remote: ServerClient, path: str) -> None:
     shows = sys.stderr.isatty()
     for kind, data in remote.events(f"{path}/events"):
         if kind == "progress" and shows:
-            parts = [number(data["throughput"], "/s"), f"p99 {seconds(data['p99'])}"]
+            parts = [format_number(data["throughput"], "/s"), f"p99 {format_seconds(data['p99'])}"]
             if data["time_left"] is not None:
                 parts.append(f"{data['time_left']:.0f} s left")
-            room = width_of(sys.stderr) - 1
-            sys.stderr.write("\r" + fitting(parts, room).ljust(room))
+            room = measure_width(sys.stderr) - 1
+            sys.stderr.write("\r" + join_fitting(parts, room).ljust(room))
             sys.stderr.flush()
     if shows:
-        sys.stderr.write("\r" + " " * (width_of(sys.stderr) - 1) + "\r")
+        sys.stderr.write("\r" + " " * (measure_width(sys.stderr) - 1) + "\r")

@@ -11,55 +11,61 @@ from rich.text import Text
 
 from aurea_engine import loop_factory
 from aurea_engine.testing.selftest import Check, Machine, measure_machine, run_real_checks, run_virtual_checks
-from aurea_server.cli.interrupts import interrupts
+from aurea_server.cli.number_format import format_digits, format_number, format_seconds
+from aurea_server.cli.signals import handle_signals
 from aurea_server.cli.tables import Column, Table, show
-from aurea_server.cli.terminal import digits, number, seconds
 
 
 def selftest() -> int:
     """Check known answers in virtual and in real time, and measure this machine. Exit code 1 if one is wrong."""
     waiting = Console(stderr=True)
-    with interrupts(last=waiting.show_cursor), asyncio.Runner(loop_factory=loop_factory()) as runner:
+    with handle_signals(last=waiting.show_cursor), asyncio.Runner(loop_factory=loop_factory()) as runner:
         with waiting.status("virtual time: schedules and queues with known answers"):
             checks = list(run_virtual_checks())
         with waiting.status("real time: sleeps, and what this machine can do"):
             checks += runner.run(run_real_checks())
             found = runner.run(measure_machine())
-    show(checks_table(checks), "", machine_table(found))
+    show(tabulate_checks(checks), "", tabulate_machine(found))
     wrong = [check for check in checks if not check.passed]
     verdict = f"{len(checks) - len(wrong)} of {len(checks)} known answers came out right."
     show("", Text(verdict, "bold red" if wrong else "green"))
     return 1 if wrong else 0
 
 
-def checks_table(checks: Iterable[Check]) -> Table:
+def tabulate_checks(checks: Iterable[Check]) -> Table:
     """One line for each check, beneath the source of its answer: it fits on 80 columns."""
     table = Table(Column(), Column("known answer", prose=True), Column("measured", right=True), Column("allowed"))
     for source, group in groupby(checks, key=lambda check: check.source):
         table.add_line(Text(f"   {source}", "dim"))
         for check in group:
             mark = Text("✓", "green") if check.passed else Text("✗", "bold red")
-            table.add_row(mark, check.name, f"{check.measured:.4g}", allowed(check))
+            table.add_row(mark, check.name, f"{check.measured:.4g}", describe_allowed(check))
     return table
 
 
-def allowed(check: Check) -> str:
+def describe_allowed(check: Check) -> str:
     """Between what the figure must be: one number where nothing but rounding may lie between."""
     if check.tolerance <= 1e-9 * abs(check.expected):
         return f"{check.expected:g}"
     low, high = check.expected - check.tolerance, check.expected + check.tolerance
-    return f"{digits(low)} to {digits(high)}"
+    return f"{format_digits(low)} to {format_digits(high)}"
 
 
-def machine_table(found: Machine) -> Table:
+def tabulate_machine(found: Machine) -> Table:
     """What this machine can do."""
     table = Table(Column(), Column(prose=True))
     for label, figure in (
         ("event loop", found.loop),
-        ("clock resolution", seconds(found.clock_resolution)),
-        ("timer error", f"{seconds(found.timer_error_median)} median, {seconds(found.timer_error_worst)} worst"),
-        ("dispatch floor", f"{seconds(found.dispatch_floor)} a job"),
-        ("highest honest rate", f"{number(found.highest_honest_rate)} jobs/s (99 % of them released within 1 ms)"),
+        ("clock resolution", format_seconds(found.clock_resolution)),
+        (
+            "timer error",
+            f"{format_seconds(found.timer_error_median)} median, {format_seconds(found.timer_error_worst)} worst",
+        ),
+        ("dispatch floor", f"{format_seconds(found.dispatch_floor)} a job"),
+        (
+            "highest honest rate",
+            f"{format_number(found.highest_honest_rate)} jobs/s (99 % of them released within 1 ms)",
+        ),
     ):
         table.add_row(Text(label, "dim"), figure)
     return table

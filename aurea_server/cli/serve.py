@@ -40,8 +40,8 @@ def _with_flags(*more: inspect.Parameter) -> Callable[[Callable[..., int]], Call
     return give
 
 
-def _say(text: str) -> None:
-    standard_streams.say(standard_streams.ERR, f"aurea: {text}\n")
+def _write_error(text: str) -> None:
+    standard_streams.write_briefly(standard_streams.ERR, f"aurea: {text}\n")
 
 
 @_with_flags()
@@ -61,7 +61,7 @@ def serve_command(**given: Any) -> int:
         warnings = settings.check()
         allowed_hosts(settings.host, settings.allowed_host)
     except ValueError as error:
-        _say(str(error))
+        _write_error(str(error))
         return UNSAFE
     from aurea_server.http.serving import run_server  # noqa: PLC0415
     from aurea_server.logs import configure_logging  # noqa: PLC0415
@@ -69,7 +69,7 @@ def serve_command(**given: Any) -> int:
 
     configure_logging(settings.log_format, settings.log_level)
     for warning in warnings:
-        _say(f"warning: {warning}")
+        _write_error(f"warning: {warning}")
     return run_server(settings, Kinds.installed())
 
 
@@ -82,7 +82,7 @@ def config_command(*, json: bool = False, **given: Any) -> int:
     try:
         resolved = resolve(given)
     except SettingsError as error:
-        _say(str(error))
+        _write_error(str(error))
         return UNSAFE
     rows: dict[str, dict[str, Any]] = {}
     for name in OPTIONS:

@@ -29,12 +29,12 @@ _BREAK = re.compile(r"(?<![0-9 ])(?<!\bper) +(?!per million)")
 def show(*things: RenderableType) -> None:
     """Print on stdout; texts are folded as the prose of a table is."""
     # With a height too, since rich gives a dumb terminal 80 columns otherwise.
-    console = Console(width=width_of(sys.stdout), height=25, highlight=False)
+    console = Console(width=measure_width(sys.stdout), height=25, highlight=False)
     for thing in things:
         console.print(Prose(thing) if isinstance(thing, str | Text) else thing, crop=False)
 
 
-def width_of(stream: TextIO) -> int:
+def measure_width(stream: TextIO) -> int:
     """Columns of the terminal that ``stream`` goes to, by COLUMNS where that is set; `NO_WIDTH` where it goes to none."""
     if not stream.isatty():
         return NO_WIDTH
@@ -62,7 +62,7 @@ def fold(text: Text, width: int) -> list[Text]:
     return lines
 
 
-def longest_piece(text: Text) -> int:
+def measure_longest_piece(text: Text) -> int:
     """Cells of the longest piece that cannot be folded."""
     return max((cell_len(piece) for line in text.plain.split("\n") for piece in _BREAK.split(line)), default=0)
 
@@ -74,10 +74,10 @@ class Prose:
         self._text = Text(text) if isinstance(text, str) else text
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        yield from map(_whole, fold(self._text, options.max_width))
+        yield from map(_keep_whole, fold(self._text, options.max_width))
 
 
-def _whole(line: Text) -> Text:
+def _keep_whole(line: Text) -> Text:
     line.no_wrap, line.overflow = True, "ignore"
     line.rstrip()
     return line
@@ -113,7 +113,7 @@ class Table:
         self._rows.append([Text(text) if isinstance(text, str) else text])
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        yield from map(_whole, self.lines(options.max_width))
+        yield from map(_keep_whole, self.lines(options.max_width))
 
     def lines(self, width: int) -> Iterator[Text]:
         """As many lines as it takes."""
@@ -139,7 +139,7 @@ class Table:
         excess = sum(widths) + GAP * (len(widths) - 1) - width
         for i in sorted(range(len(widths)), key=lambda i: -widths[i]):
             if excess > 0 and self._columns[i].prose:
-                floor = min(widths[i], max(20, *(longest_piece(cell) for cell in self._cells(i))))
+                floor = min(widths[i], max(20, *(measure_longest_piece(cell) for cell in self._cells(i))))
                 taken = min(excess, widths[i] - floor)
                 widths[i], excess = widths[i] - taken, excess - taken
         return widths if excess <= 0 else None
@@ -185,7 +185,7 @@ class Table:
     def _labelled(self, head: Text, cell: Text, room: int, width: int) -> Iterator[Text]:
         """The cell beside its head; beneath it where there is no room."""
         before = Text(" " * INDENT).append_text(head).append(" " * (room - cell_len(head.plain)))
-        if head.plain and INDENT + room + longest_piece(cell) > width:
+        if head.plain and INDENT + room + measure_longest_piece(cell) > width:
             yield before
             before = Text(" " * INDENT)
         indent = cell_len(before.plain)
@@ -193,6 +193,6 @@ class Table:
             yield (before if number == 0 else Text(" " * indent)).append_text(line)
 
 
-def fitting(parts: Sequence[str], width: int, join: Callable[[Sequence[str]], str] = "  ".join) -> str:
+def join_fitting(parts: Sequence[str], width: int, join: Callable[[Sequence[str]], str] = "  ".join) -> str:
     """As many of ``parts``, from the first, as fit: what does not is left out whole."""
     return next((line for n in range(len(parts), 0, -1) if cell_len(line := join(parts[:n])) <= width), "")

@@ -114,7 +114,7 @@ def _announce(settings: Settings, port: int) -> None:
     """One line on stdout, for people and for programs that wait for it; nobody has to be there to read it."""
     base = settings.base_path
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    standard_streams.say(
+    standard_streams.write_briefly(
         standard_streams.OUT,
         f"Aurea serves on http://{host}:{port}  (POST {base}/benchmark/run, GET {base}/metrics, GET {base}/docs)\n",
         0.0,
@@ -122,7 +122,7 @@ def _announce(settings: Settings, port: int) -> None:
 
 
 def _report_error(sentence: str, code: int) -> int:
-    standard_streams.say(standard_streams.ERR, f"aurea: {sentence}\n")
+    standard_streams.write_briefly(standard_streams.ERR, f"aurea: {sentence}\n")
     return code
 
 

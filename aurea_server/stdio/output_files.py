@@ -25,11 +25,11 @@ _LINKS = 40
 """As many as Linux follows (path_resolution(7))."""
 
 
-def descriptor_of(path: Path) -> int | None:
+def find_descriptor(path: Path) -> int | None:
     """The open descriptor that ``path`` stands for: ``-``, ``/dev/stdout``, ``/dev/fd/N``, a link to these, or the file of
     stdout or stderr. None where it is none. Raises OSError where a descriptor is named that is not open for writing.
     """
-    number = OUT if str(path) == "-" else _named_descriptor(path)
+    number = OUT if str(path) == "-" else _parse_descriptor(path)
     if number is None:
         return next((each for each in (OUT, ERR) if _is_file_of(each, path)), None)
     if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
@@ -37,7 +37,7 @@ def descriptor_of(path: Path) -> int | None:
     return number
 
 
-def _named_descriptor(path: Path) -> int | None:
+def _parse_descriptor(path: Path) -> int | None:
     """Link by link: the last one, of a descriptor, would lead on to the file behind it."""
     for _ in range(_LINKS):
         path = path.parent.resolve() / path.name
@@ -65,7 +65,7 @@ def check_output(path: Path | None) -> None:
     if path is None:
         return
     try:
-        if descriptor_of(path) is not None:
+        if find_descriptor(path) is not None:
             return
         if path.is_dir():
             raise IsADirectoryError(0, "Is a directory")
@@ -75,13 +75,13 @@ def check_output(path: Path | None) -> None:
         if not os.access(path if path.exists() else folder, os.W_OK):
             raise PermissionError(0, "it cannot be written")
     except (OSError, ValueError, RuntimeError) as error:  # a loop of links is a RuntimeError
-        raise _refused(path, error) from None
+        raise _make_refusal(path, error) from None
 
 
 def is_stdout(path: Path | None) -> bool:
     """Whether what is written to ``path`` comes out of stdout."""
     with contextlib.suppress(OSError):
-        return path is not None and descriptor_of(path) == OUT
+        return path is not None and find_descriptor(path) == OUT
     return False
 
 
@@ -91,7 +91,7 @@ def write_output(path: Path, pieces: Iterable[bytes]) -> None:
     Raises SpecError where it cannot be written; OSError where that is stdout, whose troubles are not the option's.
     """
     try:
-        descriptor = descriptor_of(path)
+        descriptor = find_descriptor(path)
         if descriptor is None:
             _write_path(path.resolve(), pieces)
             return
@@ -100,13 +100,13 @@ def write_output(path: Path, pieces: Iterable[bytes]) -> None:
     except AureaError:
         raise
     except (OSError, ValueError, RuntimeError) as error:
-        raise _refused(path, error) from None
+        raise _make_refusal(path, error) from None
     if descriptor == OUT:
         for piece in pieces:
             write_out(piece)
 
 
-def _refused(path: Path, error: Exception) -> SpecError:
+def _make_refusal(path: Path, error: Exception) -> SpecError:
     return SpecError(f"--output {path}: {getattr(error, 'strerror', None) or error}")
 
 

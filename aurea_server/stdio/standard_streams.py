@@ -3,7 +3,7 @@
 A single write to a pipe may be short: where the pipe is non-blocking, or where the process is stopped and continued in the
 middle. Python's buffered streams go on with the rest, but give up where a non-blocking pipe is full; those that are not
 buffered (``python -u``, PYTHONUNBUFFERED) return the short count, and nobody looks at it. So whatever a command writes goes
-through `write_all`, either directly or by the streams that `whole_streams` puts in place of Python's.
+through `write_all`, either directly or by the streams that `replace_streams` puts in place of Python's.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NAMES = ("stdin", "stdout", "stderr")
 _SPELT = {"–": "-", "−": "-", "…": "...", "µ": "u", "×": "x", "✓": "+", "✗": "!"}
 
 
-def settle() -> None:
+def prepare_streams() -> None:
     """Put the null device where a stream is closed; have every text shown, whatever encoding and terminal are said to be.
 
     A descriptor that is left closed is soon a socket's or the loop's own, and what is written to the stream goes there.
@@ -41,13 +41,13 @@ def settle() -> None:
     for name in ("COLUMNS", "LINES"):  # whoever reads them makes an int of all digits, and rows of 0 columns
         if not 0 < len(said := os.environ.get(name, "80")) < 5 or not said.isdecimal() or int(said) == 0:
             del os.environ[name]
-    codecs.register_error("spelt", _spell)
+    codecs.register_error("spelt", _spell_in_ascii)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="spelt")
 
 
-def _spell(error: UnicodeError) -> tuple[str, int]:
+def _spell_in_ascii(error: UnicodeError) -> tuple[str, int]:
     """What an encoding does not have, in ASCII."""
     assert isinstance(error, UnicodeEncodeError)
     return "".join(_SPELT.get(c, "?") for c in error.object[error.start : error.end]), error.end
@@ -65,7 +65,7 @@ def write_all(descriptor: int, content: ReadableBuffer) -> None:
             waiting.poll()  # it also returns where the reader is gone: the next write says so
 
 
-class _Whole(io.RawIOBase):
+class _WholeWriter(io.RawIOBase):
     """A raw stream that never writes less than it is given. ``lossy``: what cannot be written is dropped, never raised."""
 
     def __init__(self, descriptor: int, name: str, *, lossy: bool) -> None:
@@ -92,15 +92,15 @@ class _Whole(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def whole_streams() -> Iterator[None]:
+def replace_streams() -> Iterator[None]:
     """Meanwhile stdout and stderr write all that they are given, whoever writes: also a job's ``print``.
 
     What stdout cannot write is raised, as ever; what stderr cannot write is dropped: it must not cost a result. A stream
     without a descriptor, such as a test's, is left as it is.
     """
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _whole(sys.stdout, lossy=False), _whole(sys.stderr, lossy=True)
-    ours = [stream.buffer for stream in (sys.stdout, sys.stderr) if isinstance(stream.buffer, _Whole)]
+    sys.stdout, sys.stderr = _make_whole(sys.stdout, lossy=False), _make_whole(sys.stderr, lossy=True)
+    ours = [stream.buffer for stream in (sys.stdout, sys.stderr) if isinstance(stream.buffer, _WholeWriter)]
     try:
         yield
     finally:
@@ -113,13 +113,13 @@ def whole_streams() -> Iterator[None]:
             raw.dropping = False
 
 
-def _whole(stream: TextIO, *, lossy: bool) -> TextIO:
+def _make_whole(stream: TextIO, *, lossy: bool) -> TextIO:
     try:
         descriptor = stream.fileno()
         stream.flush()
     except (OSError, ValueError, AttributeError):
         return stream
-    raw = _Whole(descriptor, stream.name, lossy=lossy)
+    raw = _WholeWriter(descriptor, stream.name, lossy=lossy)
     return io.TextIOWrapper(
         raw,  # without a buffer between, as Python itself does for `-u`
         stream.encoding,
@@ -140,17 +140,17 @@ def write_out(content: bytes) -> None:
         write_all(descriptor, content)
 
 
-def write(descriptor: int, text: str) -> None:
+def write_text(descriptor: int, text: str) -> None:
     """`write_all` of a text. Past Python's streams: who waits must not hold one at the exit."""
     write_all(descriptor, text.encode("utf-8", "backslashreplace"))
 
 
-def say(descriptor: int, text: str, patience: float = 0.5) -> None:
+def write_briefly(descriptor: int, text: str, patience: float = 0.5) -> None:
     """Write it on a thread, and wait for that no longer than ``patience`` seconds: nobody has to be there to read it."""
 
     def told() -> None:
         with contextlib.suppress(OSError):
-            write(descriptor, text)
+            write_text(descriptor, text)
 
     thread = threading.Thread(target=told, daemon=True, name="say")
     with contextlib.suppress(RuntimeError):  # no thread to be had

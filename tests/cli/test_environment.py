@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aurea_server.__main__ import forget_senseless_width
+from aurea_server.__main__ import drop_absurd_width
 from aurea_server.settings.settings import SettingsError, resolve
 
 COMMANDS = [
@@ -182,5 +182,5 @@ def test_a_width_that_no_terminal_has_is_forgotten(
 ) -> None:
     """Help failed at 0 columns, and never came to an end at 1 or at a thousand million."""
     monkeypatch.setenv("COLUMNS", columns)
-    forget_senseless_width()
+    drop_absurd_width()
     assert os.environ.get("COLUMNS") == left

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from aurea_server.cli import main
-from aurea_server.stdio.output_files import check_output, descriptor_of, write_output
+from aurea_server.stdio.output_files import check_output, find_descriptor, write_output
 
 RUN = ("run", "--jobs", "2", "--virtual")
 CURVE = ("cost-curve", "--cost", '{"kind": "per_job", "price": "1"}', "--service-time", "1")
@@ -181,7 +181,7 @@ def test_a_link_to_nothing_makes_the_file(tmp_path: Path) -> None:
     check_output(tmp_path / "link")
     write_output(tmp_path / "link", [b"x"])
     assert (tmp_path / "there").read_bytes() == b"x"
-    assert descriptor_of(tmp_path / "there") is None
+    assert find_descriptor(tmp_path / "there") is None
 
 
 @pytest.mark.service

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from aurea_server.cli.exit_codes import code_of_run
+from aurea_server.cli.exit_codes import choose_exit_code
 
 SPEC = {
     "workload": {
@@ -194,13 +194,13 @@ def test_missed_is_3_and_not_decided_6(
 
 @pytest.mark.parametrize("outcomes", [[], ["met"], ["missed"], ["met", "inconclusive"]])
 def test_an_invalid_run_is_never_a_pass(outcomes: list[str]) -> None:
-    assert code_of_run("completed", "invalid", outcomes) == 6
-    assert code_of_run("aborted", "invalid", outcomes) == 6
+    assert choose_exit_code("completed", "invalid", outcomes) == 6
+    assert choose_exit_code("aborted", "invalid", outcomes) == 6
 
 
 @pytest.mark.parametrize("status", ["cancelled", "timed_out", "failed", "interrupted"])
 def test_a_run_that_did_not_end_well_failed(status: str) -> None:
-    assert [code_of_run(status, verdict, ["met"]) for verdict in ("valid", "invalid", None)] == [1, 1, 1]
+    assert [choose_exit_code(status, verdict, ["met"]) for verdict in ("valid", "invalid", None)] == [1, 1, 1]
 
 
 def test_a_specification_comes_from_stdin(aurea: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from aurea_server.cli.remote import server_url
+from aurea_server.cli.server_client import parse_server_url
 
 TOKEN = "correct-horse-battery"
 RESULT = {"benchmark_id": "benchmark-1", "status": "completed", "verdict": "valid", "num_jobs": 1, "completed_jobs": 1}
@@ -141,7 +141,7 @@ def test_what_is_no_plain_url_is_refused(aurea: Callable[..., Any], url: str, wh
     ],
 )
 def test_what_is_kept_of_a_url(given: str, kept: str) -> None:
-    assert server_url(given, "--server") == kept
+    assert parse_server_url(given, "--server") == kept
 
 
 def test_a_redirect_below_the_prefix_is_followed(aurea: Callable[..., Any], proxy: tuple[type[Proxy], str]) -> None:

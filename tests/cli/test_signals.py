@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from aurea_server.cli import main
-from aurea_server.cli.interrupts import Interrupted, interrupts, raise_at_signals
+from aurea_server.cli.signals import Interrupted, handle_signals, raise_at_signals
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 each_signal = pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
@@ -74,7 +74,7 @@ def test_the_signal_is_sent_on_once_all_is_written(number: int, handlers: None) 
     written: list[str] = []
 
     def run_and_write() -> None:
-        with interrupts(lambda: asked.append(number)):
+        with handle_signals(lambda: asked.append(number)):
             signal.raise_signal(number)
             written.append("all")
 
@@ -86,7 +86,7 @@ def test_the_signal_is_sent_on_once_all_is_written(number: int, handlers: None) 
 
 def test_without_a_signal_nothing_happens(handlers: None) -> None:
     before = [signal.getsignal(number) for number in SIGNALS]
-    with interrupts(lambda: None):
+    with handle_signals(lambda: None):
         assert [signal.getsignal(number) for number in SIGNALS] != before
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
@@ -95,7 +95,7 @@ def test_an_ignored_hangup_stays_ignored(handlers: None) -> None:
     """As ``nohup`` leaves it."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     raise_at_signals()
-    with interrupts(lambda: None):
+    with handle_signals(lambda: None):
         signal.raise_signal(signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 

@@ -21,9 +21,9 @@ from rich.text import Text
 from aurea_engine import parse_json, simulate, spec_from_dict
 from aurea_engine.testing.selftest import Check, Machine
 from aurea_server.cli import main
-from aurea_server.cli.report import report
-from aurea_server.cli.selftest import checks_table, machine_table
-from aurea_server.cli.tables import NO_WIDTH, Column, Prose, Table, fitting, fold, width_of
+from aurea_server.cli.report import render_report
+from aurea_server.cli.selftest import tabulate_checks, tabulate_machine
+from aurea_server.cli.tables import NO_WIDTH, Column, Prose, Table, fold, join_fitting, measure_width
 
 QUEUE = Path(__file__).parents[2] / "examples" / "specs" / "queue.json"
 WIDTHS = [*range(1, 30), *range(30, 90, 3), 120, 200]
@@ -66,7 +66,7 @@ def test_a_report_at_every_width() -> None:
     data = parse_json(QUEUE.read_bytes())
     data["workload"]["jobs"], data["label"] = 3000, "quatre serveurs 四台服务器 " * 5
     data["objectives"] += [{"metric": "cost_per_job", "at_most": 1e-12}, {"metric": "failure_ratio", "at_most": 0.01}]
-    check(report(simulate(spec_from_dict(data))))
+    check(render_report(simulate(spec_from_dict(data))))
 
 
 @pytest.mark.parametrize("label", ["short", "some words and 12.5 ms and more " * 4, "四台服务器 一 " * 9])
@@ -78,8 +78,8 @@ def test_the_self_test_at_every_width() -> None:
     checks = [
         Check("a known answer with a long name of many words", 0.55, 0.55, 1e-12, "the arithmetic of 3 sources")
     ] * 3
-    check(checks_table([*checks, Check("b", 0.05, 0.07, 0.01, "queues")]))
-    check(machine_table(Machine("uvloop", 1e-9, 1.2e-5, 3.4e-4, 5.6e-6, 123_456)))
+    check(tabulate_checks([*checks, Check("b", 0.05, 0.07, 0.01, "queues")]))
+    check(tabulate_machine(Machine("uvloop", 1e-9, 1.2e-5, 3.4e-4, 5.6e-6, 123_456)))
 
 
 PER_JOB, LONG = '{"kind": "per_job", "price": "0.0002"}', '{"kind": "per_second", "price": "12345.678901"}'
@@ -161,7 +161,7 @@ def test_columns_may_be_told(monkeypatch: pytest.MonkeyPatch, terminal: Callable
         monkeypatch.setenv("COLUMNS", told)
         assert max(map(cell_len, terminal(command, 80))) <= max(longest, int(told or 0) if told.isdecimal() else 0) + 5
     with Path(os.devnull).open("w") as nothing:
-        assert width_of(nothing) == NO_WIDTH
+        assert measure_width(nothing) == NO_WIDTH
 
 
 def words(text: str) -> Iterator[str]:
@@ -207,7 +207,7 @@ def test_two_lines_come_before_stacking() -> None:
 
 def test_what_does_not_fit_in_a_line_is_left_out_whole() -> None:
     parts = ["12.5/s", "p99 3.10 ms", "5 s left"]
-    assert [fitting(parts, width) for width in (99, 26, 19, 18, 6, 5)] == [
+    assert [join_fitting(parts, width) for width in (99, 26, 19, 18, 6, 5)] == [
         "12.5/s  p99 3.10 ms  5 s left",
         "12.5/s  p99 3.10 ms",
         "12.5/s  p99 3.10 ms",

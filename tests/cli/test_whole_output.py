@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from aurea_server.cli import main
-from aurea_server.stdio.standard_streams import whole_streams, write_all
+from aurea_server.stdio.standard_streams import replace_streams, write_all
 
 PER_JOB = '{"kind": "per_job", "price": "0.0002"}'
 SHEET = Path(__file__).parents[2] / "aurea_engine/costs/prices/example-functions@1.toml"
@@ -107,7 +107,7 @@ def test_a_long_result_is_whole(unbuffered: bool, tmp_path: Path) -> None:
 def test_what_others_print_comes_out_too(unbuffered: bool) -> None:
     """A job of somebody's own may print; it knows nothing of pipes."""
     reader, text = SlowReader(), "somebody's own line\n" * 1000
-    with stdout_is(reader.writing, unbuffered=unbuffered), whole_streams():
+    with stdout_is(reader.writing, unbuffered=unbuffered), replace_streams():
         print(text, end="")
         sys.stdout.flush()
     assert reader.all().decode() == text
@@ -133,7 +133,7 @@ def test_a_reader_that_left_is_an_error() -> None:
 def test_stderr_that_fails_costs_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
     with Path("/dev/full").open("w") as full, monkeypatch.context() as patched:
         patched.setattr("sys.stderr", full)
-        with whole_streams():
+        with replace_streams():
             sys.stderr.write("lost\n")
             sys.stderr.flush()
 

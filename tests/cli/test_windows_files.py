@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aurea_server.cli.remote import token
+from aurea_server.cli.server_client import read_token
 from aurea_server.settings.settings import Settings, resolve
 
 SPEC = '{"num_jobs": 4,\r\n "job_duration_ms": 1,\r\n "clock": "virtual", "label": "grün"}\r\n'
@@ -60,7 +60,7 @@ def test_settings_and_token(write: Callable[..., Path], encoding: str) -> None:
     assert resolve({}, {"AUREA_CONFIG": str(config)}).settings.port == 5001
     file = write("token", TOKEN + "\r\n", encoding)
     assert Settings(token_file=str(file)).secret == TOKEN.encode()
-    assert token({"AUREA_TOKEN_FILE": str(file)}) == TOKEN
+    assert read_token({"AUREA_TOKEN_FILE": str(file)}) == TOKEN
 
 
 def test_another_encoding_is_refused_by_name(aurea: Callable[..., Any], write: Callable[..., Path]) -> None:

@@ -2,7 +2,7 @@
 
 A shell looks at how a command died. After a plain ``exit 130`` a loop goes on to its next round, since the command seems to
 have dealt with Ctrl-C itself; only where it was ended by SIGINT does the loop end too (Martin Cracauer, "Proper handling of
-SIGINT/SIGQUIT"). So at the end the default action is restored, and the signal sent once more: `end_by`.
+SIGINT/SIGQUIT"). So at the end the default action is restored, and the signal sent once more: `end_by_signal`.
 
 A command that does not listen ends by `Interrupted`, so that its files are put in order. SIGHUP that was ignored at the
 start (nohup) stays ignored.
@@ -27,10 +27,10 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
 
 
-def _nothing() -> None: ...
+def _do_nothing() -> None: ...
 
 
-def _heard() -> list[signal.Signals]:
+def _list_signals() -> list[signal.Signals]:
     return [number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN]
 
 
@@ -41,17 +41,17 @@ def raise_at_signals() -> None:
         restore_signals()
         raise Interrupted(number)
 
-    for number in _heard():
+    for number in _list_signals():
         signal.signal(number, interrupted)
 
 
 def restore_signals() -> None:
     """The default action: the process ends at once. Raises `Interrupted` where one has come just now."""
-    for number in _heard():
+    for number in _list_signals():
         signal.signal(number, signal.SIG_DFL)
 
 
-def end_by(number: int) -> NoReturn:
+def end_by_signal(number: int) -> NoReturn:
     """End this process by the signal, past everything: all must be written."""
     signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
@@ -60,7 +60,7 @@ def end_by(number: int) -> NoReturn:
 
 
 @contextmanager
-def interrupts(first: Callable[[], None] | None = None, last: Callable[[], object] = _nothing) -> Iterator[None]:
+def handle_signals(first: Callable[[], None] | None = None, last: Callable[[], object] = _do_nothing) -> Iterator[None]:
     """The first signal calls ``first``, the next ends the process at once; where there is no ``first``, the first does.
 
     ``last`` is called before the process ends. Once the block is left, the first signal is sent again, to whom it would have
@@ -72,11 +72,11 @@ def interrupts(first: Callable[[], None] | None = None, last: Callable[[], objec
     def interrupted(number: int, _: object) -> None:
         if came or first is None:
             last()
-            end_by(number)
+            end_by_signal(number)
         came.append(number)
         first()
 
-    before = {number: signal.signal(number, interrupted) for number in _heard()}
+    before = {number: signal.signal(number, interrupted) for number in _list_signals()}
     try:
         yield
     finally:

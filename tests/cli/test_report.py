@@ -10,9 +10,10 @@ from rich.console import Console, RenderableType
 
 from aurea_engine import parse_json, parse_toml, run_sync, simulate, spec_from_dict
 from aurea_engine.testing.selftest import Check
-from aurea_server.cli.report import report
-from aurea_server.cli.selftest import allowed, checks_table
-from aurea_server.cli.terminal import LiveLine, digits, money, number, seconds
+from aurea_server.cli.number_format import format_digits, format_money, format_number, format_seconds
+from aurea_server.cli.progress_line import LiveLine
+from aurea_server.cli.report import render_report
+from aurea_server.cli.selftest import describe_allowed, tabulate_checks
 
 SPECS = sorted((Path(__file__).parents[2] / "examples" / "specs").iterdir())
 HOSTILE = "\x1b[2J\x1b]0;owned\x07[red]red[/red]\n" + "long " * 20
@@ -37,7 +38,7 @@ def shown(renderable: RenderableType, width: int = 80) -> str:
     ],
 )
 def test_three_digits(value: float, text: str) -> None:
-    assert digits(value) == text
+    assert format_digits(value) == text
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_three_digits(value: float, text: str) -> None:
     ],
 )
 def test_a_time_has_the_unit_in_which_it_is_short(value: float | None, text: str) -> None:
-    assert seconds(value) == text
+    assert format_seconds(value) == text
 
 
 @pytest.mark.parametrize(
@@ -68,17 +69,17 @@ def test_a_time_has_the_unit_in_which_it_is_short(value: float | None, text: str
     ],
 )
 def test_money_is_never_in_powers_of_ten(value: float | None, text: str) -> None:
-    assert money(value, "USD") == text
+    assert format_money(value, "USD") == text
 
 
 def test_counts_are_whole_and_rates_are_short() -> None:
-    assert [number(value, "/s") for value in (None, 4.0, 9.993, 60_000.4)] == ["–", "4/s", "9.99/s", "60,000/s"]
+    assert [format_number(value, "/s") for value in (None, 4.0, 9.993, 60_000.4)] == ["–", "4/s", "9.99/s", "60,000/s"]
 
 
 @pytest.mark.parametrize("file", SPECS, ids=lambda path: path.name)
 def test_a_report_fits_on_80_columns_and_no_label_wraps(file: Path) -> None:
     spec = spec_from_dict((parse_toml if file.suffix == ".toml" else parse_json)(file.read_bytes()))
-    lines = shown(report(simulate(spec))).splitlines()
+    lines = shown(render_report(simulate(spec))).splitlines()
     assert max(len(line.rstrip()) for line in lines) <= 80
     response = next(line for line in lines if line.startswith("response time"))
     assert response.count("s") >= 5
@@ -86,7 +87,7 @@ def test_a_report_fits_on_80_columns_and_no_label_wraps(file: Path) -> None:
 
 
 def test_quantiles_that_nothing_supports_have_no_column() -> None:
-    text = shown(report(simulate(spec_from_dict({"num_jobs": 100, "scheduler": {"slots": 10}}))))
+    text = shown(render_report(simulate(spec_from_dict({"num_jobs": 100, "scheduler": {"slots": 10}}))))
     assert "p95" in text
     assert "p99 " not in text.partition("note")[0]
     assert "p99 needs 299" in text
@@ -95,7 +96,7 @@ def test_quantiles_that_nothing_supports_have_no_column() -> None:
 def test_nothing_has_no_table_and_the_time_asked_for() -> None:
     """No job in the second that was asked for: no heading without columns, and not "in 0 s"."""
     workload = {"job": {"kind": "sleep"}, "arrivals": {"kind": "trace", "at": [5]}, "duration": 1}
-    text = shown(report(simulate(spec_from_dict({"workload": workload, "seed": 1}))))
+    text = shown(render_report(simulate(spec_from_dict({"workload": workload, "seed": 1}))))
     assert "none arrived in 1.00 s" in text
     assert "response time" not in text
     assert "\n\n\n" not in text
@@ -103,7 +104,7 @@ def test_nothing_has_no_table_and_the_time_asked_for() -> None:
 
 def test_text_from_outside_is_neither_markup_nor_a_terminals_command() -> None:
     result = run_sync(spec_from_dict({"num_jobs": 1, "job_duration_ms": 0, "label": HOSTILE}))
-    text = shown(report(result))
+    text = shown(render_report(result))
     assert "[red]red[/red]" in text
     assert "\x1b" not in text
     assert "\x07" not in text
@@ -122,7 +123,7 @@ def test_the_live_line_is_one_line_whatever_the_label() -> None:
 
 def test_the_self_test_says_what_would_have_been_right() -> None:
     exact, near = Check("a", 0.55, 0.55, 1e-12, "arithmetic"), Check("b", 0.05, 0.07, 0.01, "arithmetic")
-    assert [allowed(exact), allowed(near)] == ["0.55", "0.0400 to 0.0600"]
-    text = shown(checks_table([exact, near]))
+    assert [describe_allowed(exact), describe_allowed(near)] == ["0.55", "0.0400 to 0.0600"]
+    text = shown(tabulate_checks([exact, near]))
     assert text.count("arithmetic") == 1
     assert text.index("✓") < text.index("✗")

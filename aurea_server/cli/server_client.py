@@ -22,11 +22,11 @@ from aurea_server.settings.settings import SettingsError
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
-class RemoteError(AureaError, ConnectionError):
+class ServerError(AureaError, ConnectionError):
     """The server cannot be reached, or refused; the text is one sentence."""
 
 
-def token(environ: Mapping[str, str] = os.environ) -> str | None:
+def read_token(environ: Mapping[str, str] = os.environ) -> str | None:
     """From AUREA_TOKEN, else from the file that AUREA_TOKEN_FILE names. Raises SettingsError for what no header may hold."""
     name, text = "AUREA_TOKEN", environ.get("AUREA_TOKEN", "")
     if not text and (path := environ.get("AUREA_TOKEN_FILE")):
@@ -43,7 +43,7 @@ def token(environ: Mapping[str, str] = os.environ) -> str | None:
     return text
 
 
-def server_url(url: str, name: str) -> str:
+def parse_server_url(url: str, name: str) -> str:
     """``url`` without a slash at its end, and with http:// where it has no scheme. Raises SettingsError, naming ``name``."""
 
     def refuse(problem: str) -> NoReturn:
@@ -65,7 +65,7 @@ def server_url(url: str, name: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
-class _Staying(urllib.request.HTTPRedirectHandler):
+class _RedirectBelow(urllib.request.HTTPRedirectHandler):
     """Follows redirects that stay below the server's URL, and no other: the token goes along, and must not go elsewhere."""
 
     def __init__(self, url: str) -> None:
@@ -77,29 +77,29 @@ class _Staying(urllib.request.HTTPRedirectHandler):
         there = ascii(newurl)[1:-1][:200]
         if not newurl.startswith(f"{self._url}/") or "/../" in f"{urllib.parse.unquote(newurl)}/":
             fp.close()
-            raise RemoteError(
+            raise ServerError(
                 f"{self._url}: it redirects to {there}, which is not followed; give --server the right address"
             )
         if req.get_method() != "GET":  # the library would send a GET in its place
             fp.close()
-            raise RemoteError(f"{self._url}: it redirects a {req.get_method()} to {there}, which is not followed")
+            raise ServerError(f"{self._url}: it redirects a {req.get_method()} to {there}, which is not followed")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-class Remote:
+class ServerClient:
     """``url``: where the server is, such as http://localhost:5000, or http://example.org/aurea behind a proxy.
 
     ``name``: what gave the URL, for complaints. Raises SettingsError where it is none.
     """
 
     def __init__(self, url: str, name: str = "--server") -> None:
-        self.url = server_url(url, name)
-        self._token = token()
+        self.url = parse_server_url(url, name)
+        self._token = read_token()
         # No proxies: what is meant for a server of ours does not go through anybody's.
         handlers = [
             urllib.request.ProxyHandler({}),
             urllib.request.HTTPSHandler(context=ssl.create_default_context()),
-            _Staying(self.url),
+            _RedirectBelow(self.url),
         ]
         self._opener = urllib.request.build_opener(*handlers)
 
@@ -107,7 +107,7 @@ class Remote:
     def open(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> Iterator[Any]:
-        """The response, to be read. Raises `RemoteError`, or `SpecError` where the server found the body wrong."""
+        """The response, to be read. Raises `ServerError`, or `SpecError` where the server found the body wrong."""
         data = None if body is None else _ENCODER.encode(body)
         request = urllib.request.Request(self.url + path, data, dict(headers or {}), method=method)  # noqa: S310 - http(s) only
         if method != "GET":
@@ -121,13 +121,13 @@ class Remote:
                     raise http.client.IncompleteRead(b"", response.length)
         except urllib.error.HTTPError as error:
             with error:
-                raise _refusal(self.url, error.code, error.read(1 << 20)) from None
-        except RemoteError:
+                raise _read_refusal(self.url, error.code, error.read(1 << 20)) from None
+        except ServerError:
             raise
         except (OSError, http.client.HTTPException) as error:
-            raise RemoteError(f"{self.url}: {getattr(error, 'reason', error) or type(error).__name__}") from None
+            raise ServerError(f"{self.url}: {getattr(error, 'reason', error) or type(error).__name__}") from None
         except ValueError:  # no JSON, or what no URL and no header may hold
-            raise RemoteError(f"{self.url}: it did not answer as an Aurea server does") from None
+            raise ServerError(f"{self.url}: it did not answer as an Aurea server does") from None
 
     def ask(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
         """The decoded JSON answer, None where there is none."""
@@ -151,13 +151,13 @@ class Remote:
                     data += value.strip()
 
 
-def _refusal(url: str, status: int, content: bytes) -> AureaError:
+def _read_refusal(url: str, status: int, content: bytes) -> AureaError:
     try:
         problem = json.loads(content)
         sentence = str(problem["error"])
         problems = [Problem(each["path"], each["problem"], each.get("got", "")) for each in problem.get("problems", [])]
     except (ValueError, KeyError, TypeError):
-        return RemoteError(f"{url}: it answered {status}, and not as an Aurea server does")
+        return ServerError(f"{url}: it answered {status}, and not as an Aurea server does")
     if status == 400 and problems:
         return SpecError(problems)
-    return RemoteError(f"{url}: {sentence} ({status})")
+    return ServerError(f"{url}: {sentence} ({status})")

@@ -22,9 +22,9 @@ from aurea_engine.costs import (
     one_job,
     rates_between,
 )
-from aurea_server.cli.costs import amount, model_in, name_of, usage_in
+from aurea_server.cli.number_format import format_number
+from aurea_server.cli.reprice import format_amount, name_model, read_model, read_usage
 from aurea_server.cli.tables import Column, Table, show
-from aurea_server.cli.terminal import number
 from aurea_server.stdio.output_files import check_output, write_output
 
 MOST_POINTS = 10_000
@@ -67,16 +67,16 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
     if not 2 <= points <= MOST_POINTS:
         raise SpecError([Problem("--points", f"must be 2 to {MOST_POINTS}", str(points))])
     catalog = default_catalog().with_entry_points()
-    models = {name_of(text, i): model_in(text, catalog) for i, text in enumerate(cost)}
+    models = {name_model(text, i): read_model(text, catalog) for i, text in enumerate(cost)}
     if (result is None) == (service_time is None):
         raise SpecError("give either a result or --service-time")
-    with _named_as_flags():
+    with _name_flags():
         usage = (
-            usage_in(result, models.values())[0]
+            read_usage(result, models.values())[0]
             if result is not None
-            else one_job(_plain(service_time or "", parse_duration), *models.values())
+            else one_job(_parse_plain(service_time or "", parse_duration), *models.values())
         )
-        rates = rates_between(_plain(low, parse_rate), _plain(high, parse_rate), points)
+        rates = rates_between(_parse_plain(low, parse_rate), _parse_plain(high, parse_rate), points)
         curves = {name: cost_curve(usage, model, rates, str(hours)) for name, model in models.items()}
         crossings = [
             crossing
@@ -84,26 +84,26 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
             for crossing in break_even(usage, a, b, rates, str(hours))
         ]
     currency = next(iter(models.values())).currency
-    show(_curve_table(curves, currency), *(_told(crossing, models) for crossing in crossings))
+    show(_tabulate_curves(curves, currency), *(_describe_crossing(crossing, models) for crossing in crossings))
     if output is not None:
         write_output(output, [curve_svg(curves, crossings, currency).encode()])
     return 0
 
 
-def _plain(text: str, parse: Callable[[str], Fraction | None]) -> str:
+def _parse_plain(text: str, parse: Callable[[str], Fraction | None]) -> str:
     """A number as it stands, and what has a unit as the exact number that it means."""
     number = parse(text)
     return text if number is None else exact_text(number)
 
 
-def _told(crossing: BreakEven, models: Mapping[str, CostModel]) -> str:
+def _describe_crossing(crossing: BreakEven, models: Mapping[str, CostModel]) -> str:
     called = {id(model): name for name, model in models.items()}
     below, above = called[id(crossing.below)], called[id(crossing.above)]
-    return f"break-even at {number(float(crossing.rate))} jobs/s: below it {below}, above it {above} is cheaper"
+    return f"break-even at {format_number(float(crossing.rate))} jobs/s: below it {below}, above it {above} is cheaper"
 
 
 @contextmanager
-def _named_as_flags() -> Iterator[None]:
+def _name_flags() -> Iterator[None]:
     """What is wrong is told in the words of the command line."""
     flags = {"low": "--from", "high": "--to", "hours": "--hours", "service_time": "--service-time"}
     try:
@@ -117,12 +117,12 @@ def _named_as_flags() -> Iterator[None]:
         ) from None
 
 
-def _curve_table(curves: Mapping[str, Sequence[CurvePoint]], currency: str) -> Table:
+def _tabulate_curves(curves: Mapping[str, Sequence[CurvePoint]], currency: str) -> Table:
     heads = ("jobs/s", *(f"{name}, {unit}" for name in curves for unit in ("per hour", "per million")))
     table = Table(*(Column(head, right=True) for head in heads))
     rows = list(zip(*curves.values(), strict=True))
     shown = rows if len(rows) <= 12 else [rows[round(i * (len(rows) - 1) / 11)] for i in range(12)]
     for row in shown:
         figures = [figure for point in row for figure in (point.per_hour, point.per_million)]
-        table.add_row(number(float(row[0].rate)), *(amount(figure, currency) for figure in figures))
+        table.add_row(format_number(float(row[0].rate)), *(format_amount(figure, currency) for figure in figures))
     return table

@@ -11,7 +11,7 @@ from aurea_server.stdio.output_files import is_stdout, write_output
 from aurea_server.stdio.standard_streams import write_out
 
 
-def publish(encoded: bytes, output: Path | None, *, json: bool, people: Callable[[], None]) -> None:
+def write_result(encoded: bytes, output: Path | None, *, json: bool, people: Callable[[], None]) -> None:
     """The result to ``output`` and to stdout, as JSON or for ``people``. A file that fails costs stdout nothing."""
     failed = None
     if output is not None:

@@ -1,0 +1,138 @@
+"""``aurea reprice``: what a stored run costs under other cost models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+from rich.text import Text
+
+from aurea_engine import (
+    Catalog,
+    Cost,
+    CostModel,
+    NeedsRecords,
+    SpecError,
+    Usage,
+    cost_from_dict,
+    default_catalog,
+    parse_json,
+    records_from_rows,
+)
+from aurea_engine.costs import (
+    complete,
+    reprice,
+)
+from aurea_server.cli.input_files import read_file
+from aurea_server.cli.number_format import format_money, format_number
+from aurea_server.cli.tables import Column, Table, show
+from aurea_server.stdio import standard_streams
+
+
+def read_model(text: str, catalog: Catalog) -> CostModel:
+    """A cost model from JSON text, from a JSON or TOML file, or by the name of a kind that needs no members."""
+    if text.lstrip().startswith("{"):
+        return cost_from_dict(parse_json(text), catalog)
+    path = Path(text)
+    if path.suffix.lower() in {".json", ".toml"}:
+        return cost_from_dict(read_file(path), catalog)
+    return cost_from_dict({"kind": text}, catalog)
+
+
+def read_usage(path: Path, models: Iterable[CostModel]) -> tuple[Usage, Mapping[str, Any]]:
+    """The usage of a stored result, with what ``models`` meter where all of its jobs are in it; and the result itself."""
+    data = read_file(path)
+    if not isinstance(data, dict) or not isinstance(data.get("usage"), dict):
+        raise SpecError(f"{path}: must be a result, as `aurea run --json` or POST /benchmark/run gives it")
+    usage = Usage.from_dict(data["usage"])
+    if data.get("jobs_truncated") is not False or not data.get("jobs"):
+        return usage, data
+    records = records_from_rows(data["jobs"])
+    if records is None:
+        return usage, data
+    try:
+        return complete(usage, records, *models), data
+    except ValueError as error:
+        raise SpecError(f"{path}: {error}") from None
+
+
+def reprice_command(
+    result: Path,
+    /,
+    *,
+    cost: Annotated[list[str], Parameter(negative=())],
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Price a stored result again, under one cost model or several side by side. Nothing is run.
+
+    Parameters
+    ----------
+    result
+        A result as JSON, from ``aurea run --json`` or the server; ``-`` for stdin.
+    cost
+        A cost model: JSON such as '{"kind": "per_job", "price": "0.0001"}', or a .json or .toml file that holds one.
+        Give it more than once to compare.
+    json
+        Print JSON, and nothing else, on stdout.
+    """
+    catalog = default_catalog().with_entry_points()
+    models = {name_model(text, i): read_model(text, catalog) for i, text in enumerate(cost)}
+    usage, data = read_usage(result, models.values())
+    bills = {name: _reprice(usage, model) for name, model in models.items()}
+    if json:
+        encoded = msgspec.json.encode({name: bill.to_dict() for name, bill in bills.items()})
+        standard_streams.write_out(msgspec.json.format(encoded, indent=2) + b"\n")
+        return 0
+    stored = data.get("cost")
+    if isinstance(stored, dict) and stored.get("total") is not None:
+        show(Text(f"as it was run: {stored['total']} {stored.get('currency', '')}", "dim"))
+    show(_tabulate_bills(bills))
+    return 0
+
+
+def name_model(text: str, i: int) -> str:
+    if text.lstrip().startswith("{"):
+        kind = parse_json(text).get("kind", "?")
+        return f"{i + 1}: {kind}"
+    return f"{i + 1}: {Path(text).stem}"
+
+
+def _reprice(usage: Usage, model: CostModel) -> Cost:
+    try:
+        return reprice(usage, model)
+    except NeedsRecords as error:
+        remedy = (
+            "not all of its jobs are in it: run at most 10,000, or on a server, which keeps all and can price it again"
+        )
+        raise SpecError(f"cost: {error}; {remedy}") from None
+
+
+def _tabulate_bills(bills: Mapping[str, Cost]) -> Table:
+    table = Table(
+        Column("model"),
+        Column("total", right=True),
+        Column("per million completed"),
+        Column("component", prose=True),
+        Column("amount", right=True),
+    )
+    for name, bill in bills.items():
+        million = None if bill.per_success is None else float(bill.per_success * 1_000_000)
+        table.add_row(
+            Text(name, "bold"),
+            format_amount(bill.total, bill.currency),
+            format_money(million, bill.currency),
+            "",
+            bill.problem or "",
+        )
+        for line in bill.lines:
+            what = f"{line.name}: {format_number(float(line.quantity))} {line.unit}"
+            table.add_row("", "", "", what, format_amount(line.amount, bill.currency))
+    return table
+
+
+def format_amount(amount: Fraction | None, currency: str) -> str:
+    return format_money(None if amount is None else float(amount), currency)
