@@ -19,6 +19,7 @@ READER = web.AppKey("READER", RunReader)
 VALIDATOR = web.AppKey("VALIDATOR", SpecificationValidator)
 REPRICER = web.AppKey("REPRICER", Repricer)
 
+# Values that are made once with the app, and only read afterwards.
 REGISTRY = web.AppKey("REGISTRY", Registry)
 OPENAPI = web.AppKey("OPENAPI", bytes)
 BASE_PATH = web.AppKey("BASE_PATH", str)

@@ -1,7 +1,7 @@
 """ConnectionLimiter, before there is a request: how many there may be, how long a header may take, and who never reads.
 
 aiohttp has no cap on connections, counts its idle time anew only between requests, and waits for ever for a client that
-does not read its answer. All three are settled here, in the class that aiohttp makes one object of per connection.
+does not read its answer. All three are handled here, in the class of which aiohttp makes one object per connection.
 """
 
 from __future__ import annotations
@@ -38,27 +38,23 @@ HEADER_SECONDS = 15.0
 """From a connection, or the end of the last answer, to the end of the next request's header."""
 
 STALLED_SECONDS, STALLED_BYTES = 15.0, 16 * 1024
-"""A client that leaves its answer lying must take so much of it in so long."""
+"""A client must take so much of its answer in so long, or its connection is cut."""
 
+# A steady client may look stalled for longer: its system acknowledges what it read in steps of a sixteenth of its buffer,
+# which may be megabytes. So the limit is twice the last wait after which something was taken, and no longer than this.
 PATIENT_SECONDS = 60.0
-"""A steady client may look still for longer: its system tells of what it read in steps of a sixteenth of its buffer, which
-may be megabytes. So the wait is twice the last one after which something was taken, and no longer than this.
-"""
 
+# After a refusal that came before the body. What still arrives is read and thrown away meanwhile: closing a socket with
+# unread bytes resets it, and the client would never see the answer. The client is told at once that this is the end.
 LINGER_SECONDS = 10.0
-"""After a refusal that came before the body. What still comes is read and thrown away meanwhile: closing a socket with
-unread bytes resets it, and the client would never see the answer. The client is told at once that this is the end.
-"""
 
+# Bytes of a body from which on no more is read until a handler wants them; aiohttp holds twice as many at most.
 BODY_BUFFER = 32 * 1024
-"""Bytes of a body from which on no more is read until somebody wants them; aiohttp holds twice as many at most."""
 
+# Bytes that the kernel accepts before it has sent those before (TCP_NOTSENT_LOWAT). Without this it accepts megabytes, and
+# then reports no room for a minute while a slow client reads steadily: progress would be that of the kernel's buffers, not
+# of the client.
 UNSENT_BYTES = 64 * 1024
-"""Bytes that the kernel takes before it has sent those before.
-
-Without this it takes megabytes, and then says for a minute that there is no room while a slow client reads steadily: how
-much is taken would be a matter of the kernel's buffers, not of the client.
-"""
 
 SPARE_DESCRIPTORS = 48
 """Kept for the ledger, runner processes and records, however many connections are open."""
@@ -88,7 +84,7 @@ class ConnectionLimiter:
         self.refused = 0
 
     async def close_stalled(self) -> None:
-        """Every second, for ever: let go of those who took too long."""
+        """Every second, for ever: close connections that take too long."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(1)
@@ -117,6 +113,8 @@ class Connection(web.RequestHandler):
         limiter = self._limiter
         self._pipe = cast(asyncio.WriteTransport, transport)  # aiohttp forgets its own when it closes, flushed or not
         self._began = self._progress = asyncio.get_running_loop().time()
+        # Answered with 503 rather than left in the backlog: a client that gets nothing cannot tell a full server from a
+        # dead one. The response is written as bytes, since there is no request yet that aiohttp could answer.
         if len(limiter.open) >= limiter.most:
             limiter.refused += 1
             self._pipe.write(_encode_response(TOO_MANY_CONNECTIONS))
@@ -132,7 +130,9 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def close_if_stalled(self, now: float) -> None:
-        """Close a connection whose header is late; cut off one that does not read, also while it is being closed."""
+        """Close a connection whose header is late; cut one whose client does not read, also while it is being closed."""
+        # Nothing pending means that the client owes nothing: its wait begins anew. Otherwise it must have taken enough
+        # since the last time that it did; small steps add up, since `_taken` moves only when they are enough.
         pending, taken = self._pipe.get_write_buffer_size(), self._bytes_taken()
         waited = now - self._progress
         if pending == 0 or abs(taken - self._taken) >= STALLED_BYTES:
@@ -141,6 +141,8 @@ class Connection(web.RequestHandler):
         elif waited > self._patience:
             self._pipe.abort()
             return
+        # The header's deadline counts from the end of the last answer. It does not count while a request is being
+        # handled, however long that takes, nor while one waits behind it in the pipeline.
         if self._request_in_progress or self._messages:
             self._began = now
         elif self._request_count != self._count:
@@ -153,6 +155,8 @@ class Connection(web.RequestHandler):
 
         The first only ever grows. The second may look the same each second although megabytes flow.
         """
+        # Acknowledgements are the only measure of the client's own progress: what leaves our buffers goes into the kernel's
+        # first. Another system's struct may be laid out differently, so its length is checked before it is believed.
         peer = self._pipe.get_extra_info("socket")
         if peer is not None and hasattr(socket, "TCP_INFO"):
             with contextlib.suppress(OSError):
@@ -166,12 +170,13 @@ class Connection(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Send the answer, and, where it is the last on this connection and a body is still coming, the end of our side."""
         answered, gone = await super().finish_response(request, resp, start_time)
+        # A client that is still sending its body does not look for an answer until it sees that we have ended our side.
         if not gone and not answered.keep_alive and not request.content.is_eof() and self._pipe.can_write_eof():
             self._pipe.write_eof()
         return answered, gone
 
     def log_exception(self, *args: Any, **options: Any) -> None:
-        """What a client sent wrongly is no news of ours: a broken body may come to light after the answer."""
+        """A client's mistakes are not errors of the server: a broken body may come to light after the answer."""
         error = options.get("exc_info")
         if isinstance(error, (web.RequestPayloadError, HttpProcessingError, ConnectionError)):
             log.debug("a client broke off: %s", type(error).__name__)
@@ -181,7 +186,8 @@ class Connection(web.RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """What is not HTTP, and what nobody expected: a problem document, and nothing of the inside."""
+        """Requests that are not HTTP, and unexpected errors: a problem document that says nothing of the inside."""
+        # The parser reports an unknown version as it reports garbage; clients of HTTP/2 deserve the clearer answer.
         if status == 400 and _names_another_version(exc):
             return _make_early_response(version_not_supported())
         if status >= 500:
@@ -192,7 +198,7 @@ class Connection(web.RequestHandler):
 
 
 def _make_early_response(refused: HttpProblem) -> web.Response:
-    """The answer to what never became a request."""
+    """The response to something that never became a request, so no middleware saw it."""
     request_id.set(new_request_id())
     response = make_response(refused)
     set_headers(response)
@@ -211,7 +217,7 @@ def _names_another_version(error: BaseException | None) -> bool:
 
 
 def _encode_response(refused: HttpProblem) -> bytes:
-    """The answer to a request that nobody reads."""
+    """A whole response as bytes, for a connection whose request is not even read."""
     response = _make_early_response(refused)
     body = cast(bytes, response.body)
     fields = {**response.headers, "Content-Length": f"{len(body)}", "Connection": "close"}
@@ -239,7 +245,8 @@ class LimitedRunner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        server.__class__ = LimitedServer  # aiohttp has no way to name the class
+        # aiohttp has no way to name the class of its server, nor that of a connection, which the server decides.
+        server.__class__ = LimitedServer
         assert isinstance(server, LimitedServer)
         server.limiter = self.limiter
         server.request_factory = _defer_checks(server.request_factory)
@@ -247,15 +254,16 @@ class LimitedRunner(web.AppRunner):
 
 
 def _defer_checks(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
-    """What aiohttp would handle before any check of ours is put aside until it is its turn.
+    """Keep what aiohttp would handle before any check of ours until its turn comes.
 
-    It answers ``Expect`` in words of its own; here that is done when the body is wanted. It serves whatever version its
-    parser knows, and would answer HTTP/2.0 with that version in the status line.
+    aiohttp answers ``Expect`` itself and early; here that is done when the body is wanted (`security.read_body`). It serves
+    whatever version its parser knows, and would answer HTTP/2.0 with that version in the status line.
     """
 
     def request(message: Any, *rest: Any) -> web.BaseRequest:
         aside: list[tuple[Any, Any]] = []
         if message.version not in VERSIONS:
+            # The request becomes one of HTTP/1.1, so that it can be answered at all; the first check refuses it.
             message = message._replace(version=HttpVersion11, should_close=True)
             aside.append((OTHER_VERSION, True))
         if "Expect" in message.headers:
@@ -271,15 +279,18 @@ def _defer_checks(make: Callable[..., web.BaseRequest]) -> Callable[..., web.Bas
 
 
 def make_runner(app: web.Application, connections: int) -> LimitedRunner:
-    """The runner of ``app`` with all that is set on connections."""
+    """The runner of ``app``, with every limit on its connections."""
     return LimitedRunner(
         app,
         limit_connections(connections),
         keepalive_timeout=IDLE_SECONDS,
+        # Runs and errors are logged by their own code; a line per request would say less, and cost a short run more.
         access_log=None,
+        # A client that leaves ends the run that it waits for: its handler must hear of it.
         handler_cancellation=True,
         lingering_time=LINGER_SECONDS,
         read_bufsize=BODY_BUFFER,
         shutdown_timeout=0.3,
+        # A compressed body is refused, so it is never expanded: a small one could become gigabytes.
         auto_decompress=False,
     )

@@ -18,6 +18,7 @@ from aurea_server.http.problems import HttpProblem
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[0-9A-Za-z._-]{1,253})(?::([0-9]{1,5}))?", re.ASCII)
+# A proxy's form of a request line. Whatever stands before the path there is where the client thinks it is.
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)", re.ASCII)
 
 
@@ -50,6 +51,8 @@ def allowed_hosts(bind: str, more: Iterable[str]) -> frozenset[str]:
 def check_host(request: web.Request, allowed: frozenset[str]) -> str:
     """The ``Host`` of a request, lower case. Raises HttpProblem where it is not one of those ``allowed``."""
     text = request.headers.get("Host", "")
+    # A request without a Host, or with one that is no host name, parses to None, which is never allowed. So is a second
+    # Host header: aiohttp's parser refuses it before.
     if parse_host(text) not in allowed or not {*map(parse_host, _authority(request))} <= allowed:
         raise HttpProblem(403, "host_not_allowed", "This server does not answer to that Host; --allowed-host adds one.")
     return text.lower()

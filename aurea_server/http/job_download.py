@@ -32,10 +32,12 @@ async def get_jobs(request: web.Request) -> web.StreamResponse:
     reader, run_id = request.app[READER], request.match_info["run_id"]
     form = _choose_format(request)
     first = read_number(request, "cursor", 0, 2**62, 0)
+    # All of the query is checked before the run is looked for, so a wrong one is 400 whatever the run's state.
     limit = read_number(request, "limit", 1000, MAX_ROWS)
     if form != "json":
         return await _send_export(request, await reader.export(run_id, form), form)
     rows, total = await reader.jobs(run_id, first, limit)
+    # A cursor is a job's number, so pages stay the same however often they are read: an ended run never changes.
     after = first + limit if first + limit < total else None
     headers = {}
     if after is not None:
@@ -59,6 +61,7 @@ def _choose_format(request: web.Request) -> str:
 async def _send_export(request: web.Request, export: Export, form: str) -> web.StreamResponse:
     """``export`` as the answer. A client that leaves is no error, and the connection breaks off where the records do."""
     name = request.match_info["run_id"]
+    # The name is an id of ours, checked by the lookup, so it needs no escaping in the header.
     response = web.StreamResponse(headers={"Content-Disposition": f'attachment; filename="{name}.{form}"'})
     response.content_type, response.charset = FORMATS[form].type, "utf-8"
     try:

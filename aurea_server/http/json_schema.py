@@ -1,6 +1,7 @@
 """JSON Schema of specifications, from the engine's own dataclasses: their annotations are what the codec checks.
 
-Every kind of the catalog becomes a component, every group of kinds one that chooses among them by ``kind``.
+So the description cannot differ from the check; a test draws values and compares the two. Every kind of the catalog becomes
+a component, every group of kinds one that chooses among them by ``kind``.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ GROUP_NAMES = {
     "distributions": "Distribution",
 }
 NUMBER_TEXT = r"^\s*([+]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?|[+]?[0-9]{1,60}/0*[1-9][0-9]*)\s*$"
-"""A number of the cost models as text: a decimal, or a ratio."""
+"""A number of the cost models as text: a decimal, or a ratio. Digits are bounded, as the codec bounds them."""
 MAX_JOBS = Limits().jobs
 """Jobs in a run, of a server with the default settings."""
 _PLAIN = {str: "string", bool: "boolean", int: "integer", float: "number"}
@@ -49,6 +50,8 @@ class Schemas:
         """What ``POST /benchmark/run`` takes: the full form, or the seed's two members in place of ``workload``."""
         full = self._record(RunSpec, None)
         properties = dict(full["properties"])
+        # The seed's two members stand in place of `workload`, and only there: so the two forms are two schemas rather
+        # than one in which everything is optional, and an error names what is really missing.
         full["required"] = ["workload"]
         del properties["workload"]
         properties["num_jobs"] = {
@@ -60,6 +63,7 @@ class Schemas:
         properties["job_duration_ms"] = {
             "type": "number", "minimum": 0, "maximum": 1e12, "default": 100, "description": "How long each sleeps.",
         }  # fmt: skip
+        # The engine's own bound is what a number can be; this server's is what it accepts.
         self.components["Workload"]["properties"]["jobs"]["anyOf"][0]["maximum"] = self._max_jobs
         seed = {**full, "properties": properties, "required": ["num_jobs"]}
         self.components["FullSpecification"] = full
@@ -70,16 +74,19 @@ class Schemas:
         """A reference to the choice among all kinds of a group."""
         name = GROUP_NAMES.get(group, group)
         if name not in self.components:
-            self.components[name] = {}  # kinds refer to their own group
+            # Set before its kinds are described, which may refer to this very group: a mix has jobs in it.
+            self.components[name] = {}
             kinds = self._catalog.kinds[group]
             mapping = {kind: self._kind(name, kind, cls) for kind, cls in sorted(kinds.items())}
             mapping |= {kind: self._other(name, kind) for kind in self._others.get(group, ())}
             choice: Schema = {
                 "oneOf": [{"$ref": ref} for ref in mapping.values()],
+                # With it, a client's generator makes a choice by `kind` instead of trying each schema.
                 "discriminator": {"propertyName": "kind", "mapping": mapping},
             }
             if group == "distributions":
-                seconds = self.of(typing.get_type_hints(Constant, include_extras=True)["value"])
+                seconds = self.describe(typing.get_type_hints(Constant, include_extras=True)["value"])
+                # A plain number stands for a constant distribution, with the bounds of its `value`.
                 choice = {"anyOf": [*seconds["anyOf"], choice]}
             self.components[name] = choice
         return _ref(name)
@@ -102,21 +109,24 @@ class Schemas:
 
     def _record(self, cls: type, kind: str | None, *, optional_kind: bool = False) -> Schema:
         properties: dict[str, Schema] = {}
+        # Only `fifo`, the default scheduler, may leave its kind out: `{"slots": 4}` is a scheduler by itself.
         required = [] if kind is None or optional_kind else ["kind"]
         if kind is not None:
             properties["kind"] = {"const": kind}
         hints = typing.get_type_hints(cls, include_extras=True) if dataclasses.is_dataclass(cls) else {}
         for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
             rules = typing.get_args(hints[field.name])
+            # Members that name files of the server's machine are refused over HTTP, and so not described.
             if not field.init or any(hasattr(rule, "local") for rule in rules):
-                continue  # what only has a sense beside a file of the server's machine is refused over HTTP
+                continue
+            # Elsewhere the value may come from a file instead; over HTTP it has to be there.
             if any(hasattr(rule, "or_file") for rule in rules):
-                properties[field.name] = self.of(
+                properties[field.name] = self.describe(
                     next(each for each in typing.get_args(rules[0]) if each is not type(None))
                 )
                 required.append(field.name)
                 continue
-            schema = self.of(hints[field.name])
+            schema = self.describe(hints[field.name])
             if field.default is not dataclasses.MISSING and isinstance(field.default, (str, int, float, type(None))):
                 schema = {**schema, "default": field.default}
             elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
@@ -130,7 +140,7 @@ class Schemas:
         }
         return {**schema, "required": required, "additionalProperties": False}
 
-    def of(self, hint: Any) -> Schema:
+    def describe(self, hint: Any) -> Schema:
         """The schema of an annotation."""
         origin = typing.get_origin(hint)
         if origin is Annotated:
@@ -142,7 +152,7 @@ class Schemas:
         if origin in (tuple, list):
             return self._list(typing.get_args(hint))
         if origin is not None and inspect.isclass(origin) and issubclass(origin, Mapping):
-            return {"type": "object", "additionalProperties": self.of(typing.get_args(hint)[1])}
+            return {"type": "object", "additionalProperties": self.describe(typing.get_args(hint)[1])}
         if hint is type(None):
             return {"type": "null"}
         if hint in _PLAIN:
@@ -151,13 +161,14 @@ class Schemas:
 
     def _list(self, inner: tuple[Any, ...]) -> Schema:
         if len(inner) == 1 or inner[-1] is ...:
-            return {"type": "array", "items": self.of(inner[0])}
-        items = [self.of(each) for each in inner]
+            return {"type": "array", "items": self.describe(inner[0])}
+        items = [self.describe(each) for each in inner]
         return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
 
     def _class(self, hint: Any) -> Schema:
         if not inspect.isclass(hint):
             return {}
+        # Before classes in general: both have members of their own, which are no part of any document.
         if hint in (Decimal, Fraction):
             return {"type": ["number", "string"]}
         if issubclass(hint, Enum):
@@ -165,7 +176,8 @@ class Schemas:
         group = self._catalog.group_of(hint)
         if group is not None:
             return self.group(group)
-        if hint.__name__ == "Weighted":  # its own members are its distribution's
+        # Written in one object with its distribution, whose members are described by the distribution's own kind.
+        if hint.__name__ == "Weighted":
             return {
                 "type": "object",
                 "properties": {"weight": {"type": "number", "minimum": 0}},
@@ -173,6 +185,7 @@ class Schemas:
             }
         if dataclasses.is_dataclass(hint):
             if hint.__name__ not in self.components:
+                # As above: a record may refer to itself.
                 self.components[hint.__name__] = {}
                 self.components[hint.__name__] = self._record(hint, None)
             return _ref(hint.__name__)
@@ -181,9 +194,10 @@ class Schemas:
     def _annotated(self, base: Any, *rest: Any) -> Schema:
         metas = [rule for rule in rest if isinstance(rule, Meta)]
         for rule in rest:
+            # A rule that converts what it reads describes more values than the type it converts to.
             if hasattr(rule, "coerce"):
                 return _exact(rule) if hasattr(rule, "most") else _text(rule)
-        schema = self.of(base)
+        schema = self.describe(base)
         for meta in metas:
             bounds = _bounds(meta)
             schema = {**schema, **({"minItems": meta.min_length} if schema.get("type") == "array" else bounds)}
@@ -196,11 +210,11 @@ class Schemas:
         return {"anyOf": [schema, _ref(name)]}
 
     def _union(self, options: list[Any]) -> Schema:
-        return {"anyOf": [self.of(option) for option in options]}
+        return {"anyOf": [self.describe(option) for option in options]}
 
 
 def _text(rule: Any) -> Schema:
-    """Text of a form: a currency, a date. A rule that names no form may take anything."""
+    """Text of a form: a currency, a date. A rule without a form accepts any value."""
     names = ("pattern", "format")
     form = {name: getattr(rule, name) for name in names if hasattr(rule, name)}
     return {"type": "string", **form} if form else {}

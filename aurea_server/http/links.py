@@ -18,5 +18,6 @@ def link(request: web.Request, path: str) -> str:
     """
     if base := request.app[BASE_PATH]:
         return base + path
+    # The route that was matched knows its whole path, with the prefix of every outer app in it.
     resource = request.match_info.route.resource
     return ("" if resource is None else resource.canonical.rpartition(_RUNS)[0]) + path

@@ -26,6 +26,7 @@ async def get_liveness(_: web.Request) -> web.Response:
 
 async def get_readiness(request: web.Request) -> web.Response:
     """``GET /health/ready``: 503 while draining, or while no run could be stored."""
+    # Not the queue: a full one is no reason to send clients elsewhere, since they can read and follow runs here.
     request.app[LIFECYCLE].check_ready()
     return json_response({"status": "ready"})
 
@@ -40,6 +41,7 @@ async def get_metrics(request: web.Request) -> web.Response:
     form = exposition.FORMATS[chosen.index]
     asked = None if chosen.range is None else chosen.range.parameters.get("escaping")
     escaping = exposition.choose_escaping(form, asked)
+    # Rendering takes milliseconds, and a thread would read figures while the loop changes them.
     content = exposition.render(request.app[REGISTRY], form, escaping, request.query.getall("name[]", []))
     headers = {"Content-Type": exposition.content_type(form, escaping)}
     if coding == "gzip":

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?$)|[^",;]+|[,;]', re.DOTALL)
 """A quoted text (one that is never closed goes to the end, so the scan is linear), anything else, or a separator."""
 
+# Digits are bounded, since float() takes time for thousands of them and a header may hold so many.
 _WEIGHT = re.compile(r"[0-9]{0,30}(?:\.[0-9]{0,30})?", re.ASCII)
 
 
@@ -67,6 +68,7 @@ def parse_elements(headers: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
     """(element, its parameters) of a header that may be given more than once; elements in lower case."""
     for header in headers:
         parts = [""]
+        # A comma at the end closes the last element; empty elements are allowed, and passed over (RFC 9110, 5.6.1).
         for piece in [*_TOKEN.findall(header), ","]:
             if piece == ";":
                 parts.append("")
@@ -101,6 +103,7 @@ def choose(accept: Iterable[str], offers: Sequence[Offer]) -> Choice | None:
         if not matching:
             unlisted.append(index)
             continue
+        # Where two ranges are as specific, the greater weight counts, then the earlier one: the RFC leaves it open.
         specificity, chosen = max(matching, key=lambda pair: (pair[0], pair[1].weight, -pair[1].place))
         rank = (chosen.weight, specificity[0], -chosen.place, -index)
         if chosen.weight > 0 and (best is None or rank > best[0]):
@@ -118,6 +121,7 @@ def choose_coding(accept_encoding: Sequence[str], codings: Sequence[str]) -> str
     """
     weights: dict[str, float] = {}
     for name, texts in parse_elements(accept_encoding):
+        # x-gzip is gzip by another name (RFC 9110, 8.4.1.3).
         coding = name.removeprefix("x-")
         weights[coding] = max(weights.get(coding, 0.0), _parse_parameters(texts)[1])
     if not weights:
@@ -126,6 +130,7 @@ def choose_coding(accept_encoding: Sequence[str], codings: Sequence[str]) -> str
     listed = {coding: weights.get(coding, anything or 0.0) for coding in codings}
     best = max(codings, key=lambda coding: listed[coding], default="identity")
     identity = weights.get("identity", anything)
+    # Of equal weights the coding wins: whoever lists it can read it, and it is shorter on the way.
     if listed.get(best, 0.0) > 0 and (identity is None or listed[best] >= identity):
         return best
     return None if identity == 0 else "identity"

@@ -19,8 +19,9 @@ from aurea_server.runner.kinds import Kinds
 from aurea_server.stdio.output_files import write_output
 
 ALWAYS = (400, 403, 503, 505)
-"""What every operation may answer: no HTTP, a foreign Host, too many connections, another version of HTTP."""
+"""What every operation may answer: not HTTP, another Host, too many connections, another version of HTTP."""
 
+# What an operation with a body may answer besides: it is late, too large, or of another type.
 UNSAFE = (400, 408, 413, 415)
 NUMBER = {"type": ["number", "null"]}
 TEXT = {"type": ["string", "null"]}
@@ -41,10 +42,12 @@ def build_document(
         "openapi": "3.1.0",
         "info": {
             "title": "Aurea",
+            # That of the program. The interface has none of its own: it only ever gets additions.
             "version": engine_version(),
             "summary": "Synthetic jobs, for real or in virtual time: throughput, response times and what the work cost.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
+        # Relative to where the description was read, so it holds behind any proxy.
         "servers": [{"url": base_path or "/"}],
         "tags": [
             {"name": "runs", "description": "Run, read, cancel."},
@@ -60,6 +63,7 @@ def build_document(
 
 def _operation(operation: Operation) -> dict[str, Any]:
     refusals = {*ALWAYS, *operation.refusals, *(UNSAFE if operation.method == "POST" else ())}
+    # It has no body, but must name its content type all the same: that is what keeps forms of other sites away.
     if operation.method == "DELETE":
         refusals |= {413, 415}
     if not operation.open:
@@ -72,6 +76,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
             **{str(status): _answer(answer) for status, answer in operation.answers.items()},
             **{str(status): _refusal(status) for status in sorted(refusals)},
         },
+        # The empty requirement means no token: whether one is needed is the operator's choice, which is not told here.
         "security": [{}] if operation.open else [{}, {"token": []}],
     }
     if operation.parameters:
@@ -96,7 +101,9 @@ def _answer(answer: Answer) -> dict[str, Any]:
     described: dict[str, Any] = {"description": answer.about}
     if answer.content:
         described["content"] = {
-            kind: {"schema": schema if kind == "application/json" else {"type": "string"}} for kind in answer.content
+            # Only JSON has a structure that can be described; CSV, NDJSON and events are text.
+            kind: {"schema": schema if kind == "application/json" else {"type": "string"}}
+            for kind in answer.content
         }
     if answer.headers:
         described["headers"] = {name: {"schema": {"type": "string"}} for name in answer.headers}
@@ -122,9 +129,10 @@ def _object(properties: Mapping[str, Any], required: Iterable[str] = (), *, more
 
 
 def _answers() -> dict[str, Any]:
-    """What is answered. Results have more members than are listed here: docs/http-api.md names them all."""
+    """Responses. Results have more members than are listed here: docs/numbers.md explains them all."""
     ident = {"type": "string", "pattern": f"^{RUN_ID_PATTERN}$"}
     reason = _object({"code": {"enum": sorted(REASONS)}, "detail": {"type": "string"}}, ["code", "detail"])
+    # The seed's eight members come first and are required in every result, whatever the run came to.
     figures = {
         "num_jobs": COUNT, "completed_jobs": COUNT, "throughput": NUMBER, "mean_latency": NUMBER, "total_cost": NUMBER,
         "start_time": TEXT, "end_time": TEXT, "duration": NUMBER,
@@ -141,6 +149,7 @@ def _answers() -> dict[str, Any]:
             "started": NUMBER,
             "finished": NUMBER,
         },
+        # The four of the seed; the others came later, so that a client of then reads a result of now.
         ["job_id", "latency", "cost", "timestamp"],
     )
     state = {"enum": list(STATES)}
@@ -166,6 +175,7 @@ def _answers() -> dict[str, Any]:
         "JobRow": job,
         "JobPage": _object({"jobs": _list(_named("JobRow")), "total": COUNT, "next": TEXT}, ["jobs", "total", "next"]),
         "Result": _object(result, ["benchmark_id", *figures, "status", "jobs"]),
+        # One schema for every state: progress while it is active, and the members of a result once it has ended.
         "Run": _object(
             {**run, "progress": {"type": ["object", "null"]}, "time_left": NUMBER, "findings": _list(_named("Finding"))},
             ["benchmark_id", "status"],
@@ -189,7 +199,7 @@ def _named(name: str) -> dict[str, str]:
 
 
 def render_document(kinds: Kinds) -> str:
-    """The description as it is committed: readable, and the same every time."""
+    """The description as it is committed: readable, and the same every time it is made."""
     encoded = msgspec.json.encode(build_document(OPERATIONS, kinds))
     return msgspec.json.format(encoded, indent=1).decode() + "\n"
 

@@ -1,4 +1,4 @@
-"""The one table of what can be asked of this server. It registers the routes, and it is what /openapi.json is built from."""
+"""The one table of routes: it registers the handlers, and /openapi.json is built from it."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ class Operation:
 
 
 RUN_ID = Parameter("run_id", "As in `benchmark_id`.", {"type": "string", "pattern": f"^{RUN_ID_PATTERN}$"}, "path")
+# Visible ASCII only: a key becomes a row of the ledger and may come back in a log.
 KEY = Parameter(
     "Idempotency-Key",
     "The same key with the same body is the same run, for a day and over a restart.",
@@ -64,20 +65,23 @@ KEY = Parameter(
 )
 PREFER = Parameter("Prefer", "`respond-async` answers at once, with 202.", {"type": "string"}, "header")
 LAST_EVENT = Parameter("Last-Event-ID", "Only events after this one.", {"type": "string"}, "header")
+# Bounds are those that the handlers check; they import nothing from here, so the numbers stand with them.
 LIMIT = Parameter("limit", "Runs on a page.", {"type": "integer", "minimum": 1, "maximum": runs.MAX_RUNS_LISTED})
 CURSOR = Parameter("cursor", "From `next` of the page before.", {"type": "integer", "minimum": 1, "maximum": 2**62})
 STATUS = Parameter("status", "Only runs in this state.", {"type": "string", "enum": list(STATES)})
 ROWS = Parameter("limit", "Jobs on a page.", {"type": "integer", "minimum": 1, "maximum": job_download.MAX_ROWS})
+# Two cursors that are counted differently: pages of runs by a run's number, pages of jobs by a job's index.
 FIRST = Parameter("cursor", "Number of the first job.", {"type": "integer", "minimum": 0, "maximum": 2**62})
 FORMAT = Parameter("format", "Instead of `Accept`.", {"type": "string", "enum": list(EXPORT_FORMATS)})
 
+# In the order of the handler's own table: the first is the default.
 FORMS = tuple(offer.type for offer in job_download.FORMATS.values())
 RESULT = Answer(
-    "What came of the run, whatever its `status`; `Location` where its Idempotency-Key was known.",
+    "The run's result, whatever its `status`; `Location` where its Idempotency-Key was known.",
     "Result",
     headers=("Location",),
 )
-RUN = Answer("The run as it stands; once it has ended, its result.", "Run")
+RUN = Answer("The run's state and progress; once it has ended, its result.", "Run")
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -85,13 +89,15 @@ OPERATIONS: tuple[Operation, ...] = (
         "/benchmark/run",
         run_submission.run_benchmark,
         "run_benchmark",
-        "Run a benchmark, and answer with what came of it, or at once.",
+        "Run a benchmark, and answer with its result, or at once.",
         {
             200: RESULT,
+            # The run is in the ledger before this is sent, so its Location holds over a crash.
             202: Answer("Accepted: it is in the ledger.", "Run", headers=("Location", "Preference-Applied")),
         },
         (PREFER, KEY),
         "Specification",
+        # 409 and 422 come only with an Idempotency-Key, or with strategies of installed packages.
         (409, 422, 429, 503),
     ),
     Operation(
@@ -129,6 +135,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/benchmark/runs/{run_id}/events",
         server_sent_events.get_events,
         "get_events",
+        # A stream: it ends with the run, so it has no page and no limit.
         "Live: `state`, `progress` twice a second, `finding`, `end`.",
         {200: Answer("Server-sent events.", None, ("text/event-stream",))},
         (RUN_ID, LAST_EVENT),
@@ -139,7 +146,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "/benchmark/runs/{run_id}/cancel",
         runs.cancel_run,
         "cancel_run",
-        "End a run with what it has.",
+        "End a run with what it has measured so far.",
+        # 202, since the process may take the whole kill ladder; the run's resource says when it has ended.
         {202: Answer("It will end within seconds.", "Run")},
         (RUN_ID,),
         refusals=(404, 409, 503),
@@ -160,7 +168,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "/benchmark/runs/{run_id}",
         runs.delete_run,
         "delete_run",
-        "Forget a run that has ended.",
+        "Delete a run that has ended.",
+        # Asked again it is 404: what is deleted cannot be told from what never was.
         {204: Answer("It is gone.", None, ())},
         (RUN_ID,),
         refusals=(404, 409, 503),
@@ -200,6 +209,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
 )  # fmt: skip
 
+# Open are probes, which come from programs that have no secrets, and the pages that say how to use one.
 OPEN_HANDLERS: frozenset[object] = frozenset(operation.handler for operation in OPERATIONS if operation.open)
 """By handler, since a path may have anything before it: a base path, or the prefix of an outer app."""
 
@@ -209,6 +219,7 @@ def register_routes(app: web.Application, base_path: str = "") -> None:
 
     Those under the base path come first: a root route with a variable part (``/docs/{name}``) must not hide them.
     """
+    # The order of registration is the order of matching.
     for prefix in dict.fromkeys((base_path, "")):
         for operation in OPERATIONS:
             app.router.add_route(operation.method, prefix + operation.path, operation.handler)

@@ -70,11 +70,13 @@ ERRORS: Mapping[type[Exception], Meaning] = {
 }
 """Error of the core → its meaning. A subclass without a row of its own has that of its nearest ancestor."""
 
+# Says nothing of what happened: an exception's text may hold paths, tokens or other clients' data.
 INTERNAL = HttpProblem(500, "internal", "The server failed; its log says why.")
 
 
 def to_problem(error: errors.RunError | StoreError) -> HttpProblem:
     """An error of the core as HTTP has it."""
+    # The method resolution order begins with the class itself, so the nearest row of the table is found first.
     meaning = next(ERRORS[cls] for cls in type(error).__mro__ if cls in ERRORS)
     retry_after = getattr(error, "retry_after", None) or meaning.retry_after
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
@@ -83,12 +85,14 @@ def to_problem(error: errors.RunError | StoreError) -> HttpProblem:
 
 def spec_problem(error: SpecError) -> HttpProblem:
     """400 with every problem of a body at once."""
+    # The first problem makes the sentence, so that it is useful to a client that shows nothing else.
     first, more = error.problems[0], len(error.problems) - 1
     text = f"{first} (and {more} more)" if more else str(first)
     local = any(problem.problem == LOCAL_REFERENCE for problem in error.problems)
     return HttpProblem(400, "local_reference" if local else "invalid_spec", text, error.problems)
 
 
+# Codes are an interface: clients compare them. Sentences may change.
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 417: "expectation_failed"}
 
 
@@ -161,6 +165,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         log.error("storage: %s", error)  # noqa: TRY400 - a sentence for the operator says it all
         return make_response(to_problem(error))
     except web.HTTPException as error:
+        # aiohttp's redirects are exceptions too.
         if error.status < 400:
             raise
         return make_response(aiohttp_problem(error))

@@ -49,5 +49,6 @@ def read_number(request: web.Request, name: str, default: int, most: int, least:
 
 def query_problem(name: str, problem: str, got: str) -> HttpProblem:
     """400: a member of the query is wrong."""
+    # ascii() and the bound keep what a client sent from reaching a terminal or a log as it is.
     found = Problem(name, problem, ascii(got)[:60])
     return HttpProblem(400, "invalid_query", str(found), [found])

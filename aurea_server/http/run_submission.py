@@ -29,6 +29,7 @@ async def run_benchmark(request: web.Request) -> web.Response:
     """``POST /benchmark/run``"""
     lifecycle = request.app[LIFECYCLE]
     content = await read_body(request)
+    # Before the key: a specification that is wrong is never stored, so its key stands for nothing.
     submission = await request.app[VALIDATOR].validate(content)
     key = _read_key(request, content)
     # A client that can come back for the run (by its key, or by the Location of a 202) may leave without ending it.
@@ -51,6 +52,7 @@ def _read_key(request: web.Request, content: bytes) -> tuple[str, str] | None:
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
         text = "An Idempotency-Key is 1 to 255 visible ASCII characters, once."
         raise HttpProblem(400, "invalid_idempotency_key", text)
+    # The bytes are compared, not the values: two spellings of one specification are two bodies.
     return keys[0], hashlib.sha256(content).hexdigest()
 
 

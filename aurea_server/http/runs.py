@@ -24,6 +24,7 @@ async def list_runs(request: web.Request) -> web.Response:
     status = request.query.get("status")
     if status is not None and status not in STATES:
         raise query_problem("status", f"must be one of {', '.join(STATES)}", status)
+    # Pages go by the number of a run, not by an offset: runs that arrive meanwhile move nothing.
     listed, after = await request.app[READER].list(limit, before, status)
     headers = {}
     if after is not None:
@@ -39,6 +40,7 @@ async def get_run(request: web.Request) -> web.Response:
 
 async def cancel_run(request: web.Request) -> web.Response:
     """``POST …/cancel``: asked again, it changes nothing."""
+    # 202: the run ends within seconds, and its answer says how.
     run = await request.app[LIFECYCLE].cancel(request.match_info["run_id"])
     return json_bytes(request.app[READER].view(run), 202)
 

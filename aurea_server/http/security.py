@@ -71,6 +71,7 @@ class RequestGuard:
 
     def check(self, request: web.Request) -> None:
         """All that can be checked before the body is read. Raises HttpProblem."""
+        # `connections` has marked what its parser accepts and we do not serve.
         if request.get(OTHER_VERSION) or request.version not in VERSIONS:
             raise version_not_supported()
         host = check_host(request, self.hosts)
@@ -167,6 +168,7 @@ def guard_requests(guard: RequestGuard) -> Middleware:
 @web.middleware
 async def assign_request_id(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every request has an id: the caller's, if it is a plain one."""
+    # Only what is plain text in a log and a header: anything else could forge lines of either.
     given = request.headers.get("X-Request-Id", "")
     request_id.set(given if _REQUEST_ID.fullmatch(given) else new_request_id())
     return await handler(request)
@@ -184,9 +186,11 @@ async def prepare_headers(request: web.Request, response: web.StreamResponse) ->
     from a client that waits for ``100 Continue``, the next request, and nobody could tell which.
     """
     set_headers(response)
+    # After an answer that is no refusal the handler has read the body, or there was none.
     if response.status >= 400 and not request.content.is_eof():
         response.force_close()
         response.headers["Connection"] = "close"
+    # Set by `responses.negotiate` on the request, since errors are answered by responses that know nothing of it.
     if VARY in request:
         response.headers["Vary"] = request[VARY]
 

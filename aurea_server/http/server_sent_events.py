@@ -29,6 +29,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     events = await request.app[READER].events(request.match_info["run_id"], after)
     if request.method == "HEAD":
         return web.Response(content_type="text/event-stream")
+    # Preparing a response on a connection that is gone would raise, and be reported as a defect of ours.
     if request.transport is None:
         raise ConnectionResetError  # the follower is gone
     response = EventSourceResponse(send_timeout=SEND_SECONDS)

@@ -1,4 +1,8 @@
-"""Serving an app on a socket until a signal says stop. The signals are ours, and so are the exit codes."""
+"""Serving an app on a socket until a signal says stop.
+
+aiohttp's own `web.run_app` is not used: it knows no drain, no second signal and no exit codes. The first signal stops
+accepting runs and waits for those that were accepted; the second ends the process at once, with 128 + its number.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from typing import NoReturn
 from aiohttp import web
 
 from aurea_engine import loop_factory
+from aurea_engine.closed_sets import ServeExitCode
 from aurea_server.history import LedgerNewer, LedgerUnusable, StoreError
 from aurea_server.http import app_keys
 from aurea_server.http.app import create_app
@@ -25,21 +30,22 @@ from aurea_server.stdio import standard_streams
 
 log = logging.getLogger(__name__)
 
-UNSAFE, CANNOT_BIND, LEDGER_UNUSABLE, LEDGER_NEWER, INTERNAL = 2, 3, 4, 5, 70
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 WORKER_THREADS = 4
-"""Threads for what would hold the loop, such as decoding records: no more than that at once, and all from the start."""
+"""Threads for work that would block the loop, such as decoding records: all of them from the start."""
 
 
 class StopSignals:
-    """The first signal asks to stop, the second stops now, with 128 + its number."""
+    """The first signal sets ``asked``; the second calls ``forced`` and ends the process."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.forced: Callable[[], None] = lambda: None
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP:  # nohup means it
+            # A program started by nohup ignores SIGHUP, and means it. A shell also lets its background commands ignore
+            # SIGINT, but a server must be stoppable by whoever knows its pid.
+            if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP:
                 loop.add_signal_handler(number, self._signal, number)
 
     def _signal(self, number: int) -> None:
@@ -61,15 +67,16 @@ async def serve(settings: Settings, kinds: Kinds) -> int:
     """Serve until SIGTERM, SIGINT or SIGHUP; returns the exit code."""
     stopping = StopSignals()
     try:
+        # Before anything else may ask for the default executor: the loop would make one whose threads start one by one.
         asyncio.get_running_loop().set_default_executor(_start_workers())
     except RuntimeError as error:
-        return _report_error(str(error), INTERNAL)
+        return _report_error(str(error), ServeExitCode.INTERNAL)
     try:
         app = await create_app(kinds, settings)
     except LedgerNewer as error:
-        return _report_error(str(error), LEDGER_NEWER)
+        return _report_error(str(error), ServeExitCode.LEDGER_NEWER)
     except LedgerUnusable as error:
-        return _report_error(str(error), LEDGER_UNUSABLE)
+        return _report_error(str(error), ServeExitCode.LEDGER_UNUSABLE)
     service = app[app_keys.SERVICE]
     stopping.forced = service.kill_now
     runner = make_runner(app, settings.max_connections)
@@ -77,37 +84,42 @@ async def serve(settings: Settings, kinds: Kinds) -> int:
         await runner.setup()
     except StoreError as error:
         await service.abandon()
-        return _report_error(str(error), LEDGER_UNUSABLE)
+        return _report_error(str(error), ServeExitCode.LEDGER_UNUSABLE)
     stall_watch = asyncio.create_task(runner.limiter.close_stalled())
     try:
         try:
             await web.TCPSite(runner, settings.host, settings.port, backlog=512).start()
         except OSError as error:
             return _report_error(
-                f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}", CANNOT_BIND
+                f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}",
+                ServeExitCode.CANNOT_BIND,
             )
         gc.collect()
-        gc.freeze()  # what is loaded stays: no collection need look at it again
+        # What is loaded now stays for ever: no later collection need look at it, and their pauses stay short.
+        gc.freeze()
         _announce(settings, runner.addresses[0][1])
         await stopping.asked.wait()
-        log.info("stopping: no new runs, %g s for those that are on", settings.drain)
+        log.info("stopping: no new runs, %g s for those that are active", settings.drain)
         await service.drain(settings.drain)
+        # While there are connections to answer: aiohttp's cleanup closes them before the app's own.
         await service.interrupt()  # while there are connections to answer
-        return 0
+        return ServeExitCode.STOPPED
     finally:
         stall_watch.cancel()
         await runner.cleanup()
         log.info("stopped")
-        if service.disk_stuck:  # the end of the process would wait for the thread that waits for the disk
+        # The interpreter's shutdown would join the thread that waits for the disk, and so wait for ever.
+        if service.disk_stuck:
             _exit_now(0)
 
 
 def _start_workers() -> ThreadPoolExecutor:
-    """Threads that are there before anybody needs one: later there may be none to be had. Raises RuntimeError."""
-    hands, all_there = ThreadPoolExecutor(WORKER_THREADS, "hand"), threading.Barrier(WORKER_THREADS)
+    """Threads that exist before any is needed: later the system may refuse one. Raises RuntimeError."""
+    workers, all_started = ThreadPoolExecutor(WORKER_THREADS, "worker"), threading.Barrier(WORKER_THREADS)
     for _ in range(WORKER_THREADS):
-        hands.submit(all_there.wait)  # one that waits is not idle, so the next gets a thread of its own
-    return hands
+        # A pool starts a thread only where none is idle. One that waits at the barrier is not, so each gets a thread.
+        workers.submit(all_started.wait)
+    return workers
 
 
 def _announce(settings: Settings, port: int) -> None:
@@ -144,4 +156,4 @@ def run_server(settings: Settings, kinds: Kinds) -> int:
             return loop.run(serve(settings, kinds))
     except Exception:
         log.exception("the server failed")
-        return INTERNAL
+        return ServeExitCode.INTERNAL

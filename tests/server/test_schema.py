@@ -108,7 +108,7 @@ def test_a_member_takes_what_its_schema_does(name: str) -> None:
     schemas = Schemas(Kinds())
     schemas.specification()
     for member, hint in resolve_hints(checked_classes()[name]).items():
-        schema = schemas.of(hint)
+        schema = schemas.describe(hint)
         whole = {**schema, "components": {"schemas": schemas.components}}
         valid = Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER).is_valid
         for value in (*TEXTS, *OTHERS, *NUMBERS, *bounds_in(schema)):
@@ -131,7 +131,7 @@ def test_no_member_is_left_without_a_schema() -> None:
     for name, cls in checked_classes().items():
         if is_dataclass(cls):
             hints = resolve_hints(cls)
-            empty = [field.name for field in fields(cls) if field.init and not schemas.of(hints[field.name])]
+            empty = [field.name for field in fields(cls) if field.init and not schemas.describe(hints[field.name])]
             assert not empty, f"{name}: {empty}"
 
 

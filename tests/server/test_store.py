@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from aurea_engine.closed_sets import ServeExitCode
 from aurea_server.history import (
     AcceptedRun,
     DataFolder,
@@ -19,7 +20,7 @@ from aurea_server.history import (
 )
 from aurea_server.history.retention import BATCH, Retention, measure_used_bytes
 from aurea_server.history.retention_clock import DAY_MS, RetentionClock
-from aurea_server.http.serving import LEDGER_UNUSABLE, serve
+from aurea_server.http.serving import serve
 from aurea_server.runner.kinds import Kinds
 from aurea_server.settings.settings import Settings
 
@@ -112,7 +113,7 @@ async def test_a_history_that_fails_at_the_start_is_an_exit_code(
         raise ReadFailed("the ledger could not be read: disk I/O error")
 
     monkeypatch.setattr(Ledger, "newest_id", fails)
-    assert await serve(Settings(data=str(tmp_path / "data"), port=0), Kinds()) == LEDGER_UNUSABLE
+    assert await serve(Settings(data=str(tmp_path / "data"), port=0), Kinds()) == ServeExitCode.LEDGER_UNUSABLE
     assert "disk I/O error" in capfd.readouterr().err
     DataFolder(tmp_path / "data").release()
 
