@@ -41,6 +41,7 @@ from aurea_engine.results.summarize import summarize
 from aurea_engine.run.clock import Bell, Clock, MonotonicClock
 from aurea_engine.run.environment import engine_version
 from aurea_engine.run.parts import RunParts
+from aurea_engine.run.plan import PlannedJobs, plan
 from aurea_engine.run.shard import Shard
 from aurea_engine.spec import Objective, RunSpec, Thresholds
 from aurea_engine.workload.arrivals import (
@@ -135,6 +136,7 @@ __all__ = [
     "PerJob",
     "PerSecond",
     "Plan",
+    "PlannedJobs",
     "Point",
     "Poisson",
     "Priority",
@@ -181,6 +183,7 @@ __all__ = [
     "parse_json",
     "parse_rate",
     "parse_toml",
+    "plan",
     "price",
     "record_rows",
     "records_from_rows",

@@ -86,6 +86,7 @@ def execute(
     Blocks until the run has ended, by the clock that ``spec`` names. `Shard` says what cannot be run in shards. Raises as
     `run` does.
     """
+    shard.check(spec)
     return _execute(_Watch(spec, observers, stop), shard)
 
 

@@ -8,7 +8,7 @@ known while the run was metered, so the meters are then made again from the reco
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aurea_engine.closed_sets import FINAL, Outcome
 from aurea_engine.records.batch import NS, JobBatch
@@ -109,10 +109,7 @@ def work_out_figures(spec: RunSpec, parts: RunParts) -> Figures:
     """All figures of a run that has ended."""
     jobs, drained = parts.records, parts.status == "completed"
     warmup_ns, is_steady = _find_warmup(spec, jobs)
-    meters = parts.meters
-    if jobs is not None and warmup_ns != meters.rules.warmup_ns:
-        meters = Meters(CountingRules(warmup_ns, meters.rules.good_within))
-        meters.feed(jobs)
+    meters = _count_under(replace(CountingRules.of(spec), warmup_ns=warmup_ns), parts)
     figures = Figures(
         spec,
         meters,
@@ -125,6 +122,20 @@ def work_out_figures(spec: RunSpec, parts: RunParts) -> Figures:
     return _with_times(figures)
 
 
+def _count_under(rules: CountingRules, parts: RunParts) -> Meters:
+    """The meters of the run under ``rules``: its own, or made again from the records where it was metered under others.
+
+    That is so where the warm-up was found afterwards, and where a stored run is judged by other objectives.
+    """
+    if parts.meters.rules == rules:
+        return parts.meters
+    if parts.records is None:
+        raise ValueError("these parts were measured with another warm-up or other objectives, and have no records")
+    meters = Meters(rules)
+    meters.feed(parts.records)
+    return meters
+
+
 def _with_times(figures: Figures) -> Figures:
     counted = figures.counted_jobs()
     times = (
@@ -132,7 +143,7 @@ def _with_times(figures: Figures) -> Figures:
         if counted is None
         else {metric: exact_timing(lasted) for metric, lasted in measure_times(counted).items()}
     )
-    return Figures(**{**vars(figures), "times": times})
+    return replace(figures, times=times)
 
 
 def _find_warmup(spec: RunSpec, jobs: JobBatch | None) -> tuple[int, bool]:

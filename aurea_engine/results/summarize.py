@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from aurea_engine.closed_sets import Reason, Status
 from aurea_engine.costs import RunInfo, Usage, measure, price
 from aurea_engine.records.batch import NS
 from aurea_engine.results.checks import Case, findings
@@ -26,9 +27,9 @@ def summarize(spec: RunSpec, parts: RunParts, *, benchmark_id: str | None = None
 
     Raises ValueError where ``parts`` are not of such a run, hold no shard, or one that has not ended.
     """
-    spec, status = with_seed(spec, parts), parts.status
-    if status is None:
+    if parts.status is None:
         raise ValueError("the run has not ended" if parts.shards else "there is no shard in these parts to summarize")
+    spec, (status, reason) = with_seed(spec, parts), _find_status(parts)
     figures = work_out_figures(spec, parts)
     usage = _work_out_usage(parts, figures)
     started_at, counts = parts.started_at, count_outcomes(parts.meters.counts)
@@ -58,16 +59,25 @@ def summarize(spec: RunSpec, parts: RunParts, *, benchmark_id: str | None = None
         series_width=parts.series.width,
         environment=parts.shards[0].environment,
         jobs=parts.records,
-        reason=parts.reason,
+        reason=reason,
         histograms=figures.meters.times,
         parts=parts,
     )
     return _judge(result, parts, figures)
 
 
+def _find_status(parts: RunParts) -> tuple[Status, Reason | None]:
+    """How the run ended, and why. A run of which shards are missing failed, however well the others did."""
+    assert parts.status is not None
+    if not parts.missing:
+        return parts.status, parts.reason
+    there, of = len(parts.shards), parts.shards[0].shard.of
+    return "failed", Reason("shard_lost", f"only {there} of {of} shards of the run are in these parts")
+
+
 def _judge(result: RunResult, parts: RunParts, figures: Figures) -> RunResult:
     spec = result.spec
-    lost = None if parts.lost is None else spec.objectives[parts.lost]
+    lost = spec.objectives[parts.lost] if parts.lost is not None and parts.lost < len(spec.objectives) else None
     result = replace(
         result,
         objectives=tuple(
@@ -85,7 +95,7 @@ def _work_out_usage(parts: RunParts, figures: Figures) -> Usage:
     """What was metered of the whole run. What interval meters count of several parts does not add up: it is counted again
     from the merged records, and where there are none, the price says that it needs them.
     """
-    spec, whole = figures.spec, parts.meters
+    spec, whole = figures.spec, figures.meters
     run = RunInfo(
         window_ns=figures.closed_ns,
         slots=spec.scheduler.slots,

@@ -36,10 +36,10 @@ class Execution:
     def __init__(self, spec: RunSpec, shard: Shard, look: Look, *, live: bool) -> None:
         shard.check(spec)
         assert spec.seed is not None
-        plan = JobPlan(spec.workload, Streams(spec.seed), simulated=spec.clock == "virtual")
+        plan = JobPlan(spec.workload, Streams(spec.seed), simulated=spec.clock == "virtual", shard=shard)
         self._shard = shard
         self._metering = Metering(spec.cost)
-        recorder, dispatcher = Recorder(spec, self._metering, live), Dispatcher(spec.scheduler)
+        recorder, dispatcher = Recorder(spec, self._metering, live, shard), Dispatcher(spec.scheduler)
         self._started_at = _read_calendar()
         conditions = StopConditions.of(
             spec, plan, dispatcher, recorder, lambda elapsed: look(self, elapsed), lambda: self._started_at
@@ -73,6 +73,7 @@ class Execution:
         """The driver is done: the parts of the shard."""
         spec, recorder, aborts = self.context.spec, self.context.recorder, self.context.conditions.aborts
         records = recorder.close()
+        numbers = None if records is None or self._shard.is_whole else self._shard.number_rows(len(records))
         lost = None if aborts is None or aborts.lost is None else spec.objectives.index(aborts.lost)
         report = replace(
             self._report(self.context.stats.window_ns, status),
@@ -80,7 +81,9 @@ class Execution:
             lost=lost,
             environment=describe(),
         )
-        return RunParts(spec.seed, (report,), records, None, recorder.meters, recorder.series, self._metering.count())
+        return RunParts(
+            spec.seed, (report,), records, numbers, recorder.meters, recorder.series, self._metering.count()
+        )
 
     def _report(self, elapsed_ns: int, status: Status | None) -> ShardReport:
         dispatcher, recorder = self.context.dispatcher, self.context.recorder

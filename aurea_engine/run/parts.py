@@ -25,7 +25,7 @@ from functools import reduce
 
 import numpy as np
 
-from aurea_engine.closed_sets import Reason, Status
+from aurea_engine.closed_sets import Outcome, Reason, Status
 from aurea_engine.costs.metered_counts import MeteredCounts
 from aurea_engine.records.batch import Instants, JobBatch
 from aurea_engine.records.series import Series
@@ -196,8 +196,9 @@ def find_peak(jobs: JobBatch) -> int:
     started = np.sort(jobs.started[jobs.was_started])
     if not len(started):
         return 0
-    lasting = np.maximum(jobs.finished, jobs.started + 1)[jobs.was_started]
-    ended = np.searchsorted(np.sort(lasting), started, side="right")
+    # What was cancelled was in service when the run was ended, together with whatever had started at that very instant.
+    until = np.maximum(jobs.finished + (jobs.outcome == Outcome.CANCELLED), jobs.started + 1)[jobs.was_started]
+    ended = np.searchsorted(np.sort(until), started, side="right")
     return int((np.arange(1, len(started) + 1) - ended).max())
 
 

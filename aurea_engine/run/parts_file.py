@@ -104,6 +104,21 @@ _SUMS = (
 """The figures of `Meters` that are one number each."""
 
 
+# What a value that is none makes the libraries and the types say, KeyError for a name that there is not, RecursionError for
+# an environment that is nested a thousand deep.
+_MISREAD = (
+    SpecError,
+    msgspec.MsgspecError,
+    zlib.error,
+    struct.error,
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+    RecursionError,
+)
+
+
 def encode_parts(
     seed: int | None,
     shards: tuple[ShardReport, ...],
@@ -140,7 +155,7 @@ def decode_parts(content: bytes) -> tuple[Any, ...]:
         return _decode(content)
     except DamagedParts:
         raise
-    except (SpecError, msgspec.MsgspecError, zlib.error, struct.error, ValueError, TypeError, OverflowError) as error:
+    except _MISREAD as error:
         raise DamagedParts(f"these parts of a run are damaged: {error}") from None
 
 

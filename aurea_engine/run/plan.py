@@ -7,7 +7,8 @@ made by other people are checked before anything is run on them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import NotSimulable, Problem, SpecError, StrategyError
 from aurea_engine.records.batch import NS, Instants, Outcomes
+from aurea_engine.run.shard import Shard
+from aurea_engine.spec import RunSpec
 from aurea_engine.workload.arrivals import BEYOND, BLOCK
 from aurea_engine.workload.distributions import draw_durations
 from aurea_engine.workload.jobs import Job, Plan, planned
@@ -49,11 +52,40 @@ class Block:
     def __len__(self) -> int:
         return len(self.service)
 
+    def __getitem__(self, rows: slice) -> Block:
+        """The same columns of some of the jobs."""
+        return replace(self, **{name: column[rows] for name, column in vars(self).items() if column is not None})
+
+
+@dataclass(frozen=True)
+class PlannedJobs:
+    """What is known of jobs before they are run, a row for each.
+
+    ``job``: its number in the whole run; ``intended``: ns since the window opens, None in the closed model; ``demand``:
+    seconds of service that it asks for, NaN where nobody knows; ``leaf``: which of `JobSource.leaves` does it; ``outcome``:
+    how it ends unless something comes between; ``service``: ns until then, `UNKNOWN` where its demand is.
+    """
+
+    job: Instants
+    intended: Instants | None
+    demand: NDArray[np.float64]
+    leaf: NDArray[np.intp]
+    outcome: Outcomes
+    service: Instants
+
 
 class JobPlan:
-    """The jobs of one run, block by block, until the workload's end."""
+    """The jobs of one run, or of one shard of it, block by block, until the workload's end.
 
-    def __init__(self, workload: Workload, streams: Streams, simulated: bool = False) -> None:
+    A shard draws every block of the whole plan and then keeps its own rows: jobs k, k + N, k + 2N, … That costs a few per
+    cent of a run and buys that no number of shards changes any draw, and that every shard knows when the *last job of all*
+    arrives, whose ever it is.
+    """
+
+    def __init__(
+        self, workload: Workload, streams: Streams, simulated: bool = False, shard: Shard | None = None
+    ) -> None:
+        self._shard = shard or Shard()
         self._simulated = simulated
         self._workload = workload
         self._streams = streams
@@ -72,6 +104,8 @@ class JobPlan:
         """From this instant on nothing arrives."""
         self.next_instant: int | None = None
         """After the last block: the first instant that was not released any more, where the process has one."""
+        self.latest_ns = 0
+        """The latest instant that was drawn, of any shard: once the plan is at its end, that of the last job of all."""
         self.stopped_ns: int | None = None
         self._left_off_ns: int | None = None
         """The instant at which the driver ended the run before all jobs had ended; see `Workload.stop_at`."""
@@ -111,8 +145,14 @@ class JobPlan:
             n = left if intended is None else len(intended)
             if not n:
                 return
-            yield self._block(intended, n)
+            block, first = self._block(intended, n), self._taken
             self._taken += n
+            if intended is not None:
+                self.latest_ns = int(intended[-1])
+            if self._shard.is_whole:
+                yield block
+            elif len(mine := block[slice((self._shard.index - first) % self._shard.of, None, self._shard.of)]):
+                yield mine
 
     def _upcoming(self, wanted: int) -> Instants:
         """The next ``wanted`` instants, fewer at the end."""
@@ -163,6 +203,34 @@ class JobPlan:
             return None
         seconds = draw_durations(self._workload.patience, self._streams.rng("patience"), BLOCK)[:n]
         return np.asarray(np.rint(np.minimum(seconds, _LONGEST / NS) * NS), np.int64)
+
+
+def plan(spec: RunSpec, shard: Shard | None = None) -> PlannedJobs:
+    """The jobs of ``spec``, which needs a seed, or of one shard of it: those that `execute` will run.
+
+    Raises `SpecError` where the jobs have no end but a duration and the model is closed: how many of them there will be is
+    then known only when they have run.
+    """
+    shard = shard or Shard()
+    shard.check(spec)
+    if spec.seed is None:
+        raise SpecError([Problem("seed", "is required: without one every execution draws other jobs")])
+    job_plan = JobPlan(spec.workload, Streams(spec.seed), simulated=spec.clock == "virtual", shard=shard)
+    if job_plan.closed and job_plan.unlimited:
+        raise SpecError([Problem("workload.jobs", "is required to plan a closed model: only its users end it")])
+    blocks = list(job_plan.blocks())
+
+    def join(name: str, kind: type) -> NDArray[Any]:
+        return np.concatenate([np.empty(0, kind), *(getattr(block, name) for block in blocks)])
+
+    return PlannedJobs(
+        shard.number_rows(sum(map(len, blocks))),
+        None if job_plan.closed else join("intended", np.int64),
+        join("demand", np.float64),
+        join("leaf", np.intp),
+        join("outcome", np.uint8),
+        join("service", np.int64),
+    )
 
 
 def _ns(seconds: float | None) -> int | None:

@@ -25,6 +25,7 @@ from aurea_engine.records.batch import NEVER, Instants, JobBatch, Outcomes
 from aurea_engine.records.series import Series
 from aurea_engine.run.meters import CountingRules, Meters
 from aurea_engine.run.plan import Block, JobPlan
+from aurea_engine.run.shard import Shard
 from aurea_engine.spec import KEPT_JOBS, RunSpec
 
 _COMPLETED = int(Outcome.COMPLETED)
@@ -40,7 +41,7 @@ BATCH_REALTIME = 4096
 class Recorder:
     """The columns of one run. ``keep`` may turn False under way, when the run outgrows `KEPT_JOBS`."""
 
-    def __init__(self, spec: RunSpec, metering: Metering, live: bool) -> None:
+    def __init__(self, spec: RunSpec, metering: Metering, live: bool, shard: Shard | None = None) -> None:
         self.intended, self.released = array("q"), array("q")
         self.started, self.finished = array("q"), array("q")
         self.outcome = bytearray()
@@ -50,6 +51,8 @@ class Recorder:
         self.abnormal: dict[int, int] = {}
         self.errors: Counter[str] = Counter()
         self.keep = spec.keep_jobs
+        # A run keeps its records or drops them as a whole, and it must not depend on the number of shards which.
+        self._most_kept = (shard or Shard()).count_of(KEPT_JOBS)
         self.meters = Meters(CountingRules.of(spec))
         self.series = Series()
         self.metering = metering
@@ -71,7 +74,7 @@ class Recorder:
         if block.patience is not None:
             self.patience.frombytes(block.patience.tobytes())
         self.outcome.extend(bytes(n))
-        if len(self.outcome) > KEPT_JOBS:
+        if len(self.outcome) > self._most_kept:
             self.keep = False
 
     def numbered(self, plan: JobPlan) -> Iterator[tuple[int, int, float, int, int, int]]:

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
+import numpy as np
 from msgspec import Meta
 
 from aurea_engine.closed_sets import Reason, Status
 from aurea_engine.errors import Problem, SpecError
+from aurea_engine.records.batch import Instants
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.arrivals import Closed
 
@@ -51,6 +53,10 @@ class Shard:
     def count_of(self, jobs: int) -> int:
         """How many of the first ``jobs`` jobs of the workload are in this shard."""
         return max(0, -(-(jobs - self.index) // self.of))
+
+    def number_rows(self, rows: int) -> Instants:
+        """The numbers, in the whole run, of the first ``rows`` jobs of this shard."""
+        return self.index + self.of * np.arange(rows, dtype=np.int64)
 
     def check(self, spec: RunSpec) -> None:
         """Raises `SpecError` where a part of ``spec`` cannot be run without knowing of the others.

@@ -24,7 +24,7 @@ class StopInstant:
     """
 
     def __init__(self, plan: JobPlan) -> None:
-        self._stop_ns, self._drain_ns = plan.stop_ns, plan.drain_ns
+        self._plan, self._stop_ns, self._drain_ns = plan, plan.stop_ns, plan.drain_ns
         self._waits_for_the_duration = plan.closed and plan.drain_ns is not None
         self.at_ns = plan.stop_at_ns
         self.latest = 0
@@ -55,7 +55,8 @@ class StopInstant:
         """No job will arrive any more."""
         self.releasing, self._closed_ns = False, now
         if self._drain_ns is not None:
-            end = max(self.latest + self._drain_ns, now)
+            # In a shard the last job of all may be another's: the plan knows when it arrives.
+            end = max(max(self.latest, self._plan.latest_ns) + self._drain_ns, now)
             self.at_ns = end if self.at_ns is None else min(end, self.at_ns)
 
 
