@@ -12,6 +12,7 @@ import re
 import msgspec
 from aiohttp import web
 
+from aurea_engine.processes.messages import Reason
 from aurea_server.history import IdempotencyKey, KeyReused
 from aurea_server.http.app_keys import LIFECYCLE, READER, VALIDATOR
 from aurea_server.http.links import link
@@ -19,7 +20,6 @@ from aurea_server.http.negotiation import has_preference
 from aurea_server.http.problems import HttpProblem
 from aurea_server.http.responses import json_bytes
 from aurea_server.http.security import read_body
-from aurea_server.runner.messages import Reason
 from aurea_server.runs.finish import raise_spec_error
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")

@@ -10,6 +10,7 @@ from itertools import chain
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
 from aurea_engine.closed_sets import OTHER
+from aurea_engine.processes.messages import Bill
 from aurea_server.metrics.exemplars import Exemplars, ExemplarSource, Key
 from aurea_server.metrics.money_labels import (
     CURRENCIES,
@@ -19,7 +20,6 @@ from aurea_server.metrics.money_labels import (
     spent_key,
     spent_keys,
 )
-from aurea_server.runner.messages import Bill
 
 MOST_SHEETS = 20
 """Price sheets that are shown: the ones that priced something last."""

@@ -19,10 +19,11 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from aurea_engine import engine_version
+from aurea_engine.processes.messages import Snapshot
 from aurea_server.metrics.cost_metrics import CostMetrics
 from aurea_server.metrics.exemplars import Exemplars, ExemplarSource
 from aurea_server.metrics.run_metrics import Clock, RunMetrics
-from aurea_server.runner.messages import Figures, Snapshot
+from aurea_server.runner.messages import Figures
 
 SMALLEST, LARGEST = -20, 25
 """Exponents of the least and the greatest bucket: 2⁻²⁰ s is a microsecond, 2²⁵ s is a year."""

@@ -17,9 +17,10 @@ from prometheus_client.samples import Exemplar
 
 from aurea_engine import LatencyHistogram
 from aurea_engine.closed_sets import FINDING_CODES, OBJECTIVE_OUTCOMES, OUTCOMES, STATUSES, VERDICTS
+from aurea_engine.processes.messages import Snapshot, parse_ratio
 from aurea_server.metrics.exemplars import Exemplars, ExemplarSource, Key
 from aurea_server.metrics.money_labels import currency_label
-from aurea_server.runner.messages import Figures, Snapshot, ratio
+from aurea_server.runner.messages import Figures
 
 HISTOGRAMS = {
     "service": ("job_duration_seconds", "Service time of completed jobs: from start to finish."),
@@ -119,7 +120,7 @@ class RunMetrics:
             mean_latency=now.mean_latency,
             offered_rate=now.offered_rate,
             utilization=now.utilization,
-            cost=None if now.cost is None else ratio(now.cost),
+            cost=None if now.cost is None else parse_ratio(now.cost),
             currency=now.bill.currency,
             in_flight=now.in_flight,
             queued=now.queued,

@@ -1,3 +1,5 @@
-"""The process that executes runs. The server starts and watches it (`supervisor`, `workshop`) and imports none of what
-runs in it (`child`, `judging`): what a job does to its process, it does to that one.
+"""Runner processes as the server uses them: the warm pool, and the program that runs in them.
+
+The server keeps `pool`, `kinds`, `submissions` and `messages`. What is in `child` and `judging` runs in the process that
+`aurea_engine.processes` supervises, and the server imports neither: what a job does to its process, it does to that one.
 """

@@ -25,10 +25,10 @@ from aurea_engine import (
     spec_to_dict,
 )
 from aurea_engine.costs import reprice
+from aurea_engine.processes.messages import Failure
+from aurea_engine.processes.reasons import name_of, reason_of
 from aurea_engine.records import column_file
 from aurea_server.runner.kinds import kinds_in
-from aurea_server.runner.messages import Failure
-from aurea_server.runner.reasons import name_of, reason_of
 from aurea_server.runner.submissions import cost_to_dict
 from aurea_server.settings.limits import Limits, apply_limits
 

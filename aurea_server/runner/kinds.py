@@ -2,7 +2,7 @@
 
 A specification may name kinds of installed packages. Importing such a package, making its strategies and asking them
 anything may raise, take for ever, or end the process. So the server knows only their names, from the packages' metadata; a
-document that names anything else than built-in kinds is judged in a process of its own (`runner.workshop.Workshop.judge`),
+document that names anything else than built-in kinds is judged in a process of its own (`runner.pool.RunnerPool.judge`),
 and comes back as plain data.
 """
 

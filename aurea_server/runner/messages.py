@@ -1,81 +1,23 @@
-"""What a runner tells of a run, as typed plain data: how it stands, and how it ended. Decoded strictly on arrival."""
+"""A run's result as its process sends it to the server: typed plain data, decoded strictly on arrival.
+
+How a run stands, and why it failed, is in `aurea_engine.processes.messages`.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
 
 import msgspec
 
-from aurea_engine import Cost, Finding, LatencyHistogram, Progress, RunResult
-
-HISTOGRAMS = {"service": "service_time", "response": "response_time", "waiting": "waiting_time", "lag": "lag"}
-"""Histograms that metrics show, with the kind of time of each."""
-_RATIO = re.compile(r"-?[0-9]{1,2000}(?:/0*[1-9][0-9]{0,2000})?", re.ASCII)
-
-
-class Bill(msgspec.Struct, frozen=True, kw_only=True):
-    """A cost, as metrics need it. ``lines``: (component, exact ratio), credits taken off, so that they add up to the total;
-    ``quantities``: (component, unit, exact ratio). ``monotone``: while the run is on, neither can fall any more.
-    """
-
-    currency: str = "USD"
-    model: str = "other"
-    priced: bool = False
-    monotone: bool = False
-    lines: list[tuple[str, str]] = []
-    quantities: list[tuple[str, str, str]] = []
-    per_job: dict[str, float] = {}
-    sheets: list[tuple[str, str, str, str]] = []
-
-
-class Remark(msgspec.Struct, frozen=True, kw_only=True):
-    """A finding, as people are told of it. ``severity``: ``note``, ``degraded`` or ``invalid``."""
-
-    code: str
-    severity: str
-    detail: str
-    advice: str
-
-
-_INSIDE = ("histograms", "cost", "findings", "bill", "offered_rate")
-
-
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A run at an instant: seconds, jobs per second, jobs. ``cost`` is an exact ratio ``p/q``."""
-
-    elapsed: float = 0.0
-    arrived: int = 0
-    in_flight: int = 0
-    queued: int = 0
-    counts: dict[str, int] = {}
-    throughput: float = 0.0
-    mean_latency: float | None = None
-    p99: float | None = None
-    cost: str | None = None
-    fraction_done: float | None = None
-    time_left: float | None = None
-    histograms: dict[str, dict[str, Any]] = {}
-    findings: list[Remark] = []
-    utilization: float | None = None
-    offered_rate: float | None = None
-    bill: Bill = Bill()
-
-    @property
-    def ended(self) -> int:
-        """Jobs that have reached an outcome."""
-        return sum(self.counts.values())
-
-    def figures(self) -> dict[str, Any]:
-        """For people: everything but the histograms."""
-        shown = {name: getattr(self, name) for name in self.__struct_fields__ if name not in _INSIDE}
-        return {**shown, "cost": None if self.cost is None else ratio(self.cost)}
-
-    def histogram(self, name: str) -> LatencyHistogram:
-        """One of `HISTOGRAMS`, empty where the runner sent none."""
-        data = self.histograms.get(name)
-        return LatencyHistogram() if data is None else LatencyHistogram.from_dict(data)
+from aurea_engine import RunResult
+from aurea_engine.closed_sets import STATUSES
+from aurea_engine.processes.messages import (
+    Bill,
+    Reason,
+    Snapshot,
+    bill_of,
+    check_snapshot,
+)
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,144 +40,64 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     bill: Bill = Bill()
 
 
-class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why a run did not complete. ``code`` is one of `closed_sets.REASONS`; ``output`` the end of what its jobs printed."""
+class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """The last message of a run that has a result; the result itself and the records came before it, in pieces.
 
-    code: str
-    detail: str
-    output: str = ""
-    problems: list[tuple[str, str, str]] = []
-
-
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that came to no result."""
-
-    reason: Reason
-
-
-class End(msgspec.Struct, frozen=True, kw_only=True):
-    """A run's result: JSON that goes on to clients as it is, without being read again.
-
-    ``head``: the result without its jobs; ``jobs``: the list of the first jobs; ``reusable``: whether the process that ran
-    it may run another.
+    ``reusable``: whether the process that ran it may run another.
     """
 
-    head: bytes
-    jobs: bytes
-    truncated: bool
     figures: Figures
     last: Snapshot
     reusable: bool
     reason: Reason | None = None
 
-    def answer(self) -> bytes:
-        """The whole result as JSON."""
-        reason = None if self.reason is None else msgspec.json.encode(self.reason)
-        return whole_result(self.head, self.jobs, self.truncated, reason)
+
+@dataclass(frozen=True)
+class ExecutedRun:
+    """A run's result as the server keeps and publishes it.
+
+    ``result``: all of it as JSON, which goes on to clients as it is; ``head``: the same without its jobs, which is stored;
+    ``records``: the content of its file of records.
+    """
+
+    figures: Figures
+    last: Snapshot
+    reason: Reason | None
+    reusable: bool
+    result: bytes
+    head: bytes
+    records: bytes
 
 
-def whole_result(head: bytes, jobs: bytes, truncated: bool, reason: bytes | None = None) -> bytes:
-    """``head`` with its jobs in it: spliced, since the jobs may be megabytes."""
-    why = b"" if reason is None else b',"reason":' + reason
-    return b"".join((head[:-1], why, b',"jobs":', jobs, b',"jobs_truncated":', b"true}" if truncated else b"false}"))
+def check_executed(end: RunEnd, result: bytes, records: bytes, run_id: str, stopping: str | None) -> ExecutedRun:
+    """What a process sent of a run, if it can be the end of that run: a job may have written it. Raises ValueError.
 
-
-ENDED = ("completed", "failed", "cancelled", "timed_out", "aborted")
-"""What a run that came to a result may have come to."""
-
-
-class _Head(msgspec.Struct):
-    benchmark_id: str
-
-
-def sound(snapshot: Snapshot) -> Snapshot:
-    """The same, if all that metrics will read can be read: a job may have written it. Raises ValueError."""
-    for name in HISTOGRAMS:
-        snapshot.histogram(name)
-    amounts = [each for line in (*snapshot.bill.lines, *snapshot.bill.quantities) for each in line[-1:]]
-    for amount in (*amounts, *([] if snapshot.cost is None else [snapshot.cost])):
-        if not _RATIO.fullmatch(amount):
-            raise ValueError("an amount is no ratio")
-        try:
-            ratio(amount)
-        except OverflowError:
-            raise ValueError("an amount is larger than any number") from None
-    return snapshot
-
-
-def sound_end(end: End, run_id: str) -> End:
-    """The same, if it can be the end of that run. Raises ValueError."""
-    sound(end.last)
-    sound(Snapshot(bill=end.figures.bill))
-    if end.figures.status not in ENDED:
+    ``stopping``: the status that a stop asked for, if one was asked for.
+    """
+    check_snapshot(end.last)
+    check_snapshot(Snapshot(bill=end.figures.bill))
+    status = end.figures.status
+    if status not in STATUSES or (status == "interrupted" and stopping != status):
         raise ValueError("a run cannot end so")
-    if msgspec.json.decode(end.head, type=_Head).benchmark_id != run_id:
+    # Reading the members as `Raw` goes once through the text, which proves that it is JSON, and builds nothing: the jobs may
+    # be megabytes. Clients get the bytes as they came.
+    members = msgspec.json.decode(result, type=dict[str, msgspec.Raw])
+    if msgspec.json.decode(members["benchmark_id"]) != run_id:
         raise ValueError("it is another run's result")
-    msgspec.json.decode(end.jobs, type=list[msgspec.Raw])
-    return end
+    del members["jobs"], members["jobs_truncated"]
+    return ExecutedRun(end.figures, end.last, end.reason, end.reusable, result, msgspec.json.encode(members), records)
 
 
-def ratio(text: str) -> float:
-    """``p/q`` as a float."""
-    above, _, below = text.partition("/")
-    return int(above) / int(below or 1)
+def join_result(head: bytes, jobs: bytes, truncated: bool, reason: bytes | None = None) -> bytes:
+    """A stored result with its jobs again. ``head`` as `ExecutedRun` has it, ``jobs`` and ``reason`` as JSON.
 
-
-def bill_of(cost: Cost | None, model: str) -> Bill:
-    """What metrics need of a cost; ``model`` is the kind of its cost model."""
-    if cost is None:
-        return Bill(model=model)
-    shares = {"attempt": cost.per_attempt, "success": cost.per_success, "good": cost.per_good}
-    return Bill(
-        currency=cost.currency,
-        model=model,
-        priced=cost.total is not None,
-        monotone=cost.monotone,
-        lines=[(component, f"{money.numerator}/{money.denominator}") for component, money in cost.by_component],
-        quantities=[
-            (line.component, line.unit, f"{line.quantity.numerator}/{line.quantity.denominator}")
-            for line in cost.lines
-            if line.basis != "credit"
-        ],
-        per_job={per: float(share) for per, share in shares.items() if share is not None},
-        sheets=[(sheet.id, sheet.version, sheet.currency, sheet.checked) for sheet in cost.sheets],
-    )
-
-
-def remarks_of(findings: Iterable[Finding]) -> list[Remark]:
-    """Findings as plain data."""
-    return [
-        Remark(code=each.code, severity=each.severity.name.lower(), detail=each.detail, advice=each.advice)
-        for each in findings
-    ]
-
-
-def snapshot_of(progress: Progress, model: str) -> Snapshot:
-    """What the server needs of a progress report, as plain data; ``model`` is the kind of its cost model."""
-    return Snapshot(
-        elapsed=progress.elapsed,
-        arrived=progress.arrived,
-        in_flight=progress.in_flight,
-        queued=progress.queued,
-        counts={outcome.name.lower(): count for outcome, count in progress.counts.items()},
-        throughput=progress.throughput,
-        mean_latency=progress.mean_latency,
-        p99=progress.p99,
-        cost=None if progress.cost is None else f"{progress.cost.numerator}/{progress.cost.denominator}",
-        fraction_done=progress.fraction_done,
-        time_left=progress.time_left,
-        histograms={name: progress.meters.times[metric].to_dict() for name, metric in HISTOGRAMS.items()},
-        findings=remarks_of(progress.findings),
-        utilization=progress.utilization,
-        offered_rate=_offered_rate(progress),
-        bill=bill_of(progress.bill, model),
-    )
-
-
-def _offered_rate(progress: Progress) -> float | None:
-    """Arrivals per second so far; None before a job has ended that did not arrive with the first: all at once is no rate."""
-    spread = progress.meters.latest_intended_ns > 0
-    return progress.arrived / progress.elapsed if spread and progress.elapsed else None
+    Members go in as they stand (`msgspec.Raw`): what is in them is neither read nor written anew. Raises ValueError where
+    ``head`` is no JSON object.
+    """
+    members: dict[str, object] = {**msgspec.json.decode(head, type=dict[str, msgspec.Raw])}
+    if reason is not None:
+        members["reason"] = msgspec.Raw(reason)
+    return msgspec.json.encode({**members, "jobs": msgspec.Raw(jobs), "jobs_truncated": truncated})
 
 
 def figures_of(result: RunResult, model: str, start_time: str, end_time: str) -> Figures:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
-from aurea_server.runner.messages import End, Reason, Snapshot
+from aurea_engine.processes.frames import Message, Pieces
+from aurea_engine.processes.messages import Reason, Snapshot, check_snapshot
+from aurea_engine.processes.spawn import Command
+from aurea_engine.processes.supervisor import STOP_PATIENCE, TERM_PATIENCE, ProcessFailed, SupervisedProcess
+from aurea_server.runner.messages import ExecutedRun, RunEnd, check_executed
 from aurea_server.runner.submissions import Submission
-from aurea_server.runner.supervisor import FIRM, POLITE, Runner, RunnerFailed
-from aurea_server.runs.active_run import ActiveRun
 
-T = TypeVar("T")
 Name = Annotated[str, msgspec.Meta(max_length=256)]
 
 MOST_JUDGED = 16
@@ -29,19 +30,41 @@ MOST_PRICED = 8
 STOPPING = Reason(code="server_stopped", detail="the server is stopping")
 
 
+SECRETS = ("AUREA_TOKEN", "AUREA_TOKEN_FILE")
+"""Environment variables that jobs must not see."""
+
+MAX_SENT = 384 * 1024 * 1024
+"""Bytes that a process may send of one run: its result and its records."""
+
+
+class RunOrder(Protocol):
+    """A run that is to be executed. ``document``: the whole specification, as plain data; ``foreign``: it names kinds of
+    installed packages; ``stopping``: the status that a stop asked for, once one has.
+    """
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def document(self) -> Mapping[str, object]: ...
+    @property
+    def foreign(self) -> bool: ...
+    @property
+    def stopping(self) -> str | None: ...
+
+
 class Busy(Exception):
     """Too many wait already."""
 
 
-class Workshop:
+class RunnerPool:
     """Executes one run at a time. ``memory``: bytes of address space that a runner process may have."""
 
     def __init__(self, memory: int) -> None:
-        self._memory = memory
-        self._starting: asyncio.Task[Runner] | None = None
-        self._loading: Runner | None = None
-        self._idle: Runner | None = None
-        self._busy: Runner | None = None
+        self._command = Command("aurea_server.runner.child:start", memory, SECRETS)
+        self._starting: asyncio.Task[SupervisedProcess] | None = None
+        self._loading: SupervisedProcess | None = None
+        self._idle: SupervisedProcess | None = None
+        self._busy: SupervisedProcess | None = None
         self._judging, self._pricing = _Turns(), _Turns()
         self._closed = False
 
@@ -56,75 +79,76 @@ class Workshop:
         task = self._starting
         return task is not None and task.done() and not task.cancelled() and task.exception() is not None
 
-    async def _start(self) -> Runner:
-        runner = self._loading = await Runner.spawn(self._memory)
+    async def _start(self) -> SupervisedProcess:
+        process = self._loading = await SupervisedProcess.spawn(self._command)
         if self._closed:
-            runner.kill_now()
+            process.kill_now()
         try:
-            await runner.ready()
+            await process.ready()
         finally:
             self._loading = None
         if self._closed:
-            await runner.kill()
-            raise RunnerFailed(STOPPING)
-        self._idle, self._starting = runner, None
-        return runner
+            await process.kill()
+            raise ProcessFailed(STOPPING)
+        self._idle, self._starting = process, None
+        return process
 
-    async def _take(self) -> Runner:
+    async def _take(self) -> SupervisedProcess:
         if self._idle is None or not self._idle.alive:
             self._idle = None
             self.warm()
             if self._starting is None:
-                raise RunnerFailed(STOPPING)
+                raise ProcessFailed(STOPPING)
             await asyncio.shield(self._starting)
         assert self._idle is not None
-        runner, self._idle = self._idle, None
-        return runner
+        process, self._idle = self._idle, None
+        return process
 
     async def execute(
-        self, live: ActiveRun, progressed: Callable[[Snapshot], None], seconds: float, late: Callable[[], None]
-    ) -> tuple[End, bytes]:
-        """Run: (end, records as a file). ``late`` is called if it takes longer than ``seconds``, its process's start apart.
+        self, run: RunOrder, progressed: Callable[[Snapshot], None], seconds: float, late: Callable[[], None]
+    ) -> ExecutedRun:
+        """Run it. ``late`` is called if it takes longer than ``seconds``, its process's start apart.
 
-        Raises `RunnerFailed` where it came to no result.
+        Raises `ProcessFailed` where it came to no result.
         """
-        runner = self._busy = await self._take()
+        process = self._busy = await self._take()
         deadline = asyncio.get_running_loop().call_later(seconds, late)
         reusable = False
         try:
-            end, records = await runner.run(live, progressed)
-            reusable = end.reusable and not live.foreign
-            return end, records
+            executed = await execute_run(process, run, progressed)
+            # Whatever a package left in the process would be the next run's: threads, patches, a changed seed.
+            reusable = executed.reusable and not run.foreign
+            return executed
         finally:
             deadline.cancel()
-            runner.obeyed()
+            process.obeyed()
             self._busy = None
-            if reusable and runner.alive and not self._closed:
-                self._idle = runner
+            if reusable and process.alive and not self._closed:
+                self._idle = process
             else:
-                await runner.kill()
+                await process.kill()
                 self.warm()
 
-    def stop(self, live: ActiveRun) -> None:
-        """End the run that is on; it may still wait for its process, which then has as long as any to obey."""
-        if self._busy is not None and live.stopping is not None:
-            self._busy.stop(live.id, live.stopping)
+    def stop(self, run: RunOrder) -> None:
+        """End the run in progress; it may still wait for its process, which then has as long as any to obey."""
+        if self._busy is not None and run.stopping is not None:
+            self._busy.stop(run.id, run.stopping)
         elif (loading := self._loading) is not None:
-            asyncio.get_running_loop().call_later(POLITE + FIRM, self._give_up, loading)
+            asyncio.get_running_loop().call_later(STOP_PATIENCE + TERM_PATIENCE, self._give_up, loading)
 
-    def _give_up(self, loading: Runner) -> None:
+    def _give_up(self, loading: SupervisedProcess) -> None:
         if self._loading is loading:
             loading.kill_now()
 
     async def judge(self, content: bytes, most_jobs: int) -> Submission:
         """Judge a specification (JSON) that names other people's kinds, one at a time, in a process of its own.
 
-        Raises `RunnerFailed`, also where they take longer than they may, or `Busy` where `MOST_JUDGED` are on or waiting.
+        Raises `ProcessFailed`, also where they take longer than they may, or `Busy` where `MOST_JUDGED` are on or waiting.
         """
-        async with self._judging.turn(MOST_JUDGED), self._process() as runner:
-            runner.ask({"judge": most_jobs}, content)
-            await self._within(LOADING, "the package was not loaded", runner.answer("loaded"))
-            judged = await self._within(JUDGING, "the strategies did not answer", runner.answer("judged"))
+        async with self._judging.turn(MOST_JUDGED), self._process() as process:
+            process.send_order({"judge": most_jobs}, document=content)
+            await process.answer("loaded", LOADING, "the package was not loaded")
+            judged = await process.answer("judged", JUDGING, "the strategies did not answer")
         return _plain(judged)
 
     async def price(
@@ -133,34 +157,26 @@ class Workshop:
         """Price a stored run, one at a time, in a process of its own: a cost model may be anyone's.
 
         ``body``: JSON with the member ``cost``; the answer has ``cost`` and ``model``, that model in full. ``records`` are
-        read when it is its turn. Raises `RunnerFailed`, or `Busy` where `MOST_PRICED` are on or waiting.
+        read when it is its turn. Raises `ProcessFailed`, or `Busy` where `MOST_PRICED` are on or waiting.
         """
         async with self._pricing.turn(MOST_PRICED):
             content = await records()
-            async with self._process() as runner:
-                runner.ask({"price": body, "usage": usage}, content)
-                priced = await self._within(seconds, "the cost model did not answer", runner.answer("priced"))
+            async with self._process() as process:
+                process.send_order({"price": body, "usage": usage}, records=content)
+                priced = await process.answer("priced", seconds, "the cost model did not answer")
         return {"cost": priced["cost"], "model": priced["model"]}
 
     @contextlib.asynccontextmanager
-    async def _process(self) -> AsyncIterator[Runner]:
+    async def _process(self) -> AsyncIterator[SupervisedProcess]:
         """One that is there for this alone, and of which nothing is left."""
         if self._closed:
-            raise RunnerFailed(STOPPING)
-        runner = await Runner.spawn(self._memory)
+            raise ProcessFailed(STOPPING)
+        process = await SupervisedProcess.spawn(self._command)
         try:
-            await runner.ready()
-            yield runner
+            await process.ready()
+            yield process
         finally:
-            await runner.kill()
-
-    async def _within(self, seconds: float, otherwise: str, answer: Awaitable[T]) -> T:
-        try:
-            async with asyncio.timeout(seconds):
-                return await answer
-        except TimeoutError:
-            detail = f"{otherwise} within {seconds:g} s"
-            raise RunnerFailed(Reason(code="runner_unresponsive", detail=detail)) from None
+            await process.kill()
 
     def wind_down(self) -> None:
         """Start no process any more."""
@@ -169,20 +185,36 @@ class Workshop:
     def kill_now(self) -> None:
         """End every process, without waiting: the server itself is going."""
         self.wind_down()
-        for runner in (self._idle, self._busy, self._loading):
-            if runner is not None:
-                runner.kill_now()
+        for process in (self._idle, self._busy, self._loading):
+            if process is not None:
+                process.kill_now()
 
     async def close(self) -> None:
         """End every process and wait until they are reaped."""
         self.kill_now()
         if self._starting is not None:
-            with contextlib.suppress(RunnerFailed, asyncio.CancelledError):
+            with contextlib.suppress(ProcessFailed, asyncio.CancelledError):
                 await self._starting
-        for runner in (self._idle, self._busy):
-            if runner is not None:
-                await runner.kill()
+        for process in (self._idle, self._busy):
+            if process is not None:
+                await process.kill()
         self._idle = None
+
+
+async def execute_run(process: SupervisedProcess, run: RunOrder, progressed: Callable[[Snapshot], None]) -> ExecutedRun:
+    """Have ``process`` execute it. Raises `ProcessFailed` where it came to no result."""
+    process.send_order({"id": run.id, "spec": run.document, "foreign": run.foreign})
+    if run.stopping is not None:  # that was asked for while the process was being started
+        process.stop(run.id, run.stopping)
+
+    def take(message: Message, values: Pieces) -> ExecutedRun | None:
+        if "progress" in message:
+            progressed(check_snapshot(msgspec.convert(message["progress"], Snapshot)))
+            return None
+        end = msgspec.convert(message["end"], RunEnd)
+        return check_executed(end, values.take("result"), values.take("records"), run.id, run.stopping)
+
+    return await process.converse(take, MAX_SENT)
 
 
 class _Turns:
@@ -206,12 +238,12 @@ class _Turns:
 
 
 def _plain(judged: Any) -> Submission:
-    """What a process in which other people's code ran says that a specification is. Raises `RunnerFailed`."""
+    """What a process in which other people's code ran says that a specification is. Raises `ProcessFailed`."""
     try:
         document = msgspec.convert(judged, dict[str, Any])
         label = msgspec.convert(document["label"], Name | None)
         msgspec.json.encode(document)
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
         detail = "a strategy made its process send what no runner sends"
-        raise RunnerFailed(Reason(code="strategy", detail=detail)) from None
+        raise ProcessFailed(Reason(code="strategy", detail=detail)) from None
     return Submission(document, label, foreign=True)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from aurea_engine.processes.messages import Bill, Reason, Remark, Snapshot
 from aurea_server.history import StoreError
-from aurea_server.runner.messages import Bill, Figures, Reason, Remark, Snapshot
+from aurea_server.runner.messages import Figures
 from aurea_server.runs.events import EventLog, Followers
 
 LOGS_KEPT = 32

@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from aurea_engine import Problem, SpecError
+from aurea_engine.closed_sets import ReasonCode
+from aurea_engine.processes.messages import Reason
 from aurea_server.history import FinishedRun, StoreError
-from aurea_server.runner.messages import End, Figures, Reason
+from aurea_server.runner.messages import ExecutedRun, Figures
 from aurea_server.runs.active_run import ActiveRun, RunAnswer, encode, now_ms
 from aurea_server.runs.views import view_without_result
 
@@ -34,12 +36,19 @@ class Finish(NamedTuple):
         }
 
 
-def finish_with_result(end: End, records: bytes) -> Finish:
-    """The end of a run that came to a result. ``records``: the content of its file of records."""
-    status = end.figures.status
-    reason = None if end.reason is None else encode(end.reason)
-    row = FinishedRun(status, now_ms(), encode(end.figures), reason, encode(end.last), end.head, records)
-    return Finish(row, RunAnswer(status, end.answer(), end.reason), end.figures)
+def finish_with_result(executed: ExecutedRun) -> Finish:
+    """The end of a run that came to a result."""
+    figures, reason = executed.figures, executed.reason
+    row = FinishedRun(
+        figures.status,
+        now_ms(),
+        encode(figures),
+        None if reason is None else encode(reason),
+        encode(executed.last),
+        executed.head,
+        executed.records,
+    )
+    return Finish(row, RunAnswer(figures.status, executed.result, reason), figures)
 
 
 def finish_without_result(run: ActiveRun, status: str, reason: Reason | None) -> Finish:
@@ -61,7 +70,7 @@ def judge_failure(run: ActiveRun, reason: Reason) -> tuple[str, Reason]:
     if run.stopping is None:
         return "failed", reason
     if reason.code == "runner_died":
-        code = "server_stopped" if run.stopping == "interrupted" else "runner_unresponsive"
+        code: ReasonCode = "server_stopped" if run.stopping == "interrupted" else "runner_unresponsive"
         detail = f"asked to stop ({run.stopping}); {reason.detail}"
         reason = Reason(code=code, detail=detail, output=reason.output)
     return run.stopping, reason

@@ -17,12 +17,12 @@ import contextlib
 import functools
 import logging
 
+from aurea_engine.processes.messages import Reason, Snapshot
+from aurea_engine.processes.supervisor import ProcessFailed
 from aurea_server.history import AcceptedRun, History, IdempotencyKey, KeyReused
 from aurea_server.metrics.registry import BenchmarkMetrics
-from aurea_server.runner.messages import Reason, Snapshot
-from aurea_server.runner.pool import Workshop
+from aurea_server.runner.pool import RunnerPool
 from aurea_server.runner.submissions import Submission
-from aurea_server.runner.supervisor import RunnerFailed
 from aurea_server.runs.active_run import ActiveRun, ActiveRuns, RunIds, encode, now_ms
 from aurea_server.runs.errors import AlreadyEnded, NotEnded, NotFound
 from aurea_server.runs.finish import Finish, finish_with_result, finish_without_result, judge_failure, raise_spec_error
@@ -39,7 +39,7 @@ class RunLifecycle:
         self,
         history: History,
         metrics: BenchmarkMetrics,
-        pool: Workshop,
+        pool: RunnerPool,
         queue: RunQueue,
         active: ActiveRuns,
         seconds: float,
@@ -160,12 +160,12 @@ class RunLifecycle:
 
         try:
             expire = functools.partial(self.stop, run, "timed_out")
-            end, records = await self._pool.execute(run, report, self._seconds, expire)
-        except RunnerFailed as failed:
+            executed = await self._pool.execute(run, report, self._seconds, expire)
+        except ProcessFailed as failed:
             await self._fail(run, failed.reason)
         else:
-            report(end.last)
-            finish = await self._store(run, finish_with_result(end, records))
+            report(executed.last)
+            finish = await self._store(run, finish_with_result(executed))
             self._metrics.finish_run(finish.figures)
             self._publish_end(run, finish)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from aurea_server.runner.pool import Busy, Workshop
-from aurea_server.runner.supervisor import RunnerFailed
+from aurea_engine.processes.supervisor import ProcessFailed
+from aurea_server.runner.pool import Busy, RunnerPool
 from aurea_server.runs.errors import NotPriceable, QueueFull
 from aurea_server.runs.finish import raise_spec_error
 from aurea_server.runs.reader import RunReader
@@ -20,7 +20,7 @@ from aurea_server.runs.validation import SpecificationValidator
 class Repricer:
     """Prices stored runs, one at a time."""
 
-    def __init__(self, reader: RunReader, validator: SpecificationValidator, pool: Workshop) -> None:
+    def __init__(self, reader: RunReader, validator: SpecificationValidator, pool: RunnerPool) -> None:
         self._reader, self._validator, self._pool = reader, validator, pool
 
     async def reprice(self, run_id: str, content: bytes) -> dict[str, Any]:
@@ -34,6 +34,6 @@ class Repricer:
             return await self._pool.price(content, usage, functools.partial(self._reader.records, run_id))
         except Busy:
             raise QueueFull("Others are being priced already; try again later.") from None
-        except RunnerFailed as failed:
+        except ProcessFailed as failed:
             raise_spec_error(failed.reason)
             raise NotPriceable(failed.reason.detail) from None

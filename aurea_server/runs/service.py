@@ -13,12 +13,12 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 
+from aurea_engine.processes.messages import Reason
+from aurea_engine.processes.supervisor import STOP_PATIENCE, TERM_PATIENCE
 from aurea_server.history import History, StoreError
 from aurea_server.metrics.registry import BenchmarkMetrics
 from aurea_server.runner.kinds import Kinds
-from aurea_server.runner.messages import Reason
-from aurea_server.runner.pool import Workshop
-from aurea_server.runner.supervisor import FIRM, POLITE
+from aurea_server.runner.pool import RunnerPool
 from aurea_server.runs.active_run import ActiveRuns, encode, now_ms
 from aurea_server.runs.events import Followers
 from aurea_server.runs.lifecycle import RunLifecycle
@@ -44,7 +44,7 @@ class RunService:
     def __init__(self, metrics: BenchmarkMetrics, history: History, limits: Limits, kinds: Kinds) -> None:
         followers = Followers(limits.followers)
         self._history = history
-        self._pool = Workshop(limits.memory)
+        self._pool = RunnerPool(limits.memory)
         self._active = ActiveRuns(followers)
         self._queue = RunQueue(limits.queued, metrics.set_waiting)
         self._tasks = Tasks()
@@ -98,7 +98,7 @@ class RunService:
         waiting = [run.ended for run in self._active.unended()]
         if waiting:
             # Longer than the kill ladder takes, so each run ends with what its process could still say.
-            await asyncio.wait(waiting, timeout=POLITE + FIRM + 0.5)
+            await asyncio.wait(waiting, timeout=STOP_PATIENCE + TERM_PATIENCE + 0.5)
 
     async def close(self) -> None:
         """Leave nothing behind. ``disk_stuck`` afterwards: the disk did not answer, and a thread still waits for it."""

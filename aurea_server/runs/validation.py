@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from aurea_engine import Problem, SpecError, cost_from_dict, parse_json
+from aurea_engine.processes.messages import Reason
+from aurea_engine.processes.supervisor import ProcessFailed
 from aurea_server.runner.kinds import Kinds
-from aurea_server.runner.messages import Reason
-from aurea_server.runner.pool import Busy, Workshop
+from aurea_server.runner.pool import Busy, RunnerPool
 from aurea_server.runner.submissions import Submission, fitting, judge_built_in
-from aurea_server.runner.supervisor import RunnerFailed
 from aurea_server.runs.errors import QueueFull, RunError, Stopping, StrategyFailed
 from aurea_server.runs.finish import raise_spec_error
 from aurea_server.settings.limits import Limits
@@ -30,7 +30,7 @@ SHORT_BODY = 8 * 1024
 class SpecificationValidator:
     """``kinds``: which kinds clients may name; ``limits``: how large a run may be."""
 
-    def __init__(self, kinds: Kinds, pool: Workshop, limits: Limits) -> None:
+    def __init__(self, kinds: Kinds, pool: RunnerPool, limits: Limits) -> None:
         self._kinds, self._pool, self._limits = kinds, pool, limits
 
     async def validate(self, content: bytes) -> Submission:
@@ -46,7 +46,7 @@ class SpecificationValidator:
         except Busy:
             text = "Too many specifications with kinds of installed packages are being judged; try again later."
             raise QueueFull(text) from None
-        except RunnerFailed as failed:
+        except ProcessFailed as failed:
             raise_spec_error(failed.reason)
             raise _strategy_error(failed.reason) from None
 

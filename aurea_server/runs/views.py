@@ -9,9 +9,10 @@ import msgspec
 
 from aurea_engine import encode_json
 from aurea_engine.closed_sets import JOBS_SHOWN
+from aurea_engine.processes.messages import Reason
 from aurea_engine.records import column_file
 from aurea_server.history import Damaged, StoredRun
-from aurea_server.runner.messages import Figures, Reason, whole_result
+from aurea_server.runner.messages import Figures, join_result
 from aurea_server.runs.active_run import ActiveRun, encode, format_ms
 from aurea_server.runs.exports import job_rows
 
@@ -67,7 +68,10 @@ def encode_stored(row: StoredRun, content: bytes | None) -> bytes:
         raise Damaged(f"what is stored of {row.id} is damaged: {error}") from None
     records = None if content is None else column_file.decode(content)
     shown = [] if records is None else job_rows(records, 0, JOBS_SHOWN)
-    return whole_result(head, encode_json(shown), arrived > len(shown), row.reason)
+    try:
+        return join_result(head, encode_json(shown), arrived > len(shown), row.reason)
+    except ValueError as error:
+        raise Damaged(f"what is stored of {row.id} is damaged: {error}") from None
 
 
 def repair_reason(row: StoredRun) -> StoredRun:

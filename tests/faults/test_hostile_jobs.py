@@ -102,9 +102,10 @@ def test_a_job_that_tampers_with_its_process_hurts_only_its_run(
 
 
 FORGED = [
-    "end of another run", "end with a state of its own", "end with a broken histogram", "end with an endless cost",
-    "end with an endless bill", "end that is no JSON", "end with broken jobs", "progress with an endless cost",
-    "progress with an endless bill", "progress with a broken histogram",
+    "end of another run", "end with a state of its own", "end by a stop that nobody asked for",
+    "end with a broken histogram", "end with an endless cost", "end with an endless bill", "end that is no JSON",
+    "end with broken jobs", "end without a result", "failure with a code of its own", "piece without a name",
+    "progress with an endless cost", "progress with an endless bill", "progress with a broken histogram",
 ]  # fmt: skip
 
 

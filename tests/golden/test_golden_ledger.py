@@ -159,7 +159,7 @@ def test_older_idempotency_key_is_known(data: Path) -> None:
     ((run_id, _),) = [each for each in RUNS.items() if each[1]["name"] == "idempotent"]
     folder = DataFolder(data)
     ledger = Ledger(folder)
-    known = ledger.key("golden", int(run_id.partition("-")[2]))
+    known = ledger.find_key("golden", int(run_id.partition("-")[2]))
     ledger.close()
     folder.release()
     assert known is not None

@@ -25,10 +25,11 @@ from rich.console import Console
 from aurea_engine import CostModel, Observer, Progress, RunResult, default_catalog, simulate, spec_from_dict
 from aurea_engine.costs import Component, Flat
 from aurea_engine.costs.quantities import BilledTime
+from aurea_engine.processes.messages import Bill, Snapshot, snapshot_of
 from aurea_server.cli.runs import summary
 from aurea_server.metrics.money_labels import CURRENCIES, billed_keys, spent_keys
 from aurea_server.metrics.registry import BenchmarkMetrics, Registry, WithCreationTimes, exponents_to
-from aurea_server.runner.messages import Bill, Figures, Snapshot, figures_of, snapshot_of
+from aurea_server.runner.messages import Figures, figures_of
 from aurea_server.runs.active_run import ActiveRun
 from aurea_server.runs.events import EventLog, Followers
 from aurea_server.runs.finish import finish_without_result

@@ -24,9 +24,10 @@ from aurea_engine.costs import (
     Tiered,
     Usage,
 )
+from aurea_engine.processes.messages import Bill, Snapshot, bill_of
 from aurea_engine.records.batch import NS
 from aurea_server.metrics.registry import BenchmarkMetrics
-from aurea_server.runner.messages import Bill, Figures, Snapshot, bill_of, figures_of
+from aurea_server.runner.messages import Figures, figures_of
 
 TIERS = (Tier(1, 3), Tier("0.1"))
 

@@ -167,28 +167,34 @@ class Does(Job):
 
 SNAPSHOT = {"elapsed": 1.0, "arrived": 1}
 FIGURES = {"status": "completed", "num_jobs": 1, "completed_jobs": 1}
-HEAD = {"benchmark_id": "benchmark-1", "status": "completed", "counts": {}}
+RESULT = {"benchmark_id": "benchmark-1", "status": "completed", "counts": {}, "jobs": [], "jobs_truncated": False}
 BAD_BILL = {"priced": True, "lines": [["x", "1/0"]]}
+Messages = list[dict[str, object]]
 
 
-def an_end(**changes: object) -> dict[str, object]:
+def an_end(result: bytes | None = None, **changes: object) -> Messages:
     """What a runner sends at the end of a run, but for what is changed in it."""
-    end = {"head": json.dumps(HEAD).encode(), "jobs": b"[]", "truncated": False, "figures": FIGURES, "last": SNAPSHOT}
-    return {"end": {**end, "reusable": True, **changes}}
+    content = json.dumps(RESULT).encode() if result is None else result
+    end = {"figures": FIGURES, "last": SNAPSHOT, "reusable": True, **changes}
+    return [{"piece": "result", "content": content}, {"end": end}]
 
 
-FORGED: dict[str, dict[str, object]] = {
+FORGED: dict[str, Messages] = {
     "end of another run": an_end(),
     "end with a state of its own": an_end(figures={**FIGURES, "status": "running"}),
+    "end by a stop that nobody asked for": an_end(figures={**FIGURES, "status": "interrupted"}),
     "end with a broken histogram": an_end(last={**SNAPSHOT, "histograms": {"service": {}}}),
     "end with an endless cost": an_end(last={**SNAPSHOT, "cost": "1/0"}),
     "end with an endless bill": an_end(figures={**FIGURES, "bill": BAD_BILL}),
-    "end that is no JSON": an_end(head=b"not json"),
-    "end with broken jobs": an_end(jobs=b"[,]"),
-    "progress with an endless cost": {"progress": {**SNAPSHOT, "cost": "1/0"}},
-    "progress with an endless bill": {"progress": {**SNAPSHOT, "bill": BAD_BILL}},
-    "progress with a broken histogram": {"progress": {**SNAPSHOT, "histograms": {"lag": {"a": 1}}}},
-    "records that are none": {"records": b"garbage" * 1000},
+    "end that is no JSON": an_end(b"not json"),
+    "end with broken jobs": an_end(b'{"benchmark_id":"benchmark-1","jobs":[,],"jobs_truncated":false}'),
+    "end without a result": an_end(b""),
+    "failure with a code of its own": [{"failure": {"reason": {"code": "because", "detail": "why not"}}}],
+    "piece without a name": [{"piece": 1, "content": b"x"}],
+    "progress with an endless cost": [{"progress": {**SNAPSHOT, "cost": "1/0"}}],
+    "progress with an endless bill": [{"progress": {**SNAPSHOT, "bill": BAD_BILL}}],
+    "progress with a broken histogram": [{"progress": {**SNAPSHOT, "histograms": {"lag": {"a": 1}}}}],
+    "records that are none": [{"piece": "records", "content": b"garbage" * 1000}],
 }
 
 
@@ -199,8 +205,9 @@ class Forges(Job):
     what: str
 
     async def run(self, demand: float) -> None:
-        frame = msgspec.msgpack.encode(FORGED[self.what])
-        os.write(int(sys.argv[1]), struct.pack("<I", len(frame)) + frame)
+        for message in FORGED[self.what]:
+            frame = msgspec.msgpack.encode(message)
+            os.write(int(sys.argv[1]), struct.pack("<I", len(frame)) + frame)
         await asyncio.sleep(0.5)
 
 

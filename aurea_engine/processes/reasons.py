@@ -1,11 +1,13 @@
-"""Why a run came to no result, as plain text: what was raised does not leave the runner process."""
+"""Why a process gave no answer, as plain text. What was raised stays in its process: it may be of a class of anybody's."""
 
 from __future__ import annotations
 
-from aurea_engine import SpecError, StrategyError
-from aurea_server.runner.messages import Reason
+import signal
 
-MOST_PROBLEMS = 101
+from aurea_engine.errors import SpecError, StrategyError
+from aurea_engine.processes.messages import Reason
+
+MAX_PROBLEMS = 101
 """As many as the engine itself tells at once, and that there are more."""
 
 
@@ -15,7 +17,7 @@ def reason_of(error: BaseException) -> Reason:
         case MemoryError():
             return Reason(code="memory", detail="the run needs more memory than the runner may use")
         case SpecError():
-            problems = [(path, text, got) for path, text, got in error.problems[:MOST_PROBLEMS]]
+            problems = [(path, text, got) for path, text, got in error.problems[:MAX_PROBLEMS]]
             return Reason(code="invalid_spec", detail=text_of(error), problems=problems)
         case StrategyError():
             return Reason(code="strategy", detail=text_of(error))
@@ -37,3 +39,15 @@ def text_of(error: BaseException) -> str:
         return ascii(str(error))[1:-1][:500]
     except BaseException:  # noqa: BLE001 - the exception is a job's own class
         return "(it cannot be shown)"
+
+
+def reason_of_death(code: int | None, output: bytes) -> Reason:
+    """Why a process ended without an answer, as far as its exit code (below 0: a signal) and its last output tell."""
+    # How a process says that it found no memory depends on who asked for it: Python, C++, the loader of libraries.
+    if b"MemoryError" in output or b"bad_alloc" in output or b"Cannot allocate memory" in output:
+        return Reason(code="memory", detail="the runner process found no memory left within its limit")
+    if code is None or code >= 0:
+        return Reason(code="runner_died", detail=f"the runner process exited with code {code}")
+    # Python has no names for the real-time signals.
+    by = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    return Reason(code="runner_died", detail=f"the runner process was killed by {by}")
