@@ -12,7 +12,7 @@ value that they would have had. Two things are worked out again rather than read
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -58,23 +58,28 @@ Span = Annotated[float, Meta(ge=0, le=1e10)]
 Figure = float | None
 
 
-def result_from_dict(data: object, catalog: Catalog | None = None, *, local: bool = True) -> RunResult:
+def result_from_dict(
+    data: object, catalog: Catalog | None = None, *, local: bool = True, keep_unknown: bool = False
+) -> RunResult:
     """The result that `result_to_dict` wrote as ``data``, also an earlier version's. Raises `SpecError` with every problem.
 
     ``jobs`` is None where ``data`` does not hold all of them. ``local`` False is for what came from elsewhere: then its
-    specification may name no file of this machine.
+    specification may name no file of this machine. ``keep_unknown``: kinds that the catalog does not know are kept as they
+    are, so that the result can be shown and written again, but not run.
     """
     problems: list[Problem] = []
     members = Members(data, "", problems)
-    # Its path would be empty, and all that follows would only say the same.
-    result = None if problems else _read_result(members, catalog, local=local)
+    result = None
+    if not problems:
+        spec = _read_spec(members, lambda data: spec_from_dict(data, catalog, local=local, keep_unknown=keep_unknown))
+        result = _read_result(members, spec)
     if result is None or problems:
         raise SpecError(problems[:MOST_PROBLEMS])
     return result
 
 
-def _read_result(members: Members, catalog: Catalog | None, *, local: bool) -> RunResult | None:
-    spec, usage, counts = _read_spec(members, catalog, local=local), _read_usage(members), _read_counts(members)
+def _read_result(members: Members, spec: RunSpec | None) -> RunResult | None:
+    usage, counts = _read_usage(members), _read_counts(members)
     benchmark_id, status = members.require("benchmark_id", Text), members.require("status", Status)
     duration = members.read("duration", Span, 0.0)
     started_at = _read_start(members, usage, duration)
@@ -115,9 +120,9 @@ def _read_result(members: Members, catalog: Catalog | None, *, local: bool) -> R
     return replace(result, cost=_read_cost(members, usage, spec), objectives=tuple(_read_objectives(members, spec)))
 
 
-def _read_spec(members: Members, catalog: Catalog | None, *, local: bool) -> RunSpec | None:
+def _read_spec(members: Members, read: Callable[[object], RunSpec]) -> RunSpec | None:
     try:
-        return spec_from_dict(members.data.get("spec"), catalog, local=local)
+        return read(members.data.get("spec"))
     except SpecError as error:
         members.problems += [problem.within("spec") for problem in error.problems]
         return None

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Union
 from msgspec import Meta
 
 from aurea_engine.codec.catalog import GROUPS, Catalog, default_catalog
+from aurea_engine.codec.unknown_kinds import UnknownKind, keep_unknown
 from aurea_engine.costs import CostModel, exact_text
 from aurea_engine.errors import LOCAL_REFERENCE, Problem, SpecError
 from aurea_engine.fields.checked import MAX_SECONDS, MOST_PROBLEMS, Checked, convert, resolve_hints, show_value
@@ -37,14 +38,17 @@ SEED = {
 }
 
 
-def spec_from_dict(data: object, catalog: Catalog | None = None, *, local: bool = True) -> RunSpec:
+def spec_from_dict(
+    data: object, catalog: Catalog | None = None, *, local: bool = True, keep_unknown: bool = False
+) -> RunSpec:
     """The specification that ``data`` describes: see docs/spec.md. Raises `SpecError` with every problem.
 
     ``local`` False is for what came from elsewhere: it may name no file of this machine, and none is looked at.
+    ``keep_unknown``: kinds that the catalog does not know are kept as they are, for a run that is only looked at.
     """
     if not isinstance(data, dict):
         raise SpecError([Problem("", "must be an object", show_value(data))])
-    builder = _Builder(catalog or default_catalog(), local=local)
+    builder = _Builder(catalog or default_catalog(), local=local, keep_unknown=keep_unknown)
     members = dict(data)
     if "workload" not in members:
         members["workload"] = builder.seed_workload(members)
@@ -77,9 +81,9 @@ _MISSING = object()
 class _Builder:
     """Turns JSON values into strategies and collects what is wrong on the way."""
 
-    def __init__(self, catalog: Catalog, *, local: bool = True) -> None:
+    def __init__(self, catalog: Catalog, *, local: bool = True, keep_unknown: bool = False) -> None:
         self._catalog = catalog
-        self._local = local
+        self._local, self._keep_unknown = local, keep_unknown
         self.problems: list[Problem] = []
 
     def enough(self) -> None:
@@ -121,10 +125,19 @@ class _Builder:
             self.problems.append(Problem(where, f"{text}: {self._catalog.suggestion(group, '')}", got))
             return _MISSING
         found = self._catalog.find(group, kind)
-        if found is None:
-            self.problems.append(Problem(where, self._catalog.suggestion(group, kind), show_value(kind)))
+        if found is not None:
+            return self.record(found, members, path)
+        if self._keep_unknown:
+            return self._stand_in(group, kind, members, path)
+        self.problems.append(Problem(where, self._catalog.suggestion(group, kind), show_value(kind)))
+        return _MISSING
+
+    def _stand_in(self, group: str, kind: str, members: dict[str, Any], path: str) -> object:
+        try:
+            return keep_unknown(group, kind, members)
+        except SpecError as error:
+            self.problems += [problem.within(path) for problem in error.problems]
             return _MISSING
-        return self.record(found, members, path)
 
     def record(self, cls: type, members: dict[str, Any], path: str) -> object:
         """An object of known class."""
@@ -219,6 +232,8 @@ def spec_to_dict(spec: RunSpec, catalog: Catalog | None = None) -> dict[str, Any
 
 
 def _encode(value: object, catalog: Catalog) -> object:
+    if isinstance(value, UnknownKind):
+        return {"kind": value.kind, **value.members}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         hidden = _local_defaults(type(value))
         members = {

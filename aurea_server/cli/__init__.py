@@ -24,7 +24,7 @@ app = cyclopts.App(
     suppress_keyboard_interrupt=False,  # it would exit with 130, as if nothing had come by a signal
 )
 app.register_install_completion_command()
-app.command("aurea_server.cli.run:run_command", name="run", help="Run a benchmark here, and print what came of it.")
+app.command("aurea_server.cli.run:run_command", name="run", help="Run a benchmark here, and print its result.")
 app.command(
     "aurea_server.cli.selftest:selftest", name="selftest", help="Check known answers here, and measure this machine."
 )

@@ -66,7 +66,8 @@ def _list_facts(result: RunResult) -> Iterator[tuple[str, Text]]:
     yield "started", Text(format_instant(result.started_at))
     yield "ended", Text(_describe_end(result))
     if result.status != "completed":
-        yield "status", Text(result.status.replace("_", " "), "bold yellow")
+        why = "" if result.reason is None else f": {make_printable(result.reason.detail)}"
+        yield "status", Text(result.status.replace("_", " "), "bold yellow").append(why, "not bold")
     yield "verdict", Text(result.verdict, VERDICT_STYLE[result.verdict])
     yield "throughput", _describe_throughput(result)
     yield "cost", _describe_cost(result)

@@ -167,7 +167,7 @@ def run_command(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     server: str | None = None,
 ) -> int:
-    """Run a benchmark here, and print what came of it.
+    """Run a benchmark here, and print its result.
 
     Exit codes: 0 done, and objectives met; 1 failed; 2 bad input; 3 an objective missed; 6 not decided: an objective
     inconclusive, or the run invalid. Ctrl-C, SIGTERM and SIGHUP end the run with what it has: that is written, then aurea
@@ -186,7 +186,7 @@ def run_command(
     """
     check_output(output)
     if server is not None:
-        from aurea_server.cli.runs import run_on_server  # noqa: PLC0415 - what only a remote run needs is loaded by it
+        from aurea_server.cli.remote_run import run_on_server  # noqa: PLC0415 - what only a remote run needs is loaded by it
 
         return run_on_server(server, asked.data(spec), output, json=json)
     catalog = default_catalog().with_entry_points()

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import cyclopts
 import msgspec
 from cyclopts import Parameter
-from rich.text import Text
 
 from aurea_engine import AureaError, DamagedParts, Problem, SpecError
 from aurea_engine.closed_sets import ExitCode
 from aurea_engine.records import column_file
-from aurea_server.cli.exit_codes import choose_exit_code
-from aurea_server.cli.number_format import format_money, format_number, format_seconds, make_printable
-from aurea_server.cli.result_output import write_result
+from aurea_server.cli.number_format import format_number, format_seconds, make_printable
+from aurea_server.cli.run_document import RunDocument, format_when
 from aurea_server.cli.server_client import ServerClient
-from aurea_server.cli.signals import handle_signals
-from aurea_server.cli.tables import Column, Table, join_fitting, measure_width, show
+from aurea_server.cli.tables import Column, Table, show
 from aurea_server.history import DataFolder, Ledger, StoredRun, StoreError
 from aurea_server.runs import exports, views
 from aurea_server.settings.settings import resolve
@@ -131,12 +127,12 @@ def _quote(run_id: str) -> str:
 
 @runs.command(name="show")
 def show_run(run_id: str, /, *, data: Data = None, server: Server = None, json: Json = False) -> int:
-    """Show what came of a run."""
+    """Show a run's result."""
     document = _read_document(run_id, data, server)
     if json:
         write_out(msgspec.json.format(document, indent=2) + b"\n")
     else:
-        show(summary(msgspec.json.decode(document)))
+        show(RunDocument.parse(document).render())
     return ExitCode.MET
 
 
@@ -190,96 +186,3 @@ def delete_runs(*run_ids: str, data: Data = None, server: Server = None) -> int:
     if missing:
         raise HistoryError(f"there is no such run that has ended: {', '.join(map(ascii, missing))}")
     return ExitCode.MET
-
-
-def summary(result: dict[str, Any]) -> Table:
-    """A stored result in a few lines; ``--json`` has all of it."""
-    table = Table(Column(), Column(prose=True))
-    currency = (result.get("cost") or result).get("currency") or ""
-    reason = result.get("reason") or {}
-    response = result.get("response_time") or {}
-    rows = {
-        "run": result["benchmark_id"],
-        "status": f"{result['status']}{': ' + reason['detail'] if reason else ''}",
-        "label": result.get("label") or "–",
-        "started": format_when(result.get("start_time")),
-        "ended": _describe_end(result),
-        "verdict": result.get("verdict") or "–",
-        "jobs": f"{format_number(result.get('completed_jobs'))} of {format_number(result.get('num_jobs'))} completed",
-        "throughput": format_number(result.get("throughput"), " jobs/s"),
-        "response time": f"mean {format_seconds(response.get('mean'))}, p99 {format_seconds(response.get('p99'))}",
-        "service time": f"mean {format_seconds(result.get('mean_latency'))}",
-        "cost": format_money(result.get("total_cost"), currency),
-        "findings": ", ".join(finding["code"] for finding in result.get("findings", [])) or "none",
-    }
-    for name, value in rows.items():
-        table.add_row(Text(name, "dim"), make_printable(str(value)))
-    return table
-
-
-def format_when(text: str | None) -> str:
-    """An instant of a result for people, such as 2026-11-22 10:00:00.000 UTC; a dash for what has not come to pass."""
-    return "–" if text is None else text.replace("T", " ").replace("Z", " UTC")
-
-
-def _describe_end(result: dict[str, Any]) -> str:
-    """Virtual time ends at no instant of the clock on the wall."""
-    virtual = result.get("clock") == "virtual" and result.get("duration") is not None
-    return (
-        f"{format_seconds(result['duration'])} later, in virtual time"
-        if virtual
-        else format_when(result.get("end_time"))
-    )
-
-
-def run_on_server(server: str, data: object, output: Path | None, *, json: bool) -> int:
-    """``aurea run --server``: run on a server, follow it on stderr. Ctrl-C cancels it. Returns the exit code."""
-    remote = ServerClient(server)
-    ending = _RemoteStop(remote)
-    with handle_signals(ending.asked):
-        accepted = remote.ask("POST", "/benchmark/run", data, {"Prefer": "respond-async"})
-        path = f"/benchmark/runs/{accepted['benchmark_id']}"
-        ending.accepted(path)
-        _follow(remote, path)
-        with remote.open("GET", path) as response:
-            encoded = bytes(response.read())
-        formatted = msgspec.json.format(encoded, indent=2) + b"\n"
-        result = msgspec.json.decode(encoded)
-        write_result(formatted, output, json=json, people=lambda: show(summary(result)))
-        outcomes = [judged["outcome"] for judged in result.get("objectives", [])]
-        return choose_exit_code(result["status"], result.get("verdict"), outcomes)
-
-
-class _RemoteStop:
-    """Cancels the run on the server at the first signal, once its id is known: nobody could find it otherwise."""
-
-    def __init__(self, remote: ServerClient) -> None:
-        self._remote, self._path, self._asked = remote, "", False
-
-    def asked(self) -> None:
-        self._asked = True
-        self._cancel()
-
-    def accepted(self, path: str) -> None:
-        self._path = path
-        self._cancel()
-
-    def _cancel(self) -> None:
-        """On a connection of its own, so that whoever follows the run sees it end. A run that has ended needs no end."""
-        if self._asked and self._path:
-            with suppress(AureaError):
-                self._remote.ask("POST", f"{self._path}/cancel")
-
-
-def _follow(remote: ServerClient, path: str) -> None:
-    shows = sys.stderr.isatty()
-    for kind, data in remote.events(f"{path}/events"):
-        if kind == "progress" and shows:
-            parts = [format_number(data["throughput"], "/s"), f"p99 {format_seconds(data['p99'])}"]
-            if data["time_left"] is not None:
-                parts.append(f"{data['time_left']:.0f} s left")
-            room = measure_width(sys.stderr) - 1
-            sys.stderr.write("\r" + join_fitting(parts, room).ljust(room))
-            sys.stderr.flush()
-    if shows:
-        sys.stderr.write("\r" + " " * (measure_width(sys.stderr) - 1) + "\r")

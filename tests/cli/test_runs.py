@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from aurea_server.cli.server_client import ServerClient
 from aurea_server.http.app import create_app
 from aurea_server.settings.settings import Settings
 
@@ -70,7 +72,7 @@ def test_a_run_on_a_server_prints_its_result(serving: Serving, aurea: Callable[.
     assert (code, result["completed_jobs"], result["label"]) == (0, 20, "there")
     code, out, _ = aurea("run", "--jobs", 2, "--server", serving.url, "-o", tmp_path / "result.json")
     assert code == 0
-    assert "2 of 2 completed" in out
+    assert "2 completed in" in out
     assert json.loads((tmp_path / "result.json").read_text())["num_jobs"] == 2
 
 
@@ -122,6 +124,58 @@ def test_the_history_is_the_same_here_and_there(serving: Serving, data: Path, au
     code, _, err = aurea("runs", "show", run_id, "--data", data)
     assert (code, "no run" in err) == (1, True)
     assert aurea("runs", "delete", run_id, "--data", data)[0] == 1
+
+
+SHOWN_ALIKE = {
+    "workload": {
+        "job": {
+            "kind": "faulty",
+            "job": {"kind": "sleep", "duration": {"kind": "exponential", "mean": 0.05}},
+            "failure_rate": 0.1,
+        },
+        "arrivals": {"kind": "poisson", "rate": 30},
+        "jobs": 500,
+    },
+    "scheduler": {"kind": "fifo", "slots": 2, "queue_limit": 20},
+    "objectives": [{"metric": "response_time", "quantile": 0.9, "at_most": 0.5}, {"metric": "cost", "at_most": 0.01}],
+    "cost": {"kind": "tiered", "mode": "graduated", "tiers": [{"up_to": 100, "price": "1/3"}, {"price": "0.1"}]},
+    "clock": "virtual",
+    "seed": 7,
+    "label": "shown alike",
+}
+
+
+def test_a_run_is_shown_alike_everywhere(
+    serving: Serving, data: Path, aurea: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Run here, run on a server, asked of the server, and read from its history: one text, but for id and instants."""
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps(SHOWN_ALIKE))
+    code, here, _ = aurea("run", spec)
+    assert aurea("run", spec, "--server", serving.url, "-o", tmp_path / "there.json")[0] == code
+    run_id = json.loads((tmp_path / "there.json").read_text())["benchmark_id"]
+    there = aurea("runs", "show", run_id, "--server", serving.url)[1]
+    again = aurea("run", spec, "--server", serving.url)[1]
+    serving.stop()
+    stored = aurea("runs", "show", run_id, "--data", data)[1]
+    assert stored == there
+    texts = {re.sub(r"benchmark-\d+|\d{4}-\d\d-\d\d [\d:.]+ UTC", "…", text) for text in (here, there, again)}
+    assert len(texts) == 1, texts
+    assert "response time" in here
+    assert "objective" in here
+
+
+def test_a_run_without_a_result_is_shown(serving: Serving, aurea: Callable[..., Any], tmp_path: Path) -> None:
+    """A run that was cancelled while it waited has no report, and says why it has none."""
+    client = ServerClient(serving.url)
+    slow = {"num_jobs": 1, "job_duration_ms": 60_000}
+    ids = [client.ask("POST", "/benchmark/run", slow, {"Prefer": "respond-async"})["benchmark_id"] for _ in range(2)]
+    code, out, _ = aurea("runs", "show", ids[1], "--server", serving.url)
+    assert (code, "queued" in out) == (0, True)
+    for run_id in reversed(ids):
+        client.ask("POST", f"/benchmark/runs/{run_id}/cancel")
+    code, out, _ = aurea("runs", "show", ids[1], "--server", serving.url)
+    assert (code, "cancelled" in out) == (0, True)
 
 
 def test_export_writes_a_file_and_delete_works_over_http(

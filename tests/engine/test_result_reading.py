@@ -218,6 +218,34 @@ def test_a_bill_stands_where_the_model_changed() -> None:
     assert again.cost.per_success == result_from_dict(written).cost.per_success
 
 
+KINDS: list[tuple[str, dict[str, Any]]] = [
+    ("workload.job", {"kind": "query", "statement": "select 1", "weights": [0.5, 1]}),
+    ("workload.job", {"kind": "limited", "job": {"kind": "query"}, "timeout": 1.0}),
+    ("workload.arrivals", {"kind": "tidal", "moon": 0.5}),
+    ("workload.patience", {"kind": "weibull", "k": 2}),
+    ("scheduler", {"kind": "fair", "slots": 3, "queue_limit": None, "classes": {"a": 1}}),
+    ("cost", {"kind": "barter", "goats": "1/3"}),
+]
+
+
+@pytest.mark.parametrize(("place", "member"), KINDS, ids=[f"{place} {member['kind']}" for place, member in KINDS])
+def test_kinds_from_elsewhere_are_kept(place: str, member: dict[str, Any]) -> None:
+    """A result of a machine with other packages can be shown and written again; without being asked for, it is refused."""
+    written = result_to_dict(simulate_small(cost=cost_from_dict({"kind": "per_job", "price": "0.25"})))
+    inner = written["spec"]
+    *parents, name = place.split(".")
+    for parent in parents:
+        inner = inner[parent]
+    inner[name] = member
+    assert {problem.path for problem in find_problems(written)} == {
+        f"spec.{place}.job.kind" if member["kind"] == "limited" else f"spec.{place}.kind"
+    }
+    again = result_to_dict(result_from_dict(parse_json(encode_json(written)), keep_unknown=True))
+    assert again["spec"] == written["spec"]
+    assert again["cost"]["total"] == "100"
+    assert again["counts"] == written["counts"]
+
+
 OLDER = ("reason", "good", "histograms", "series", "theory", "environment", "failure_time", "errors", "usage", "window")
 
 

@@ -26,7 +26,7 @@ from aurea_engine import CostModel, Observer, Progress, RunResult, default_catal
 from aurea_engine.costs import Component, Flat
 from aurea_engine.costs.quantities import BilledTime
 from aurea_engine.processes.messages import Bill, Snapshot, snapshot_of
-from aurea_server.cli.runs import summary
+from aurea_server.cli.run_document import RunDocument
 from aurea_server.metrics.money_labels import CURRENCIES, billed_keys, spent_keys
 from aurea_server.metrics.registry import BenchmarkMetrics, Registry, WithCreationTimes, exponents_to
 from aurea_server.runner.messages import Figures, figures_of
@@ -573,7 +573,7 @@ async def test_a_run_without_a_result_keeps_its_currency() -> None:
     finish = finish_without_result(run, "failed", None)
     answer = json.loads(finish.answer.body)
     assert (answer["total_cost"], answer["currency"]) == (2.0, "EUR")
-    assert "2.0000 EUR" in rendered(summary(answer))
+    assert "2.0000 EUR" in rendered(RunDocument.parse(finish.answer.body).render())
 
 
 def rendered(table: Any) -> str:

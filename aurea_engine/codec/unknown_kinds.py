@@ -1,0 +1,117 @@
+"""Stand-ins for kinds that the catalog does not know, so that a result from a machine with other packages can be looked at.
+
+A stand-in keeps its kind and members, and writes them again as they were. It cannot be run: whatever needs the strategy
+itself raises `SpecError`, which names the kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, ClassVar, Literal, NoReturn
+
+import numpy as np
+
+from aurea_engine.costs import CostModel
+from aurea_engine.errors import SpecError
+from aurea_engine.workload.arrivals import Arrivals
+from aurea_engine.workload.distributions import Distribution
+from aurea_engine.workload.jobs import Job
+from aurea_engine.workload.schedulers import Scheduler
+
+
+class UnknownKind:
+    """What all stand-ins have. ``members`` are as they stood in the document."""
+
+    kind: str
+    members: Mapping[str, Any]
+
+    def refuse(self) -> NoReturn:
+        """What every method of the strategy's contract does."""
+        raise SpecError(f"the kind {ascii(self.kind)[1:-1][:60]} is not known here: install the package that offers it")
+
+
+@dataclass(frozen=True)
+class UnknownJob(UnknownKind, Job):
+    """A job of an unknown kind."""
+
+    kind: str = ""
+    members: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    async def run(self, demand: float) -> NoReturn:
+        self.refuse()
+
+
+@dataclass(frozen=True)
+class UnknownArrivals(UnknownKind, Arrivals):
+    """Arrivals of an unknown kind. Nothing is asked of how they end: the run has ended."""
+
+    ends: ClassVar[Literal["by itself"]] = "by itself"
+
+    kind: str = ""
+    members: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def instants(self, rng: np.random.Generator) -> NoReturn:
+        self.refuse()
+
+
+@dataclass(frozen=True)
+class UnknownScheduler(UnknownKind, Scheduler):
+    """A discipline of an unknown kind. Every scheduler has slots and a limit of its queue, so they are known."""
+
+    kind: str = ""
+    members: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def queue(self) -> NoReturn:
+        self.refuse()
+
+
+@dataclass(frozen=True)
+class UnknownDistribution(UnknownKind, Distribution):
+    """Durations of an unknown kind."""
+
+    kind: str = ""
+    members: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def sample(self, rng: np.random.Generator, n: int) -> NoReturn:
+        self.refuse()
+
+    def moments(self) -> NoReturn:
+        self.refuse()
+
+
+@dataclass(frozen=True)
+class UnknownCostModel(UnknownKind, CostModel):
+    """A cost model of an unknown kind: a bill that it made once stands as it is written."""
+
+    kind: str = ""
+    members: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def components(self) -> NoReturn:
+        self.refuse()
+
+
+STAND_INS: Mapping[str, type] = {
+    "jobs": UnknownJob,
+    "arrivals": UnknownArrivals,
+    "schedulers": UnknownScheduler,
+    "cost_models": UnknownCostModel,
+    "distributions": UnknownDistribution,
+}
+"""Group of kinds → what stands for one that nobody knows."""
+
+
+def keep_unknown(group: str, kind: str, members: Mapping[str, Any]) -> object:
+    """A stand-in for ``kind``. Raises `SpecError` where a member that every kind of the group has is wrong."""
+    shared = {name: members[name] for name in ("slots", "queue_limit") if group == "schedulers" and name in members}
+    return STAND_INS[group](kind=kind, members=make_plain(members), **shared)
+
+
+def make_plain(value: Any) -> Any:
+    """JSON values with floats in place of decimals, as they were before they became text."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, (list, tuple)):
+        return [make_plain(item) for item in value]
+    return {str(name): make_plain(item) for name, item in value.items()} if isinstance(value, Mapping) else value
