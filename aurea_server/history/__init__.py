@@ -1,5 +1,6 @@
 """The history of runs: one SQLite file and a folder of records, used by one server at a time."""
 
+# What other rooms use. The ledger itself is here for `aurea runs`, which reads it without a server.
 from aurea_server.history.data_folder import DataFolder, default_data_folder
 from aurea_server.history.errors import (
     Damaged,
@@ -18,6 +19,7 @@ from aurea_server.history.ledger import Ledger
 from aurea_server.history.retention import Retention
 from aurea_server.history.rows import AcceptedRun, FinishedRun, StoredRun
 
+# All but `History` are values, errors, and what opens a ledger.
 __all__ = [
     "AcceptedRun",
     "Damaged",

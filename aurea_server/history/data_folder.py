@@ -1,4 +1,8 @@
-"""Where the history lies, and the lock by which one server has it."""
+"""The data folder of a history, and the lock by which one server has it.
+
+Two servers that write one ledger would each end the other's runs, so a folder is locked before anything in it is read. It is
+checked before anything in it is changed: a path given by mistake must cost nobody their files.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aurea_server.history.errors import LedgerLocked, LedgerUnusable, StorageFailed
-from aurea_server.history.permissions import make_folder, open_own, refuse_links, tighten_folder
+from aurea_server.history.permissions import make_folder, open_private, refuse_links, restrict_folder
 from aurea_server.history.record_files import RecordFiles
 
 _HEAD = b"SQLite format 3\0"
@@ -19,7 +23,7 @@ REMEDY = "move its folder away, or restore a copy"
 def default_data_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """``$XDG_DATA_HOME/aurea``, else ``~/.local/share/aurea``. Raises `LedgerUnusable` for a user without a home."""
     home = environ.get("XDG_DATA_HOME", "")
-    # A relative path there is to be ignored, says the XDG specification.
+    # The XDG specification says that a relative path there is to be ignored.
     try:
         return (Path(home) if home.startswith("/") else Path("~/.local/share").expanduser()) / "aurea"
     except RuntimeError:
@@ -27,7 +31,7 @@ def default_data_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def _identity(path: Path, folder: Path) -> tuple[int, int]:
-    """Which file that is, and not which one it leads to: only the data folder itself may be a link."""
+    """Device and inode of the file itself, not of what it links to: only the data folder may be a link."""
     found = path.stat() if path == folder else path.lstat()
     return found.st_dev, found.st_ino
 
@@ -35,8 +39,8 @@ def _identity(path: Path, folder: Path) -> tuple[int, int]:
 class DataFolder:
     """A folder, ours alone: ``ledger.db``, ``ledger.lock`` and ``records/``. Raises `LedgerUnusable` or `LedgerLocked`.
 
-    The folder itself is locked too: whoever removes the lock file does not let a second server in. ``patience``: seconds to
-    wait for whoever has it.
+    The folder itself is locked too, so that removing the lock file does not let a second server in. ``patience``: seconds to
+    wait for the program that has it.
     """
 
     def __init__(self, folder: Path, patience: float = 0.0) -> None:
@@ -49,8 +53,8 @@ class DataFolder:
         self._known: dict[Path, tuple[int, int]] = {}
         try:
             self._open()
-            self._take(patience)
-            self._own()
+            self._lock(patience)
+            self._check_ledger()
         except OSError as error:
             self.release()
             raise LedgerUnusable(f"{error.filename or folder}: {error.strerror}; --data names another folder") from None
@@ -59,39 +63,42 @@ class DataFolder:
             raise
 
     def _open(self) -> None:
-        """Nothing that is in the folder is changed before it is known to be ours."""
+        """Open both locks. Nothing that is in the folder is changed before it is known to be ours."""
         make_folder(self.folder)
         self._locks.append(os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-        tighten_folder(self._locks[0], self.folder)
-        self._locks.append(open_own(self.folder / "ledger.lock"))
+        restrict_folder(self._locks[0], self.folder)
+        self._locks.append(open_private(self.folder / "ledger.lock"))
 
-    def _take(self, patience: float) -> None:
+    def _lock(self, patience: float) -> None:
+        # Polled: a lock that waits cannot be given up after a while, and this happens once a start.
         until = time.monotonic() + patience
         for lock in self._locks:
-            while not self._taken(lock):
+            while not self._try_lock(lock):
                 if time.monotonic() >= until:
                     raise LedgerLocked(f"{self.folder} is in use by another server; --data names another folder")
                 time.sleep(0.05)
 
-    def _taken(self, lock: int) -> bool:
+    def _try_lock(self, lock: int) -> bool:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError:
-            if lock != self._locks[0]:  # on some network file systems a folder has no lock
+            # On some network file systems a folder cannot be locked; the lock file is then all there is.
+            if lock != self._locks[0]:
                 raise
         return True
 
-    def _own(self) -> None:
-        """The ledger is a file of ours that only we can read, or is to be made. Raises LedgerUnusable or OSError."""
+    def _check_ledger(self) -> None:
+        """The ledger is a file of ours that only we can read, or is still to be made. Raises LedgerUnusable or OSError."""
         beside = [self.folder / f"ledger.db-{name}" for name in ("wal", "journal", "shm")]
         refuse_links(beside)
         self.files.make()
+        # A ledger of no bytes is what SQLite leaves when it is killed before its first commit: it may be begun again.
         size = self.ledger.lstat().st_size if os.path.lexists(self.ledger) else 0
         if not size:  # a journal beside it is of a first start that was cut short, before there was a log
-            self.must_be_new(self.log if self.log.exists() and self.log.stat().st_size else None)
-        descriptor = open_own(self.ledger)
+            self.check_new(self.log if self.log.exists() and self.log.stat().st_size else None)
+        descriptor = open_private(self.ledger)
         try:
             head = os.pread(descriptor, len(_HEAD), 0)
         finally:
@@ -101,32 +108,36 @@ class DataFolder:
             raise LedgerUnusable(f"{self.ledger}: it is damaged, or no ledger of Aurea; {REMEDY}")
 
     def remember(self) -> None:
-        """Know folder, ledger and log again, once they are open. Raises OSError."""
+        """Remember which files were opened, for `check`. Raises OSError."""
         paths = (self.folder, self.ledger, self.log)
         self._known = {path: _identity(path, self.folder) for path in paths if path.exists()}
 
     def check(self) -> None:
-        """They are still what was opened; else nobody would ever find what is written. Raises `StorageFailed`."""
+        """They are still the files that were opened. Raises `StorageFailed`."""
+        # A folder that was moved away, or a ledger that was copied over, leaves us writing into files that nobody will
+        # find.
         for path, known in self._known.items():
             try:
                 found = _identity(path, self.folder)
             except OSError as error:
                 raise StorageFailed(f"{path}: {error.strerror}; put it back, or restart the server") from None
             if found != known:
-                raise StorageFailed(f"{path} was replaced while the server was on; put it back, or restart the server")
+                raise StorageFailed(
+                    f"{path} was replaced while the server was running; put it back, or restart the server"
+                )
 
-    def must_be_new(self, left: Path | None = None) -> None:
-        """A ledger without runs belongs to an empty folder: raises LedgerUnusable where something is ``left`` of another."""
-        if self.files.left():
-            left = self.records
-        if left is not None:
+    def check_new(self, remains: Path | None = None) -> None:
+        """A ledger without runs belongs to an empty folder: raises LedgerUnusable where another's files remain."""
+        if self.files.has_records():
+            remains = self.records
+        if remains is not None:
             raise LedgerUnusable(
-                f"{self.ledger} is gone or empty, but {left} is left of it: restore the ledger from a copy,"
+                f"{self.ledger} is gone or empty, but {remains} is left of it: restore the ledger from a copy,"
                 f" or move {self.folder} away to begin a new history"
             )
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the locks."""
         while self._locks:
             os.close(self._locks.pop())
 

@@ -1,14 +1,16 @@
-"""What can be wrong with the history.
+"""What can go wrong with the history.
 
 StoreError
-├── LedgerUnusable        it cannot be opened: exit code 4
-│   ├── LedgerLocked      another server has it: exit code 4
-│   └── LedgerNewer       a newer Aurea wrote it: exit code 5
-├── StorageFull           no room for another run: 503 storage_full
-├── StorageFailed         it could not be written: 503 storage_failed
-│   └── ReadFailed        it could not be read: the same, for the one who asked
-├── Damaged               what is kept of one run is not what was written: 503 storage_failed
+├── LedgerUnusable        it cannot be opened: ServeExitCode.LEDGER_UNUSABLE
+│   ├── LedgerLocked      another server has it: the same code
+│   └── LedgerNewer       a newer Aurea wrote it: ServeExitCode.LEDGER_NEWER
+├── StorageFull           no room for another run
+├── StorageFailed         it could not be written
+│   └── ReadFailed        it could not be read, which says nothing about writing
+├── Damaged               what is stored of one run is not what was written
 └── KeyReused             the Idempotency-Key belongs to a run already
+
+What each means in HTTP stands in ``http/problems.py``.
 """
 
 from __future__ import annotations
@@ -61,6 +63,7 @@ class KeyReused(StoreError):
 
 def storage_error(error: sqlite3.Error | OSError) -> StoreError:
     """What a failure of SQLite or the system means: by its number, since its text may hold any path."""
+    # The texts of both kinds of error may hold paths, so what they mean is read from their numbers.
     if is_full(error):
         return StorageFull("the disk is full")
     return StorageFailed(f"the ledger could not be used: {error}")
@@ -68,6 +71,7 @@ def storage_error(error: sqlite3.Error | OSError) -> StoreError:
 
 def is_full(error: sqlite3.Error | OSError) -> bool:
     """Whether there was no room. ``SHMSIZE`` is that of the log's index."""
+    # A quota that is used up (EDQUOT) is as full as a disk.
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
     return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)

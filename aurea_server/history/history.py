@@ -50,10 +50,12 @@ class History:
         self._failed: StoreError | None = None
         self._unsaved: dict[str, FinishedRun] = {}
         self._clock = RetentionClock()
+        # A start on a full disk serves what there is, and says so in /health/ready from the first second.
         self._look_around()
 
     async def _ask(self, method: Callable[..., T], *values: object) -> T:
         """``method(*values)`` on the ledger's thread, after all that was asked before."""
+        # Shielded below: cancelling the caller must not cancel work that has begun, and cannot take back what it wrote.
         asked = asyncio.get_running_loop().run_in_executor(self._thread, lambda: method(*values))
         asked.add_done_callback(_retrieve_exception)
         try:
@@ -115,6 +117,7 @@ class History:
         try:
             return await asyncio.shield(asked)
         except asyncio.CancelledError:
+            # The thread may open the file after the caller has left: then the callback closes it.
             asked.add_done_callback(_close_file)
             raise
 
@@ -128,6 +131,8 @@ class History:
         """Store the ends that could not be stored when they came, as far as it can be done now. Returns the ids."""
         saved = []
         with suppress(StoreError):
+            # In the order in which the runs ended; the first that fails ends the attempt, since the others would fail
+            # as well.
             for run_id, finished in list(self._unsaved.items()):
                 await self._ask(self._ledger.end, run_id, finished)
                 del self._unsaved[run_id]
@@ -141,7 +146,7 @@ class History:
         """
         for run_id, finished in list(self._unsaved.items()):
             with suppress(StoreError):
-                await self._ask(self._ledger.end_anyway, run_id, finished)
+                await self._ask(self._ledger.end_without_records, run_id, finished)
                 del self._unsaved[run_id]
         return await self._ask(self._ledger.recover, now_ms, reason)
 
@@ -161,9 +166,10 @@ class History:
         def interrupt(unsaved: dict[str, FinishedRun]) -> None:
             for run_id, finished in unsaved.items():
                 with suppress(StoreError):
-                    self._ledger.end_anyway(run_id, finished)
+                    self._ledger.end_without_records(run_id, finished)
             self._ledger.recover(now_ms, reason)
 
+        # RuntimeError: the thread was shut down already, so the history is closed and nothing is left to record.
         with suppress(StoreError, TimeoutError, RuntimeError):
             self._thread.submit(interrupt, dict(self._unsaved)).result(seconds)
 
@@ -210,6 +216,7 @@ class History:
         """Delete what retention does not keep. Returns the ids."""
         gone: list[str] = []
         now_ms = self._clock.now_ms()
+        # Batch by batch, each a question of its own: a run that is being accepted waits for one batch at most.
         while some := await self._ask(self._ledger.prune, self._retention, now_ms):
             gone += some
         return gone
@@ -222,6 +229,7 @@ class History:
                 await self._ask(self._ledger.close)
         except TimeoutError:
             in_time = False
+        # Not waited for: where the disk hangs, so would the stop.
         self._thread.shutdown(wait=False)
         self._folder.release()
         return in_time

@@ -14,6 +14,7 @@ KEY_LIFE_MS = DAY_MS
 class IdempotencyKey:
     """``digest``: of the request's body; the run that the key stands for, and when it was first used."""
 
+    # As the client sent it: 1 to 255 visible ASCII characters.
     key: str
     digest: str
     run_id: str

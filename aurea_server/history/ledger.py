@@ -1,4 +1,12 @@
-"""The ledger: rows in SQLite, by one connection that is used from one thread at a time. Every write is one transaction."""
+"""The ledger: rows in SQLite, by one connection that is used from one thread at a time.
+
+**Every write is one transaction**, which is on the disk when the method returns, or did not happen. States only ever go
+forward (queued → running → one of the final states), since each ``UPDATE`` names the state that it starts from: a run ends
+once, whatever is asked for twice.
+
+**Runs that no server can end any more** are recorded as interrupted. Where that cannot be written (a full or read-only
+disk), it is remembered, the next write does it first, and until then reads see the table as it will be.
+"""
 
 from __future__ import annotations
 
@@ -18,27 +26,28 @@ from aurea_server.history.retention import FINAL, Retention, delete_expired
 from aurea_server.history.rows import AcceptedRun, FinishedRun, StoredRun
 
 _LISTED = "id, state, created_ms, started_ms, ended_ms, label, spec, figures, reason, records_bytes"
-_LOST = """(SELECT number, id, CASE WHEN lost THEN 'interrupted' ELSE state END AS state, created_ms, started_ms,
+_INTERRUPTED_TABLE = """(SELECT number, id, CASE WHEN lost THEN 'interrupted' ELSE state END AS state, created_ms,
+started_ms,
     CASE WHEN lost THEN :lost_ms ELSE ended_ms END AS ended_ms, label, spec, figures,
     CASE WHEN lost THEN :lost_reason ELSE reason END AS reason,
     records_bytes, head FROM (SELECT *, state IN ('queued', 'running') AS lost FROM run))"""
-"""The table as it will be once runs that nobody can end any more are recorded as interrupted."""
+"""The table as it will be once those runs are recorded as interrupted."""
 
-SMALL = 4096
-"""Records of up to so many bytes lie in the row itself: a file of their own would cost two more waits for the disk."""
+MAX_INLINE = 4096
+"""Bytes of records that are kept in the row itself: a file would cost two more waits for the disk."""
 
 
 class Ledger:
     """Raises `StorageFull`, `StorageFailed` or `ReadFailed` from every method, and leaves the last committed state."""
 
-    def __init__(self, place: DataFolder) -> None:
-        self._place = place
-        self._connection = open_ledger(place)
-        self._lost: tuple[int, bytes] | None = None
-        place.remember()
+    def __init__(self, folder: DataFolder) -> None:
+        self._folder = folder
+        self._connection = open_ledger(folder)
+        self._interrupted: tuple[int, bytes] | None = None
+        folder.remember()
 
     def close(self) -> None:
-        """Fold the log into the file and let go of both."""
+        """Fold the log into the file and close both."""
         with suppress(sqlite3.Error):
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         with suppress(sqlite3.Error):
@@ -47,14 +56,16 @@ class Ledger:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Committed when the block ends, undone when it raises."""
-        self._place.check()
+        # Before each write: what is written into files that were replaced would be lost without an error.
+        self._folder.check()
         try:
+            # IMMEDIATE takes the lock now: a transaction that reads first and writes later can fail in between.
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._record_the_lost()
+                self._record_interrupted()
                 yield self._connection
                 self._connection.execute("COMMIT")
-                self._lost = None
+                self._interrupted = None
             except BaseException:
                 with suppress(sqlite3.Error):
                     self._connection.rollback()
@@ -72,12 +83,15 @@ class Ledger:
         """A new run, queued or running. Raises `KeyReused` where ``key`` is known already: then nothing is added."""
         state = "queued" if entry.started_ms is None else "running"
         with self._transaction() as connection:
+            # The order of acceptance. It is unique among the runs that exist, which is all that lists and retention need.
             number = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM run").fetchone()[0]
             connection.execute(
                 "INSERT INTO run (id, state, created_ms, started_ms, label, spec, number) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (entry.id, state, entry.created_ms, entry.started_ms, entry.label, entry.spec, number),
             )
             if key is not None:
+                # Keys that are not remembered any more go when one is added, so the table stays as large as a day's
+                # keys.
                 connection.execute("DELETE FROM idempotency WHERE created_ms < ?", (key.created_ms - KEY_LIFE_MS,))
                 taken = connection.execute("SELECT * FROM idempotency WHERE key = ?", (key.key,)).fetchone()
                 if taken is not None:
@@ -96,19 +110,22 @@ class Ledger:
 
     def end(self, run_id: str, ending: FinishedRun) -> None:
         """Queued or running → one of the final states, once. The records are on the disk before the row says so."""
-        self._place.check()
+        self._folder.check()
         try:
-            if len(ending.records) > SMALL:
-                self._place.files.write(run_id, ending.records)
+            # The file first: a row that names a file which is not there would be damage, a file without a row is swept.
+            if len(ending.records) > MAX_INLINE:
+                self._folder.files.write(run_id, ending.records)
         except OSError as error:
             raise storage_error(error) from None
         self._end(run_id, ending, len(ending.records))
 
-    def end_anyway(self, run_id: str, ending: FinishedRun) -> None:
-        """The same, without the records where they cannot be written: for one who will not be there to try again."""
+    def end_without_records(self, run_id: str, ending: FinishedRun) -> None:
+        """`end`, without the records where they cannot be written: for a server that will not be there to try again."""
         try:
             self.end(run_id, ending)
         except StoreError:
+            # A negative size says that there were records and that they are lost, so readers report damage and not an
+            # empty run.
             self._end(run_id, replace(ending, records=b""), -len(ending.records))
 
     def _end(self, run_id: str, ending: FinishedRun, size: int) -> None:
@@ -123,10 +140,11 @@ class Ledger:
                     ending.ended_ms,
                     ending.figures,
                     ending.reason,
+                    # Level 1: the loop of turns waits for this, and higher levels save a few per cent.
                     None if ending.last is None else zlib.compress(ending.last, 1),
                     None if ending.head is None else zlib.compress(ending.head, 1),
                     size,
-                    ending.records if 0 < len(ending.records) <= SMALL else None,
+                    ending.records if 0 < len(ending.records) <= MAX_INLINE else None,
                     run_id,
                 ),
             )
@@ -136,9 +154,10 @@ class Ledger:
 
         Where that cannot be written now, the next write does it first; until then they are read as interrupted all the same.
         """
+        # Read before it is written: the ids are known, and reported, also where writing fails.
         lost = self._read("SELECT id FROM run WHERE state IN ('queued', 'running')")
         if lost:
-            self._lost = self._lost or (now_ms, reason)
+            self._interrupted = self._interrupted or (now_ms, reason)
             with self._transaction():
                 pass
         return [str(row[0]) for row in lost]
@@ -146,21 +165,23 @@ class Ledger:
     @property
     def behind(self) -> bool:
         """Whether something is to be written that could not be written yet."""
-        return self._lost is not None
+        return self._interrupted is not None
 
-    def _record_the_lost(self) -> None:
-        if self._lost is not None:
+    def _record_interrupted(self) -> None:
+        if self._interrupted is not None:
             update = (
                 "UPDATE run SET state = 'interrupted', ended_ms = ?, reason = ? WHERE state IN ('queued', 'running')"
             )
-            self._connection.execute(update, self._lost)
+            self._connection.execute(update, self._interrupted)
 
     def _read_runs(self, query: str, **values: object) -> list[tuple[object, ...]]:
         """``query`` names the table ``{run}``."""
-        if self._lost is None:
+        if self._interrupted is None:
             return self._read(query.format(run="run"), values)
-        lost_ms, lost_reason = self._lost
-        return self._read(query.format(run=_LOST), {**values, "lost_ms": lost_ms, "lost_reason": lost_reason})
+        lost_ms, lost_reason = self._interrupted
+        return self._read(
+            query.format(run=_INTERRUPTED_TABLE), {**values, "lost_ms": lost_ms, "lost_reason": lost_reason}
+        )
 
     def get(self, run_id: str) -> StoredRun | None:
         """One run, whole."""
@@ -174,6 +195,7 @@ class Ledger:
         """(runs without their specifications, newest first; where the next page begins, or None after the last)."""
         where = "number < :before AND (:state IS NULL OR state = :state)"
         listed = _LISTED.replace("spec,", "x'' AS spec,")  # up to megabytes each, which no list shows
+        # One more than asked for, which says whether there is a next page without counting all runs.
         rows = self._read_runs(
             f"SELECT {listed}, number FROM {{run}} WHERE {where} ORDER BY number DESC LIMIT :limit",  # noqa: S608
             before=2**62 if before is None else before,
@@ -191,7 +213,7 @@ class Ledger:
     def remove(self, run_ids: Sequence[str]) -> list[str]:
         """Delete runs that have ended, and their records. Returns those that were there."""
         gone: list[str] = []
-        with self._without_records(gone) as connection:
+        with self._delete_with_records(gone) as connection:
             delete = f"DELETE FROM run WHERE id = ? AND state IN ({FINAL})"  # noqa: S608 - our own names
             gone += [run_id for run_id in run_ids if connection.execute(delete, (run_id,)).rowcount]
         return gone
@@ -199,22 +221,24 @@ class Ledger:
     def prune(self, keep: Retention, now_ms: int) -> list[str]:
         """Delete some of what retention does not keep, oldest first. Returns their ids; none where nothing is left to go."""
         gone: list[str] = []
-        with self._without_records(gone) as connection:
+        with self._delete_with_records(gone) as connection:
             gone += delete_expired(connection, keep, now_ms)
         return gone
 
     @contextmanager
-    def _without_records(self, gone: list[str]) -> Iterator[sqlite3.Connection]:
-        """A transaction that deletes the rows of ``gone``, which its block fills: their records go with them, or stay."""
-        files = self._place.files
+    def _delete_with_records(self, gone: list[str]) -> Iterator[sqlite3.Connection]:
+        """A transaction that deletes the rows of ``gone``, which its block fills: their records are deleted with them,
+        or stay.
+        """
+        files = self._folder.files
         try:
             with self._transaction() as connection:
                 yield connection
-                files.put_aside(gone)
+                files.mark_removed(gone)
         except BaseException:
-            files.put_back(gone)
+            files.restore(gone)
             raise
-        files.discard(gone)
+        files.delete_removed(gone)
 
     def records(self, run_id: str) -> bytes | None:
         """A run's records, None where it has none. Raises `Damaged` where what was written is not there any more."""
@@ -225,15 +249,16 @@ class Ledger:
             return file.read()
 
     def open_records(self, run_id: str) -> BinaryIO | None:
-        """The same as a file, for whoever reads it piece by piece: it stays as it is, also when the run is deleted."""
+        """The same as a file, to be read piece by piece: it stays as it is, also when the run is deleted meanwhile."""
         found = self._read("SELECT records, records_bytes FROM run WHERE id = ?", (run_id,))
         records, size = found[0] if found else (None, 0)
+        # In the row, or there are none; in the latter case the column is NULL.
         if isinstance(records, bytes) or not size:
             return io.BytesIO(records) if isinstance(records, bytes) else None
         if int(str(size)) < 0:
             raise Damaged(f"the records of {run_id} could not be stored when the server stopped")
         with _reading(run_id):
-            return self._place.files.open(run_id, int(str(size)))
+            return self._folder.files.open(run_id, int(str(size)))
 
     def newest_id(self) -> str | None:
         """The id that was given last."""
@@ -241,18 +266,19 @@ class Ledger:
         return str(found[0][0]) if found else None
 
     def newest_ms(self, now_ms: int) -> int | None:
-        """When the latest run was accepted; what was recorded with a clock that was ahead of ``now_ms`` says nothing."""
+        """When the latest run was accepted. Runs that were recorded with a clock ahead of ``now_ms`` do not count."""
         ((found,),) = self._read("SELECT max(created_ms) FROM run WHERE created_ms <= ?", (now_ms,))
         return found if isinstance(found, int) else None
 
     def sweep(self) -> None:
-        """Finish what a crash cut short with the records of our runs; nobody else's files are touched."""
+        """Finish what a crash cut short in the folder of records."""
         kept = self._read("SELECT id, records_bytes > 0 AND records IS NULL FROM run")
-        self._place.files.sweep({str(run_id): bool(in_file) for run_id, in_file in kept})
+        self._folder.files.sweep({str(run_id): bool(in_file) for run_id, in_file in kept})
 
     def probe(self) -> None:
-        """Write something, to see whether it can be done."""
+        """Write something, to see whether writing works."""
         with self._transaction() as connection:
+            # Its own value, so nothing changes, but SQLite writes a page for it.
             connection.execute(f"PRAGMA user_version = {connection.execute('PRAGMA user_version').fetchone()[0]}")
 
 

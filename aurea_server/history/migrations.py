@@ -1,4 +1,7 @@
-"""The ledger's tables, version by version. A migration is a list of statements, applied in one transaction."""
+"""The ledger's tables, version by version. A migration is a list of statements, applied in one transaction.
+
+A ledger that a newer Aurea wrote is refused, and so is one that is damaged or not ours, before anything in it is changed.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             records BLOB,
             number INTEGER NOT NULL
         ) STRICT""",
+        # `number` is the order of acceptance: ids are stamps of the wall clock, which can be set back.
         "CREATE UNIQUE INDEX run_number ON run (number)",
+        # For lists of one status, and for the runs that a crash left unended, which every start looks for.
         "CREATE INDEX run_state ON run (state, number)",
         """CREATE TABLE idempotency (
             key TEXT PRIMARY KEY,
@@ -43,32 +48,36 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 VERSION = len(MIGRATIONS)
 
 
-def open_ledger(place: DataFolder) -> sqlite3.Connection:
+def open_ledger(folder: DataFolder) -> sqlite3.Connection:
     """The one connection to a sound ledger of this version. Raises `LedgerUnusable` or `LedgerNewer`.
 
-    SQLite before 3.51.3 can corrupt a WAL that several connections write and checkpoint, so there is never a second one that
-    writes. A ledger is judged before, by one that only reads: one that may write would fold the log into a ledger that is
-    then refused. Where the ledger is of this version, nothing is written; where the disk has no room for the index of the
-    log, the index is in memory, and no other process may look into the ledger meanwhile.
+    SQLite before 3.51.3 can corrupt a WAL that several connections write and checkpoint, so there is only ever one
+    connection that writes. A ledger is checked before, by one that only reads: one that may write would fold the log into a
+    ledger that is then refused. Where the ledger is of this version, nothing is written; where the disk has no room for the
+    index of the log, the index is in memory, and no other process may look into the ledger meanwhile.
     """
     try:
-        judged = _judged(place)
+        checked = _check_read_only(folder)
         try:
-            return _opened(place, judged=judged)
+            return _connect(folder, checked=checked)
         except sqlite3.Error as error:
+            # No room for the log's index (-shm), which is shared memory: with an exclusive lock SQLite keeps it in its
+            # own.
             if not is_full(error):
                 raise
-            return _opened(place, "PRAGMA locking_mode = EXCLUSIVE", judged=judged)
+            return _connect(folder, "PRAGMA locking_mode = EXCLUSIVE", checked=checked)
     except sqlite3.Error as error:
-        raise LedgerUnusable(f"{place.ledger}: {error}") from None
+        raise LedgerUnusable(f"{folder.ledger}: {error}") from None
 
 
-def _judged(place: DataFolder) -> bool:
-    """Whether the ledger was judged without the right to write; False where that takes writing, as after a crash it may."""
+def _check_read_only(folder: DataFolder) -> bool:
+    """Whether the ledger was checked without the right to write; False where that takes writing, as after a crash it may."""
     try:
-        with closing(sqlite3.connect(f"{place.ledger.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as reader:
-            _check(reader, place)
+        with closing(sqlite3.connect(f"{folder.ledger.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as reader:
+            _check(reader, folder)
     except sqlite3.Error as error:
+        # After a crash the log must be replayed before the ledger can be read, which takes the right to write. The
+        # lower byte is the error, the upper ones say more about it.
         code = getattr(error, "sqlite_errorcode", 0)
         if not is_full(error) and code & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
             raise
@@ -76,14 +85,16 @@ def _judged(place: DataFolder) -> bool:
     return True
 
 
-def _opened(place: DataFolder, *first: str, judged: bool) -> sqlite3.Connection:
-    connection = sqlite3.connect(place.ledger, isolation_level=None, check_same_thread=False, timeout=5)
+def _connect(folder: DataFolder, *first: str, checked: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(folder.ledger, isolation_level=None, check_same_thread=False, timeout=5)
     try:
         for statement in first:
             connection.execute(statement)
-        if not judged:
-            _check(connection, place)
+        if not checked:
+            _check(connection, folder)
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        # A commit is on the disk when it returns, so a run that was accepted survives a power cut
+        # (tests/faults/test_power.py).
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA journal_size_limit = 16777216")
@@ -94,8 +105,8 @@ def _opened(place: DataFolder, *first: str, judged: bool) -> sqlite3.Connection:
     return connection
 
 
-def _check(connection: sqlite3.Connection, place: DataFolder) -> None:
-    path = place.ledger
+def _check(connection: sqlite3.Connection, folder: DataFolder) -> None:
+    path = folder.ledger
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -103,18 +114,20 @@ def _check(connection: sqlite3.Connection, place: DataFolder) -> None:
         raise LedgerUnusable(f"{path}: it is a database, but not a ledger of Aurea")
     if version > VERSION:
         raise LedgerNewer(f"{path}: a newer Aurea wrote it (version {version}, this one knows {VERSION})")
+    # Takes time in proportion to the size of the ledger, and finds what would otherwise fail a run weeks later.
     (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if sound != "ok":
         raise LedgerUnusable(f"{path}: it is damaged ({str(sound).splitlines()[-1]}); {REMEDY}")
     if not tables:
-        place.must_be_new()
-    found = layout(connection)
-    for table, columns in _expected(version).items():
+        folder.check_new()
+    # A table that lost a column is damage that SQLite itself does not see.
+    found = read_layout(connection)
+    for table, columns in _expected_layout(version).items():
         if found.get(table) != columns:
             raise LedgerUnusable(f"{path}: it is damaged (its table {table!r} is not as Aurea makes it); {REMEDY}")
 
 
-def layout(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
+def read_layout(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
     """Table → its columns: (name, type, whether it may be null, place in the primary key)."""
     query = 'SELECT t.name, c.name, c.type, c."notnull", c.pk FROM sqlite_master t, pragma_table_info(t.name) c'
     tables: dict[str, list[tuple[object, ...]]] = {}
@@ -123,13 +136,13 @@ def layout(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]
     return tables
 
 
-def _expected(version: int) -> dict[str, list[tuple[object, ...]]]:
+def _expected_layout(version: int) -> dict[str, list[tuple[object, ...]]]:
     """What the migrations up to ``version`` make."""
     with closing(sqlite3.connect(":memory:")) as connection:
         for statements in MIGRATIONS[: max(version, 0)]:
             for statement in statements:
                 connection.execute(statement)
-        return layout(connection)
+        return read_layout(connection)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -1,7 +1,8 @@
-"""What of the data folder is ours, and that nobody else may read or change it.
+"""The permissions of the data folder: nobody else may read or change what is in it.
 
-The folder itself may be a link: its path is the operator's. What is in it may not, since a link would have a server write,
-tighten or delete what is somebody else's. Files are opened by `O_NOFOLLOW` and judged by their descriptors.
+The folder itself may be a link: its path is the operator's choice. What is in it may not be, since a link would make a
+server write to, restrict or delete a file of somebody else. Files are opened with ``O_NOFOLLOW`` and judged by their
+descriptors, so nothing can be exchanged between the check and the use.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from pathlib import Path
 from aurea_server.history.errors import LedgerUnusable
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
-OURS = frozenset({"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db-journal", "ledger.lock", "records"})
+OUR_NAMES = frozenset({"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db-journal", "ledger.lock", "records"})
 """Names in a data folder that are Aurea's."""
 
 
 def make_folder(folder: Path) -> None:
-    """The folder with mode 0700, whatever the umask, and what is missing above it. Raises OSError."""
+    """Make the folder with mode 0700, whatever the umask, and what is missing above it. Raises OSError."""
     missing = [folder, *(parent for parent in folder.parents if not parent.exists())]
+    # And chmod, since the umask takes bits away from the mode of mkdir: one of 0277 would leave a folder without
+    # the right to write.
     for each in reversed(missing):
         try:
             each.mkdir(mode=FOLDER_MODE)
@@ -32,15 +35,16 @@ def make_folder(folder: Path) -> None:
             each.chmod(FOLDER_MODE)
 
 
-def tighten_folder(descriptor: int, folder: Path) -> None:
-    """Take others' rights to a folder that holds nothing but what is ours; a folder with anything else stays as it is.
+def restrict_folder(descriptor: int, folder: Path) -> None:
+    """Take away others' rights to a folder that holds nothing but our files; a folder with anything else stays as it is.
 
     Raises `LedgerUnusable` where others may write there and that cannot be changed: they could replace the ledger.
     """
     mode = os.fstat(descriptor).st_mode
     if not mode & 0o077:
         return
-    if set(os.listdir(descriptor)) <= OURS:
+    # A folder with anything else in it (a home, /tmp) is not ours to restrict.
+    if set(os.listdir(descriptor)) <= OUR_NAMES:
         with suppress(OSError):
             os.fchmod(descriptor, FOLDER_MODE)
             return
@@ -48,35 +52,37 @@ def tighten_folder(descriptor: int, folder: Path) -> None:
         raise LedgerUnusable(f"{folder}: everybody may write there; --data names a folder of its own")
 
 
-def open_own(path: Path) -> int:
-    """A descriptor of a file that is ours alone, made where it is missing. Raises `LedgerUnusable` or OSError."""
+def open_private(path: Path) -> int:
+    """Open a file that only we can read, made where it is missing: its descriptor. Raises `LedgerUnusable` or OSError."""
+    # O_NONBLOCK: opening a pipe in its place would wait for a writer that never comes.
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path, flags, FILE_MODE)
     try:
-        _refuse_foreign(path, os.fstat(descriptor))
-        tighten(descriptor, os.fstat(descriptor).st_mode)
+        _check_file(path, os.fstat(descriptor))
+        restrict_file(descriptor, os.fstat(descriptor).st_mode)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _refuse_foreign(path: Path, found: os.stat_result) -> None:
+def _check_file(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise LedgerUnusable(f"{path}: it is not a regular file")
+    # A hard link is another name for the same bytes: whoever has that name reads and writes our ledger.
     if found.st_nlink > 1:
         raise LedgerUnusable(f"{path}: the file has another name elsewhere (a hard link); put a copy in its place")
 
 
-def tighten(descriptor: int, mode: int) -> None:
-    """Take others' rights to a file; where it belongs to another user, that is theirs to do."""
+def restrict_file(descriptor: int, mode: int) -> None:
+    """Take away others' rights to a file. One that belongs to another user stays as it is."""
     if mode & 0o777 != FILE_MODE:
         with suppress(OSError):
             os.fchmod(descriptor, FILE_MODE)
 
 
 def refuse_links(paths: Iterable[Path]) -> None:
-    """What SQLite keeps beside a ledger are regular files of ours, where they are there. Raises `LedgerUnusable`."""
+    """Raises `LedgerUnusable` where a file that SQLite keeps beside the ledger is a link, or no regular file."""
     for path in paths:
         with suppress(FileNotFoundError):
-            _refuse_foreign(path, path.lstat())
+            _check_file(path, path.lstat())

@@ -1,8 +1,11 @@
 """The folder of records: one file for each run that has more than a few jobs.
 
-Nothing is deleted that this history did not write. A file belongs to it where its ledger has a run of that id. A deletion is
-two steps around the commit: the file is put aside (``.removed``), the row is deleted, the file goes. A crash between leaves
-a file that says by its name what was under way, and the row says whether it came to be.
+Nothing is deleted that this history did not write. A file belongs to it where its ledger has a run of that id.
+
+**Writing**: the content goes to ``.unfinished``, onto the disk, then the file gets its name; only then does the row say
+that it exists. **Deleting** takes two steps around the commit: the file is renamed to ``.removed``, the row is deleted, the
+file is deleted. A crash at any point leaves a file whose name says what was under way, and a row that says whether it was
+completed: `sweep` finishes it at the next start.
 """
 
 from __future__ import annotations
@@ -16,15 +19,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from aurea_server.history.errors import Damaged
-from aurea_server.history.permissions import FILE_MODE, FOLDER_MODE, tighten
+from aurea_server.history.permissions import FILE_MODE, FOLDER_MODE, restrict_file
 from aurea_server.history.rows import is_run_id
 
 KEPT, UNFINISHED, REMOVED = ".columns", ".unfinished", ".removed"
+# The file or its folder does not exist, or something else is in its place: a link, a pipe. That is damage of one run;
+# any other error is trouble of the disk.
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
 
 
 def sync_folder(folder: Path) -> None:
-    """Names in ``folder`` are on the disk when this returns. Raises OSError, also where it is a link."""
+    """Wait until the names in ``folder`` are on the disk. Raises OSError, also where it is a link."""
     descriptor = _open_folder(folder)
     try:
         os.fsync(descriptor)
@@ -37,13 +42,13 @@ def _open_folder(folder: Path) -> int:
 
 
 class RecordFiles:
-    """``folder``: ``records`` in the data folder. That is ours alone, so nobody can exchange what has just been judged."""
+    """``folder``: ``records`` in the data folder. Only we can write there, so nothing is exchanged after it was checked."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def make(self) -> None:
-        """The folder, with mode 0700. Raises OSError where something else is in its place, such as a link."""
+        """Make the folder, with mode 0700. Raises OSError where something else is in its place, such as a link."""
         try:
             self.folder.mkdir(mode=FOLDER_MODE)
         except FileExistsError:
@@ -59,12 +64,12 @@ class RecordFiles:
             sync_folder(self.folder.parent.resolve())
 
     def path_of(self, run_id: str) -> Path:
-        """The file of a run's records. An id never becomes a path unless it looks like one of ours."""
+        """The file of a run's records. Raises ValueError for what is no id of a run: it never becomes part of a path."""
         if not is_run_id(run_id):
             raise ValueError("no run has such an id")
         return self.folder / f"{run_id}{KEPT}"
 
-    def left(self) -> bool:
+    def has_records(self) -> bool:
         """Whether any run's records are there."""
         return any(path.suffix in (KEPT, REMOVED) and is_run_id(path.stem) for path in self._files())
 
@@ -73,6 +78,7 @@ class RecordFiles:
         path = self.path_of(run_id)
         unfinished = path.with_suffix(UNFINISHED)
         self.make()
+        # Left by a crash. O_EXCL would refuse it, and must stay: it also refuses a link that somebody put there.
         unfinished.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(unfinished, flags, FILE_MODE)
@@ -81,6 +87,8 @@ class RecordFiles:
                 os.fchmod(descriptor, FILE_MODE)
                 file.write(content)
                 file.flush()
+                # In this order: the bytes, the name, the folder. A power cut leaves the whole file under its name, or
+                # none.
                 os.fsync(file.fileno())
             unfinished.rename(path)
         except OSError:
@@ -98,33 +106,35 @@ class RecordFiles:
                 raise Damaged(f"the records of {run_id} are gone: {error.strerror}") from None
             raise
         found = os.fstat(descriptor)
+        # The size is in the row, so a file that was cut or replaced is noticed before it is decoded.
         if stat.S_ISREG(found.st_mode) and found.st_size == size:
             return os.fdopen(descriptor, "rb", buffering=0)
         os.close(descriptor)
         raise Damaged(f"the records of {run_id} are not the file of {size} bytes that was written")
 
-    def put_aside(self, run_ids: Sequence[str]) -> None:
-        """Before the rows are deleted. What is not there, or is no file, stays as it is."""
+    def mark_removed(self, run_ids: Sequence[str]) -> None:
+        """Before the rows are deleted. What does not exist, or is no file, stays as it is."""
         self._rename(run_ids, KEPT, REMOVED)
 
-    def put_back(self, run_ids: Sequence[str]) -> None:
+    def restore(self, run_ids: Sequence[str]) -> None:
         """The rows were not deleted after all."""
         self._rename(run_ids, REMOVED, KEPT)
 
     def _rename(self, run_ids: Sequence[str], old: str, new: str) -> None:
-        for path in self._own(run_ids, old):
+        for path in self._existing(run_ids, old):
+            # rename would replace what is there without a word.
             if not os.path.lexists(path.with_suffix(new)):
                 with suppress(OSError):
                     path.rename(path.with_suffix(new))
 
-    def discard(self, run_ids: Sequence[str]) -> None:
-        """The rows are deleted: what was put aside goes."""
-        for path in self._own(run_ids, REMOVED):
+    def delete_removed(self, run_ids: Sequence[str]) -> None:
+        """The rows are deleted: delete what was marked."""
+        for path in self._existing(run_ids, REMOVED):
             with suppress(OSError):
                 path.unlink()
 
-    def _own(self, run_ids: Sequence[str], suffix: str) -> Iterator[Path]:
-        """The files of these runs that are there, and are files."""
+    def _existing(self, run_ids: Sequence[str], suffix: str) -> Iterator[Path]:
+        """The files of these runs that exist, and are regular files."""
         try:
             os.close(_open_folder(self.folder))
         except OSError:
@@ -143,19 +153,22 @@ class RecordFiles:
                 continue
             kept = known.get(run_id)
             with suppress(OSError):
+                # The row is still there, so its deletion was never committed.
                 if path.suffix == REMOVED and kept:
                     self._rename([run_id], REMOVED, KEPT)
                 elif path.suffix == KEPT and kept:
-                    self._tighten(path)
+                    self._restrict(path)
+                # The deletion was committed, or the file was written by a run whose row does not say that it has one.
+                # Files of runs that the ledger does not know are left alone: another history may have written them.
                 elif path.suffix == REMOVED or (path.suffix in (KEPT, UNFINISHED) and kept is not None):
-                    path.unlink()  # an unfinished deletion, or written before the row could say so
+                    path.unlink()
 
-    def _tighten(self, path: Path) -> None:
+    def _restrict(self, path: Path) -> None:
         if not path.lstat().st_mode & 0o077:
             return
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            tighten(descriptor, os.fstat(descriptor).st_mode)
+            restrict_file(descriptor, os.fstat(descriptor).st_mode)
         finally:
             os.close(descriptor)
 

@@ -1,4 +1,8 @@
-"""What day it is, for one who is about to throw things away by their age."""
+"""What day it is, for deleting runs by their age.
+
+A wall clock that is wrong by a year, after a start without a battery or by a mistake, would make every run too old at once.
+So a jump ahead is believed only after it has lasted for a day; a clock that is behind deletes nothing, and is believed.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,13 @@ import time
 
 DAY_MS = 24 * 3600 * 1000
 SET_MS = 60_000
-"""The wall clock was set where it moves by more than that against the one that cannot be set."""
+"""The wall clock was set if it moves by more than that against the clock that cannot be set."""
 
 _TICKS = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def ticks_ms() -> int:
-    """A clock that nobody can set; where the system has one that goes on while it sleeps, that one."""
+    """A clock that cannot be set; where the system has one that goes on during sleep, that one."""
     return time.clock_gettime_ns(_TICKS) // 1_000_000
 
 
@@ -33,11 +37,13 @@ class RetentionClock:
         self._believed = self._claimed if recorded_ms is None else recorded_ms - ticks
 
     def now_ms(self) -> int:
-        """To be asked now and then, so that it sees when the clock is set."""
+        """To be called now and then, so that it notices when the clock is set."""
         ticks = ticks_ms()
         claimed = wall_ms() - ticks
+        # `claimed` is the wall clock's offset to the ticks: it changes only when the clock is set, or slowly, by NTP.
         if abs(claimed - self._claimed) > SET_MS:
             self._claimed, self._since = claimed, ticks
+        # Behind: at once. Ahead: once the same claim has stood for a day of ticks.
         if claimed < self._believed or ticks - self._since >= DAY_MS:
             self._believed = claimed
         return ticks + self._believed

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from aurea_engine.closed_sets import RUN_ID_PATTERN
 from aurea_server.history.errors import Damaged
 
+# One pattern for ids that come from clients and for names of files: what does not match is never looked for.
 _RUN_ID = re.compile(RUN_ID_PATTERN, re.ASCII)
 
 
@@ -34,6 +35,7 @@ class FinishedRun:
 
     state: str
     ended_ms: int
+    # Kept as JSON text: what a newer server adds to them comes back as it was, and lists need not decode what they skip.
     figures: bytes = b"{}"
     reason: bytes | None = None
     last: bytes | None = None
@@ -60,6 +62,7 @@ class StoredRun:
     @property
     def head(self) -> bytes | None:
         """The result without its jobs, as JSON. Raises `Damaged`."""
+        # Unpacked only when it is asked for: a list of runs has no use for it.
         try:
             return None if self.packed is None else zlib.decompress(self.packed)
         except zlib.error as error:
