@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import importlib
+import importlib.machinery
+import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -98,3 +102,56 @@ def test_stdout_is_written_in_one_place(file: Path) -> None:
 @named("file", ENGINE + SERVER, ids=name_of)
 def test_no_module_is_a_drawer_for_anything(file: Path) -> None:
     assert file.stem not in {"utils", "common", "core", "helpers", "managers", "misc"}
+
+
+@pytest.fixture(scope="module")
+def rooms() -> ModuleType:
+    """`scripts/rooms`, which is no module since its name has no ending."""
+    loader = importlib.machinery.SourceFileLoader("rooms", str(ROOT / "scripts/rooms"))
+    spec = importlib.util.spec_from_loader("rooms", loader)
+    assert spec is not None
+    module = sys.modules["rooms"] = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def test_rooms_and_floors_are_within_their_limits(rooms: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rooms that are still to come count as if they were there, so that there is room for them."""
+    code = rooms.main(ROOT)
+    assert code == 0, capsys.readouterr().err
+
+
+@named("name", ["engine", "server"])
+def test_import_contracts_list_the_rooms_as_they_are(rooms: ModuleType, name: str) -> None:
+    """Every room once, on a line above all that it imports: the contract is the picture that the script draws."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    contract = config[f"importlinter:contract:{name}"]
+    assert contract.getboolean("exhaustive")
+    lines = [line.split(" | ") for line in contract["layers"].strip().splitlines()]
+    level = {room: -number for number, line in enumerate(lines) for room in line}
+    arrows = rooms.Package(f"aurea_{name}", ROOT / f"aurea_{name}").arrows
+    assert sorted(level) == sorted(arrows)
+    assert [(room, other) for room, targets in arrows.items() for other in targets if level[room] <= level[other]] == []
+
+
+def test_a_cycle_of_rooms_is_found_and_named(rooms: ModuleType) -> None:
+    assert rooms.find_cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert rooms.find_cycle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_floors_are_the_longest_chains(rooms: ModuleType) -> None:
+    assert rooms.find_floors({"a": {"b", "c"}, "b": {"c"}, "c": set(), "d": set()}) == {"a": 3, "b": 2, "c": 1, "d": 1}
+
+
+def test_too_many_rooms_or_floors_fail(rooms: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A package of three modules in a chain, under limits of its own."""
+    for name, line in {"__init__": "", "a": "from p import b", "b": "import p.c", "c": "import os"}.items():
+        (tmp_path / f"{name}.py").write_text(line + "\n")
+    package = rooms.Package("p", tmp_path)
+    assert package.arrows == {"a": {"b"}, "b": {"c"}, "c": set()}
+    assert rooms.report(package, rooms.Limits(3, 3, {})) == []
+    assert rooms.report(package, rooms.Limits(3, 3, {"later": {"a"}})) == [
+        "p: 4 rooms, and at most 3 are allowed", "p: 4 floors, and at most 3 are allowed"
+    ]  # fmt: skip
+    assert "later (to come)" in capsys.readouterr().out
