@@ -1,4 +1,4 @@
-"""Two cost models of one's own: one made of quantities and prices, one made of a formula. Run me with python."""
+"""Two cost models of your own: one made of quantities and prices, one made of a formula. Run it with python."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from aurea_engine.workload.distributions import Floats
 
 @dataclass(frozen=True)
 class PerStartedMinute(CostModel):
-    """Taxi meter: every started minute of service counts."""
+    """As a taxi meter: every started minute of service is paid for."""
 
     price: Price = "0.01"
 
@@ -38,21 +38,21 @@ class PerStartedMinute(CostModel):
 
 @dataclass(frozen=True)
 class LatePenalty(Formula):
-    """What a slow answer costs the business: five cents for each one later than half a second."""
+    """What slow answers cost the business: five cents for each response of more than half a second."""
 
     def cost(self, jobs: JobBatch) -> Floats:
         return np.where(jobs.response_ns > NS // 2, 0.05, 0.0)
 
 
-def three_jobs() -> JobBatch:
-    """Of 0.2, 30 and 90 seconds, all started as they were meant to."""
+def make_three_jobs() -> JobBatch:
+    """Jobs of 0.2, 30 and 90 seconds. None of them waited."""
     start = np.zeros(3, np.int64)
     finish = np.array([NS // 5, 30 * NS, 90 * NS])
     return JobBatch(start, start, start, finish, np.ones(3, np.uint8))
 
 
 def main() -> None:
-    jobs = three_jobs()
+    jobs = make_three_jobs()
     for model in (PerStartedMinute(), LatePenalty(), PerStartedMinute() + LatePenalty() + PerSecond("0.0001")):
         check_cost_model(model)
         cost = price(measure(jobs, RunInfo(90 * NS), model), model)

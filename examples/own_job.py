@@ -1,4 +1,4 @@
-"""A job of one's own: a query that is answered from a cache nine times out of ten. Run me with python."""
+"""A job of your own: a query that a cache answers nine times out of ten. Run it with python."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Query(Job):
     hits: Annotated[float, Meta(ge=0, le=1)] = 0.9
 
     def demands(self, rng: np.random.Generator, first: int, n: int) -> np.ndarray:
-        """Known before the job runs, so virtual time can simulate it and ``shortest_first`` can order by it."""
+        """Known before the job runs, so virtual time can simulate it and ``shortest_first`` can sort by it."""
         return np.where(rng.random(n) < self.hits, 0.002, 0.080)
 
     async def run(self, demand: float) -> None:
-        """What one job does on the real clock; here stands your own code, which may await and may raise."""
+        """What one job does on the real clock. Put your own code here; it may await and may raise."""
         await asyncio.sleep(demand)
 
 
@@ -34,7 +34,7 @@ def main() -> None:
         spec = RunSpec(Workload(Query(hits), Poisson(100), jobs=20_000), Fifo(slots=4), seed=1)
         times = simulate(spec).response_time
         print(f"{hits:.0%} hits: mean {times.mean * 1000:4.1f} ms, p99 {times.p99 * 1000:5.1f} ms")
-    # The same specification with `run` really called, on an event loop whose clock jumps to the next timer.
+    # The same specification, but `run` is really called, on an event loop whose clock jumps to the next timer.
     spec = RunSpec(Workload(Query(0.7), Poisson(100), jobs=2_000), Fifo(slots=4), seed=1)
     for how in (simulate, run_jumping):
         print(f"{how.__name__:12} mean {how(spec).response_time.mean:.6f} s")

@@ -1,4 +1,4 @@
-"""A scheduler of one's own: shortest first, but a job's turn comes nearer while it waits. Run me with python."""
+"""A scheduler of your own: shortest first, but a job's turn comes nearer while it waits. Run it with python."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from aurea_engine.testing import check_scheduler
 
 @dataclass(frozen=True)
 class Aging(Scheduler):
-    """A job of one more second of demand yields to all that come within ``patience`` seconds after it.
+    """For each second of demand, a job lets pass those that arrive within ``patience`` seconds after it.
 
-    0 is first come, first served; without limit it is shortest first.
+    With 0 it is first come, first served. The larger ``patience`` is, the nearer it comes to shortest first.
     """
 
     patience: Annotated[float, Meta(ge=0, le=1e6)] = 1.0
@@ -27,7 +27,7 @@ class Aging(Scheduler):
 
 
 class AgingQueue(Queue):
-    """The jobs that wait in one run, the one whose turn is next on top."""
+    """The waiting jobs of one run, in a heap: the next one is on top."""
 
     def __init__(self, patience: float) -> None:
         self._patience = patience

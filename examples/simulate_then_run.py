@@ -1,4 +1,4 @@
-"""Plan in virtual time, then measure on the real clock: one specification, two clocks. Run me with python."""
+"""Plan in virtual time, then measure on the real clock: one specification, two clocks. Run it with python."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main() -> None:
             break
     real = run_sync(replace(PLAN, scheduler=Fifo(slots=slots)))
     print(f"slots {slots}, for real: {real.counts.completed} of {real.counts.arrived} completed,")
-    # What the clock on the wall adds differs from run to run; what it cannot do is make a job faster.
+    # The real clock adds a different overhead in each run, but it cannot make a job faster.
     print(f"and no job was faster than in the simulation: {real.response_time.min >= plan.response_time.min}")
 
 

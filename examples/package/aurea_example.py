@@ -1,4 +1,4 @@
-"""Strategies that a package offers to every Aurea that is installed beside it; pyproject.toml gives them their names."""
+"""Strategies of a package, for every Aurea that is installed beside it. pyproject.toml gives them their names."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class PerStartedMinute(CostModel):
 
 @dataclass(frozen=True)
 class LongestFirst(Scheduler):
-    """Largest demand first: for a batch on several slots it ends sooner, because no long job is left for the end."""
+    """Largest demand first. A batch on several slots ends sooner, because no long job is left for the end."""
 
     def queue(self) -> Queue:
         return LongestFirstQueue()
