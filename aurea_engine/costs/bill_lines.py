@@ -1,4 +1,4 @@
-"""The lines of a bill, each with its exact amount, and what every line refers to: its currency and its price sheet."""
+"""The lines of a bill, each with its exact amount, and what they refer to: the currency and the price sheet."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Annotated, Literal
 from aurea_engine.fields.checked import Invalid
 
 Basis = Literal["usage", "allocated", "fixed", "credit"]
-"""What is paid for: what jobs used; what was kept ready for them; neither (a fee); or money back."""
+"""What a line pays for: what jobs used; what was kept ready for jobs; neither (a fee); or money back."""
 
 
 class _CurrencyRule:
-    """Three capital letters, as in ISO 4217."""
+    """Three capital letters, as in ISO 4217. Whether the currency exists is not checked."""
 
     pattern = "^[A-Z]{3}$"
 
     def coerce(self, value: object) -> str:
+        # isalpha alone would let letters of other alphabets in, which a metric's label and a CSV should not have.
         if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalpha() and value.isupper():
             return value
         raise Invalid("must be a currency's three capital letters, such as USD")
@@ -28,12 +29,12 @@ Currency = Annotated[str, _CurrencyRule()]
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a bill. ``amount`` is ``quantity × unit_price`` exactly, and None where the price is not known.
+    """One line of a bill. ``amount`` is exactly ``quantity × unit_price``, and None if the price is not known.
 
-    ``consumed``: the quantity before it was rounded up to steps and minimums. ``used``: what the jobs themselves filled
-    of what was kept ready (allocated lines). Both in ``unit``, None where it makes no sense. ``source``: which price sheet.
-    ``component``: the name of the component that it is a line of, its own where none is given. A credit belongs to the lines
-    whose ``key`` is in ``of``, whatever their names are; to the whole bill where ``of`` is empty.
+    ``consumed``: the quantity before it was rounded up to steps and minimums. ``used``: the part of what was kept ready that
+    jobs filled (allocated lines). Both are in ``unit``, and None where they have no meaning. ``source``: the price sheet.
+    ``component``: the name of its component, by default its own. ``of``: a credit belongs to the lines with these
+    keys, or to the whole bill if it is empty.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Line:
     used: Fraction | None = None
     source: str = ""
     component: str = ""
+    # Identity, not content: two lines may be equal in every field and still be two charges. Neither may decide equality.
     of: tuple[object, ...] = field(default=(), repr=False, compare=False)
     key: object = field(default_factory=object, repr=False, compare=False)
 
@@ -57,14 +59,14 @@ class Line:
 
     @property
     def wasted(self) -> Fraction:
-        """Money for what only rounding added."""
+        """The money that only rounding added."""
         if self.unit_price is None or self.consumed is None:
             return Fraction(0)
         return (self.quantity - self.consumed) * self.unit_price
 
     @property
     def idle(self) -> Fraction:
-        """Money for what was kept ready and no job filled, rounding included."""
+        """The money for what was kept ready and filled by no job. It includes rounding."""
         if self.unit_price is None or self.used is None:
             return Fraction(0)
         return (self.quantity - self.used) * self.unit_price
@@ -72,7 +74,7 @@ class Line:
 
 @dataclass(frozen=True)
 class SheetRef:
-    """Which price sheet priced something: enough to find it again and to see that it is unchanged."""
+    """A reference to a price sheet: enough to find it again, and to see that it is unchanged."""
 
     id: str
     version: str

@@ -1,4 +1,7 @@
-"""What cost models answer, held to their contract: exact numbers and plain text, so that every bill can be written down."""
+"""Checks the lines that a cost model returns: exact numbers and plain text, so that every bill can be written as JSON.
+
+A model of a user may return anything. Everything after this module may rely on what is checked here.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ from aurea_engine.errors import StrategyError
 from aurea_engine.fields.checked import show_value
 
 MOST = 10**100
-"""No number of a bill is larger: it would fit no float."""
+"""The largest number of a bill. Larger ones come near the end of a float, which metrics and JSON readers use."""
 
 MOST_DIGITS = 1000
-"""Of the denominator of a number of a bill: beyond, its exact text would be too long to be written."""
+"""Most digits of a denominator. With more, the exact text of a sum would grow without bound."""
 
 _BASES = get_args(Basis)
 _PLAIN = (Fraction, type(None))
@@ -29,9 +32,10 @@ _NUMBERS = ("quantity", "unit_price", "consumed", "used")
 
 
 def validate_lines(given: Iterable[Any]) -> tuple[tuple[Line, ...], str | None]:
-    """Lines in exact numbers, and what keeps them from adding up to a total: None where nothing does."""
+    """The lines in exact numbers, and the problem that keeps them from adding up to a total, or None."""
     lines: list[Line] = []
     for line in given:
+        # Almost every line takes this branch. A bill is validated at each report of a run, so the long way must be rare.
         if _is_plain(line):
             plain = line
         else:
@@ -43,12 +47,13 @@ def validate_lines(given: Iterable[Any]) -> tuple[tuple[Line, ...], str | None]:
         if problem is not None:
             return (), problem
         lines.append(plain)
+    # A model may return one Line object twice. As one line, its credits would be taken off only once.
     lines = separate_lines(lines)
     return tuple(lines), _find_sum_problem(lines)
 
 
 def _is_plain(line: object) -> bool:
-    """Whether nothing has to be looked at or changed: so are the lines of all models but a user's own."""
+    """Whether nothing must be checked or changed, as of the lines of all built-in models."""
     return (
         type(line) is Line
         and all(type(text) is str and text.isascii() for text in (line.name, line.unit, line.source, line.component))
@@ -76,7 +81,8 @@ def _find_form_problem(line: object) -> str | None:
 
 
 def _make_plain(line: Line) -> Line:
-    """The same in Python's own numbers and texts: a numpy integer would overflow."""
+    """The same line in Python's own numbers and texts. A numpy integer would overflow silently."""
+    # Credits find their line by its key. An unhashable key raises here, where it is reported as the model's mistake.
     hash((line.key, *line.of))
     texts = {name: make_printable(getattr(line, name)) for name in _TEXTS}
     numbers: dict[str, Any] = {name: _to_fraction(getattr(line, name)) for name in _NUMBERS}
@@ -109,10 +115,12 @@ def _find_sum_problem(lines: list[Line]) -> str | None:
     for line, amount in amounts:
         if amount is not None and amount.numerator < 0 and line.basis != "credit":
             return f"{line.name} costs {decimal_text(amount)}: a line below 0 must be a credit"
+    # An unknown price is no price of 0: without it there is no total.
     missing = [line.name for line, amount in amounts if amount is None]
     if missing:
         return f"unpriced: no price is known for {', '.join(missing)}"
     total = sum((amount for _, amount in amounts if amount is not None), Fraction(0))
+    # Sums of lines that are each in bounds can leave them, and net charges can where the total does not.
     has_credits = any(line.basis == "credit" for line in lines)
     if _is_unwieldy(total) or (has_credits and any(_is_unwieldy(due.money) for due in apply_credits(lines))):
         return f"the sum of its lines: {_UNWIELDY}"
@@ -122,7 +130,7 @@ def _find_sum_problem(lines: list[Line]) -> str | None:
 
 
 def validate_sheets(given: Iterable[Any]) -> tuple[SheetRef, ...]:
-    """The sheets behind a bill, in plain text. Raises `StrategyError` where they are something else."""
+    """The price sheets of a bill, as plain text. Raises `StrategyError` for anything else."""
     return tuple(_validate_sheet(sheet) for sheet in given)
 
 

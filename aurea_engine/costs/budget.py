@@ -1,8 +1,8 @@
-"""Whether ended jobs have cost more than a limit, asked at each of them: exact, and for much less than a bill each time.
+"""Whether the ended jobs have cost more than a limit. The answer is exact, and much cheaper than a bill at each job.
 
-What meters counted can only grow, and so can the bill of a monotone model with each of its counts. So once a bill for
-*more* than was counted was within the limit, all counts up to those are too, and nothing need be priced until one of them
-is passed. The nearer the limit, the closer these ceilings, down to single jobs: a run is priced some dozens of times.
+Counts of meters only grow, and so does the bill of a monotone model with each of its counts. So if a bill for *more* than
+was counted is within the limit, all counts up to those are, too, and no price is needed until one of them is passed. These
+ceilings come closer as the limit does, down to single jobs. A run is priced some dozens of times.
 """
 
 from __future__ import annotations
@@ -27,36 +27,39 @@ from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.records.batch import JobBatch
 
 Counts = dict[str, dict[str, int]]
-"""Key of a meter → outcome → what it counted."""
+"""Key of a meter → outcome → its count."""
 
 _NAMES = {int(Outcome[name.upper()]): name for name in STARTED}
 _MOST_STEPS = 60
 
 
 class Budget:
-    """The spending of one run, against ``limit`` in the model's currency.
+    """The spending of one run, compared with ``limit`` in the model's currency.
 
-    ``opened`` says when the run began: price sheets go by the day. A model whose bill may fall, or that fails, passes no
-    limit: what it comes to is only known in the end. The bill of a model of somebody else's may depend on more than its
-    meters, so that it is priced at every job.
+    ``opened`` returns when the run began, because price sheets depend on the day. A model that fails, or whose bill may
+    fall, never exceeds a limit: its cost is only known at the end. The bill of a third-party model may depend on more than
+    its meters, so it is priced at every job.
     """
 
     def __init__(self, model: CostModel, limit: float, opened: Callable[[], datetime | None] = lambda: None) -> None:
         self._model, self._limit, self._opened = model, limit, opened
+        # Every question to the model goes through call_safely: it may be third-party code, and a run must survive it.
         monotone, _ = call_safely(lambda: model.monotone is True)
         meters, _ = call_safely(lambda: [*_index_by_key([JobCount(), *model.meters()]).values()])
         self._counting = [(meter.key, _make_counter(meter)) for meter in meters or () if isinstance(meter, JobMeter)]
+        # Only counts per job can be followed job by job. One interval meter (packed, busy) and the budget does not watch.
         self._watching = monotone is True and meters is not None and len(self._counting) == len(meters)
         self._known = call_safely(_depends_on_meters_only, model)[0] is True
         self._counts: Counts = {key: dict.fromkeys(STARTED, 0) for key, _ in self._counting}
+        # Below every count at first, so the first job is priced.
         self._ceilings: Counts = {key: dict.fromkeys(STARTED, -1) for key, _ in self._counting}
         self._growth = Fraction(1)
         self._latest_ns = 0
 
     def add_job(self, started: int, finished: int, outcome: int, row: Callable[[], JobBatch] | None = None) -> bool:
-        """One more job that started has ended (ns). Whether all of them together cost more than the limit.
+        """Add a started job that has ended (ns). True if all jobs so far cost more than the limit.
 
-        ``row`` makes its record, as a batch of one: for meters that read more of it than these three.
+        ``row`` makes its record, as a batch of one, for meters that read more of it than these three.
         """
         if not self._watching:
             return False
@@ -65,7 +68,7 @@ class Budget:
         for key, count in self._counting:
             more = count(job)
             if more is None:
-                self._watching = False  # a meter of somebody else's failed: the bill will say how
+                self._watching = False  # a third-party meter failed: the bill will report it
                 return False
             counts = self._counts[key]
             counts[name] += more
@@ -73,9 +76,11 @@ class Budget:
         return not within and not self._is_within_limit()
 
     def _is_within_limit(self) -> bool:
-        """Price what was counted; where that is within the limit, find out how far the counts may grow."""
+        """Price the counts. If that is within the limit, find out how far they may grow."""
         if self._exceeds_limit(self._counts):
             return False
+        # Doubling on success and a quarter on failure: the growth settles near the largest that is affordable, in a few
+        # steps, and each success saves the price of many jobs. Any growth that was found is safe; only the speed varies.
         for _ in range(_MOST_STEPS if self._known else 0):
             more = self._raise_counts()
             if not self._exceeds_limit(more):
@@ -87,7 +92,7 @@ class Budget:
         return True
 
     def _raise_counts(self) -> Counts:
-        """Every count with room for a share of its meter's total more, whatever becomes of the next jobs."""
+        """Every count, plus a share of its meter's total: the next jobs may have any outcome."""
         rooms = {key: int(sum(counts.values()) * self._growth) for key, counts in self._counts.items()}
         return {key: {name: n + rooms[key] for name, n in counts.items()} for key, counts in self._counts.items()}
 
@@ -95,6 +100,7 @@ class Budget:
         jobs = {Outcome[name.upper()]: n for name, n in counts[JobCount().key].items()}
         run = RunInfo(self._latest_ns, counts=jobs, started_at=self._opened())
         total = price(Usage(run, counts), self._model).total
+        # As a float, because the objective that set the limit compares floats. No total (a missing price) exceeds nothing.
         return total is not None and float(total) > self._limit
 
 
@@ -103,7 +109,7 @@ def _index_by_key(meters: list[Meter]) -> dict[str, Meter]:
 
 
 def _depends_on_meters_only(model: CostModel) -> bool:
-    """Whether nothing but the counts of meters goes into the bill: of a model of somebody else's nobody knows."""
+    """Whether the bill depends on the counts of meters only. Unknown, so False, for a third-party model."""
     if isinstance(model, Composite):
         return all(_depends_on_meters_only(each) for each in model.of)
     if isinstance(model, Discounts):
@@ -128,7 +134,7 @@ Count = Callable[[_Job], int | None]
 
 
 def _make_counter(meter: JobMeter) -> Count:
-    """What ``meter`` counts of one job; in plain numbers for those that most models have."""
+    """How ``meter`` counts one job. The common meters do it without arrays, which is many times faster for one job."""
     if type(meter) is JobCount:
         return lambda _: 1
     if type(meter) is JobTime:

@@ -1,7 +1,7 @@
-"""Cost models in the shapes that clouds bill: by gigabyte-second, by task, by busy instance, by fleet.
+"""Cost models in the shapes that clouds bill: by gigabyte-second, by container, by busy instance, by fleet.
 
-Fields with prices are per the unit that the price lists use; sizes are exact numbers. The models have more fields than a
-function should have parameters, because each is a price list's row: give them by name.
+Prices are per the unit that price lists use, and sizes are exact numbers. The models have more fields than a function should
+have parameters, because each is a row of a price list: give them by name.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def round_up(value: int, step: int, least: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Serverless(CostModel):
-    """Functions: ``price`` per GB-second of ``memory_mb`` (1 GB-s is 1,024,000 MB·ms) and ``request_price`` per request.
+    """Functions: ``price`` per GB-second of ``memory_mb`` (1 GB-s is 1,024,000 MB·ms), and ``request_price`` per request.
 
     Each job's time is rounded up to ``step``, at least ``minimum``; memory up to ``memory_step``, at least
-    ``memory_minimum``. ``init`` seconds of initialisation are added to every job before rounding: 0 for warm instances.
+    ``memory_minimum``. ``init``: seconds of initialisation added to every job before rounding; 0 for warm instances.
     """
 
     price: Price
@@ -56,6 +56,7 @@ class Serverless(CostModel):
     currency: Currency = "USD"
 
     def components(self) -> Iterator[Component]:
+        # Vendors' GB is 1,024 MB here: AWS Lambda and Azure Functions both bill 128 MB as 0.125 GB.
         billed_gb = Fraction(round_up(self.memory_mb, self.memory_step, self.memory_minimum), 1024)
         time = BilledTime(self.step, self.minimum, self.init, self.billed).times(billed_gb)
         consumed = BilledTime(extra=self.init, billed=self.billed).times(Fraction(self.memory_mb, 1024))
@@ -91,8 +92,8 @@ class ContainerTask(CostModel):
 
 @dataclass(frozen=True)
 class InstanceTime(Quantity):
-    """Seconds that instances were busy. ``part``: rounded (``billed``), not rounded (``busy``), or Σd ÷ concurrency
-    (``jobs``), which is what jobs filled.
+    """Seconds for which instances were busy. ``part``: rounded (``billed``), not rounded (``busy``), or the time that jobs
+    filled, Σd ÷ concurrency (``jobs``).
     """
 
     meter: BusyTime
@@ -111,10 +112,10 @@ class InstanceTime(Quantity):
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceBusy(CostModel):
-    """Instances that take ``concurrency`` jobs at once and cost ``price`` per second while they have any.
+    """Instances that take ``concurrency`` jobs at once, and cost ``price`` per second while they have any.
 
-    Overlapping jobs are billed once. Each job goes to the lowest-numbered instance with a free place. ``step`` seconds are
-    rounded up to by ``scope``: each busy period, each instance, or the whole run.
+    Overlapping jobs are billed once. Each job goes to the lowest-numbered instance with a free place. ``scope`` is what is
+    rounded up to ``step`` seconds: each busy period, each instance, or the whole run.
     """
 
     price: Price
@@ -126,6 +127,7 @@ class InstanceBusy(CostModel):
     currency: Currency = "USD"
 
     def components(self) -> Iterator[Component]:
+        # One meter for all three readings: routing the jobs is the expensive part, and is done once.
         meter = BusyTime(self.concurrency, max(1, to_nanoseconds(self.step)), self.scope, self.billed)
         billed, busy, filled = (InstanceTime(meter, part) for part in ("billed", "busy", "jobs"))
         rate = Flat(self.price)
@@ -135,7 +137,7 @@ class InstanceBusy(CostModel):
 
 @dataclass(frozen=True)
 class PackedTime(Quantity):
-    """∫⌈L/c⌉dt in seconds: the least instance time that serves the jobs when they run, ``concurrency`` to an instance."""
+    """∫⌈L/c⌉dt in seconds: the least instance time for the jobs as they ran, with ``concurrency`` jobs to an instance."""
 
     concurrency: int
     step: int = 1
@@ -146,7 +148,9 @@ class PackedTime(Quantity):
 
     def read(self, usage: Usage) -> Fraction:
         levels = usage.of(Concurrency(self.billed))
+        # The histogram of levels has all that the integral needs: level L lasted ns, and needed ⌈L/c⌉ instances.
         time = sum((Fraction(ns) * -(-int(level) // self.concurrency) for level, ns in levels.items()), Fraction(0))
+        # A projection is a month of many runs. Rounding the total once, as for one run, would mean nothing there.
         return Fraction(-(-time // self.step) * self.step, NS) if usage.factor is None else time / NS
 
     def per_job(self, batch: JobBatch) -> Floats:
@@ -155,9 +159,9 @@ class PackedTime(Quantity):
 
 @dataclass(frozen=True, kw_only=True)
 class Packed(CostModel):
-    """As `InstanceBusy` where nobody knows which instance took which job: as many as the jobs need at each instant.
+    """Like `InstanceBusy` without knowing which instance served which job: at each instant, as few as the jobs need.
 
-    A lower bound of what any router can reach. The run's total is rounded up to ``step`` seconds.
+    This is a lower bound for every router. The total of the run is rounded up to ``step`` seconds.
     """
 
     price: Price
@@ -180,8 +184,8 @@ class Packed(CostModel):
 class FleetTime(Quantity):
     """Instance-seconds of a fleet that runs for the whole window, each rounded up to ``step``, at least ``minimum`` (ns).
 
-    Without a given number of ``instances`` there are ⌈Σd ÷ (window · slots · target)⌉ of them: Little's law, since
-    Σd ÷ window is λ·S, the mean number of jobs in service.
+    If ``instances`` is not given, there are ⌈Σd ÷ (window · slots · target)⌉. This is Little's law (Little 1961): Σd ÷
+    window is λ·S, the mean number of jobs in service.
     """
 
     slots: int
@@ -194,7 +198,7 @@ class FleetTime(Quantity):
         return BilledTime().meters()
 
     def count(self, usage: Usage) -> int:
-        """How many instances."""
+        """The number of instances."""
         if self.instances is not None:
             return self.instances
         if not usage.run.window_ns:
@@ -212,7 +216,7 @@ class FleetTime(Quantity):
 
 @dataclass(frozen=True)
 class _FleetWindow(FleetTime):
-    """The same before rounding."""
+    """The same time before it is rounded."""
 
     def read(self, usage: Usage) -> Fraction:
         return Fraction(self.count(usage) * usage.run.window_ns, NS)
@@ -220,10 +224,10 @@ class _FleetWindow(FleetTime):
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet(CostModel):
-    """Machines that run all the time: ``price`` per instance-hour, ``slots`` jobs at once on each.
+    """Machines that run all the time: ``price`` per instance-hour, with ``slots`` jobs at once on each.
 
-    Give ``instances``, or let Little's law find how many keep the utilization at or below ``target_utilization``. Billed for
-    the whole window, each instance rounded up to ``step`` seconds, at least ``minimum``.
+    Give ``instances``. Otherwise Little's law finds how many keep the utilization at or below ``target_utilization``. The
+    whole window is billed, rounded up to ``step`` seconds for each instance, at least ``minimum``.
     """
 
     price: Price

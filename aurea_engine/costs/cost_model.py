@@ -1,7 +1,7 @@
-"""The contract of cost models, how they are added, and the built-ins that fit beside it.
+"""The contract of cost models, how they are added, and the simplest built-in ones.
 
 A cost model is meter → rate → adjustment. It names its `Component`s: each is a quantity (which says what must be metered)
-at a rate. Whatever a vendor's rule is, it sits in exactly one of the three. ::
+at a rate. Every rule of a vendor belongs to exactly one of the three. ::
 
     @dataclass(frozen=True)
     class PerStartedMinute(CostModel):
@@ -36,7 +36,7 @@ from aurea_engine.records.measures import Schema
 
 @dataclass(frozen=True)
 class Component:
-    """``quantity`` at ``rate``. ``unit`` is what one of the quantity is called. ``consumed``, ``used``: see `Line`."""
+    """``quantity`` at ``rate``. ``unit`` names one of the quantity. For ``consumed`` and ``used`` see `Line`."""
 
     name: str
     quantity: Quantity
@@ -52,13 +52,13 @@ class Component:
         return [meter for quantity in wanted if quantity is not None for meter in quantity.meters()]
 
     def lines(self, usage: Usage) -> Iterator[Line]:
-        """One line for each price that the quantity meets."""
+        """One line for each price that applies to a part of the quantity."""
         quantity = self.quantity.read(usage)
         rests = [None if each is None else min(each.read(usage), quantity) for each in (self.consumed, self.used)]
         charges = self.rate.charges(quantity)
         for i, charge in enumerate(charges):
             name = self.name if len(charges) == 1 else f"{self.name}, tier {i + 1}"
-            # What was consumed fills the tiers from the lowest up, as the quantity does.
+            # Consumed and used fill the tiers from the lowest up, as the quantity does; what rounding added is on top.
             consumed, used = (None if rest is None else min(rest, charge.quantity) for rest in rests)
             rests = [None if rest is None else rest - min(rest, charge.quantity) for rest in rests]
             yield Line(
@@ -67,44 +67,47 @@ class Component:
 
     @property
     def monotone(self) -> bool:
-        """Whether its lines can only grow while a run goes on."""
+        """Whether its lines can only grow during a run."""
         return self.quantity.monotone and self.rate.monotone
 
     def per_job(self, batch: JobBatch) -> Floats:
         price = self.rate.single()
+        # A fee belongs to no job. With several prices a job has no price of its own: NaN, which lists show as null.
         if self.basis == "fixed":
             return np.zeros(len(batch))
         if price is None:
             return np.full(len(batch), np.nan)
+        # Of instances kept ready, a job costs the share that it filled, so idle time is charged to no job.
         quantity = self.quantity if self.used is None else self.used
         return quantity.per_job(batch) * float(price)
 
 
 class CostModel(ABC, Checked):
-    """What a run costs. A model of your own needs `components`; the rest follows from it."""
+    """What a run costs. A model of your own needs `components` only; the rest follows from it."""
 
     @property
     def currency(self) -> str:
-        """Three capital letters. A dataclass field of this name takes its place."""
+        """Three capital letters. A dataclass field of this name overrides it."""
         return "USD"
 
     @abstractmethod
     def components(self) -> Iterable[Component]:
-        """What is paid for. Asked before the run, for the meters, and after it, for the prices: no state, no I/O."""
+        """What is paid for. Called before the run, for the meters, and after it, for the prices. No state, no I/O."""
 
     def meters(self) -> list[Meter]:
-        """All that must be counted during the run."""
+        """All meters that must count during the run."""
         return [meter for component in self.components() for meter in component.meters()]
 
     def lines(self, usage: Usage) -> list[Line]:
-        """The bill. Override it for what comes last: discounts, commitments, currency, rounding."""
+        """The bill. Override it for adjustments: discounts, commitments, currency, rounding."""
         return [line for component in self.components() for line in component.lines(usage)]
 
     def per_job(self, batch: JobBatch) -> Floats:
-        """Each job's own cost as float64, for the jobs list and histograms only; money is summed elsewhere, exactly.
+        """Each job's own cost as float64, for the list of jobs and histograms only. Money is summed elsewhere, exactly.
 
-        A job that is not billed costs 0. Of instances kept ready (``packed``, ``instance_busy``, ``fleet``) a job costs
-        the share it filled, so the idle rest is nobody's; of a fixed fee, 0. NaN where a job has no cost of its own (tiers).
+        A job that is not billed costs 0. Of instances kept ready (``packed``, ``instance_busy``, ``fleet``) a job costs the
+        share that it filled, and the idle rest belongs to no job. A fixed fee adds 0. NaN if a job has no cost of its own
+        (tiers).
         """
         return sum((component.per_job(batch) for component in self.components()), np.zeros(len(batch)))
 
@@ -114,23 +117,26 @@ class CostModel(ABC, Checked):
         return [Problem("", problem) for problem in dict.fromkeys(problems) if problem is not None]
 
     def sheets(self) -> tuple[SheetRef, ...]:
-        """The price sheets behind the prices."""
+        """The price sheets that the prices come from."""
         return ()
 
     @property
     def monotone(self) -> bool:
-        """Whether the bill can only grow while a run goes on: then what it comes to meanwhile is spent, whatever follows.
+        """Whether the bill can only grow during a run. Then the bill so far is spent, whatever follows.
 
-        An objective on the cost ends a run (``abort``) only then. It follows from the components. False where nobody knows,
-        as of a model that makes `lines` of its own: write True there only where no component of the bill, its credits taken
-        off, can ever fall.
+        An objective on the cost ends a run (``abort``) only then. By default it follows from the components. It is False if
+        unknown, as for a model with its own `lines`: override it with True there only if no component of the bill, less its
+        credits, can ever fall.
         """
+        # A component of a user's model may raise here. Unknown is then the safe answer: a run that is not aborted only
+        # costs time, one that is aborted wrongly has a wrong result.
         grows, _ = call_safely(lambda: all(component.monotone for component in self.components()))
         return type(self).lines is CostModel.lines and grows is True
 
     def __add__(self, other: CostModel) -> CostModel:
         if not isinstance(other, CostModel):
             return NotImplemented
+        # Flat, so that (a + b) + c equals a + (b + c) also as a value, and a bill has no levels.
         mine = self.of if isinstance(self, Composite) else (self,)
         theirs = other.of if isinstance(other, Composite) else (other,)
         return Composite((*mine, *theirs))
@@ -138,12 +144,13 @@ class CostModel(ABC, Checked):
 
 @dataclass(frozen=True)
 class Composite(CostModel):
-    """All of ``of`` on one bill. All in one currency: convert with ``discounts`` where they are not."""
+    """All models of ``of`` on one bill, in one currency. Convert other currencies with ``discounts``."""
 
     of: Annotated[tuple[CostModel, ...], non_empty("must hold at least one cost model")]
 
     @property
     def currency(self) -> str:
+        # What is free is free in every currency.
         return next((model.currency for model in self.of if not isinstance(model, Free)), "USD")
 
     def check(self) -> Iterator[Problem]:
@@ -177,6 +184,7 @@ class Composite(CostModel):
 
     @property
     def monotone(self) -> bool:
+        # Each model is asked, not their components: one of them may override `lines`, and with it this property.
         return all(model.monotone for model in self.of)
 
 
@@ -192,7 +200,7 @@ class Free(CostModel):
 
 @dataclass(frozen=True)
 class PerSecond(CostModel):
-    """``price`` per second of service; each job's time rounded up to ``step`` seconds, at least ``minimum``."""
+    """``price`` per second of service. Each job's time is rounded up to ``step`` seconds, at least ``minimum``."""
 
     price: Price = "0.001"
     step: Seconds = 0

@@ -1,8 +1,8 @@
-"""Adjustments come last, in this order: free allowances, discounts, a commitment, a currency, rounding to an invoice.
+"""Adjustments of a bill: free allowances, discounts, a commitment, a currency, rounding to an invoice; in this order.
 
-Each adds lines and changes none, so the bill still says what everything cost before. A credit knows the line that it belongs
-to by its key, never by its name: two lines may have the same. Allowances and commitments belong to a billing period: they
-apply to projections only, because a run of ten seconds would cost nothing under any of them.
+Each adds lines and changes none, so the bill still says what everything cost before. A credit refers to its line by key,
+never by name: two lines may have the same name. Allowances and commitments belong to a billing period. They apply to
+projections only, because a run of ten seconds would cost nothing under any of them.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ ROUNDING = "rounding to the invoice"
 
 
 def _make_credit(due: NetCharge, kind: str, quantity: Fraction, unit: str, unit_price: Fraction) -> Line:
-    """A credit that belongs to the line of ``due``."""
+    """A credit for the line of ``due``."""
     line = due.line
     name = f"{line.name}: {kind}"
     return Line(name, quantity, unit, unit_price, "credit", None, None, line.source, line.component, (line.key,))
 
 
 def _select_charges(lines: Iterable[Line], on: tuple[str, ...]) -> list[NetCharge]:
-    """What is due of the charges of the components ``on``, in any tier; of all where it is empty."""
+    """The net charges of the components ``on``, in any tier. Of all components if it is empty."""
     return [due for due in apply_credits(lines) if due.line.basis != "credit" and (not on or due.line.component in on)]
 
 
@@ -51,13 +51,14 @@ class Allowance(Checked):
 
     def credits(self, lines: list[Line], hours: Fraction) -> Iterator[Line]:
         left = Fraction(self.amount) * hours / Fraction(self.hours)
-        # From the highest tier down: the same bill as tiers that begin after the free quantity.
+        # From the highest tier down. Then the bill is the same as if the tiers began after the free quantity, which is how
+        # clouds bill it: the free units are the first ones, so it is the last ones that are not reached.
         for due in reversed(_select_charges(lines, (self.on,))):
             part = min(left, due.money if self.kind == "spend" else due.quantity)
             if self.kind == "spend":
                 yield _make_credit(due, "allowance", part, "Credit", Fraction(-1))
             else:
-                # What an earlier credit already took off the price of a unit is not given back again.
+                # The net price of a unit: an earlier credit on the same line must not be given back twice.
                 each = due.money / due.quantity if due.quantity else Fraction(0)
                 yield _make_credit(due, "allowance", part, due.line.unit, -each)
             left -= part
@@ -71,14 +72,14 @@ class Discount(Checked):
     on: tuple[Name, ...] = ()
 
     def credits(self, lines: list[Line]) -> Iterator[Line]:
-        """Off what is due: what an allowance or an earlier discount already gave back is not given back again."""
+        """Credits on the net charges. So an allowance or an earlier discount is not given back twice."""
         for due in _select_charges(lines, self.on):
             yield _make_credit(due, "discount", due.money, "Discounted", -Fraction(self.share))
 
 
 @dataclass(frozen=True)
 class Commitment(Checked):
-    """``per_hour`` is paid whether used or not, and covers what would list at ``per_hour ÷ (1 − discount)`` an hour."""
+    """``per_hour`` is paid whether used or not. It covers usage of ``per_hour ÷ (1 − discount)`` an hour at list price."""
 
     per_hour: Price
     discount: Share
@@ -91,8 +92,10 @@ class Commitment(Checked):
         paid = Fraction(self.per_hour)
         eligible = _select_charges(lines, self.on)
         due = sum((each.money for each in eligible), Fraction(0))
+        # Committing to 0.50 an hour at 17 % off covers what lists at 0.602: AWS Savings Plans User Guide.
         listed = paid * hours / (1 - Fraction(self.discount))
         covered = max(Fraction(0), min(due, listed))
+        # How many of the committed hours were needed. The rest of the commitment is idle.
         used = covered * (1 - Fraction(self.discount)) / paid if paid else Fraction(0)
         keys = tuple(each.line.key for each in eligible)
         yield Line("covered by the commitment", covered, "Credit", Fraction(-1), "credit", of=keys)
@@ -101,7 +104,7 @@ class Commitment(Checked):
 
 @dataclass(frozen=True)
 class Conversion(Checked):
-    """Into the currency ``to``: one unit of the model's currency is ``rate`` of it, as of ``date``."""
+    """Conversion into the currency ``to``. One unit of the model's currency is ``rate`` of it, as of ``date``."""
 
     to: Currency
     rate: Size
@@ -113,7 +116,7 @@ class Conversion(Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class Discounts(CostModel):
-    """The bill of ``of``, adjusted. ``round_to``: decimal places of the invoice, half to even."""
+    """The bill of ``of``, adjusted. ``round_to``: decimal places of the invoice, rounded half to even."""
 
     of: CostModel
     allowances: tuple[Allowance, ...] = ()
@@ -171,7 +174,7 @@ class Discounts(CostModel):
         return Line(ROUNDING, Fraction(1), "Invoices", rounded - total, "credit")
 
     def per_job(self, batch: JobBatch) -> Floats:
-        """At list price, in the currency of the bill: what comes off belongs to the bill, not to a job."""
+        """Each job at list price, in the currency of the bill. Credits belong to the bill, not to a job."""
         rate = 1.0 if self.convert is None else float(Fraction(self.convert.rate))
         return self.of.per_job(batch) * rate
 
@@ -180,5 +183,5 @@ class Discounts(CostModel):
 
     @property
     def monotone(self) -> bool:
-        # What is rounded may shift from one component to another.
+        # The rounding line changes sign as the total grows, so a component's share of it can fall.
         return self.of.monotone and self.round_to is None

@@ -1,11 +1,11 @@
-"""Whole-run meters over intervals: how many jobs were in service at once, and for how long instances were busy.
+"""Meters over intervals of the whole run: how many jobs were in service at once, and how long instances were busy.
 
-For any assignment of jobs to instances that take c jobs at once, with L(t) jobs in service and d their service times::
+For any assignment of jobs to instances that take c jobs at once, with L(t) jobs in service and service times d::
 
     Σd / c  ≤  ∫⌈L/c⌉dt  ≤  Σ over instances of the union of its busy periods  ≤  Σd
 
-`Concurrency` keeps how long each level of L lasted; that one histogram answers ∫⌈L/c⌉dt for *every* c. `BusyTime` sends
-jobs to instances as `aurea_engine.costs.job_routing` says. At one instant jobs end before others start, and a job of no
+`Concurrency` counts how long each level of L lasted. That one histogram gives ∫⌈L/c⌉dt for *every* c. `BusyTime` assigns
+jobs to instances as `aurea_engine.costs.job_routing` describes. At one instant jobs end before others start, and a job of no
 duration occupies nothing.
 """
 
@@ -22,20 +22,24 @@ from aurea_engine.costs.meters import Meter, MeterState, Whole, sum_exactly
 from aurea_engine.costs.started_jobs import STARTED, Billed, StartedJobs
 
 Scope = Literal["period", "instance", "run"]
-"""What is rounded up to the step: each busy period, each instance's total, or the run's."""
+"""What is rounded up to the step: each busy period, the total of each instance, or the total of the run."""
 
 MOST_LEVELS = 1000
-"""A histogram of concurrency with more levels is only kept where a cost model needs it."""
+"""A histogram of concurrency with more levels is kept only if a cost model needs it."""
 
+# Jobs that an estimate for a live display looks at.
 _SAMPLE = 20_000
+# Integers below this are exact in float64, so np.bincount, which sums in float64, is exact.
 _EXACT_FLOAT = 2**53
+# A span below this leaves room for one more bit in int64.
 _CODED = 2**62
+# Three parts of 21 bits cover a nonnegative int64. A sum of 2³² parts of 21 bits stays below 2⁵³.
 _BITS = 21
 _PART = 2**_BITS - 1
 
 
 class _Intervals(MeterState):
-    """Buffers starts and finishes, 16 bytes a job. ``limit``: forget everything beyond so many jobs."""
+    """Buffers starts and finishes, 16 bytes a job. ``limit``: with more jobs, everything is dropped."""
 
     def __init__(self, billed: Billed, limit: int | None) -> None:
         self.billed = billed
@@ -56,6 +60,7 @@ class _Intervals(MeterState):
             everything = bool(lasting.all())
             starts = jobs.started.copy() if everything else jobs.started[lasting]
             finishes = jobs.finished.copy() if everything else jobs.finished[lasting]
+            # Copies, since a caller may write over its columns later. Jobs of no duration occupy nothing, and are left out.
             self.rows += len(starts)
             self.job_ns += sum_exactly(finishes - starts)
             if self._kept:
@@ -88,7 +93,7 @@ class _Intervals(MeterState):
         return self.count(self.starts[0], self.finishes[0])
 
     def estimate_counts(self) -> dict[str, int] | None:
-        """The latest jobs' counts in proportion to their service time, taken again at each tenth more of jobs."""
+        """The counts of the latest jobs, scaled by service time. Taken again whenever there are a tenth more jobs."""
         if not self._kept or not self.rows:
             return self.read_counts()
         asked, ratios = self._ratio
@@ -110,7 +115,7 @@ class _Intervals(MeterState):
 
 @dataclass(frozen=True)
 class Concurrency(Meter):
-    """How many ns exactly 1, 2, 3, … billed jobs were in service, labelled by that number."""
+    """For how many ns exactly 1, 2, 3, … billed jobs were in service. The label is that number."""
 
     billed: Billed = STARTED
     limit: int | None = None
@@ -126,7 +131,7 @@ class Concurrency(Meter):
 class _Levels(_Intervals):
     def read_counts(self) -> dict[str, int] | None:
         levels = super().read_counts()
-        # Nobody asked for it, and a result should stay small.
+        # Kept only in case of a later question, and the result should stay small.
         return None if self.limit is not None and levels is not None and len(levels) > MOST_LEVELS else levels
 
     def count(self, starts: Whole, finishes: Whole) -> dict[str, int]:
@@ -135,7 +140,8 @@ class _Levels(_Intervals):
         origin = int(starts.min())
         if int(finishes.max()) - origin >= _CODED:
             return _label_levels(*_count_levels_uncoded(starts, finishes))
-        # One sort of coded events: twice the instant, plus one for a start, so that at one instant ends come first.
+        # One sort of coded events: twice the instant, plus one for a start. So at one instant ends come before starts, and
+        # the lowest bit says whether the level goes up or down.
         events = np.concatenate([(starts - origin) * 2 + 1, (finishes - origin) * 2])
         events.sort()
         levels = np.cumsum((events & 1) * 2 - 1, dtype=np.int32)[:-1]
@@ -145,8 +151,8 @@ class _Levels(_Intervals):
 
 
 def _count_levels_uncoded(starts: Whole, finishes: Whole) -> tuple[Numbers, Whole]:
-    """The same for a span of 146 years or more, whose coded events would not fit int64: how many had started by each
-    instant, less how many had ended.
+    """The same for a span of 146 years or more, whose coded events would not fit int64: the number of jobs that had started
+    by each instant, minus the number that had ended.
     """
     instants = np.unique(np.concatenate([starts, finishes]))
     started, ended = (np.searchsorted(np.sort(each), instants[:-1], side="right") for each in (starts, finishes))
@@ -158,7 +164,7 @@ def _label_levels(levels: Numbers, lasted: Whole) -> dict[str, int]:
 
 
 def _sum_by_label(labels: Numbers, values: Whole) -> list[int]:
-    """Sums of ``values`` by label. Sums in float64 are exact below 2⁵³ (104 days of ns); beyond, in three parts."""
+    """Sums of ``values`` by label, exactly. Float sums are exact below 2⁵³ (104 days of ns); above, in three parts."""
     if sum_exactly(values) < _EXACT_FLOAT:
         return [int(total) for total in np.bincount(labels, values).tolist()]
     parts = [np.bincount(labels, (values >> shift) & _PART).tolist() for shift in (0, _BITS, 2 * _BITS)]
@@ -167,8 +173,8 @@ def _sum_by_label(labels: Numbers, values: Whole) -> list[int]:
 
 @dataclass(frozen=True)
 class BusyTime(Meter):
-    """For how long instances that take ``concurrency`` jobs at once were busy: ``billed`` is rounded up to ``step`` ns by
-    ``scope``, ``busy`` is not; ``jobs`` is Σd; ``instances`` is how many were ever needed.
+    """How long instances that take ``concurrency`` jobs at once were busy. Labels: ``billed`` is rounded up to ``step`` ns
+    by ``scope``, ``busy`` is not; ``jobs`` is Σd; ``instances`` is the number that were ever needed.
     """
 
     concurrency: int

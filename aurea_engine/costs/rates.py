@@ -1,4 +1,4 @@
-"""Rates turn a quantity into money: one price, or tiers whose mode must be said, because the two modes differ by factors."""
+"""Rates turn a quantity into money: one price, or tiers. Tiers need a mode, because the two modes differ by factors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Mode = Literal["graduated", "cliff"]
 
 
 class Charge(NamedTuple):
-    """A part of a quantity, and what one unit of it costs; ``None`` where the price is not known."""
+    """A part of a quantity, and the price of one unit of it. ``None`` if the price is not known."""
 
     quantity: Fraction
     unit_price: Fraction | None
@@ -31,12 +31,12 @@ class Rate(ABC):
         """Parts that add up to ``quantity``, each with its price."""
 
     def single(self) -> Fraction | None:
-        """The price of every unit, where it is the same for all."""
+        """The price of every unit, if it is the same for all, else None."""
         return None
 
     @property
     def monotone(self) -> bool:
-        """Whether more of the quantity never costs less. False where nobody knows."""
+        """Whether more of the quantity never costs less. False if unknown."""
         return False
 
 
@@ -59,7 +59,7 @@ class Flat(Checked, Rate):
 
 @dataclass(frozen=True)
 class Unpriced(Rate):
-    """The price is not known: what it applies to is reported as unpriced, never as free."""
+    """The price is not known. The bill is then unpriced; a missing price is never taken for 0."""
 
     def charges(self, quantity: Fraction) -> list[Charge]:
         return [Charge(quantity, None)]
@@ -67,14 +67,14 @@ class Unpriced(Rate):
 
 @dataclass(frozen=True)
 class Tier(Checked):
-    """``price`` per unit for quantities up to and with ``up_to``; the last tier has no end."""
+    """``price`` per unit for quantities up to and including ``up_to``. The last tier has no end."""
 
     price: Price
     up_to: Amount | None = None
 
 
 def tier_problems(tiers: tuple[Tier, ...]) -> Iterator[Problem]:
-    """What keeps ``tiers`` from covering every quantity exactly once."""
+    """The reasons why ``tiers`` do not cover every quantity exactly once."""
     if not tiers:
         yield Problem("tiers", "must hold at least one tier")
         return
@@ -92,7 +92,7 @@ def tier_problems(tiers: tuple[Tier, ...]) -> Iterator[Problem]:
 
 @dataclass(frozen=True)
 class Tiers(Checked, Rate):
-    """``graduated``: each tier's price holds for the units inside it. ``cliff``: the tier that the whole quantity reaches
+    """``graduated``: each tier's price applies to the units inside it. ``cliff``: the tier that the whole quantity reaches
     prices every unit, so one unit more can cost less in total.
     """
 
@@ -110,6 +110,7 @@ class Tiers(Checked, Rate):
 
     @property
     def monotone(self) -> bool:
+        # Prices are >= 0, so a graduated total never falls. A cliff falls where the next tier is cheaper for all units.
         return self.mode == "graduated"
 
     def _graduated(self, quantity: Fraction) -> list[Charge]:
@@ -117,11 +118,13 @@ class Tiers(Checked, Rate):
         below = Fraction(0)
         for tier in self.tiers:
             end = quantity if tier.up_to is None else min(quantity, Fraction(tier.up_to))
+            # The first tier is kept even for a quantity of 0: a bill of nothing still names what is billed.
             if end > below or not parts:
                 parts.append(Charge(max(end - below, Fraction(0)), Fraction(tier.price)))
             below = max(below, end)
         return parts
 
     def _cliff(self, quantity: Fraction) -> list[Charge]:
+        # The bound belongs to the lower tier, as in graduated mode: exactly up_to units are still at its price.
         reached = next(t for t in self.tiers if t.up_to is None or quantity <= Fraction(t.up_to))
         return [Charge(quantity, Fraction(reached.price))]

@@ -1,4 +1,4 @@
-"""Asking a user's model, which may raise anything at all: what it raises is told and goes no further."""
+"""Calls into third-party code, such as a user's cost model. What it raises is reported as text and goes no further."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ Answer = TypeVar("Answer")
 
 
 def make_printable(text: str) -> str:
-    """``text`` as UTF-8 can hold it."""
+    """``text`` with all that UTF-8 cannot encode (lone surrogates) replaced, so that it can be logged and sent."""
     return text.encode("utf-8", "replace").decode()
 
 
 def describe_error(error: BaseException) -> str:
-    """``Class: message``, at most 300 characters, even of an exception that cannot say what it is."""
+    """``Class: message``, at most 300 characters, even if the exception's own ``__str__`` raises."""
     try:
         text = f"{type(error).__name__}: {error}"
     except Exception:  # noqa: BLE001 - a user's exception
@@ -23,7 +23,9 @@ def describe_error(error: BaseException) -> str:
 
 
 def call_safely(ask: Callable[..., Answer], *given: Any) -> tuple[Answer | None, str | None]:
-    """(what ``ask`` answers, None), or (None, what it raised). Only Ctrl-C goes through: SystemExit is an error here."""
+    """(the return value of ``ask``, None), or (None, a description of what it raised). Only Ctrl-C goes through."""
+    # BaseException, not Exception: a model that calls sys.exit, or raises GeneratorExit, must not end the run.
+    # KeyboardInterrupt alone is the operator's, who wants the whole program to stop.
     try:
         return ask(*given), None
     except KeyboardInterrupt:
