@@ -26,7 +26,7 @@ from aurea_engine import (
     simulate,
     spec_from_dict,
 )
-from aurea_engine.codec import specifications
+from aurea_engine.codec import results
 from aurea_engine.costs import Component, CostModel, Flat, Formula, Jobs, Line, Meter, MeterTotal, PerSecond, SheetRef
 from aurea_engine.costs import job_costs as checked_job_costs
 from aurea_engine.costs.meters import JobMeter, MeterState
@@ -184,7 +184,7 @@ def test_a_jobs_own_cost_that_is_none_is_null_and_the_bill_stands(answer: Callab
 
 
 def test_there_is_one_way_to_the_costs_of_jobs() -> None:
-    assert job_costs is checked_job_costs is specifications.job_costs
+    assert job_costs is checked_job_costs is results.job_costs
 
 
 @dataclass(frozen=True)
