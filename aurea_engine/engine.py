@@ -30,6 +30,7 @@ from aurea_engine.run.shard import Shard
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.jobs import Job, OpenedJob
 
+# Often enough for eyes, seldom enough that a report (some hundred microseconds) is lost in what a run does meanwhile.
 PROGRESS_NS = NS // 2
 """Real time between two reports to observers."""
 
@@ -44,6 +45,7 @@ class Stop:
 
     def now(self, status: Status = "cancelled") -> None:
         """End the run within a tenth of a second; the first status stands."""
+        # Safe from any thread and from a signal handler: one attribute is set, and the driver looks at it now and then.
         self.status = self.status or status
 
 
@@ -86,6 +88,7 @@ def execute(
     Blocks until the run has ended, by the clock that ``spec`` names. `Shard` says what cannot be run in shards. Raises as
     `run` does.
     """
+    # Before a seed is drawn: shards that draw their own would each run another workload.
     shard.check(spec)
     return _execute(_Watch(spec, observers, stop), shard)
 
@@ -110,6 +113,7 @@ def _simulate(watch: _Watch, shard: Shard) -> RunParts:
 
 async def _drive(watch: _Watch, shard: Shard, clock: Clock) -> RunParts:
     execution = Execution(watch.spec, shard, watch.look, live=bool(watch.observers))
+    # What jobs open (pools, worker processes) is closed after the window, whatever ended the run, a cancellation too.
     async with AsyncExitStack() as opened:
         runs: list[OpenedJob | None] = [
             None if leaf.executor == "timers" else await opened.enter_async_context(_opened(leaf))
@@ -127,6 +131,8 @@ async def _opened(leaf: Job) -> AsyncIterator[OpenedJob]:
     """`Job.opened`, but a `CancelledError` of its own is a fault of the job and no wish that the run should end."""
     task = asyncio.current_task()
     assert task is not None
+    # Hazard: a job's own CancelledError looks just like that of a caller who cancels the run. Only the count of requests
+    # tells them apart: it rises when somebody asks, and never when a job raises.
     asked = task.cancelling()
     try:
         async with leaf.opened() as run_one:
@@ -154,6 +160,7 @@ async def run(
     its contract; what jobs raise is their outcome and never comes here.
     """
     if spec.clock == "virtual":
+        # A thread cannot be cancelled: if this task is, the run in the thread is told to stop, and its result is dropped.
         stop = stop or Stop()
         try:
             return await asyncio.to_thread(simulate, spec, observers, stop=stop, benchmark_id=benchmark_id)

@@ -89,6 +89,7 @@ class Figures:
         Where nobody says when releasing ended, n − 1 of them took from the first to the last; one alone has the window.
         """
         arrived = self.counted.arrived
+        # A fencepost: between n arrivals there are n − 1 gaps, and the last of n gaps ends after the last arrival.
         if self.release_end_ns is not None:
             span = (self.release_end_ns - self.warmup_ns) / NS
         elif arrived > 1:
@@ -110,6 +111,7 @@ def work_out_figures(spec: RunSpec, parts: RunParts) -> Figures:
     jobs, drained = parts.records, parts.status == "completed"
     warmup_ns, is_steady = _find_warmup(spec, jobs)
     meters = _count_under(replace(CountingRules.of(spec), warmup_ns=warmup_ns), parts)
+    # A run that was ended has no last job: its window closes when it was ended, whatever was still to be released.
     figures = Figures(
         spec,
         meters,
@@ -127,6 +129,7 @@ def _count_under(rules: CountingRules, parts: RunParts) -> Meters:
 
     That is so where the warm-up was found afterwards, and where a stored run is judged by other objectives.
     """
+    # Nearly always: a warm-up in seconds and the objectives were known when the run was metered.
     if parts.meters.rules == rules:
         return parts.meters
     if parts.records is None:
@@ -153,6 +156,7 @@ def _find_warmup(spec: RunSpec, jobs: JobBatch | None) -> tuple[int, bool]:
     if jobs is None:
         return 0, False
     served = jobs[jobs.was_served]
+    # The cut is a number of jobs. What is left out is a stretch of time, so that arrivals and busy time are cut alike.
     cut = mser5(served.response_ns)
     if cut >= len(served):
         return 0, False

@@ -24,7 +24,8 @@ def judge_objective(objective: Objective, result: RunResult, figures: Figures, *
 def _judge(objective: Objective, result: RunResult, figures: Figures) -> ObjectiveResult:
     metric, since = objective.metric, " after the warm-up" if figures.warmup_ns else ""
     counted = figures.counted
-    if counted.arrived == counted.cancelled:  # no data is never a pass, whatever the metric
+    # No data is never a pass, whatever the metric (k6 #4283 is about a threshold that passed on none).
+    if counted.arrived == counted.cancelled:
         why = f"no job ended{since}" if result.counts.arrived else "no job arrived"
         return ObjectiveResult(objective, "inconclusive", None, why)
     if metric in TIMES:
@@ -42,5 +43,6 @@ def _judge_time(objective: Objective, figures: Figures, since: str) -> Objective
     metric, jobs = objective.metric, figures.counted_jobs()
     if jobs is None:
         return judge_time(objective, figures.times[metric], value_in(figures.meters.times[metric]), since)
+    # Ranks of the sample itself: the confidence bounds of a quantile are two of its order statistics.
     lasted = np.sort(measure_span(metric, jobs[jobs.was_served]))
     return judge_time(objective, figures.times[metric], value_at(lasted), since)

@@ -38,6 +38,7 @@ class ProgressReports:
 
     def report_end(self, parts: RunParts, result: RunResult) -> Progress:
         """The last report, with the bill and the findings of the result."""
+        # Of a run by duration that ended with its last job the share of time would stay below 1.
         share = 1.0 if result.status == "completed" else self._share_done(parts)
         return _describe(self.spec, parts, result.cost, result.findings, share)
 
@@ -50,6 +51,7 @@ class ProgressReports:
         """The share of the workload that was released, by jobs or by time, times the share of those jobs that have ended."""
         workload, elapsed, arrived = self.spec.workload, parts.elapsed_ns / NS, parts.arrived
         planned = parts.count_planned(workload.jobs)
+        # By jobs or by time, whichever is further: the first of the two limits that is reached ends the releasing.
         released = [arrived / planned] if planned else []
         released += [elapsed / end for end in (workload.duration, workload.stop_at) if end]
         if not released:
@@ -63,6 +65,7 @@ def _describe(
 ) -> Progress:
     meters, slots = parts.meters, spec.scheduler.slots
     response, service = meters.times["response_time"], meters.times["service_time"]
+    # Since the window opened, warm-up included: the display must move from the first second on.
     elapsed = parts.elapsed_ns / NS
     return Progress(
         elapsed=elapsed,

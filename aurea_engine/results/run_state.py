@@ -23,6 +23,8 @@ class RunState:
     recorded: bool
     heavy_tailed: bool
 
+    # Short names for what nearly every finding looks at.
+
     @property
     def meters(self) -> Meters:
         """Of the jobs that have ended, without the warm-up that was known before the run."""
@@ -37,5 +39,6 @@ class RunState:
 def is_heavy_tailed(spec: RunSpec) -> bool:
     """Whether the service time has a mean but no variance. It may take milliseconds, and does not change."""
     job = spec.workload.job
+    # Only of a plain job: what a mix or a limit makes of a distribution has no name, and its moments are not known.
     service = job.distribution() if isinstance(job, Job) else None
     return service is not None and math.isinf(service.moments().scv)

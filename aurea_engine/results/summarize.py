@@ -57,6 +57,7 @@ def summarize(spec: RunSpec, parts: RunParts, *, benchmark_id: str | None = None
         usage=usage,
         series=tuple(parts.series.points(figures.closed_ns)),
         series_width=parts.series.width,
+        # All shards should run on the same kind of machine; where they do not, the first by index speaks for them.
         environment=parts.shards[0].environment,
         jobs=parts.records,
         reason=reason,
@@ -77,12 +78,14 @@ def _find_status(parts: RunParts) -> tuple[Status, Reason | None]:
 
 def _judge(result: RunResult, parts: RunParts, figures: Figures) -> RunResult:
     spec = result.spec
+    # By position: two objectives may be equal, and then only the one that ended the run is lost for certain.
     lost = spec.objectives[parts.lost] if parts.lost is not None and parts.lost < len(spec.objectives) else None
     result = replace(
         result,
         objectives=tuple(
             judge_objective(objective, result, figures, is_lost=objective is lost) for objective in spec.objectives
         ),
+        # Theory is of the whole workload: a run that was cut short is none of its samples.
         theory=tuple(compare_with_theory(result, figures)) if result.status == "completed" else (),
     )
     state = RunState(
@@ -103,10 +106,12 @@ def _work_out_usage(parts: RunParts, figures: Figures) -> Usage:
         good=whole.good if whole.rules.good_within else None,
         started_at=parts.started_at,
     )
+    # Of one shard every meter's count is exact as it stands; a run is nearly always that.
     usage = parts.metered.usage(run)
     if len(parts.shards) == 1 or parts.records is None:
         return usage
     counted = measure(parts.records, run, spec.cost)
+    # What did add up stands; a meter that broke in one shard stays broken, so that the result does not hide it.
     quanta = {key: counts for key, counts in counted.quanta.items() if key not in usage.broken}
     return replace(usage, quanta={**quanta, **usage.quanta}, broken={**counted.broken, **usage.broken})
 

@@ -16,6 +16,7 @@ def compare_with_theory(result: RunResult, figures: Figures) -> list[TheoryRow]:
     rows, long_enough = [], _is_long(figures)
     for model, figure, expected in predictions(result.spec):
         measured, error = _measured_figure(result, figures, figure)
+        # Without enough jobs the standard error itself is wrong, and a z of 5 would mean nothing.
         z = (measured - expected) / error if measured is not None and error and long_enough else None
         rows.append(TheoryRow(model, figure, expected, measured, z))
     return rows

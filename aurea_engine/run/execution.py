@@ -35,12 +35,14 @@ class Execution:
 
     def __init__(self, spec: RunSpec, shard: Shard, look: Look, *, live: bool) -> None:
         shard.check(spec)
-        assert spec.seed is not None
+        assert spec.seed is not None  # drawn by whoever makes the execution: a run without one could not be repeated
         plan = JobPlan(spec.workload, Streams(spec.seed), simulated=spec.clock == "virtual", shard=shard)
         self._shard = shard
         self._metering = Metering(spec.cost)
         recorder, dispatcher = Recorder(spec, self._metering, live, shard), Dispatcher(spec.scheduler)
         self._started_at = _read_calendar()
+        # An objective on the cost may end the run, and prices depend on the day on which the window opened. In real time
+        # that is later than now (jobs set up first), so the conditions are given a way to ask, not an instant.
         conditions = StopConditions.of(
             spec, plan, dispatcher, recorder, lambda elapsed: look(self, elapsed), lambda: self._started_at
         )
@@ -49,6 +51,7 @@ class Execution:
 
     def open_window(self, clock: Clock, runs: Sequence[OpenedJob | None], garbage: GarbageWatch) -> RunContext:
         """The window opens now, in real time. Returns what the driver is given."""
+        # What was set up before is in no figure: the clock of the window starts with the driver.
         self._garbage = garbage
         self._started_at = _read_calendar()
         self.context = replace(self.context, clock=clock, runs=runs)
@@ -64,7 +67,10 @@ class Execution:
         all of it takes well under a millisecond, since in real time no job is released meanwhile.
         """
         recorder = self.context.recorder
+        # Between two looks ended jobs are only logged. They are counted here, in one go, since vector operations over a
+        # thousand jobs cost little more than over one.
         recorder.digest()
+        # Exact counts of interval meters take a sort of all jobs so far; an estimate from the latest ones does for a look.
         metered = self._metering.count(rough=True)
         report = self._report(elapsed_ns, None)
         return RunParts(self.context.spec.seed, (report,), None, None, recorder.meters, recorder.series, metered)
@@ -72,6 +78,8 @@ class Execution:
     def close(self, status: Status) -> RunParts:
         """The driver is done: the parts of the shard."""
         spec, recorder, aborts = self.context.spec, self.context.recorder, self.context.conditions.aborts
+        # Hazard: the columns are handed over as they are, not copied (a million records are 33 MB). Nothing may write to
+        # them from now on, and nothing does: the driver has returned, and the recorder is dropped with this object.
         records = recorder.close()
         numbers = None if records is None or self._shard.is_whole else self._shard.number_rows(len(records))
         lost = None if aborts is None or aborts.lost is None else spec.objectives.index(aborts.lost)
@@ -87,6 +95,8 @@ class Execution:
 
     def _report(self, elapsed_ns: int, status: Status | None) -> ShardReport:
         dispatcher, recorder = self.context.dispatcher, self.context.recorder
+        # Of the latest job that arrived, also where it is still in service: whether the generator keeps up must show at
+        # once, and jobs of minutes would hide it from the meters, which know only those that have ended.
         due_ns, released_ns = recorder.latest_release(dispatcher.arrived)
         totals = Totals(
             dispatcher.arrived,
@@ -101,15 +111,18 @@ class Execution:
         return ShardReport(self._shard, timeline, totals, status, generator=self._describe_generator(elapsed_ns))
 
     def _describe_generator(self, elapsed_ns: int) -> GeneratorStats:
+        # In virtual time nothing is waited for and nothing is late, so there is nothing to be said of the generator.
         if self._garbage is None:
             return GeneratorStats()
+        # At work is all that was not spent waiting for the next instant; jobs that run in this thread are work too.
         stats = self.context.stats
         busy = 1 - stats.waited_ns / elapsed_ns if elapsed_ns else 0.0
         return GeneratorStats(busy, stats.late_ns, self._garbage.total_ns, self._garbage.longest_ns)
 
 
 def _lost_reason(spec: RunSpec, lost: int, status: Status) -> Reason | None:
-    if status != "aborted":  # somebody stopped the run before it could end by itself
+    # A stop from outside may have come first, and then it is why the run ended, whatever was lost besides.
+    if status != "aborted":
         return Reason.usual(status)
     return Reason("objective_lost", f"{spec.objectives[lost]} could no longer be met")
 

@@ -67,11 +67,16 @@ class RunParts:
 
     def merge(self, *others: RunParts) -> RunParts:
         """These and ``others`` together. Raises ValueError where they are not different shards of one run."""
+        # Parts without a shard are the identity, whatever specification they were made for.
         filled = [parts for parts in (self, *others) if parts.shards]
         if len(filled) < 2:
             return filled[0] if filled else self
+        # Order does not matter to any of what follows: reports are sorted by shard, rows by job number, and the rest is sums
+        # and extremes of whole numbers. That is why merging is associative and commutative, and a tree of machines may merge
+        # in whatever order answers come in.
         shards = _merge_shards(filled)
         records, numbers = _interleave(filled, whole=len(shards) == shards[0].shard.of)
+        # Copies, since meters add up in place, and parts are values: those that were given must stay what they are.
         meters, series = filled[0].meters.copy(), filled[0].series.copy()
         for parts in filled[1:]:
             meters.merge(parts.meters)
@@ -89,6 +94,8 @@ class RunParts:
         return cls(*decode_parts(content))
 
     def __eq__(self, other: object) -> bool:
+        # Bytes are written in one canonical form: sorted keys, sums about 0, bins joined. Two parts with the same bytes are
+        # the same to everything that can be asked of them.
         return self.to_bytes() == other.to_bytes() if isinstance(other, RunParts) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
@@ -114,6 +121,7 @@ class RunParts:
         """When releasing ended, as far as anything says. Shards know of the same workload, so they differ only where one was
         ended before its time, and then nothing is known of what comes later.
         """
+        # Every shard draws the whole plan, so each knows by itself when the last job of all was released.
         ends = [report.timeline.release_end_ns for report in self.shards]
         return min((end for end in ends if end is not None), default=None)
 
@@ -157,6 +165,7 @@ class RunParts:
     @property
     def status(self) -> Status | None:
         """How the run ended: as badly as the worst of its shards. None while one of them runs."""
+        # One shard that still runs is a run that still runs.
         statuses = {report.status for report in self.shards}
         return None if None in statuses else next((each for each in _SERIOUS_FIRST if each in statuses), None)
 
@@ -173,6 +182,7 @@ class RunParts:
     @property
     def generator(self) -> GeneratorStats:
         """The worst of what any process saw of itself: one that was held up spoils its part of the measurement."""
+        # The greatest and not the mean: a quantile of the whole is spoilt by the one process that was late.
         each = [report.generator for report in self.shards]
         return GeneratorStats(
             max((stats.busy for stats in each), default=0.0),
@@ -184,6 +194,7 @@ class RunParts:
     @property
     def peak(self) -> int | None:
         """The most jobs in service at once. None where it is not known: of several shards without records."""
+        # Shards have their peaks at different instants: their sum would be too high, and their greatest too low.
         if len(self.shards) == 1:
             return self.shards[0].totals.peak
         return None if self.records is None else find_peak(self.records)
@@ -193,6 +204,8 @@ def find_peak(jobs: JobBatch) -> int:
     """The most of ``jobs`` in service at any instant. As the dispatcher has it, jobs that end at an instant make room before
     others start, and a job that takes no time is in service at its instant all the same.
     """
+    # At its k-th start (in order) k jobs have started, and those are still there that have not ended: since the number in
+    # service only rises with a start, its greatest value stands right after one of them.
     started = np.sort(jobs.started[jobs.was_started])
     if not len(started):
         return 0
@@ -205,10 +218,12 @@ def find_peak(jobs: JobBatch) -> int:
 def _merge_shards(filled: list[RunParts]) -> tuple[ShardReport, ...]:
     """All reports by index. Raises ValueError where they are not different shards of one run."""
     shards = sorted((report for parts in filled for report in parts.shards), key=lambda report: report.shard)
+    # No proof that they are of one run, but what mixing up two runs nearly always trips over.
     if len({parts.seed for parts in filled}) > 1 or len({report.shard.of for report in shards}) > 1:
         raise ValueError(
             "these are parts of different runs: they differ in their seed, or in how many shards there are"
         )
+    # Counted twice, a job would make every sum wrong and no figure look odd.
     if len({report.shard for report in shards}) < len(shards):
         raise ValueError("a shard is in these parts twice")
     return tuple(shards)
@@ -216,10 +231,12 @@ def _merge_shards(filled: list[RunParts]) -> tuple[ShardReport, ...]:
 
 def _interleave(filled: list[RunParts], *, whole: bool) -> tuple[JobBatch | None, Instants | None]:
     """The records of all in the order of their job numbers, and those numbers."""
+    # One shard without records leaves the whole without: half of the jobs would look like all of them.
     records = [parts.records for parts in filled if parts.records is not None]
     if len(records) < len(filled):
         return None, None
     numbers = np.concatenate([number_rows(parts) for parts in filled])
+    # Each part is in order by itself, which the stable sort (a merge of runs) makes use of.
     order = np.argsort(numbers, kind="stable")
     numbers = numbers[order]
     # In a whole run that nothing stopped row i is job i, and that goes without saying.
@@ -236,6 +253,7 @@ def number_rows(parts: RunParts) -> Instants:
 
 def with_seed(spec: RunSpec, parts: RunParts) -> RunSpec:
     """``spec`` with the seed of the run, which it may leave open. Raises ValueError where it has another."""
+    # The seed is the one member of a specification that execution may fill in, so it is the one that parts bring along.
     if spec.seed is not None and parts.seed is not None and spec.seed != parts.seed:
         raise ValueError(f"these parts are of a run with the seed {parts.seed}, not {spec.seed}")
     return spec if parts.seed is None else replace(spec, seed=parts.seed)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import NotSimulable, Problem, SpecError, StrategyError
 from aurea_engine.records.batch import NS, Instants, Outcomes
-from aurea_engine.run.shard import Shard
+from aurea_engine.run.shard import CLOSED, Shard
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.arrivals import BEYOND, BLOCK
 from aurea_engine.workload.distributions import draw_durations
@@ -95,6 +95,8 @@ class JobPlan:
         thinks = arrivals.think_times(streams.rng("think times"))
         self.think_times = None if thinks is None else _thoughts(thinks, type(arrivals).__name__)
         self._instants = _in_order(arrivals.instants(streams.rng("arrivals")), type(arrivals).__name__)
+        if self.think_times is not None and not self._shard.is_whole:
+            raise SpecError([Problem("workload.arrivals", CLOSED)])
         self.users = len(next(self._instants, ())) if self.think_times is not None else 0
         self._duration_ns = _ns(workload.duration)
         self.stop_at_ns = _ns(workload.stop_at)

@@ -20,9 +20,15 @@ from aurea_engine.records.batch import Instants
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.arrivals import Closed
 
+# More than any cluster has cores; it bounds what a damaged file may ask for.
 MOST_SHARDS = 100_000
-"""More than any cluster has cores; it bounds what a damaged file may ask for."""
 
+CLOSED = "cannot be used in a shard: use arrivals of the open model, such as poisson"
+"""Each user of a closed model belongs to one shard, but the *number* of the job that a user sends next, and with it the
+demand, depends on when the jobs of all others end: shards would not run the jobs of the whole.
+"""
+
+# Types with their bounds, because reports of shards are read back from bytes that another machine sent.
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
@@ -34,6 +40,7 @@ class Shard:
     of: Annotated[int, Meta(ge=1, le=MOST_SHARDS)] = 1
 
     def __post_init__(self) -> None:
+        # Also for whoever makes one in Python; reading from bytes checks the bounds by the annotations, and this after them.
         if not (1 <= self.of <= MOST_SHARDS and 0 <= self.index < self.of):
             raise SpecError(
                 [
@@ -52,21 +59,25 @@ class Shard:
 
     def count_of(self, jobs: int) -> int:
         """How many of the first ``jobs`` jobs of the workload are in this shard."""
+        # ⌈(jobs − index) ÷ of⌉ in whole numbers; below 0 where the shard's first job is beyond them.
         return max(0, -(-(jobs - self.index) // self.of))
 
     def number_rows(self, rows: int) -> Instants:
         """The numbers, in the whole run, of the first ``rows`` jobs of this shard."""
+        # While it runs, a shard numbers its jobs 0, 1, 2, …, as drivers and dispatchers expect: nothing in a driver knows of
+        # shards. Only the plan cuts, and only here is it undone.
         return self.index + self.of * np.arange(rows, dtype=np.int64)
 
     def check(self, spec: RunSpec) -> None:
         """Raises `SpecError` where a part of ``spec`` cannot be run without knowing of the others.
 
-        What all jobs share cannot be cut without a change of meaning: with four slots over two processes nobody knows
-        whether it is two each, and a queue in two halves is another queue. A single user of a closed model belongs to one
-        shard, but the *number of the job* that he sends next depends on when all the others end.
+        What all jobs share cannot be cut without a change of meaning: four slots over two processes are not two slots each,
+        and a queue in two halves is another queue. Waits, drains, deadlines and stops are no problem: without slots they
+        depend on the job itself, or on the plan, which every shard knows whole.
         """
         if self.is_whole:
             return
+        # All problems are told at once, as of every specification.
         scheduler = spec.scheduler
         reasons = {
             "seed": (spec.seed is None, "give a seed: all shards must draw the same jobs"),
@@ -75,14 +86,14 @@ class Shard:
                 scheduler.queue_limit is not None,
                 "remove it: a queue is shared by all jobs of a run",
             ),
-            "workload.arrivals": (
-                isinstance(spec.workload.arrivals, Closed),
-                "use arrivals of the open model, such as poisson: users of a closed model share the numbers of jobs",
-            ),
         }
         problems = [
             Problem(path, f"cannot be used in a shard: {remedy}") for path, (wrong, remedy) in reasons.items() if wrong
         ]
+        if isinstance(spec.workload.arrivals, Closed):
+            problems.append(Problem("workload.arrivals", CLOSED))
+        # An objective that ends the run is lost by the jobs of all shards together. A shard that ended by its own jobs alone
+        # would end at another instant than the run; one that went on would not be the run that was asked for.
         problems += [
             Problem(
                 f"objectives[{i}].abort",
@@ -94,6 +105,10 @@ class Shard:
         ]
         if problems:
             raise SpecError(problems)
+
+
+# What follows are plain values without behaviour, so that they can be read back from bytes by their types alone. Each is
+# small and named after who knows it: the generator, the dispatcher, the calendar.
 
 
 @dataclass(frozen=True)
@@ -120,6 +135,7 @@ class Totals:
     rejected: Count = 0
     in_service: Count = 0
     waiting: Count = 0
+    # Not additive: see `RunParts.peak`.
     peak: Count = 0
     conserved: bool = True
     errors: Mapping[str, Count] = field(default_factory=dict)
@@ -133,9 +149,11 @@ class Timeline:
     says. Of the latest job that arrived, ``due_ns`` says when it was meant to be released, ``released_ns`` when it was.
     """
 
+    # The calendar is asked once. Durations are never differences of two of its answers: it may be set back under way.
     started_at: datetime
     elapsed_ns: Count = 0
     release_end_ns: Count | None = None
+    # Both of one job, so that two shards are compared by pairs; −1 where it has not been released.
     due_ns: Count = 0
     released_ns: Annotated[int, Meta(ge=-1)] = 0
 
