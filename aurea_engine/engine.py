@@ -63,6 +63,7 @@ class _Watch:
         if self._reports is not None and perf_counter_ns() - self._reported >= PROGRESS_NS:
             self._reported = perf_counter_ns()
             parts = execution.take_snapshot(elapsed_ns)
+            self.observers.on_parts(parts)
             self.observers.on_progress(self._reports.report(parts, recorded=execution.is_recording))
         return self.stop.status is not None
 
@@ -70,7 +71,9 @@ class _Watch:
         """The driver is done: the parts. A lost objective ended the run unless somebody else had."""
         if execution.context.conditions.lost():
             self.stop.now("aborted")
-        return execution.close(self.stop.status or "completed")
+        parts = execution.close(self.stop.status or "completed")
+        self.observers.on_parts(parts)
+        return parts
 
     def summarize(self, parts: RunParts, benchmark_id: str | None) -> RunResult:
         """The result, which observers are told of too."""

@@ -176,3 +176,26 @@ def default_catalog() -> Catalog:
         },
     }
     return Catalog(MappingProxyType({group: MappingProxyType(known) for group, known in kinds.items()}))
+
+
+def find_kinds(document: object) -> Iterator[str]:
+    """Every ``kind`` that a decoded document names, at any depth; parsing has bounded the depth."""
+    if isinstance(document, dict):
+        if isinstance(kind := document.get("kind"), str):
+            yield kind
+        for member in document.values():
+            # Looked at before the call, since most of a large document is numbers.
+            if isinstance(member, (dict, list)):
+                yield from find_kinds(member)
+    elif isinstance(document, list):
+        for item in document:
+            if isinstance(item, (dict, list)):
+                yield from find_kinds(item)
+
+
+def load_catalog_for(document: object) -> Catalog:
+    """The built-in kinds, and those of installed packages that ``document`` names: no other package is loaded.
+
+    Raises `StrategyError` where one cannot be loaded.
+    """
+    return default_catalog().with_entry_points(set(find_kinds(document)))

@@ -79,7 +79,7 @@ def _checked_length(head: bytes) -> int:
 def _decode(body: bytes) -> Message:
     try:
         return msgspec.msgpack.decode(body, type=Message)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # msgspec lets the second through where it is a key
         raise BadFrame(f"not a message: {error}") from None
 
 

@@ -14,6 +14,7 @@ from aurea_engine.results.findings import Finding
 
 if TYPE_CHECKING:
     from aurea_engine.run.meters import Meters
+    from aurea_engine.run.parts import RunParts
     from aurea_engine.spec import RunSpec
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,12 @@ class Observer:
     def on_progress(self, progress: Progress) -> None:
         """About twice a second of real time, and once when the last job has ended."""
 
+    def on_parts(self, parts: RunParts) -> None:
+        """The same as a value that merges with the parts of other shards, before each report; the last has the records.
+
+        All but the last share their meters with the run, which go on changing: use `RunParts.to_bytes` before you return.
+        """
+
 
 class Observers:
     """Several observers as one that never raises."""
@@ -79,6 +86,10 @@ class Observers:
     def on_progress(self, progress: Progress) -> None:
         """Tell all."""
         self._tell("on_progress", progress)
+
+    def on_parts(self, parts: RunParts) -> None:
+        """Tell all."""
+        self._tell("on_parts", parts)
 
     def _tell(self, hook: str, news: object) -> None:
         for observer in list(self._observers):

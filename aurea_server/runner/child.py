@@ -28,6 +28,7 @@ from aurea_engine import (
     simulate,
     spec_from_dict,
 )
+from aurea_engine.codec.catalog import load_catalog_for
 from aurea_engine.processes.child import Handler, ParentConnection, ProgressReporter, to_plain
 from aurea_engine.processes.frames import Message
 from aurea_engine.processes.kernel import resident_bytes
@@ -68,7 +69,7 @@ def _rehearse(loop: asyncio.Runner) -> None:
 def _execute(order: Message, parent: ParentConnection, loop: asyncio.Runner) -> None:
     run_id = order["id"]
     try:
-        catalog = judging.catalog_for(order["spec"]) if order["foreign"] else default_catalog()
+        catalog = load_catalog_for(order["spec"]) if order["foreign"] else default_catalog()
         reporter = ProgressReporter(parent, catalog)
         spec = spec_from_dict(order["spec"], catalog, local=False)
         result = _run(spec, reporter, parent.stops[run_id], run_id, loop)

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from aurea_engine import (
-    Catalog,
     JobBatch,
     NeedsRecords,
     Problem,
@@ -19,29 +18,20 @@ from aurea_engine import (
     StrategyError,
     Usage,
     cost_from_dict,
-    default_catalog,
     parse_json,
     spec_from_dict,
     spec_to_dict,
 )
+from aurea_engine.codec.catalog import load_catalog_for
 from aurea_engine.costs import reprice
 from aurea_engine.processes.messages import Failure
 from aurea_engine.processes.reasons import name_of, reason_of
 from aurea_engine.records import column_file
-from aurea_server.runner.kinds import kinds_in
 from aurea_server.runner.submissions import cost_to_dict
 from aurea_server.settings.limits import Limits, apply_limits
 
 T = TypeVar("T")
 Message = dict[str, Any]
-
-
-def catalog_for(document: object) -> Catalog:
-    """The built-in kinds, and those of installed packages that ``document`` names: no other package is loaded.
-
-    Raises `StrategyError` where one cannot be loaded.
-    """
-    return default_catalog().with_entry_points(set(kinds_in(document)))
 
 
 def judge(content: bytes, most_jobs: int, tell: Callable[[Message], None]) -> Message:
@@ -51,7 +41,7 @@ def judge(content: bytes, most_jobs: int, tell: Callable[[Message], None]) -> Me
     """
     try:
         document = parse_json(content)
-        catalog = catalog_for(document)
+        catalog = load_catalog_for(document)
         tell({"loaded": True})
         spec = _made(lambda: spec_from_dict(document, catalog, local=False))
         return {"judged": spec_to_dict(apply_limits(spec, Limits(jobs=most_jobs)), catalog)}
@@ -63,7 +53,7 @@ def priced(body: bytes, usage: Message, records: bytes) -> Message:
     """The cost of a stored run under the model in ``body`` (JSON, one member ``cost``), and that model in full."""
     try:
         document = parse_json(body)
-        catalog = catalog_for(document)
+        catalog = load_catalog_for(document)
         model = _made(lambda: cost_from_dict(document["cost"], catalog))
         measured = Usage.from_dict(usage)
         try:

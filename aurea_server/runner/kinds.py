@@ -8,11 +8,11 @@ and comes back as plain data.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aurea_engine import Catalog, default_catalog
-from aurea_engine.codec.catalog import offered_kinds
+from aurea_engine.codec.catalog import find_kinds, offered_kinds
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,4 @@ class Kinds:
         if not others:
             return False
         ours = {name for kinds in self.built_in.kinds.values() for name in kinds} - others
-        return any(name not in ours for name in kinds_in(document))
-
-
-def kinds_in(document: object) -> Iterator[str]:
-    """Every ``kind`` that a decoded document names, at any depth; parsing has bounded the depth."""
-    if isinstance(document, dict):
-        if isinstance(kind := document.get("kind"), str):
-            yield kind
-        for member in document.values():
-            if isinstance(member, (dict, list)):
-                yield from kinds_in(member)
-    elif isinstance(document, list):
-        for item in document:
-            if isinstance(item, (dict, list)):
-                yield from kinds_in(item)
+        return any(name not in ours for name in find_kinds(document))

@@ -1,0 +1,49 @@
+"""The program of a worker: executes specifications, or shards of them, and sends the parts back. See `worker_process`."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+
+from aurea_engine.codec.catalog import load_catalog_for
+from aurea_engine.codec.specifications import spec_from_dict
+from aurea_engine.engine import execute
+from aurea_engine.processes.child import Handler, ParentConnection
+from aurea_engine.processes.frames import Message
+from aurea_engine.results.observers import Observer
+from aurea_engine.run.parts import RunParts
+from aurea_engine.run.shard import Shard
+
+
+def start(parent: ParentConnection, _: asyncio.Runner) -> Handler:
+    """Get ready, and give back what handles an order."""
+    return functools.partial(_execute, parent)
+
+
+def _execute(parent: ParentConnection, order: Message) -> None:
+    order_id = order["id"]
+    try:
+        # The specification was a value over there, so whatever kinds it names are installed for whoever asks.
+        spec = spec_from_dict(order["spec"], load_catalog_for(order["spec"]))
+        # A run that nobody watches is cheaper: it need not keep its meters up to date under way.
+        observers = [_PartsSender(parent)] if order["watched"] else []
+        # `execute` opens an event loop for each run in real time, and closes it with all that jobs left in it.
+        parts = execute(spec, Shard(*order["shard"]), observers, stop=parent.stops[order_id])
+        parent.send_in_pieces("parts", parts.to_bytes())
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this order and not the supervisor
+        del parent.stops[order_id]
+        parent.send_failure(error)
+    else:
+        del parent.stops[order_id]
+        parent.send({"end": order_id})
+
+
+class _PartsSender(Observer):
+    """Sends what was measured so far. Records are not part of it, so it is some ten kilobytes however long the run."""
+
+    def __init__(self, parent: ParentConnection) -> None:
+        self._parent = parent
+
+    def on_parts(self, parts: RunParts) -> None:
+        if parts.status is None:  # the last come by themselves, in pieces
+            self._parent.send_if_free({"progress": parts.to_bytes()})

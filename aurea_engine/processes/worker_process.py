@@ -1,0 +1,171 @@
+"""A process that executes specifications, as the one who asks sees it: ``execute(spec, shard)`` somewhere else."""
+
+# This is what shards, studies and machines of a cluster need, and no more:
+#
+# - *Parts come back as a value*, the same as `aurea_engine.execute` in this process gives. `summarize` and `merge` do not
+#   know where they were made.
+# - *Progress* is parts too, so that a coordinator can merge those of several workers and report on the whole run.
+# - *A stop* ends the run with what it has. Cancelling the task that waits ends it without, by ending the process.
+# - *A death has a reason.* A worker that crashes, is killed, runs out of memory or does not obey makes `execute` raise
+#   `ProcessFailed`. A run may take as long as it likes: whoever has a limit uses `asyncio.timeout`.
+#
+# A specification is sent as JSON values. So it must be one that can be written down: kinds of the catalog, or those that
+# an installed package offers. A class that only this program knows cannot be found over there, and is refused.
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from collections.abc import AsyncIterator, Callable, Collection
+
+from aurea_engine.codec.catalog import Catalog
+from aurea_engine.codec.specifications import spec_to_dict
+from aurea_engine.engine import Stop
+from aurea_engine.errors import Problem, SpecError
+from aurea_engine.processes.frames import Message, Pieces
+from aurea_engine.processes.spawn import Command
+from aurea_engine.processes.supervisor import ProcessFailed, SupervisedProcess
+from aurea_engine.run.parts import RunParts
+from aurea_engine.run.shard import Shard
+from aurea_engine.spec import RunSpec
+
+log = logging.getLogger(__name__)
+log.addHandler(logging.NullHandler())
+
+MAX_PARTS = 2 * 1024**3
+"""Bytes of parts that a worker may send of one run: about 34 for each job that is kept."""
+
+STOP_LOOK_SECONDS = 0.05
+"""How often the `Stop` of a run is looked at: setting one is a plain assignment, from any thread."""
+
+WHOLE = Shard()
+Watch = Callable[[RunParts], None]
+
+
+class WorkerProcess:
+    """Executes one specification at a time, each in the same process. Make it with `start`, or use `open_worker`. ::
+
+    async with open_worker() as worker:
+        result = summarize(spec, await worker.execute(spec))
+    """
+
+    def __init__(self, process: SupervisedProcess) -> None:
+        self._process = process
+        self._ids = itertools.count()
+
+    @classmethod
+    async def start(cls, *, memory: int = 0, secrets: Collection[str] = ()) -> WorkerProcess:
+        """A process that is ready. ``memory``: bytes of address space, 0 for no limit; ``secrets``: names of environment
+        variables that it does not get. Raises `ProcessFailed`.
+        """
+        process = await SupervisedProcess.spawn(Command(memory=memory, secrets=secrets))
+        await process.ready()
+        return cls(process)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can execute anything: not after a failure that cost the process, nor after `close`."""
+        return self._process.alive
+
+    async def execute(
+        self,
+        spec: RunSpec,
+        shard: Shard = WHOLE,
+        *,
+        on_progress: Watch | None = None,
+        stop: Stop | None = None,
+        catalog: Catalog | None = None,
+    ) -> RunParts:
+        """What `aurea_engine.execute` returns, measured there.
+
+        ``on_progress`` is called about twice a second with the parts so far, which have no records; one that raises is not
+        called again. ``catalog`` names the kinds of ``spec``. Raises SpecError where ``spec`` cannot be written down or run,
+        or not in shards, and `ProcessFailed` for everything else that happens there. Cancelling ends the process.
+        """
+        shard.check(spec)
+        watch = _harmless(on_progress)
+        order_id = f"{next(self._ids)}"
+        document = spec_to_dict(spec, catalog)
+        order = {"id": order_id, "spec": document, "shard": (shard.index, shard.of), "watched": on_progress is not None}
+
+        def take(message: Message, values: Pieces) -> RunParts | None:
+            if "progress" in message:
+                watch(_check(RunParts.from_bytes(message["progress"]), shard))
+                return None
+            if message["end"] != order_id:
+                raise ValueError("it is the end of another run")
+            parts = _check(RunParts.from_bytes(values.take("parts")), shard)
+            if parts.status is None:
+                raise ValueError("the run has not ended")
+            return parts
+
+        self._process.send_order(order)
+        try:
+            async with _obeying(stop, lambda status: self._process.stop(order_id, status)):
+                return await self._process.converse(take, MAX_PARTS)
+        except ProcessFailed as failed:
+            if failed.reason.code == "invalid_spec":
+                raise SpecError([Problem(*each) for each in failed.reason.problems] or failed.reason.detail) from None
+            raise
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+        finally:
+            self._process.obeyed()
+
+    async def close(self) -> None:
+        """End the process and all that its jobs started."""
+        await self._process.kill()
+
+
+@contextlib.asynccontextmanager
+async def open_worker(*, memory: int = 0, secrets: Collection[str] = ()) -> AsyncIterator[WorkerProcess]:
+    """A `WorkerProcess` that is closed when the block ends, however."""
+    worker = await WorkerProcess.start(memory=memory, secrets=secrets)
+    try:
+        yield worker
+    finally:
+        await worker.close()
+
+
+def _harmless(watch: Watch | None) -> Watch:
+    """``watch`` as an observer is treated: what it raises is logged, and must not be taken for a fault of the worker."""
+    watches = [] if watch is None else [watch]
+
+    def tell(parts: RunParts) -> None:
+        try:
+            for each in watches:
+                each(parts)
+        except Exception:
+            watches.clear()
+            log.exception("a watcher of a worker's progress raised and was dropped")
+
+    return tell
+
+
+def _check(parts: RunParts, shard: Shard) -> RunParts:
+    """The same, if they are of this shard. Raises ValueError: a job may have written them."""
+    if [report.shard for report in parts.shards] != [shard]:
+        raise ValueError("these are parts of another shard")
+    return parts
+
+
+@contextlib.asynccontextmanager
+async def _obeying(stop: Stop | None, end: Callable[[str], None]) -> AsyncIterator[None]:
+    """Call ``end`` with the status that ``stop`` gets while the block runs."""
+    if stop is None:
+        yield
+        return
+
+    async def look() -> None:
+        while stop.status is None:
+            await asyncio.sleep(STOP_LOOK_SECONDS)
+        end(stop.status)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        looking.cancel()
