@@ -51,6 +51,7 @@ class Line:
     key: object = field(default_factory=object, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        # A frozen dataclass sets its fields only this way. Tiers have names of their own and share a component.
         object.__setattr__(self, "component", self.component or self.name)
 
     @property

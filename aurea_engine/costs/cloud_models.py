@@ -58,6 +58,7 @@ class Serverless(CostModel):
     def components(self) -> Iterator[Component]:
         # Vendors' GB is 1,024 MB here: AWS Lambda and Azure Functions both bill 128 MB as 0.125 GB.
         billed_gb = Fraction(round_up(self.memory_mb, self.memory_step, self.memory_minimum), 1024)
+        # Rounded and not rounded, from two meters: the difference is what the bill calls wasted.
         time = BilledTime(self.step, self.minimum, self.init, self.billed).times(billed_gb)
         consumed = BilledTime(extra=self.init, billed=self.billed).times(Fraction(self.memory_mb, 1024))
         yield Component("duration", time, Flat(self.price), "GB-Seconds", consumed=consumed)
@@ -103,6 +104,7 @@ class InstanceTime(Quantity):
         return (self.meter,)
 
     def read(self, usage: Usage) -> Fraction:
+        # A job fills one of `concurrency` places of its instance, so Σd counts as Σd ÷ concurrency of instance time.
         shared = self.meter.concurrency if self.part == "jobs" else 1
         return Fraction(usage.of(self.meter).get(self.part, 0)) / (NS * shared)
 
@@ -203,10 +205,12 @@ class FleetTime(Quantity):
             return self.instances
         if not usage.run.window_ns:
             return 0
+        # A ceiling in integers: a float could lose or add a machine exactly at a multiple.
         needed = BilledTime().read(usage) * NS / (usage.run.window_ns * self.slots * self.target)
         return -(-needed.numerator // needed.denominator)
 
     def read(self, usage: Usage) -> Fraction:
+        # Every instance is up for the whole window, so rounding one and multiplying rounds them all.
         lasts = round_up(usage.run.window_ns, self.step, self.minimum)
         return Fraction(self.count(usage) * lasts, NS)
 

@@ -1,6 +1,6 @@
-"""The checks that every cost model must pass, ours and yours. Needs no test framework: it raises AssertionError.
+"""The checks that every cost model must pass, built in or yours. They need no test framework and raise AssertionError.
 
-Each check is a property over random runs: it says what must hold for any jobs, so it needs no expected bill.
+Each check is a property over random runs: it must hold for any jobs, so no expected bill is needed.
 """
 
 from __future__ import annotations
@@ -36,14 +36,13 @@ _STARTED_AT = datetime(2026, 11, 22, tzinfo=UTC)
 def check_cost_model(
     model: CostModel, *, seed: int = 0, runs: int = 8, scales: bool = True, measures: Iterable[Measure] = ()
 ) -> None:
-    """Raises AssertionError, naming the property, where ``model`` does not behave as a cost model must.
+    """Raises AssertionError that names the property, if ``model`` does not behave as a cost model must.
 
-    Over random runs: the order of jobs and the size of batches change nothing; parts merged are the whole; the lines add
-    up to the total; nothing is negative; a bill from stored usage is the bill from the records; prices times three are
-    costs times three; no jobs means only what is kept ready and fixed fees; the jobs' columns are left as they were.
+    Over random runs: the order of jobs and the size of batches change nothing; merged parts cost as much as the whole; the
+    lines add up to the total; nothing is negative; stored usage gives the same bill as the records; three times the prices
+    are three times the cost; without jobs only fees and what is kept ready cost anything; the jobs' columns are unchanged.
 
-    ``scales`` False leaves out the check of prices times three, for a model whose prices are not all fields (`Price`).
-    ``measures`` are those that the jobs report: give it for a model that bills them.
+    ``scales=False`` leaves out the check of three times the prices, for a model whose prices are not all fields (`Price`).
     """
     measures, rng = tuple(measures), np.random.default_rng(seed)
     for n in [0, 1, *rng.integers(2, 400, runs).tolist()]:
@@ -61,10 +60,12 @@ def check_cost_model(
 
 
 def make_random_jobs(rng: np.random.Generator, n: int) -> JobBatch:
-    """``n`` ended jobs of all outcomes, with durations from nothing to a minute and many ties."""
+    """``n`` ended jobs of all outcomes, with durations from 0 to a minute and many ties."""
     intended = rng.integers(0, 50, n) * (NS // 10)
     started = intended + rng.choice([0, 1, NS // 1000, NS // 10], n)
+    # Around the common billing steps, one ns below, at and above them: that is where rounding goes wrong.
     lasted = rng.choice([0, 1, 999_999, 1_000_000, 1_000_001, NS // 10, NS, 61 * NS], n) + rng.integers(0, 2, n)
+    # Three jobs of eight complete. Every other outcome occurs as well.
     outcome = rng.choice(np.array([1, 1, 1, 2, 3, 4, 5, 6], np.uint8), n)
     turned_away = (outcome == Outcome.REJECTED) | (outcome == Outcome.ABANDONED)
     never = turned_away | ((outcome == Outcome.CANCELLED) & (rng.random(n) < 0.5))
@@ -80,7 +81,7 @@ def _add_measures(batch: JobBatch, measures: Iterable[Measure], rng: np.random.G
 
 
 def make_run_info(batch: JobBatch) -> RunInfo:
-    """A run's frame around ``batch``."""
+    """The `RunInfo` of a run with the jobs of ``batch``."""
     counts = {each: int((batch.outcome == each).sum()) for each in Outcome if (batch.outcome == each).any()}
     window = int(batch.finished.max(initial=0)) or NS
     return RunInfo(window, None, counts, counts.get(Outcome.COMPLETED, 0) // 2, _STARTED_AT)
@@ -92,6 +93,7 @@ def _require_total(cost: Cost, what: str) -> Fraction:
 
 
 def _check_repeatable(model: CostModel, batch: JobBatch, run: RunInfo) -> Cost:
+    # A copy, to see whether the model wrote to the columns: that would change the records of the run.
     before = JobBatch.concatenate([batch])
     cost = price(measure(batch, run, model), model)
     _require_total(cost, "pricing a run")
@@ -106,6 +108,8 @@ def _check_repeatable(model: CostModel, batch: JobBatch, run: RunInfo) -> Cost:
 def _check_order_and_batches(
     model: CostModel, batch: JobBatch, run: RunInfo, cost: Cost, rng: np.random.Generator
 ) -> None:
+    # Meters see jobs in the order in which they end, in batches of any size, and in parts from several processes. The sums
+    # are integers, so equality must be exact, not approximate.
     order = rng.permutation(len(batch))
     cuts = np.sort(rng.integers(0, len(batch) + 1, 3)).tolist()
     parts = [batch[order[a:b]] for a, b in zip([0, *cuts], [*cuts, len(batch)], strict=True)]
@@ -114,6 +118,7 @@ def _check_order_and_batches(
     first, second = Metering(model), _send(Metering(model))
     for i, part in enumerate(parts):
         (first if i % 2 else second).feed(part)
+    # A live display asks in the middle of a run. That must not change the bill.
     first.so_far()
     first.merge(second)
     merged = price(first.close(run), model)
@@ -121,7 +126,7 @@ def _check_order_and_batches(
 
 
 def _send(metering: Metering) -> Metering:
-    """As it arrives in another process, where its model's class can be found there: one made on the spot cannot."""
+    """As it arrives in another process, if its class can be found there. A class made on the spot cannot."""
     try:
         sent: Metering = pickle.loads(pickle.dumps(metering))  # noqa: S301 - just written
     except (pickle.PicklingError, AttributeError):
@@ -140,6 +145,7 @@ def _check_lines(cost: Cost) -> None:
 
 
 def _check_stored(model: CostModel, batch: JobBatch, run: RunInfo, cost: Cost) -> None:
+    # allow_nan=False: a NaN would be written as a word that JSON does not have.
     written = json.dumps(measure(batch, run, model).to_dict(), allow_nan=False)
     stored = price(Usage.from_dict(json.loads(written)), model)
     assert stored.lines == cost.lines, "a bill from stored usage is the bill from the records"
@@ -147,6 +153,7 @@ def _check_stored(model: CostModel, batch: JobBatch, run: RunInfo, cost: Cost) -
 
 
 def _check_scaled(model: CostModel, batch: JobBatch, run: RunInfo, cost: Cost) -> None:
+    # Rounding to an invoice is not linear, and a price that is no field cannot be multiplied: then there is no check.
     if any(_multiply_prices(leaf, 3) is leaf for leaf in _find_leaves(model)) or _has_rounding(cost):
         return
     dearer = _multiply_prices(model, 3)
@@ -159,7 +166,7 @@ def _has_rounding(cost: Cost) -> bool:
 
 
 def _find_leaves(model: CostModel) -> Iterator[CostModel]:
-    """The models of which ``model`` is made. What has no price in a field cannot be made dearer; what is free need not."""
+    """The models that ``model`` is made of. One without a price in a field cannot be scaled; a free one need not be."""
     values = (getattr(model, name) for name in resolve_hints(type(model)))
     inner = [each for value in values for each in (value if isinstance(value, tuple) else (value,))]
     models = [each for each in inner if isinstance(each, CostModel)]
@@ -171,7 +178,7 @@ def _find_leaves(model: CostModel) -> Iterator[CostModel]:
 
 
 def _multiply_prices(value: Any, factor: int) -> Any:
-    """``value`` with each field that is a price multiplied; itself where there is none."""
+    """``value`` with each price field multiplied, or ``value`` itself if it has none."""
     if isinstance(value, tuple):
         made = tuple(_multiply_prices(each, factor) for each in value)
         return value if all(a is b for a, b in zip(made, value, strict=True)) else made
@@ -208,7 +215,7 @@ def _check_no_jobs(cost: Cost) -> None:
 
 
 def check_interval_chain(batch: JobBatch, concurrency: int) -> None:
-    """Σd/c ≤ ∫⌈L/c⌉dt ≤ Σ of busy periods ≤ Σd, for any jobs. Raises AssertionError where it does not hold."""
+    """Σd/c ≤ ∫⌈L/c⌉dt ≤ Σ of busy periods ≤ Σd, for any jobs. Raises AssertionError if it does not hold."""
     shared, busy = Packed(price=1, concurrency=concurrency), InstanceBusy(price=1, concurrency=concurrency, step=0)
     usage = measure(batch, make_run_info(batch), shared, busy)
     time = BilledTime().read(usage)

@@ -1,4 +1,4 @@
-"""The cost curve as a picture: cost per million jobs against the rate, one line a model, crossings marked. Plain SVG."""
+"""The cost curve as a plain SVG: cost per million jobs over the rate, one line for each model, crossings marked."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ COLORS = ("#0b6e99", "#c2410c", "#4d7c0f", "#7e22ce", "#b91c1c", "#0f766e", "#a1
 
 @dataclass(frozen=True)
 class _Axes:
-    """Rates are drawn in equal ratios, costs in equal steps from 0."""
+    """Maps figures to the picture. Rates are on a logarithmic axis, costs on a linear one that begins at 0."""
 
     low: float
     high: float
     top: float
 
     def x(self, rate: float) -> float:
+        # One rate only has no span, and everything is drawn at the left edge.
         span = math.log(self.high / self.low) or 1.0
         return LEFT + (WIDTH - LEFT - RIGHT) * math.log(rate / self.low) / span
 
@@ -36,6 +37,7 @@ class _Axes:
             y = self.y(i * step)
             yield f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#e2e8f0"/>'
             yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{i * step:,.10g}</text>'
+        # The small number keeps a bound that is itself a power of ten inside the range, whatever log10 rounds to.
         for power in range(math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1):
             x = self.x(10.0**power)
             yield f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{HEIGHT - BOTTOM}" stroke="#e2e8f0"/>'
@@ -46,7 +48,7 @@ class _Axes:
 
 
 def _choose_step(top: float) -> float:
-    """A round step that makes about five of ``top``."""
+    """A round step (1, 2 or 5 × 10ⁿ) of which about five fit into ``top``."""
     power = 10.0 ** math.floor(math.log10(top / 5))
     return next(power * each for each in (1, 2, 5, 10) if power * each >= top / 5 - 1e-12)
 
@@ -57,7 +59,8 @@ def curve_svg(
     currency: str = "USD",
     title: str = "Cost per million jobs",
 ) -> str:
-    """The picture as an SVG document. Points without a price leave a gap; a model without any is named in the legend."""
+    """The picture as an SVG document. Points without a price leave a gap. A model without any is named in the legend."""
+    # Without any price there is still a picture, with axes from 1 to 10 and a legend that says which models are unpriced.
     points = [point for curve in curves.values() for point in curve if point.per_million is not None]
     rates = [float(point.rate) for point in points] or [1.0, 10.0]
     costs = [float(point.per_million or 0) for point in points]
@@ -78,6 +81,7 @@ def curve_svg(
 def _draw_curves(curves: Mapping[str, Sequence[CurvePoint]], axes: _Axes) -> Iterator[str]:
     for i, (name, curve) in enumerate(curves.items()):
         color = COLORS[i % len(COLORS)]
+        # After a gap the pen moves without drawing, so a missing price is never bridged by a line.
         pieces: list[str] = []
         pen = "M"
         for point in curve:

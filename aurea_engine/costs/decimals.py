@@ -1,8 +1,8 @@
 """Exact numbers: prices, amounts and money are fractions from the first character to the last.
 
-A binary float cannot hold 0.1, so a price is text, a whole number, a `Decimal` or a `Fraction`, and a float is refused with
-the fix named. Bounds are looked at *before* a `Fraction` is made: ``Decimal("1e999999999")`` is a few bytes, its fraction is
-not.
+A binary float cannot hold 0.1. So a price is text, a whole number, a `Decimal` or a `Fraction`, and a float is refused with
+the remedy. Bounds are checked *before* a `Fraction` is made: ``Decimal("1e999999999")`` is a few bytes, and its fraction
+would fill the memory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _RATIO = re.compile(r"([0-9]{1,60})/([0-9]{1,60})", re.ASCII)
 class Exact:
     """An annotation: the field is an exact number between ``least`` and ``most``.
 
-    ``floats`` lets Python's floats in, as the shortest decimal that means the same float (0.7 is 7/10).
+    ``floats`` accepts Python floats, as the shortest decimal that reads back as the same float (0.7 is 7/10).
     """
 
     what: str
@@ -38,7 +38,7 @@ class Exact:
     above: bool = False
 
     def coerce(self, value: object) -> Fraction:
-        """``value`` as a fraction, or `Invalid` with what would be right."""
+        """``value`` as a fraction. Raises `Invalid` with what would be right."""
         if isinstance(value, float) and not self.floats:
             raise Invalid(f'must be {self.what} as text, such as "0.001", or a Decimal: a binary float is not exact')
         number = _to_fraction(value)
@@ -61,10 +61,11 @@ Share = Annotated[Number | float, Exact("a share", most=1, floats=True)]
 
 
 def _to_fraction(value: object) -> Fraction | None:
+    # repr gives the shortest decimal that reads back as the same float: the number that its author typed.
     if isinstance(value, float):
         value = repr(value)
     if isinstance(value, Decimal):
-        # At most 40 digits either way: as text it goes through the same gate as everything else.
+        # As text, so that it passes the same bounds as everything else. The patterns allow 40 digits on either side.
         value = str(value) if len(value.as_tuple().digits) <= 80 else None
     if isinstance(value, str):
         return _parse_number(value.strip())
@@ -86,6 +87,8 @@ def _parse_number(text: str) -> Fraction | None:
         return None
     digits = (number[2] or "").rstrip("0")
     exponent = int(number[3] or 0) - len(digits)
+    # From here on number = whole × 10^exponent. Trailing zeros move into the exponent, so that 1000000000 and 1e9 are
+    # judged alike.
     whole = int(number[1] + digits)
     if whole == 0:
         return Fraction(0)
@@ -97,9 +100,10 @@ def _parse_number(text: str) -> Fraction | None:
 
 
 def decimal_text(value: Fraction, places: int = 18) -> str:
-    """``value`` in decimal notation: exactly where it ends within `PLACES`, else rounded (half even) to ``places``."""
+    """``value`` in decimal notation: exact if it ends within `PLACES`, else rounded (half even) to ``places``."""
     digits = _count_decimal_places(value.denominator)
     exact = digits is not None and digits <= PLACES
+    # A local context: the caller's may have any precision, and a quotient must not be rounded before its last place.
     with localcontext() as context:
         context.prec = 400
         shift = digits if exact and digits is not None else places
@@ -110,7 +114,7 @@ def decimal_text(value: Fraction, places: int = 18) -> str:
 
 
 def exact_text(value: Fraction) -> str:
-    """``value`` so that it reads back as itself: a decimal where it ends, else ``p/q``."""
+    """``value`` as text that reads back as itself: a decimal if it ends, else ``p/q``."""
     digits = _count_decimal_places(value.denominator)
     if digits is not None and digits <= PLACES:
         return decimal_text(value)
@@ -118,7 +122,8 @@ def exact_text(value: Fraction) -> str:
 
 
 def _count_decimal_places(denominator: int) -> int | None:
-    """After how many places 1 ÷ ``denominator`` ends, or None where it never does."""
+    """The number of decimal places of 1 ÷ ``denominator``, or None if it never ends."""
+    # A fraction in lowest terms ends in base 10 if and only if its denominator has no prime factors but 2 and 5.
     twos = (denominator & -denominator).bit_length() - 1
     rest, fives = denominator >> twos, 0
     while rest % 5 == 0:
@@ -127,7 +132,7 @@ def _count_decimal_places(denominator: int) -> int | None:
 
 
 def money_text(value: Fraction) -> str:
-    """For people: at least two places, at most four significant digits below one, never ``8.3e-07``."""
+    """For people: at least two places, at most four significant digits below one, never in powers of ten."""
     if value == 0 or abs(value) >= 1:
         return f"{Decimal(decimal_text(value, 2)):,.2f}"
     places = 3 - math.floor(math.log10(abs(value.numerator)) - math.log10(value.denominator))
@@ -136,10 +141,10 @@ def money_text(value: Fraction) -> str:
 
 
 def largest_remainder(units: int, weights: Sequence[int | Fraction]) -> tuple[int, ...]:
-    """``units`` shared out as ``weights`` ask, in whole units that sum to ``units`` exactly.
+    """``units`` divided in proportion to ``weights``, in whole units that sum to ``units`` exactly (Hamilton's method).
 
-    Everyone gets the floor of their share; what is left goes, one each, to the largest remainders, the lower index first
-    among equals: ``largest_remainder(100, [1, 1, 1]) == (34, 33, 33)``. Weights that are all 0 count as equal.
+    Everyone gets the floor of their share. The rest goes, one unit each, to the largest remainders, and among equals to the
+    lower index: ``largest_remainder(100, [1, 1, 1]) == (34, 33, 33)``. If all weights are 0, they count as equal.
     """
     if not weights:
         raise ValueError("there must be at least one weight to share among")

@@ -130,6 +130,7 @@ class Discounts(CostModel):
         return self.of.currency if self.convert is None else self.convert.to
 
     def check(self) -> Iterator[Problem]:
+        # Only names can be checked here: which lines a bill has depends on the run.
         known = [component.name for component in self.of.components()]
         for path, names in self._named():
             for name in names:

@@ -28,6 +28,7 @@ class FlatPeriod(CostModel):
     currency: Currency = "USD"
 
     def components(self) -> Iterator[Component]:
+        # Seconds of the window → hours → periods.
         periods = Window().times(SECONDS_AS_HOURS / Fraction(self.hours))
         yield Component("period", periods, Flat(self.price), "Periods", "fixed")
 
@@ -54,6 +55,7 @@ class Tiered(CostModel):
         if (self.quantity == "gb_seconds") != (self.memory_mb is not None):
             got = "null" if self.memory_mb is None else str(self.memory_mb)
             yield Problem("memory_mb", "must be given with gb_seconds, and only with it", got)
+        # The same check as of `Tiers`, with the paths of this model's members.
         yield from tier_problems(self.tiers)
 
     def components(self) -> Iterator[Component]:
@@ -61,6 +63,7 @@ class Tiered(CostModel):
         if self.quantity == "jobs":
             yield Component("jobs", Jobs(self.billed), rate, "Jobs")
             return
+        # Without a memory size the quantity is seconds: a factor of 1.
         size = Fraction(self.memory_mb or 1024, 1024)
         unit = "GB-Seconds" if self.quantity == "gb_seconds" else "Seconds"
         billed: Quantity = BilledTime(self.step, self.minimum, billed=self.billed).times(size)

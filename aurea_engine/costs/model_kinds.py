@@ -1,4 +1,4 @@
-"""The names that cost models have in JSON."""
+"""The names of the cost models in JSON. The list is written out, so that importing registers nothing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from aurea_engine.costs.fees_and_tiers import FlatPeriod, Tiered
 from aurea_engine.costs.sheet_models import Sheet
 from aurea_engine.costs.tokens_and_egress import Egress, Tokens
 
+# Sorted, so that help, errors and the OpenAPI document list them in the same order. A proxy, because it is shared.
 KINDS: Mapping[str, type[CostModel]] = MappingProxyType(
     {
         "composite": Composite,

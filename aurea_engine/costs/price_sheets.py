@@ -1,8 +1,8 @@
-"""Price sheets: what a vendor asks, as dated data in TOML with exact decimals.
+"""Price sheets: price lists (rate cards) as dated data, in TOML with exact decimals.
 
-A released version never changes: a new price is a new file, ``<id>@<version>.toml``. Each price says since when it is
-known to have held, each sheet when it was last compared with its evidence, and every bill carries the sheet's hash.
-A price that is not there is reported as unpriced, never taken for 0.
+A released version never changes: a new price is a new file, ``<id>@<version>.toml``. Each price says since when it is known
+to have held. Each sheet says when it was last compared with its evidence, and every bill carries the sheet's hash. A missing
+price is reported as unpriced, never taken for 0.
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ _Whole = Annotated[int, Meta(ge=1, le=10**9)]
 
 
 class DayRule:
-    """A date, or its text in ISO 8601's long form."""
+    """A date, or its text in the long form of ISO 8601."""
 
     pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
     format = "date"
 
     def coerce(self, value: object) -> date:
+        # A datetime is a date, too, and TOML has both: only the day counts.
         if isinstance(value, date):
             return date(value.year, value.month, value.day)
         try:
-            # Python also reads 20261122 and 2026-W47-7, which no schema calls a date.
+            # Python also accepts 20261122 and 2026-W47-7, which the format "date" of JSON Schema does not.
             text = value if isinstance(value, str) and len(value) == 10 and "W" not in value else ""
             return date.fromisoformat(text)
         except ValueError:
@@ -50,7 +51,7 @@ Day = Annotated[date, DayRule()]
 
 @dataclass(frozen=True, kw_only=True)
 class SheetMeter(Checked):
-    """What a price applies to. ``size``: multiplied by the memory, the vCPUs or the bytes that the model is given."""
+    """What a price applies to. ``size``: the memory, the vCPUs or the bytes that multiply it."""
 
     kind: Literal["jobs", "time", "instance_busy", "packed", "fleet", "window"]
     size: Literal["memory", "vcpu", "bytes"] | None = None
@@ -79,7 +80,7 @@ class SheetMeter(Checked):
 class SheetPrice(Checked):
     """One price of one ``sku``: ``price`` for each ``per`` units, or ``steps`` with their ``mode``.
 
-    It held from ``effective_from`` up to, not with, ``effective_to``. ``allowance``: free units in each month.
+    It held from ``effective_from`` until the day before ``effective_to``. ``allowance``: free units in each month.
     """
 
     sku: Name
@@ -112,6 +113,7 @@ class SheetPrice(Checked):
                 Tiers(self.mode, self.steps)  # type: ignore[arg-type]  # the branch above holds the other modes
             except SpecError as error:
                 yield from (problem._replace(path=problem.path.replace("tiers", "steps")) for problem in error.problems)
+        # Exactly one of the two: with neither there is no price, with both there are two.
         if bool(self.steps) == (self.price is not None):
             yield Problem("price", "must be given, or steps, and not both", show_value(self.price))
         if self.price is not None and self.mode not in (None, "flat"):
@@ -119,7 +121,8 @@ class SheetPrice(Checked):
 
     @property
     def rate(self) -> Rate:
-        """Per one unit."""
+        """The price of one unit of the quantity."""
+        # Vendors print "0.20 per 1M requests"; rates are per unit.
         per = Fraction(self.per)
         if self.price is not None:
             return Flat(Fraction(self.price) / per)
@@ -132,7 +135,7 @@ class SheetPrice(Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class PriceSheet(Checked):
-    """All prices of one offer in one place, and where they come from."""
+    """All prices of one offer, and where they come from."""
 
     id: Name
     version: Name
@@ -153,6 +156,7 @@ class PriceSheet(Checked):
             if price.currency not in (None, self.currency):
                 yield Problem(f"price[{i}].currency", f"must be {self.currency}, as the sheet: one sheet, one currency",
                               str(price.currency))  # fmt: skip
+            # Two prices on one day would make the bill depend on their order in the file.
             for other in self.prices[:i]:
                 if other.sku == price.sku and _do_overlap(other, price):
                     yield Problem(f"price[{i}].effective_from", f"two prices of {price.sku!r} hold on the same day: end "
@@ -163,10 +167,11 @@ class PriceSheet(Checked):
         return SheetRef(self.id, self.version, self.currency, self.checked.isoformat(), self.sha256)
 
     def is_stale(self, today: date) -> bool:
-        """Whether nobody has compared it with its evidence for `STALE_AFTER_DAYS`."""
+        """Whether it was last compared with its evidence more than `STALE_AFTER_DAYS` ago."""
         return (today - self.checked).days > STALE_AFTER_DAYS
 
 
 def _do_overlap(a: SheetPrice, b: SheetPrice) -> bool:
+    # Periods are half-open, so one may begin on the day on which the other ends.
     first, second = sorted((a, b), key=lambda price: price.effective_from)
     return first.effective_to is None or second.effective_from < first.effective_to

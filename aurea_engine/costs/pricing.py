@@ -1,4 +1,4 @@
-"""Pricing: usage and a model make a `Cost`. Never raises for what a user's model does: it says what went wrong instead."""
+"""Pricing: usage and a model make a `Cost`. What a model does wrong is reported in the cost, and never raised."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from aurea_engine.records.batch import JobBatch
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run cost, exactly. ``total`` is None where a price is missing or the model failed, and ``problem`` says why.
+    """What a run cost, exactly. ``total`` is None if a price is missing or the model failed; ``problem`` says why.
 
-    ``attempts``: jobs that started; ``successes``: that completed; ``good``: that also met the objectives, None without.
-    ``monotone``: of a run that is still on, whether it can only become more (`CostModel.monotone`).
+    ``attempts``: jobs that started. ``successes``: jobs that completed. ``good``: jobs that also met the objectives, None
+    without objectives. ``monotone``: during a run, whether the cost can only grow (`CostModel.monotone`).
     """
 
     currency: str
@@ -66,17 +66,18 @@ class Cost:
 
     @property
     def allocated_cost(self) -> Fraction | None:
-        """What was paid for: the total."""
+        """All that was paid for: the total."""
         return self.total
 
     @property
     def usage_cost(self) -> Fraction | None:
-        """The part that jobs made use of: all of a pay-per-use line, and of what was kept ready, what they filled."""
+        """The part that jobs used: pay-per-use lines, and of what was kept ready, the share that jobs filled."""
         return None if self.total is None or self.idle is None else self.total - self.idle
 
     @property
     def idle(self) -> Fraction | None:
-        """Paid for, kept ready, and filled by no job. Never negative."""
+        """The money for what was kept ready and filled by no job. Never negative."""
+        # Idle and wasted are parts of a charge, so a discount of a half on the charge halves them, too.
         return self._sum_net_charges(lambda line: line.idle)
 
     @property
@@ -85,16 +86,16 @@ class Cost:
         return self._sum_net_charges(lambda line: line.wasted)
 
     def _sum_net_charges(self, part: Callable[[Line], Fraction]) -> Fraction | None:
-        """Of each charge the ``part``, as far as credits left it to be paid."""
+        """The sum of ``part`` over all charges, each reduced as credits reduced the charge."""
         if self.problem is not None:
             return None
         return sum((due.scale_to_due(part(due.line)) for due in apply_credits(self.lines)), Fraction(0))
 
     @property
     def by_component(self) -> tuple[tuple[str, Fraction], ...]:
-        """(component, money) of each charge with the credits that belong to it taken off: together, the total.
+        """(component, money) of each charge, less the credits that belong to it. Together they are the total.
 
-        Empty where there is no total. Several charges may be of one component.
+        Empty if there is no total. Several charges may belong to one component.
         """
         return () if self.total is None else tuple((due.line.component, due.money) for due in apply_credits(self.lines))
 
@@ -104,7 +105,9 @@ class Cost:
         return self.usage_cost / self.total if self.total and self.usage_cost is not None else None
 
     def to_dict(self) -> dict[str, Any]:
-        """For the wire: money and quantities as decimal text, totals also as exact ``p/q``. Never a NaN."""
+        """For JSON: money and quantities as decimal text, totals also as exact ``p/q``. Never a NaN."""
+        # Rationals as text: JSON readers make floats of numbers, and a float would lose the exactness. Only the utilization
+        # is a number, since it is a ratio for people.
         utilization = self.utilization
         return {
             "currency": self.currency,
@@ -146,10 +149,10 @@ def _encode_line(line: Line) -> dict[str, Any]:
 
 
 def price(usage: Usage, model: CostModel) -> Cost:
-    """What ``usage`` costs under ``model``. Never raises for what a model does.
+    """The cost of ``usage`` under ``model``. Never raises for what a model does.
 
-    A model that raises, answers nonsense, or needs a meter that was not kept gives a cost whose total is None and whose
-    ``problem`` says so. (`reprice` raises `NeedsRecords` for the last, or looks at the records.)
+    If a model raises, returns nonsense, or needs a meter that was not kept, the total is None and ``problem`` says so.
+    (`reprice` raises `NeedsRecords` for the last, or counts the records.)
     """
     try:
         return price_from(usage, model)
@@ -158,7 +161,9 @@ def price(usage: Usage, model: CostModel) -> Cost:
 
 
 def price_from(usage: Usage, model: CostModel) -> Cost:
-    """`price`, but raises `NeedsRecords` where the run did not keep what ``model`` meters."""
+    """`price`, but raises `NeedsRecords` if the run did not keep what ``model`` meters."""
+    # NeedsRecords is no mistake of the model: the caller may have the records. Everything else that a model raises is one,
+    # including SystemExit, and must not cost the user the other results of the run.
     lines: tuple[Line, ...] = ()
     try:
         lines, problem = validate_lines(model.lines(usage))
@@ -173,6 +178,7 @@ def _make_cost(usage: Usage, model: CostModel, lines: tuple[Line, ...], problem:
     currency, no_currency = call_safely(_read_currency, model)
     sheets, no_sheets = call_safely(lambda: validate_sheets(model.sheets()))
     problem = problem or no_sheets or no_currency
+    # From the meter that every run keeps, not from RunInfo: a projection scales the counts of meters, and RunInfo stays.
     counts = usage.quanta.get(JobCount().key, {})
     return Cost(
         currency or "USD",
@@ -193,10 +199,11 @@ def _read_currency(model: CostModel) -> str:
 
 
 def job_costs(model: CostModel, batch: JobBatch) -> list[float]:
-    """`CostModel.per_job`, held to its contract: finite and >= 0, else NaN; NaN for every job where a user's model fails.
+    """`CostModel.per_job`, checked: finite and >= 0, else NaN. NaN for every job if a third-party model fails.
 
-    These are for looking at: the bill is worked out without them and stands whatever becomes of them.
+    These are for information. The bill is computed without them, so a mistake here changes no total.
     """
+    # A copy of what the model returns, because it may return one of the job's own columns, or keep its array.
     unknown = np.full(len(batch), np.nan)
     costs, _ = call_safely(lambda: np.array(model.per_job(lock_columns(batch)), float))
     if costs is None or costs.shape != unknown.shape:

@@ -1,7 +1,7 @@
-"""From a run to a month: what the same jobs cost at a rate kept up for hours, where tiers and allowances belong.
+"""From a run to a month: the cost of the same jobs at a rate kept up for hours, where tiers and allowances belong.
 
-A projection takes the run's jobs as typical and repeats them: quantities grow in proportion to the number of arrivals, and
-the billing period's window takes the place of the run's. What that assumes is said in ``assumptions``.
+A projection takes the run's jobs as typical and repeats them. Quantities grow in proportion to the number of arrivals, and
+the billing period replaces the window of the run. ``assumptions`` says what that assumes.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from aurea_engine.fields.checked import Invalid, show_value
 from aurea_engine.records.batch import NS, JobBatch
 
 MONTH = 730
-"""Hours in a billing month, as price lists have it."""
+"""Hours in a billing month: 365 × 24 ÷ 12, as clouds count it."""
 
 _RATE = Exact("a rate in jobs per second", most=10**9, floats=True, above=True)
 _HOURS = Exact("hours", most=10**6, floats=True, above=True)
 
-TYPICAL = "every job of the period is as those of the run: the same mix, service times and outcomes"
+TYPICAL = "the jobs of the period are like those of the run: the same mix, service times and outcomes"
 SHARING = (
-    "jobs share instances as they did in the run: at a higher rate they share more, so less is paid; at a lower, more"
+    "jobs share instances as in the run: at a higher rate they would share more, and cost less; at a lower rate, more"
 )
 
 
 @dataclass(frozen=True)
 class Projection:
-    """What ``rate`` arrivals a second, kept up for ``hours``, cost."""
+    """The cost of ``rate`` arrivals a second, kept up for ``hours``."""
 
     cost: Cost
     rate: Fraction
@@ -53,7 +53,7 @@ class Projection:
 
     @property
     def per_million(self) -> Fraction | None:
-        """Of a million arrivals."""
+        """The cost of a million arrivals."""
         return None if self.per_hour is None else self.per_hour / (self.rate * 3600) * 1_000_000
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,6 +75,7 @@ def _coerce_exact(rule: Exact, value: object, path: str) -> Fraction:
 
 
 def _count_arrived(usage: Usage) -> int | Fraction:
+    # The usage of records alone has no counts of outcomes. Then the started jobs are the arrivals.
     arrived = usage.run.arrived or sum(usage.quanta.get(JobCount().key, {}).values(), Fraction(0))
     if not arrived:
         raise SpecError([Problem("usage", "must hold at least one job to take as typical")])
@@ -86,9 +87,9 @@ def _count_arrived(usage: Usage) -> int | Fraction:
 def project(
     usage: Usage, model: CostModel, rate: Number | float | None = None, hours: Number | float = MONTH
 ) -> Projection:
-    """The cost of ``hours`` at ``rate`` arrivals a second (the run's own where None).
+    """The cost of ``hours`` at ``rate`` arrivals a second, by default the rate of the run.
 
-    Raises `NeedsRecords` where the run did not keep what ``model`` meters, `SpecError` where it had no jobs.
+    Raises `NeedsRecords` if the run did not keep what ``model`` meters, `SpecError` if it had no jobs.
     """
     arrived = _count_arrived(usage)
     if rate is None and not usage.run.window_ns:
@@ -100,6 +101,7 @@ def project(
 
 def _project_jobs(usage: Usage, model: CostModel, jobs: Fraction, hours: Fraction) -> Projection:
     scaled = usage.scaled(jobs / _count_arrived(usage), round(hours * 3600 * NS))
+    # Interval meters scale in proportion, too, which assumes that sharing stays as it was: say so.
     shares = any(isinstance(meter, (BusyTime, Concurrency)) for meter in model.meters())
     return Projection(
         price_from(scaled, model), jobs / (hours * 3600), hours, (TYPICAL, SHARING) if shares else (TYPICAL,)
@@ -108,7 +110,7 @@ def _project_jobs(usage: Usage, model: CostModel, jobs: Fraction, hours: Fractio
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """Cost at ``rate``: per hour, per million arrivals, and ``marginal``, what one more job in the period adds."""
+    """The cost at ``rate``: per hour, per million arrivals, and ``marginal``: what one more job in the period adds."""
 
     rate: Fraction
     per_hour: Fraction | None
@@ -119,11 +121,12 @@ class CurvePoint:
 def cost_curve(
     usage: Usage, model: CostModel, rates: Iterable[Number | float], hours: Number | float = MONTH
 ) -> tuple[CurvePoint, ...]:
-    """What ``model`` costs at each of ``rates``. A fleet's average is a saw-tooth; its marginal cost is 0 until a step."""
+    """The cost under ``model`` at each rate. The average of a fleet is a saw-tooth; its marginal cost is 0 until a step."""
     period = _coerce_exact(_HOURS, hours, "hours")
     points = []
     for i, rate in enumerate(rates):
         jobs = _coerce_exact(_RATE, rate, f"rates[{i}]") * 3600 * period
+        # The difference of two exact bills, one job apart. A derivative would miss the steps of tiers and fleets.
         here, next_job = (_project_jobs(usage, model, count, period) for count in (jobs, jobs + 1))
         costs = here.cost.total, next_job.cost.total
         marginal = None if costs[0] is None or costs[1] is None else costs[1] - costs[0]
@@ -132,7 +135,7 @@ def cost_curve(
 
 
 def one_job(service_time: Number | float, *models: CostModel) -> Usage:
-    """The usage of a single completed job of ``service_time`` seconds, for projecting without a run."""
+    """The usage of one completed job of ``service_time`` seconds, for projections without a run."""
     seconds = _coerce_exact(Exact("seconds", most=10**9, floats=True, above=True), service_time, "service_time")
     zero, end = np.zeros(1, np.int64), np.array([round(seconds * NS)], np.int64)
     batch = JobBatch(zero, zero, zero, end, np.array([Outcome.COMPLETED], np.uint8))
@@ -160,9 +163,9 @@ def rates_between(low: Number | float, high: Number | float, count: int = 101) -
 def break_even(
     usage: Usage, a: CostModel, b: CostModel, rates: Iterable[Number | float], hours: Number | float = MONTH
 ) -> tuple[BreakEven, ...]:
-    """Every rate at which the cheaper of two models changes, as far as ``rates`` (rising) are fine enough to see it.
+    """Every rate at which the cheaper of two models changes, if ``rates`` (rising) are fine enough to show it.
 
-    Exact where both models are straight between two of the rates; else to nine digits.
+    Exact if both models are straight lines between two of the rates, else to nine digits.
     """
     if a.currency != b.currency:
         remedy = "convert one of them with a dated rate (Discounts, convert)"
@@ -180,6 +183,7 @@ def break_even(
 
     def crossings() -> Iterator[BreakEven]:
         found = [(rate, difference(rate)) for rate in (_coerce_exact(_RATE, each, "rates") for each in rates)]
+        # Rates at which both cost exactly the same are skipped: the sign on either side says whether they cross there.
         for (low, before), (high, after) in pairwise([point for point in found if point[1] != 0]):
             if (before > 0) != (after > 0):
                 below, above = (b, a) if before > 0 else (a, b)
@@ -189,10 +193,13 @@ def break_even(
 
 
 def _find_root(difference: Any, low: Fraction, before: Fraction, high: Fraction, after: Fraction) -> Fraction:
+    # Between two steps most models are straight lines, and then the secant's root is the exact one. Otherwise bisection:
+    # it needs no smoothness, so it also finds the place of a step, to one part in 10⁹.
     straight = low + (high - low) * before / (before - after)
     if difference(straight) == 0:
         return straight
     while high - low > high / 10**9:
+        # Through a float of 15 digits: exact middles double the digits of the fraction at each turn.
         middle = Fraction(f"{float((low + high) / 2):.15g}")
         if not low < middle < high:
             break

@@ -85,6 +85,7 @@ def tier_problems(tiers: tuple[Tier, ...]) -> Iterator[Problem]:
         yield Problem(
             f"tiers[{len(tiers) - 1}].up_to", "must be left out: the last tier has no end", str(tiers[-1].up_to)
         )
+    # The first end must be above 0, too, or its tier would hold nothing.
     ends = [Fraction(tier.up_to) for tier in tiers[:-1] if tier.up_to is not None]
     if any(b <= a for a, b in pairwise([Fraction(0), *ends])):
         yield Problem("tiers", "must be in order of up_to, each above the one before it")

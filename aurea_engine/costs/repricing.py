@@ -1,4 +1,4 @@
-"""Pricing a stored run again: from its usage where it suffices, from its records where a model needs another meter."""
+"""Prices a stored run again: from its usage if that is enough, from its records if a model needs another meter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Records = JobBatch | Iterable[JobBatch]
 
 
 def measure(records: Records, run: RunInfo, *models: CostModel) -> Usage:
-    """The usage of jobs that have ended, with all that ``models`` need."""
+    """The usage of ended jobs, with all meters that ``models`` need."""
     metering = Metering(*models)
     for batch in (records,) if isinstance(records, JobBatch) else records:
         metering.feed(batch)
@@ -24,9 +24,9 @@ def measure(records: Records, run: RunInfo, *models: CostModel) -> Usage:
 
 
 def reprice(usage: Usage, model: CostModel, records: Records | None = None) -> Cost:
-    """What the run of ``usage`` costs under another model, exactly.
+    """The exact cost of the run of ``usage`` under another model.
 
-    Looks at ``records`` only where the run did not keep what ``model`` meters. Raises `NeedsRecords` where there are none.
+    ``records`` are counted only if the run did not keep what ``model`` meters. Raises `NeedsRecords` if there are none.
     """
     try:
         return price_from(usage, model)
@@ -37,19 +37,21 @@ def reprice(usage: Usage, model: CostModel, records: Records | None = None) -> C
 
 
 def complete(usage: Usage, records: Records, *models: CostModel) -> Usage:
-    """``usage`` with all that ``models`` need, counted from the ``records`` of the same run.
+    """``usage`` with all meters that ``models`` need, counted from the ``records`` of the same run.
 
-    Raises ValueError where the records cannot be of that run: a meter that both have counts something else.
+    Raises ValueError if the records cannot belong to that run, because a meter that both have differs.
     """
+    # The common meters are in both, so records of another run, or only a part of this one's, are found out here.
     counted = measure(records, usage.run, *models)
     for key in counted.quanta.keys() & usage.quanta.keys():
         mine, theirs = ({label: n for label, n in each.quanta[key].items() if n} for each in (counted, usage))
         if mine != theirs:
             raise ValueError(f"its jobs and its usage are not of one run: they differ in {key!r}")
+    # Counts of the usage stand, even if the same meter breaks now: the user's model may have changed since the run.
     broken = {key: text for key, text in counted.broken.items() if key not in usage.quanta}
     return replace(usage, quanta={**usage.quanta, **counted.quanta}, broken={**broken, **usage.broken})
 
 
 def compare(usage: Usage, models: Mapping[str, CostModel], records: Records | None = None) -> dict[str, Cost]:
-    """The same run under several models, by name. Raises `NeedsRecords` as `reprice` does."""
+    """The same run under several models, by name. Raises `NeedsRecords` like `reprice`."""
     return {name: reprice(usage, model, records) for name, model in models.items()}

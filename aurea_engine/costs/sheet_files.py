@@ -1,4 +1,4 @@
-"""Reading price sheets: TOML to `PriceSheet`, with every mistake in its line, and the sheets that come with Aurea."""
+"""Reads price sheets: TOML to `PriceSheet`, with the line of every mistake, and the sheets that come with Aurea."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ SCHEMA = 1
 
 
 def parse_sheet(text: str) -> PriceSheet:
-    """The sheet that ``text`` (TOML) holds. Raises `SpecError` with every mistake, each with its line and path."""
+    """Parse the sheet in ``text`` (TOML). Raises `SpecError` with every mistake, each with its line and path."""
+    # Editors on Windows put a byte order mark before UTF-8, which TOML does not allow.
     text = text.removeprefix(MARK)
     try:
         data = tomllib.loads(text, parse_float=_parse_decimal)
@@ -42,6 +43,7 @@ def parse_sheet(text: str) -> PriceSheet:
     ]
     fields: dict[str, Any] = {key: value for key, value in head.items() if key != "schema"}
     fields["prices"] = tuple(_parse_prices(data.get("price", []), problems))
+    # The hash is of the data, not of the text: a comment or another order of keys does not make another sheet.
     canonical = json.dumps(data, sort_keys=True, default=str, separators=(",", ":"))
     fields["sha256"] = hashlib.sha256(canonical.encode()).hexdigest()
     sheet = _parse_record(PriceSheet, fields, "sheet", problems)
@@ -51,7 +53,7 @@ def parse_sheet(text: str) -> PriceSheet:
 
 
 class _TooLarge:
-    """A number that not even a `Decimal` holds. It is no value of any member, so its own place is what is complained of."""
+    """A number that not even `Decimal` holds. It is valid for no member, so the error is reported at its own place."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -73,14 +75,14 @@ def _parse_prices(tables: object, problems: list[Problem]) -> Iterator[SheetPric
         tables = []
     for i, table in enumerate(tables):
         price = _parse_record(SheetPrice, table, f"price[{i}]", problems)
-        # A price with mistakes leaves a stand-in behind, so that the mistakes of the others are still found and numbered.
+        # A price with mistakes is replaced by a valid one, so that the mistakes of the others are found, with right numbers.
         yield price or SheetPrice(
             sku=f"price[{i}]", unit="Jobs", meter=SheetMeter(kind="jobs"), price=0, effective_from=date.min
         )
 
 
 def check_sheet(text: str) -> tuple[Problem, ...]:
-    """Every mistake in a sheet; none where it is right."""
+    """Every mistake in a sheet; empty if it is valid."""
     try:
         parse_sheet(text)
     except SpecError as error:
@@ -94,11 +96,11 @@ _HARMLESS: Mapping[str, Any] = {
     "effective_from": date.min, "effective_to": None, "checked": date.min,
     "id": "", "version": "", "title": "", "source": "", "notice": "",
 }  # fmt: skip
-"""What stands in for a value that is wrong, so that the others can still be looked at together."""
+"""Valid values that replace wrong ones, so that the other members can still be checked together."""
 
 
 def _parse_record(cls: type[Any], table: Any, path: str, problems: list[Problem]) -> Any:
-    """``table`` as ``cls``; what does not fit is appended to ``problems``, and then there is none."""
+    """``table`` as ``cls``. Problems are appended to ``problems``; if there are any, the result is None."""
     if not isinstance(table, dict):
         problems.append(Problem(path, "must be a table", show_value(table)))
         return None
@@ -117,7 +119,9 @@ def _parse_record(cls: type[Any], table: Any, path: str, problems: list[Problem]
 
 
 def _make_record(cls: type[Any], values: dict[str, Any], found: list[Problem]) -> Any:
-    """Field by field first; then, with the wrong ones replaced, all together."""
+    """Check each field alone; then, with the wrong ones replaced by valid ones, all together."""
+    # A dataclass reports the problems of its fields, or, if it has none, those of `check`. To report both at once, wrong
+    # fields are replaced until what remains is only what `check` finds.
     wrong = {re.split(r"[.\[]", problem.path)[0] for problem in found if problem.problem[:12] != "is not known"}
     replaceable = _HARMLESS.keys() & {field.name for field in dataclasses.fields(cls)}
     while wrong <= replaceable:
@@ -139,6 +143,7 @@ def _parse_nested(key: str, value: Any, problems: list[Problem]) -> Any:
 
 
 def _add_line_numbers(problems: list[Problem], text: str) -> list[Problem]:
+    # tomllib keeps no positions. A path that is not in the text (a missing member) gets the line of its parent.
     lines = _locate_lines(text)
     located = []
     for problem in problems:
@@ -151,10 +156,11 @@ def _add_line_numbers(problems: list[Problem], text: str) -> list[Problem]:
 
 
 def _locate_lines(text: str) -> dict[str, int]:
-    """Path → line, for tables and the keys in them. Good enough to point a person at the place."""
+    """Path → line, for tables and their keys. Good enough to show a person the place."""
     found: dict[str, int] = {}
     table, count = "", 0
     for number, line in enumerate(text.splitlines(), 1):
+        # Only what price sheets use: tables, arrays of tables and bare keys. Keys inside inline tables share their line.
         if header := re.match(r"\s*(\[\[?)\s*([\w.]+)\s*\]", line):
             table = header[2]
             if header[1] == "[[":
@@ -166,7 +172,7 @@ def _locate_lines(text: str) -> dict[str, int]:
 
 
 def load_sheet(path: str | Path) -> PriceSheet:
-    """A sheet of your own, from a file. Raises `SpecError` naming the file: where it cannot be read, too."""
+    """Read a sheet of your own from a file. Raises `SpecError` that names the file, also if it cannot be read."""
     try:
         return parse_sheet(read_text(path))
     except SpecError as error:
@@ -194,7 +200,8 @@ def shipped_sheets() -> tuple[str, ...]:
 
 @functools.cache
 def shipped_sheet(name: str) -> PriceSheet:
-    """The shipped sheet ``<id>@<version>``, or the newest version of ``<id>``. Raises `SpecError` where there is none."""
+    """The shipped sheet ``<id>@<version>``, or the newest version of ``<id>``. Raises `SpecError` if there is none."""
+    # Versions begin with the year and month, so the greatest text is the newest.
     names = shipped_sheets()
     versions = [each for each in names if name in (each, each.partition("@")[0])]
     if not versions:

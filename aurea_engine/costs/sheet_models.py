@@ -1,4 +1,4 @@
-"""A cost model made of a price sheet and the sizes that the sheet leaves open."""
+"""A cost model that takes its prices from a price sheet, and the sizes that the sheet leaves open."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _DAY = DayRule()
 
 @dataclass(frozen=True)
 class Override(Checked):
-    """Your own ``price`` per unit of the ``sku``, in place of the sheet's: a negotiated one, or a what-if."""
+    """Your own ``price`` per unit of the ``sku``, instead of the one in the sheet: a negotiated one, or a what-if."""
 
     sku: Name
     price: Price
@@ -48,7 +48,7 @@ class Override(Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes(CostModel):
-    """What a sheet leaves open: how large instances are and how they are shared. Only what it asks for is needed."""
+    """What a sheet leaves open: the size of instances, and how jobs share them. Only what the sheet uses is required."""
 
     memory_mb: Megabytes | None = None
     vcpu: Size | None = None
@@ -61,7 +61,7 @@ class Sizes(CostModel):
 
     @abstractmethod
     def sheet(self) -> PriceSheet:
-        """The sheet that the prices are read from."""
+        """The sheet of the prices."""
 
     @property
     def currency(self) -> str:
@@ -72,6 +72,7 @@ class Sizes(CostModel):
 
     def check(self) -> Iterator[Problem]:
         sheet = self.sheet()
+        # A dict keeps the order of the file, which is also the order of the lines of a bill.
         skus = dict.fromkeys(price.sku for price in sheet.prices)
         for i, override in enumerate(self.prices):
             if override.sku not in skus:
@@ -89,6 +90,8 @@ class Sizes(CostModel):
 
     @property
     def monotone(self) -> bool:
+        # All prices of the sheet, not only today's: the day of the run is not known here. `lines` differs from the default
+        # only in projections, so its override does not make the bill fall during a run.
         return all(self._component(price, price.rate, "").monotone for price in self.sheet().prices)
 
     def _day(self, started: date | None) -> date | None:
@@ -101,16 +104,18 @@ class Sizes(CostModel):
         lines: list[Line] = []
         for entry, component in self._priced(day):
             own = list(component.lines(usage))
+            # Free units are per month, so they apply to a projection only.
             if usage.factor is not None and entry.allowance:
                 own += list(Allowance(component.name, entry.allowance).credits(own, hours))
             lines += own
         return lines
 
     def _priced(self, day: date | None) -> Iterator[tuple[SheetPrice, Component]]:
-        """Each sku with the price that held on ``day``, or its newest; `Unpriced` where none held."""
+        """Each sku with the price that held on ``day``, or the newest without a day. `Unpriced` if none held."""
         sheet = self.sheet()
         for sku in dict.fromkeys(price.sku for price in sheet.prices):
             entries = sorted((p for p in sheet.prices if p.sku == sku), key=lambda p: p.effective_from)
+            # None held: the newest entry still says what would be metered, so the bill has the line, unpriced.
             held = [entry for entry in entries if day is None or entry.held_on(day)]
             entry = held[-1] if held else entries[-1]
             own = next((Flat(override.price) for override in self.prices if override.sku == sku), None)
@@ -134,9 +139,10 @@ class Sizes(CostModel):
         )
 
     def _quantities(self, meter: SheetMeter) -> tuple[Quantity, Quantity | None, Quantity | None]:
-        """Billed, before rounding, and filled by jobs, in base units."""
+        """The quantity billed, the same before rounding, and the one that jobs filled; in base units."""
         size, exact_size = self._sizes(meter)
         step, minimum = max(1, to_nanoseconds(meter.step)), to_nanoseconds(meter.minimum)
+        # `check` requires the concurrency if the sheet uses it. 1 is only for sheets that do not.
         shared = self.concurrency or 1
         filled = BilledTime().times(size / shared)
         match meter.kind:
@@ -156,7 +162,8 @@ class Sizes(CostModel):
                 return FleetTime(shared, target, self.instances, step, minimum).times(size), None, filled
 
     def _sizes(self, meter: SheetMeter) -> tuple[Fraction, Fraction]:
-        """By what a second (or a job) is multiplied: billed, and as asked for."""
+        """The factor of a second (or a job): as billed, and as given."""
+        # Only memory is rounded by the vendors: configured memory may be billed in steps of its own.
         if meter.size == "memory":
             memory = self.memory_mb or 0
             billed = round_up(memory, meter.memory_step, meter.memory_minimum)
@@ -174,7 +181,7 @@ def _list_sizes_needed(meter: SheetMeter) -> Iterator[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class SheetPrices(Sizes):
-    """Priced by a sheet of your own: `load_sheet` reads one from a file."""
+    """Priced by a sheet of your own. `load_sheet` reads one from a file."""
 
     of: PriceSheet
 
@@ -186,7 +193,7 @@ class SheetPrices(Sizes):
 class Sheet(Sizes):
     """Priced by the shipped sheet ``name``: ``<id>`` for its newest version, or ``<id>@<version>``.
 
-    The prices are those that held when the run started, or on ``as_of``. Examples only: check the vendor.
+    The prices are those that held when the run started, or on ``as_of``. They are examples: check the vendor.
     """
 
     name: Annotated[str, Meta(max_length=256)]

@@ -1,4 +1,4 @@
-"""Usage: the exact quantities of one run, kept so that most models can price it again without its records."""
+"""Usage: the exact counts of one run. Most models can price the run again from them, without its records."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from aurea_engine.errors import NeedsRecords, Problem, SpecError
 from aurea_engine.fields.checked import show_value
 
 Quanta = Mapping[str, int | Fraction]
-"""What one meter counted, by label (an outcome, or a level of concurrency). Whole numbers, unless projected."""
+"""The counts of one meter, by label (an outcome, or a level of concurrency). Whole numbers, unless projected."""
 
+# Of the JSON form. It changes when an old reader would misread a new usage.
 VERSION = 1
 
 _NUMBER = re.compile(r"[0-9]{1,400}(\.[0-9]{1,400}|/0*[1-9][0-9]{0,399})?", re.ASCII)
@@ -29,9 +30,9 @@ _OUTCOMES = {each.name.lower(): each for each in FINAL}
 class RunInfo:
     """What a price may depend on besides the jobs.
 
-    ``window_ns``: length of the measured window; ``slots``: the scheduler's, None without a limit; ``counts``: ended jobs by
-    outcome; ``good``: completed jobs that met the objectives, None where none were set; ``started_at``: the instant at
-    which the window opened, with its time zone (it picks the prices that held then).
+    ``window_ns``: length of the measured window. ``slots``: the scheduler's, None without a limit. ``counts``: ended jobs by
+    outcome. ``good``: completed jobs that met the objectives, None without objectives. ``started_at``: the instant at which
+    the window opened, with a time zone; it selects the prices that held then.
     """
 
     window_ns: int
@@ -51,18 +52,20 @@ class RunInfo:
         return sum(self.counts.values())
 
     def merge(self, other: RunInfo) -> RunInfo:
-        """Two runs, one after the other: windows and counts add up, the earlier start stands."""
+        """Two runs, one after the other: windows and counts add up, and the earlier start is kept."""
         starts = [run.started_at for run in (self, other) if run.started_at is not None]
         return RunInfo(
             self.window_ns + other.window_ns,
             self.slots if self.slots == other.slots else None,
             {each: self.counts.get(each, 0) + other.counts.get(each, 0) for each in {*self.counts, *other.counts}},
+            # Unknown in one of the two is unknown in the sum.
             None if self.good is None or other.good is None else self.good + other.good,
             min(starts, default=None),
         )
 
     def to_dict(self) -> dict[str, Any]:
         return {
+            # Counts as text: they may exceed 2⁵³, above which JSON readers that use floats lose digits.
             "window_ns": str(self.window_ns),
             "slots": self.slots,
             "counts": {Outcome(each).name.lower(): str(count) for each, count in sorted(self.counts.items())},
@@ -72,7 +75,7 @@ class RunInfo:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunInfo:
-        """The frame that `to_dict` wrote. Raises `SpecError` naming the member that is something else."""
+        """Read what `to_dict` wrote. Raises `SpecError` that names the wrong member."""
         slots, good, started_at = (data.get(name) for name in ("slots", "good", "started_at"))
         counts = _require_object(data.get("counts", {}), "counts")
         return cls(
@@ -85,19 +88,19 @@ class RunInfo:
 
 
 class Keyed(Protocol):
-    """**Protocol:** what has the key of a meter, such as the meter."""
+    """**Protocol:** anything with the key of a meter, such as the meter itself."""
 
     @property
     def key(self) -> str:
-        """Its name in a usage, with every parameter that decides what it counts."""
+        """Its name in a usage. It holds every parameter that changes the count."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What every meter counted in one run. JSON both ways, mergeable, and enough to price again.
+    """The counts of every meter in one run. Converts to and from JSON, can be merged, and is enough to price the run again.
 
-    ``broken``: meters that raised or counted nonsense, and how. ``factor``: how many times the run was taken to fill a
-    billing period, where it was (only then do free allowances and commitments apply).
+    ``broken``: meters that raised or returned nonsense, and why. ``factor``: how many times the run was repeated to fill a
+    billing period, None if it is not a projection. Free allowances and commitments apply to projections only.
     """
 
     run: RunInfo
@@ -106,11 +109,12 @@ class Usage:
     factor: Fraction | None = None
 
     def of(self, meter: Keyed) -> Quanta:
-        """What ``meter`` counted. Raises `NeedsRecords` where it was not kept: an answer is never approximated."""
+        """The counts of ``meter``. Raises `NeedsRecords` if it was not kept: an answer is never approximated."""
         return self.at(meter.key)
 
     def at(self, key: str) -> Quanta:
-        """The same by the meter's key."""
+        """The same, by the meter's key."""
+        # A broken meter is an error of its model, not a matter of missing records: counting again would break again.
         if key in self.broken:
             raise ValueError(self.broken[key])
         if key not in self.quanta:
@@ -118,9 +122,10 @@ class Usage:
         return self.quanta[key]
 
     def merge(self, other: Usage) -> Usage:
-        """The usage of two runs, one after the other. Only meters that both kept survive."""
+        """The usage of two runs, one after the other. Only meters that both kept remain."""
         if self.factor is not None or other.factor is not None:
             raise SpecError("projected usages cannot be merged: merge the runs, then project the whole")
+        # A meter that only one of them kept would count only a part, and nothing in the sum would show it.
         both = {
             key: {label: mine.get(label, 0) + theirs.get(label, 0) for label in {**mine, **theirs}}
             for key, mine in self.quanta.items()
@@ -147,7 +152,7 @@ class Usage:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Usage:
-        """The usage that `to_dict` wrote. Raises `SpecError` naming the member that is something else."""
+        """Read what `to_dict` wrote. Raises `SpecError` that names the wrong member."""
         with _prefix_problems("usage"):
             if _require_object(data, "").get("version") != VERSION:
                 raise _make_error("version", f"must be {VERSION}", data.get("version"))
@@ -165,6 +170,8 @@ class Usage:
             return cls(run, quanta, broken, factor)
 
 
+# Usage from outside (a stored result, a request) is read strictly: it decides about money, so a wrong member is refused by
+# its path, and never replaced by a default.
 @contextmanager
 def _prefix_problems(parent: str) -> Iterator[None]:
     try:
@@ -208,7 +215,7 @@ def _parse_instant(value: object) -> datetime:
 
 
 def _parse_number(text: object, path: str) -> int | Fraction:
-    # Looked at before it becomes a fraction: that of "1e999999999" has no end.
+    # Checked before a fraction is made: that of "1e999999999" would fill the memory.
     if not isinstance(text, str) or not _NUMBER.fullmatch(text):
         raise _make_error(path, 'must be a number >= 0 as text, such as "12" or "1/3"', text)
     number = Fraction(text)
