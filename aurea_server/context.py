@@ -9,5 +9,6 @@ from __future__ import annotations
 
 import contextvars
 
+# Empty by default, so that code outside of a request can read it too.
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 """The id of the request: in its response, in its error document, and in every log line about it; "" outside of one."""

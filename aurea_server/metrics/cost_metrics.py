@@ -1,4 +1,9 @@
-"""What the runs cost, as Prometheus sees it: counters from exact sums, so a billionth of a dollar is never lost."""
+"""The metrics of cost: counters from exact sums, so a billionth of a dollar is never lost.
+
+While a run is active its bill is an estimate, which may fall: a commitment is used up, a tier is reached. A counter that
+falls looks like a restart of the server to Prometheus. So of an active run only what cannot fall any more is counted
+(`monotone`), and what was shown once is never shown less; the rest is counted when the run has ended.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,7 @@ from aurea_server.metrics.money_labels import (
 )
 
 MOST_SHEETS = 20
-"""Price sheets that are shown: the ones that priced something last."""
+"""Price sheets that are shown: those that were used last."""
 
 SHARES = ("attempt", "success", "good")
 Amounts = dict[Key, Fraction]
@@ -30,44 +35,47 @@ Family = CounterMetricFamily | GaugeMetricFamily | InfoMetricFamily
 
 
 class ExactSums:
-    """Exact sums over runs by key, each there from the start: of the run that is on, and of all that have ended.
+    """Exact sums over runs by key, each there from the start: of the active run, and of all that have ended.
 
-    A counter that falls looks like a restart to Prometheus, which would then count the whole sum again: so what was shown
-    once is never shown less. ``settle``: their total is exact all the same.
+    What was shown once is never shown less. ``settle``: the total over all keys is exact all the same.
     """
 
     def __init__(self, keys: Iterable[Key], *, settle: bool = False) -> None:
         self._ended: Amounts = dict.fromkeys(keys, Fraction(0))
-        self._on: Amounts = {}
+        self._active: Amounts = {}
         self._shown: Amounts = dict(self._ended)
         self._settle, self._changed = settle, False
 
     def update_run(self, amounts: Amounts) -> None:
-        """The run that is on has come to ``amounts``."""
-        self._on, self._changed = amounts, True
+        """The active run has come to ``amounts``."""
+        self._active, self._changed = amounts, True
 
     def end_run(self, amounts: Amounts | None) -> Amounts:
         """The run has ended with ``amounts``; None keeps what it had come to. Returns what was added."""
-        added = self._on if amounts is None else amounts
+        added = self._active if amounts is None else amounts
         # Only what this run moved: most of some hundred keys are 0, and each sum of fractions takes microseconds.
         self._ended.update({key: self._ended.get(key, Fraction(0)) + amount for key, amount in added.items()})
-        self._on, self._changed = {}, True
+        self._active, self._changed = {}, True
         return added
 
     def show(self) -> Amounts:
         """All sums, none below what was shown before."""
+        # Worked out when it is shown, once per change: most scrapes come while nothing runs.
         if self._changed:
-            before, due = self._shown, _sums(self._ended.items(), self._on.items())
+            before, due = self._shown, _sums(self._ended.items(), self._active.items())
             self._shown = {key: max(amount, before[key]) for key, amount in due.items()}
             if self._settle:
-                self._lower(before, sum(due.values(), Fraction(0)))
+                self._balance(before, sum(due.values(), Fraction(0)))
             self._changed = False
         return self._shown
 
-    def _lower(self, before: Amounts, total: Fraction) -> None:
-        """Let what some show too much be waited for by others, as far as they have grown, so that it all adds up."""
+    def _balance(self, before: Amounts, total: Fraction) -> None:
+        """Where some keys are shown above their sum, show others below theirs, as far as they have grown: the total is
+        exact.
+        """
         over = sum(self._shown.values(), Fraction(0)) - total
         for key, amount in self._shown.items():
+            # Not below what it showed before, so no counter falls; `over` is what is still shown too much.
             less = min(over, amount - before[key])
             self._shown[key] -= less
             over -= less
@@ -91,40 +99,43 @@ class CostMetrics:
         )
 
     def update_run(self, bill: Bill, run: ExemplarSource) -> None:
-        """The run that is on has come to ``bill``."""
+        """The active run has come to ``bill``."""
         if bill.priced and bill.monotone:
             parts = _dollars(bill), _quantities(bill), _money(bill)
             self._dollars.update_run(parts[0])
             self._billed.update_run(parts[1])
             self._currencies.update_run(parts[2])
-            self._mark(*parts, run)
+            self._record_exemplars(*parts, run)
 
     def end_run(self, bill: Bill | None, run: ExemplarSource) -> None:
         """The run has ended with ``bill``, or without a result. Where it has no price, what was sure to be spent stays."""
+        # A bill without a price still has quantities: they were billed, whatever they would have cost.
         priced = bill is not None and bill.priced
+        # Without a price the estimate stays: what was certain to be spent was spent.
         usd = self._dollars.end_run(_dollars(bill) if bill is not None and priced else None)
         money = self._currencies.end_run(_money(bill) if bill is not None and priced else None)
         billed = self._billed.end_run(_quantities(bill) if bill is not None and bill.quantities else None)
-        self._mark(usd, billed, money, run)
+        self._record_exemplars(usd, billed, money, run)
         self._per_job = {}
         if bill is not None:
             self._last(bill)
 
-    def _mark(self, usd: Amounts, billed: Amounts, money: Amounts, run: ExemplarSource) -> None:
+    def _record_exemplars(self, usd: Amounts, billed: Amounts, money: Amounts, run: ExemplarSource) -> None:
         for metric, amounts in ((self._cost, usd), (self._quantity, billed), (self._by_currency, money)):
-            self._exemplars.mark(metric, amounts, run)
-        self._exemplars.mark(self._cost, {(): sum(usd.values(), Fraction(0))}, run)
+            self._exemplars.record(metric, amounts, run)
+        self._exemplars.record(self._cost, {(): sum(usd.values(), Fraction(0))}, run)
 
     def _last(self, bill: Bill) -> None:
         self._per_job = {per: bill.per_job[per] for per in SHARES if per in bill.per_job and bill.currency == "USD"}
         for sheet in bill.sheets:
             self._sheets.pop(sheet, None)
             self._sheets[sheet] = None
+        # A dict keeps the order of insertion, so its first key is the sheet that was used longest ago.
         while len(self._sheets) > MOST_SHEETS:
             del self._sheets[next(iter(self._sheets))]
 
     def families(self) -> Iterator[Family]:
-        """Counters, which include the run that is on, and what is known of the last."""
+        """Counters, which include the active run, and what is known of the last one."""
         text = "What the runs cost in US dollars, by cost model and component."
         yield self._counter(self._cost, text, ("model", "component"), self._dollars.show())
         text = "What the runs cost, by currency: never converted. Whatever is no legal tender is other, and no amount."
@@ -144,7 +155,7 @@ class CostMetrics:
         yield sheets
 
     def total_family(self) -> Iterator[Family]:
-        """One counter of all dollars, where more are not wanted."""
+        """One counter of all dollars, for simulated runs: by model and component they would be some hundred series more."""
         total = sum(self._dollars.show().values(), Fraction(0))
         yield self._counter(self._cost, "What simulated runs would have cost in US dollars.", (), {(): total})
 
@@ -164,6 +175,7 @@ def _float(amount: Fraction) -> float:
 
 def _dollars(bill: Bill) -> Amounts:
     """(model, component) → what it came to; nothing in other currencies, or without a price."""
+    # Other currencies are counted by `_money`; no rate of exchange is assumed.
     lines = bill.lines if bill.priced and bill.currency == "USD" else []
     return _sums((spent_key(bill.model, component), Fraction(amount)) for component, amount in lines)
 

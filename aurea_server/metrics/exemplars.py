@@ -1,4 +1,8 @@
-"""Which run moved a series last. Only OpenMetrics shows it: a run's name is an exemplar, never a label of a series."""
+"""Which run moved a series last: its id is an exemplar, which only OpenMetrics shows, and never a label.
+
+A label would make a new series for each run, for ever. An exemplar replaces the one before, so their number is that of the
+series, however many runs there were.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +30,16 @@ class Exemplars:
     def __init__(self) -> None:
         self._latest: dict[tuple[str, Key], Exemplar] = {}
 
-    def mark(self, metric: str, moved: Mapping[Key, int | Fraction], run: ExemplarSource) -> None:
+    def record(self, metric: str, moved: Mapping[Key, int | Fraction], run: ExemplarSource) -> None:
         """Each series of ``moved`` that ``run`` moved now names it; the exemplar's value is what came of that run."""
         for key, amount in moved.items():
+            # A series that a run did not move keeps the run that did: that is the one to look at.
             if amount and run.run_id:
                 self._latest[metric, key] = Exemplar({"run_id": run.run_id}, float(amount), run.at)
 
-    def mark_buckets(self, metric: str, largest: Iterable[float | None], run: ExemplarSource) -> None:
+    def record_buckets(self, metric: str, largest: Iterable[float | None], run: ExemplarSource) -> None:
         """The same for buckets of a histogram, by their number; ``largest``: a duration that fell into each, or None."""
+        # The largest duration of a bucket: of the jobs in it, the one that is most worth looking at.
         for number, seconds in enumerate(largest):
             if seconds is not None and run.run_id:
                 self._latest[metric, (str(number),)] = Exemplar({"run_id": run.run_id}, seconds, run.at)

@@ -49,6 +49,7 @@ def content_type(form: Format, escaping: str | None) -> str:
 
 def render(registry: Registry, form: Format, escaping: str | None, names: Sequence[str]) -> bytes:
     """The metrics of ``registry`` in that form; of those that are ``names`` only, if there are any."""
+    # Exemplars and creation times exist in OpenMetrics only; in the text format the latter would be gauges.
     text = form.type == "text/plain"
     chosen = registry.restricted_registry(names) if names else registry if text else WithCreationTimes(registry)
     write = (

@@ -1,7 +1,7 @@
-"""The closed sets that label money and billed quantities, so that each of their series exists at 0 from the start.
+"""The labels of money and of billed quantities: closed sets, so that each series exists at 0 from the start.
 
 A series that is born with its first value never increases in the eyes of Prometheus: the first run of each cost model would
-be missing from ``increase(benchmark_cost_usd_total[…])``. What clients and packages name themselves folds into a member.
+be missing from ``increase(benchmark_cost_usd_total[…])``. Names from outside fold into a member, `OTHER`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _LINES_OF_OTHERS = (("minutes", "Minutes"), ("formula", OTHER), ("commitment", "
 _MIXED_MODELS = ("composite", "discounts", OTHER)
 """Models whose bills hold any line: of other models, or of a package's own."""
 
+# A currency that is newer than this list counts as `OTHER` until it is added here.
 _TENDER = (
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF "
     "CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG "
@@ -55,6 +56,7 @@ def _sheet_lines() -> Iterator[tuple[str, str]]:
 def spent_keys() -> tuple[tuple[str, str], ...]:
     """Every (model, component) that money is counted by."""
     pairs = [(model, component) for model, lines in _LINES_OF_MODELS.items() for component, _ in lines]
+    # A mixed model's bill may have a line of any other model, so it has all of their components.
     mixed = [component for _, component in pairs] + [component for component, _ in _LINES_OF_OTHERS] + [OTHER]
     pairs += [(model, component) for model in _MIXED_MODELS for component in mixed]
     pairs += [("sheet", component) for component, _ in _sheet_lines()] + [("sheet", OTHER)]
@@ -75,6 +77,7 @@ def _known() -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]], fr
 
 def spent_key(model: str, component: str) -> tuple[str, str]:
     """The member of `spent_keys` that a line of a bill is counted by."""
+    # The most specific key that exists; a component of one's own is counted under its model, then under its name.
     known = _known()[0]
     for key in ((model, component), (model, OTHER), (OTHER, component)):
         if key in known:
@@ -84,6 +87,7 @@ def spent_key(model: str, component: str) -> tuple[str, str]:
 
 def billed_key(component: str, unit: str) -> tuple[str, str]:
     """The member of `billed_keys` that a quantity is counted by."""
+    # A unit is never dropped: quantities of different units must not be added.
     known = _known()[1]
     for key in ((component, unit), (OTHER, unit)):
         if key in known:

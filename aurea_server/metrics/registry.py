@@ -1,7 +1,7 @@
-"""What Prometheus sees. One collector an app, on a registry of its own.
+"""The Prometheus registry of an app: one collector, on a registry of its own, so that two apps in one process stay apart.
 
 Jobs reach it in batches: a run's snapshots carry histograms that were filled by vector operations, and `collect` turns them
-into families when somebody scrapes. Nothing is done per job, and counters come from exact totals, so adding a billionth of
+into families when a scraper asks. Nothing is done per job, and counters come from exact totals, so adding a billionth of
 a dollar a million times loses nothing.
 """
 
@@ -29,11 +29,12 @@ SMALLEST, LARGEST = -20, 25
 """Exponents of the least and the greatest bucket: 2⁻²⁰ s is a microsecond, 2²⁵ s is a year."""
 
 SLACK = 10.0
-"""Seconds by which a job may outlast the longest run: a run that is stopped has a few until its process is."""
+"""Seconds by which a job may outlast the longest run: a run that is stopped has a few before its process is killed."""
 
 
 def exponents_to(seconds: float) -> range:
     """Powers of two that bound buckets up to ``seconds``: never fewer than up to 2⁷ s, nor more than up to a year."""
+    # log2 of the longest duration, rounded up: its bucket must exist, or a quantile near it would be cut off.
     most = min(LARGEST, math.ceil(math.log2(min(seconds + SLACK, 2.0**LARGEST))))
     return range(SMALLEST, max(most, 7) + 1)
 
@@ -50,12 +51,14 @@ class BenchmarkMetrics(Collector):
         simulated = Clock(
             "benchmark_simulated", " Of simulated runs, in their virtual time.", exponents_to(math.inf), ()
         )
+        # Virtual time is never late, so it has no lag to show.
         simulated = simulated._replace(histograms=("service", "response", "waiting"))
         real = Clock("benchmark", "", exponents_to(longest), ("service", "response", "waiting", "lag"))
         self._clocks = {
             "real": (RunMetrics(real, exemplars), CostMetrics(real.prefix, exemplars)),
             "virtual": (RunMetrics(simulated, exemplars), CostMetrics(simulated.prefix, exemplars)),
         }
+        # Which clock's families a run moves is decided by its start; until then, by none.
         self._runs, self._costs = self._clocks["real"]
         self._waiting = 0
 
@@ -69,7 +72,7 @@ class BenchmarkMetrics(Collector):
         self._runs.start_run(run_id, self._now())
 
     def update_run(self, now: Snapshot) -> None:
-        """The current run as it stands replaces what it was at its last report."""
+        """The current run's latest snapshot replaces the one before."""
         at = self._now()
         self._runs.update_run(now, at)
         self._costs.update_run(now.bill, ExemplarSource(self._runs.run_id, at))
@@ -87,7 +90,8 @@ class BenchmarkMetrics(Collector):
         self._costs.end_run(None, ExemplarSource(self._runs.run_id, at))
 
     def describe(self) -> Iterable[Metric]:
-        """The names, for those who ask for some of them: ``/metrics?name[]=…``."""
+        """The names, for requests that ask for some of them: ``/metrics?name[]=…``."""
+        # Without it prometheus_client would collect at registration to learn the names, and again for each filter.
         return self.collect()
 
     def collect(self) -> Iterator[Metric]:
@@ -111,20 +115,21 @@ class BenchmarkMetrics(Collector):
 
 
 class Registry(CollectorRegistry):
-    """A registry of one app alone: ``metrics``, and the process's own figures beside them."""
+    """A registry of one app: ``metrics``, and the figures of the process itself."""
 
     def __init__(self, metrics: BenchmarkMetrics) -> None:
         super().__init__()
         self.created = metrics.created
         self.register(metrics)
+        # Its own registry has none of the defaults, which register themselves with the global one.
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self)
 
 
 class WithCreationTimes(Collector):
-    """What ``registry`` collects, each series with the time stamp since which it counts: OpenMetrics has a place for it.
+    """What ``registry`` collects, each counter with the time since which it counts: OpenMetrics has a place for it.
 
-    In the text format that would be a gauge beside each counter. A currency has none before money was spent in it.
+    In the text format it would be one more gauge per counter. A currency has none before money was spent in it.
     """
 
     def __init__(self, registry: Registry) -> None:

@@ -1,4 +1,4 @@
-"""What Prometheus sees of the runs of one clock: real ones have families of their own, and so have simulated ones.
+"""The metrics of runs: those in real time have families of their own, and so have simulated ones.
 
 A run in virtual time serves a million jobs in a second: added to the real ones it would move every rate, every quantile and
 the money by what never happened. Labels are of closed sets, each series is there at 0 from the start, and a figure that does
@@ -67,6 +67,7 @@ class Totals:
         """The sum, as a new object."""
         if now is None:
             return self
+        # A copy: a scrape must not count the active run into the totals, or its end would count it again.
         both = Totals(self.outcomes.copy(), {name: histogram.copy() for name, histogram in self.histograms.items()})
         both.add(now)
         return both
@@ -108,14 +109,18 @@ class RunMetrics:
         self.run_id = run_id
         self._runs += 1
         self._in_progress += 1
+        # All other figures of the last run are gone: until the new one reports, there is no throughput, and not the old
+        # one.
         self._gauges = Gauges(start=at, end=self._gauges.end)
-        self._exemplars.mark(self._name("runs"), {(): 1}, ExemplarSource(run_id, at))
+        self._exemplars.record(self._name("runs"), {(): 1}, ExemplarSource(run_id, at))
 
     def update_run(self, now: Snapshot, at: float) -> None:
-        """The current run as it stands replaces what it was at its last report."""
+        """The current run's latest snapshot replaces the one before."""
+        # Snapshots are cumulative, so the latest replaces those before; one that never arrives costs nothing.
         self._current = now
         self._gauges = replace(
             self._gauges,
+            # Before the first job has ended there is no throughput, rather than one of 0.
             throughput=now.throughput if now.ended else None,
             mean_latency=now.mean_latency,
             offered_rate=now.offered_rate,
@@ -126,12 +131,13 @@ class RunMetrics:
             queued=now.queued,
         )
         run = ExemplarSource(self.run_id, at)
-        self._exemplars.mark(self._name("jobs"), {(): now.ended}, run)
+        self._exemplars.record(self._name("jobs"), {(): now.ended}, run)
+        # Only series that this run moved get its exemplar: see `Exemplars.record`.
         outcomes: dict[Key, int] = {(name,): now.counts.get(name, 0) for name in OUTCOMES}
-        self._exemplars.mark(self._name("job_outcomes"), outcomes, run)
+        self._exemplars.record(self._name("job_outcomes"), outcomes, run)
         for name in self._clock.histograms:
             largest = now.histogram(name).le_largest(self._clock.exponents)
-            self._exemplars.mark_buckets(self._name(HISTOGRAMS[name][0]), largest, run)
+            self._exemplars.record_buckets(self._name(HISTOGRAMS[name][0]), largest, run)
 
     def finish_run(self, figures: Figures, at: float) -> None:
         """The current run has ended with a result."""
@@ -145,6 +151,7 @@ class RunMetrics:
             cost=figures.total_cost,
             currency=figures.bill.currency,
         )
+        # A scrape is answered by the same event loop, so it sees all of an end or nothing of it.
         self._count("verdicts", [figures.verdict or ""], at)
         self._count("findings", figures.findings, at)
         self._count("objectives", figures.objectives, at)
@@ -155,17 +162,20 @@ class RunMetrics:
 
     def _close(self, status: str, at: float) -> None:
         self._in_progress -= 1
+        # A status from a newer runner would be a new label: closed sets stay closed.
         self._count("run_outcomes", [status if status in STATUSES else "failed"], at)
+        # What the run had counted stays counted, whatever became of it: jobs that ran did run.
         if self._current is not None:
             self._ended.add(self._current)
         self._current = None
         self._gauges = replace(self._gauges, in_flight=0, queued=0, end=at)
 
     def _count(self, name: str, values: Iterable[str], at: float) -> None:
+        # Findings of installed packages have codes of their own, which are no labels.
         counted = Counter(value for value in values if value in ENDS[name][2])
         self._ends[name].update(counted)
         moved: dict[Key, int] = {(value,): count for value, count in counted.items()}
-        self._exemplars.mark(self._name(name), moved, ExemplarSource(self.run_id, at))
+        self._exemplars.record(self._name(name), moved, ExemplarSource(self.run_id, at))
 
     def counters(self) -> Iterator[Family]:
         """Totals that only ever grow."""
@@ -194,7 +204,7 @@ class RunMetrics:
         yield cost
         yield self._gauge("in_flight_jobs", "Jobs in service now.", now.in_flight)
         yield self._gauge("queue_length_jobs", "Jobs waiting for a slot now.", now.queued)
-        yield self._gauge("runs_in_progress", "Runs that are on.", self._in_progress)
+        yield self._gauge("runs_in_progress", "Active runs.", self._in_progress)
         yield self._gauge("run_start_time_seconds", "When the latest run started, seconds since 1970.", now.start)
         yield self._gauge("run_end_time_seconds", "When the latest run that ended did, seconds since 1970.", now.end)
 

@@ -31,6 +31,7 @@ class RunIds:
 
     def new(self) -> str:
         """An id that was never given, above all that were, also where the wall clock was set back meanwhile."""
+        # Two runs in a millisecond, or a clock that was set back, must not give an id twice: the newer id is one more.
         self._last = max(self._last + 1, now_ms())
         return f"benchmark-{self._last}"
 
@@ -60,8 +61,10 @@ class ActiveRun:
     created_ms: int = field(default_factory=now_ms)
     state: str = "queued"
     started_ms: int | None = None
+    # Set before the process is told, and never changed: whoever asks to stop first decides how the run ends.
     stopping: str | None = None
     last: Snapshot | None = None
+    # Each snapshot has all findings so far; a follower hears of each once.
     published_findings: set[str] = field(default_factory=set)
     ended: asyncio.Future[RunAnswer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -84,6 +87,7 @@ class ActiveRun:
             status=status,
             num_jobs=last.arrived,
             completed_jobs=last.counts.get("completed", 0),
+            # Of a run that never reported, throughput is unknown and not 0.
             throughput=last.throughput if self.last else None,
             mean_latency=last.mean_latency,
             total_cost=figures["cost"],
@@ -138,6 +142,7 @@ class ActiveRuns:
     def drop_old_events(self) -> None:
         """Keep the logs of all active runs, and of the `LOGS_KEPT` that ended last."""
         ended = [run_id for run_id, events in self._logs.items() if events.closed]
+        # Those of active runs stay however many end meanwhile: their followers are connected, or will come back.
         for run_id in ended[:-LOGS_KEPT]:
             del self._logs[run_id]
 

@@ -28,6 +28,7 @@ class RunError(AureaError):
     ``retry_after``: seconds after which the same request may succeed; None where waiting does not help.
     """
 
+    # A property of the situation and not of a protocol: HTTP writes it as Retry-After.
     retry_after: int | None = None
 
 
@@ -62,6 +63,7 @@ class NotEnded(RunError):
 class AlreadyEnded(RunError):
     """``state``: how it ended."""
 
+    # The state is part of the sentence, since a client that lost the race wants to know what happened instead.
     def __init__(self, state: str) -> None:
         super().__init__(f"The run has ended already: {state}.")
 

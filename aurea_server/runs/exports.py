@@ -42,6 +42,7 @@ def encode_jobs(block: column_file.StoredRecords, first: int, form: str) -> byte
         return b"".join(encode_json(row) + b"\n" for row in rows)
     text = io.StringIO()
     writer = csv.writer(text)
+    # The heading belongs to the first piece, so a run without jobs has it too, and pieces can be joined.
     if first == 0:
         writer.writerow(CSV_COLUMNS)
     writer.writerows([row[name] for name in CSV_COLUMNS] for row in rows)
@@ -98,6 +99,8 @@ class Export:
                 return
 
     async def _decode(self, reader: column_file.Reader) -> bytes:
+        # Shielded, and remembered: a client that leaves cancels this coroutine, but no thread can be cancelled, and the
+        # file must stay open until it is done with it.
         self._working = run_in_thread(lambda: encode_next_jobs(reader, self._form))
         return await asyncio.shield(self._working)
 

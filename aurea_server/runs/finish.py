@@ -29,6 +29,7 @@ class Finish(NamedTuple):
         """What the last event of the run says."""
         reason = self.answer.reason
         return {
+            # A follower gets what a list of runs would show, so it need not ask for the whole result.
             "status": self.answer.status,
             "verdict": self.figures.verdict,
             "throughput": self.figures.throughput,
@@ -54,6 +55,7 @@ def finish_with_result(executed: ExecutedRun) -> Finish:
 def finish_without_result(run: ActiveRun, status: str, reason: Reason | None) -> Finish:
     """The end of a run that came to no result: the figures of its last snapshot are kept."""
     ended_ms = now_ms()
+    # What was seen last is kept and shown, as far as it goes: a run of an hour that died is not a run of nothing.
     figures = run.last_figures(status, ended_ms)
     last = None if run.last is None else encode(run.last)
     row = FinishedRun(status, ended_ms, encode(figures), None if reason is None else encode(reason), last)
@@ -70,6 +72,7 @@ def judge_failure(run: ActiveRun, reason: Reason) -> tuple[str, Reason]:
     if run.stopping is None:
         return "failed", reason
     if reason.code == "runner_died":
+        # The process died of the kill that followed the stop: to report that it died would hide why.
         code: ReasonCode = "server_stopped" if run.stopping == "interrupted" else "runner_unresponsive"
         detail = f"asked to stop ({run.stopping}); {reason.detail}"
         reason = Reason(code=code, detail=detail, output=reason.output)

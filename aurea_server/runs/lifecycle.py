@@ -77,6 +77,8 @@ class RunLifecycle:
         """
         if key is not None and (taken := await self._history.find_key(key[0], now_ms())) is not None:
             raise KeyReused(taken)  # also while the queue is full: the run that it stands for is there already
+        # In this order: what cannot be stored must not take a place, and a full queue is the answer that changes
+        # soonest.
         self.check_ready()
         self._queue.check_room()
         document, label = submission.document, submission.label
@@ -112,6 +114,7 @@ class RunLifecycle:
         Raises `StoreError` where the result could not be stored, `SpecError` where the run turned out to be impossible.
         """
         try:
+            # Many may wait for one run: cancelling one of them must not cancel the future of the others.
             answer = await asyncio.shield(run.ended)
         except asyncio.CancelledError:
             if not detached:
@@ -165,6 +168,7 @@ class RunLifecycle:
             await self._fail(run, failed.reason)
         else:
             report(executed.last)
+            # The history before the metrics, and the metrics before the events: see the top of this file.
             finish = await self._store(run, finish_with_result(executed))
             self._metrics.finish_run(finish.figures)
             self._publish_end(run, finish)

@@ -43,6 +43,7 @@ class RunQueue:
 
     def check_open(self) -> None:
         """Raises `Stopping` where no more runs are accepted."""
+        # Checked before room: a server that stops should say so rather than ask clients to come back.
         if not self._open:
             raise Stopping
 
@@ -84,6 +85,8 @@ class RunQueue:
         """The next run, which is `running` until `finish`; waits where there is none."""
         while not self._waiting:
             self._entered.clear()
+            # Quiet: no run waits or runs. A new queue is, and so is one whose last run has ended and that waits for
+            # another.
             self._quiet.set()
             await self._entered.wait()
         self.running = self._waiting.popleft()

@@ -68,12 +68,15 @@ class RunReader:
     async def get_ended(self, run_id: str) -> bytes:
         """A run that has ended, as JSON: without its jobs where only they are damaged. Raises `Damaged`."""
         run = self._active.get(run_id)
+        # While the disk fails, the only copy of a result is in memory: it is served from there until it can be stored.
         if run is not None and run.ended.done():  # it could not be stored yet
             return run.ended.result().body
         row = await self._row(run_id)
         async with self._decoding():
             content = await self._readable_records(row)
             try:
+                # In a thread: a result of 10,000 jobs takes tens of milliseconds, in which no other request would be
+                # answered.
                 return await asyncio.to_thread(views.encode_stored, row, content)
             except DamagedParts as error:
                 _log_missing_jobs(row, error)
@@ -126,6 +129,7 @@ class RunReader:
         self.check_ended(run_id, "its jobs can be had when it has.")
         async with self._decoding():
             row = await self._row(run_id)
+            # None are kept where the specification says so, or where the run came to no result.
             content = await self._history.records(run_id) if row.records_bytes else None
             if content is None:
                 return JobPage([], 0)
@@ -179,6 +183,7 @@ class RunReader:
         Raises `TooManyFollowers` now, or, as `FollowerLagged`, while it is followed.
         """
         events = self._active.get_events(run_id)
+        # An old run has no log any more, but a follower that comes back must not wait for an end that has been.
         following = _once(await self._end_of(run_id)) if events is None else events.follow(after)
         self._followers.check_room()
         return following

@@ -28,9 +28,11 @@ class Repricer:
 
         Raises SpecError, `NotFound`, `NotEnded`, `NoResult`, `NotPriceable` or `QueueFull`.
         """
+        # First, since it costs nothing but this process: a body that is wrong needs no lookup and no other process.
         await self._validator.validate_cost(content)
         usage = await self._reader.usage(run_id)
         try:
+            # The records are read only when it is this run's turn, so that those who wait hold nothing.
             return await self._pool.price(content, usage, functools.partial(self._reader.records, run_id))
         except Busy:
             raise QueueFull("Others are being priced already; try again later.") from None

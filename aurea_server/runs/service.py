@@ -60,8 +60,10 @@ class RunService:
         lost = await self._history.take_over(now_ms(), encode(crashed))
         if lost:
             log.warning("%d runs were interrupted by the end of the last server", len(lost))
+        # After the take-over: what was interrupted has its final row, so a file without one is left over.
         await self._history.sweep()
         newest = await self._history.newest_id()
+        # A run of a millisecond should not wait half a second for its process to start.
         self._pool.warm()
         self.lifecycle.start(newest)
         self._tasks.start(self._keep_house())
@@ -91,6 +93,7 @@ class RunService:
 
     async def interrupt(self) -> None:
         """End every run as interrupted, and store that: whoever waits is answered, whoever follows hears the end."""
+        # From here on nothing is accepted; what is being written down now is stopped by `RunLifecycle._commit`.
         self._queue.close()
         self._pool.wind_down()
         if not self.lifecycle.interrupt():
@@ -103,6 +106,7 @@ class RunService:
     async def close(self) -> None:
         """Leave nothing behind. ``disk_stuck`` afterwards: the disk did not answer, and a thread still waits for it."""
         await self.interrupt()
+        # Before the tasks: the turn that waits for a process then ends by itself, with a reason, and stores it.
         await self._pool.close()
         await self.lifecycle.close()
         await self._tasks.close()

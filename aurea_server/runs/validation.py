@@ -63,8 +63,10 @@ class SpecificationValidator:
 
     def _validate_cost(self, content: bytes) -> None:
         data = parse_document(content)
+        # Exactly one member: a whole specification posted here by mistake would otherwise seem to be repriced.
         if not isinstance(data, dict) or set(data) != {"cost"}:
             raise SpecError([Problem("", 'must be an object with one member, "cost"')])
+        # A model of an installed package is constructed only by the process that prices with it.
         if not self._kinds.foreign(data):
             cost_from_dict(data["cost"], self._kinds.built_in)
 

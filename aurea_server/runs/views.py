@@ -16,6 +16,7 @@ from aurea_server.runner.messages import Figures, join_result
 from aurea_server.runs.active_run import ActiveRun, encode, format_ms
 from aurea_server.runs.exports import job_rows
 
+# The seed's members, which every view of a run has, whatever became of it.
 SHOWN = ("num_jobs", "completed_jobs", "throughput", "mean_latency", "total_cost", "start_time", "end_time", "duration")
 
 
@@ -23,6 +24,7 @@ def view_without_result(run_id: str, spec: object, figures: Figures, reason: Rea
     """A run that ended without a result: the documented members, from its last report."""
     return {
         "benchmark_id": run_id,
+        # Members of a result that such a run does not have (times, cost lines) are left out rather than null.
         **{name: getattr(figures, name) for name in SHOWN},
         "currency": None if figures.total_cost is None else figures.bill.currency,
         "status": figures.status,
@@ -60,12 +62,14 @@ def encode_stored(row: StoredRun, content: bytes | None) -> bytes:
     try:
         reason = None if row.reason is None else msgspec.json.decode(row.reason, type=Reason)
         if head is None:
+            # An empty object is the column's default: the server died before it could write any figures.
             figures = msgspec.json.decode(row.figures, type=Figures) if row.figures != b"{}" else _interrupted(row)
             spec = msgspec.json.decode(row.spec, type=msgspec.Raw)
             return msgspec.json.encode(view_without_result(row.id, spec, figures, reason))
         arrived = msgspec.json.decode(row.figures, type=Figures).num_jobs
     except ValueError as error:
         raise Damaged(f"what is stored of {row.id} is damaged: {error}") from None
+    # The head was stored without its jobs, since they are in the file of records; here they come together again.
     records = None if content is None else column_file.decode(content)
     shown = [] if records is None else job_rows(records, 0, JOBS_SHOWN)
     try:
@@ -97,6 +101,7 @@ def view_in_list(row: StoredRun) -> dict[str, Any]:
     """A run in a list. Where its figures are damaged, they are not known; the others are listed all the same."""
     try:
         figures = msgspec.json.decode(row.figures, type=dict[str, Any])
+    # A reason that cannot be read must not make the whole run unreadable.
     except ValueError:
         figures = {}
     return {

@@ -6,10 +6,11 @@ import ipaddress
 import re
 import socket
 
+# No segment may be . or .., which clients and proxies resolve before they send the path.
 _BASE_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*", re.ASCII)
 
 
-def address(text: str) -> str:
+def parse_address(text: str) -> str:
     """What may be looked up as a host; names need not be ASCII. An empty one is every address."""
     text.encode("idna")
     if not text.isprintable() or " " in text or "/" in text:
@@ -32,11 +33,12 @@ def is_loopback(host: str) -> bool:
             address = ipaddress.IPv4Address(socket.inet_aton(host))
         except OSError:
             return False
+    # ::ffff:127.0.0.1 is 127.0.0.1, and ipaddress does not count it as loopback in every version.
     mapped = getattr(address, "ipv4_mapped", None)
     return (mapped or address).is_loopback
 
 
-def base_path(text: str) -> str:
+def parse_base_path(text: str) -> str:
     """What stands before every path: nothing, or ``/bench``. Only characters that everybody writes in the same way."""
     path = text.removesuffix("/")
     if _BASE_PATH.fullmatch(path) is None:

@@ -1,4 +1,4 @@
-"""What one run may ask for, and how many may wait."""
+"""The limits of one run, and of what may wait: so that no client can take the whole machine."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ def apply_limits(spec: RunSpec, limits: Limits) -> RunSpec:
     if workload.jobs is not None and workload.jobs > limits.jobs:
         text = f"must be <= {limits.jobs:,} on this server"
         raise SpecError([Problem("workload.jobs", text, f"{workload.jobs:,}")])
+    # Without a number of jobs, rate times duration says how many there will be. Where either is unknown, the limit
+    # itself becomes the number of jobs, and the run ends there.
     rate = workload.arrivals.asked_rate()
     duration = min((end for end in (workload.duration, workload.stop_at) if end is not None), default=None)
     if workload.jobs is None and rate is not None and duration is not None and rate * duration > limits.jobs:
@@ -34,4 +36,6 @@ def apply_limits(spec: RunSpec, limits: Limits) -> RunSpec:
         raise SpecError([Problem("workload", text)])
     if workload.jobs is None and (rate is None or duration is None):
         spec = replace(spec, workload=replace(workload, jobs=limits.jobs))
+    # The seed is drawn here and stored, so that every run can be repeated. 53 bits, which every reader of JSON holds
+    # exactly.
     return spec if spec.seed is not None else replace(spec, seed=secrets.randbits(53))

@@ -1,4 +1,9 @@
-"""What can be set, and where each value came from: command line, then environment, then configuration file, then default."""
+"""The settings, and where each value came from: command line, then environment, then configuration file, then default.
+
+`Settings` is the one table of them: the flags of ``aurea serve``, the ``AUREA_`` variables, the members of the
+configuration file and the rows of ``aurea config`` are all made from its fields. A value is a text that a parser of this
+file reads; what a source of higher rank sets is used, and the same setting of a lower rank is not even looked at.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ from typing import Any, Literal
 from aurea_engine import AureaError, SpecError
 from aurea_engine.fields.text_files import read_text
 from aurea_server.history import Retention, default_data_folder
-from aurea_server.settings.addresses import address, base_path, is_loopback
+from aurea_server.settings.addresses import is_loopback, parse_address, parse_base_path
 from aurea_server.settings.limits import Limits
 
 Origin = Literal["command line", "environment", "configuration file", "default"]
@@ -29,7 +34,7 @@ class SettingsError(AureaError, ValueError):
     exit_code = 2
 
 
-def size(text: str) -> int:
+def parse_size(text: str) -> int:
     """``2GiB``, ``512MiB`` or bytes."""
     units = {"kib": 1024, "mib": MIB, "gib": 1024**3, "b": 1}
     number = text.strip().lower()
@@ -39,16 +44,17 @@ def size(text: str) -> int:
             number, factor = number[: -len(unit)].strip(), bytes_
             break
     value = float(number) * factor
+    # Also for inf and nan, which float() reads: no comparison with nan holds.
     if not 0 <= value < 2**62:
         raise ValueError
     return int(value)
 
 
-def size_between(low: int, high: int) -> Callable[[str], int]:
-    """A `size` within bounds."""
+def size_parser(low: int, high: int) -> Callable[[str], int]:
+    """A parser of sizes within bounds."""
 
     def read(text: str) -> int:
-        value = size(text)
+        value = parse_size(text)
         if not low <= value <= high:
             raise ValueError
         return value
@@ -56,8 +62,8 @@ def size_between(low: int, high: int) -> Callable[[str], int]:
     return read
 
 
-def between(low: float, high: float, kind: type = int) -> Callable[[str], Any]:
-    """A number within bounds."""
+def number_parser(low: float, high: float, kind: type = int) -> Callable[[str], Any]:
+    """A parser of numbers within bounds."""
 
     def read(text: str) -> Any:
         value = kind(text)
@@ -68,11 +74,11 @@ def between(low: float, high: float, kind: type = int) -> Callable[[str], Any]:
     return read
 
 
-def one_of(*names: str) -> Callable[[str], str]:
-    """One of a few words."""
+def choice_parser(*choices: str) -> Callable[[str], str]:
+    """A parser of one of a few words."""
 
     def read(text: str) -> str:
-        if text not in names:
+        if text not in choices:
             raise ValueError
         return text
 
@@ -81,10 +87,12 @@ def one_of(*names: str) -> Callable[[str], str]:
 
 def parse_bool(text: str) -> bool:
     """Yes or no."""
+    # A KeyError is as good as a ValueError to the caller. An empty variable counts as no: that is how shells unset one
+    # for a command.
     return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}[text.lower()]
 
 
-def names(text: str) -> tuple[str, ...]:
+def parse_names(text: str) -> tuple[str, ...]:
     """Comma-separated."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
@@ -97,35 +105,41 @@ def _option(default: Any, read: Callable[[str], Any], what: str, about: str, *, 
 class Settings:
     """Where and how to serve. `aurea config` prints this table."""
 
-    host: str = _option("127.0.0.1", address, "an address", "Address to listen on; other than loopback needs a token.")
-    port: int = _option(5000, between(0, 65535), "0 to 65535", "Port to listen on; 0 takes a free one.")
-    base_path: str = _option("", base_path, "a path such as /bench", "Path under which a proxy shows the server.")
+    host: str = _option(
+        "127.0.0.1", parse_address, "an address", "Address to listen on; other than loopback needs a token."
+    )
+    port: int = _option(5000, number_parser(0, 65535), "0 to 65535", "Port to listen on; 0 takes a free one.")
+    base_path: str = _option("", parse_base_path, "a path such as /bench", "Path under which a proxy shows the server.")
     token_file: str = _option("", str, "a path", "File with the token that callers must show.")
     token: str = _option("", str, "a text", "The token itself; never on the command line.", flag=False)
-    allowed_host: tuple[str, ...] = _option((), names, "names", "Another name by which clients may call the server.")
+    allowed_host: tuple[str, ...] = _option(
+        (), parse_names, "names", "Another name by which clients may call the server."
+    )
     insecure_no_auth: bool = _option(False, parse_bool, "yes or no", "Listen beyond loopback without a token.")
     data: str = _option("", str, "a path", "Folder of the history; $XDG_DATA_HOME/aurea by default.")
-    log_format: str = _option("text", one_of("text", "json"), "text or json", "How log lines look.")
-    log_level: str = _option("info", one_of("debug", "info", "warning", "error"), "a level", "What is logged.")
+    log_format: str = _option("text", choice_parser("text", "json"), "text or json", "How log lines look.")
+    log_level: str = _option("info", choice_parser("debug", "info", "warning", "error"), "a level", "What is logged.")
     loop: str = _option(
-        "auto", one_of("auto", "asyncio", "uvloop"), "auto, asyncio or uvloop", "Event loop of the server."
+        "auto", choice_parser("auto", "asyncio", "uvloop"), "auto, asyncio or uvloop", "Event loop of the server."
     )
-    max_connections: int = _option(512, between(8, 100_000), "8 to 100000", "Connections at once.")
-    max_body: int = _option(
-        MIB, size_between(1024, 16 * MIB), "a size from 1KiB to 16MiB", "Bytes of a request's body."
+    max_connections: int = _option(512, number_parser(8, 100_000), "8 to 100000", "Connections at once.")
+    max_body: int = _option(MIB, size_parser(1024, 16 * MIB), "a size from 1KiB to 16MiB", "Bytes of a request's body.")
+    max_jobs: int = _option(_LIMITS.jobs, number_parser(1, 10**9), "1 to 10^9", "Jobs in a run.")
+    max_seconds: float = _option(
+        _LIMITS.seconds, number_parser(0.1, 86400 * 7, float), "seconds", "How long a run may last."
     )
-    max_jobs: int = _option(_LIMITS.jobs, between(1, 10**9), "1 to 10^9", "Jobs in a run.")
-    max_seconds: float = _option(_LIMITS.seconds, between(0.1, 86400 * 7, float), "seconds", "How long a run may last.")
-    max_queued: int = _option(_LIMITS.queued, between(0, 10_000), "0 to 10000", "Runs that may wait.")
-    max_followers: int = _option(_LIMITS.followers, between(0, 10_000), "0 to 10000", "Followers of live events.")
+    max_queued: int = _option(_LIMITS.queued, number_parser(0, 10_000), "0 to 10000", "Runs that may wait.")
+    max_followers: int = _option(_LIMITS.followers, number_parser(0, 10_000), "0 to 10000", "Followers of live events.")
     memory: int = _option(
-        _LIMITS.memory, size, "a size such as 2GiB", "Address space of a runner process; 0 is no limit."
+        _LIMITS.memory, parse_size, "a size such as 2GiB", "Address space of a runner process; 0 is no limit."
     )
-    keep_runs: int = _option(_RETENTION.runs, between(1, 10**9), "1 to 10^9", "Runs in the history.")
-    keep_size: int = _option(_RETENTION.bytes, size, "a size such as 1GiB", "Bytes of history.")
-    keep_days: float = _option(_RETENTION.days, between(0.01, 36500, float), "days", "Age of the history.")
-    min_free: int = _option(_RETENTION.floor, size, "a size such as 64MiB", "No new runs with less room on the disk.")
-    drain: float = _option(10.0, between(0, 600, float), "seconds", "How long runs may go on after SIGTERM.")
+    keep_runs: int = _option(_RETENTION.runs, number_parser(1, 10**9), "1 to 10^9", "Runs in the history.")
+    keep_size: int = _option(_RETENTION.bytes, parse_size, "a size such as 1GiB", "Bytes of history.")
+    keep_days: float = _option(_RETENTION.days, number_parser(0.01, 36500, float), "days", "Age of the history.")
+    min_free: int = _option(
+        _RETENTION.floor, parse_size, "a size such as 64MiB", "No new runs with less room on the disk."
+    )
+    drain: float = _option(10.0, number_parser(0, 600, float), "seconds", "How long runs may go on after SIGTERM.")
 
     @property
     def folder(self) -> Path:
@@ -149,7 +163,9 @@ class Settings:
                 text = read_text(self.token_file)
             except (OSError, SpecError) as error:
                 raise SettingsError(f"token_file: {self.token_file} cannot be read: {error}") from None
-            text = text.removesuffix("\n").removesuffix("\r")  # as editors end the last line
+            # One line break, as editors end the last line. Any other blank is a mistake that would make every request
+            # fail.
+            text = text.removesuffix("\n").removesuffix("\r")
         where = f"token_file: {self.token_file}" if self.token_file else "token: AUREA_TOKEN"
         if self.token_file and not text:
             raise SettingsError(f"{where} is empty")
@@ -157,14 +173,17 @@ class Settings:
             raise SettingsError(
                 f"{where} has blanks or line breaks around the token, or holds nothing else: remove them"
             )
+        # Sixteen characters at random cannot be guessed over a network. What is no ASCII, or has spaces, cannot be sent
+        # in a header as it is.
         if text and (len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text):
             raise SettingsError("the token must be at least 16 printable ASCII characters without spaces")
         return text.encode() or None
 
     def check(self) -> list[str]:
-        """Warnings. Raises `SettingsError` where serving like this would be unsafe, or cannot be."""
+        """Warnings. Raises `SettingsError` where serving with these settings would be unsafe, or impossible."""
         if self.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
             raise SettingsError("loop: uvloop is not installed; with auto the server takes what there is")
+        # Without a token everybody who reaches the port can start runs, so only loopback may be open.
         if self.secret is not None or is_loopback(self.host):
             return []
         if not self.insecure_no_auth:
@@ -197,7 +216,7 @@ class Resolved:
 
 
 def config_path(environ: Mapping[str, str]) -> tuple[Path | None, bool]:
-    """(the configuration file, None for a user without a home; whether somebody asked for it and it must be there)."""
+    """(the configuration file, None for a user without a home; whether it was named, and so must exist)."""
     if asked := environ.get("AUREA_CONFIG"):
         return Path(asked), True
     home = environ.get("XDG_CONFIG_HOME", "")
@@ -213,7 +232,9 @@ def resolve(given: Mapping[str, object], environ: Mapping[str, str] = os.environ
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
     for name in OPTIONS:
-        if given.get(name) is not None:  # what wins is judged, and nothing else
+        # Only the value that is used is checked: a mistake in a file does not matter where the command line overrides
+        # it.
+        if given.get(name) is not None:
             values[name], origins[name] = _read(name, given[name], f"after {flag_name(name)}"), "command line"
         else:
             values[name], origins[name] = _ambient(name, environ, from_file)
@@ -221,7 +242,7 @@ def resolve(given: Mapping[str, object], environ: Mapping[str, str] = os.environ
 
 
 def check_ambient(given: Container[str], environ: Mapping[str, str] = os.environ) -> None:
-    """Judge environment and configuration file, but for the settings that are ``given``. Raises SettingsError."""
+    """Check environment and configuration file, but for the settings that are ``given``. Raises SettingsError."""
     from_file = _from_file(*config_path(environ))
     for name in OPTIONS:
         if name not in given:
@@ -241,6 +262,7 @@ def _read(name: str, value: object, where: str) -> Any:
     text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
     try:
         return metadata["read"](text)
+    # The text may hold anything, and the message reaches a terminal: !a escapes it, and the bound keeps it short.
     except (ValueError, KeyError, OverflowError):
         raise SettingsError(f"{name}: {text[:60]!a} {where} must be {metadata['what']}") from None
 
@@ -249,10 +271,14 @@ _SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://\S+:\d+")
 
 
 def _from_environment(name: str, value: str) -> Any:
-    """Clusters set variables of their own making: see "Accessing the Service" in the documentation of Kubernetes."""
+    """Kubernetes and Docker set variables of a form of their own for services: see "Accessing the Service" in the
+    former's pages.
+    """
     try:
         return _read(name, value, f"in {variable_name(name)}")
     except SettingsError as error:
+        # AUREA_PORT=tcp://10.0.0.1:5000 is what a cluster sets for a service named aurea. The remedy is not obvious, so
+        # it is told.
         if not _SERVICE_LINK.fullmatch(value):
             raise
         raise SettingsError(
@@ -266,7 +292,8 @@ def _from_file(path: Path | None, asked: bool) -> dict[str, Any]:
         return {}
     try:
         content = tomllib.loads(read_text(path))
-    except (FileNotFoundError, NotADirectoryError):  # the home of a service's user may be /dev/null
+    # NotADirectoryError: the home of a service's user may be /dev/null.
+    except (FileNotFoundError, NotADirectoryError):
         if asked:
             raise SettingsError(f"AUREA_CONFIG: there is no {path}") from None
         return {}

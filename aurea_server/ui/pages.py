@@ -7,6 +7,7 @@ from importlib.resources import files
 
 from aiohttp import web
 
+# Only what is listed here is served; anything else in the folder is no page, such as the licences.
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -22,6 +23,7 @@ def assets() -> dict[str, tuple[bytes, str]]:
 
 
 def _page(name: str) -> web.Response:
+    # A lookup in a dict and not a path: no name can lead out of the package.
     found = assets().get(name)
     if found is None:
         raise web.HTTPNotFound
