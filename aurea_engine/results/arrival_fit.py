@@ -1,15 +1,39 @@
-"""Tests of instants against the arrival process that was asked for."""
+"""Tests of the instants at which jobs were *released* against the specified arrival process."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
-from aurea_engine.records.batch import NS, Instants
+from aurea_engine.closed_sets import Severity
+from aurea_engine.records.batch import NS, Instants, JobBatch
+from aurea_engine.results.findings import Finding
+from aurea_engine.spec import RunSpec
+from aurea_engine.workload.arrivals import Constant, Poisson
+
+ENOUGH_GAPS = 500
+"""Jobs from which on a test of the arrival process says something."""
 
 
-def poisson_misfit(released: Instants, rate: float, significance: float) -> list[str]:
+def check_arrivals(jobs: JobBatch, spec: RunSpec) -> Iterator[Finding]:
+    """Whether ``jobs``, those of a whole run in real time, were released as ``spec`` says."""
+    arrivals = spec.workload.arrivals
+    if len(jobs) < ENOUGH_GAPS:
+        return
+    if isinstance(arrivals, Poisson):
+        failed = find_poisson_misfits(jobs.released, arrivals.rate, spec.thresholds.significance)
+    elif isinstance(arrivals, Constant):
+        failed = find_constant_misfits(jobs.released, arrivals.rate)
+    else:
+        return
+    if failed:
+        advice = "Releases were delayed or bunched: check the lag, or lower the rate."
+        yield Finding("arrivals_misfit", Severity.DEGRADED, "; ".join(failed), advice)
+
+
+def find_poisson_misfits(released: Instants, rate: float, significance: float) -> list[str]:
     """Tests of ns instants against a Poisson process of ``rate``: each may fail by chance with ``significance``.
 
     Kolmogorov–Smirnov on the gaps (their distribution), lag-1 autocorrelation (their independence), and the index of
@@ -26,24 +50,24 @@ def poisson_misfit(released: Instants, rate: float, significance: float) -> list
     centred = gaps - gaps.mean()
     lag1 = float(centred[1:] @ centred[:-1] / (centred @ centred)) if centred.any() else 1.0
     if abs(lag1) > z / math.sqrt(n):
-        failed.append(f"neighbouring gaps are alike (lag-1 autocorrelation {lag1:.3g})")
-    dispersion = dispersion_index(released)
+        failed.append(f"neighbouring gaps are correlated (lag-1 autocorrelation {lag1:.3g})")
+    dispersion = measure_dispersion(released)
     spread = z * math.sqrt(2 / 99)
     if not max(0.0, 1 - spread) < dispersion < 1 + spread * (1 + spread / 2):
         failed.append(f"counts are not Poisson (index of dispersion {dispersion:.3g}, should be 1)")
     return failed
 
 
-def dispersion_index(instants: Instants, windows: int = 100) -> float:
+def measure_dispersion(instants: Instants, windows: int = 100) -> float:
     """Variance ÷ mean of the counts in equal windows: 1 for a Poisson process, 0 for a constant rate."""
     span = int(instants[-1]) - int(instants[0])
     counts = np.bincount(np.minimum((instants - instants[0]) * windows // max(span, 1), windows - 1), minlength=windows)
     return float(counts.var(ddof=1) / counts.mean())
 
 
-def constant_misfit(released: Instants, rate: float) -> list[str]:
+def find_constant_misfits(released: Instants, rate: float) -> list[str]:
     """Whether ns instants are not evenly spaced."""
-    dispersion = dispersion_index(released)
+    dispersion = measure_dispersion(released)
     count = len(released) / 100
     # Rounding alone puts one job more or less into a window: a variance of at most 1/4.
     if dispersion > 0.25 / count + 0.05:

@@ -1,275 +1,201 @@
-"""What a result is looked over for, each check a few lines that yield its finding or nothing."""
+"""What a run is checked for. Each check is a few lines that yield its finding, or nothing.
+
+Most of them can already be made during a run, of what has ended so far (`check_progress`); some need the end
+(`check_result`). Whether a figure is good or bad is no concern of theirs: they judge the *measurement*. Checks of the
+generator itself, which only a run in real time needs, are in `aurea_engine.results.generator_checks`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aurea_engine.closed_sets import Outcome, Severity
 from aurea_engine.records.batch import NS, summed
 from aurea_engine.records.quantiles import QUANTILES, count_samples_needed
-from aurea_engine.results.arrival_fit import constant_misfit, poisson_misfit
+from aurea_engine.results.arrival_fit import check_arrivals
 from aurea_engine.results.findings import Finding
+from aurea_engine.results.generator_checks import check_generator
 from aurea_engine.results.run_state import RunState
 from aurea_engine.results.statistics import little_area
 from aurea_engine.spec import KEPT_JOBS
-from aurea_engine.workload.arrivals import Closed, Constant, Poisson
+from aurea_engine.workload.arrivals import Closed
 
 if TYPE_CHECKING:
     from aurea_engine.results.result import RunResult
 
-NOTE, DEGRADED, INVALID = Severity.NOTE, Severity.DEGRADED, Severity.INVALID
-
 LITTLE_LIMIT = 100_000
-"""Jobs up to which ∫N(t)dt is integrated from the sorted instants as a check; it costs a sort."""
-
-ENOUGH_GAPS = 500
-"""Arrivals from which a test of the arrival process says something."""
+"""Jobs up to which Little's law is checked: ∫N(t)dt from the sorted instants costs a sort."""
 
 ENOUGH_TO_JUDGE = 100
-"""Ended jobs from which on shares and rates of a run that is on are judged."""
-
+"""Ended jobs from which on the shares and rates of a running run are judged: a share of ten jobs says nothing."""
 
 RETRIES = 10
-"""Rejected attempts of a closed model from which on it is looked at how soon their users came again."""
+"""Rejected attempts of a closed model from which on it is checked how soon their users retried."""
+
+FEWEST_IN_A_THIRD = 30
+"""Jobs in a third of the run from which on the thirds' mean waits are compared."""
 
 
 @dataclass(frozen=True)
-class Case:
-    """A run that has ended. ``steady``: whether the warm-up that was asked for could be found."""
+class EndedRun:
+    """A run that has ended. ``is_steady``: whether the warm-up that the specification asks for could be found."""
 
     result: RunResult
     state: RunState
-    steady: bool
+    is_steady: bool
 
 
-def findings(case: Case) -> tuple[Finding, ...]:
+def check_result(run: EndedRun) -> tuple[Finding, ...]:
     """All findings of a run that has ended, gravest first."""
-    checks = [_conservation, _drained, _samples, _steady, _queue]
-    if case.state.spec.clock == "real":
-        checks.append(_misfit)
-    at_the_end = [finding for check in checks for finding in check(case)]
-    return _gravest_first([*at_the_end, *_seen(case.state, settled=True)])
+    checks = [_check_conservation, _check_drained, _check_samples, _check_steady_state, _check_queue]
+    at_the_end = [finding for check in checks for finding in check(run)]
+    if run.state.spec.clock == "real" and run.result.jobs is not None:
+        at_the_end += check_arrivals(run.result.jobs, run.state.spec)
+    return _sort_by_severity([*at_the_end, *_check_state(run.state, is_settled=True)])
 
 
-def findings_so_far(state: RunState) -> tuple[Finding, ...]:
-    """What can be said of a run that is on, gravest first. It may change: the result has the last word.
+def check_progress(state: RunState) -> tuple[Finding, ...]:
+    """The findings so far of a run that has not ended, gravest first. They may change: the result has the last word.
 
-    Left to the end are what only the end shows, and tests that would give a false alarm sooner or later if they were
-    repeated: of the arrivals, and of a queue, which grows now and then in every system that is not idle.
+    Tests that would give a false alarm sooner or later if they were repeated are left to the end: those of the arrivals, and
+    that of the queue, which grows now and then in every system that is not idle.
     """
-    settled = state.meters.times["lag"].count >= ENOUGH_TO_JUDGE and state.elapsed >= 1
-    return _gravest_first(_seen(state, settled=settled))
+    is_settled = state.meters.times["lag"].count >= ENOUGH_TO_JUDGE and state.elapsed >= 1
+    return _sort_by_severity(_check_state(state, is_settled=is_settled))
 
 
-def _seen(state: RunState, *, settled: bool) -> list[Finding]:
-    checks = [_cost, _records, _heavy_tail, _retries]
-    if state.spec.clock == "real":
-        checks += [_loop, _garbage]
-        if settled:
-            checks += [_shortfall, _late, _cpu, _floor]
-    return [finding for check in checks for finding in check(state)]
+def _check_state(state: RunState, *, is_settled: bool) -> list[Finding]:
+    checks = (_check_cost, _check_records, _check_heavy_tail, _check_retries)
+    found = [finding for check in checks for finding in check(state)]
+    # In virtual time there is no generator that could be late.
+    return [*found, *check_generator(state, is_settled=is_settled)] if state.spec.clock == "real" else found
 
 
-def _gravest_first(found: list[Finding]) -> tuple[Finding, ...]:
+def _sort_by_severity(found: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda finding: -finding.severity))
 
 
-def _conservation(case: Case) -> Iterator[Finding]:
-    result, jobs, parts = case.result, case.result.jobs, case.state.parts
-    whole = parts.conserved and parts.arrived == result.counts.arrived
+def _check_conservation(run: EndedRun) -> Iterator[Finding]:
+    result, jobs, parts = run.result, run.result.jobs, run.state.parts
+    holds = parts.conserved and parts.arrived == result.counts.arrived
     detail = f"{parts.arrived} jobs arrived and {result.counts.arrived} are accounted for"
-    if whole and jobs is not None and len(jobs) <= LITTLE_LIMIT and result.status == "completed":
+    if holds and jobs is not None and len(jobs) <= LITTLE_LIMIT and result.status == "completed":
+        # Little's law over a whole run is an identity: the area under N(t) is the sum of the response times (Little 1961;
+        # Stidham 1974). The area is taken from the sorted instants, so a job that was paired with another's end shows.
         started = jobs[jobs.was_started]
         area, total = little_area(started.intended, started.finished), summed(started.response_ns)
-        whole = abs(area - total) <= 1e-9 * max(area, 1)
+        holds = abs(area - total) <= 1e-9 * max(area, 1)
         detail = f"∫N(t)dt is {area} ns and the response times sum to {total} ns"
-    if not whole:
-        yield Finding(
-            "conservation_broken", INVALID, detail, "This is a fault of Aurea or of a strategy: please report it."
-        )
+    if not holds:
+        advice = "This is a defect of Aurea or of a strategy: please report it."
+        yield Finding("conservation_broken", Severity.INVALID, detail, advice)
 
 
-def _drained(case: Case) -> Iterator[Finding]:
-    result, unfinished = case.result, case.result.counts.cancelled
+def _check_drained(run: EndedRun) -> Iterator[Finding]:
+    result, unfinished = run.result, run.result.counts.cancelled
     if result.status != "completed":
         detail = f"the run ended as {result.status} with {unfinished} jobs unfinished"
-        yield Finding(
-            "not_drained", DEGRADED, detail, "Its figures are of the part that ran; run it whole to compare it."
-        )
+        advice = "Its figures cover the part that ran. Run it to the end before you compare it."
+        yield Finding("not_drained", Severity.DEGRADED, detail, advice)
     elif unfinished:
         stop_at = result.spec.workload.stop_at
-        asked = stop_at is not None and result.window[1] >= stop_at
-        detail = f"{unfinished} jobs had not ended when {'stop_at came' if asked else 'the drain was over'}"
-        advice = "Their times are in no figure" + (
-            ": run longer." if asked else ": allow a longer drain, or offer less."
-        )
-        yield Finding("not_drained", NOTE if asked else DEGRADED, detail, advice)
+        # A run that stop_at ended did what it was asked to: that its last jobs are cut off is worth a note only.
+        was_asked = stop_at is not None and result.window[1] >= stop_at
+        detail = f"{unfinished} jobs had not ended {'at stop_at' if was_asked else 'at the end of the drain'}"
+        remedy = "run longer." if was_asked else "allow a longer drain, or lower the rate."
+        severity = Severity.NOTE if was_asked else Severity.DEGRADED
+        yield Finding("not_drained", severity, detail, f"No figure includes their times: {remedy}")
 
 
-def _cost(state: RunState) -> Iterator[Finding]:
+def _check_cost(state: RunState) -> Iterator[Finding]:
     if state.cost_problem is not None:
-        advice = "The other results stand. Mend the model or give the missing price, then price the run again."
-        yield Finding("cost_unpriced", NOTE, state.cost_problem, advice)
+        advice = "The other figures are right. Fix the model or add the missing price, then price the run again."
+        yield Finding("cost_unpriced", Severity.NOTE, state.cost_problem, advice)
 
 
-def _samples(case: Case) -> Iterator[Finding]:
-    count = case.result.response_time.count
+def _check_samples(run: EndedRun) -> Iterator[Finding]:
+    count = run.result.response_time.count
     if not count:
-        late = " after the warm-up" if case.result.window[0] else ""
-        advice = "Look at the counts; a warm-up must leave jobs to measure, and some must complete."
-        yield Finding("too_few_samples", DEGRADED, f"no job completed{late}: no time was measured", advice)
+        since = " after the warm-up" if run.result.window[0] else ""
+        detail = f"no job completed{since}, so no time was measured"
+        advice = "Check the counts: some jobs must complete, and after the warm-up."
+        yield Finding("too_few_samples", Severity.DEGRADED, detail, advice)
         return
-    missing = [
-        f"p{q * 100:g} needs {count_samples_needed(q):,}" for q in QUANTILES.values() if count < count_samples_needed(q)
-    ]
+    needed = {f"p{q * 100:g}": count_samples_needed(q) for q in QUANTILES.values()}
+    missing = [f"{name} needs {jobs:,}" for name, jobs in needed.items() if count < jobs]
     if missing:
         detail = f"{count:,} jobs completed: {', '.join(missing)}"
-        yield Finding("too_few_samples", NOTE, detail, "Run more jobs, or ask for a lower quantile.")
+        yield Finding("too_few_samples", Severity.NOTE, detail, "Run more jobs, or use a lower quantile.")
 
 
-def _records(state: RunState) -> Iterator[Finding]:
+def _check_records(state: RunState) -> Iterator[Finding]:
     if state.spec.keep_jobs and not state.recorded:
-        detail = "quantiles are within 0.4 %, and there are no records of single jobs"
-        yield Finding("records_dropped", NOTE, detail, "Run fewer jobs where records are needed.")
+        detail = "the records of single jobs were dropped; quantiles are within 0.4 %"
+        yield Finding("records_dropped", Severity.NOTE, detail, "Run fewer jobs if you need records.")
 
 
-def _heavy_tail(state: RunState) -> Iterator[Finding]:
+def _check_heavy_tail(state: RunState) -> Iterator[Finding]:
     if state.heavy_tailed:
-        detail = "the service time has a mean but no variance: means and their intervals settle slowly or never"
-        yield Finding("heavy_tail", NOTE, detail, "Trust quantiles rather than means, and repeat with other seeds.")
+        detail = (
+            "the service time has a mean but no finite variance: means and their intervals converge slowly or never"
+        )
+        advice = "Use quantiles rather than means, and repeat the run with other seeds."
+        yield Finding("heavy_tail", Severity.NOTE, detail, advice)
 
 
-def _retries(state: RunState) -> Iterator[Finding]:
-    """A rejected user of a closed model thinks and comes again: with no thought to speak of, at the same instant."""
+def _check_retries(state: RunState) -> Iterator[Finding]:
+    """A rejected user of a closed model thinks and retries. Almost without a pause, that is at the same instant, and the
+    run's jobs are used up by attempts that nobody would make.
+    """
     arrivals, service = state.spec.workload.arrivals, state.meters.times["service_time"]
     counts, patience = state.meters.counts, state.spec.workload.patience
-    none = patience is not None and not patience.moments().mean  # no patience is no place in the queue
-    rejected = counts[Outcome.REJECTED] + (counts[Outcome.ABANDONED] if none else 0)
+    # Without any patience nobody waits: that is a queue limit of 0 by another name.
+    never_waits = patience is not None and not patience.moments().mean
+    rejected = counts[Outcome.REJECTED] + (counts[Outcome.ABANDONED] if never_waits else 0)
     if not isinstance(arrivals, Closed) or rejected < RETRIES:
         return
     think = arrivals.think_time.moments().mean
     if think <= (service.mean / 100 if service.count else 0.0):
+        taken = f"a job takes {service.mean:.3g} s" if service.count else "no job has completed"
         detail = (
-            f"{rejected:,} of {state.parts.arrived:,} attempts were rejected, and their users came again after "
-            f"{think:g} s on average, while {f'a job takes {service.mean:.3g} s' if service.count else 'none has completed'}"
+            f"{rejected:,} of {state.parts.arrived:,} attempts were rejected, and their users retried after {think:g} s "
+            f"on average, while {taken}"
         )
         advice = "Give users a think_time, or the scheduler more slots or a longer queue_limit."
-        yield Finding("retries_at_once", DEGRADED, detail, advice)
+        yield Finding("retries_at_once", Severity.DEGRADED, detail, advice)
 
 
-def _steady(case: Case) -> Iterator[Finding]:
-    if case.steady:
+def _check_steady_state(run: EndedRun) -> Iterator[Finding]:
+    if run.is_steady:
         return
-    detail = "MSER-5 found no point after which the response times look steady; nothing was left out"
+    detail = "MSER-5 found no point after which response times look steady, so nothing was left out"
     advice = "Run longer, or set warmup to a number of seconds."
-    if not case.state.recorded:
-        detail = "MSER-5 was not asked: it looks at the records of jobs, and they were not kept; nothing was left out"
+    if not run.state.recorded:
+        detail = "MSER-5 needs the records of jobs, and they were not kept, so nothing was left out"
         advice = f"Set warmup to a number of seconds, or run at most {KEPT_JOBS:,} jobs."
-    yield Finding("no_steady_state", DEGRADED, detail, advice)
+    yield Finding("no_steady_state", Severity.DEGRADED, detail, advice)
 
 
-def _queue(case: Case) -> Iterator[Finding]:
-    """Open arrivals on limited slots: waits that rise from third to third, and a backlog when the last job arrived."""
-    slots, jobs = case.state.spec.scheduler.slots, case.result.jobs
-    if jobs is None or slots is None or _closed(case.state):
+def _check_queue(run: EndedRun) -> Iterator[Finding]:
+    """Open arrivals on limited slots: waits that rise from third to third, and a backlog when the last job arrived.
+
+    Both are asked for: waits of a stable queue rise now and then by chance, and a backlog is left by every burst at the end.
+    """
+    slots, jobs = run.state.spec.scheduler.slots, run.result.jobs
+    if jobs is None or slots is None or not run.state.has_rate:
         return
     waits = jobs.waiting_ns[jobs.was_started]
     third = len(waits) // 3
-    if third < 30:
+    if third < FEWEST_IN_A_THIRD:
         return
     first, second, last = (float(waits[i * third : (i + 1) * third].mean()) for i in range(3))
     backlog = int((jobs.was_started & (jobs.finished > int(jobs.intended[-1]))).sum())
     if second > 1.3 * first and last > 1.2 * second and backlog > 0.02 * len(jobs) + 3 * slots:
         detail = (
-            f"mean waits of the three thirds are {first / NS:.3g}, {second / NS:.3g} and {last / NS:.3g} s, "
+            f"mean waits in the three thirds of the run were {first / NS:.3g}, {second / NS:.3g} and {last / NS:.3g} s, "
             f"and {backlog} jobs were left when the last one arrived"
         )
-        yield Finding(
-            "queue_growing", DEGRADED, detail, "Offer less, or add slots: these times depend on when you stop."
-        )
-
-
-def _closed(state: RunState) -> bool:
-    """Whether nobody asked for a rate: the closed model, and a batch."""
-    return state.spec.workload.arrivals.asked_rate() is None
-
-
-def _shortfall(state: RunState) -> Iterator[Finding]:
-    """The schedule is absolute, so a generator that is too slow is behind with its latest release."""
-    (asked, took), count = state.parts.latest_release, state.parts.arrived
-    if _closed(state) or asked <= NS // 100 or state.meters.times["lag"].maximum <= NS // 10:
-        return
-    if took > asked * (1 + state.spec.thresholds.rate_shortfall):
-        detail = f"jobs were released at {count / (took / NS):,.0f}/s, asked for were {count / (asked / NS):,.0f}/s"
-        yield Finding(
-            "rate_shortfall", INVALID, detail, "Ask for less: `aurea selftest` shows what this machine reaches."
-        )
-
-
-def _late(state: RunState) -> Iterator[Finding]:
-    lag, limits = state.meters.times["lag"], state.spec.thresholds
-    if not lag.count or state.spec.workload.arrivals.ends == "with jobs":
-        return  # jobs that are all meant to start at once cannot: the response times say how long it took
-    late = lag.count_above(limits.lag) / lag.count
-    worst = lag.maximum / NS
-    if late > limits.late_ratio or worst >= limits.loop_lag:
-        severity = INVALID if late > 50 * limits.late_ratio else DEGRADED
-        detail = f"{late:.1%} of the jobs were released more than {limits.lag:g} s late, the latest {worst:.3g} s"
-        yield Finding(
-            "late_releases", severity, detail, "Keep other work off this process and machine, or ask for less."
-        )
-
-
-def _loop(state: RunState) -> Iterator[Finding]:
-    late = state.generator.late_ns / NS
-    if late >= state.spec.thresholds.loop_lag:
-        detail = f"the event loop was away for {late:.3g} s"
-        yield Finding("loop_lag", DEGRADED, detail, "A job or another task blocks the loop: move its work to a thread.")
-
-
-def _cpu(state: RunState) -> Iterator[Finding]:
-    busy = state.generator.busy
-    if busy > state.spec.thresholds.cpu and state.elapsed > 0.5 and state.parts.arrived > 10_000:
-        detail = f"the generator was at work for {busy:.0%} of the window"
-        severity = NOTE if _closed(state) else DEGRADED
-        yield Finding("cpu_saturated", severity, detail, "The rate shown is what this generator can do; ask for less.")
-
-
-def _garbage(state: RunState) -> Iterator[Finding]:
-    generator = state.generator
-    longest = generator.gc_longest_ns / NS
-    if longest > state.spec.thresholds.gc_pause:
-        detail = f"a collection took {longest:.3g} s, all of them {generator.gc_total_ns / NS:.3g} s"
-        yield Finding(
-            "gc_pause", DEGRADED, detail, "Jobs or the program around make many objects: gc.freeze() them first."
-        )
-
-
-def _floor(state: RunState) -> Iterator[Finding]:
-    service = state.meters.times["service_time"]
-    if service.count and service.mean < state.spec.thresholds.floor:
-        detail = f"the mean service time is {service.mean * 1e6:.3g} µs"
-        severity = NOTE if _closed(state) else DEGRADED
-        yield Finding(
-            "below_floor", severity, detail, "Such short times are mostly the engine's own: use virtual time."
-        )
-
-
-def _misfit(case: Case) -> Iterator[Finding]:
-    """Whether the instants at which jobs were *released* are the process that was asked for."""
-    jobs, arrivals = case.result.jobs, case.result.spec.workload.arrivals
-    if jobs is None or len(jobs) < ENOUGH_GAPS:
-        return
-    if isinstance(arrivals, Poisson):
-        failed = poisson_misfit(jobs.released, arrivals.rate, case.state.spec.thresholds.significance)
-    elif isinstance(arrivals, Constant):
-        failed = constant_misfit(jobs.released, arrivals.rate)
-    else:
-        return
-    if failed:
-        detail = "; ".join(failed)
-        yield Finding(
-            "arrivals_misfit", DEGRADED, detail, "Releases were delayed or bunched: see the lag, ask for less."
-        )
+        advice = "Lower the rate, or add slots: these times depend on the length of the run."
+        yield Finding("queue_growing", Severity.DEGRADED, detail, advice)

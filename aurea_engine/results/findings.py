@@ -1,4 +1,4 @@
-"""Remarks on the measurement itself: what was seen, what it means, what to try. The worst of them is the verdict."""
+"""Findings about the measurement itself: what was seen, and what to try. The worst of them is the verdict."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Finding:
         assert self.code in FINDING_CODES, self.code
 
 
-def verdict(findings: Iterable[Finding]) -> Verdict:
-    """``valid``, ``degraded`` or ``invalid``: whether the measurement can be trusted, not whether it pleases."""
+def find_verdict(findings: Iterable[Finding]) -> Verdict:
+    """Whether the measurement can be trusted, by the gravest of its findings; nothing about whether its figures are good."""
     worst = max((finding.severity for finding in findings), default=Severity.NOTE)
     return VERDICTS[worst]

@@ -8,7 +8,7 @@ from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs import Cost, RunInfo
 from aurea_engine.costs.metering import estimate_bill
 from aurea_engine.records.batch import NS
-from aurea_engine.results.checks import findings_so_far
+from aurea_engine.results.checks import check_progress
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.observers import Progress
 from aurea_engine.results.result import RunResult
@@ -34,7 +34,7 @@ class ProgressReports:
         bill = self._estimate_bill(parts)
         elapsed = parts.elapsed_ns / NS
         state = RunState(self.spec, parts, elapsed, bill.problem, recorded, self.heavy_tailed)
-        return _describe(self.spec, parts, bill, findings_so_far(state), self._share_done(parts))
+        return _describe(self.spec, parts, bill, check_progress(state), self._share_done(parts))
 
     def report_end(self, parts: RunParts, result: RunResult) -> Progress:
         """The last report, with the bill and the findings of the result."""

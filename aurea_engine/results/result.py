@@ -11,7 +11,7 @@ from aurea_engine.costs import Cost, Usage
 from aurea_engine.records.batch import JobBatch
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.series import Point
-from aurea_engine.results.findings import Finding, verdict
+from aurea_engine.results.findings import Finding, find_verdict
 from aurea_engine.results.statistics import Timing
 from aurea_engine.run.parts import RunParts
 from aurea_engine.spec import Objective, RunSpec
@@ -110,7 +110,7 @@ class RunResult:
     @property
     def verdict(self) -> Verdict:
         """Whether the measurement can be trusted: ``valid``, ``degraded`` or ``invalid``."""
-        return verdict(self.findings)
+        return find_verdict(self.findings)
 
     @property
     def ended_at(self) -> datetime:

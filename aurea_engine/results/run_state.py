@@ -31,6 +31,11 @@ class RunState:
         return self.parts.meters
 
     @property
+    def has_rate(self) -> bool:
+        """Whether the specification asks for a rate: the closed model and a batch do not."""
+        return self.spec.workload.arrivals.asked_rate() is not None
+
+    @property
     def generator(self) -> GeneratorStats:
         """What the generator knows of its own part in the measurement."""
         return self.parts.generator

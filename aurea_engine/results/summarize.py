@@ -11,7 +11,7 @@ from dataclasses import replace
 from aurea_engine.closed_sets import Reason, Status
 from aurea_engine.costs import RunInfo, Usage, measure, price
 from aurea_engine.records.batch import NS
-from aurea_engine.results.checks import Case, findings
+from aurea_engine.results.checks import EndedRun, check_result
 from aurea_engine.results.figures import Figures, count_outcomes, work_out_figures
 from aurea_engine.results.judging import judge_objective
 from aurea_engine.results.result import Concurrency, Counts, RunResult
@@ -91,7 +91,7 @@ def _judge(result: RunResult, parts: RunParts, figures: Figures) -> RunResult:
     state = RunState(
         spec, parts, result.duration, result.cost.problem, parts.records is not None, is_heavy_tailed(spec)
     )
-    return replace(result, findings=findings(Case(result, state, figures.is_steady)))
+    return replace(result, findings=check_result(EndedRun(result, state, figures.is_steady)))
 
 
 def _work_out_usage(parts: RunParts, figures: Figures) -> Usage:

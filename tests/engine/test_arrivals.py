@@ -35,7 +35,7 @@ from aurea_engine import (
     Workload,
     simulate,
 )
-from aurea_engine.results.arrival_fit import dispersion_index, poisson_misfit
+from aurea_engine.results.arrival_fit import find_poisson_misfits, measure_dispersion
 from aurea_engine.testing import check_arrivals
 from aurea_engine.workload.arrivals import _space_evenly
 
@@ -87,15 +87,15 @@ def test_poisson_arrivals_pass_the_tests_of_a_poisson_process(processes: int) ->
     assert distance < 1.63 / math.sqrt(n)
     centred = gaps - gaps.mean()
     assert abs(centred[1:] @ centred[:-1] / (centred @ centred)) < 2.576 / math.sqrt(n)
-    assert 0.672 < dispersion_index(merged) < 1.404
-    assert poisson_misfit(merged, 1000, 0.0001) == []
+    assert 0.672 < measure_dispersion(merged) < 1.404
+    assert find_poisson_misfits(merged, 1000, 0.0001) == []
 
 
 def test_the_same_seed_in_every_process_is_noticed() -> None:
     """Ten processes with one stream: jobs come in tens, and the counts are ten times over-dispersed."""
     same = np.sort(np.concatenate([drawn(Poisson(100), 2_000, seed=1) for _ in range(10)]))
-    assert dispersion_index(same) > 5
-    assert any("not Poisson" in failed for failed in poisson_misfit(same, 1000, 0.0001))
+    assert measure_dispersion(same) > 5
+    assert any("not Poisson" in failed for failed in find_poisson_misfits(same, 1000, 0.0001))
 
 
 @pytest.mark.parametrize("cv", [0.25, 1.0, 3.0])

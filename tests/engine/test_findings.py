@@ -47,7 +47,7 @@ from aurea_engine import (
     simulate,
 )
 from aurea_engine.engine import execute
-from aurea_engine.results.checks import poisson_misfit
+from aurea_engine.results.arrival_fit import find_poisson_misfits
 from aurea_engine.results.summarize import summarize
 from aurea_engine.run import recorder
 from aurea_engine.testing import JumpingLoop, ManualClock, run_jumping
@@ -247,8 +247,8 @@ def test_a_finding_has_a_known_code() -> None:
     ("workload", "warmup", "says"),
     [
         pytest.param(Workload(Sleep(0.01), ConstantRate(100), jobs=100), 1000, "after the warm-up", id="all warm-up"),
-        pytest.param(Workload(Sleep(0.01), Trace((5,)), duration=1), 0, "no job completed:", id="no job"),
-        pytest.param(Workload(Faulty(Sleep(0.01), 1.0), jobs=100), 0, "no job completed:", id="all failed"),
+        pytest.param(Workload(Sleep(0.01), Trace((5,)), duration=1), 0, "no job completed,", id="no job"),
+        pytest.param(Workload(Faulty(Sleep(0.01), 1.0), jobs=100), 0, "no job completed,", id="all failed"),
     ],
 )
 def test_a_run_that_measured_nothing_is_not_valid(workload: Workload, warmup: float, says: str, keep: bool) -> None:
@@ -279,8 +279,8 @@ def test_an_automatic_warm_up_that_could_not_be_looked_for_says_so(monkeypatch: 
 def test_any_significance_is_one(significance: float) -> None:
     """The smallest number there is halves to nothing, which has no logarithm."""
     released = np.cumsum(np.random.default_rng(0).exponential(1e7, 1000)).astype(np.int64)
-    assert poisson_misfit(released, 100, significance) == [] or significance > 0.4
-    assert poisson_misfit(np.arange(1000) * 10**7, 100, significance)
+    assert find_poisson_misfits(released, 100, significance) == [] or significance > 0.4
+    assert find_poisson_misfits(np.arange(1000) * 10**7, 100, significance)
 
 
 def test_a_saturated_closed_model_is_only_a_note() -> None:
