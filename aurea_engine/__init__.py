@@ -41,7 +41,7 @@ from aurea_engine.results.summarize import summarize
 from aurea_engine.run.clock import Bell, Clock, MonotonicClock
 from aurea_engine.run.environment import engine_version
 from aurea_engine.run.parts import RunParts
-from aurea_engine.run.plan import PlannedJobs, plan
+from aurea_engine.run.planned_jobs import PlannedJobs, plan
 from aurea_engine.run.shard import Shard
 from aurea_engine.spec import Objective, RunSpec, Thresholds
 from aurea_engine.workload.arrivals import (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import NotSimulable, Problem, SpecError, StrategyError
 from aurea_engine.records.batch import NS, Instants, Outcomes
 from aurea_engine.run.shard import CLOSED, Shard
-from aurea_engine.spec import RunSpec
 from aurea_engine.workload.arrivals import BEYOND, BLOCK
 from aurea_engine.workload.distributions import draw_durations
 from aurea_engine.workload.jobs import Job, Plan, planned
@@ -55,23 +53,6 @@ class Block:
     def __getitem__(self, rows: slice) -> Block:
         """The same columns of some of the jobs."""
         return replace(self, **{name: column[rows] for name, column in vars(self).items() if column is not None})
-
-
-@dataclass(frozen=True)
-class PlannedJobs:
-    """What is known of jobs before they are run, a row for each.
-
-    ``job``: its number in the whole run; ``intended``: ns since the window opens, None in the closed model; ``demand``:
-    seconds of service that it asks for, NaN where nobody knows; ``leaf``: which of `JobSource.leaves` does it; ``outcome``:
-    how it ends unless something comes between; ``service``: ns until then, `UNKNOWN` where its demand is.
-    """
-
-    job: Instants
-    intended: Instants | None
-    demand: NDArray[np.float64]
-    leaf: NDArray[np.intp]
-    outcome: Outcomes
-    service: Instants
 
 
 class JobPlan:
@@ -205,34 +186,6 @@ class JobPlan:
             return None
         seconds = draw_durations(self._workload.patience, self._streams.rng("patience"), BLOCK)[:n]
         return np.asarray(np.rint(np.minimum(seconds, _LONGEST / NS) * NS), np.int64)
-
-
-def plan(spec: RunSpec, shard: Shard | None = None) -> PlannedJobs:
-    """The jobs of ``spec``, which needs a seed, or of one shard of it: those that `execute` will run.
-
-    Raises `SpecError` where the jobs have no end but a duration and the model is closed: how many of them there will be is
-    then known only when they have run.
-    """
-    shard = shard or Shard()
-    shard.check(spec)
-    if spec.seed is None:
-        raise SpecError([Problem("seed", "is required: without one every execution draws other jobs")])
-    job_plan = JobPlan(spec.workload, Streams(spec.seed), simulated=spec.clock == "virtual", shard=shard)
-    if job_plan.closed and job_plan.unlimited:
-        raise SpecError([Problem("workload.jobs", "is required to plan a closed model: only its users end it")])
-    blocks = list(job_plan.blocks())
-
-    def join(name: str, kind: type) -> NDArray[Any]:
-        return np.concatenate([np.empty(0, kind), *(getattr(block, name) for block in blocks)])
-
-    return PlannedJobs(
-        shard.number_rows(sum(map(len, blocks))),
-        None if job_plan.closed else join("intended", np.int64),
-        join("demand", np.float64),
-        join("leaf", np.intp),
-        join("outcome", np.uint8),
-        join("service", np.int64),
-    )
 
 
 def _ns(seconds: float | None) -> int | None:
