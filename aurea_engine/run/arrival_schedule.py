@@ -69,25 +69,28 @@ class ArrivalSchedule:
         """When the next job arrives, as far as anybody knows."""
         return None if self.exhausted else self._intended[self._position]
 
-    def take(self, now: int, most: int) -> Batch | None:
-        """At least one and at most ``most`` of the jobs that are due by ``now``; None where none is."""
+    def count_due(self, now: int, most: int) -> int:
+        """How many jobs of this block, ``most`` or fewer, are due by ``now``. They are not taken yet: who releases them
+        stamps them first, and all that comes before a stamp is lag.
+        """
         if self.exhausted or (intended := self._intended)[start := self._position] > now:
-            return None
+            return 0
         end = min(start + most, self._size)
-        alone = start + 1 < end and intended[start + 1] > now  # nearly always, where the generator keeps up
-        end = start + 1 if alone else bisect_right(intended, now, start, end)
-        return self._cut(intended[start:end], end)
+        if start + 1 == end or intended[start + 1] > now:
+            return 1  # nearly always, where the generator keeps up
+        return bisect_right(intended, now, start, end) - start
 
-    def _cut(self, intended: list[int], end: int) -> Batch:
+    def take(self, n: int) -> Batch:
+        """The next ``n`` jobs, which were counted before."""
+        return self._cut(self._intended[self._position : self._position + n])
+
+    def _cut(self, intended: list[int]) -> Batch:
         start, first = self._position, self._first + self._position
-        columns = (
-            self._demands[start:end],
-            self._priorities[start:end],
-            self._leaves[start:end],
-            self._limits[start:end],
+        self._position = end = start + len(intended)
+        demands, priorities = self._demands[start:end], self._priorities[start:end]
+        batch = Batch(
+            first, intended, demands, priorities, self._leaves[start:end], self._limits[start:end], self._leaf
         )
-        batch = Batch(first, intended, *columns, self._leaf)
-        self._position = end
         if end == self._size:
             self._load()
         return batch
@@ -119,23 +122,24 @@ class ClosedSchedule(ArrivalSchedule):
         heads = [instants[0] for instants in (self._ready, self._thinking) if instants]
         return min(heads, default=None)
 
-    def take(self, now: int, most: int) -> Batch | None:
+    def count_due(self, now: int, most: int) -> int:
         ready, thinking = self._ready, self._thinking
         while thinking and thinking[0] <= now:
             ready.append(heapq.heappop(thinking))
         if self.exhausted or not ready:
-            return None
+            return 0
         ready.sort()  # nearly sorted already: ends come in order
         due = min(len(ready), most, self._size - self._position)
         if ready[due - 1] > now:
             due = bisect_right(ready, now, 0, due)
         if self._stop_ns is not None and due and ready[due - 1] >= self._stop_ns:
             due = bisect_left(ready, self._stop_ns, 0, due)
-        if not due:
-            return None
-        intended = ready[:due]
-        del ready[:due]
-        return self._cut(intended, self._position + due)
+        return due
+
+    def take(self, n: int) -> Batch:
+        intended = self._ready[:n]
+        del self._ready[:n]
+        return self._cut(intended)
 
     def think(self, ends: Iterable[int], now: int) -> None:
         """Users whose jobs have ended at these instants think, each for as long as the next draw says."""

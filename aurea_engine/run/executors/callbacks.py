@@ -8,7 +8,7 @@ from typing import NoReturn
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import StrategyError
 from aurea_engine.records.batch import NEVER
-from aurea_engine.run.executors import Executor, ExecutorContext
+from aurea_engine.run.executors.contract import Executor, ExecutorContext
 from aurea_engine.run.plan import UNKNOWN
 from aurea_engine.workload.callbacks import CallbackPool
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.records.batch import NS
-from aurea_engine.run.executors import Executor, ExecutorContext
+from aurea_engine.run.executors.contract import Executor, ExecutorContext
 from aurea_engine.run.plan import UNKNOWN
 from aurea_engine.workload.jobs import Run
 

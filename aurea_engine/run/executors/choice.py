@@ -1,0 +1,40 @@
+"""Which executor does the work of which leaf: the one that the leaf declares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aurea_engine.errors import StrategyError
+from aurea_engine.run.executors.callbacks import Callbacks
+from aurea_engine.run.executors.contract import Executor, ExecutorContext
+from aurea_engine.run.executors.tasks import Tasks
+from aurea_engine.run.executors.timers import Timers
+from aurea_engine.workload.callbacks import CallbackPool
+from aurea_engine.workload.jobs import EXECUTORS, Job, OpenedJob
+
+
+def make_executors(
+    context: ExecutorContext, leaves: Sequence[Job], opened: Sequence[OpenedJob | None], timers: Timers
+) -> list[Executor]:
+    """One for each leaf, of which ``opened`` holds what its `Job.opened` yielded. All leaves of timers share one."""
+    return [_make_executor(context, leaf, each, timers) for leaf, each in zip(leaves, opened, strict=True)]
+
+
+def _make_executor(context: ExecutorContext, leaf: Job, opened: OpenedJob | None, timers: Timers) -> Executor:
+    """What does the work of ``leaf``, of which ``opened`` is what its `Job.opened` yielded."""
+    name = type(leaf).__name__
+    match leaf.executor:
+        case "timers":
+            return timers
+        case "callbacks":
+            if not isinstance(opened, CallbackPool):
+                raise StrategyError(
+                    f"{name}.opened must yield a CallbackPool, as {name}.executor says, not {opened!r:.100}"
+                )
+            return Callbacks(context, opened)
+        case "tasks" | "cpu_workers":
+            if isinstance(opened, CallbackPool) or not callable(opened):
+                raise StrategyError(f"{name}.opened must yield what does one job, a function, not {opened!r:.100}")
+            return Tasks(context, opened)
+        case other:
+            raise StrategyError(f"{name}.executor must be one of {', '.join(EXECUTORS)}, not {other!r:.100}")

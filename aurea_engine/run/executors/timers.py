@@ -1,0 +1,45 @@
+"""Jobs of which only time has to pass: a heap of instants, and nothing that runs."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+from aurea_engine.run.executors.contract import Executor, ExecutorContext
+
+
+class Timers(Executor):
+    """For jobs of which only time has to pass. The pump looks at ``ends`` by itself."""
+
+    def __init__(self, context: ExecutorContext) -> None:
+        self._context = context
+        self.ends: list[tuple[int, int]] = []
+        """A heap of (instant, job)."""
+
+    def start(self, jobs: Sequence[int], demands: Sequence[float] = (), limits: Sequence[int] = ()) -> None:
+        """Demand and limit are in the planned service time. All share one stamp, as they share the one that ends them."""
+        context, recorder, ends = self._context, self._context.recorder, self.ends
+        now = context.now()
+        waits = context.wait_limits if context.wait_limits.anyone else None
+        for job in jobs:
+            if waits is not None:
+                waits.limit_service(job, now)
+            recorder.start(job, now)
+            if service := recorder.service_ns(job):
+                heapq.heappush(ends, (now + service, job))
+            else:
+                # Nothing to wait for. Two stamps all the same: a rate of jobs that take no time at all would be infinite.
+                began = context.now()
+                context.log_end(job, began, context.now(), recorder.planned_outcome(job))
+
+    def end_due(self, now: int) -> list[int]:
+        """End those that are due by ``now``, at ``now``: when it was noticed, so that none is shorter than its demand."""
+        ends, recorder, ended = self.ends, self._context.recorder, []
+        while ends and ends[0][0] <= now:
+            job = heapq.heappop(ends)[1]
+            recorder.finish(job, now, recorder.planned_outcome(job))
+            ended.append(job)
+        return ended
+
+    def give_up(self) -> list[int]:
+        return [job for _, job in self.ends]
