@@ -1,6 +1,6 @@
 """Which ``kind`` in JSON means which strategy. A catalog is an immutable value: importing a module registers nothing.
 
-Other people's strategies come in by `Catalog.add`, or by entry points of the groups ``aurea.jobs``, ``aurea.arrivals``,
+Third-party strategies come in by `Catalog.add`, or by entry points of the groups ``aurea.jobs``, ``aurea.arrivals``,
 ``aurea.schedulers``, ``aurea.cost_models`` and ``aurea.distributions`` when a program's edge asks for them with
 `Catalog.with_entry_points`.
 """
@@ -51,6 +51,8 @@ class Catalog:
             raise SpecError(f"{kind!r} must be a class that derives from {GROUPS[group].__name__}, not {strategy!r}")
         if kind in self.kinds[group]:
             raise SpecError(f"the kind {kind!r} is taken by {self.kinds[group][kind].__qualname__}: use another name")
+        # Frozen inside too: a catalog is handed to every reader of a process, and one that changed under them would be a bug
+        # that nobody can find.
         return Catalog(MappingProxyType({**self.kinds, group: MappingProxyType({**self.kinds[group], kind: strategy})}))
 
     def with_entry_points(self, kinds: Collection[str] | None = None) -> Catalog:
@@ -59,18 +61,20 @@ class Catalog:
         ``kinds``: load only what has such a name; then one that cannot be loaded raises StrategyError.
         """
         known = self
-        for group, entry in _offered():
+        for group, entry in _list_entry_points():
             if kinds is not None and entry.name not in kinds:
                 continue
             if entry.name in self.kinds[group]:
-                _taken(group, entry)
+                _log_taken(group, entry)
                 continue
             try:
+                # This imports the package: it may raise anything, print, or exit. A caller that cannot afford that does it
+                # in a process of its own (`aurea_engine.processes`).
                 known = known.add(group, entry.name, entry.load())
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - a package that exits while it is imported must not end the program
-                text = f"the entry point {entry.name} of aurea.{group} cannot be loaded: {_brief(error)}"
+                text = f"the entry point {entry.name} of aurea.{group} cannot be loaded: {_describe_error(error)}"
                 if kinds is not None:
                     raise StrategyError(text) from None
                 log.error("%s; it was left out", text)  # noqa: TRY400 - one line: the traceback is the package's own affair
@@ -85,50 +89,53 @@ class Catalog:
         return self.kinds[group].get(kind)
 
     def suggestion(self, group: str, kind: str) -> str:
-        """What to say about a kind that nobody knows."""
+        """What to say about a kind that is not known."""
         near = get_close_matches(kind, self.kinds[group], n=1)
         hint = f' (did you mean "{near[0]}"?)' if near else ""
         return f"must be one of {', '.join(sorted(self.kinds[group]))}{hint}"
 
     def kind_of(self, strategy: Any) -> str:
-        """The name of a strategy's class here, or its Python path, which only Python can make again."""
+        """The name of a strategy's class here; for one without a name its Python path, which no JSON can make again."""
         for kinds in self.kinds.values():
             for kind, cls in kinds.items():
+                # By identity: a subclass of a built-in strategy is another strategy, and has no name yet.
                 if cls is type(strategy):
                     return kind
         return f"{type(strategy).__module__}:{type(strategy).__qualname__}"
 
 
-def offered_kinds() -> dict[str, tuple[str, ...]]:
+def list_offered_kinds() -> dict[str, tuple[str, ...]]:
     """Group → names of kinds that installed packages offer, built-in names left out. No package is loaded to find out."""
     built_in = default_catalog().kinds
     offered: dict[str, list[str]] = {group: [] for group in GROUPS}
-    for group, entry in _offered():
+    for group, entry in _list_entry_points():
         if entry.name in built_in[group]:
-            _taken(group, entry)
+            _log_taken(group, entry)
         elif entry.name not in offered[group]:
             offered[group].append(entry.name)
     return {group: tuple(sorted(names)) for group, names in offered.items()}
 
 
-def _offered() -> Iterator[tuple[str, EntryPoint]]:
+def _list_entry_points() -> Iterator[tuple[str, EntryPoint]]:
     """(group, entry point) of every installed package, as its metadata says. Metadata that cannot be read offers nothing."""
     for group in GROUPS:
         try:
             found = tuple(entry_points(group=f"aurea.{group}"))
         except Exception as error:  # noqa: BLE001 - any package's damaged metadata, also of one that has nothing to do with us
-            log.error("entry points of aurea.%s cannot be read: %s", group, _brief(error))  # noqa: TRY400
+            # One damaged file makes the whole look-up fail, and so it would for the other groups: once is enough.
+            log.error("entry points of aurea.%s cannot be read: %s", group, _describe_error(error))  # noqa: TRY400
             return
         for entry in found:
             yield group, entry
 
 
-def _taken(group: str, entry: EntryPoint) -> None:
+def _log_taken(group: str, entry: EntryPoint) -> None:
     log.error("the entry point %s of aurea.%s was left out: the name is taken", entry.name, group)
 
 
-def _brief(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """The error in one line, whatever its class does when it is asked for a text."""
+    # In ASCII, since the text goes into logs and answers and may hold line breaks, terminal codes or half a character.
     try:
         return ascii(f"{type(error).__name__}: {error}")[1:-1][:300]
     except BaseException:  # noqa: BLE001 - the class is somebody else's
@@ -137,6 +144,8 @@ def _brief(error: BaseException) -> str:
 
 def default_catalog() -> Catalog:
     """The built-in kinds."""
+    # Names stand here, beside the classes. A class that named itself would need a registry that imports fill, and then what
+    # is known would depend on what was imported. `closed_sets.BUILT_IN_KINDS` has the names alone; a test compares the two.
     kinds: dict[str, dict[str, type]] = {
         "jobs": {
             "cpu": jobs.Cpu,

@@ -52,6 +52,7 @@ def histogram_from_dict(data: object, path: str, problems: list[Problem]) -> Lat
     buckets, counts = _buckets(data.get("buckets"), f"{path}.buckets", problems)
     if len(problems) > found:
         return LatencyHistogram()
+    # Bucket numbers are in range and rising by now: numpy would wrap a negative one around, and take the last of two.
     histogram = LatencyHistogram.from_dict({**sums, "shift_ns": 0, "buckets": buckets, "counts": counts})
     if wrong := _find_contradiction(histogram, buckets, counts):
         problems.append(Problem(path, f"contradicts itself: {wrong}"))
@@ -92,6 +93,7 @@ def _find_contradiction(histogram: LatencyHistogram, buckets: list[int], counts:
         return f"its buckets hold {sum(counts)} values, and count is {count}"
     if not -_MOST_NS <= low <= high < _MOST_NS:
         return "min_ns must not be above max_ns, and both must fit 64 bits"
+    # The clamp of quantiles to minimum and maximum relies on it.
     if [int(at) for at in buckets_of(np.array([low, high]))] != [buckets[0], buckets[-1]]:
         return "min_ns and max_ns must lie in its first and last bucket"
     if not count * low <= histogram.total <= count * high:

@@ -45,6 +45,7 @@ class Members:
 
     def read(self, name: str, hint: Any, missing: Any = None) -> Any:
         """The member as ``hint`` wants it, which may be any annotation of a field; ``missing`` where there is none."""
+        # A member that is null is not missing: whether it may be null is the annotation's affair.
         if name not in self.data:
             return missing
         return convert(self.data[name], hint, self.path_of(name), self.problems)
@@ -66,6 +67,7 @@ class Members:
         if found is not None and not isinstance(found, (list, tuple)):
             self.report(name, "must be a list")
             return
+        # Lazily: a list of a million faults costs a hundred looks.
         for i, item in enumerate(found or ()):
             if len(self.problems) >= MOST_PROBLEMS:
                 return  # nobody reads more of them
@@ -113,4 +115,5 @@ class Members:
             return {str(key): self._make_plain(item, name, depth + 1) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self._make_plain(item, name, depth + 1) for item in value]
+        # The parser makes decimals, so that no digit is lost; here they were floats before they were written.
         return float(value) if isinstance(value, Decimal) else value

@@ -1,4 +1,8 @@
-"""Text → plain values, strictly: what is odd about a document is said before anything is made of it."""
+"""Text → plain values, strictly: what is wrong with a document is reported before anything is made of it.
+
+A document may come from anywhere, so its size alone may decide how long it is looked at: depth, digits and bare lists are
+bounded, and what Python's parsers accept beyond the standards (NaN, a member twice) is refused.
+"""
 
 from __future__ import annotations
 
@@ -32,47 +36,49 @@ def parse_json(text: bytes | str) -> Any:
 
     Bytes are UTF-8, or what their byte order mark says. Raises `SpecError`.
     """
-    decoded = _decoded(text)
+    decoded = _decode(text)
+    # First, because the parser recurses at each bracket and would run out of stack.
     _check_brackets(decoded)
     try:
         value = json.loads(
             decoded,
-            object_pairs_hook=_no_duplicates,
-            parse_constant=_no_constant,
+            object_pairs_hook=_refuse_duplicates,
+            parse_constant=_refuse_constant,
             parse_float=_parse_float,
             parse_int=_parse_int,
         )
     except json.JSONDecodeError as error:
         raise SpecError(f"must be JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
-    if _SURROGATE.search(decoded) and (problems := list(islice(_torn(value, ""), MOST_PROBLEMS + 1))):
+    if _SURROGATE.search(decoded) and (problems := list(islice(_find_torn_texts(value, ""), MOST_PROBLEMS + 1))):
         if len(problems) > MOST_PROBLEMS:
             problems[-1] = Problem("", f"there is more that is wrong: these are the first {MOST_PROBLEMS} problems")
         raise SpecError(problems)
     return value
 
 
-def _decoded(text: bytes | str) -> str:
+def _decode(text: bytes | str) -> str:
     return decode_text(text) if isinstance(text, bytes) else text.removeprefix(MARK)
 
 
-def _torn(value: Any, path: str) -> Iterator[Problem]:
+def _find_torn_texts(value: Any, path: str) -> Iterator[Problem]:
     """Texts with half a surrogate pair: JSON can name it, and nothing can write it down."""
     if isinstance(value, dict):
         for name, member in value.items():
             where = f"{path}.{show_value(name)[1:-1]}".lstrip(".")
-            yield from _torn(name, where)
-            yield from _torn(member, where)
+            yield from _find_torn_texts(name, where)
+            yield from _find_torn_texts(member, where)
     elif isinstance(value, list):
         for i, item in enumerate(value):
-            yield from _torn(item, f"{path}[{i}]")
+            yield from _find_torn_texts(item, f"{path}[{i}]")
     elif isinstance(value, str) and not is_unicode(value):
         yield Problem(path, NOT_UNICODE, show_value(value))
 
 
 def _check_brackets(text: str) -> None:
-    """Before the parser, which would run out of stack. Brackets within strings do not count."""
+    """Raises `SpecError` for a text that nests too deep, or holds too many lists. Brackets within strings do not count."""
     depth = 0
     brackets = _STRING.sub("", text).encode("utf-8", "surrogatepass").translate(None, _NO_BRACKETS)
+    # All other bytes are gone, so this loop is short whatever the text's length; closed or not does not matter here.
     for bracket in brackets:
         depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
@@ -81,7 +87,8 @@ def _check_brackets(text: str) -> None:
         raise SpecError(f"must have at most {MAX_BARE_LISTS:,} lists that are in no object of their own")
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # JSON leaves the meaning of a repeated name open (RFC 8259, section 4), and every reader takes another one of them.
     seen: dict[str, Any] = {}
     for name, value in pairs:
         if name in seen:
@@ -90,11 +97,12 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return seen
 
 
-def _no_constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise SpecError(f"must be JSON, which has no {name}")
 
 
 def _parse_int(digits: str) -> int:
+    # Python takes quadratic time to read a long number, and refuses one of more than 4,300 digits with a ValueError.
     if len(digits) > 40:
         raise SpecError(f"a number of {len(digits)} digits is beyond every limit")
     return int(digits)
@@ -110,7 +118,7 @@ def _parse_float(digits: str) -> Decimal:
 def parse_toml(text: bytes | str) -> Any:
     """TOML 1.0, fractions as `Decimal`; bytes as `parse_json` takes them. Raises `SpecError`."""
     try:
-        return tomllib.loads(_decoded(text), parse_float=_parse_float)
+        return tomllib.loads(_decode(text), parse_float=_parse_float)
     except SpecError:
         raise
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:

@@ -33,7 +33,7 @@ from aurea_engine.closed_sets import (
 from aurea_engine.codec.catalog import Catalog
 from aurea_engine.codec.histograms import histogram_from_dict
 from aurea_engine.codec.members import Members
-from aurea_engine.codec.results import utc
+from aurea_engine.codec.results import format_utc
 from aurea_engine.codec.specifications import spec_from_dict
 from aurea_engine.costs import Cost, Line, RunInfo, SheetRef, Usage, price
 from aurea_engine.costs.bill_lines import Basis
@@ -69,6 +69,7 @@ def result_from_dict(
     """
     problems: list[Problem] = []
     members = Members(data, "", problems)
+    # What is no object has no members: whatever else could be said of it is the same once more.
     result = None
     if not problems:
         spec = _read_spec(members, lambda data: spec_from_dict(data, catalog, local=local, keep_unknown=keep_unknown))
@@ -104,6 +105,7 @@ def _read_result(members: Members, spec: RunSpec | None) -> RunResult | None:
         service_time=_read_timing(members, "service_time"),
         lag=_read_timing(members, "lag"),
         failure_time=_read_timing(members, "failure_time"),
+        # Put in below: a price needs the specification, which may be what is wrong.
         cost=Cost("USD", (), Fraction(0), Fraction(0)),
         usage=usage,
         findings=tuple(_read_findings(members)),
@@ -142,6 +144,7 @@ def _read_counts(members: Members) -> Counts:
     counts = members.read_object("counts")
     if "counts" not in members.data:
         members.report("counts", "is required: a run that came to no result has none")
+    # 0 where one is missing: earlier versions did not know every outcome, and then no job had it.
     each = {name: counts.read(name, Number, 0) or 0 for name in OUTCOMES}
     arrived = counts.read("arrived", Number, 0) or 0
     if sum(each.values()) != arrived:
@@ -159,13 +162,15 @@ def _read_start(members: Members, usage: Usage, duration: float | None) -> datet
         _ = shown + timedelta(seconds=duration or 0, days=1)  # a day more, for whoever shows it in another time zone
     except OverflowError:
         members.report("start_time", "is so late that the run would end after the year 9999")
-    return exact if exact is not None and utc(exact) == utc(shown) else shown
+    # The usage is only believed where it says the same instant, more exactly.
+    return exact if exact is not None and format_utc(exact) == format_utc(shown) else shown
 
 
 def _read_timing(members: Members, name: str) -> Timing:
     timing = members.read_object(name)
     figures = {each: timing.read(each, Figure) for each in ("mean", "std", "min", "max", *QUANTILES)}
     intervals = timing.read_object("intervals")
+    # Others are left out rather than refused: a later version may know more quantiles.
     found = {
         each: intervals.read_object(each).fill(Interval) for each in intervals.data if each in ("mean", *QUANTILES)
     }
@@ -221,6 +226,7 @@ def _read_jobs(members: Members, counts: Counts, spec: RunSpec | None) -> JobBat
 def _read_reason(members: Members, status: Status | None) -> Reason | None:
     if status is None or status == "completed":
         return None
+    # Earlier versions wrote none for a run with a result; its status implies the usual one.
     if members.data.get("reason") is None:
         return Reason.usual(status)
     reason = members.read_object("reason")
@@ -242,10 +248,12 @@ def _read_histograms(members: Members) -> dict[str, LatencyHistogram]:
 
 def _read_cost(members: Members, usage: Usage, spec: RunSpec) -> Cost:
     """Priced again, or as it is written where that is something else."""
+    # Never raises for what a model does, and takes time in proportion to the usage, whose numbers are bounded.
     priced, written = price(usage, spec.cost), members.read_object("cost")
     again = priced.to_dict()
     if all(value == again[name] for name, value in members.read_plain("cost").items() if name in again):
         return priced
+    # A credit no longer knows which lines it belongs to; that only matters to how idle and wasted money is shared out.
     return Cost(
         written.read("currency", Text, "USD"),
         tuple(_read_line(line) for line in written.read_objects("lines")),

@@ -22,7 +22,7 @@ from aurea_engine.results.result import ObjectiveResult, RunResult
 from aurea_engine.results.statistics import Timing
 
 
-def utc(instant: datetime) -> str:
+def format_utc(instant: datetime) -> str:
     """``2026-11-22T10:00:00.000Z``."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -32,6 +32,7 @@ def result_to_dict(result: RunResult, catalog: Catalog | None = None, jobs_shown
 
     There is no NaN or Infinity in it. ``jobs`` holds the first ``jobs_shown`` jobs.
     """
+    # The order of members is the order in which people read them: what a run is and came to, figures, then what is long.
     jobs = _job_rows(result, jobs_shown)
     total = result.cost.total
     return {
@@ -41,12 +42,13 @@ def result_to_dict(result: RunResult, catalog: Catalog | None = None, jobs_shown
         "throughput": result.throughput,
         "mean_latency": result.service_time.mean,
         "total_cost": None if total is None else float(total),
-        "start_time": utc(result.started_at),
-        "end_time": utc(result.ended_at),
+        "start_time": format_utc(result.started_at),
+        "end_time": format_utc(result.ended_at),
         "duration": result.duration,
         "status": result.status,
         "reason": None if result.reason is None else asdict(result.reason),
         "label": result.spec.label,
+        # Worked out from the findings, and written for those who read nothing else.
         "verdict": result.verdict,
         "clock": result.spec.clock,
         "counts": asdict(result.counts),
@@ -101,6 +103,7 @@ def _encode_finding(finding: Finding) -> dict[str, Any]:
 def _encode_timing(timing: Timing) -> dict[str, Any]:
     """A kind of time, with the 95 % intervals that the sample supports."""
     whole = dict(vars(timing))
+    # One object for all intervals, although a value keeps that of the mean apart: to readers it is one kind of thing.
     intervals = {name: asdict(interval) for name, interval in timing.intervals}
     if timing.mean_interval is not None:
         intervals["mean"] = asdict(timing.mean_interval)
@@ -113,10 +116,12 @@ def _job_rows(result: RunResult, count: int) -> list[dict[str, Any]]:
     """The first ``count`` jobs, none where no records were kept."""
     if result.jobs is None:
         return []
+    # Cut first: the cost of a job is asked of the model, which takes as long as there are jobs.
     batch = result.jobs[slice(count)]
     return list(record_rows(result.benchmark_id, result.started_at, batch, job_costs(result.spec.cost, batch)))
 
 
+# Instants beyond 26 days are decimals, which must not become texts; msgspec writes no NaN in any case.
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 

@@ -1,4 +1,8 @@
-"""JSON and TOML ↔ specifications. The only place that knows member names and kinds; all problems are reported at once."""
+"""JSON and TOML values ↔ specifications. All problems of a document are reported at once.
+
+No member is named here: what a strategy takes, and within which bounds, are the annotated fields of its dataclass, and which
+kind it is is in the catalog. So a new field or a new strategy needs no line in this file.
+"""
 
 from __future__ import annotations
 
@@ -48,16 +52,17 @@ def spec_from_dict(
     """
     if not isinstance(data, dict):
         raise SpecError([Problem("", "must be an object", show_value(data))])
-    builder = _Builder(catalog or default_catalog(), local=local, keep_unknown=keep_unknown)
+    reader = _SpecReader(catalog or default_catalog(), local=local, keep_unknown=keep_unknown)
     members = dict(data)
+    # Two forms: the full one, and the two members of the first version of the interface, which many clients still send.
     if "workload" not in members:
-        members["workload"] = builder.seed_workload(members)
+        members["workload"] = reader.make_seed_workload(members)
     else:
         for name in SEED:
             if members.pop(name, None) is not None:
-                builder.problems.append(Problem(name, "cannot stand beside workload: give one or the other"))
-    built = builder.record(RunSpec, members, "")
-    builder.give_up()
+                reader.problems.append(Problem(name, "cannot stand beside workload: give one or the other"))
+    built = reader.make_record(RunSpec, members, "")
+    reader.raise_problems()
     assert isinstance(built, RunSpec)
     return built
 
@@ -68,9 +73,9 @@ def cost_from_dict(data: object, catalog: Catalog | None = None) -> CostModel:
         raise SpecError(
             [Problem("cost", 'must be an object such as {"kind": "per_job", "price": "0.001"}', show_value(data))]
         )
-    builder = _Builder(catalog or default_catalog())
-    built = builder.strategy("cost_models", data, "cost")
-    builder.give_up()
+    reader = _SpecReader(catalog or default_catalog())
+    built = reader.make_strategy("cost_models", data, "cost")
+    reader.raise_problems()
     assert isinstance(built, CostModel)
     return built
 
@@ -78,7 +83,7 @@ def cost_from_dict(data: object, catalog: Catalog | None = None) -> CostModel:
 _MISSING = object()
 
 
-class _Builder:
+class _SpecReader:
     """Turns JSON values into strategies and collects what is wrong on the way."""
 
     def __init__(self, catalog: Catalog, *, local: bool = True, keep_unknown: bool = False) -> None:
@@ -86,19 +91,19 @@ class _Builder:
         self._local, self._keep_unknown = local, keep_unknown
         self.problems: list[Problem] = []
 
-    def enough(self) -> None:
+    def stop_if_too_many(self) -> None:
         """Raises `SpecError` with the first problems once there are more than anybody reads."""
         if len(self.problems) >= MOST_PROBLEMS:
             more = Problem("", f"there is more that is wrong: these are the first {MOST_PROBLEMS} problems")
             raise SpecError([*self.problems[:MOST_PROBLEMS], more])
 
-    def give_up(self) -> None:
+    def raise_problems(self) -> None:
         """Raises `SpecError` if there is any problem."""
-        self.enough()
+        self.stop_if_too_many()
         if self.problems:
             raise SpecError(self.problems)
 
-    def seed_workload(self, members: dict[str, Any]) -> object:
+    def make_seed_workload(self, members: dict[str, Any]) -> object:
         """The two-member form: ``num_jobs`` sleeps of ``job_duration_ms``, all at once."""
         before = len(self.problems)
         if "num_jobs" not in members:
@@ -113,9 +118,9 @@ class _Builder:
             return _MISSING
         return Workload(Sleep(Constant(ms / 1000)), AllAtOnce(), jobs=jobs)
 
-    def strategy(self, group: str, data: dict[str, Any], path: str) -> object:
+    def make_strategy(self, group: str, data: dict[str, Any], path: str) -> object:
         """An object with a ``kind``."""
-        self.enough()
+        self.stop_if_too_many()
         members = dict(data)
         kind = members.pop("kind", DEFAULT_KINDS.get(group))
         where = f"{path}.kind"
@@ -126,7 +131,7 @@ class _Builder:
             return _MISSING
         found = self._catalog.find(group, kind)
         if found is not None:
-            return self.record(found, members, path)
+            return self.make_record(found, members, path)
         if self._keep_unknown:
             return self._stand_in(group, kind, members, path)
         self.problems.append(Problem(where, self._catalog.suggestion(group, kind), show_value(kind)))
@@ -139,28 +144,35 @@ class _Builder:
             self.problems += [problem.within(path) for problem in error.problems]
             return _MISSING
 
-    def record(self, cls: type, members: dict[str, Any], path: str) -> object:
+    def make_record(self, cls: type, members: dict[str, Any], path: str) -> object:
         """An object of known class."""
-        self.enough()
+        self.stop_if_too_many()
+        # What is wrong with members of other objects does not keep this one from being made.
         before = len(self.problems)
         hints = resolve_hints(cls) if dataclasses.is_dataclass(cls) else {}
         if cls is Weighted and "distribution" not in members:  # the branch's own members are its distribution's
             own = {name: value for name, value in members.items() if name == "weight"}
             members = {**own, "distribution": {name: value for name, value in members.items() if name not in own}}
+        # The two short members count as known, so that a slip in one of them is recognised.
         known = [*SEED, *hints] if cls is RunSpec else list(hints)
+        # A misspelt member would otherwise be a default that nobody chose.
         for name in members.keys() - hints.keys():
-            self.enough()
+            self.stop_if_too_many()
             near = get_close_matches(name, known, n=1)
             hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(known) or 'none'}"
-            self.problems.append(Problem(_join(path, show_value(name).strip("'")), f"is not a member: {hint}"))
-        for name in _required(cls) - members.keys():
-            self.problems.append(Problem(_join(path, name), "is required"))
+            self.problems.append(Problem(_join_path(path, show_value(name).strip("'")), f"is not a member: {hint}"))
+        for name in _find_required(cls) - members.keys():
+            self.problems.append(Problem(_join_path(path, name), "is required"))
+        # Refused before any constructor runs, since that is what would open the file.
         if not self._local:
             named = [name for name, value in members.items() if value is not None and _is_file(hints.get(name))]
-            self.problems += [Problem(_join(path, name), LOCAL_REFERENCE) for name in named]
+            self.problems += [Problem(_join_path(path, name), LOCAL_REFERENCE) for name in named]
         values = {
-            name: self.value(hints[name], value, _join(path, name)) for name, value in members.items() if name in hints
+            name: self.make_value(hints[name], value, _join_path(path, name))
+            for name, value in members.items()
+            if name in hints
         }
+        # With a hole in it the object cannot be made, and its own check of members together would only add to the confusion.
         whole = not any(value is _MISSING or _holds_missing(value) for value in values.values())
         if whole and len(self.problems) == before:
             try:
@@ -168,25 +180,27 @@ class _Builder:
             except SpecError as error:
                 self.problems += [problem.within(path) if path else problem for problem in error.problems]
             return _MISSING
+        # Not made, but each member that is there is still checked by itself: all problems at once.
         for name, value in values.items():
             if value is not _MISSING and not _holds_missing(value):
-                convert(value, hints[name], _join(path, name), self.problems)
+                convert(value, hints[name], _join_path(path, name), self.problems)
         return _MISSING
 
-    def value(self, hint: Any, value: object, path: str) -> object:
+    def make_value(self, hint: Any, value: object, path: str) -> object:
         """A member: objects become strategies or records, everything else is left to the constructor's check."""
         if value is _MISSING or isinstance(value, Checked):
             return value
-        for option in _options(hint):
+        # The annotation decides: where it allows a strategy, an object is one, and a bare number is left to the constructor.
+        for option in _list_options(hint):
             if typing.get_origin(option) is tuple and isinstance(value, list):
                 inner = typing.get_args(option)[0]
-                return [self.value(inner, item, f"{path}[{i}]") for i, item in enumerate(value)]
+                return [self.make_value(inner, item, f"{path}[{i}]") for i, item in enumerate(value)]
             if isinstance(value, dict) and inspect.isclass(option):
                 group = self._catalog.group_of(option)
                 if group is not None:
-                    return self.strategy(group, value, path)
+                    return self.make_strategy(group, value, path)
                 if issubclass(option, Checked):
-                    return self.record(option, value, path)
+                    return self.make_record(option, value, path)
         return value
 
 
@@ -195,13 +209,13 @@ def _holds_missing(value: object) -> bool:
 
 
 @functools.cache
-def _options(hint: Any) -> tuple[Any, ...]:
+def _list_options(hint: Any) -> tuple[Any, ...]:
     """The alternatives of an annotation, without their bounds."""
     origin = typing.get_origin(hint)
     if origin is Annotated:
-        return _options(typing.get_args(hint)[0])
+        return _list_options(typing.get_args(hint)[0])
     if origin in (Union, types.UnionType):
-        return tuple(option for each in typing.get_args(hint) for option in _options(each))
+        return tuple(option for each in typing.get_args(hint) for option in _list_options(each))
     return (hint,)
 
 
@@ -210,7 +224,7 @@ def _is_file(hint: Any) -> bool:
 
 
 @functools.cache
-def _required(cls: type) -> frozenset[str]:
+def _find_required(cls: type) -> frozenset[str]:
     if not dataclasses.is_dataclass(cls):
         return frozenset()
     return frozenset(
@@ -220,7 +234,7 @@ def _required(cls: type) -> frozenset[str]:
     )
 
 
-def _join(path: str, name: str) -> str:
+def _join_path(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
@@ -246,11 +260,13 @@ def _encode(value: object, catalog: Catalog) -> object:
             assert isinstance(inner, dict)
             return {**members, **inner}
         return members if _is_record(value) else {"kind": catalog.kind_of(value), **members}
+    # A strategy need not be a dataclass: then it has no members, and its kind says all.
     if isinstance(value, Checked):
         return {"kind": catalog.kind_of(value)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, (Decimal, Fraction)):
+        # As text: a float would round a price, and a third has no decimal at all.
         return exact_text(Fraction(value))
     if isinstance(value, (tuple, list)):
         return [_encode(item, catalog) for item in value]

@@ -32,6 +32,10 @@ class UnknownKind:
         raise SpecError(f"the kind {ascii(self.kind)[1:-1][:60]} is not known here: install the package that offers it")
 
 
+# Every field has a default because `Scheduler` has some: a dataclass may not add one without. Members are no part of the
+# hash, since what stands in a document may not be hashable.
+
+
 @dataclass(frozen=True)
 class UnknownJob(UnknownKind, Job):
     """A job of an unknown kind."""
@@ -104,6 +108,7 @@ STAND_INS: Mapping[str, type] = {
 
 def keep_unknown(group: str, kind: str, members: Mapping[str, Any]) -> object:
     """A stand-in for ``kind``. Raises `SpecError` where a member that every kind of the group has is wrong."""
+    # The report names the slots, and utilization is a share of them.
     shared = {name: members[name] for name in ("slots", "queue_limit") if group == "schedulers" and name in members}
     return STAND_INS[group](kind=kind, members=make_plain(members), **shared)
 

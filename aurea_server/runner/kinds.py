@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aurea_engine import Catalog, default_catalog
-from aurea_engine.codec.catalog import find_kinds, offered_kinds
+from aurea_engine.codec.catalog import find_kinds, list_offered_kinds
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Kinds:
     @classmethod
     def installed(cls) -> Kinds:
         """The built-in kinds, and what installed packages offer; none of them is loaded."""
-        return cls(offered_kinds())
+        return cls(list_offered_kinds())
 
     @classmethod
     def of(cls, catalog: Catalog) -> Kinds:
