@@ -39,6 +39,7 @@ def find_poisson_misfits(released: Instants, rate: float, significance: float) -
     Kolmogorov–Smirnov on the gaps (their distribution), lag-1 autocorrelation (their independence), and the index of
     dispersion of counts in 100 windows: bunching that the gaps alone do not show.
     """
+    # The rate is the specified one, not estimated from the sample: so the plain Kolmogorov–Smirnov bound holds.
     gaps, failed = np.diff(released) / NS, []
     n = len(gaps)
     ordered = 1 - np.exp(-rate * np.sort(gaps))
@@ -46,12 +47,14 @@ def find_poisson_misfits(released: Instants, rate: float, significance: float) -
     distance = float(max((ranks[1:] - ordered).max(), (ordered - ranks[:-1]).max()))
     if distance > math.sqrt((math.log(2) - math.log(significance)) / (2 * n)):
         failed.append(f"gaps are not exponential (KS distance {distance:.3g})")
+    # Without correlation the lag-1 coefficient of n values is normal with variance 1/n (Bartlett 1946).
     z = _normal_point(significance)
     centred = gaps - gaps.mean()
     lag1 = float(centred[1:] @ centred[:-1] / (centred @ centred)) if centred.any() else 1.0
     if abs(lag1) > z / math.sqrt(n):
         failed.append(f"neighbouring gaps are correlated (lag-1 autocorrelation {lag1:.3g})")
     dispersion = measure_dispersion(released)
+    # 99·D is chi-squared with 99 degrees of freedom, so D has variance 2 ÷ 99 about 1, and is skewed to the right.
     spread = z * math.sqrt(2 / 99)
     if not max(0.0, 1 - spread) < dispersion < 1 + spread * (1 + spread / 2):
         failed.append(f"counts are not Poisson (index of dispersion {dispersion:.3g}, should be 1)")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aurea_engine.spec import RunSpec
 
 log = logging.getLogger(__name__)
+# A library says nothing unless the program that uses it asks for it.
 log.addHandler(logging.NullHandler())
 
 
@@ -92,6 +93,8 @@ class Observers:
         self._tell("on_parts", parts)
 
     def _tell(self, hook: str, news: object) -> None:
+        # A copy of the list, since whoever raises is taken out of it. KeyboardInterrupt and SystemExit are no failures of an
+        # observer: they go up, and end the run.
         for observer in list(self._observers):
             try:
                 getattr(observer, hook)(news)

@@ -30,6 +30,7 @@ class Prediction(NamedTuple):
 
 def erlang_b(load: float, slots: int) -> float:
     """Share of arrivals that find ``slots`` busy and are lost; any service distribution. Stable recurrence in 1/B."""
+    # B(0) = 1, B(k) = a·B(k−1) ÷ (k + a·B(k−1)). The sum of aᵏ/k! leaves a float at some hundred slots; this does not.
     blocking = 1.0
     for k in range(1, slots + 1):
         blocking = load * blocking / (k + load * blocking)
@@ -38,6 +39,7 @@ def erlang_b(load: float, slots: int) -> float:
 
 def erlang_c(load: float, slots: int) -> float:
     """Share of arrivals that wait in M/M/c; ``load`` < ``slots``."""
+    # C = B ÷ (1 − ρ·(1 − B)): by way of B, so that nothing overflows here either.
     lost = erlang_b(load, slots)
     return lost / (1 - load / slots * (1 - lost))
 
@@ -53,6 +55,8 @@ def mmc_response_tail(idle: float, waits: float, x: float) -> float:
 
     ``idle``: slots that are free on average; ``waits``: the share of jobs that wait (`erlang_c`).
     """
+    # A job waits with probability C, then for an exponential time at rate (c − a)/s, and is served for one at rate 1/s. The
+    # sum of the two is hypoexponential, and Erlang-2 where both rates are equal: the general form would divide by 0 there.
     if abs(idle - 1) < 1e-9:
         return math.exp(-x) * (1 + waits * x)
     slow = waits / (1 - idle)
@@ -87,11 +91,13 @@ def closed_mva(users: int, think: float, service: float, slots: int = 1) -> tupl
     """
     n = np.arange(1, users + 1)
     busy = np.minimum(n, slots)
+    # In logarithms, since N!/(N − n)! leaves a float; less the greatest of them, since only their proportions matter.
     if think:
         logs = np.cumsum(np.log((users + 1.0 - n) / busy) + (math.log(service) - math.log(think)))
         weights = np.exp(logs - logs.max())
     else:  # nobody is ever away
         weights = (n == users).astype(float)
+    # Little's law at the station: E[N] ÷ throughput, where the throughput is E[min(N, c)] ÷ s.
     response = float((n @ weights) / (busy @ weights)) * service
     return (users / (think + response) if think + response else math.inf), response
 
@@ -104,6 +110,7 @@ def predictions(spec: RunSpec) -> Iterator[Prediction]:
 def _predictions(spec: RunSpec) -> Iterator[Prediction]:
     job, scheduler, arrivals = spec.workload.job, spec.scheduler, spec.workload.arrivals
     service = job.distribution() if isinstance(job, Job) else None
+    # Exactly first come, first served: a subclass of `Fifo` may do anything.
     if service is None or type(scheduler) is not Fifo or scheduler.slots is None:
         return
     if not spec.workload.plain:  # the formulas are of systems in which every job waits until it is served
@@ -130,6 +137,7 @@ def _open(
     if queue_limit == 0:
         yield Prediction("Erlang B", "rejected_ratio", erlang_b(load, slots))
         return
+    # Where load reaches the slots there is no steady state, and every measured mean depends on when the run stopped.
     if queue_limit is not None or load >= slots or not math.isfinite(scv):
         return
     if exponential:

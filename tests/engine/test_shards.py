@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,26 +14,37 @@ from hypothesis import strategies as st
 from aurea_engine import (
     AllAtOnce,
     Arrivals,
+    Branch,
     Closed,
     ConstantRate,
     CostModel,
+    Cpu,
     Distribution,
     Exponential,
     Faulty,
     Fifo,
+    GammaArrivals,
     JobSource,
     Lifo,
+    Limited,
+    Mix,
     Objective,
     PerJob,
     PerSecond,
     Poisson,
     Priority,
+    Ramp,
+    Replay,
     RunParts,
     RunSpec,
+    Scheduler,
     Shard,
     ShortestFirst,
+    Sine,
     Sleep,
     SpecError,
+    Stage,
+    Stages,
     Stop,
     Trace,
     Workload,
@@ -40,7 +52,7 @@ from aurea_engine import (
     plan,
     summarize,
 )
-from aurea_engine.closed_sets import Reason
+from aurea_engine.closed_sets import ARRIVAL_KINDS, JOB_KINDS, SCHEDULER_KINDS, Reason
 from aurea_engine.costs import Fleet, InstanceBusy, Packed
 from aurea_engine.run import recorder
 from aurea_engine.run.parts import find_peak
@@ -128,6 +140,47 @@ def test_merged_shards_equal_the_whole_run(spec: RunSpec, of: int) -> None:
     run or a wait before its time.
     """
     assert_merges_to_the_whole(spec, of)
+
+
+ARRIVALS: dict[str, Arrivals] = {
+    "all_at_once": AllAtOnce(),
+    "constant": ConstantRate(100),
+    "gamma": GammaArrivals(100, 2.0),
+    "poisson": Poisson(100),
+    "ramp": Ramp(10, 200, 2.0),
+    "sine": Sine(100, 50, 1.0),
+    "stages": Stages((Stage(0.5, rate=100), Stage(1.0, start=100, end=0))),
+    "trace": Trace((0.0, 0.01, 0.01, 0.5)),
+}
+JOBS: dict[str, JobSource] = {
+    "cpu": Cpu(Exponential(0.05)),
+    "faulty": Faulty(Sleep(0.05), 0.2),
+    "limited": Limited(Sleep(Exponential(0.05)), 0.06),
+    "mix": Mix((Branch(1, Sleep(0.01)), Branch(3, Faulty(Sleep(Exponential(0.1)), 0.5), priority=5))),
+    "replay": Replay((0.01, 0.02, 0.2)),
+    "sleep": Sleep(Exponential(0.05)),
+}
+SCHEDULERS: dict[str, Scheduler] = {
+    "fifo": Fifo(),
+    "lifo": Lifo(),
+    "priority": Priority(),
+    "shortest_first": ShortestFirst(),
+}
+
+
+def test_the_tables_hold_every_kind_there_is() -> None:
+    """A kind that is added must be held against its shards too."""
+    assert {*ARRIVALS, "closed"} == set(ARRIVAL_KINDS)
+    assert (set(JOBS), set(SCHEDULERS)) == (set(JOB_KINDS), set(SCHEDULER_KINDS))
+
+
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("arrivals", ARRIVALS)
+def test_every_kind_merges_to_the_whole(arrivals: str, job: str) -> None:
+    """A hundred and fifty jobs of each, in each discipline, cut in 2, 3 and 7."""
+    for scheduler, of in itertools.product(SCHEDULERS.values(), CUTS):
+        workload = Workload(JOBS[job], ARRIVALS[arrivals], jobs=150)
+        assert_merges_to_the_whole(RunSpec(workload, scheduler, cost=COSTS[1], seed=5, clock="virtual"), of)
 
 
 @given(specs.map(lambda spec: replace(spec, keep_jobs=False, warmup=0.05)), st.sampled_from(CUTS))
