@@ -35,7 +35,16 @@ from aurea_engine.records.rows import record_rows, records_from_rows
 from aurea_engine.records.series import Point
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.observers import Observer, Progress
-from aurea_engine.results.result import Concurrency, Counts, ObjectiveResult, RunResult, TheoryRow
+from aurea_engine.results.result import (
+    Concurrency,
+    Counts,
+    GroupResult,
+    MarkTimes,
+    MeasureAmounts,
+    ObjectiveResult,
+    RunResult,
+    TheoryRow,
+)
 from aurea_engine.results.statistics import Interval, Timing
 from aurea_engine.results.summarize import summarize
 from aurea_engine.run.clock import Bell, Clock, MonotonicClock
@@ -109,6 +118,7 @@ __all__ = [
     "Free",
     "Gamma",
     "GammaArrivals",
+    "GroupResult",
     "Interval",
     "Job",
     "JobBatch",
@@ -120,7 +130,9 @@ __all__ = [
     "Limited",
     "LogNormal",
     "Mark",
+    "MarkTimes",
     "Measure",
+    "MeasureAmounts",
     "Mix",
     "Mixture",
     "Moments",

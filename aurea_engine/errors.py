@@ -4,6 +4,7 @@ AureaError
 ├── SpecError (ValueError)            what was asked for cannot be done; lists every problem
 │   └── NotSimulable                  a job without a known demand, in virtual time
 ├── StrategyError (RuntimeError)      a strategy broke its contract while the run was on
+│   └── InvalidReport                 a job reported a mark or a measure that is none
 ├── NeedsRecords (LookupError)        the answer needs job records that were not kept
 ├── NotReported (LookupError)         a mark, measure or group that no job of the run declares
 └── DamagedParts (ValueError)         stored parts of a run, or their records, are not what was written
@@ -62,6 +63,10 @@ class NotSimulable(SpecError):
 
 class StrategyError(AureaError, RuntimeError):
     """A strategy did what its contract forbids (arrivals out of order, a scheduler that invents jobs, a NaN cost)."""
+
+
+class InvalidReport(StrategyError):
+    """A job reported what it had not declared, or a value that cannot be: the job fails, and the run goes on."""
 
 
 class NeedsRecords(AureaError, LookupError):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
 from aurea_engine.costs import CostModel, PerSecond
 from aurea_engine.costs.safe_call import call_safely
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.fields.checked import Checked, Name, Ratio, Seconds, format_number
+from aurea_engine.fields.checked import Checked, Invalid, Name, Ratio, Seconds, format_number
 from aurea_engine.fields.units import BOUND, DURATION, RATE
 from aurea_engine.records.batch import NS
+from aurea_engine.records.measures import Schema
 from aurea_engine.workload.schedulers import Fifo, Scheduler
 from aurea_engine.workload.workload import Workload
 
@@ -20,12 +24,26 @@ KEPT_JOBS = 1_000_000
 """Records are kept, and quantiles are exact, up to this many jobs; beyond it histograms, meters and series remain."""
 
 TIMES = ("response_time", "waiting_time", "service_time")
-Metric = Literal[
+BuiltInMetric = Literal[
     "response_time", "waiting_time", "service_time", "failure_ratio", "throughput", "goodput", "cost_per_job", "cost"
 ]
 RATES = ("throughput", "goodput")
+OF_GROUPS = (*TIMES, "failure_ratio")
+"""The built-in metrics that a group has too."""
 
 
+class _ReportedMetricRule:
+    """The name of a mark or a measure, or ``group:GROUP:METRIC``. Whether there is one, only the specification knows."""
+
+    pattern = r"^(group:[^:=+@\s-][^:]{0,127}:)?[a-z][a-z0-9_]{0,63}$"
+
+    def coerce(self, value: object) -> str:
+        if not isinstance(value, str) or not re.fullmatch(self.pattern, value) or value.endswith("\n"):
+            raise Invalid("must be a metric, a mark, a measure, or group:NAME:METRIC")
+        return value
+
+
+Metric = BuiltInMetric | Annotated[str, _ReportedMetricRule()]
 Bound = Annotated[float, Meta(ge=0, le=1e15), BOUND]
 
 
@@ -33,7 +51,8 @@ Bound = Annotated[float, Meta(ge=0, le=1e15), BOUND]
 class Objective(Checked):
     """What must hold. Times in seconds (their mean, or a ``quantile``), rates in jobs per second, cost in the currency.
 
-    ``abort`` ends a run as soon as the objective can no longer be met.
+    ``metric`` may also be a mark (the time from the intended start), a measure (an amount in its unit), or
+    ``group:NAME:METRIC`` for the jobs of one group. ``abort`` ends a run as soon as the objective can no longer be met.
     """
 
     metric: Metric
@@ -45,38 +64,84 @@ class Objective(Checked):
     def __post_init__(self) -> None:
         written = {name: getattr(self, name) for name in ("at_most", "at_least")}
         super().__post_init__()
-        unit = DURATION if self.metric in TIMES else RATE if self.metric in RATES else None
+        texts = {name: text for name, text in written.items() if isinstance(text, str)}
+        self._check_texts(texts)
+        # A mark is bounded by "250ms", a measure by a number. Which of them the name is, the specification will know.
+        object.__setattr__(self, "_is_written_as_time", bool(texts))
+
+    def _check_texts(self, texts: Mapping[str, str]) -> None:
+        unit = RATE if self.figure in RATES else DURATION if self.figure not in get_args(BuiltInMetric) else None
+        unit = DURATION if self.figure in TIMES else unit
         problems = [
             Problem(
                 name, f"must be {f'a number or {unit.form}' if unit else 'a number'}: it bounds {self.metric}", text
             )
-            for name, text in written.items()
-            if isinstance(text, str) and (unit is None or unit.read(text) is None)
+            for name, text in texts.items()
+            if unit is None or unit.read(text) is None
         ]
         if problems:
             raise SpecError(problems)
+
+    @property
+    def group(self) -> str | None:
+        """The group whose jobs it is about, None for all jobs."""
+        return split_metric(self.metric)[0]
+
+    @property
+    def figure(self) -> str:
+        """The metric without the group."""
+        return split_metric(self.metric)[1]
+
+    @property
+    def is_of_jobs(self) -> bool:
+        """Whether its metric is a time or an amount of single jobs, so that it has a mean and quantiles."""
+        return self.figure in TIMES or self.figure not in get_args(BuiltInMetric)
 
     def check(self) -> list[Problem]:
         problems = []
         if (self.at_most is None) == (self.at_least is None):
             problems.append(Problem("at_most", "give either at_most or at_least"))
-        if self.quantile is not None and self.metric not in TIMES:
+        if self.quantile is not None and not self.is_of_jobs:
             problems.append(
                 Problem("quantile", f"only times have quantiles, {self.metric} has none", str(self.quantile))
             )
         return problems
 
+    def check_metric(self, schema: Schema) -> list[Problem]:
+        """What keeps it from being judged in a run whose records have the columns of ``schema``."""
+        group, figure = split_metric(self.metric)
+        built_in = get_args(BuiltInMetric) if group is None else OF_GROUPS
+        reported = [each.name for each in schema.declared]
+        if group is not None and group not in schema.groups:
+            known = ", ".join(schema.groups) or "none: groups are the branches of a mix"
+            return [Problem("metric", f"must name a group of the workload: known are {known}", ascii(group))]
+        if figure not in (*built_in, *reported):
+            return [Problem("metric", f"must be one of {', '.join((*built_in, *reported))}", ascii(figure))]
+        if schema.measure(figure) is not None and getattr(self, "_is_written_as_time", False):
+            name = "at_most" if self.at_most is not None else "at_least"
+            return [Problem(name, f"must be a number: it bounds the measure {figure}, which is no time")]
+        return []
+
     def __str__(self) -> str:
-        what = self.metric.replace("_", " ")
-        if self.metric in TIMES:
+        group, figure = split_metric(self.metric)
+        what = figure.replace("_", " ")
+        if self.is_of_jobs:
             what = f"{'mean' if self.quantile is None else f'p{self.quantile * 100:g}'} {what}"
         bound = (
             f"<= {format_number(self.at_most)}"
             if self.at_most is not None
             else f">= {format_number(self.at_least or 0)}"
         )
-        unit = " s" if self.metric in TIMES else ""
-        return f"{what} {bound}{unit}"
+        unit = " s" if figure in TIMES else ""
+        return f"{what}{'' if group is None else f' of {group}'} {bound}{unit}"
+
+
+def split_metric(metric: str) -> tuple[str | None, str]:
+    """``group:NAME:FIGURE`` → (NAME, FIGURE); any other metric → (None, metric). No group's name has a colon."""
+    if not metric.startswith("group:"):
+        return None, metric
+    _, group, figure = metric.split(":", 2)
+    return group, figure
 
 
 @dataclass(frozen=True)
@@ -127,23 +192,37 @@ class RunSpec(Checked):
                 return [Problem("warmup", problem, f"{warmup:g}")]
         if warmup == "auto" and not self.keep_jobs:
             return [Problem("warmup", '"auto" looks at the records of jobs, so it needs keep_jobs')]
-        return self._check_bill()
+        return self._check_reports()
 
-    def _check_bill(self) -> list[Problem]:
-        """What the cost model reads and no job reports: told now, and not with the bill."""
+    def _check_reports(self) -> list[Problem]:
+        """What the objectives and the cost model read and no job reports: told now, and not with the result."""
+        schema = self.workload.schema
+        metrics = [
+            problem.within(f"objectives[{i}]")
+            for i, objective in enumerate(self.objectives)
+            for problem in objective.check_metric(schema)
+        ]
         # A model of somebody else's may raise whatever it likes here too: then it is a finding of the run, as ever.
-        problems, _ = call_safely(self.cost.check_measures, self.workload.schema)
-        return [problem.within("cost") for problem in problems or ()]
+        unpriced, _ = call_safely(self.cost.check_measures, schema)
+        return metrics + [problem.within("cost") for problem in unpriced or ()]
 
     @property
     def warmup_ns(self) -> int:
         """The warm-up that is known before the run, ns."""
         return 0 if isinstance(self.warmup, str) else round(self.warmup * NS)
 
-    def good_within_ns(self) -> list[tuple[str, int]]:
-        """(metric, ns) of every objective that binds a single job: a *good* job is within all of them."""
-        return [
-            (objective.metric, round(objective.at_most * NS))
-            for objective in self.objectives
-            if objective.metric in TIMES and objective.quantile is not None and objective.at_most is not None
-        ]
+    def good_within(self) -> tuple[tuple[str, int], ...]:
+        """(metric, most) of every objective that binds a single job: a *good* job is within all of them.
+
+        In the whole numbers of the columns: ns, or value × scale of a measure.
+        """
+        return tuple(
+            (each.metric, self._most_of(each))
+            for each in self.objectives
+            if each.is_of_jobs and each.quantile is not None and each.at_most is not None
+        )
+
+    def _most_of(self, objective: Objective) -> int:
+        assert objective.at_most is not None
+        measure = self.workload.schema.measure(objective.figure)
+        return round(objective.at_most * NS) if measure is None else math.floor(objective.at_most * measure.scale)

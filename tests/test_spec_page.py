@@ -70,6 +70,7 @@ def _annotated(base: Any, *rules: Any) -> str:
                 "_DayTextRule": "date",
                 "_GroupName": "group name",
                 "_ColumnName": "column name",
+                "_ReportedMetricRule": "reported metric",
             }
             return kinds.get(type(rule).__name__, "currency")
     limits = [

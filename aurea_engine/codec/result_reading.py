@@ -41,19 +41,32 @@ from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import MOST_PROBLEMS
 from aurea_engine.records.batch import JobBatch
 from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.records.measures import Schema
 from aurea_engine.records.quantiles import QUANTILES
 from aurea_engine.records.rows import records_from_rows
 from aurea_engine.records.series import Point
 from aurea_engine.results.findings import Finding
-from aurea_engine.results.result import Concurrency, Counts, ObjectiveResult, RunResult, TheoryRow
+from aurea_engine.results.result import (
+    Concurrency,
+    Counts,
+    GroupResult,
+    MarkTimes,
+    MeasureAmounts,
+    ObjectiveResult,
+    RunResult,
+    TheoryRow,
+)
 from aurea_engine.results.statistics import Interval, Timing
-from aurea_engine.run.meters import SPANS
+from aurea_engine.run.meters import SPANS, name_from_start
 from aurea_engine.spec import RunSpec
 
 Number = Annotated[int, Meta(ge=0, le=10**18)]
 Text = Annotated[str, Meta(max_length=10_000)]
 Span = Annotated[float, Meta(ge=0, le=1e10)]
 """Seconds: int64 nanoseconds end at 9.2e9 of them."""
+
+Whole = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Amount = Annotated[float, Meta(ge=0, le=1e300)]
 
 Figure = float | None
 
@@ -114,8 +127,11 @@ def _read_result(members: Members, spec: RunSpec | None) -> RunResult | None:
         series_width=members.read_object("series").read("width", Number, 1),
         environment=members.read_plain("environment"),
         jobs=_read_jobs(members, counts, spec),
+        marks=_read_marks(members),
+        measures=_read_measures(members),
+        groups=tuple(_read_group(each) for each in members.read_objects("groups")),
         reason=_read_reason(members, status),
-        histograms=_read_histograms(members),
+        histograms=_read_histograms(members, Schema() if spec is None else spec.workload.schema),
     )
     if spec is None:
         return None  # what follows depends on it, and it has said what is wrong
@@ -183,6 +199,42 @@ def _read_timing(members: Members, name: str) -> Timing:
     )
 
 
+def _read_marks(members: Members) -> dict[str, MarkTimes]:
+    marks = members.read_object("marks")
+    return {
+        name: MarkTimes(_read_timing(marks, name), _read_timing(marks.read_object(name), "from_start"))
+        for name in marks.data
+    }
+
+
+def _read_measures(members: Members) -> dict[str, MeasureAmounts]:
+    measures = members.read_object("measures")
+    return {
+        name: MeasureAmounts(
+            (each := measures.read_object(name)).read("unit", Text, ""),
+            each.read("scale", Number, 1),
+            each.read("total", Whole | Amount, 0),
+            _read_timing(measures, name),
+        )
+        for name in measures.data
+    }
+
+
+def _read_group(members: Members) -> GroupResult:
+    errors = members.read_object("errors")
+    return GroupResult(
+        members.require("name", Text) or "",
+        _read_counts(members),
+        {str(name): errors.read(name, Number) for name in errors.data},
+        _read_timing(members, "response_time"),
+        _read_timing(members, "waiting_time"),
+        _read_timing(members, "service_time"),
+        _read_timing(members, "lag"),
+        _read_marks(members),
+        _read_measures(members),
+    )
+
+
 def _read_findings(members: Members) -> Iterator[Finding]:
     for each in members.read_objects("findings"):
         code, severity = each.require("code", str), each.require("severity", str)
@@ -214,7 +266,7 @@ def _read_jobs(members: Members, counts: Counts, spec: RunSpec | None) -> JobBat
     if members.data.get("jobs_truncated") is not False or rows is None or not_kept:
         return None
     try:
-        jobs = records_from_rows(rows)
+        jobs = records_from_rows(rows, None if spec is None else spec.workload.schema)
     except SpecError as error:
         members.problems += error.problems
         return None
@@ -237,12 +289,13 @@ def _read_reason(members: Members, status: Status | None) -> Reason | None:
     return Reason(code, reason.read("detail", Text, ""))
 
 
-def _read_histograms(members: Members) -> dict[str, LatencyHistogram]:
+def _read_histograms(members: Members, schema: Schema) -> dict[str, LatencyHistogram]:
     found = members.read_object("histograms")
+    known = {*SPANS, *(name_from_start(mark) for mark in schema.marks), *(each.name for each in schema.declared)}
     return {
         name: histogram_from_dict(data, found.path_of(name), members.problems)
         for name, data in found.data.items()
-        if name in SPANS
+        if name in known
     }
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +19,7 @@ from aurea_engine.codec.specifications import spec_to_dict
 from aurea_engine.costs import job_costs
 from aurea_engine.records.rows import record_rows
 from aurea_engine.results.findings import Finding
-from aurea_engine.results.result import ObjectiveResult, RunResult
+from aurea_engine.results.result import GroupResult, MarkTimes, MeasureAmounts, ObjectiveResult, RunResult
 from aurea_engine.results.statistics import Timing
 
 
@@ -64,6 +65,9 @@ def result_to_dict(result: RunResult, catalog: Catalog | None = None, jobs_shown
         "service_time": _encode_timing(result.service_time),
         "failure_time": _encode_timing(result.failure_time),
         "lag": _encode_timing(result.lag),
+        "marks": _encode_marks(result.marks),
+        "measures": _encode_measures(result.measures),
+        "groups": [_encode_group(group) for group in result.groups],
         "cost": result.cost.to_dict(),
         "objectives": [_encode_objective(judged) for judged in result.objectives],
         "findings": [_encode_finding(finding) for finding in result.findings],
@@ -78,6 +82,35 @@ def result_to_dict(result: RunResult, catalog: Catalog | None = None, jobs_shown
         "spec": spec_to_dict(result.spec, catalog),
         "jobs": jobs,
         "jobs_truncated": result.counts.arrived > len(jobs),
+    }
+
+
+def _encode_marks(marks: Mapping[str, MarkTimes]) -> dict[str, Any]:
+    """Each mark's times from the intended start, as any kind of time, and those from the start beside them."""
+    return {
+        name: {**_encode_timing(times.from_intended), "from_start": _encode_timing(times.from_start)}
+        for name, times in marks.items()
+    }
+
+
+def _encode_measures(measures: Mapping[str, MeasureAmounts]) -> dict[str, Any]:
+    return {
+        name: {"unit": each.unit, "scale": each.scale, "total": each.total, **_encode_timing(each.amounts)}
+        for name, each in measures.items()
+    }
+
+
+def _encode_group(group: GroupResult) -> dict[str, Any]:
+    return {
+        "name": group.name,
+        "counts": asdict(group.counts),
+        "errors": dict(group.errors),
+        "response_time": _encode_timing(group.response_time),
+        "waiting_time": _encode_timing(group.waiting_time),
+        "service_time": _encode_timing(group.service_time),
+        "lag": _encode_timing(group.lag),
+        "marks": _encode_marks(group.marks),
+        "measures": _encode_measures(group.measures),
     }
 
 

@@ -4,6 +4,10 @@ Layout: 8 bytes of magic, the length of a header (uint32, little-endian), the he
 other, each compressed by itself: int64 nanoseconds since the window opened (intended, released, started, finished), uint8
 outcome, float64 cost. The instants are stored as differences to the row before, which compress about twice as well.
 
+Where jobs declare marks, measures or groups, the header names them, and their columns follow: int64 for a mark (as
+differences too) or a measure, int32 for the group. A file of jobs that declare nothing is the same, byte for byte, as before
+there were such columns.
+
 `Reader` goes through a file block by block: what it holds depends on the block, not on the file, so that an export of any
 length to a client of any speed takes some hundred kilobytes.
 """
@@ -17,20 +21,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from aurea_engine.errors import DamagedParts
-from aurea_engine.records.batch import JobBatch
+from aurea_engine.records.batch import NEVER, Groups, Instants, JobBatch
 from aurea_engine.records.columns import INSTANTS
+from aurea_engine.records.measures import MOST_COLUMNS, Mark, Measure, Schema
 
 MAGIC = b"AUREAC1\n"
 _LENGTH = struct.Struct("<I")
 WIDTHS = (8, 8, 8, 8, 1, 8)
-"""Bytes a row of each column."""
+"""Bytes a row of each built-in column."""
+
+MOST_GROUPS = 100_000
+"""Names of groups in one file: it bounds what a damaged one may ask for."""
 
 CHECKED = 8192
 """Rows at a time while a file is checked."""
@@ -48,22 +56,51 @@ class StoredRecords:
     costs: NDArray[np.float64]
 
 
-class _Header(msgspec.Struct, frozen=True):
+class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
     benchmark_id: str
     started_at: datetime
     rows: Annotated[int, msgspec.Meta(ge=0, le=10**9)]
     sizes: list[int]
+    # Left out where there are none, so that a plain file has the header that it always had.
+    marks: Annotated[list[str], msgspec.Meta(max_length=MOST_COLUMNS)] = []
+    measures: Annotated[list[tuple[str, str, int]], msgspec.Meta(max_length=MOST_COLUMNS)] = []
+    groups: Annotated[list[str], msgspec.Meta(max_length=MOST_GROUPS)] = []
+
+    @property
+    def schema(self) -> Schema:
+        """Which optional columns follow. Raises `SpecError` where a name is none."""
+        marks, measures = tuple(map(Mark, self.marks)), tuple(Measure(*each) for each in self.measures)
+        return Schema(marks, measures, tuple(self.groups))
 
 
 def encode(records: StoredRecords) -> bytes:
     """The file's content."""
-    jobs = records.jobs
-    differences = [np.diff(getattr(jobs, name), prepend=np.int64(0)).tobytes() for name in INSTANTS]
-    columns = [zlib.compress(column, 1) for column in (*differences, jobs.outcome.tobytes(), records.costs.tobytes())]
+    jobs, schema = records.jobs, records.jobs.schema
+    built_in: list[NDArray[Any]] = [_differ(getattr(jobs, name)) for name in INSTANTS] + [jobs.outcome, records.costs]
+    group = [] if jobs.group is None else [jobs.group]
+    plain: list[NDArray[Any]] = [
+        *built_in,
+        *(_differ(column) for column in jobs.marks.values()),
+        *jobs.measures.values(),
+        *group,
+    ]
+    columns = [zlib.compress(column.tobytes(), 1) for column in plain]
     header = msgspec.json.encode(
-        _Header(records.benchmark_id, records.started_at, len(jobs), [len(column) for column in columns])
+        _Header(
+            records.benchmark_id,
+            records.started_at,
+            len(jobs),
+            [len(column) for column in columns],
+            [mark.name for mark in schema.marks],
+            [(measure.name, measure.unit, measure.scale) for measure in schema.measures],
+            list(schema.groups),
+        )
     )
     return b"".join((MAGIC, _LENGTH.pack(len(header)), header, *columns))
+
+
+def _differ(instants: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.diff(instants, prepend=np.int64(0))
 
 
 class _Column:
@@ -114,7 +151,10 @@ class Reader:
                 raise DamagedParts("this is no file of records")
             (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
             header = msgspec.json.decode(file.read(length), type=_Header)
-        if len(header.sizes) != len(WIDTHS) or min(header.sizes) < 0:
+            self._schema = schema = header.schema
+        group = (4,) if schema.groups else ()
+        self._widths = (*WIDTHS, *(8 for _ in schema.declared), *group)
+        if len(header.sizes) != len(self._widths) or min(header.sizes) < 0:
             raise DamagedParts("the file of records is damaged: it has not the columns that it should")
         self._header, self._first = header, len(MAGIC) + _LENGTH.size + length
         self.rewind()
@@ -127,7 +167,7 @@ class Reader:
     def rewind(self) -> None:
         """Begin again with the first job."""
         self.row = 0
-        self._carried = [np.int64(0)] * len(INSTANTS)
+        self._carried = [np.int64(0)] * (len(INSTANTS) + len(self._schema.marks))
         self._columns, at = [], self._first
         for size in self._header.sizes:
             self._columns.append(_Column(self._file, at, size))
@@ -137,16 +177,31 @@ class Reader:
         """The next ``count`` jobs, or as many as are left."""
         count = min(count, self.rows - self.row)
         with _understood():
-            taken = [column.take(width * count) for column, width in zip(self._columns, WIDTHS, strict=True)]
+            taken = [column.take(width * count) for column, width in zip(self._columns, self._widths, strict=True)]
             if self.row + count == self.rows:
                 for column in self._columns:
                     column.check_end()
             intended, released, started, finished = (self._instants(i, taken[i]) for i in range(len(INSTANTS)))
-            jobs = JobBatch(intended, released, started, finished, np.frombuffer(taken[4], np.uint8))
+            outcome, reports = np.frombuffer(taken[4], np.uint8), taken[len(WIDTHS) :]
+            jobs = JobBatch(intended, released, started, finished, outcome, *self._read_reports(reports))
         self.row += count
         return StoredRecords(
             self._header.benchmark_id, self._header.started_at, jobs, np.frombuffer(taken[5], np.float64)
         )
+
+    def _read_reports(
+        self, taken: list[bytes]
+    ) -> tuple[dict[Mark, Instants], dict[Measure, Instants], Groups | None, tuple[str, ...]]:
+        """The optional columns of a block, as `JobBatch` takes them."""
+        schema, first = self._schema, len(self._schema.marks)
+        marks = {mark: self._instants(len(INSTANTS) + i, taken[i]) for i, mark in enumerate(schema.marks)}
+        measures = {each: np.frombuffer(taken[first + i], np.int64) for i, each in enumerate(schema.measures)}
+        group = np.frombuffer(taken[-1], np.int32) if schema.groups else None
+        if group is not None and len(group) and not NEVER <= group.min() <= group.max() < len(schema.groups):
+            raise DamagedParts("the file of records is damaged: a job is in a group that there is not")
+        if any((column < NEVER).any() for column in (*marks.values(), *measures.values())):
+            raise DamagedParts("the file of records is damaged: what a job reported is less than nothing")
+        return marks, measures, group, schema.groups
 
     def _instants(self, i: int, differences: bytes) -> NDArray[np.int64]:
         """Instants from differences; the first of a block is one to the last of the block before."""

@@ -140,13 +140,14 @@ def _count_under(rules: CountingRules, parts: RunParts) -> Meters:
 
 
 def _with_times(figures: Figures) -> Figures:
-    counted = figures.counted_jobs()
-    times = (
-        {metric: histogram_timing(histogram) for metric, histogram in figures.meters.times.items()}
-        if counted is None
-        else {metric: exact_timing(lasted) for metric, lasted in measure_times(counted).items()}
-    )
-    return replace(figures, times=times)
+    return replace(figures, times=summarize_times(figures.meters, figures.counted_jobs()))
+
+
+def summarize_times(meters: Meters, counted: JobBatch | None) -> dict[str, Timing]:
+    """Every kind of time: of the rows in ``counted``, and where none were kept, of the histograms of ``meters``."""
+    if counted is None:
+        return {metric: histogram_timing(histogram) for metric, histogram in meters.times.items()}
+    return {metric: exact_timing(lasted) for metric, lasted in measure_times(counted).items()}
 
 
 def _find_warmup(spec: RunSpec, jobs: JobBatch | None) -> tuple[int, bool]:
@@ -167,3 +168,9 @@ def count_outcomes(counts: Mapping[Outcome, int]) -> Counts:
     """Counts by outcome as a result has them."""
     each = {outcome.name.lower(): counts.get(outcome, 0) for outcome in FINAL}
     return Counts(arrived=sum(each.values()), **each)
+
+
+def name_errors(errors: Mapping[str, int], counts: Counts) -> dict[str, int]:
+    """Class of a failure → jobs. What `Faulty` made fail raised nothing; it is what is left of the failed."""
+    injected = counts.failed - sum(errors.values())
+    return {**errors, "InjectedFailure": injected} if injected else dict(errors)

@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from aurea_engine.results.figures import Figures
+from aurea_engine.records.batch import NS, JobBatch
+from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.results.figures import Figures, count_outcomes
 from aurea_engine.results.objectives import failure_ratio, judge_fact, judge_time, value_at, value_in
-from aurea_engine.results.result import ObjectiveResult, RunResult
-from aurea_engine.run.meters import measure_span
+from aurea_engine.results.result import Counts, ObjectiveResult, RunResult
+from aurea_engine.results.statistics import exact_timing, histogram_timing
+from aurea_engine.run.meters import Meters, measure_reports, measure_span
 from aurea_engine.spec import TIMES, Objective
 
 
@@ -22,14 +25,17 @@ def judge_objective(objective: Objective, result: RunResult, figures: Figures, *
 
 
 def _judge(objective: Objective, result: RunResult, figures: Figures) -> ObjectiveResult:
-    metric, since = objective.metric, " after the warm-up" if figures.warmup_ns else ""
-    counted = figures.counted
+    metric, since = objective.figure, " after the warm-up" if figures.warmup_ns else ""
+    counted = _count_jobs(objective, figures)
     # No data is never a pass, whatever the metric (k6 #4283 is about a threshold that passed on none).
     if counted.arrived == counted.cancelled:
-        why = f"no job ended{since}" if result.counts.arrived else "no job arrived"
+        of_group = "" if objective.group is None else f" of {objective.group}"
+        why = f"no job{of_group} ended{since}" if result.counts.arrived else "no job arrived"
         return ObjectiveResult(objective, "inconclusive", None, why)
     if metric in TIMES:
         return _judge_time(objective, figures, since)
+    if objective.is_of_jobs:
+        return _judge_reported(objective, figures, since)
     if metric == "failure_ratio":
         return judge_fact(objective, failure_ratio(counted), f"no job ended{since}")
     if metric in ("cost", "cost_per_job"):
@@ -39,10 +45,40 @@ def _judge(objective: Objective, result: RunResult, figures: Figures) -> Objecti
     return judge_fact(objective, getattr(result, metric), "the window is empty: no time passed after the warm-up")
 
 
+def _count_jobs(objective: Objective, figures: Figures) -> Counts:
+    """The jobs that count, or those of the group that it is about."""
+    return figures.counted if objective.group is None else count_outcomes(_meters_of(objective, figures).counted)
+
+
+def _meters_of(objective: Objective, figures: Figures) -> Meters:
+    if objective.group is None:
+        return figures.meters
+    return figures.meters.groups.get(objective.group) or Meters(figures.meters.rules)
+
+
+def _jobs_of(objective: Objective, figures: Figures) -> JobBatch | None:
+    jobs = figures.counted_jobs()
+    return jobs if jobs is None or objective.group is None else jobs.of_group(objective.group)
+
+
 def _judge_time(objective: Objective, figures: Figures, since: str) -> ObjectiveResult:
-    metric, jobs = objective.metric, figures.counted_jobs()
+    metric, jobs = objective.figure, _jobs_of(objective, figures)
     if jobs is None:
-        return judge_time(objective, figures.times[metric], value_in(figures.meters.times[metric]), since)
+        histogram = _meters_of(objective, figures).times[metric]
+        return judge_time(objective, histogram_timing(histogram), value_in(histogram), since)
     # Ranks of the sample itself: the confidence bounds of a quantile are two of its order statistics.
-    lasted = np.sort(measure_span(metric, jobs[jobs.was_served]))
-    return judge_time(objective, figures.times[metric], value_at(lasted), since)
+    lasted = measure_span(metric, jobs[jobs.was_served])
+    timing = figures.times[metric] if objective.group is None else exact_timing(lasted)
+    return judge_time(objective, timing, value_at(np.sort(lasted)), since)
+
+
+def _judge_reported(objective: Objective, figures: Figures, since: str) -> ObjectiveResult:
+    """A mark, by the time from the intended start; or a measure. Of the jobs that reported it: no data is never a pass."""
+    measure = figures.spec.workload.schema.measure(objective.figure)
+    unit, name = (NS, "s") if measure is None else (measure.scale, measure.unit)
+    since, jobs = f" and reported it{since}", _jobs_of(objective, figures)
+    if jobs is None:
+        histogram = _meters_of(objective, figures).reported.get(objective.figure, LatencyHistogram())
+        return judge_time(objective, histogram_timing(histogram, unit), value_in(histogram, unit), since, name)
+    values = measure_reports(jobs).get(objective.figure, np.empty(0, np.int64))
+    return judge_time(objective, exact_timing(values, unit), value_at(np.sort(values), unit), since, name)

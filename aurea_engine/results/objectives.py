@@ -14,7 +14,7 @@ from aurea_engine.records.batch import NS, Instants
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.quantiles import CONFIDENCE, count_samples_needed, find_rank
 from aurea_engine.results.result import Counts, ObjectiveResult
-from aurea_engine.results.statistics import BATCHES, Timing, quantile_ranks
+from aurea_engine.results.statistics import BATCHES, Timing, in_unit, quantile_ranks
 from aurea_engine.spec import Objective
 
 Z_95 = 1.6448536
@@ -32,18 +32,20 @@ ValueAt = Callable[[int], float]
 """1-based rank → the value of that rank, seconds."""
 
 
-def value_at(ordered: Instants) -> ValueAt:
-    """Ranks of ns in rising order."""
-    return lambda rank: int(ordered[rank - 1]) / NS
+def value_at(ordered: Instants, unit: int = NS) -> ValueAt:
+    """Ranks of whole numbers in rising order, ``unit`` of them to the unit."""
+    return lambda rank: int(ordered[rank - 1]) / unit
 
 
-def value_in(histogram: LatencyHistogram) -> ValueAt:
+def value_in(histogram: LatencyHistogram, unit: int = NS) -> ValueAt:
     """Ranks of a histogram, within its relative error."""
-    return lambda rank: histogram.quantile(rank / histogram.count)
+    return lambda rank: in_unit(histogram.quantile(rank / histogram.count), unit)
 
 
-def judge_time(objective: Objective, timing: Timing, at: ValueAt, since: str = "") -> ObjectiveResult:
-    """An objective on a mean or a quantile of a kind of time. ``since`` says which jobs count, such as " after noon"."""
+def judge_time(objective: Objective, timing: Timing, at: ValueAt, since: str = "", unit: str = "s") -> ObjectiveResult:
+    """An objective on a mean or a quantile of a kind of time, or of a measure in ``unit``. ``since`` says which jobs count,
+    such as " after noon".
+    """
     if objective.quantile is None:
         observed, bounds, short = timing.mean, _mean_bounds(timing), _short_of_a_mean(timing, since)
     else:
@@ -56,7 +58,7 @@ def judge_time(objective: Objective, timing: Timing, at: ValueAt, since: str = "
     else:
         assert objective.at_least is not None
         outcome = "met" if low >= objective.at_least else "missed" if high < objective.at_least else "inconclusive"
-    detail = short if short and outcome == "inconclusive" else f"95 % bounds {low:.6g} s and {high:.6g} s"
+    detail = short if short and outcome == "inconclusive" else f"95 % bounds {low:.6g} {unit} and {high:.6g} {unit}"
     return ObjectiveResult(objective, outcome, observed, detail)  # type: ignore[arg-type]
 
 

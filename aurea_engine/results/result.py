@@ -65,14 +65,51 @@ class TheoryRow:
 
 
 @dataclass(frozen=True)
+class MarkTimes:
+    """When a mark came, over the completed jobs that reported it: after the intended start, and after the start."""
+
+    from_intended: Timing
+    from_start: Timing
+
+
+@dataclass(frozen=True)
+class MeasureAmounts:
+    """What jobs reported of a measure, in ``unit``. ``total`` is of all jobs of the run that reported it, ``amounts`` are of
+    the completed ones after the warm-up, as all times are.
+    """
+
+    unit: str
+    scale: int
+    total: float
+    amounts: Timing
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """The jobs of one group. ``counts`` and ``errors`` are of the whole run, times of completed jobs after the warm-up."""
+
+    name: str
+    counts: Counts
+    errors: Mapping[str, int]
+    response_time: Timing
+    waiting_time: Timing
+    service_time: Timing
+    lag: Timing
+    marks: Mapping[str, MarkTimes] = field(default_factory=dict)
+    measures: Mapping[str, MeasureAmounts] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class RunResult:
     """The figures of one run; ``spec`` (with its seed) repeats it.
 
     Times in seconds. ``duration`` runs from the opening of the window to the end of the last job; rates are over ``window``
     (begin, end), which leaves the warm-up out and never closes before the arrivals' own end, so that 100 jobs at 100/s are
     100/s and not 101. ``reason`` says why a run did not complete, and is None where it did. ``histograms`` holds one for
-    each kind of time, of the same jobs as its `Timing`. ``jobs`` are the records, in order of arrival, None where they were
-    not kept. ``parts`` is what all of it was worked out from, None where the result was read from elsewhere.
+    each kind of time, mark and measure, of the same jobs as its `Timing`. ``marks`` and ``measures`` are by name; ``groups``
+    are in the order of the workload, and empty where jobs are not told apart. ``jobs`` are the records, in order of arrival,
+    None where they were not kept. ``parts`` is what all of it was worked out from, None where the result was read from
+    elsewhere.
     """
 
     benchmark_id: str
@@ -103,6 +140,9 @@ class RunResult:
     series_width: int = 1
     environment: Mapping[str, object] = field(default_factory=dict)
     jobs: JobBatch | None = None
+    marks: Mapping[str, MarkTimes] = field(default_factory=dict)
+    measures: Mapping[str, MeasureAmounts] = field(default_factory=dict)
+    groups: tuple[GroupResult, ...] = ()
     reason: Reason | None = None
     histograms: Mapping[str, LatencyHistogram] = field(default_factory=dict)
     parts: RunParts | None = field(default=None, repr=False, compare=False)

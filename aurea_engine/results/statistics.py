@@ -24,7 +24,7 @@ T_29 = 2.0452296
 
 @dataclass(frozen=True)
 class Interval:
-    """A two-sided 95 % confidence interval, seconds."""
+    """A two-sided 95 % confidence interval, in the unit of the figure."""
 
     low: float
     high: float
@@ -32,7 +32,8 @@ class Interval:
 
 @dataclass(frozen=True)
 class Timing:
-    """One kind of time over all counted jobs, seconds. What the sample cannot carry is None.
+    """One kind of time over all counted jobs, seconds; or the amounts of a measure, in its unit. What the sample cannot
+    carry is None.
 
     ``exact``: quantiles are sample quantiles; otherwise they come from a histogram and are within 0.4 %.
     """
@@ -57,56 +58,55 @@ class Timing:
         return value
 
 
-def quantile(ordered: Instants, q: float) -> float | None:
-    """Quantile ``q`` of ns in rising order, seconds; None where there are too few."""
+def quantile(ordered: Instants, q: float, unit: int = NS) -> float | None:
+    """Quantile ``q`` of whole numbers in rising order, ``unit`` of them to the unit; None where there are too few."""
     n = len(ordered)
-    return int(ordered[find_rank(q, n) - 1]) / NS if n >= count_samples_needed(q) else None
+    return int(ordered[find_rank(q, n) - 1]) / unit if n >= count_samples_needed(q) else None
 
 
-def exact_timing(values: Instants) -> Timing:
-    """Of ns in order of arrival (the order matters to the interval of the mean: neighbours are alike)."""
+def exact_timing(values: Instants, unit: int = NS) -> Timing:
+    """Of whole numbers, such as ns, ``unit`` of them to the unit, such as a second. They are in order of arrival, which
+    matters to the interval of the mean: neighbours are alike.
+    """
     n = len(values)
     if not n:
         return Timing(0)
     ordered = np.sort(values)
     total = summed(values)
     centred = (values - total // n).astype(float)
-    p50, p90, p95, p99, p999 = [quantile(ordered, q) for q in QUANTILES.values()]
-    std = (
-        math.sqrt(max(float(centred @ centred) - float(centred.sum()) ** 2 / n, 0.0) / (n - 1)) / NS if n > 1 else None
-    )
+    p50, p90, p95, p99, p999 = [quantile(ordered, q, unit) for q in QUANTILES.values()]
+    variance = max(float(centred @ centred) - float(centred.sum()) ** 2 / n, 0.0) / (n - 1) if n > 1 else None
+    found = {name: quantile_interval(ordered, q, unit) for name, q in QUANTILES.items()}
     return Timing(
         n,
-        total / n / NS,
-        std,
-        int(ordered[0]) / NS,
-        int(ordered[-1]) / NS,
+        total / n / unit,
+        None if variance is None else math.sqrt(variance) / unit,
+        int(ordered[0]) / unit,
+        int(ordered[-1]) / unit,
         p50,
         p90,
         p95,
         p99,
         p999,
-        mean_interval=mean_interval(values),
-        intervals=tuple(
-            (name, found) for name, q in QUANTILES.items() if (found := quantile_interval(ordered, q)) is not None
-        ),
+        mean_interval=mean_interval(values, unit),
+        intervals=tuple((name, interval) for name, interval in found.items() if interval is not None),
     )
 
 
-def histogram_timing(histogram: LatencyHistogram) -> Timing:
+def histogram_timing(histogram: LatencyHistogram, unit: int = NS) -> Timing:
     """The same figures where only a histogram is left; it has forgotten the order, so no intervals."""
     n = histogram.count
     if not n:
         return Timing(0, exact=False)
     p50, p90, p95, p99, p999 = [
-        histogram.quantile(q) if n >= count_samples_needed(q) else None for q in QUANTILES.values()
+        in_unit(histogram.quantile(q), unit) if n >= count_samples_needed(q) else None for q in QUANTILES.values()
     ]
     return Timing(
         n,
-        histogram.mean,
-        math.sqrt(histogram.variance) if n > 1 else None,
-        histogram.minimum / NS,
-        histogram.maximum / NS,
+        histogram.total / n / unit,
+        math.sqrt(histogram.variance) * (NS / unit) if n > 1 else None,
+        histogram.minimum / unit,
+        histogram.maximum / unit,
         p50,
         p90,
         p95,
@@ -116,7 +116,12 @@ def histogram_timing(histogram: LatencyHistogram) -> Timing:
     )
 
 
-def mean_interval(values: Instants) -> Interval | None:
+def in_unit(seconds: float, unit: int) -> float:
+    """What a histogram takes for seconds, in ``unit``. Amounts are whole numbers, so the middle of a bucket is made one."""
+    return seconds if unit == NS else round(seconds * NS) / unit
+
+
+def mean_interval(values: Instants, unit: int = NS) -> Interval | None:
     """Of the mean, by 30 batch means: consecutive waits are alike, so their plain standard error would be far too small."""
     size = len(values) // BATCHES
     if size < 2:
@@ -124,10 +129,10 @@ def mean_interval(values: Instants) -> Interval | None:
     means = values[: size * BATCHES].reshape(BATCHES, size).mean(axis=1)
     half = T_29 * float(means.std(ddof=1)) / math.sqrt(BATCHES)
     middle = float(values.mean())
-    return Interval(max(middle - half, 0.0) / NS, (middle + half) / NS)
+    return Interval(max(middle - half, 0.0) / unit, (middle + half) / unit)
 
 
-def quantile_interval(ordered: Instants, q: float) -> Interval | None:
+def quantile_interval(ordered: Instants, q: float, unit: int = NS) -> Interval | None:
     """Of quantile ``q``, between two order statistics whose ranks are binomial: no assumption on the distribution.
 
     It takes values as independent. None where the sample has no value far enough out.
@@ -141,7 +146,7 @@ def quantile_interval(ordered: Instants, q: float) -> Interval | None:
     low, high = quantile_ranks(n, q, tail)
     if low is None or high is None:
         return None
-    return Interval(int(ordered[low - 1]) / NS, int(ordered[high - 1]) / NS)
+    return Interval(int(ordered[low - 1]) / unit, int(ordered[high - 1]) / unit)
 
 
 def quantile_ranks(n: int, q: float, tail: float) -> tuple[int | None, int | None]:

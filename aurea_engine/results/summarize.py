@@ -12,9 +12,10 @@ from aurea_engine.closed_sets import Reason, Status
 from aurea_engine.costs import RunInfo, Usage, measure, price
 from aurea_engine.records.batch import NS
 from aurea_engine.results.checks import EndedRun, check_result
-from aurea_engine.results.figures import Figures, count_outcomes, work_out_figures
+from aurea_engine.results.figures import Figures, count_outcomes, name_errors, work_out_figures
+from aurea_engine.results.groups import ReportSummary, summarize_groups
 from aurea_engine.results.judging import judge_objective
-from aurea_engine.results.result import Concurrency, Counts, RunResult
+from aurea_engine.results.result import Concurrency, RunResult
 from aurea_engine.results.run_state import RunState, is_heavy_tailed
 from aurea_engine.results.theory_rows import compare_with_theory
 from aurea_engine.run.parts import RunParts, with_seed
@@ -32,6 +33,7 @@ def summarize(spec: RunSpec, parts: RunParts, *, benchmark_id: str | None = None
     spec, (status, reason) = with_seed(spec, parts), _find_status(parts)
     figures = work_out_figures(spec, parts)
     usage = _work_out_usage(parts, figures)
+    reports = ReportSummary(figures.meters, figures.counted_jobs())
     started_at, counts = parts.started_at, count_outcomes(parts.meters.counts)
     result = RunResult(
         benchmark_id=benchmark_id or f"benchmark-{int(started_at.timestamp() * 1000)}",
@@ -42,7 +44,7 @@ def summarize(spec: RunSpec, parts: RunParts, *, benchmark_id: str | None = None
         window=figures.window,
         counts=counts,
         good=figures.meters.good_in_window,
-        errors=_name_errors(parts, counts),
+        errors=name_errors(parts.errors, counts),
         offered_rate=figures.offered_rate,
         throughput=figures.throughput,
         goodput=figures.goodput,
@@ -60,8 +62,11 @@ def summarize(spec: RunSpec, parts: RunParts, *, benchmark_id: str | None = None
         # All shards should run on the same kind of machine; where they do not, the first by index speaks for them.
         environment=parts.shards[0].environment,
         jobs=parts.records,
+        marks=reports.marks(spec.workload.schema),
+        measures=reports.measures(spec.workload.schema),
+        groups=summarize_groups(figures, parts),
         reason=reason,
-        histograms=figures.meters.times,
+        histograms={**figures.meters.times, **figures.meters.reported},
         parts=parts,
     )
     return _judge(result, parts, figures)
@@ -114,10 +119,3 @@ def _work_out_usage(parts: RunParts, figures: Figures) -> Usage:
     # What did add up stands; a meter that broke in one shard stays broken, so that the result does not hide it.
     quanta = {key: counts for key, counts in counted.quanta.items() if key not in usage.broken}
     return replace(usage, quanta={**quanta, **usage.quanta}, broken={**counted.broken, **usage.broken})
-
-
-def _name_errors(parts: RunParts, counts: Counts) -> dict[str, int]:
-    """Exception class → jobs. What `Faulty` made fail raised nothing; it is what is left of the failed."""
-    errors = parts.errors
-    injected = counts.failed - sum(errors.values())
-    return {**errors, "InjectedFailure": injected} if injected else errors

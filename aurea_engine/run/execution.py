@@ -38,7 +38,7 @@ class Execution:
         assert spec.seed is not None  # drawn by whoever makes the execution: a run without one could not be repeated
         plan = JobPlan(spec.workload, Streams(spec.seed), simulated=spec.clock == "virtual", shard=shard)
         self._shard = shard
-        self._metering = Metering(spec.cost)
+        self._metering = Metering(spec.cost, measures=spec.workload.schema.measures)
         recorder, dispatcher = Recorder(spec, self._metering, live, shard), Dispatcher(spec.scheduler)
         self._started_at = _read_calendar()
         # An objective on the cost may end the run, and prices depend on the day on which the window opened. In real time
@@ -106,6 +106,7 @@ class Execution:
             dispatcher.peak,
             dispatcher.conserved,
             dict(recorder.errors),
+            {group: dict(errors) for group, errors in recorder.group_errors.items() if errors},
         )
         timeline = Timeline(self._started_at, elapsed_ns, self.context.plan.end_ns, due_ns, released_ns)
         return ShardReport(self._shard, timeline, totals, status, generator=self._describe_generator(elapsed_ns))

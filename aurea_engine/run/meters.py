@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.records.batch import Instants, JobBatch, summed
 from aurea_engine.records.histogram import LatencyHistogram
-from aurea_engine.spec import RunSpec
+from aurea_engine.records.measures import Mark
+from aurea_engine.spec import RunSpec, split_metric
 
 
 class Span(NamedTuple):
@@ -52,6 +53,40 @@ def measure_span(metric: str, jobs: JobBatch) -> Instants:
     return lasted
 
 
+def measure_reports(jobs: JobBatch) -> dict[str, Instants]:
+    """What completed jobs reported, each of those that reported it: amounts of measures by name, and for each mark the times
+    from the intended start (by its name) and from the start (`name_from_start`), in ns.
+    """
+    served, values = jobs.only(jobs.was_served), dict[str, Instants]()
+    for mark, at in served.marks.items():
+        came = at >= 0
+        values[mark.name] = (at - served.intended)[came]
+        values[name_from_start(mark)] = (at - served.started)[came]
+    for measure, amounts in served.measures.items():
+        values[measure.name] = amounts[amounts >= 0]
+    return values
+
+
+def name_from_start(mark: Mark) -> str:
+    """Under which the times of a mark from the start of the service are metered. No column has a slash in its name."""
+    return f"{mark.name}/from_start"
+
+
+def mask_within(metric: str, most: int, jobs: JobBatch) -> NDArray[np.bool_]:
+    """Mask of ``jobs`` that an objective on ``metric`` finds within ``most``; what was not reported never is."""
+    group, figure = split_metric(metric)
+    if group is not None:
+        in_group = np.zeros(len(jobs), bool) if jobs.group is None else jobs.group == jobs.groups.index(group)
+        return ~in_group | mask_within(figure, most, jobs)
+    if figure in SPANS:
+        return measure_span(figure, jobs) <= most
+    if figure in [mark.name for mark in jobs.marks]:
+        at = jobs.mark(figure)
+        return (at >= 0) & (at - jobs.intended <= most)
+    amounts = jobs.measure(figure)
+    return (amounts >= 0) & (amounts <= most)
+
+
 def mask_failed(jobs: JobBatch) -> NDArray[np.bool_]:
     """Mask of the jobs that were in service and did not complete: failed or timed out."""
     return np.asarray((jobs.outcome == Outcome.FAILED) | (jobs.outcome == Outcome.TIMED_OUT))
@@ -70,7 +105,7 @@ def measure_times(jobs: JobBatch) -> dict[str, Instants]:
 @dataclass(frozen=True)
 class CountingRules:
     """Which jobs count, as the specification says. ``warmup_ns``: jobs meant to start before it are in no time and no rate.
-    ``good_within``: (metric, ns) of each objective that binds a single job; a *good* job is within all of them.
+    ``good_within``: (metric, most) of each objective that binds a single job; a *good* job is within all of them.
     """
 
     warmup_ns: int = 0
@@ -79,13 +114,13 @@ class CountingRules:
     @classmethod
     def of(cls, spec: RunSpec) -> CountingRules:
         """The rules of ``spec``, with the warm-up that is known before the run."""
-        return cls(spec.warmup_ns, tuple(spec.good_within_ns()))
+        return cls(spec.warmup_ns, spec.good_within())
 
     def mask_good(self, jobs: JobBatch) -> NDArray[np.bool_]:
-        """Mask of the jobs that completed within every per-job time bound of the objectives."""
+        """Mask of the jobs that completed within every bound of the objectives on single jobs."""
         good = jobs.was_served
-        for metric, bound in self.good_within:
-            good = good & (measure_span(metric, jobs) <= bound)
+        for metric, most in self.good_within:
+            good = good & mask_within(metric, most, jobs)
         return good
 
 
@@ -98,6 +133,9 @@ class Meters:
     figures ``…_in_window`` are of what happened after the warm-up. ``last_ns`` is when the last job ended, or was released.
     Of the job that was meant to start last, ``latest_intended_ns`` and ``latest_released_ns`` say when it was, and when it
     was released; of several at that instant, the one that was released last.
+
+    ``reported`` holds a histogram for each of `measure_reports`, without the warm-up as ``times``; ``totals`` the sum of
+    each measure over all jobs that reported it. ``groups`` holds meters of the jobs of each group alone.
     """
 
     rules: CountingRules = CountingRules()
@@ -106,6 +144,9 @@ class Meters:
     counted: Counter[Outcome] = field(default_factory=Counter)
     first_counted_ns: int | None = None
     times: dict[str, LatencyHistogram] = field(default_factory=lambda: {name: LatencyHistogram() for name in SPANS})
+    reported: dict[str, LatencyHistogram] = field(default_factory=dict)
+    totals: Counter[str] = field(default_factory=Counter)
+    groups: dict[str, Meters] = field(default_factory=dict)
     finished_in_window: int = 0
     good_in_window: int = 0
     busy_in_window_ns: int = 0
@@ -121,6 +162,7 @@ class Meters:
         self.last_ns = max(self.last_ns, int(batch.finished.max()), int(batch.released.max()))
         self._note_latest(batch)
         self._feed_window(batch)
+        self._feed_reports(batch)
         if self.rules.warmup_ns:
             batch = batch.only(batch.intended >= self.rules.warmup_ns)
         if not len(batch):
@@ -129,6 +171,22 @@ class Meters:
         _add_counts(self.counted, batch)
         for metric, lasted in measure_times(batch).items():
             self.times[metric].record(lasted)
+        for name, values in measure_reports(batch).items():
+            self.reported.setdefault(name, LatencyHistogram()).record(values)
+
+    def _feed_reports(self, batch: JobBatch) -> None:
+        """Sums of measures, and the groups. Like the counts and the cost, these are of the whole run."""
+        for measure, amounts in batch.measures.items():
+            self.totals[measure.name] += summed(np.maximum(amounts, 0))
+        if batch.group is None:
+            return
+        # Sorted once and cut, so that the work does not grow with the number of groups.
+        order = np.argsort(batch.group, kind="stable")
+        ends = np.searchsorted(batch.group[order], np.arange(len(batch.groups)), side="right").tolist()
+        first = int(np.searchsorted(batch.group[order], 0))
+        for name, begin, end in zip(batch.groups, [first, *ends], ends, strict=False):
+            part = replace(batch[order[begin:end]], group=None, groups=())
+            self.groups.setdefault(name, Meters(CountingRules(self.rules.warmup_ns))).feed(part)
 
     def _feed_window(self, batch: JobBatch) -> None:
         """What happened in the window. A job that was in service when the warm-up ended was busy in the window from then on,
@@ -175,6 +233,11 @@ class Meters:
             self._note_first(other.first_counted_ns)
         for metric, histogram in other.times.items():
             self.times[metric].merge(histogram)
+        self.totals.update(other.totals)
+        for name, histogram in other.reported.items():
+            self.reported.setdefault(name, LatencyHistogram()).merge(histogram)
+        for name, meters in other.groups.items():
+            self.groups.setdefault(name, Meters(meters.rules)).merge(meters)
 
     def copy(self) -> Meters:
         """Independent meters of the same jobs."""

@@ -61,7 +61,7 @@ class RunParts:
     @classmethod
     def empty(cls, spec: RunSpec) -> RunParts:
         """No shard of ``spec``: what merging starts from."""
-        records = JobBatch.empty() if spec.keep_jobs else None
+        records = JobBatch.empty(spec.workload.schema) if spec.keep_jobs else None
         meters = Meters(CountingRules.of(spec))
         return cls(spec.seed, (), records, None, meters, Series(), MeteredCounts())
 
@@ -160,6 +160,13 @@ class RunParts:
         errors: Counter[str] = Counter()
         for report in self.shards:
             errors.update(report.totals.errors)
+        return dict(errors)
+
+    def errors_of(self, group: str) -> dict[str, int]:
+        """The same of the jobs of one group."""
+        errors: Counter[str] = Counter()
+        for report in self.shards:
+            errors.update(report.totals.group_errors.get(group, {}))
         return dict(errors)
 
     @property

@@ -78,13 +78,22 @@ class _StoredMeters:
     first_counted_ns: Whole | None
     numbers: dict[str, BigWhole]
     times: dict[str, _StoredHistogram]
+    reported: dict[str, _StoredHistogram]
+    totals: dict[str, BigWhole]
+
+
+@dataclass(frozen=True)
+class _StoredRunMeters(_StoredMeters):
+    """Of a whole run. Groups have none of their own, so nothing that is read can nest."""
+
+    groups: dict[str, _StoredMeters]
 
 
 @dataclass(frozen=True)
 class _Head:
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None
     shards: tuple[ShardReport, ...]
-    meters: _StoredMeters
+    meters: _StoredRunMeters
     width: Whole
     bins: list[BinRow]
     metered: dict[str, dict[str, BigWhole]]
@@ -132,7 +141,9 @@ def encode_parts(
     head = _Head(
         seed,
         shards,
-        _store_meters(meters),
+        _StoredRunMeters(
+            **vars(_store_meters(meters)), groups={name: _store_meters(each) for name, each in meters.groups.items()}
+        ),
         series.width,
         series.to_rows(),
         {key: {label: str(count) for label, count in labels.items()} for key, labels in metered.counts.items()},
@@ -179,6 +190,7 @@ def _decode(content: bytes) -> tuple[Any, ...]:
         numbers = _read_numbers(body[edges[1] : edges[2]], len(records))
     _check_shards(head.shards)
     meters = _load_meters(head.meters)
+    meters.groups.update({name: _load_meters(each) for name, each in head.meters.groups.items()})
     if records is not None and meters.counts.total() != len(records):
         raise DamagedParts("these parts of a run are damaged: records and counts are not of the same jobs")
     series = Series.from_rows(head.width, head.bins)
@@ -228,19 +240,24 @@ def _store_meters(meters: Meters) -> _StoredMeters:
         meters.first_counted_ns,
         {name: str(getattr(meters, name)) for name in _SUMS},
         {metric: _store_histogram(histogram) for metric, histogram in meters.times.items()},
+        {name: _store_histogram(histogram) for name, histogram in meters.reported.items()},
+        {name: str(total) for name, total in meters.totals.items()},
     )
 
 
 def _load_meters(stored: _StoredMeters) -> Meters:
     if set(stored.numbers) != set(_SUMS) or set(stored.times) != set(SPANS):
         raise DamagedParts("these parts of a run are damaged: their meters are not those of a run")
+    numbers: dict[str, Any] = {name: int(text) for name, text in stored.numbers.items()}
     return Meters(
         CountingRules(stored.warmup_ns, tuple(stored.good_within)),
         Counter({Outcome[name.upper()]: count for name, count in stored.counts.items()}),
         counted=Counter({Outcome[name.upper()]: count for name, count in stored.counted.items()}),
         first_counted_ns=stored.first_counted_ns,
         times={metric: _load_histogram(stored.times[metric]) for metric in SPANS},
-        **{name: int(text) for name, text in stored.numbers.items()},
+        reported={name: _load_histogram(histogram) for name, histogram in stored.reported.items()},
+        totals=Counter({name: int(text) for name, text in stored.totals.items()}),
+        **numbers,
     )
 
 

@@ -7,14 +7,14 @@ made by other people are checked before anything is run on them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import NotSimulable, Problem, SpecError, StrategyError
-from aurea_engine.records.batch import NS, Instants, Outcomes
+from aurea_engine.records.batch import NEVER, NS, Instants, Outcomes
 from aurea_engine.run.shard import CLOSED, Shard
 from aurea_engine.workload.arrivals import BEYOND, BLOCK
 from aurea_engine.workload.distributions import draw_durations
@@ -35,7 +35,7 @@ class Block:
 
     ``service``: ns until the job ends of itself or by its limit, `UNKNOWN` where its demand is; ``outcome``: the one that
     this leads to; ``limit``: ns, `UNKNOWN` for none; ``demand``: seconds, for schedulers; ``patience``: ns that a job waits,
-    None where all wait until they are served.
+    None where all wait until they are served; ``reports``: what is planned for jobs that do not run, as in `Plan`.
     """
 
     intended: Instants | None
@@ -46,13 +46,16 @@ class Block:
     priority: NDArray[np.int64]
     leaf: NDArray[np.intp]
     patience: Instants | None = None
+    reports: dict[str, Instants] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.service)
 
     def __getitem__(self, rows: slice) -> Block:
         """The same columns of some of the jobs."""
-        return replace(self, **{name: column[rows] for name, column in vars(self).items() if column is not None})
+        columns = {name: column for name, column in vars(self).items() if isinstance(column, np.ndarray)}
+        reports = {name: column[rows] for name, column in self.reports.items()}
+        return replace(self, **{name: column[rows] for name, column in columns.items()}, reports=reports)
 
 
 class JobPlan:
@@ -178,7 +181,15 @@ class JobPlan:
             plan.priority[:n],
             plan.leaf[:n],
             self._patience(n),
+            {name: self._keep_planned(column, plan.leaf)[:n] for name, column in plan.reports.items()},
         )
+
+    def _keep_planned(self, column: Instants, leaf: NDArray[np.intp]) -> Instants:
+        """A column of planned reports, without those of jobs that will run and report for themselves."""
+        if self._simulated:
+            return column
+        runs = np.array([each.executor != "timers" for each in self._workload.job.leaves()])
+        return np.where(runs[leaf], NEVER, column)
 
     def _patience(self, n: int) -> Instants | None:
         """Drawn for whole blocks, from a stream of its own: it changes no other draw, and no cut changes it."""

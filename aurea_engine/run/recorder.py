@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import numpy as np
@@ -22,9 +22,11 @@ import numpy as np
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs import Metering
 from aurea_engine.records.batch import NEVER, Instants, JobBatch, Outcomes
+from aurea_engine.records.measures import Mark, Measure
 from aurea_engine.records.series import Series
 from aurea_engine.run.meters import CountingRules, Meters
 from aurea_engine.run.plan import Block, JobPlan
+from aurea_engine.run.report_columns import ReportColumns
 from aurea_engine.run.shard import Shard
 from aurea_engine.spec import KEPT_JOBS, RunSpec
 
@@ -57,6 +59,9 @@ class Recorder:
         self.series = Series()
         self.metering = metering
         self.live = live
+        self.reports = ReportColumns(spec.workload.job)
+        self._has_reports = bool(self.reports.schema)
+        self.group_errors: dict[str, Counter[str]] = {name: Counter() for name in self.reports.schema.groups}
 
     def extend(self, block: Block) -> None:
         """Rows for the jobs of ``block``. Until a job starts, ``finished`` holds its service time; ``abnormal`` knows the
@@ -74,6 +79,8 @@ class Recorder:
         if block.patience is not None:
             self.patience.frombytes(block.patience.tobytes())
         self.outcome.extend(bytes(n))
+        if self._has_reports:
+            self.reports.extend(block)
         if len(self.outcome) > self._most_kept:
             self.keep = False
 
@@ -159,7 +166,9 @@ class Recorder:
                 self.started[row], self.finished[row], self.outcome[row] = began, at, outcome
         self.done.extend(jobs)
         if any(errors):
-            self.errors.update(error for error in errors if error is not None)
+            for job, error in zip(jobs, errors, strict=True):
+                if error is not None:
+                    self.count_error(job, error)
 
     def finish_as_planned(self, jobs: array[int]) -> None:
         """These, which `serve` put into service, have ended when they were to end: ``jobs`` in the order of their ends."""
@@ -169,6 +178,22 @@ class Recorder:
             for job in self.abnormal.keys() & set(jobs):
                 outcome[job - self.base] = self.abnormal.pop(job)
         self.done.extend(jobs)
+
+    def report(self, job: int, declared: Iterable[Mark | Measure], values: Iterable[int]) -> None:
+        """``job``, which is in service, says what it has seen: a value for each of ``declared``, `NEVER` for none."""
+        self.reports.write(job - self.base, declared, values)
+
+    def count_error(self, job: int, error: str) -> None:
+        """``job`` failed, and ``error`` is the class of its failure."""
+        self.errors[error] += 1
+        group = self.reports.group_of(job - self.base)
+        if group is not None:
+            self.group_errors[group][error] += 1
+
+    def row(self, job: int) -> JobBatch:
+        """The record of ``job``, which has ended, as a batch of one."""
+        row = job - self.base
+        return self._batch(slice(row, row + 1))
 
     def reject(self, job: int) -> None:
         """There was no room for ``job``."""
@@ -222,9 +247,10 @@ class Recorder:
         def column(values: array[int]) -> Instants:
             return np.frombuffer(values, np.int64)[rows].copy()
 
-        outcome = np.frombuffer(self.outcome, np.uint8)[rows].copy()
+        started, outcome = column(self.started), np.frombuffer(self.outcome, np.uint8)[rows].copy()
+        reported = self.reports.select(rows, started, outcome)
         return JobBatch(
-            column(self.intended), column(self.released), column(self.started), column(self.finished), outcome
+            column(self.intended), column(self.released), started, column(self.finished), outcome, *reported
         )
 
     def _feed(self, batch: JobBatch) -> None:
@@ -241,6 +267,7 @@ class Recorder:
         if ended:
             for column in (self.intended, self.released, self.started, self.finished, self.outcome, self.patience):
                 del column[:ended]  # patience is empty where nobody has any
+            self.reports.forget(ended)
             self.base += ended
 
     def latest_release(self, arrived: int) -> tuple[int, int]:
@@ -262,4 +289,6 @@ class Recorder:
         # Views: nothing is written any more, and a copy of a million records would be 33 MB.
         columns = (self.intended, self.released, self.started, self.finished)
         intended, released, started, finished = (np.frombuffer(column, np.int64)[:last] for column in columns)
-        return JobBatch(intended, released, started, finished, np.frombuffer(self.outcome, np.uint8)[:last])
+        outcome = np.frombuffer(self.outcome, np.uint8)[:last]
+        reported = self.reports.select(slice(0, last), started, outcome)
+        return JobBatch(intended, released, started, finished, outcome, *reported)

@@ -128,7 +128,8 @@ class GeneratorStats:
 @dataclass(frozen=True)
 class Totals:
     """The dispatcher's counts at an instant: jobs that arrived, were rejected, are in service, or wait; and the most that
-    were in service at once. ``conserved``: whether its books balance. ``errors``: exception class → jobs that raised it.
+    were in service at once. ``conserved``: whether its books balance. ``errors``: exception class → jobs that raised it;
+    ``group_errors``: the same for each group.
     """
 
     arrived: Count = 0
@@ -139,6 +140,7 @@ class Totals:
     peak: Count = 0
     conserved: bool = True
     errors: Mapping[str, Count] = field(default_factory=dict)
+    group_errors: Mapping[str, Mapping[str, Count]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ class Done(Protocol):
         """``job`` was in service from ``started`` to ``finished``, instants of `CallbackPool.now`.
 
         ``outcome``: `Outcome.COMPLETED`, `FAILED` or `TIMED_OUT`; ``error`` names the class of a failure, under which it is
-        counted. ``marks`` and ``measures``: what the job declares, each in the order of its declaration, or nothing.
+        counted. ``marks`` (instants of `CallbackPool.now`) and ``measures``: what the job declares, each in the order of its
+        declaration, -1 for what it did not see; or nothing at all.
         """
 
 

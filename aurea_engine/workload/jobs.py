@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter_ns
@@ -21,8 +21,16 @@ from numpy.typing import NDArray
 
 from aurea_engine.errors import Problem, StrategyError
 from aurea_engine.fields.checked import Checked, PositiveSeconds, Ratio, Weight, non_empty
-from aurea_engine.records.batch import NS, Floats
-from aurea_engine.records.measures import GroupName, Mark, Measure, Schema, join_declared, number_repeated
+from aurea_engine.records.batch import NEVER, NS, Floats
+from aurea_engine.records.measures import (
+    GroupName,
+    Mark,
+    Measure,
+    Schema,
+    find_declared,
+    join_declared,
+    number_repeated,
+)
 from aurea_engine.workload.callbacks import CallbackPool
 from aurea_engine.workload.cpu_workers import CpuWorkers
 from aurea_engine.workload.distributions import (
@@ -50,6 +58,9 @@ does not spin on the clock beside it, and releases jobs to a millisecond or two.
 """
 EXECUTORS: tuple[ExecutorName, ...] = get_args(ExecutorName)
 
+Numbers = NDArray[np.float64] | NDArray[np.int64]
+"""Floats, or integers where a float would not hold every digit."""
+
 Priority = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 
 
@@ -59,7 +70,8 @@ class Plan:
 
     ``demand``: seconds of service asked for, NaN where unknown; ``limit``: seconds after which the job is stopped as timed
     out; ``fails``: it does its work and then fails; ``priority``: higher is more urgent; ``leaf``: which of
-    `JobSource.leaves` does the work.
+    `JobSource.leaves` does the work. ``reports``: what jobs report that do not run, by the name of the mark (ns after the
+    start) or measure (value × scale); -1 where one reports nothing.
     """
 
     demand: Floats
@@ -67,6 +79,7 @@ class Plan:
     fails: NDArray[np.bool_]
     priority: NDArray[np.int64]
     leaf: NDArray[np.intp]
+    reports: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
 
 class JobSource(ABC, Checked):
@@ -121,6 +134,8 @@ def planned(source: JobSource, streams: Streams, first: int, n: int) -> Plan:
             raise StrategyError(f"{name} was asked for {n} jobs and planned otherwise: the column {column} is {found}")
     if n and not (plan.leaf.min() >= 0 and plan.leaf.max() < len(source.leaves())):
         raise StrategyError(f"{name}.plan gave a job to a leaf that it does not have")
+    if not all(column.shape == (n,) and column.dtype == np.int64 for column in plan.reports.values()):
+        raise StrategyError(f"{name}.plan must give int64 reports of {n} jobs")
     return plan
 
 
@@ -166,6 +181,14 @@ class Job(JobSource):
         """Service times of jobs ``first`` … ``first + n − 1``, seconds, or None where nobody can know them before."""
         return None
 
+    def reports(self, rng: np.random.Generator, first: int, demand: Floats) -> Mapping[str, Numbers] | None:
+        """What jobs ``first`` … report when they do not run: in virtual time, or because they only let time pass.
+
+        By the names that are declared: marks in seconds after the start, no later than the job's ``demand``; measures as
+        amounts; NaN where a job reports nothing. A name that is left out, or None for all, is reported by no job.
+        """
+        return None
+
     def distribution(self) -> Distribution | None:
         """The distribution of `demands`, where it has a name: the result then carries queueing theory beside it."""
         return None
@@ -177,16 +200,57 @@ class Job(JobSource):
 
     def plan(self, streams: Streams, first: int, n: int) -> Plan:
         known = self.demands(streams.rng("demands"), first, n)
+        demand = np.full(n, np.nan) if known is None else to_floats(known, n, f"{type(self).__name__}.demands")
+        reports = None
+        if known is not None and (self.marks or self.measures):
+            reports = self.reports(streams.rng("reports"), first, demand)
         return Plan(
-            demand=np.full(n, np.nan) if known is None else to_floats(known, n, f"{type(self).__name__}.demands"),
+            demand=demand,
             limit=np.full(n, np.inf),
             fails=np.zeros(n, bool),
             priority=np.zeros(n, np.int64),
             leaf=np.zeros(n, np.intp),
+            reports=plan_reports(self, reports, demand),
         )
 
     def leaves(self) -> tuple[Job, ...]:
         return (self,)
+
+
+def plan_reports(job: Job, given: Mapping[str, Numbers] | None, demand: Floats) -> dict[str, NDArray[np.int64]]:
+    """What `Job.reports` gave, held to its contract, as a `Plan` has it. Raises `StrategyError`."""
+    what, planned = f"{type(job).__name__}.reports", dict[str, NDArray[np.int64]]()
+    for name, values in (given or {}).items():
+        mark, measure = find_declared(job.marks, name), find_declared(job.measures, name)
+        if mark is None and measure is None:
+            raise StrategyError(f"{what} names {ascii(name)[:80]}, which {type(job).__name__} does not declare")
+        numbers = _scale_exactly(values, NS if measure is None else measure.scale, len(demand), f"{what}[{name!r}]")
+        if measure is None and (numbers > np.rint(demand * NS)).any():
+            raise StrategyError(f"{what} has the mark {name} later than the end of its job")
+        planned[name] = numbers
+    return planned
+
+
+def _scale_exactly(values: Numbers, scale: int, n: int, what: str) -> NDArray[np.int64]:
+    """``values × scale`` as whole numbers from 0 up, `NEVER` for NaN."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iu" and scale == 1 and values.shape == (n,):
+        numbers = values.astype(np.int64)  # not by way of floats, which end at 2⁵³
+        if n and values.min() < 0:
+            raise StrategyError(f"{what} must be >= 0, and is {values.min()}")
+        return numbers
+    scaled = to_floats(values, n, what) * scale
+    known = ~np.isnan(scaled)
+    if not ((scaled[known] >= 0) & (scaled[known] < MOST_PLANNED)).all():
+        raise StrategyError(f"{what} must be >= 0, below 2^62 when scaled, or NaN for no report")
+    if scale == 1 and (scaled[known] != np.rint(scaled[known])).any():
+        raise StrategyError(f"{what} must be whole numbers: the measure has no scale")
+    whole = np.full(n, NEVER, np.int64)
+    whole[known] = np.rint(scaled[known]).astype(np.int64)
+    return whole
+
+
+MOST_PLANNED = 2.0**62
+"""Planned values are kept as −2 − v until their job has ended, so they need a little room below int64."""
 
 
 @dataclass(frozen=True)
@@ -281,6 +345,8 @@ class Mix(JobSource):
             mine = choice == i
             for column in PLANNED:
                 getattr(whole, column)[mine] = getattr(part, column)[mine]
+            for name, reports in part.reports.items():
+                whole.reports.setdefault(name, np.full(n, NEVER, np.int64))[mine] = reports[mine]
             offset += len(branch.job.leaves())
         return whole
 

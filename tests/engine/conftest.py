@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from aurea_engine import (
     AllAtOnce,
     Arrivals,
     Branch,
+    Catalog,
     Closed,
     Constant,
     ConstantRate,
@@ -31,6 +33,8 @@ from aurea_engine import (
     JobSource,
     Lifo,
     Limited,
+    Mark,
+    Measure,
     Mix,
     Poisson,
     Priority,
@@ -46,8 +50,9 @@ from aurea_engine import (
     Stages,
     Trace,
     Workload,
+    default_catalog,
 )
-from aurea_engine.records.columns import COLUMNS
+from aurea_engine.workload.distributions import Floats
 
 hundredths = st.integers(0, 30).map(lambda n: n / 100)
 some = st.integers(1, 30).map(lambda n: n / 100)
@@ -62,9 +67,27 @@ def distributions() -> st.SearchStrategy[Distribution]:
     )
 
 
+@dataclass(frozen=True)
+class Reporting(Sleep):
+    """Reports a mark somewhere in its service and an amount, each of them not always."""
+
+    marks = (Mark("somewhere"),)
+    measures = (Measure("amount", "things"),)
+
+    def reports(self, rng: np.random.Generator, first: int, demand: Floats) -> dict[str, Floats]:
+        n = len(demand)
+        some_of = np.where(rng.random((2, n)) < 0.7, 1.0, np.nan)
+        return {
+            "somewhere": demand * rng.choice([0.0, 0.5, 1.0], n) * some_of[0],
+            "amount": rng.integers(0, 5, n) * some_of[1],
+        }
+
+
 def jobs() -> st.SearchStrategy[JobSource]:
     plain = st.one_of(
-        st.builds(Sleep, distributions()), st.builds(Replay, st.lists(hundredths, min_size=1, max_size=5).map(tuple))
+        st.builds(Sleep, distributions()),
+        st.builds(Reporting, distributions()),
+        st.builds(Replay, st.lists(hundredths, min_size=1, max_size=5).map(tuple)),
     )
     return st.recursive(
         plain,
@@ -129,10 +152,18 @@ def same_jobs() -> Callable[[RunResult, RunResult], None]:
     def compare(a: RunResult, b: RunResult) -> None:
         assert a.jobs is not None
         assert b.jobs is not None
-        for column in COLUMNS:
-            np.testing.assert_array_equal(getattr(a.jobs, column), getattr(b.jobs, column), column)
+        assert a.jobs.schema == b.jobs.schema
+        theirs = b.jobs.columns()
+        for name, column in a.jobs.columns().items():
+            np.testing.assert_array_equal(column, theirs[name], name)
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def known() -> Catalog:
+    """The built-in kinds, and the job that only these tests have."""
+    return default_catalog().add("jobs", "reporting", Reporting)
 
 
 @pytest.fixture(scope="session")

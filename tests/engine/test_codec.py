@@ -17,6 +17,7 @@ from aurea_engine import (
     FINAL,
     AllAtOnce,
     Arrivals,
+    Catalog,
     ConstantRate,
     CostModel,
     Cpu,
@@ -439,10 +440,10 @@ objectives = st.sampled_from(
         label=st.none() | st.text(max_size=20),
     )
 )
-def test_a_specification_survives_being_written_and_read(spec: RunSpec) -> None:
+def test_a_specification_survives_being_written_and_read(known: Catalog, spec: RunSpec) -> None:
     """As strict JSON text, equal in every member, of every kind."""
-    text = json.dumps(spec_to_dict(spec), allow_nan=False)
-    assert spec == spec_from_dict(parse_json(text))
+    text = json.dumps(spec_to_dict(spec, known), allow_nan=False)
+    assert spec == spec_from_dict(parse_json(text), known)
 
 
 @pytest.mark.parametrize("group", ["jobs", "arrivals", "schedulers", "distributions"])

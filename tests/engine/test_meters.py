@@ -78,7 +78,7 @@ def test_each_figure_agrees_with_a_count_by_hand() -> None:
     """The oracle is a loop over single jobs in plain Python."""
     jobs, meters = jobs_drawn(7), fed(jobs_drawn(7))
     warmup, bound = 2 * 10**9, 3 * 10**9
-    rows = list(zip(*(column.tolist() for column in vars(jobs).values()), strict=True))
+    rows = list(zip(*(column.tolist() for column in jobs.columns().values()), strict=True))
     completed = [row for row in rows if row[4] == Outcome.COMPLETED]
     assert meters.good == sum(end - intended <= bound for intended, _, _, end, _ in completed)
     assert meters.finished_in_window == sum(end >= warmup for _, _, _, end, _ in completed)

@@ -260,7 +260,7 @@ def test_an_objective_reads_as_a_sentence(objective: Objective, shown: str) -> N
 @pytest.mark.parametrize(
     ("arguments", "path"),
     [
-        pytest.param({"metric": "speed", "at_most": 1}, "metric", id="unknown metric"),
+        pytest.param({"metric": "Speed", "at_most": 1}, "metric", id="unknown metric"),
         pytest.param({"metric": "throughput"}, "at_most", id="no bound"),
         pytest.param({"metric": "throughput", "at_most": 1, "at_least": 1}, "at_most", id="two bounds"),
         pytest.param({"metric": "throughput", "at_most": 1, "quantile": 0.5}, "quantile", id="quantile of a rate"),

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from aurea_engine.closed_sets import Outcome
-from aurea_engine.errors import StrategyError
+from aurea_engine.errors import InvalidReport, StrategyError
 from aurea_engine.records.batch import NEVER
+from aurea_engine.records.reports import ReportReader
 from aurea_engine.run.executors.contract import Executor, ExecutorContext
 from aurea_engine.run.plan import UNKNOWN
 from aurea_engine.workload.callbacks import CallbackPool
@@ -18,8 +19,8 @@ _COMPLETED, _FAILED, _TIMED_OUT = int(Outcome.COMPLETED), int(Outcome.FAILED), i
 class Callbacks(Executor):
     """The jobs of one leaf, done by ``pool``."""
 
-    def __init__(self, context: ExecutorContext, pool: CallbackPool) -> None:
-        self._context, self._pool = context, pool
+    def __init__(self, context: ExecutorContext, pool: CallbackPool, reader: ReportReader | None = None) -> None:
+        self._context, self._pool, self._reader = context, pool, reader
         self._running: set[int] = set()
         self._over = False
         pool.now, pool.done = context.now, self._done
@@ -62,6 +63,13 @@ class Callbacks(Executor):
         planned = self._context.recorder.planned_outcome(job)
         if outcome == _COMPLETED and planned == _FAILED:
             outcome, error = _FAILED, None
+        if self._reader is not None and (marks or measures):
+            try:
+                # Its instants count from the opening of the window already, unlike those of a coroutine.
+                values = self._reader.read_parts(marks, measures, started, finished)
+                self._context.recorder.report(job, self._reader.declared, values)
+            except InvalidReport as raised:
+                outcome, error = _FAILED, type(raised).__name__
         self._context.log_end(job, started, finished, outcome, error)
 
     def _break(self, how: str) -> NoReturn:

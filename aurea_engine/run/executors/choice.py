@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aurea_engine.errors import StrategyError
+from aurea_engine.records.reports import ReportReader
 from aurea_engine.run.executors.callbacks import Callbacks
 from aurea_engine.run.executors.contract import Executor, ExecutorContext
 from aurea_engine.run.executors.tasks import Tasks
@@ -17,11 +18,14 @@ def make_executors(
     context: ExecutorContext, leaves: Sequence[Job], opened: Sequence[OpenedJob | None], timers: Timers
 ) -> list[Executor]:
     """One for each leaf, of which ``opened`` holds what its `Job.opened` yielded. All leaves of timers share one."""
-    return [_make_executor(context, leaf, each, timers) for leaf, each in zip(leaves, opened, strict=True)]
+    readers = context.recorder.reports.readers
+    return [_make_executor(context, *each, timers) for each in zip(leaves, opened, readers, strict=True)]
 
 
-def _make_executor(context: ExecutorContext, leaf: Job, opened: OpenedJob | None, timers: Timers) -> Executor:
-    """What does the work of ``leaf``, of which ``opened`` is what its `Job.opened` yielded."""
+def _make_executor(
+    context: ExecutorContext, leaf: Job, opened: OpenedJob | None, reader: ReportReader | None, timers: Timers
+) -> Executor:
+    """What does the work of ``leaf``, of which ``opened`` is what its `Job.opened` yielded. ``reader`` reads its reports."""
     name = type(leaf).__name__
     match leaf.executor:
         case "timers":
@@ -31,10 +35,10 @@ def _make_executor(context: ExecutorContext, leaf: Job, opened: OpenedJob | None
                 raise StrategyError(
                     f"{name}.opened must yield a CallbackPool, as {name}.executor says, not {opened!r:.100}"
                 )
-            return Callbacks(context, opened)
+            return Callbacks(context, opened, reader)
         case "tasks" | "cpu_workers":
             if isinstance(opened, CallbackPool) or not callable(opened):
                 raise StrategyError(f"{name}.opened must yield what does one job, a function, not {opened!r:.100}")
-            return Tasks(context, opened)
+            return Tasks(context, opened, reader)
         case other:
             raise StrategyError(f"{name}.executor must be one of {', '.join(EXECUTORS)}, not {other!r:.100}")

@@ -22,6 +22,7 @@ from typing import Any
 
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.records.batch import NS
+from aurea_engine.records.reports import ReportReader
 from aurea_engine.run.executors.contract import Executor, ExecutorContext
 from aurea_engine.run.plan import UNKNOWN
 from aurea_engine.workload.jobs import Run
@@ -37,8 +38,8 @@ StartTask = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 class Tasks(Executor):
     """The jobs of one leaf. Made inside the running event loop, before the window opens."""
 
-    def __init__(self, context: ExecutorContext, run: Run) -> None:
-        self._context, self._run = context, run
+    def __init__(self, context: ExecutorContext, run: Run, reader: ReportReader | None = None) -> None:
+        self._context, self._run, self._reader = context, run, reader
         self._running: dict[int, asyncio.Task[None]] = {}
         self._eager_task = find_eager_start(asyncio.get_running_loop())
         self._began = 0
@@ -64,7 +65,7 @@ class Tasks(Executor):
 
     def _make_serve(self) -> Callable[[int, float], Coroutine[Any, Any, None]]:
         """What does one job that has no limit."""
-        context, run, eager = self._context, self._run, self._eager_task is not None
+        context, run, reader, eager = self._context, self._run, self._reader, self._eager_task is not None
         clock, opened, ends, ring = context.clock.now, context.opened, context.ends, context.bell.ring
         running, recorder = self._running, context.recorder
         abnormal, start = recorder.abnormal, recorder.start
@@ -74,11 +75,13 @@ class Tasks(Executor):
             if not eager:
                 start(job, began)
             try:
-                await run(demand)
+                returned = await run(demand)
+                finished = clock() - opened
+                if reader is not None:  # what makes no sense raises, and so fails the job as anything that it raises
+                    recorder.report(job, reader.declared, reader.read(returned, opened, began, finished))
             except BaseException as raised:  # noqa: BLE001 - whatever a job raises, sys.exit too, is its outcome
                 self._end(job, began, _FAILED, raised)
                 return
-            finished = clock() - opened
             if running:
                 running.pop(job, None)
             if not ends:  # as `ExecutorContext.log_end`, without the call
@@ -99,7 +102,10 @@ class Tasks(Executor):
         failure: BaseException | None = None
         try:
             async with scope:
-                await self._run(demand)
+                returned = await self._run(demand)
+            if (reader := self._reader) is not None:
+                values = reader.read(returned, context.opened, began, context.now())
+                context.recorder.report(job, reader.declared, values)
         except BaseException as raised:  # noqa: BLE001 - as above
             failure = raised
         if scope.expired():  # also when the job took no notice of being stopped

@@ -1,0 +1,74 @@
+"""What jobs reported, and how each group of them fared: summarised like the run itself, by the same code.
+
+A group is a filter over the jobs. So where records are kept, its times are worked out from its own rows, and equal those of
+anyone who filters the exported rows; where none are, they come from meters that were fed the group's jobs alone.
+"""
+
+from __future__ import annotations
+
+from aurea_engine.records.batch import NS, JobBatch
+from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.records.measures import Measure, Schema
+from aurea_engine.records.reports import MOST
+from aurea_engine.results.figures import Figures, count_outcomes, name_errors, summarize_times
+from aurea_engine.results.result import GroupResult, MarkTimes, MeasureAmounts
+from aurea_engine.results.statistics import Timing, exact_timing, histogram_timing
+from aurea_engine.run.meters import Meters, measure_reports, name_from_start
+from aurea_engine.run.parts import RunParts
+
+
+class ReportSummary:
+    """Summaries of what the jobs of ``meters`` reported. ``counted``: their rows after the warm-up, None without records."""
+
+    def __init__(self, meters: Meters, counted: JobBatch | None) -> None:
+        self._meters = meters
+        self._values = None if counted is None else measure_reports(counted)
+
+    def marks(self, schema: Schema) -> dict[str, MarkTimes]:
+        """Of every mark of ``schema``, by name."""
+        return {
+            mark.name: MarkTimes(self._summarize(mark.name, NS), self._summarize(name_from_start(mark), NS))
+            for mark in schema.marks
+        }
+
+    def measures(self, schema: Schema) -> dict[str, MeasureAmounts]:
+        """Of every measure of ``schema``, by name."""
+        return {measure.name: self._measure(measure) for measure in schema.measures}
+
+    def _measure(self, measure: Measure) -> MeasureAmounts:
+        total = self._meters.totals[measure.name]
+        # JSON has no whole number beyond 64 bits that all readers take.
+        whole = total if measure.scale == 1 and total <= MOST else total / measure.scale
+        return MeasureAmounts(measure.unit, measure.scale, whole, self._summarize(measure.name, measure.scale))
+
+    def _summarize(self, name: str, unit: int) -> Timing:
+        if self._values is None:
+            return histogram_timing(self._meters.reported.get(name, LatencyHistogram()), unit)
+        # A run in which no job ended has no columns, and no values either.
+        return exact_timing(self._values[name], unit) if name in self._values else Timing(0)
+
+
+def summarize_groups(figures: Figures, parts: RunParts) -> tuple[GroupResult, ...]:
+    """Every group of the workload, in its order."""
+    schema = figures.spec.workload.schema
+    return tuple(_summarize_group(name, schema, figures, parts) for name in schema.groups)
+
+
+def _summarize_group(name: str, schema: Schema, figures: Figures, parts: RunParts) -> GroupResult:
+    meters = figures.meters.groups.get(name) or Meters(figures.meters.rules)
+    jobs = figures.counted_jobs()
+    if jobs is not None:
+        jobs = jobs.of_group(name) if jobs.group is not None else jobs[:0]
+    times, counts = summarize_times(meters, jobs), count_outcomes(meters.counts)
+    reports = ReportSummary(meters, jobs)
+    return GroupResult(
+        name,
+        counts,
+        name_errors(parts.errors_of(name), counts),
+        times["response_time"],
+        times["waiting_time"],
+        times["service_time"],
+        times["lag"],
+        reports.marks(schema),
+        reports.measures(schema),
+    )

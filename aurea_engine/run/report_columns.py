@@ -1,0 +1,116 @@
+"""The columns of what jobs report, and of their groups: beside the recorder's own, and only where a job declares any.
+
+Two kinds of reports come in, and both end in the same columns:
+
+- A job that *runs* says at its end what it has seen. An instant is then absolute, an amount final.
+- A job that does *not* run (every job in virtual time, and timers in real time) has its report planned (`Job.reports`), when
+  its row is made: a mark is then so many nanoseconds after a start that nobody knows yet.
+
+So a planned value v is stored as −2 − v, below `NEVER`, until somebody asks: by then the job has started, or never will. No
+driver knows of reports, which is why all of them, the fast ones too, agree on them.
+
+A report is of a job that was served to some end. A job that was cancelled, or turned away, has none, whatever was planned or
+said; one that failed or timed out keeps what it said itself, and loses what was planned for its completion.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aurea_engine.closed_sets import Outcome
+from aurea_engine.records.batch import NEVER, Groups, Instants, Outcomes
+from aurea_engine.records.measures import Mark, Measure
+from aurea_engine.records.reports import ReportReader
+from aurea_engine.run.plan import Block
+from aurea_engine.workload.jobs import JobSource, group_of_leaves, read_schema
+
+_SERVED = np.isin(np.arange(len(Outcome)), [Outcome.COMPLETED, Outcome.FAILED, Outcome.TIMED_OUT])
+"""By number of the outcome: whether such a job may have reported anything."""
+
+
+class Reported(NamedTuple):
+    """The optional columns of some rows, as `JobBatch` takes them after the built-in ones."""
+
+    marks: dict[Mark, Instants]
+    measures: dict[Measure, Instants]
+    group: Groups | None
+    groups: tuple[str, ...]
+
+
+class ReportColumns:
+    """The optional columns of one run of ``source``. Rows count as the recorder's do, from the first that is still kept."""
+
+    def __init__(self, source: JobSource) -> None:
+        self.schema = read_schema(source)
+        self._columns: dict[Mark | Measure, array[int]] = {each: array("q") for each in self.schema.declared}
+        self._group = array("i")
+        self._group_of_leaf = group_of_leaves(source)
+        self.readers = tuple(
+            ReportReader(leaf.marks, leaf.measures) if leaf.marks or leaf.measures else None for leaf in source.leaves()
+        )
+        """For each leaf what reads its jobs' reports; None for one that declares nothing."""
+
+    def extend(self, block: Block) -> None:
+        """Rows for the jobs of ``block``, with what is planned for them."""
+        for each, column in self._columns.items():
+            planned = block.reports.get(each.name)
+            values = np.full(len(block), NEVER, np.int64) if planned is None else encode_planned(planned)
+            column.frombytes(values.tobytes())
+        if self.schema.groups:
+            self._group.frombytes(self._group_of_leaf[block.leaf].tobytes())
+
+    def write(self, row: int, declared: Iterable[Mark | Measure], values: Iterable[int]) -> None:
+        """What the job of ``row`` says of itself: a value for each of ``declared``."""
+        for each, value in zip(declared, values, strict=True):
+            self._columns[each][row] = value
+
+    def group_of(self, row: int) -> str | None:
+        """The name of the group of the job of ``row``."""
+        return self.schema.groups[self._group[row]] if self.schema.groups else None
+
+    def select(self, rows: Instants | slice, started: Instants, outcome: Outcomes) -> Reported:
+        """The columns of ``rows``, whose jobs started and ended like that."""
+        if not self.schema:
+            return Reported({}, {}, None, ())
+
+        def column(values: array[int], dtype: type) -> NDArray[Any]:
+            return np.frombuffer(values, dtype)[rows]
+
+        served = _SERVED[outcome]
+        completed = outcome == Outcome.COMPLETED
+        marks = {
+            mark: decode_planned(column(self._columns[mark], np.int64), started, served, completed)
+            for mark in self.schema.marks
+        }
+        measures = {
+            measure: decode_planned(column(self._columns[measure], np.int64), 0, served, completed)
+            for measure in self.schema.measures
+        }
+        group = column(self._group, np.int32).copy() if self.schema.groups else None
+        return Reported(marks, measures, group, self.schema.groups)
+
+    def forget(self, rows: int) -> None:
+        """Drop the first ``rows``."""
+        for column in self._columns.values():
+            del column[:rows]
+        del self._group[:rows]
+
+
+def encode_planned(planned: Instants) -> Instants:
+    """Planned values as they stand in a column until their job has ended; `NEVER` stays."""
+    return np.where(planned == NEVER, NEVER, -2 - planned)
+
+
+def decode_planned(
+    column: Instants, start: Instants | int, served: NDArray[np.bool_], completed: NDArray[np.bool_]
+) -> Instants:
+    """The values of ``column`` once its jobs have ended: a planned one counts from ``start``, and is of completed jobs."""
+    planned = column < NEVER
+    if planned.any():
+        column = np.where(planned, np.where(completed, start - 2 - column, NEVER), column)
+    return np.where(served, column, NEVER)
