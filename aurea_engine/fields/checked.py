@@ -1,7 +1,7 @@
-"""Typed, bounded fields: one check for values given in Python and values read from JSON.
+"""Typed, bounded fields: one check for values made in Python and values read from JSON.
 
-A strategy is a frozen dataclass whose annotations say what each field may be (``Annotated[float, Meta(gt=0)]``; msgspec's
-``Meta``, so that the same annotations describe the HTTP interface). `Checked` runs the check when one is made.
+A strategy is a frozen dataclass whose annotations say what each field may be (``Annotated[float, Meta(gt=0)]`` with
+msgspec's ``Meta``). The same annotations describe the HTTP interface. `Checked` runs the check when a value is made.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.units import DURATION, RATE, Unit
 
 MAX_SECONDS = 1e9
-"""Longest instant or span that a specification may name: int64 nanoseconds reach 292 years, this is 31."""
+"""The longest instant or span in a specification. Int64 nanoseconds reach 292 years; this is 31."""
 
 Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS), DURATION]
-"""Where a field takes seconds it takes ``"250ms"`` too, and where it takes a rate, ``"500/s"``: see `_units`."""
+"""A field in seconds also accepts ``"250ms"``, and a rate ``"500/s"``: see `aurea_engine.fields.units`."""
 PositiveSeconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS), DURATION]
 Rate = Annotated[float, Meta(gt=0, le=1e9), RATE]
 RateOrZero = Annotated[float, Meta(ge=0, le=1e9), RATE]
@@ -35,12 +35,12 @@ Name = Annotated[str, Meta(max_length=256)]
 
 
 def non_empty(empty: str) -> Meta:
-    """A list that may not be empty, and what is wrong with it where it is: what is made of nothing is a mistake."""
+    """A list that must not be empty. ``empty``: the message if it is."""
     return Meta(min_length=1, extra={"empty": empty})
 
 
 def show_value(value: object) -> str:
-    """``value`` as it may appear in a message: printable, one line, at most 60 characters."""
+    """``value`` for a message: printable, one line, at most 60 characters."""
     match value:
         case None:
             text = "null"
@@ -60,7 +60,7 @@ def show_value(value: object) -> str:
 
 
 def format_number(number: float) -> str:
-    """A number as people write it: never in powers of ten."""
+    """A number as people write it, never in powers of ten."""
     if number == int(number):
         return f"{int(number):,}"
     return f"{number:.12f}".rstrip("0") if abs(number) < 1e-4 else f"{number:g}"
@@ -69,15 +69,17 @@ def format_number(number: float) -> str:
 NOT_UNICODE = "must be Unicode: there is half a surrogate pair in it"
 
 MOST_PROBLEMS = 100
-"""Problems that are told at once: more help nobody, and a body of some hundred KiB may have thousands."""
+"""How many problems are reported at once. More would not help, and a body of some hundred KiB may have thousands."""
 
 
 class Invalid(Exception):
-    """Raised by a field's own ``coerce``: the message says what would be right."""
+    """Raised by the ``coerce`` of a field. The message says what would be right."""
 
 
 def convert(value: object, hint: Any, path: str, problems: list[Problem]) -> Any:
-    """``value`` as ``hint`` wants it; what does not fit is appended to ``problems`` and comes back as None."""
+    """``value`` as ``hint`` describes it. If it does not fit, a problem is appended and the result is None."""
+    # The first rule that can judge the value decides. Rules with `coerce` take the whole value, a unit takes text only, and
+    # what is left is bounds.
     origin = typing.get_origin(hint)
     if origin is Annotated:
         base, *rest = typing.get_args(hint)
@@ -118,7 +120,7 @@ def _convert_list(value: object, inner: tuple[Any, ...], path: str, problems: li
     converted = []
     for i, (item, kind) in enumerate(zip(value, inner, strict=True)):
         if len(problems) > MOST_PROBLEMS:
-            break  # nobody is told of more
+            break  # more are not reported
         converted.append(convert(item, kind, f"{path}[{i}]", problems))
         if len(problems) >= MOST_PROBLEMS:
             break
@@ -128,6 +130,7 @@ def _convert_list(value: object, inner: tuple[Any, ...], path: str, problems: li
 def _convert_union(value: object, options: tuple[Any, ...], path: str, problems: list[Problem]) -> Any:
     if value is None and type(None) in options:
         return None
+    # If no option fits, the problems of the first are shown: those of all would contradict each other.
     found: list[Problem] = []
     for option in options:
         if option is not type(None):
@@ -141,6 +144,7 @@ def _convert_union(value: object, options: tuple[Any, ...], path: str, problems:
 
 
 def _convert_instance(value: object, hint: Any, path: str, problems: list[Problem]) -> Any:
+    # An instance is taken as it is. Anything else may be turned into one, such as a number into a constant distribution.
     coerce = getattr(hint, "coerce", None)
     try:
         fits = hint is Any or isinstance(value, hint)
@@ -165,7 +169,7 @@ def _coerce(value: object, coerce: Callable[[object], Any], path: str, problems:
 
 
 def _convert_text_with_unit(text: str, unit: Unit, hint: Any, path: str, problems: list[Problem]) -> Any:
-    """Text with a unit: the number that it stands for, within the bounds of ``hint``."""
+    """The number that a text with a unit stands for, within the bounds of ``hint``."""
     metas = [meta for meta in typing.get_args(hint)[1:] if isinstance(meta, Meta)]
     number = unit.read(text)
     if number is None:
@@ -188,8 +192,10 @@ def _convert_scalar(value: object, base: Any, metas: list[Meta], path: str, prob
         return converted
     wanted = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[base]
     accepts: Any = {int: int, float: (int, float, Decimal), str: str, bool: bool}[base]
+    # In Python True is an int. In a specification it is not a number.
     fits = isinstance(value, accepts) and (base is bool or not isinstance(value, bool))
     if fits and base is float:
+        # NaN and infinity pass any comparison or none. JSON has neither, but TOML and Python do.
         value = _to_float(value)
         fits = math.isfinite(value)
         wanted = "a finite number"
@@ -204,7 +210,7 @@ def _convert_scalar(value: object, base: Any, metas: list[Meta], path: str, prob
 
 
 def is_unicode(text: str) -> bool:
-    """Whether ``text`` can be written down: JSON and command lines may name halves of characters."""
+    """Whether ``text`` can be encoded. JSON and command lines may contain half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -228,6 +234,7 @@ def _describe_bounds(meta: Meta) -> Iterator[str]:
 
 
 def _is_out_of_bounds(value: Any, meta: Meta) -> bool:
+    # "not value >= bound" instead of "value < bound": both are False for NaN, and only the first refuses it.
     return (
         (meta.ge is not None and not value >= meta.ge)
         or (meta.gt is not None and not value > meta.gt)
@@ -239,13 +246,13 @@ def _is_out_of_bounds(value: Any, meta: Meta) -> bool:
 
 @functools.cache
 def resolve_hints(cls: Any) -> dict[str, Any]:
-    """Field name → annotation, with its bounds, for every field that the constructor takes."""
+    """Field name → annotation with its bounds, for every field of the constructor."""
     hints = typing.get_type_hints(cls, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
 
 
 class Checked:
-    """Mixin of frozen dataclasses: every field is converted and checked, then `check` may look at them together.
+    """Mixin of frozen dataclasses: every field is converted and checked, then `check` may compare them.
 
     Raises `SpecError` with all problems of all fields.
     """
@@ -253,6 +260,7 @@ class Checked:
     def __post_init__(self) -> None:
         problems: list[Problem] = []
         for name, hint in resolve_hints(type(self)).items():  # type: ignore[arg-type]
+            # The converted value replaces the given one, so a list becomes a tuple and the frozen value is hashable.
             object.__setattr__(self, name, convert(getattr(self, name), hint, name, problems))
         if not problems:
             problems += self.check()

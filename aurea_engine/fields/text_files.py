@@ -1,7 +1,7 @@
-"""Bytes → text, for every file that people write: UTF-8, or what a byte order mark says.
+"""Bytes → text, for every file that people write: UTF-8, or what the byte order mark says.
 
-Editors on Windows put a byte order mark before UTF-8, and ``>`` of Windows PowerShell writes UTF-16. The mark says which
-it is, so there is nothing to guess (Unicode Standard, chapter 23.8, "Byte Order Mark").
+Editors on Windows put a byte order mark before UTF-8, and ``>`` of Windows PowerShell writes UTF-16. The mark says which,
+so nothing is guessed (Unicode Standard, chapter 23.8, "Byte Order Mark").
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MARK = "\ufeff"
 
 
 def decode_text(content: bytes) -> str:
-    """The text without its byte order mark; without one it is UTF-8. Raises `SpecError` with the remedy."""
+    """The text without its byte order mark. Without one it is UTF-8. Raises `SpecError` with the remedy."""
     mark, encoding = next(((mark, name) for mark, name in MARKS if content.startswith(mark)), (b"", "utf-8"))
     if not mark and b"\0" in content[:4]:  # no text in UTF-8 begins so, and any in UTF-16 that begins with ASCII does
         raise SpecError("must be UTF-8: it looks like UTF-16 without a byte order mark; save it as UTF-8")
@@ -37,5 +37,5 @@ def decode_text(content: bytes) -> str:
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a file, as `decode_text` reads it. Raises `SpecError`, and OSError where the file cannot be read."""
+    """The text of a file, as `decode_text` reads it. Raises `SpecError`, or OSError if the file cannot be read."""
     return decode_text(Path(path).read_bytes())

@@ -1,7 +1,7 @@
-"""Durations and rates as people write them: ``"250ms"``, ``"500/s"``. Read exactly, as fractions; nothing is guessed.
+"""Durations and rates as people write them: ``"250ms"``, ``"500/s"``. They are read exactly, as fractions.
 
 One number and one unit, without a space, a sign, an exponent or a comma: ``"1.5h"``, ``"30000/m"``. Units are lower case,
-since ``M`` might be a minute, a month or a million. What is nearly right is refused with what would be.
+because ``M`` might be a minute, a month or a million. Text that is nearly right is refused with a suggestion.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ UNITS: dict[str, Fraction] = {
 """Unit → seconds."""
 
 PER: dict[str, Fraction] = {"s": Fraction(1), "m": Fraction(60), "h": Fraction(3600)}
-"""What a rate may be per → seconds."""
+"""The units of time that a rate may have → seconds."""
 
+# At most 40 digits before and after the point: a pattern without a limit would let a text of megabytes become a fraction.
 _NUMBER = r"[0-9]{1,40}(?:\.[0-9]{1,40})?"
 DURATION_PATTERN = rf"^{_NUMBER}(?:{'|'.join(UNITS)})$"
 RATE_PATTERN = rf"^{_NUMBER}/(?:{'|'.join(PER)})$"
 _DURATION = re.compile(rf"({_NUMBER})({'|'.join(UNITS)})")
 _RATE = re.compile(rf"({_NUMBER})/({'|'.join(PER)})")
 _NEARLY = re.compile(r"\+?([0-9]{1,18}(?:[.,][0-9]{1,18})?)(/|per)?([a-z\u00b5\u03bc]*)")
+# Spellings that are understood well enough to suggest the right one, and no further: "m" for months would be a guess.
 _SPELLED = {
     spelling: unit
     for unit, spellings in {
@@ -46,20 +48,20 @@ _SPELLED = {
 
 
 def parse_duration(text: str) -> Fraction | None:
-    """Seconds, exactly; None for what is no duration."""
+    """Seconds, exactly. None if ``text`` is not a duration."""
     found = _DURATION.fullmatch(text)
     return Fraction(found[1]) * UNITS[found[2]] if found else None
 
 
 def parse_rate(text: str) -> Fraction | None:
-    """Jobs per second, exactly; None for what is no rate."""
+    """Jobs per second, exactly. None if ``text`` is not a rate."""
     found = _RATE.fullmatch(text)
     return Fraction(found[1]) / PER[found[2]] if found else None
 
 
 @dataclass(frozen=True)
 class Unit:
-    """An annotation: beside numbers the field takes text with a unit. ``noun``: what such a field is, in one word."""
+    """An annotation: beside numbers the field accepts text with a unit. ``noun``: what such a field is, in one word."""
 
     noun: str
     form: str
@@ -71,7 +73,7 @@ class Unit:
         return next((number for read in reads if (number := read(text)) is not None), None)
 
     def nearly(self, text: str) -> str:
-        """`` (did you mean "5s"?)`` for what only needs another spelling, else nothing."""
+        """`` (did you mean "5s"?)`` if only the spelling is wrong, else nothing."""
         found = _NEARLY.fullmatch(re.sub(r"\s", "", text).lower())
         if found is None:
             return ""
@@ -79,6 +81,7 @@ class Unit:
         if name == "rps":
             per, name = "/", "s"
         unit = _SPELLED.get(name, name)
+        # Only a suggestion that would be accepted is made.
         right = f"{number}{'/' if per else ''}{unit}"
         return "" if self.read(right) is None else f' (did you mean "{right}"?)'
 
@@ -86,4 +89,4 @@ class Unit:
 DURATION = Unit("duration", 'a duration such as "250ms" (ns, us, ms, s, m, h)', DURATION_PATTERN)
 RATE = Unit("rate", 'a rate such as "500/s" (/s, /m, /h)', RATE_PATTERN)
 BOUND = Unit("bound", 'for a time "250ms", for a rate "500/s"', f"{DURATION_PATTERN}|{RATE_PATTERN}")
-"""Of an objective: what it is depends on the metric."""
+"""The bound of an objective: its unit depends on the metric."""

@@ -1,4 +1,4 @@
-"""What a quantile is, and how many values support one."""
+"""The definition of a quantile, and how many values one needs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,19 @@ CONFIDENCE = 0.95
 
 
 def find_rank(q: float, n: int) -> int:
-    """1-based rank of quantile ``q`` in ``n`` values by the inverse distribution function: smallest r with r/n ≥ q."""
+    """1-based rank of quantile ``q`` among ``n`` sorted values: the smallest r with r/n ≥ q.
+
+    This is the inverse of the empirical distribution function, type 1 of Hyndman and Fan (1996). It is always a value that
+    occurred; types that interpolate give one that did not.
+    """
+    # q·n may exceed a whole number by its last bit (0.07 × 100 does), and the ceiling would be one rank too high.
     return min(max(math.ceil(q * n - 1e-9 * max(1.0, q * n)), 1), n)
 
 
 def count_samples_needed(q: float) -> int:
-    """Fewest values that support quantile ``q``: the smallest n with qⁿ ≤ 0.05."""
+    """The fewest values that support quantile ``q``: the smallest n with qⁿ ≤ 0.05.
+
+    qⁿ is the probability that all n values lie below the true quantile. Above 0.05, even the largest value is no 95 % upper
+    bound of it (Hahn and Meeker, *Statistical Intervals*, chapter 5).
+    """
     return math.ceil(math.log(1 - CONFIDENCE) / math.log(q))

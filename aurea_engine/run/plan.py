@@ -16,7 +16,7 @@ from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import NotSimulable, Problem, SpecError, StrategyError
 from aurea_engine.records.batch import NEVER, NS, Instants, Outcomes
 from aurea_engine.run.shard import CLOSED, Shard
-from aurea_engine.workload.arrivals import BEYOND, BLOCK
+from aurea_engine.workload.arrival_instants import BEYOND, BLOCK
 from aurea_engine.workload.distributions import draw_durations
 from aurea_engine.workload.jobs import Job, Plan, planned
 from aurea_engine.workload.streams import Streams

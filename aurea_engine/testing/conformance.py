@@ -1,4 +1,4 @@
-"""What every strategy must do, yours and ours. Needs no test framework: each check raises AssertionError and says why."""
+"""Checks that every strategy must pass, built in or yours. They need no test framework and raise AssertionError."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from aurea_engine.workload.streams import Streams
 from aurea_engine.workload.workload import Workload
 
 MOST_BLOCKS = 250
-"""Blocks of arrivals that are looked at; a process that says it ends must have ended by then."""
+"""How many blocks of arrivals are checked. A process that says it ends must have ended by then."""
 
 LUMPY = Empirical((0.0, 0.01, 0.02, 0.05))
 """Service times with many ties, zeros among them."""
 
 
 def check_arrivals(arrivals: Arrivals, *, seed: int = 0, blocks: int = 8) -> None:
-    """Raises AssertionError where ``arrivals`` does not behave as an arrival process must.
+    """Raises AssertionError if ``arrivals`` does not behave as an arrival process must.
 
-    Instants are int64 ns, in order, none negative, drawn from the generator that is passed in and from nothing else; an
-    end that is promised comes.
+    Instants are int64 ns, in order, none negative. They are drawn from the generator that is passed in, and from nothing
+    else. A process that promises to end does.
     """
     most = MOST_BLOCKS if arrivals.ends == "by itself" else blocks
     first = list(islice(_check_blocks(arrivals.instants(np.random.default_rng(seed)), "instants"), most))
@@ -66,12 +66,13 @@ def _check_blocks(blocks: Iterator[Instants], name: str) -> Iterator[Instants]:
 
 
 def check_scheduler(scheduler: Scheduler, *, seed: int = 0, jobs: int = 300) -> None:
-    """Raises AssertionError where ``scheduler`` does not behave as a scheduler must.
+    """Raises AssertionError if ``scheduler`` does not behave as a scheduler must.
 
-    Its queue gives back every job once, counts them, puts the lower number first among equals, copes with an unknown
-    demand, and shares nothing with the next run's; a simulated run keeps every identity of `check_result`.
+    Its queue gives back every job once, counts them, puts the lower number first among equals, accepts an unknown demand,
+    and shares nothing with the queue of the next run. A simulated run keeps every identity of `check_result`.
     """
-    first, second = _served(scheduler.queue(), seed, jobs), _served(scheduler.queue(), seed, jobs)
+    # The same script of pushes and pops for two queues: a queue that keeps state on its scheduler gives itself away.
+    first, second = _serve_at_random(scheduler.queue(), seed, jobs), _serve_at_random(scheduler.queue(), seed, jobs)
     assert first == second, "two runs' queues share nothing, and the same jobs are served in the same order"
     equals = scheduler.queue()
     for job in range(20):
@@ -84,7 +85,7 @@ def check_scheduler(scheduler: Scheduler, *, seed: int = 0, jobs: int = 300) -> 
     check_result(simulate(RunSpec(workload, scheduler, seed=seed)))
 
 
-def _served(queue: Queue, seed: int, jobs: int) -> list[int]:
+def _serve_at_random(queue: Queue, seed: int, jobs: int) -> list[int]:
     """The order in which ``queue`` gives back jobs that come and go at random."""
     rng = np.random.default_rng(seed)
     waiting, order = set[int](), list[int]()
@@ -105,7 +106,7 @@ def _served(queue: Queue, seed: int, jobs: int) -> list[int]:
 
 
 def check_distribution(distribution: Distribution, *, seed: int = 0, n: int = 20_000) -> None:
-    """Raises AssertionError where draws are no durations, or their mean is more than 6 standard errors off."""
+    """Raises AssertionError if draws are no durations, or if their mean is more than 6 standard errors off."""
     drawn = distribution.sample(np.random.default_rng(seed), n)
     assert drawn.shape == (n,), f"sample gives as many draws as are asked for, {n}, not {drawn.shape}"
     assert (drawn >= 0).all(), "no duration is negative, or not a number"
@@ -114,16 +115,18 @@ def check_distribution(distribution: Distribution, *, seed: int = 0, n: int = 20
     )
     mean, scv = distribution.moments()
     assert scv >= 0, "a squared coefficient of variation is not negative"
+    # Six standard errors: for a finite variance a correct distribution fails about once in 500 million seeds. For a variance
+    # that does not exist the bound is infinite, and the check says nothing.
     error = float(mean * np.sqrt(scv / n))
     off = abs(float(drawn.mean()) - mean)
     assert off <= 6 * error + 1e-9 * mean, f"the draws' mean is {drawn.mean():g}, and moments says {mean:g}"
 
 
 def check_job(job: JobSource, *, seed: int = 0, jobs: int = 4096, run: bool = True) -> None:
-    """Raises AssertionError where ``job`` does not behave as a source of jobs must.
+    """Raises AssertionError if ``job`` does not behave as a source of jobs must.
 
-    Its plans are whole, repeatable columns. With ``run``, each leaf that is no mere timer does one job for real, and ends
-    when it is cancelled. Not to be called from a running event loop.
+    Its plans are complete, repeatable columns. With ``run``, each leaf that is more than a timer does one job for real, and
+    ends when it is cancelled. Do not call it from a running event loop.
     """
     leaves = job.leaves()
     assert leaves, "there is at least one leaf to do the work"
@@ -170,11 +173,11 @@ async def _try_job(leaf: Job, demand: float) -> None:
 
 
 def check_result(result: RunResult) -> None:
-    """Raises AssertionError where the records of ``result`` break an identity that every run must keep.
+    """Raises AssertionError if the records of ``result`` break an identity that every run must keep.
 
-    Conservation, nothing before its time, Little's law, never more jobs in service than slots, none waiting while a slot
-    is idle, none in the queue beyond its limit, none rejected while there was room. What concerns slots is checked in
-    virtual time alone, since in real time it is only as exact as the clock. Raises ValueError for a result without records.
+    Conservation; nothing before its time; Little's law; never more jobs in service than slots; no job waits while a slot is
+    free; the queue within its limit; no job rejected while there was room. What concerns slots is checked in virtual time
+    only, because in real time it is only as exact as the clock. Raises ValueError for a result without records.
     """
     if result.jobs is None:
         raise ValueError("check_result looks at the records of jobs, and this run kept none")
@@ -186,6 +189,8 @@ def check_result(result: RunResult) -> None:
     began = jobs[jobs.was_started]
     assert (began.waiting_ns >= 0).all(), "no job starts before its intended start"
     assert (began.service_ns >= 0).all(), "no job ends before it starts"
+    # ∫N(t)dt = Σ response times, as integers and so exactly (Little 1961). It does not hold for a run that was cut short,
+    # because jobs are still in the system.
     if result.status == "completed":
         area, total = little_area(began.intended, began.finished), summed(began.response_ns)
         assert area == total, f"Little's law: ∫N(t)dt is {area} ns, the response times sum to {total} ns"
@@ -211,6 +216,7 @@ def _check_service(result: RunResult, slots: int) -> None:
     assert not len(serving) or serving.max() <= peak, "the peak is at least what the records show"
     if limit is not None:
         assert not len(waiting) or waiting.max() <= limit, f"{waiting.max()} jobs waited where {limit} may"
+    # Slow, but only over the rejected jobs: each must have found all slots busy and the queue full.
     turned_away = (result.jobs.outcome == Outcome.REJECTED) & (result.jobs.finished < 0)
     for t in result.jobs.intended[turned_away].tolist():
         there = int(((entered <= t) & (left >= t)).sum() + ((began.started < t) & (began.finished >= t)).sum())
@@ -218,7 +224,7 @@ def _check_service(result: RunResult, slots: int) -> None:
 
 
 def _find_waits(jobs: JobBatch, end: int) -> tuple[Instants, Instants]:
-    """When each job began to wait, and when it started, left, or was cancelled as it waited (at the ``end``)."""
+    """When each job began to wait, and when it started, left, or was cancelled while it waited (at the ``end``)."""
     waited = jobs[(jobs.outcome != Outcome.REJECTED) | (jobs.finished >= 0)]
     until = np.where(waited.was_started, waited.started, waited.finished)
     return waited.intended, np.where(until >= 0, until, np.maximum(end, waited.intended))
@@ -226,6 +232,7 @@ def _find_waits(jobs: JobBatch, end: int) -> tuple[Instants, Instants]:
 
 def _count_inside(at: Instants, entered: Instants, left: Instants) -> Instants:
     """How many are inside from each instant of ``at`` to the next."""
+    # A difference array: +1 where one enters, −1 where one leaves, and the running sum is the level.
     change = np.bincount(np.searchsorted(at, entered), minlength=len(at) + 1)
     change -= np.bincount(np.searchsorted(at, left), minlength=len(at) + 1)
     return np.cumsum(change)[:-1]

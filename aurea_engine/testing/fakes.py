@@ -1,4 +1,4 @@
-"""Real implementations of the contracts that do what a test says."""
+"""Real implementations of the contracts that do what a test tells them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from aurea_engine.workload.arrivals import Arrivals
 
 @dataclass(frozen=True)
 class ScriptedArrivals(Arrivals):
-    """Arrivals at ``at_ns``, whatever they are: also out of order, if a test wants to see that noticed.
+    """Arrivals at ``at_ns``, whatever they are: out of order, too, if a test checks that this is noticed.
 
-    They come in blocks of ``block``. With ``thinks_ns`` the model is closed: ``at_ns`` has one entry for each user, and the
-    thoughts are taken from ``thinks_ns`` over and over.
+    They come in blocks of ``block``. With ``thinks_ns`` the model is closed: ``at_ns`` has one entry for each user, and
+    think times are taken from ``thinks_ns`` over and over.
     """
 
     at_ns: tuple[int, ...]
@@ -39,7 +39,7 @@ class ScriptedArrivals(Arrivals):
 
 
 class RecordingObserver(Observer):
-    """Keeps all that it is told: ``spec``, and ``reports`` in order."""
+    """Keeps what it is told: ``spec``, and ``reports`` in order."""
 
     def __init__(self) -> None:
         self.spec: RunSpec | None = None

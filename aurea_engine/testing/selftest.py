@@ -1,4 +1,4 @@
-"""The known answers, on the machine at hand: can this installation be trusted, and how much can this machine carry?"""
+"""Known answers on your machine: whether this installation can be trusted, and how much the machine can carry."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from aurea_engine.workload.workload import Workload
 SEED = 20_261_122
 JOBS = 200_000
 HONEST_LAG = 0.001
-"""A rate is honest while 99 % of its jobs are released within this time, seconds."""
+"""A rate is honest if 99 % of its jobs are released within this time, in seconds."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One known answer. ``tolerance`` is absolute, in the unit of the figure; ``source`` says where the answer is from."""
+    """One known answer. ``tolerance`` is absolute, in the unit of the figure. ``source``: where the answer comes from."""
 
     name: str
     expected: float
@@ -86,6 +86,8 @@ def _check_schedules() -> Iterator[Check]:
 
 
 def _check_queues() -> Iterator[Check]:
+    # Both at 80 % utilization. For M/M/1 the standard error is known in closed form. Elsewhere the run's own batch means
+    # give it, so those checks also test the batch means.
     for slots, rate in ((1, 80.0), (4, 320.0)):
         result = _simulate_queue(Exponential(0.01), rate, slots)
         error = 4 * compute_mm1_wait_error(0.8, JOBS) * 0.01 if slots == 1 else _compute_four_errors(result)
@@ -99,6 +101,7 @@ def _check_queues() -> Iterator[Check]:
         yield Check(name, expected, _read_mean_wait(result), _compute_four_errors(result), "Pollaczek–Khinchine")
     lost = simulate(RunSpec(Workload(Sleep(Exponential(0.01)), Poisson(800), jobs=JOBS), Fifo(10, 0), seed=SEED))
     blocking = erlang_b(8, 10)
+    # The variance of the number of rejected jobs is more than binomial, because rejections come in bursts.
     spread = 4 * math.sqrt(3 * blocking / JOBS)  # overflow is peaked: three times a binomial's variance bounds it here
     yield Check(
         "10 slots at load 8, rejected", blocking, lost.counts.rejected / lost.counts.arrived, spread, "Erlang B"
@@ -109,7 +112,11 @@ def _check_queues() -> Iterator[Check]:
 
 
 def compute_mm1_wait_error(rho: float, n: int) -> float:
-    """Standard error of the mean of ``n`` successive M/M/1 waits, in service times."""
+    """Standard error of the mean of ``n`` successive waits in M/M/1, in service times.
+
+    Successive waits are correlated, so it is not σ/√n. The formula is the asymptotic variance of Daley (1968), *The serial
+    correlation coefficients of waiting times in a stationary single server queue*, as given by Whitt (1989).
+    """
     return math.sqrt(rho * (2 + 5 * rho - 4 * rho**2 + rho**3) / ((1 - rho) ** 4 * n))
 
 
@@ -118,7 +125,7 @@ def _simulate_queue(service: Exponential | Gamma | ConstantDuration, rate: float
 
 
 def _compute_four_errors(result: RunResult) -> float:
-    """Four standard errors of the mean wait, from the run's own batch means."""
+    """Four standard errors of the mean wait, from the batch means of the run itself."""
     interval, mean = result.waiting_time.mean_interval, result.waiting_time.mean
     return 4 * (interval.high - mean) / T_29 if interval is not None and mean is not None else 0.0
 
@@ -146,7 +153,7 @@ async def run_real_checks() -> list[Check]:
 
 
 async def measure_machine() -> Machine:
-    """Measure the machine; takes some five seconds."""
+    """Measure the machine. Takes about five seconds."""
     errors = await _measure_timer_errors()
     return Machine(
         loop_name() or "none",
@@ -159,7 +166,7 @@ async def measure_machine() -> Machine:
 
 
 def _measure_clock_resolution() -> float:
-    """The smallest step that the clock was seen to make, seconds."""
+    """The smallest step that the clock was seen to make, in seconds."""
     steps = []
     for _ in range(1000):
         before = now = perf_counter_ns()
@@ -170,7 +177,7 @@ def _measure_clock_resolution() -> float:
 
 
 async def _measure_timer_errors() -> list[int]:
-    """By how many ns the event loop's own timer missed 1.3 ms, forty times, in rising order of size."""
+    """By how many ns the event loop's timer missed 1.3 ms, forty times, in rising order."""
     errors = []
     for _ in range(40):
         began = perf_counter_ns()
@@ -180,7 +187,7 @@ async def _measure_timer_errors() -> list[int]:
 
 
 async def _measure_dispatch_floor() -> float:
-    """Time from one empty job to the next when the engine does nothing else, seconds."""
+    """The time from one empty job to the next, in seconds, if the engine does nothing else."""
     result = await run(RunSpec(Workload(Sleep(ConstantDuration(0.0)), Closed(50), jobs=100_000), seed=SEED))
     return result.duration / result.counts.arrived
 
@@ -192,6 +199,7 @@ async def find_highest_honest_rate(seconds: float = 0.4, steps: int = 7) -> floa
         return 0.0
     while high < 1e7 and await _is_honest(high, seconds):
         low, high = high, high * 2
+    # The geometric mean: rates are compared by ratio.
     for _ in range(steps):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if await _is_honest(middle, seconds) else (low, middle)
@@ -199,7 +207,7 @@ async def find_highest_honest_rate(seconds: float = 0.4, steps: int = 7) -> floa
 
 
 async def _is_honest(rate: float, seconds: float) -> bool:
-    """Whether one of three tries is: what else the machine does can only make a rate look too high for it."""
+    """Whether one of three tries is. Other work on the machine can only make a rate look too high for it."""
     spec = RunSpec(Workload(Sleep(ConstantDuration(0.0)), Constant(rate), duration=seconds), seed=SEED)
     for _ in range(3):
         lag = (await run(spec)).lag.p99

@@ -1,17 +1,16 @@
-"""Arrival processes: the instants at which a workload means its jobs to start.
+"""Arrival processes: the instants at which a workload means its jobs to start (the intended starts).
 
-An instant is int64 nanoseconds since the window opened. Every process is on an absolute schedule: instant *i* never
-depends on when instant *i − 1* was served, so nothing drifts and nothing is omitted when the system falls behind.
+An instant is int64 nanoseconds since the window opened. Every process has an absolute schedule: instant *i* never depends on
+when instant *i − 1* was served. So nothing drifts, and nothing is omitted when the system falls behind.
 
-Processes with a rate that is known at each instant, λ(t), are exact inverses of the expected count Λ(t) = ∫λ: arrival *i*
-comes at Λ(t) = i. That makes `Stages` join without a gap and without a double arrival, whatever the rates.
+How instants follow from a rate is in `aurea_engine.workload.arrival_instants`.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -21,81 +20,51 @@ from msgspec import Meta
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Checked, PositiveSeconds, Rate, RateOrZero, non_empty
 from aurea_engine.records.batch import NS, Floats, Instants
+from aurea_engine.workload.arrival_instants import (
+    BEYOND,
+    BLOCK,
+    accumulate_gaps,
+    invert_in_blocks,
+    invert_ramp,
+    round_to_ns,
+    space_evenly,
+)
 from aurea_engine.workload.distributions import Constant as ConstantDuration
 from aurea_engine.workload.distributions import Distribution, draw_durations
 
-BLOCK = 4096
-"""Arrivals drawn at a time."""
-
-BEYOND = 9e18
-"""ns, 285 years: just inside int64. No run reaches it."""
-
 
 class Arrivals(ABC, Checked):
-    """When jobs arrive. An open process answers with `instants` alone; the closed model adds `think_times`."""
+    """When jobs arrive. An open process needs `instants` only; the closed model adds `think_times`."""
 
     ends: ClassVar[Literal["by itself", "with jobs or duration", "with jobs"]] = "with jobs or duration"
-    """What stops the process; a workload that would never end is refused."""
+    """What ends the process. A workload that would never end is refused."""
 
     @abstractmethod
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
-        """Blocks of int64 ns, none negative, in order within and across blocks; lazily, for ever or until it ends."""
+        """Blocks of int64 ns, none negative, in order within and across blocks. Lazy: they may go on for ever."""
 
     def think_times(self, rng: np.random.Generator) -> Iterator[Instants] | None:
-        """Closed model only: blocks of ns from one job's end until the same user's next job. None for open processes."""
+        """Closed model only: blocks of ns from the end of a job to the same user's next one. None for open processes."""
         return None
 
     def asked_rate(self) -> float | None:
-        """The long-run rate asked for, jobs per second, where there is one."""
+        """The specified long-run rate in jobs per second, if there is one."""
         return None
 
     def span(self) -> float | None:
-        """Seconds after which the process ends by itself, where it does."""
+        """Seconds after which the process ends by itself, if it does."""
         return None
-
-
-def _invert_in_blocks(inverse: Callable[[Floats], Floats], total: float = math.inf) -> Iterator[Instants]:
-    """Arrival i at Λ⁻¹(i), for every i < ``total``, in blocks."""
-    first, last = 0, math.ceil(total - 1e-9) if total < math.inf else math.inf
-    while first < last:
-        count = int(min(BLOCK, last - first))
-        yield _round_to_ns(inverse(np.arange(first, first + count, dtype=float)))
-        first += count
-
-
-def _round_to_ns(seconds: Floats) -> Instants:
-    """What lies beyond every clock stays at `BEYOND`, so that a block may reach further than a run."""
-    # Halves go up, all of them: to the even neighbour, arrivals 2/1024 s apart would be one ns more or less than that.
-    return np.floor(np.minimum(seconds, BEYOND / NS) * NS + 0.5).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class AllAtOnce(Arrivals):
-    """Every job at the instant the window opens. Needs a number of jobs."""
+    """All jobs at the instant at which the window opens. Needs a number of jobs."""
 
     ends: ClassVar[Literal["with jobs"]] = "with jobs"
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
         while True:
             yield np.zeros(BLOCK, np.int64)
-
-
-_BITS = 52
-"""A float from 1 up has so many bits behind the point at most."""
-
-
-def _space_evenly(gap: float, first: int, n: int) -> Instants:
-    """``n`` ≤ 1,024 multiples of ``gap`` ns from number ``first`` on, each rounded to the nanosecond, half up.
-
-    In whole numbers, since only then is it true of any two that they are at least ⌊k·gap⌋ apart, k gaps apart: a float of
-    i·gap is short of bits after some days. With gap = G + R/2⁵², k·R + 2⁵² stays below 2⁶³ for k < 1,024.
-    """
-    whole = int(gap)
-    bits = int((gap - whole) * 2**_BITS)
-    above, behind = divmod(first * bits, 2**_BITS)
-    k = np.arange(n, dtype=np.int64)
-    rounded: Instants = (behind + k * bits + 2 ** (_BITS - 1)) >> _BITS
-    return np.asarray(first * whole + above + k * whole + rounded, np.int64)
 
 
 @dataclass(frozen=True)
@@ -105,12 +74,14 @@ class Constant(Arrivals):
     rate: Rate
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
+        # Four parts, because space_evenly is exact for 1,024 at a time. Near the end of int64 its products would overflow.
+        # No run gets there, so the coarser form below only has to exist.
         gap, first = min(NS / self.rate, BEYOND), 0
         while (first + BLOCK) * gap < BEYOND:
-            yield np.concatenate([_space_evenly(gap, first + part, BLOCK // 4) for part in range(0, BLOCK, BLOCK // 4)])
+            yield np.concatenate([space_evenly(gap, first + part, BLOCK // 4) for part in range(0, BLOCK, BLOCK // 4)])
             first += BLOCK
         while True:
-            yield _round_to_ns(np.arange(first, first + BLOCK, dtype=np.float64) * (gap / NS))
+            yield round_to_ns(np.arange(first, first + BLOCK, dtype=np.float64) * (gap / NS))
             first += BLOCK
 
     def asked_rate(self) -> float:
@@ -124,7 +95,7 @@ class Poisson(Arrivals):
     rate: Rate
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
-        return _accumulate_gaps(lambda n: rng.exponential(1 / self.rate, n))
+        return accumulate_gaps(lambda n: rng.exponential(1 / self.rate, n))
 
     def asked_rate(self) -> float:
         return self.rate
@@ -138,21 +109,15 @@ class Gamma(Arrivals):
     cv: Annotated[float, Meta(ge=0, le=1e3)]
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
+        # Shape 1/cv² and scale cv²/rate give the mean 1/rate and the coefficient of variation cv. For a tiny cv the shape
+        # would overflow, and the process is constant to the nanosecond anyway.
         scv = self.cv**2
         if scv < 1e-12:
             return Constant(self.rate).instants(rng)
-        return _accumulate_gaps(lambda n: rng.gamma(1 / scv, scv / self.rate, n))
+        return accumulate_gaps(lambda n: rng.gamma(1 / scv, scv / self.rate, n))
 
     def asked_rate(self) -> float:
         return self.rate
-
-
-def _accumulate_gaps(gaps: Callable[[int], Floats]) -> Iterator[Instants]:
-    at = 0.0
-    while True:
-        block = at + np.cumsum(gaps(BLOCK))
-        at = float(block[-1])
-        yield _round_to_ns(block)
 
 
 @dataclass(frozen=True)
@@ -172,7 +137,7 @@ class Stage(Checked):
 
     @property
     def slope(self) -> tuple[float, float]:
-        """Rates at its two ends."""
+        """The rates at its beginning and its end."""
         if self.rate is not None:
             return self.rate, self.rate
         assert self.start is not None
@@ -180,19 +145,9 @@ class Stage(Checked):
         return self.start, self.end
 
 
-def _invert_ramp(count: Floats, rates: tuple[float, float], over: float) -> Floats:
-    """Λ(t) = start·t + (end − start)·t²/(2·over), solved for t in the form that does not cancel when start ≈ end."""
-    start, end = rates
-    k = (end - start) / over
-    root = np.sqrt(np.maximum(start**2 + 2 * k * count, 0.0))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        t = 2 * count / (start + root)
-    return np.where(count == 0, 0.0, np.minimum(t, over))
-
-
 @dataclass(frozen=True)
 class Stages(Arrivals):
-    """Straight lines of rate, one after the other; ends with the last."""
+    """Straight lines of rate, one after the other. Arrivals end with the last stage."""
 
     stages: Annotated[tuple[Stage, ...], non_empty("must hold at least one stage")]
     ends: ClassVar[Literal["by itself"]] = "by itself"
@@ -206,6 +161,8 @@ class Stages(Arrivals):
         return sum(stage.duration for stage in self.stages)
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
+        # Λ and t at the joints. Within a stage the count is relative to its beginning; a stage of rate 0 has the same Λ at
+        # both ends, and side="right" skips it.
         counts = np.cumsum([0.0] + [sum(stage.slope) / 2 * stage.duration for stage in self.stages])
         begins = np.cumsum([0.0] + [stage.duration for stage in self.stages])
 
@@ -214,15 +171,15 @@ class Stages(Arrivals):
             t = np.empty(len(count))
             for i in np.unique(which).tolist():
                 mine, stage = which == i, self.stages[i]
-                t[mine] = begins[i] + _invert_ramp(count[mine] - counts[i], stage.slope, stage.duration)
+                t[mine] = begins[i] + invert_ramp(count[mine] - counts[i], stage.slope, stage.duration)
             return t
 
-        return _invert_in_blocks(inverse, float(counts[-1]))
+        return invert_in_blocks(inverse, float(counts[-1]))
 
 
 @dataclass(frozen=True)
 class Ramp(Arrivals):
-    """From ``start`` to ``end`` jobs per second in a straight line ``over`` that many seconds; then it ends."""
+    """The rate changes from ``start`` to ``end`` jobs per second in a straight line over ``over`` seconds. Then it ends."""
 
     start: RateOrZero
     end: RateOrZero
@@ -239,7 +196,7 @@ class Ramp(Arrivals):
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
         total = (self.start + self.end) / 2 * self.over
-        return _invert_in_blocks(lambda count: _invert_ramp(count, (self.start, self.end), self.over), total)
+        return invert_in_blocks(lambda count: invert_ramp(count, (self.start, self.end), self.over), total)
 
 
 @dataclass(frozen=True)
@@ -257,10 +214,13 @@ class Sine(Arrivals):
         return [Problem("amplitude", "must be <= mean: a rate cannot be negative", f"{self.amplitude:g}")]
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
-        return _invert_in_blocks(self._inverse)
+        return invert_in_blocks(self._inverse)
 
     def _inverse(self, count: Floats) -> Floats:
-        """Λ(t) = mean·t + A·P/2π·(cos φ − cos(φ + 2πt/P)) never leaves ± A·P/π of mean·t: bisect between those."""
+        """Λ(t) = mean·t + A·P/2π·(cos φ − cos(φ + 2πt/P)), inverted by bisection."""
+        # There is no closed form. But Λ never leaves mean·t ± A·P/π, so the root lies in an interval of fixed width. 64
+        # halvings of it reach the last bit of a float, for a whole block at once. The upper end is taken, so no arrival is
+        # early.
         swing, turn = self.amplitude * self.period / (2 * math.pi), 2 * math.pi / self.period
         low = np.maximum(count / self.mean - 2 * swing / self.mean, 0.0)
         high = count / self.mean + 2 * swing / self.mean
@@ -276,10 +236,10 @@ class Sine(Arrivals):
 
 @dataclass(frozen=True)
 class Closed(Arrivals):
-    """``users`` who each wait for their job to end, think for ``think_time``, and send the next.
+    """``users`` who each wait for their job to end, think for ``think_time``, and send the next job.
 
-    The closed model of Schroeder, Wierman and Harchol-Balter (NSDI 2006): arrivals are triggered by completions, so a slow
-    system is offered less. All users send their first job when the window opens.
+    The closed model of Schroeder, Wierman and Harchol-Balter (NSDI 2006): completions trigger arrivals, so a slow system is
+    offered less. All users send their first job when the window opens.
     """
 
     users: Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -290,4 +250,4 @@ class Closed(Arrivals):
 
     def think_times(self, rng: np.random.Generator) -> Iterator[Instants]:
         while True:
-            yield _round_to_ns(draw_durations(self.think_time, rng, BLOCK))
+            yield round_to_ns(draw_durations(self.think_time, rng, BLOCK))

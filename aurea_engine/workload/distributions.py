@@ -1,4 +1,4 @@
-"""Distributions of durations, in seconds. Each states its mean, and its spread as the squared coefficient of variation."""
+"""Distributions of durations, in seconds. Each states its exact mean and squared coefficient of variation."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Spread = Annotated[float, Meta(ge=0, le=1e3)]
 
 
 class Moments(NamedTuple):
-    """``mean`` in seconds; ``scv`` is variance ÷ mean², ``inf`` where the variance does not exist."""
+    """``mean`` in seconds. ``scv`` is variance ÷ mean², ``inf`` if the variance does not exist."""
 
     mean: float
     scv: float
 
 
 class Distribution(ABC, Checked):
-    """Where durations are drawn from. Two questions: `sample` draws, `moments` tells what to expect of the draws."""
+    """Where durations are drawn from. `sample` draws them, and `moments` gives their exact moments."""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
@@ -43,7 +43,7 @@ class Distribution(ABC, Checked):
 
     @classmethod
     def coerce(cls, value: object) -> Distribution:
-        """A bare number or duration is a constant."""
+        """A plain number or a duration is a constant."""
         if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
             return Constant(value)  # type: ignore[arg-type]
         if isinstance(value, str):
@@ -54,7 +54,7 @@ class Distribution(ABC, Checked):
 
 
 def draw_durations(distribution: Distribution, rng: np.random.Generator, n: int) -> Floats:
-    """`Distribution.sample`, held to its contract: raises `StrategyError` for another shape, and below 0 or NaN."""
+    """`Distribution.sample`, checked: raises `StrategyError` for another shape, and for negative numbers and NaN."""
     what = f"{type(distribution).__name__}.sample"
     seconds = to_floats(distribution.sample(rng, n), n, what)
     wrong = ~(seconds >= 0)
@@ -64,24 +64,24 @@ def draw_durations(distribution: Distribution, rng: np.random.Generator, n: int)
 
 
 _SLACK = 1 + 2**-51
-"""What multiplying a float of seconds by 10⁹ may be short of: 0.3 s is 300,000,000 ns, and not one less."""
+"""0.3 s × 10⁹ is a little less than 300,000,000 in floats. This factor makes up for that, and for no more."""
 
 
 def cut_to_whole_ns(seconds: Floats) -> Floats:
-    """Durations that are *meant* to be so long, cut down to whole nanoseconds, still in seconds; those below one are left.
+    """Fixed durations, cut down to whole nanoseconds, but still in seconds. Those below one nanosecond are left as they are.
 
-    Arrivals i/λ are rounded to the nanosecond, so the gap between two that are 1/λ apart may be one ns short of 1/λ
-    rounded. A service of 1/λ that is cut down has ended when the next job arrives, as in exact arithmetic; one that is
-    rounded up has not, and on a slot without a queue that job would be rejected. What is drawn at random is rounded,
-    which has no bias.
+    Arrivals i/λ are rounded to the nanosecond, so two of them may be one ns less than 1/λ apart. A service of 1/λ that is
+    cut down has ended when the next job arrives, as in exact arithmetic. Rounded up it would not have, and on one slot
+    without a queue that job would be rejected. Durations that are drawn at random are rounded instead, which has no bias.
     """
+    # Above 2⁵¹ ns, 26 days, the slack would be a nanosecond by itself, and a float has no finer steps anyway.
     ns = seconds * NS
     cut = np.floor(ns * _SLACK)
     return np.where((cut >= 1) & (ns < 2**51), cut / NS, seconds)
 
 
 def to_floats(given: object, n: int, what: str) -> Floats:
-    """``given`` as ``n`` numbers, or a `StrategyError` that begins with ``what``."""
+    """``given`` as ``n`` floats. Raises `StrategyError` with a message that begins with ``what``."""
     try:
         numbers = np.asarray(given, float)
     except (TypeError, ValueError):
@@ -107,7 +107,7 @@ class Constant(Distribution):
 
 @dataclass(frozen=True)
 class Uniform(Distribution):
-    """Evenly between ``low`` and ``high``."""
+    """Uniform between ``low`` and ``high``."""
 
     low: Seconds
     high: Seconds
@@ -121,12 +121,13 @@ class Uniform(Distribution):
 
     def moments(self) -> Moments:
         mean = (self.low + self.high) / 2
+        # The variance of a uniform distribution is (high − low)² / 12.
         return Moments(mean, ((self.high - self.low) / mean) ** 2 / 12 if mean else 0.0)
 
 
 @dataclass(frozen=True)
 class Exponential(Distribution):
-    """Memoryless, the M of M/M/c."""
+    """Memoryless: the M of M/M/c. Its squared coefficient of variation is 1."""
 
     mean: PositiveSeconds
 
@@ -145,6 +146,7 @@ class Gamma(Distribution):
     cv: Spread
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        # Shape k = 1/cv² and scale mean·cv²: mean kθ, variance kθ². The shape overflows for tiny cv, which is a constant.
         scv = self.cv**2
         return rng.gamma(1 / scv, self.mean * scv, n) if scv > 1e-12 else cut_to_whole_ns(np.full(n, self.mean))
 
@@ -160,6 +162,8 @@ class LogNormal(Distribution):
     cv: Spread
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        # For parameters μ, σ² of the logarithm the mean is exp(μ + σ²/2) and cv² = exp(σ²) − 1 (Johnson, Kotz and
+        # Balakrishnan, *Continuous Univariate Distributions*, chapter 14). log1p keeps the digits of a small cv.
         variance = math.log1p(self.cv**2)
         if not variance:
             return cut_to_whole_ns(np.full(n, self.mean))
@@ -171,9 +175,9 @@ class LogNormal(Distribution):
 
 @dataclass(frozen=True)
 class Pareto(Distribution):
-    """Pareto with minimum ``mean·(shape − 1)/shape``. At ``shape`` ≤ 1 no mean exists, so none can be asked for.
+    """Pareto with minimum ``mean·(shape − 1)/shape``. At ``shape`` ≤ 1 there is no mean, so it is refused.
 
-    Up to ``shape`` 2 the variance does not exist: sample means settle slowly and no queueing formula holds.
+    Up to ``shape`` 2 there is no finite variance: sample means converge slowly, and no queueing formula holds.
     """
 
     mean: PositiveSeconds
@@ -187,10 +191,12 @@ class Pareto(Distribution):
         ]
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
+        # numpy's "pareto" is the Lomax distribution, which begins at 0: add 1 for the classical one.
         lowest = self.mean * (self.shape - 1) / self.shape
         return lowest * (rng.pareto(self.shape, n) + 1)
 
     def moments(self) -> Moments:
+        # Variance x²α / ((α − 1)²(α − 2)) over mean² (xα / (α − 1))² is 1 / (α(α − 2)).
         return Moments(self.mean, 1 / (self.shape * (self.shape - 2)) if self.shape > 2 else math.inf)
 
 
@@ -233,7 +239,8 @@ class Mixture(Distribution):
             return Moments(mean, 0.0)
         if any(math.isinf(part.scv) for share, part in zip(shares, parts, strict=True) if share):
             return Moments(mean, math.inf)
-        # In units of the mean: squares of very short times are 0 in floating point, and their ratio is not.
+        # Second moments add up by share: E[X²] = Σ share·mean²·(1 + scv). In units of the mean, because the squares of very
+        # short times underflow to 0, and their ratios do not.
         units = [(share, part.mean / mean, part.scv) for share, part in zip(shares, parts, strict=True) if share]
         second = sum(share * unit * unit * (1 + scv) for share, unit, scv in units)
         return Moments(mean, max(second - 1, 0.0))
@@ -241,7 +248,7 @@ class Mixture(Distribution):
 
 @dataclass(frozen=True)
 class Empirical(Distribution):
-    """Drawn at random, with replacement, from measured ``values``."""
+    """Drawn at random, with replacement, from the measured ``values``."""
 
     values: Annotated[tuple[Seconds, ...], non_empty("must hold at least one duration")]
 

@@ -1,4 +1,4 @@
-"""Workloads that were recorded: `Trace`, when jobs came, and `Replay`, how long they took, from lists or from files."""
+"""Recorded workloads: `Trace`, the instants of arrivals, and `Replay`, the durations of jobs; from lists or files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Name, Seconds, non_empty, show_value
 from aurea_engine.records.batch import NS, Floats, Instants
 from aurea_engine.records.rows import seconds_of
-from aurea_engine.workload.arrivals import BLOCK, Arrivals
+from aurea_engine.workload.arrival_instants import BLOCK
+from aurea_engine.workload.arrivals import Arrivals
 from aurea_engine.workload.distributions import cut_to_whole_ns
 from aurea_engine.workload.jobs import ExecutorName, Job, Sleep
+from aurea_engine.workload.time_cells import TimeUnit, parse_time
 from aurea_engine.workload.trace_files import (
     FILE_MEMBERS,
     LIMIT,
@@ -30,20 +32,18 @@ from aurea_engine.workload.trace_files import (
     Source,
     Speed,
     Times,
-    TimeUnit,
     Unreadable,
     describe_place,
-    parse_time,
     read_times,
 )
 
 
 @dataclass(frozen=True)
 class Trace(Arrivals):
-    """At the recorded instants ``at``: seconds since the window opened, in order. Or at those of a ``file``.
+    """Arrivals at the recorded instants ``at``: seconds since the window opened, in order. Or at those of a ``file``.
 
-    ``offset``: the instant in the file at which the window opens, the first of the slice where it is None; ``speed`` 2 takes
-    half as long; ``sha256`` is filled in, and refuses another file.
+    ``offset``: the instant in the file at which the window opens; None is the first of the slice. ``speed`` 2 takes half as
+    long. ``sha256`` is filled in; if it is given, a changed file is refused.
     """
 
     at: Annotated[Annotated[tuple[Seconds, ...], non_empty("must hold at least one instant")] | None, OR_FILE] = None
@@ -57,7 +57,7 @@ class Trace(Arrivals):
     sha256: Annotated[Digest | None, LOCAL] = None
     ends: ClassVar[Literal["by itself"]] = "by itself"
     recorded_ns: Instants = field(init=False, repr=False, compare=False)
-    """What the file says, ns since the window opened."""
+    """The instants of the file, in ns since the window opened."""
 
     def check(self) -> list[Problem]:
         if self.file is not None:
@@ -76,7 +76,7 @@ class Trace(Arrivals):
         return []
 
     def _read(self, file: str) -> list[Problem]:
-        """The instants of the file, kept beside the members, which say where they came from."""
+        """Read the instants, and keep them beside the members, which say where they came from."""
         if self.at is not None:
             return [Problem("at", "cannot stand beside file: give one or the other")]
         try:
@@ -86,11 +86,14 @@ class Trace(Arrivals):
             instants = scale_arrivals(source, times, opening, self.speed)
         except Unreadable as error:
             return [error.problem]
+        # The frozen value completes itself once, while it is made. The digest goes into the result, so a later run can tell
+        # whether the file is still the same.
         object.__setattr__(self, "sha256", times.sha256)
         object.__setattr__(self, "recorded_ns", instants)
         return []
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
+        # Times of a list were checked to be in order as floats. Rounding cannot change the order.
         whole = np.rint(np.array(self.at) * NS).astype(np.int64) if self.file is None else self.recorded_ns
         for first in range(0, len(whole), BLOCK):
             yield whole[first : first + BLOCK]
@@ -98,9 +101,9 @@ class Trace(Arrivals):
 
 @dataclass(frozen=True)
 class Replay(Job):
-    """Sleeps for recorded ``durations``, in their order, from the start again when they run out. Or for those of a ``file``.
+    """Sleeps for recorded ``durations``, in their order, and starts again when they run out. Or for those of a ``file``.
 
-    ``sha256`` is filled in, and refuses another file.
+    ``sha256`` is filled in; if it is given, a changed file is refused.
     """
 
     durations: Annotated[
@@ -113,7 +116,7 @@ class Replay(Job):
     slice: Annotated[Rows | None, LOCAL] = None
     sha256: Annotated[Digest | None, LOCAL] = None
     recorded_ns: Instants = field(init=False, repr=False, compare=False)
-    """What the file says, ns."""
+    """The durations of the file, in ns."""
     executor: ClassVar[ExecutorName] = "timers"
 
     def check(self) -> list[Problem]:
@@ -140,12 +143,13 @@ class Replay(Job):
 
     def demands(self, rng: np.random.Generator, first: int, n: int) -> Floats:
         if self.durations is not None:
+            # Job i has duration i modulo their number, whatever the block: the plan may ask from any job on.
             return cut_to_whole_ns(np.array(self.durations)[np.arange(first, first + n) % len(self.durations)])
         return np.asarray(self.recorded_ns[np.arange(first, first + n) % len(self.recorded_ns)] / NS)
 
 
 def find_opening(offset: float | str, times: Times, unit: TimeUnit | None) -> int:
-    """The instant in the file at which the window opens, ns: a number in the file's unit, a duration, or a date."""
+    """The instant in the file at which the window opens, in ns. ``offset``: a number in ``unit``, a duration, or a date."""
     cell = Decimal(repr(offset)) if isinstance(offset, float) else offset
     found = parse_time(cell, unit)
     if found is None or (found[1] is not None) is not times.dated:
@@ -155,7 +159,7 @@ def find_opening(offset: float | str, times: Times, unit: TimeUnit | None) -> in
 
 
 def scale_arrivals(source: Source, times: Times, opening: int, speed: float) -> Instants:
-    """Ns since the window opened, at ``speed``. Raises `Unreadable` where they are not in order, or before it."""
+    """Ns since the window opened, at ``speed``. Raises `Unreadable` if they are not in order, or before the opening."""
     late = np.flatnonzero(np.diff(times.ns) < 0)
     if len(late):
         where = describe_place(source, times.lines(int(late[0]) + 1))
@@ -172,7 +176,7 @@ def scale_arrivals(source: Source, times: Times, opening: int, speed: float) -> 
     since = times.ns - opening
     if speed == 1:
         return since
-    # Whole numbers all the way: a float of nanoseconds would lose some of them after weeks.
+    # Fractions, not floats: above 2⁵³ ns, 104 days, a float skips nanoseconds. repr is the decimal that the user wrote.
     exact = Fraction(repr(speed))
     slow = [round(Fraction(ns * exact.denominator, exact.numerator)) for ns in since.tolist()]
     if slow[-1] >= LIMIT:
@@ -181,7 +185,7 @@ def scale_arrivals(source: Source, times: Times, opening: int, speed: float) -> 
 
 
 def check_durations(source: Source, times: Times) -> Instants:
-    """Durations: none a date, none negative. Raises `Unreadable`."""
+    """The durations, none of them a date or negative. Raises `Unreadable`."""
     if times.dated:
         raise Unreadable("column", f"must hold durations, and {describe_place(source, times.lines(0))} is a date")
     wrong = np.flatnonzero(times.ns < 0)
@@ -191,7 +195,7 @@ def check_durations(source: Source, times: Times) -> Instants:
 
 
 def inline_files(data: object) -> object:
-    """``data``, a specification, with the recorded times in place of the files that it names: it can be sent elsewhere.
+    """``data``, a specification, with recorded times instead of the files that it names. So it can be sent elsewhere.
 
     Raises `SpecError` for a file that cannot be read, or holds something else.
     """
@@ -212,7 +216,7 @@ def _inline_times(value: dict[str, Any], path: str) -> object:
     members = {name: member for name, member in value.items() if name != "kind"}
     try:
         read = Trace(**members) if value["kind"] == "trace" else Replay(**members)
-    except TypeError:  # a member that is none: whoever reads the specification says so
+    except TypeError:  # an unknown member: the codec will report it
         return value
     except SpecError as error:
         raise SpecError(problem.within(path) for problem in error.problems) from None

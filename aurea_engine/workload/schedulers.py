@@ -1,4 +1,4 @@
-"""Schedulers: which waiting job is served next, on how many slots, and how many may wait."""
+"""Schedulers: which waiting job is served next, on how many slots, and how many jobs may wait."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ Limit = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 
 
 class Queue(ABC):
-    """The jobs that wait, during one run. The dispatcher is its only caller.
+    """The waiting jobs of one run. Only the dispatcher calls it.
 
-    It must give back every job it was given, each once; `StrategyError` ends a run whose queue does not.
+    It must give back every job that it was given, each once. A queue that does not ends the run with `StrategyError`.
     """
 
     @abstractmethod
     def push(self, job: int, intended: int, demand: float, priority: int) -> None:
-        """Job number ``job`` waits. ``intended`` in ns, ``demand`` in seconds (NaN where unknown), higher is more urgent."""
+        """Add job number ``job``. ``intended`` in ns; ``demand`` in seconds, NaN if unknown; higher is more urgent."""
 
     @abstractmethod
     def pop(self) -> int:
-        """The job that is served next. Only called while jobs wait. Among equals the lowest number goes first."""
+        """Remove and return the job that is served next. Called only while jobs wait. Among equals the lowest number."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many jobs wait."""
+        """The number of waiting jobs."""
 
     def forget(self, jobs: set[int]) -> bool:
-        """Take out ``jobs``, which have left (`Workload.patience`). False where a queue cannot: then `pop` gives them out,
-        and they are passed over.
+        """Remove ``jobs``, which have left (`Workload.patience`). False if the queue cannot: then `pop` returns them later,
+        and the dispatcher skips them.
         """
         return False
 
 
 @dataclass(frozen=True)
 class Scheduler(ABC, Checked):
-    """The queueing discipline: subclass it and answer `queue`.
+    """The queueing discipline. Subclass it and write `queue`.
 
     ``slots``: how many jobs may be in service at once (the c of M/M/c), None for no limit. ``queue_limit``: how many may
-    wait; a job that arrives when they all do is rejected, and counted. None for no limit.
+    wait, None for no limit. A job that finds the queue full is rejected, and counted.
     """
 
     slots: Slots | None = None
@@ -55,10 +55,12 @@ class Scheduler(ABC, Checked):
 
     @abstractmethod
     def queue(self) -> Queue:
-        """An empty queue in this discipline's order."""
+        """A new, empty queue in the order of this discipline."""
 
 
 class _FifoQueue(Queue):
+    # Jobs are pushed in the order of their arrival, which is also the order of their numbers: a deque suffices.
+
     def __init__(self) -> None:
         self._jobs: deque[int] = deque()
 
@@ -77,7 +79,7 @@ class _FifoQueue(Queue):
 
 
 class _HeapQueue(Queue):
-    """Smallest key first; jobs of one key keep their order."""
+    """Smallest key first. Jobs with the same key keep their order, because the job number is the second part of the key."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int]] = []
@@ -89,13 +91,14 @@ class _HeapQueue(Queue):
         return len(self._heap)
 
     def forget(self, jobs: set[int]) -> bool:
+        # O(n) once for a batch of jobs that left, instead of a search for each.
         self._heap = [entry for entry in self._heap if entry[1] not in jobs]
         heapq.heapify(self._heap)
         return True
 
 
 class _LifoQueue(_HeapQueue):
-    """Newest instant first; jobs of one instant keep their order."""
+    """Newest instant first. Jobs of one instant keep their order, which is why this is no plain stack."""
 
     def push(self, job: int, intended: int, demand: float, priority: int) -> None:
         heapq.heappush(self._heap, (-intended, job))
@@ -103,11 +106,13 @@ class _LifoQueue(_HeapQueue):
 
 class _ShortestQueue(_HeapQueue):
     def push(self, job: int, intended: int, demand: float, priority: int) -> None:
-        # A job of unknown demand goes last: NaN would break the heap's order.
+        # NaN compares as False with everything and would break the heap. Infinity puts jobs of unknown demand last.
         heapq.heappush(self._heap, (float("inf") if math.isnan(demand) else demand, job))
 
 
 class _PriorityQueue(_HeapQueue):
+    # heapq pops the smallest, and higher priorities are more urgent: hence the sign.
+
     def push(self, job: int, intended: int, demand: float, priority: int) -> None:
         heapq.heappush(self._heap, (-priority, job))
 

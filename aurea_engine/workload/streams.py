@@ -1,7 +1,8 @@
 """Random streams by purpose: one for arrivals, one for demands, one for failures, and so on.
 
-Each is derived from the run's seed by its name alone, so changing the scheduler leaves the arrivals as they were (common
-random numbers), and it does not matter which process draws.
+Each is derived from the run's seed by its name alone. So another scheduler gets the same arrivals (common random numbers,
+the variance reduction of simulation studies: Law, *Simulation Modeling and Analysis*, chapter 11), and it does not matter
+which process draws.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import numpy as np
 
 
 class Streams:
-    """The random streams of one run, made when first asked for and then continued."""
+    """The random streams of one run. Each is made when it is first used."""
 
     def __init__(self, seed: int, path: str = "") -> None:
         self._seed = seed
@@ -19,8 +20,10 @@ class Streams:
         self._children: dict[str, Streams] = {}
 
     def rng(self, purpose: str) -> np.random.Generator:
-        """The generator for ``purpose``: the same object at every call, so blocks continue one another."""
+        """The generator for ``purpose``. The same object at every call, so blocks continue one another."""
         if purpose not in self._made:
+            # SeedSequence mixes the seed and the spawn key by a hash, so streams of different names are independent, and
+            # equal ones equal on every machine (O'Neill's seed_seq design, which numpy documents as stable).
             name = f"{self._path}/{purpose}".encode()
             sequence = np.random.SeedSequence(self._seed, spawn_key=tuple(name))
             self._made[purpose] = np.random.Generator(np.random.PCG64(sequence))

@@ -1,7 +1,7 @@
-"""Times in files: one column of a CSV, or one member of each line of a JSONL, as whole nanoseconds. Nothing is guessed.
+"""Recorded times in files: one column of a CSV, or one member of each line of a JSONL, as whole nanoseconds.
 
-A plain number has no unit of its own, and milliseconds taken for seconds are a run a thousand times too slow: so a column of
-numbers needs a ``unit``. Dates say themselves what they are. Every mistake names the file, the line and the column.
+Nothing is guessed. A plain number has no unit of its own, and milliseconds taken for seconds would make a run a thousand
+times too slow, so a column of numbers needs a ``unit``. Dates need none. Every error names file, line and column.
 """
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ import csv
 import hashlib
 import io
 import json
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
-from fractions import Fraction
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,9 +22,10 @@ from msgspec import Meta
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import show_value
 from aurea_engine.fields.text_files import decode_text
-from aurea_engine.fields.units import parse_duration
-from aurea_engine.records.batch import NS, Instants
+from aurea_engine.records.batch import Instants
+from aurea_engine.workload.time_cells import TimeUnit, is_plain_number, parse_time
 
+# Bounds, so that a wrong name (a disk image, /dev/zero) is an error and does not fill the memory.
 MOST_ROWS = 20_000_000
 MOST_BYTES = 4 * 2**30
 LIMIT = 2**62
@@ -35,17 +33,17 @@ LIMIT = 2**62
 
 
 class Local:
-    """An annotation: the member only has a sense beside a file of this machine, so the HTTP interface does not offer it."""
+    """An annotation: the member only makes sense with a local file, so the HTTP interface does not offer it."""
 
     local = True
 
 
 class LocalFile(Local):
-    """An annotation: the member names a file of this machine. A specification that came from elsewhere may not have it."""
+    """An annotation: the member names a local file. A specification from elsewhere must not have it."""
 
 
 class OrFile:
-    """An annotation: the member may be left out only where a file stands in its place."""
+    """An annotation: the member may be left out only if there is a file instead."""
 
     or_file = True
 
@@ -55,27 +53,17 @@ OR_FILE = OrFile()
 LOCAL_FILE = LocalFile()
 FileName = Annotated[str, Meta(max_length=4096)]
 Form = Literal["csv", "jsonl"]
-TimeUnit = Literal["s", "ms", "us", "ns"]
 RowNumber = Annotated[int, Meta(ge=0, le=MOST_ROWS)]
 Rows = tuple[RowNumber, RowNumber | None]
-"""The first row, and the one after the last (None is the end): as slices of Python's lists, rows count from 0."""
+"""The first row, and the one after the last (None is the end). Rows count from 0, as in slices of Python lists."""
 Speed = Annotated[float, Meta(gt=0, le=1e6)]
 FILE_MEMBERS = ("format", "column", "unit", "slice", "sha256")
 Digest = Annotated[str, Meta(max_length=64)]
 
-NS_PER: dict[TimeUnit, int] = {"s": NS, "ms": 10**6, "us": 1000, "ns": 1}
-_1970 = date(1970, 1, 1).toordinal()
-_NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
-_DATE = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]{1,12}))?"
-    r"(?: ?(Z|UTC|[+-][0-9]{2}:?[0-9]{2}))?",
-    re.ASCII,
-)
-
 
 @dataclass(frozen=True)
 class Source:
-    """What is read: rows ``first`` to ``last`` (not included; None is the end) of one column, in a ``unit``."""
+    """What to read: a slice of the rows of one column, in a ``unit``."""
 
     file: str
     form: Form | None
@@ -85,7 +73,7 @@ class Source:
 
 
 class Unreadable(Exception):
-    """``problem`` says which member of the specification is to be changed, and how."""
+    """A file that cannot be used. ``problem`` says which member of the specification to change, and how."""
 
     def __init__(self, path: str, text: str, got: str = "") -> None:
         super().__init__(text)
@@ -94,7 +82,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Times:
-    """``ns``: one for each row, as they stand; ``dated``: they count from 1970; ``sha256`` of the whole file."""
+    """``ns``: one for each row, unchanged. ``dated``: they count from 1970. ``sha256``: of the whole file."""
 
     ns: Instants
     lines: Callable[[int], int]
@@ -103,8 +91,9 @@ class Times:
 
 
 def read_times(source: Source, sha256: str | None) -> Times:
-    """The times in a file, which must have the digest ``sha256`` where one is given. Raises `Unreadable`."""
+    """The times in a file, which must have the digest ``sha256`` if one is given. Raises `Unreadable`."""
     form = source.form or _infer_format(source.file)
+    # Read once, as bytes: the digest and the times must be of the same content, even if the file changes meanwhile.
     content = _read_content(source.file)
     digest = hashlib.sha256(content).hexdigest()
     if sha256 not in (None, digest):
@@ -122,6 +111,7 @@ def read_times(source: Source, sha256: str | None) -> Times:
             ns, zone = _read_time(cell, source, line)
             lines.append(line)
             times.append(ns)
+            # A column is of one kind. Dates without a zone among dates with one could be hours apart, silently.
             zones.add(zone)
             if len(zones) > 1:
                 raise Unreadable("column", f"{describe_place(source, line)} is of another kind than the rows before it: "
@@ -131,50 +121,10 @@ def read_times(source: Source, sha256: str | None) -> Times:
     return Times(np.array(times, np.int64), lines.__getitem__, digest, zones != {None})
 
 
-def parse_time(cell: object, unit: TimeUnit | None) -> tuple[int, bool | None] | None:
-    """(ns, whether it has a time zone; None for what is no date), or None for what is neither number nor date."""
-    if isinstance(cell, str):
-        text = cell.strip()
-        if (found := _DATE.fullmatch(text)) is not None:
-            return _count_ns_since_1970(found)
-        if (duration := parse_duration(text)) is not None:
-            return round(duration * NS), None
-        cell = Decimal(text) if _NUMBER.fullmatch(text) else None
-    if isinstance(cell, int) and not isinstance(cell, bool) and cell.bit_length() < 200:
-        cell = Decimal(cell)
-    if isinstance(cell, Decimal) and unit is not None and cell.is_finite() and cell.adjusted() < 40:
-        return int((cell * NS_PER[unit]).to_integral_value(ROUND_HALF_EVEN)), None
-    return None
-
-
-def _count_ns_since_1970(found: re.Match[str]) -> tuple[int, bool] | None:
-    year, month, day, hour, minute, second = map(int, found.groups()[:6])
-    fraction, zone = found[7], found[8]
-    try:
-        days = date(year, month, day).toordinal() - _1970
-    except ValueError:
-        return None
-    if hour > 23 or minute > 59 or second > 59:
-        return None
-    seconds = days * 86_400 + hour * 3600 + minute * 60 + second
-    if zone and zone[0] in "+-":
-        ahead = int(zone[1:3]) * 3600 + int(zone[-2:]) * 60
-        seconds -= ahead if zone[0] == "+" else -ahead
-    ns = (
-        0
-        if not fraction
-        else int(fraction.ljust(9, "0"))
-        if len(fraction) <= 9
-        else round(Fraction(f"0.{fraction}") * NS)
-    )
-    return seconds * NS + ns, bool(zone)
-
-
 def _read_time(cell: object, source: Source, line: int) -> tuple[int, bool | None]:
     found = parse_time(cell, source.unit)
     if found is None:
-        plain = isinstance(cell, (int, Decimal)) or (isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()))
-        if plain and source.unit is None and not isinstance(cell, bool):
+        if source.unit is None and is_plain_number(cell):
             raise Unreadable(
                 "unit",
                 f"is required: {describe_place(source, line)} is a plain number, of s, ms, us or ns?",
@@ -217,10 +167,11 @@ def _read_content(name: str) -> bytes:
 
 
 def _decode_lines(source: Source, content: bytes) -> Iterator[str]:
-    """Lines as they stand, decoded as their byte order mark says."""
+    """The lines, unchanged, decoded by the byte order mark."""
     try:
         text = decode_text(content)
     except SpecError as error:
+        # The decoder knows the byte, and people look for the line.
         wrong = error.__context__
         lines = content.count(b"\n", 0, wrong.start) + 1 if isinstance(wrong, UnicodeDecodeError) else 1
         raise Unreadable("file", f"{error} ({source.file}, line {lines})") from None
@@ -228,11 +179,12 @@ def _decode_lines(source: Source, content: bytes) -> Iterator[str]:
 
 
 def _read_csv(source: Source, content: bytes) -> Iterator[tuple[int, str]]:
-    """(line, cell) of each row that is not blank. The first row names the columns, unless there is only one and no name."""
+    """(line, cell) of each row that is not blank. The first row names the columns, unless the file has only one."""
     rows = csv.reader(_decode_lines(source, content), strict=True)
     try:
         head = next((row for row in rows if row), [])
         index = _find_csv_column(source, head)
+        # A file of one column may have no header. Then its first line is a time, which no name of a column is.
         if source.column is None and parse_time(head[0], source.unit or "s") is not None:
             yield rows.line_num, head[0]
         for row in rows:
@@ -244,7 +196,7 @@ def _read_csv(source: Source, content: bytes) -> Iterator[tuple[int, str]]:
                 )
             yield rows.line_num, row[index]
     except csv.Error as error:
-        raise Unreadable("file", f"{source.file}, line {rows.line_num} is no CSV: {error}") from None
+        raise Unreadable("file", f"{source.file}, line {rows.line_num} is not CSV: {error}") from None
 
 
 def _find_csv_column(source: Source, head: list[str]) -> int:
@@ -257,6 +209,7 @@ def _find_csv_column(source: Source, head: list[str]) -> int:
         return 0
     if names.count(source.column) != 1:
         many = "stands more than once in the first line" if source.column in names else "is no column"
+        # One column that contains semicolons or tabs: nearly always a CSV of another dialect. Say so.
         other = next((mark for mark in (";", "\t") if len(names) == 1 and mark in names[0]), None)
         hint = f"; its columns are separated by {other!r}, and must be by ','" if other else ""
         raise Unreadable(
@@ -278,7 +231,7 @@ def _read_jsonl(source: Source, content: bytes) -> Iterator[tuple[int, Any]]:
         try:
             value = json.loads(text, parse_float=Decimal, parse_constant=lambda name: name)
         except (ValueError, RecursionError, ArithmeticError):
-            raise Unreadable("file", f"{source.file}, line {line} is no JSON", show_value(text.strip())) from None
+            raise Unreadable("file", f"{source.file}, line {line} is not JSON", show_value(text.strip())) from None
         if isinstance(value, dict):
             if source.column is None:
                 raise Unreadable("column", f"is required: one of {_list_names(list(value))}")
@@ -289,6 +242,6 @@ def _read_jsonl(source: Source, content: bytes) -> Iterator[tuple[int, Any]]:
             value = value[source.column]
         elif source.column is not None:
             raise Unreadable(
-                "column", f"{source.file}, line {line} is no object, so it has no columns", show_value(value)
+                "column", f"{source.file}, line {line} is not an object, so it has no columns", show_value(value)
             )
         yield line, value

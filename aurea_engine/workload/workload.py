@@ -16,11 +16,11 @@ from aurea_engine.workload.jobs import JobSource, read_schema
 class Workload(Checked):
     """Jobs and their arrivals. Releasing stops after ``jobs`` arrivals or at ``duration`` seconds, whichever comes first.
 
-    ``patience``: a job that still waits so long after its intended start leaves the queue, *abandoned*. ``deadline``:
-    seconds from the intended start; a job that waits then is *rejected*, one in service is stopped as *timed out*.
-    ``drain``: seconds after the last arrival at which what has not ended is *cancelled*; None lets all jobs end.
-    ``stop_at``: seconds after the opening of the window at which the run ends with what it has; what has not ended then is
-    *cancelled*, and what would arrive then or later does not.
+    ``patience``: a job that waits longer than this after its intended start leaves the queue, *abandoned*. ``deadline``:
+    seconds from the intended start; a job that waits then is *rejected*, and a job in service is stopped, *timed out*.
+    ``drain``: seconds after the last arrival at which the remaining jobs are *cancelled*; None lets all jobs end.
+    ``stop_at``: seconds after the opening of the window at which the run ends. Jobs that have not ended then are
+    *cancelled*, and jobs that would arrive then or later do not arrive.
     """
 
     job: JobSource
@@ -39,6 +39,7 @@ class Workload(Checked):
             return [problem.within("job") for problem in error.problems]
         if self.arrivals.ends == "with jobs" and self.jobs is None:
             return [Problem("jobs", "is required: these arrivals have no end of their own, whatever the duration")]
+        # A run without an end would fill the memory. What ends the arrivals is known here, before anything runs.
         ends = (self.jobs, self.duration, self.stop_at)
         if self.arrivals.ends == "with jobs or duration" and all(end is None for end in ends):
             return [Problem("duration", "is required, or jobs or stop_at: this workload would never end")]
@@ -51,5 +52,5 @@ class Workload(Checked):
 
     @property
     def plain(self) -> bool:
-        """Whether every job waits until it is served, and the run until the last job has ended."""
+        """Whether every job waits until it is served, and the run ends with its last job: nothing cuts it short."""
         return all(end is None for end in (self.patience, self.deadline, self.drain, self.stop_at))

@@ -37,7 +37,7 @@ from aurea_engine import (
 )
 from aurea_engine.results.arrival_fit import find_poisson_misfits, measure_dispersion
 from aurea_engine.testing import check_arrivals
-from aurea_engine.workload.arrivals import _space_evenly
+from aurea_engine.workload.arrival_instants import space_evenly
 
 
 def drawn(arrivals: Arrivals, n: int, seed: int = 0) -> np.ndarray:
@@ -296,7 +296,7 @@ def test_constant_arrivals_do_not_drift(rate: float) -> None:
     gap = Fraction(1e9 / rate)
     for first in (0, 4096, 4096 * 10**6):
         if first * gap < 8 * 10**18:
-            block = _space_evenly(1e9 / rate, first, 1024)
+            block = space_evenly(1e9 / rate, first, 1024)
             assert all(abs(at - (first + k) * gap) <= Fraction(1, 2) for k, at in enumerate(block.tolist()))
 
 

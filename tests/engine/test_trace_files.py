@@ -198,7 +198,7 @@ def test_what_editors_and_tools_write_is_read(tmp_path: Path, content: bytes) ->
         ("t\n1,5\n", {"column": "t", "slice": (1, None), "unit": "s"}, r"slice: leaves no row"),
         ("", {"column": "t", "unit": "s"}, r"is empty: its first line must name the columns"),
         ("t\n", {"column": "t", "unit": "s"}, r"file: leaves no row"),
-        ('t\n"1\n', {"column": "t", "unit": "s"}, r"is no CSV"),
+        ('t\n"1\n', {"column": "t", "unit": "s"}, r"is not CSV"),
         (b"t\n\xff\n", {"column": "t", "unit": "s"}, r"must be UTF-8: .*line 2"),
         ("t\n5\n", {"column": "t", "unit": "s", "offset": 6.0}, r"offset: must not be after .*line 2"),
         ("t\n5\n", {"column": "t", "unit": "s", "offset": "2023-11-16 18:17:03"}, r"offset: must be a number"),
@@ -223,10 +223,10 @@ def test_mistakes_name_file_line_and_column(
         ('{"t": 1}\n{"t": null}\n', "t", r"line 2, column 't' is empty"),
         ('{"t": 1}\n{"t": NaN}\n', "t", r"line 2, column 't' must be"),
         ('{"t": 1}\n{"t": {}}\n', "t", r"line 2, column 't' must be"),
-        ('{"t": 1}\n{"t"\n', "t", r"line 2 is no JSON"),
-        ("1\n2\n", "t", r"line 1 is no object"),
+        ('{"t": 1}\n{"t"\n', "t", r"line 2 is not JSON"),
+        ("1\n2\n", "t", r"line 1 is not an object"),
         ('{"t": 1}\n', None, r"column: is required: one of 't'"),
-        ("[" * 100_000, "t", r"line 1 is no JSON"),
+        ("[" * 100_000, "t", r"line 1 is not JSON"),
     ],
 )
 def test_mistakes_in_json_lines_are_named_too(tmp_path: Path, content: str, column: str | None, told: str) -> None:
