@@ -21,6 +21,13 @@ class Limits:
     followers: int = 32
 
 
+def draw_seed() -> int:
+    """A seed for a run that names none, so that every run can be repeated: 53 bits, which all readers of JSON hold
+    exactly.
+    """
+    return secrets.randbits(53)
+
+
 def apply_limits(spec: RunSpec, limits: Limits) -> RunSpec:
     """``spec`` as it will run here: with a seed, and no more jobs than allowed. Raises SpecError."""
     workload = spec.workload
@@ -36,6 +43,4 @@ def apply_limits(spec: RunSpec, limits: Limits) -> RunSpec:
         raise SpecError([Problem("workload", text)])
     if workload.jobs is None and (rate is None or duration is None):
         spec = replace(spec, workload=replace(workload, jobs=limits.jobs))
-    # The seed is drawn here and stored, so that every run can be repeated. 53 bits, which every reader of JSON holds
-    # exactly.
-    return spec if spec.seed is not None else replace(spec, seed=secrets.randbits(53))
+    return spec if spec.seed is not None else replace(spec, seed=draw_seed())
