@@ -24,7 +24,8 @@ def aurea(*before: str) -> int:
     arguments = [*before, *sys.argv[1:]]
     if arguments[:1] == ["serve"]:
         code = main(arguments)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said: what is taken down now need not hear of it
+        # The server has stopped and said so; a Ctrl-C while the interpreter closes would only add a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         return code
     from aurea_server.cli.signals import SIGNALS, Interrupted, end_by_signal, raise_at_signals, restore_signals  # noqa: PLC0415
 

@@ -45,7 +45,7 @@ app.command(
 def main(argv: Sequence[str] | None = None) -> int:
     """The entry point: returns the exit code, 128 + its number where a signal ended the command.
 
-    What cannot be done, read or written is told in a line.
+    What cannot be done, read or written is reported in one line.
     """
     arguments = sys.argv[1:] if argv is None else argv
     with standard_streams.replace_streams():
@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run_command(arguments: Sequence[str]) -> int:
     try:
         _check_settings(arguments)
+        # cyclopts would exit by itself; what is raised here has to become a line and a code of ours.
         code = app(_name_stdin(arguments), exit_on_error=False, print_error=True)
         sys.stdout.flush()
     except cyclopts.CycloptsError:
@@ -62,16 +63,17 @@ def _run_command(arguments: Sequence[str]) -> int:
     except (AureaError, OSError) as error:
         return _report_error(error)
     except KeyboardInterrupt as interrupt:
-        if isinstance(interrupt.__context__, AureaError | OSError):  # it failed, and was told to end besides
+        # A signal that arrives while an error is on its way out must not hide the error.
+        if isinstance(interrupt.__context__, AureaError | OSError):
             _report_error(interrupt.__context__)
         return 128 + getattr(interrupt, "number", signal.SIGINT)
     return code if isinstance(code, int) else 0
 
 
 def _check_settings(arguments: Sequence[str]) -> None:
-    """What the environment and the configuration file say is right for all commands or for none. Raises SettingsError.
+    """Refuse a wrong setting in the environment or the configuration file, whatever the command. Raises SettingsError.
 
-    What a flag gives is not judged. Help and version are told in any case: whoever asks may be about to mend it.
+    A setting that a flag overrides is not looked at. Help and version work in any case: the reader may be about to fix it.
     """
     if not arguments or not {"--help", "-h", "--version"}.isdisjoint(arguments):
         return
@@ -86,7 +88,7 @@ def _check_settings(arguments: Sequence[str]) -> None:
 
 
 def _report_error(error: Exception) -> int:
-    """Say what is wrong, and with which code that ends."""
+    """Report an error on stderr; returns the exit code that belongs to it."""
     if isinstance(error, SpecError):
         _write_error("\n".join(["this cannot be done:", *(f"  {problem}" for problem in error.problems)]))
         return ExitCode.BAD_INPUT
@@ -96,6 +98,7 @@ def _report_error(error: Exception) -> int:
             if isinstance(error, OSError) and not isinstance(error, AureaError)
             else str(error)
         )
+    # Settings and the history have exit codes of their own, which scripts tell apart.
     code: int = getattr(error, "exit_code", ExitCode.FAILED)
     return code
 
@@ -112,5 +115,6 @@ def _write_error(text: str) -> None:
 
 def _name_stdin(arguments: Sequence[str]) -> list[str]:
     """A lone ``-`` for a file is stdin. cyclopts takes it for an option, but not ``./-``, which is the same path."""
+    # The value of --label is the one place where a lone dash is a text.
     before = ("", *arguments)
     return ["./-" if each == "-" and last != "--label" else each for last, each in zip(before, arguments, strict=False)]

@@ -1,4 +1,4 @@
-"""``aurea cost-curve``: what cost models come to at a range of rates, before anything is run."""
+"""``aurea cost-curve``: the cost under each model at a range of rates, before anything is run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
     service_time: str | None = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
 ) -> int:
-    """What cost models come to at a range of rates kept up for a month, and where the cheapest of two changes.
+    """The cost under each model at a range of rates kept up for a month, and where one becomes cheaper than another.
 
     Parameters
     ----------
@@ -64,6 +64,7 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
         Write the picture to an SVG file.
     """
     check_output(output)
+    # More points than anybody sees, each of which prices the whole period once for every model.
     if not 2 <= points <= MOST_POINTS:
         raise SpecError([Problem("--points", f"must be 2 to {MOST_POINTS}", str(points))])
     catalog = default_catalog().with_entry_points()
@@ -78,6 +79,7 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
         )
         rates = rates_between(_parse_plain(low, parse_rate), _parse_plain(high, parse_rate), points)
         curves = {name: cost_curve(usage, model, rates, str(hours)) for name, model in models.items()}
+        # Between each two models: the cheapest of three may change where no neighbouring pair crosses.
         crossings = [
             crossing
             for a, b in combinations(models.values(), 2)
@@ -91,12 +93,14 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
 
 
 def _parse_plain(text: str, parse: Callable[[str], Fraction | None]) -> str:
-    """A number as it stands, and what has a unit as the exact number that it means."""
+    """A plain number unchanged, a quantity with a unit as the exact number that it means."""
+    # Text all the way: a float of "1/3" an hour would already be rounded.
     number = parse(text)
     return text if number is None else exact_text(number)
 
 
 def _describe_crossing(crossing: BreakEven, models: Mapping[str, CostModel]) -> str:
+    # By identity: two models that are given twice are equal, and have two names.
     called = {id(model): name for name, model in models.items()}
     below, above = called[id(crossing.below)], called[id(crossing.above)]
     return f"break-even at {format_number(float(crossing.rate))} jobs/s: below it {below}, above it {above} is cheaper"
@@ -104,7 +108,7 @@ def _describe_crossing(crossing: BreakEven, models: Mapping[str, CostModel]) -> 
 
 @contextmanager
 def _name_flags() -> Iterator[None]:
-    """What is wrong is told in the words of the command line."""
+    """Errors name the flags of the command line, and not the parameters of the engine's functions."""
     flags = {"low": "--from", "high": "--to", "hours": "--hours", "service_time": "--service-time"}
     try:
         yield
@@ -121,6 +125,7 @@ def _tabulate_curves(curves: Mapping[str, Sequence[CurvePoint]], currency: str) 
     heads = ("jobs/s", *(f"{name}, {unit}" for name in curves for unit in ("per hour", "per million")))
     table = Table(*(Column(head, right=True) for head in heads))
     rows = list(zip(*curves.values(), strict=True))
+    # A dozen lines fit on a screen; the picture has all points.
     shown = rows if len(rows) <= 12 else [rows[round(i * (len(rows) - 1) / 11)] for i in range(12)]
     for row in shown:
         figures = [figure for point in row for figure in (point.per_hour, point.per_million)]

@@ -21,11 +21,13 @@ def read_file(path: Path) -> Any:
         return parse_toml(text) if path.suffix.lower() == ".toml" else parse_json(text)
     except SpecError as error:
         name = "stdin" if str(path) == "-" else str(path)
+        # A problem with a member names it; one with the whole text has to name the file.
         raise SpecError(each if each.path else each._replace(path=name) for each in error.problems) from None
 
 
 def _read_stdin() -> bytes:
-    """All of it, also where it is non-blocking: then one read gives what is there, or None."""
+    """All of stdin, also where it is non-blocking: then a read returns what is there by now, or None."""
+    # A shell may leave a pipe non-blocking for whoever comes next; reading it once would lose the rest in silence.
     stream, pieces = sys.stdin.buffer, []
     try:
         descriptor = stream.fileno()

@@ -15,7 +15,8 @@ def format_digits(value: float) -> str:
         return "0"
     places = 2 - math.floor(math.log10(abs(value)))
     rounded = round(value, places)
-    places = 2 - math.floor(math.log10(abs(rounded)))  # 9.996 has become 10.0
+    # Once more, since rounding may have made a digit: 9.996 has become 10.0.
+    places = 2 - math.floor(math.log10(abs(rounded)))
     return f"{rounded:,.{max(places, 0)}f}"
 
 
@@ -24,6 +25,7 @@ def format_seconds(value: float | None) -> str:
     if value is None:
         return "–"
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)):
+        # Not from 1.0 on: 0.9996 s would become "1000 ms" once it is rounded to three digits.
         if abs(value) >= size * 0.9995:
             return f"{value:,.0f} s" if abs(value) >= 1000 else f"{format_digits(value / size)} {unit}"
     return "0 s"
@@ -49,6 +51,7 @@ def format_money(value: float | None, currency: str) -> str:
     if value == 0:
         return f"0 {currency}"
     size = math.floor(math.log10(abs(value)))
+    # A price of a single job is often far below a cent: so small it is read more easily by the million.
     if size < -9:
         return f"{format_digits(value * 1e6)} {currency} per million"
     places = 2 if size >= 2 else 4 if size >= -2 else 3 - size

@@ -32,6 +32,7 @@ def list_sheets() -> None:
     show(table, Text("Examples, dated as shown. Prices change: check the vendor before you decide anything.", "dim"))
 
 
+# The day on which a sheet was last compared with its source, in yellow once prices may well have changed since.
 def _describe_age(sheet: PriceSheet) -> Text:
     if sheet.is_stale(datetime.now(UTC).date()):
         return Text(f"{sheet.checked}, long ago", "yellow")
@@ -56,16 +57,12 @@ def show_sheet(name: str) -> None:
     table = Table(Column(), Column("unit"), price_head, Column(), Column("since"))
     for price in sheet.prices:
         unit = price.unit if price.per == 1 else f"{format_number(float(Fraction(price.per)))} {price.unit}"
+        # A flat price is a single step without an end.
         steps: list[tuple[Any, Any]] = [(step.price, step.up_to) for step in price.steps] or [(price.price, None)]
         for i, (amount, up_to) in enumerate(steps):
             first = (price.sku, unit, str(price.effective_from)) if i == 0 else ("", "", "")
-            bound = (
-                ""
-                if len(steps) == 1
-                else "beyond"
-                if up_to is None
-                else f"up to {format_number(float(Fraction(up_to)))}"
-            )
+            last = "" if len(steps) == 1 else "beyond"
+            bound = last if up_to is None else f"up to {format_number(float(Fraction(up_to)))}"
             shown = "–" if amount is None else exact_text(Fraction(amount))
             table.add_row(first[0], first[1], shown, bound, first[2])
     show(table, Text(f"{sheet.notice}\nsource: {sheet.source}", "dim"))
@@ -75,6 +72,7 @@ def _load_own_sheet(name: str) -> PriceSheet:
     try:
         return load_sheet(name)
     except (OSError, ValueError) as error:
+        # A sheet with mistakes lists them itself; what is left is a file that is no TOML, or none at all.
         if isinstance(error, AureaError):
             raise
         raise SpecError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
@@ -82,7 +80,7 @@ def _load_own_sheet(name: str) -> PriceSheet:
 
 @prices.command(name="check")
 def check_sheets(*files: Path) -> int:
-    """Check price sheets of your own; every mistake is listed with its line. Exit code 2 if there is one.
+    """Check price sheets of your own; every mistake is listed with its line. Exit code 2 if there is any.
 
     Parameters
     ----------
@@ -99,5 +97,6 @@ def check_sheets(*files: Path) -> int:
             sys.stderr.write(f"{file}: {problem}\n")
         wrong += bool(problems)
         if not problems:
+            # The name is written as it was given, even where it is no text in this encoding.
             standard_streams.write_out(f"{file}: all right\n".encode("utf-8", "surrogateescape"))
     return ExitCode.BAD_INPUT if wrong or not files else ExitCode.MET

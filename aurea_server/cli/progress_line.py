@@ -16,10 +16,10 @@ from aurea_server.cli.number_format import SEVERITY_STYLE, format_money, format_
 from aurea_server.cli.tables import Prose, join_fitting
 
 NAME_WIDTH = 24
-"""What the live line shows of a run's label."""
+"""Characters of a run's label that the line shows."""
 
 BESIDE = 16 + 5 + 3
-"""Columns of the live line for the bar, the share, and the gaps between."""
+"""Columns of the line for the bar, the share, and the gaps between."""
 
 
 def shorten_name(name: str) -> str:
@@ -27,9 +27,10 @@ def shorten_name(name: str) -> str:
 
 
 class LiveLine(Observer):
-    """A progress bar on stderr with rate, p99, cost so far and the time left; above it, each grave finding as it is seen."""
+    """A progress bar on stderr with rate, p99, the cost so far and time left; above it, each grave finding as it is made."""
 
     def __init__(self, console: Console) -> None:
+        # Transient: the report takes its place. Four times a second is more often than a run reports.
         self._bar = Bar(
             _NameColumn(),
             BarColumn(bar_width=16),
@@ -62,6 +63,7 @@ class LiveLine(Observer):
             parts.append(format_money(float(progress.cost), self._currency))
         if progress.time_left is not None:
             parts.append(f"{progress.time_left:,.0f} s left")
+        # Unknown in a run that ends with its users' patience or a stop: then the bar only moves to and fro.
         share = progress.fraction_done
         self._bar.update(
             self._task,
@@ -71,12 +73,14 @@ class LiveLine(Observer):
         )
 
     def _room(self) -> int:
-        """Beside name, bar and share."""
+        """Columns that are left beside name, bar and share."""
+        # Asked each time: the terminal may be made narrower during the run.
         return self._bar.console.width - cell_len(shorten_name(self._bar.tasks[self._task].description)) - BESIDE
 
     def _tell(self, finding: Finding) -> None:
-        """Notes are for the report: they leave the verdict alone."""
+        """Print a finding above the line. Notes are left to the report: they do not change the verdict."""
         if finding.severity and finding.code not in self._told:
+            # Once, although it is reported twice a second and may be withdrawn again: a line that was printed stays.
             self._told.add(finding.code)
             line = Text(finding.code, SEVERITY_STYLE[finding.severity.name])
             told = line.append(f": {make_printable(finding.detail)}", "not bold")

@@ -22,6 +22,7 @@ def run_on_server(server: str, data: object, output: Path | None, *, json: bool)
     client = ServerClient(server)
     stop = _RemoteStop(client)
     with handle_signals(stop.ask):
+        # Not waited for in one long request: a proxy would cut it, and nobody could cancel what has no id yet.
         accepted = client.ask("POST", "/benchmark/run", data, {"Prefer": "respond-async"})
         path = f"/benchmark/runs/{accepted['benchmark_id']}"
         stop.accept(path)
@@ -55,6 +56,7 @@ class _RemoteStop:
                 self._client.ask("POST", f"{self._path}/cancel")
 
 
+# Written to stderr directly: rich's own progress bar redraws on a thread, and there is nothing else to show here.
 def _follow(client: ServerClient, path: str) -> None:
     shows = sys.stderr.isatty()
     for kind, data in client.events(f"{path}/events"):

@@ -1,8 +1,8 @@
-"""What people see of a run that is over.
+"""The report of a run that has ended, for people.
 
 Everything stands in two columns, a label and what is to say about it, and fits on a terminal of 80 columns; on a narrower
 one it is folded or stacked (`tables`). Instants are in UTC, as in every result, log line and metric. Text from outside (a
-label, the message of somebody's cost model) is shown as it is, never read as markup or as a terminal's commands.
+label, the message of a third-party cost model) is shown as it is, never read as markup or as a terminal's commands.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ THEORY_NAMES = {"wait_ratio": "jobs that wait", "rejected_ratio": "jobs rejected
 def render_report(result: RunResult) -> RenderableType:
     """Everything a person wants to know of a result, on one screen."""
     parts: list[RenderableType] = [_tabulate_facts(result)]
+    # What to look at first comes first; findings are last, where the eye is when the run has ended.
     timed = any(timing.count for _, timing in _list_timings(result))  # a table needs a column
     for rows, table in (
         (timed, _tabulate_times),
@@ -93,6 +94,7 @@ def _describe_end(result: RunResult) -> str:
 
 def _describe_throughput(result: RunResult) -> Text:
     line = Text(format_number(result.throughput, " jobs/s"), "bold")
+    # In the closed model the offered rate is what users came to, so it would only repeat the throughput.
     if result.offered_rate is not None and result.spec.workload.arrivals.ends != "with jobs":
         line.append(f" of {format_number(result.offered_rate)} offered", "not bold")
     if any(objective.quantile is not None for objective in result.spec.objectives):
@@ -121,7 +123,10 @@ def _describe_jobs(result: RunResult) -> Text:
 
 
 def _describe_concurrency(result: RunResult) -> Text:
-    line = Text(f"{format_number(result.concurrency.mean)} on average, {result.concurrency.peak:,} at most")
+    # The peak of several shards without records is not known: what each of them saw does not add up.
+    line = Text(
+        f"{format_number(result.concurrency.mean)} on average, {format_number(result.concurrency.peak)} at most"
+    )
     if result.utilization is not None:
         slots = result.spec.scheduler.slots
         noun = "slot" if slots == 1 else "slots"
@@ -139,6 +144,8 @@ def _list_timings(result: RunResult) -> list[tuple[str, Timing]]:
         ("  waiting", result.waiting_time),
         ("  service", result.service_time),
     ]
+    # A row of dashes would say nothing. The lag is the generator's: in virtual time, or where all jobs are due at once, it
+    # means nothing.
     if result.failure_time.count:
         rows.append(("failures", result.failure_time))
     if result.spec.clock == "real" and result.spec.workload.arrivals.ends != "with jobs":
@@ -169,6 +176,7 @@ def _tabulate_objectives(result: RunResult) -> Table:
 
 def _describe_observed(judged: ObjectiveResult, result: RunResult) -> str:
     metric, observed = judged.objective.metric, judged.observed
+    # A figure beside "inconclusive" would be taken for an answer; the detail says what is missing.
     if observed is None or judged.outcome == "inconclusive":
         return judged.detail
     if metric.endswith("_time"):
@@ -182,6 +190,7 @@ def _tabulate_theory(result: RunResult) -> Table:
     heads = ("theory", "measured", "standard errors apart")
     table = _make_table(*(Column(head, right=True) for head in heads), model=result.theory[0].model)
     for row in result.theory:
+        # Within two or three standard errors a difference is chance; a run too short for that leaves the cell empty.
         apart = "" if row.z is None else f"{row.z:+.1f}"
         table.add_row(_name_theory(row), *(_format_theory(row, value) for value in (row.expected, row.measured)), apart)
     return table

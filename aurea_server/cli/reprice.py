@@ -35,6 +35,7 @@ from aurea_server.stdio import standard_streams
 
 def read_model(text: str, catalog: Catalog) -> CostModel:
     """A cost model from JSON text, from a JSON or TOML file, or by the name of a kind that needs no members."""
+    # No kind and no file name begins with a brace.
     if text.lstrip().startswith("{"):
         return cost_from_dict(parse_json(text), catalog)
     path = Path(text)
@@ -49,6 +50,7 @@ def read_usage(path: Path, models: Iterable[CostModel]) -> tuple[Usage, Mapping[
     if not isinstance(data, dict) or not isinstance(data.get("usage"), dict):
         raise SpecError(f"{path}: must be a result, as `aurea run --json` or POST /benchmark/run gives it")
     usage = Usage.from_dict(data["usage"])
+    # A part of the jobs would price a part of the run: then only what the run metered itself can be used.
     if data.get("jobs_truncated") is not False or not data.get("jobs"):
         return usage, data
     records = records_from_rows(data["jobs"])
@@ -80,9 +82,11 @@ def reprice_command(
         Print JSON, and nothing else, on stdout.
     """
     catalog = default_catalog().with_entry_points()
+    # Numbered, since the same kind may be given twice with other prices.
     models = {name_model(text, i): read_model(text, catalog) for i, text in enumerate(cost)}
     usage, data = read_usage(result, models.values())
     bills = {name: _reprice(usage, model) for name, model in models.items()}
+    # For programs the bills alone, by the same names as in the table.
     if json:
         encoded = msgspec.json.encode({name: bill.to_dict() for name, bill in bills.items()})
         standard_streams.write_out(msgspec.json.format(encoded, indent=2) + b"\n")
@@ -95,6 +99,7 @@ def reprice_command(
 
 
 def name_model(text: str, i: int) -> str:
+    """A short name of the ``i``-th model that was given as ``text``."""
     if text.lstrip().startswith("{"):
         kind = parse_json(text).get("kind", "?")
         return f"{i + 1}: {kind}"
@@ -105,6 +110,7 @@ def _reprice(usage: Usage, model: CostModel) -> Cost:
     try:
         return reprice(usage, model)
     except NeedsRecords as error:
+        # Interval meters (instances, levels of concurrency) need every job, and the document holds only the first of them.
         remedy = (
             "not all of its jobs are in it: run at most 10,000, or on a server, which keeps all and can price it again"
         )
@@ -134,5 +140,6 @@ def _tabulate_bills(bills: Mapping[str, Cost]) -> Table:
     return table
 
 
+# A bill is exact; a table for people has the digits that they read, and --json has them all.
 def format_amount(amount: Fraction | None, currency: str) -> str:
     return format_money(None if amount is None else float(amount), currency)

@@ -1,4 +1,4 @@
-"""A result, to the file that was asked for and to stdout."""
+"""Writing a result: to the file that --output names, and to stdout."""
 
 from __future__ import annotations
 
@@ -24,5 +24,6 @@ def write_result(encoded: bytes, output: Path | None, *, json: bool, people: Cal
     elif not is_stdout(output):  # there it has been written already, and it is all that may be
         write_out(encoded)
     sys.stdout.flush()
+    # Reported last, with its exit code: stdout has the result all the same.
     if failed is not None:
         raise failed

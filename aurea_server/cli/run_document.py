@@ -64,6 +64,7 @@ def render_without_result(run: Mapping[str, Any]) -> Table:
     """A run that is queued or running, or that came to no result."""
     table = Table(Column(), Column(prose=True))
     reason, progress = run.get("reason") or {}, run.get("progress") or {}
+    # A run that waits or runs has its figures in `progress`; one that died has the last of them at the top.
     completed = run.get("completed_jobs", (progress.get("counts") or {}).get("completed"))
     arrived = run.get("num_jobs", progress.get("arrived"))
     rows = {

@@ -1,4 +1,4 @@
-"""``aurea runs``: the history, on this machine or on a server; and ``aurea run --server``."""
+"""``aurea runs``: the history of runs, on this machine or on a server."""
 
 from __future__ import annotations
 
@@ -42,16 +42,17 @@ class HistoryError(AureaError):
 
 @contextmanager
 def _open_ledger(data: Path | None) -> Iterator[Ledger]:
-    place = None
+    # A ledger belongs to one process at a time: a server that has it keeps it, and has to be asked.
+    folder = None
     try:
-        place = DataFolder(resolve({"data": data}).settings.folder)
-        with closing(Ledger(place)) as ledger:
+        folder = DataFolder(resolve({"data": data}).settings.folder)
+        with closing(Ledger(folder)) as ledger:
             yield ledger
     except (StoreError, DamagedParts) as error:
         raise HistoryError(f"{error}; where a server has it, --server asks that one") from None
     finally:
-        if place is not None:
-            place.release()
+        if folder is not None:
+            folder.release()
 
 
 def _find_server(server: str | None) -> ServerClient | None:
@@ -59,6 +60,7 @@ def _find_server(server: str | None) -> ServerClient | None:
 
     if server is not None:
         return ServerClient(server)
+    # A flag wins over the variable; without either the history of this machine is meant.
     url = os.environ.get("AUREA_SERVER")
     return ServerClient(url, "AUREA_SERVER") if url else None
 
@@ -70,6 +72,7 @@ def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json
         raise SpecError([Problem("--limit", "must be at least 1", str(limit))])
     remote = _find_server(server)
     if remote is not None:
+        # A server gives a page of at most 100; here there is no limit but the reader's.
         listed = remote.ask("GET", f"/benchmark/runs?limit={min(limit, 100)}")["runs"]
     else:
         with _open_ledger(data) as ledger:
@@ -122,6 +125,7 @@ def _read_document(run_id: str, data: Path | None, server: str | None) -> bytes:
 def _quote(run_id: str) -> str:
     import urllib.parse  # noqa: PLC0415
 
+    # An id is what somebody typed: a slash in it would ask for another resource.
     return urllib.parse.quote(run_id, safe="")
 
 
@@ -158,6 +162,7 @@ def export_run(
 def _export(run_id: str, form: str, data: Path | None, server: str | None) -> Iterator[bytes]:
     remote = _find_server(server)
     if form == "json":
+        # Whole, since it is bounded: a document holds at most 10,000 jobs. CSV and NDJSON hold all, and come piece by piece.
         yield msgspec.json.format(_read_document(run_id, data, server), indent=2) + b"\n"
     elif remote is not None:
         with remote.open("GET", f"/benchmark/runs/{_quote(run_id)}/jobs?format={form}") as response:
@@ -166,6 +171,7 @@ def _export(run_id: str, form: str, data: Path | None, server: str | None) -> It
     else:
         with _open_ledger(data) as ledger:
             row = _read_row(ledger, run_id)
+            # A run without records is an empty export and no error, as it is over HTTP.
             file = ledger.open_records(run_id) if row.records_bytes else None
             if file is not None:
                 with file:
@@ -174,14 +180,16 @@ def _export(run_id: str, form: str, data: Path | None, server: str | None) -> It
 
 @runs.command(name="delete")
 def delete_runs(*run_ids: str, data: Data = None, server: Server = None) -> int:
-    """Forget runs that have ended."""
+    """Delete runs that have ended."""
     remote = _find_server(server)
     if remote is not None:
+        # One by one: the server has no request for several, and the first that it refuses ends the command.
         for run_id in run_ids:
             remote.ask("DELETE", f"/benchmark/runs/{_quote(run_id)}")
         return ExitCode.MET
     with _open_ledger(data) as ledger:
         gone = ledger.remove(run_ids)
+    # What could be deleted has been; the rest is named together.
     missing = [run_id for run_id in run_ids if run_id not in gone]
     if missing:
         raise HistoryError(f"there is no such run that has ended: {', '.join(map(ascii, missing))}")

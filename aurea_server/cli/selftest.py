@@ -1,4 +1,4 @@
-"""``aurea selftest``: the known answers on the user's own machine, and what that machine can carry."""
+"""``aurea selftest``: known answers checked on the user's own machine, and what that machine can do."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from aurea_engine import loop_factory
+from aurea_engine.closed_sets import ExitCode
 from aurea_engine.testing.selftest import Check, Machine, measure_machine, run_real_checks, run_virtual_checks
 from aurea_server.cli.number_format import format_digits, format_number, format_seconds
 from aurea_server.cli.signals import handle_signals
@@ -18,8 +19,10 @@ from aurea_server.cli.tables import Column, Table, show
 
 def selftest() -> int:
     """Check known answers in virtual and in real time, and measure this machine. Exit code 1 if one is wrong."""
+    # It hides the cursor while it waits, so a signal has to bring it back.
     waiting = Console(stderr=True)
     with handle_signals(last=waiting.show_cursor), asyncio.Runner(loop_factory=loop_factory()) as runner:
+        # Virtual time first: it takes a second, and where it is wrong the machine need not be measured.
         with waiting.status("virtual time: schedules and queues with known answers"):
             checks = list(run_virtual_checks())
         with waiting.status("real time: sleeps, and what this machine can do"):
@@ -29,7 +32,7 @@ def selftest() -> int:
     wrong = [check for check in checks if not check.passed]
     verdict = f"{len(checks) - len(wrong)} of {len(checks)} known answers came out right."
     show("", Text(verdict, "bold red" if wrong else "green"))
-    return 1 if wrong else 0
+    return ExitCode.FAILED if wrong else ExitCode.MET
 
 
 def tabulate_checks(checks: Iterable[Check]) -> Table:
@@ -45,6 +48,7 @@ def tabulate_checks(checks: Iterable[Check]) -> Table:
 
 def describe_allowed(check: Check) -> str:
     """Between what the figure must be: one number where nothing but rounding may lie between."""
+    # Virtual time gives the exact answer: an interval of nothing but rounding would only puzzle.
     if check.tolerance <= 1e-9 * abs(check.expected):
         return f"{check.expected:g}"
     low, high = check.expected - check.tolerance, check.expected + check.tolerance

@@ -10,15 +10,15 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from aurea_engine.closed_sets import ExitCode, ServeExitCode
 from aurea_server.history import LedgerUnusable
 from aurea_server.settings.settings import OPTIONS, Settings, SettingsError, parse_bool, resolve, variable_name
 from aurea_server.stdio import standard_streams
 
-UNSAFE = 2
-
 
 def _flag(name: str, option: dataclasses.Field[Any]) -> inspect.Parameter:
-    """None where it does not stand on the command line."""
+    """A setting as an option of the command line, which is None where it is not given."""
+    # Texts, but for switches: the setting's own reader judges them, and so a flag, a variable and a file are judged alike.
     kind: Any = (
         bool if option.metadata["read"] is parse_bool else list[str] if isinstance(option.default, tuple) else str
     )
@@ -34,12 +34,14 @@ FLAGS = [_flag(name, option) for name, option in OPTIONS.items() if option.metad
 
 def _with_flags(*more: inspect.Parameter) -> Callable[[Callable[..., int]], Callable[..., int]]:
     def give(command: Callable[..., int]) -> Callable[..., int]:
+        # cyclopts makes options of a function's parameters; with the table as its signature there is one list of settings.
         command.__signature__ = inspect.Signature([*FLAGS, *more])  # type: ignore[attr-defined]
         return command
 
     return give
 
 
+# With a bound on the time: a service's stderr may be a pipe that nobody reads.
 def _write_error(text: str) -> None:
     standard_streams.write_briefly(standard_streams.ERR, f"aurea: {text}\n")
 
@@ -62,7 +64,7 @@ def serve_command(**given: Any) -> int:
         allowed_hosts(settings.host, settings.allowed_host)
     except ValueError as error:
         _write_error(str(error))
-        return UNSAFE
+        return ServeExitCode.UNSAFE
     from aurea_server.http.serving import run_server  # noqa: PLC0415
     from aurea_server.logs import configure_logging  # noqa: PLC0415
     from aurea_server.runner.kinds import Kinds  # noqa: PLC0415
@@ -83,10 +85,11 @@ def config_command(*, json: bool = False, **given: Any) -> int:
         resolved = resolve(given)
     except SettingsError as error:
         _write_error(str(error))
-        return UNSAFE
+        return ExitCode.BAD_INPUT
     rows: dict[str, dict[str, Any]] = {}
     for name in OPTIONS:
         value = getattr(resolved.settings, name)
+        # A secret is not shown, also not to the one who set it: output is pasted into tickets.
         if name == "token":
             value = "(set)" if value else ""
         if name == "data" and not value:

@@ -28,6 +28,7 @@ class ServerError(AureaError, ConnectionError):
 
 def read_token(environ: Mapping[str, str] = os.environ) -> str | None:
     """From AUREA_TOKEN, else from the file that AUREA_TOKEN_FILE names. Raises SettingsError for what no header may hold."""
+    # Never a flag: arguments are seen by everybody who lists processes.
     name, text = "AUREA_TOKEN", environ.get("AUREA_TOKEN", "")
     if not text and (path := environ.get("AUREA_TOKEN_FILE")):
         name = "AUREA_TOKEN_FILE"
@@ -57,6 +58,7 @@ def parse_server_url(url: str, name: str) -> str:
         usable = False
     if not usable or not url.isprintable() or " " in url:
         refuse("must be a URL such as http://localhost:5000 or http://localhost:5000/prefix")
+    # Python would send a name and password to the proxy's log and to redirects; the token has a header of its own.
     if "@" in parts.netloc:
         refuse("must be a URL without a name or password: the token goes into AUREA_TOKEN or AUREA_TOKEN_FILE")
     if "?" in text or "#" in text:

@@ -70,6 +70,7 @@ def handle_signals(first: Callable[[], None] | None = None, last: Callable[[], o
     came: list[int] = []
 
     def interrupted(number: int, _: object) -> None:
+        # Runs between two bytecodes of whatever the main thread is at: it may set flags, and must not raise.
         if came or first is None:
             last()
             end_by_signal(number)
@@ -80,6 +81,7 @@ def handle_signals(first: Callable[[], None] | None = None, last: Callable[[], o
     try:
         yield
     finally:
+        # Before the signal is sent once more, so that it reaches who had it before; None is a handler that is not Python's.
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         if came:

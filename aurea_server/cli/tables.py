@@ -50,6 +50,7 @@ def measure_width(stream: TextIO) -> int:
 def fold(text: Text, width: int) -> list[Text]:
     """The lines of ``text``, each as wide as it may be; a piece that is wider stays whole."""
     lines: list[Text] = []
+    # Not rich's own folding, which breaks between a figure and its unit.
     for paragraph in text.split("\n", allow_blank=True):
         breaks = [match.span() for match in _BREAK.finditer(paragraph.plain)]
         begin = end = resume = 0
@@ -117,6 +118,7 @@ class Table:
 
     def lines(self, width: int) -> Iterator[Text]:
         """As many lines as it takes."""
+        # Three layouts, from the easiest to read to the one that always fits: side by side, two lines a row, stacked.
         widths = self._widths(width)
         if widths is not None:
             return self._side_by_side(widths, width, 0)
@@ -137,6 +139,7 @@ class Table:
         """Of the columns, side by side; None where they do not fit, even with the prose folded."""
         widths = self._natural()
         excess = sum(widths) + GAP * (len(widths) - 1) - width
+        # The widest prose gives way first, down to twenty columns or its longest word: narrower it cannot be read.
         for i in sorted(range(len(widths)), key=lambda i: -widths[i]):
             if excess > 0 and self._columns[i].prose:
                 floor = min(widths[i], max(20, *(measure_longest_piece(cell) for cell in self._cells(i))))
@@ -157,6 +160,7 @@ class Table:
             if len(row) == 1 < len(widths):
                 yield from fold(row[0], width)
                 continue
+            # The second line of a row is indented, so that rows can still be told apart.
             for group in groups:
                 yield from self._aligned(row, widths, group)
 
@@ -172,6 +176,7 @@ class Table:
             yield line
 
     def _stacked(self, width: int) -> Iterator[Text]:
+        # All labels of a stacked table are as wide as the widest, so that their cells stand in one column.
         room = max((cell_len(head.plain) for head in self._heads[1:]), default=0)
         room += GAP if room else 0
         if self._heads[0].plain:

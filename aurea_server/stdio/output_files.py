@@ -61,7 +61,7 @@ def _is_file_of(descriptor: int, path: Path) -> bool:
 
 
 def check_output(path: Path | None) -> None:
-    """Raises SpecError where it is plain that ``path`` cannot be written: before the work, which would be lost."""
+    """Raises SpecError where it is clear that ``path`` cannot be written: before the work, which would be lost."""
     if path is None:
         return
     try:
@@ -69,6 +69,7 @@ def check_output(path: Path | None) -> None:
             return
         if path.is_dir():
             raise IsADirectoryError(0, "Is a directory")
+        # A file is replaced by a new one, so it is the folder that has to be writable; a device is written into.
         folder = path.resolve().parent
         if not folder.is_dir():
             raise FileNotFoundError(0, f"there is no folder {folder}")
@@ -121,6 +122,7 @@ def _write_path(path: Path, pieces: Iterable[bytes]) -> None:
     except FileNotFoundError:
         _replace(path, None, pieces)
         return
+    # Replaced where nobody can tell the difference; a file that would get another owner is written in place instead.
     if stat.S_ISREG(before.st_mode) and os.access(path.parent, os.W_OK) and _keeps_owner(before):
         _replace(path, before, pieces)
         return
@@ -140,6 +142,7 @@ def _keeps_owner(before: os.stat_result) -> bool:
 
 def _replace(path: Path, before: os.stat_result | None, pieces: Iterable[bytes]) -> None:
     """Written aside, then renamed; with the rights and the owner that the old file had."""
+    # Beside the old file and not in /tmp: only within a file system is a rename atomic.
     aside = path.with_name(f".aurea-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         with aside.open("xb") as file:

@@ -1,0 +1,142 @@
+"""What ``aurea run`` runs: a specification from a file or from options, and the options that change it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter, Token
+
+from aurea_engine import Catalog, RunSpec, SpecError, inline_files, spec_from_dict
+from aurea_server.cli.input_files import read_file
+
+_PLAIN = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
+
+
+def _parse_whole(_: object, tokens: Sequence[Token]) -> int:
+    # cyclopts would take 1e4 and 10.0 for whole numbers, and 10k for a bug in its caller.
+    text = tokens[0].value
+    if re.fullmatch(r"[+-]?[0-9]{1,40}", text, re.ASCII) is None:
+        raise ValueError(f"{text!r} is no whole number: write it out, such as 10000 for 10k")
+    return int(text)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of ``aurea run``: what to run where no file says it, and what to change of a file that does."""
+
+    jobs: Annotated[int | None, Parameter(converter=_parse_whole)] = None
+    "How many jobs to run, in place of a file: all at once, or at --rate."
+
+    duration_ms: float | None = None
+    "How long each of them sleeps; 100 if not given."
+
+    rate: str | None = None
+    "How many of them arrive, evenly, such as 500/s; of a file, the rate of its arrivals."
+
+    duration: str | None = None
+    "For how long jobs arrive, such as 2m; without a unit, seconds."
+
+    warmup: str | None = None
+    "What no statistic counts at the beginning, such as 10s, or auto."
+
+    slots: int | None = None
+    "How many jobs may be in service at once."
+
+    seed: int | None = None
+    "Seed of all random streams."
+
+    label: str | None = None
+    "A name for the result."
+
+    virtual: Annotated[bool, Parameter(negative=())] = False
+    "Simulate in virtual time."
+
+    def make_spec(self, file: Path | None, catalog: Catalog) -> RunSpec:
+        """The specification that file and options make together. Raises SpecError."""
+        # Seed, label and clock are put in afterwards: the constructor judges them, and its message names the option.
+        built = spec_from_dict(self._apply(self._read_data(file)), catalog)
+        changes: dict[str, Any] = {"clock": "virtual"} if self.virtual else {}
+        changes |= {name: value for name in ("seed", "label") if (value := getattr(self, name)) is not None}
+        return replace(built, **changes)
+
+    def make_data(self, file: Path | None) -> Any:
+        """The same as plain data, for a server: it may know kinds that this machine does not. Raises SpecError."""
+        # A server may not read this machine's files, so recorded times are sent in their place.
+        data = inline_files(self._apply(self._read_data(file)))
+        if not isinstance(data, dict):
+            return data
+        changes: dict[str, Any] = {"clock": "virtual"} if self.virtual else {}
+        return (
+            data | changes | {name: value for name in ("seed", "label") if (value := getattr(self, name)) is not None}
+        )
+
+    def _read_data(self, file: Path | None) -> Any:
+        by_rate = self.rate is not None and self.duration is not None
+        enough = self.jobs is not None or by_rate if file is None else self.jobs is None
+        if not enough:
+            raise SpecError("give either a specification file, or --jobs, or --rate and --duration")
+        if file is None:
+            return self._make_short_form()
+        if self.duration_ms is not None:
+            raise SpecError("--duration-ms goes with --jobs, not with a file")
+        return extract_specification(read_file(file))
+
+    def _make_short_form(self) -> dict[str, Any]:
+        if self.rate is None:
+            if self.duration is not None:
+                raise SpecError("--duration needs a --rate: without it all jobs arrive at once")
+            return {"num_jobs": self.jobs} | ({} if self.duration_ms is None else {"job_duration_ms": self.duration_ms})
+        # The rate is filled in with the others by `_apply`, which judges it too.
+        ms = Decimal(100) if self.duration_ms is None else Decimal(repr(self.duration_ms))
+        job = {"kind": "sleep", "duration": ms / 1000}
+        return {"workload": {"job": job, "arrivals": {"kind": "constant", "rate": None}, "jobs": self.jobs}}
+
+    def _apply(self, data: Any) -> Any:
+        """``data`` with the other options in it. Raises SpecError."""
+        # What is no object is no specification; the codec says so, with all else that is wrong.
+        if not isinstance(data, dict):
+            return data
+        if self.slots is not None:
+            data = {**data, "scheduler": {**_find_object(data, "scheduler"), "slots": self.slots}}
+        if self.warmup is not None:
+            data = {**data, "warmup": _parse_quantity(self.warmup)}
+        if self.rate is not None or self.duration is not None:
+            data = {**data, "workload": self._apply_times(data.get("workload"))}
+        return data
+
+    def _apply_times(self, workload: Any) -> Any:
+        if not isinstance(workload, dict):
+            raise SpecError("--rate and --duration go with a workload, not with num_jobs, which all arrive at once")
+        if self.duration is not None:
+            workload = {**workload, "duration": _parse_quantity(self.duration)}
+        if self.rate is not None:
+            # Only where there is a rate to change: ramps and stages have several, and nobody could say which is meant.
+            arrivals = _find_object(workload, "arrivals")
+            if "rate" not in arrivals:
+                raise SpecError("--rate goes with arrivals that have a rate: constant, poisson, gamma")
+            workload = {**workload, "arrivals": {**arrivals, "rate": _parse_quantity(self.rate)}}
+        return workload
+
+
+def _find_object(data: dict[str, Any], name: str) -> dict[str, Any]:
+    found = data.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _parse_quantity(text: str) -> object:
+    """A number where it is one, else the text, which is read as in a file."""
+    # As a decimal, so that 0.1 is a tenth; a text with a unit has its reader in the engine.
+    return Decimal(text) if _PLAIN.fullmatch(text) else text
+
+
+def extract_specification(data: Any) -> Any:
+    """The specification in ``data``, which is one, or a result: with its seed, so that the run can be repeated."""
+    if isinstance(data, dict) and "benchmark_id" in data and isinstance(data.get("spec"), dict):
+        return data["spec"]
+    return data
