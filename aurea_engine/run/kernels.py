@@ -1,8 +1,27 @@
-"""Short cuts in virtual time: open arrivals, a fixed number of slots, nothing rejected, a discipline that comes with Aurea.
+"""Kernels: virtual time for open arrivals on a fixed number of slots, several times faster than the heap of events.
 
-A job's start then follows from the earliest free slot and the jobs that wait, so it takes a heap of the instants at which
-slots are free, and for all but first come, first served (Kiefer and Wolfowitz 1955) a heap of the waiting jobs. A property
-test holds both equal to the general path, job by job.
+Theory of operation
+-------------------
+Where nobody is rejected and nobody leaves, a job's start follows from two things alone: the instants at which slots become
+free, and the jobs that wait. So there is no heap of events but one of c instants (``free``, one for each slot: Kiefer and
+Wolfowitz 1955), and arrivals are taken block by block.
+
+- *First come, first served*: job i starts at max(its arrival, the earliest free slot). Starts never go back, so the jobs
+  that have not started yet are always the last ones.
+- *By a key* (last come, shortest, priority): before each arrival, whoever can start before its instant does, smallest key
+  first, equal keys in order of arrival. Jobs that arrive at one instant start only when all of that instant are there, so
+  not before the first arrival that comes later.
+
+*What is known is ahead of the clock.* A job's start is known before virtual time has come to it, and its end with it.
+Virtual time has come to the latest arrival, ``last``: what starts before ``last`` has begun, what ends by ``last`` has ended
+and is logged as such, and nothing else is shown to anybody.
+
+*Stops are a mask on the columns* (`aurea_engine.run.driver` says what a stop at t means). Of the jobs whose start is known,
+those with start < t are in service, and those of them with end <= t have ended; all others are cancelled. A stop that the
+specification states comes after the last block, since the plan gives out no arrival of t or later. A stop from outside takes
+effect at ``last``, before its arrivals: jobs that were to arrive at ``last`` itself are taken back.
+
+*Peak.* A job that takes no time is in service at its instant all the same, so far as there are slots.
 """
 
 from __future__ import annotations
@@ -11,13 +30,12 @@ import heapq
 
 import numpy as np
 
-from aurea_engine.records.batch import NEVER, Instants, Outcomes
+from aurea_engine.closed_sets import Outcome
+from aurea_engine.records.batch import NEVER, NS, Instants
 from aurea_engine.run.aborts import aborting
 from aurea_engine.run.context import DriverStats, RunContext, in_reach
-from aurea_engine.run.dispatcher import Dispatcher
-from aurea_engine.run.plan import Block, JobPlan
-from aurea_engine.run.recorder import BATCH, Recorder
-from aurea_engine.run.stop_conditions import Watch
+from aurea_engine.run.plan import Block
+from aurea_engine.run.recorder import BATCH
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.arrivals import Arrivals
 from aurea_engine.workload.schedulers import Fifo, Lifo, Priority, Scheduler, ShortestFirst
@@ -27,11 +45,11 @@ class FifoKernel:
     """First come, first served."""
 
     def accepts(self, spec: RunSpec) -> bool:
-        return _is_simple(spec) and type(spec.scheduler) is Fifo
+        return type(spec.scheduler) is Fifo and _starts_follow_from_slots(spec)
 
     async def drive(self, run: RunContext) -> DriverStats:
         with in_reach():
-            _InOrder(run.plan, run.dispatcher, run.recorder, run.conditions.watch).run()
+            _FifoRun(run).run()
         return run.close_virtual_window()
 
 
@@ -39,155 +57,150 @@ class KeyedKernel:
     """Last come first served, shortest first, by priority."""
 
     def accepts(self, spec: RunSpec) -> bool:
-        return _is_simple(spec) and type(spec.scheduler) in (Lifo, ShortestFirst, Priority)
+        return type(spec.scheduler) in (Lifo, ShortestFirst, Priority) and _starts_follow_from_slots(spec)
 
     async def drive(self, run: RunContext) -> DriverStats:
         with in_reach():
-            _Keyed(run.plan, run.dispatcher, run.recorder, run.conditions.watch, type(run.spec.scheduler)).run()
+            _KeyedRun(run).run()
         return run.close_virtual_window()
 
 
-def _is_simple(spec: RunSpec) -> bool:
-    """Open arrivals, a fixed number of slots, nothing rejected, and nothing but the last job ends the run."""
+def _starts_follow_from_slots(spec: RunSpec) -> bool:
+    """Open arrivals, a fixed number of slots, nobody rejected, nobody leaves, and no single end decides anything."""
+    workload, scheduler = spec.workload, spec.scheduler
     return (
         spec.clock == "virtual"
-        and type(spec.workload.arrivals).think_times is Arrivals.think_times  # so they are open
-        and spec.scheduler.slots is not None
-        and spec.scheduler.queue_limit is None
-        and spec.workload.plain
+        and type(workload.arrivals).think_times is Arrivals.think_times  # so arrivals are open
+        and scheduler.slots is not None
+        and scheduler.queue_limit is None
+        and workload.patience is None
+        and workload.deadline is None
+        # A drain of nothing would end the run among the starts of its last arrivals.
+        and (workload.drain is None or round(workload.drain * NS) > 0)
         and not aborting(spec)
     )
 
 
-class _ShortCut:
-    """What all short cuts share: their rows, and how they are stopped.
+class _KernelRun:
+    """One run: what both kernels share."""
 
-    The start of a job is known before virtual time has come to it, and its end with it. So what has *ended* is what ends no
-    later than the latest arrival: the others are kept in ``_serving`` (job numbers), and not logged as done before they
-    are. A stop takes effect at the latest arrival: see `aurea_engine.run.driver`.
-    """
-
-    def __init__(self, plan: JobPlan, dispatcher: Dispatcher, recorder: Recorder, watch: Watch) -> None:
-        self._plan, self._dispatcher, self._recorder, self._watch = plan, dispatcher, recorder, watch
-        self._free = [0] * dispatcher.slots
+    def __init__(self, run: RunContext) -> None:
+        self._plan, self._dispatcher, self._recorder = run.plan, run.dispatcher, run.recorder
+        self._conditions = run.conditions
+        self._free = [0] * run.dispatcher.slots
         self._serving: Instants = np.empty(0, np.int64)
-        self._busy_until = np.empty(0, np.int64)
+        """Jobs that have started and not ended, as far as virtual time has come."""
+        self._busy_until: Instants = np.empty(0, np.int64)
+        """Of the jobs in service at the latest start: when they end, at least a nanosecond after they started."""
 
-    def _settle(self, begun: Instants, until: int | None) -> None:
-        """Log the jobs in service, those in ``begun`` too, that have ended ``until`` then (None: all of them)."""
+    def _add(self, block: Block) -> int:
+        """The jobs of ``block`` arrive. Returns the instant of its last arrival."""
+        assert block.intended is not None
+        self._recorder.extend(block)
+        self._dispatcher.account(arrived=len(block))
+        return int(block.intended[-1])
+
+    def _advance(self, begun: Instants, until: int | None) -> None:
+        """Virtual time has come to ``until`` (None: to the end), and ``begun``, in order of their starts, have started.
+
+        Those who have ended by then are logged.
+        """
         recorder = self._recorder
-        serving = np.concatenate([self._serving, begun]) if len(self._serving) else begun
+        self._note_peak(begun)
+        ended = np.concatenate([self._serving, begun]) if len(self._serving) else begun
         if until is not None:
-            over = np.frombuffer(recorder.finished, np.int64)[serving - recorder.base] <= until
-            self._serving = serving[~over]
-            serving = serving[over]
-        if not len(serving):
+            over = np.frombuffer(recorder.finished, np.int64)[ended - recorder.base] <= until
+            self._serving, ended = ended[~over], ended[over]
+        else:
+            self._serving = self._serving[:0]
+        if len(ended):
+            recorder.finish_as_planned(ended)
+            self._dispatcher.account(ended=len(ended))
+
+    def _note_peak(self, begun: Instants) -> None:
+        """Count the jobs in service at each of these starts: from before and since, less who has ended."""
+        if not len(begun):
             return
-        np.frombuffer(recorder.outcome, np.uint8)[serving - recorder.base] = self._outcomes(serving)
-        recorder.done.frombytes(serving.tobytes())
-        self._dispatcher.ended += len(serving)
+        rows = begun - self._recorder.base
+        started = np.frombuffer(self._recorder.started, np.int64)[rows]
+        ends = np.maximum(np.frombuffer(self._recorder.finished, np.int64)[rows], started + 1)
+        busy_until = np.sort(np.concatenate([self._busy_until, ends]))
+        before, n = len(self._busy_until), len(started)
+        in_service = before + np.arange(1, n + 1) - np.searchsorted(busy_until, started, side="right")
+        self._dispatcher.account(peak=min(self._dispatcher.slots, int(in_service.max())))
+        self._busy_until = busy_until[busy_until > started[-1]]
 
-    def _outcomes(self, jobs: Instants) -> Outcomes:
-        """How these end."""
-        abnormal = self._recorder.abnormal
-        if not abnormal:
-            return np.ones(len(jobs), np.uint8)
-        return np.array([abnormal.pop(job, 1) for job in jobs.tolist()], np.uint8)
+    def _look(self, last: int) -> bool:
+        """Digest what has ended, where that is wanted. Whether the run is to stop at ``last``."""
+        self._recorder.digest_batch(BATCH)
+        return self._conditions.watch(last)
 
-    def _cut(self, at: int, waiting: Instants) -> None:
-        """Stopped at ``at``, the latest arrival: who is in service or waits is cancelled, who arrives then does not."""
-        recorder, dispatcher = self._recorder, self._dispatcher
-        for job in self._serving.tolist():
-            recorder.cancel(job, at)
-        intended = np.frombuffer(recorder.intended, np.int64)[waiting - recorder.base]
-        arrived = waiting[intended < at].tolist()
-        del intended
-        for job in arrived:
-            recorder.started[job - recorder.base] = NEVER
-            recorder.cancel(job, NEVER)
-        dispatcher.ended += len(self._serving) + len(arrived)
-        dispatcher.arrived -= len(waiting) - len(arrived)
-        dispatcher.peak = min(dispatcher.peak, dispatcher.arrived)
-        self._plan.stop(at, releasing=True)
+    def _close(self, last: int) -> int | None:
+        """The last job has arrived, at ``last``. Returns the instant at which the run must end, if there is one."""
+        stop = self._conditions.stop_instant
+        stop.latest = last
+        stop.close(last)
+        return stop.at_ns
+
+    def _stop(self, at: int, waiting: Instants) -> None:
+        """The run ends ``at``: who is in service then or waits is cancelled, and who would arrive then does not."""
+        recorder, serving = self._recorder, self._serving
+        started = np.frombuffer(recorder.started, np.int64)[serving - recorder.base]
+        arrived = np.frombuffer(recorder.intended, np.int64)[waiting - recorder.base] < at
+        taken_back, waiting = len(waiting) - int(arrived.sum()), waiting[arrived]
+        cancelled = np.concatenate([serving, waiting])
+        never = np.full(len(waiting), NEVER, np.int64)
+        recorder.write(
+            cancelled,
+            np.concatenate([started, never]),
+            np.concatenate([np.full(len(serving), at, np.int64), never]),
+            Outcome.CANCELLED,
+        )
+        self._dispatcher.account(ended=len(cancelled), arrived=-taken_back)
+        self._plan.stop(at, releasing=self._conditions.stop_instant.left_off(at))
 
 
-class _InOrder(_ShortCut):
-    """First come, first served on c slots: a job starts when it arrives or when the earliest slot is free.
+class _FifoRun(_KernelRun):
+    """Starts are worked out as jobs arrive. ``_queued``: the first job whose start is still ahead."""
 
-    So starts never go back, and the jobs whose start is still to come are the last ones: from ``_queued`` on. How a job
-    will end is kept in ``_endings``, of those from number ``_first`` on, until it has.
-    """
-
-    _first = 0
     _queued = 0
 
     def run(self) -> None:
         """Block by block."""
-        recorder, dispatcher, free, replace = self._recorder, self._dispatcher, self._free, heapq.heapreplace
-        first, self._endings = 0, bytearray()
+        first = last = 0
         for block in self._plan.blocks():
-            assert block.intended is not None
-            n = len(block)
-            starts = []
-            for intended, service in zip(block.intended.tolist(), block.service.tolist(), strict=True):
-                start = free[0]
-                if intended > start:
-                    start = intended
-                replace(free, start + service)
-                starts.append(start)
-            started = np.array(starts, np.int64)
-            self._write(block, started)
-            dispatcher.arrived += n
-            first, last = first + n, int(block.intended[-1])
-            self._settle(self._begun(last), last)
-            recorder.digest_batch(BATCH)
-            if self._watch(last):
-                self._note_peak(block, started[started < last])
-                self._cut(last, np.arange(self._queued, first))
-                return
-            self._note_peak(block, started)
-        self._settle(np.arange(self._queued, first), None)
+            last = self._add(block)
+            self._recorder.serve_block(first, np.array(self._work_out_starts(block), np.int64))
+            first += len(block)
+            self._advance(self._take_begun(last), last)
+            if self._look(last):
+                return self._stop(last, np.arange(self._queued, first))
+        until = self._close(last)
+        # Virtual time goes on to the stop only where somebody is still there by then.
+        if until is None or not first or self._last_end() < until:
+            return self._advance(np.arange(self._queued, first), None)
+        self._advance(self._take_begun(until), until)
+        return self._stop(until, np.arange(self._queued, first))
 
-    def _write(self, block: Block, started: Instants) -> None:
-        recorder, n = self._recorder, len(block)
+    def _work_out_starts(self, block: Block) -> list[int]:
         assert block.intended is not None
-        recorder.extend(block)
-        recorder.abnormal.clear()
-        self._endings += block.outcome.tobytes()
-        finished = started + block.service
-        if (finished < started).any():
-            raise OverflowError
-        np.frombuffer(recorder.released, np.int64)[-n:] = block.intended
-        np.frombuffer(recorder.started, np.int64)[-n:] = started
-        np.frombuffer(recorder.finished, np.int64)[-n:] = finished
+        free, replace, starts = self._free, heapq.heapreplace, []
+        for intended, service in zip(block.intended.tolist(), block.service.tolist(), strict=True):
+            start = free[0]
+            if intended > start:
+                start = intended
+            replace(free, start + service)
+            starts.append(start)
+        return starts
 
-    def _outcomes(self, jobs: Instants) -> Outcomes:
-        outcomes = np.frombuffer(self._endings, np.uint8)[jobs - self._first]
-        first = min(self._queued, int(self._serving.min())) if len(self._serving) else self._queued
-        del self._endings[: first - self._first]
-        self._first = first
-        return outcomes
+    def _last_end(self) -> int:
+        return max(self._free)
 
-    def _note_peak(self, block: Block, started: Instants) -> None:
-        # A job that takes no time is in service at its instant all the same, so far as there are slots.
-        if len(started):
-            ends = np.maximum(started + block.service[: len(started)], started + 1)
-            self._busy_until = _note_peak(self._dispatcher, started, np.concatenate([self._busy_until, ends]))
-
-    def _begun(self, last: int) -> Instants:
-        """Who starts before ``last`` and was not known to yet."""
+    def _take_begun(self, until: int) -> Instants:
+        """Who starts before ``until``, and was not known to yet: starts never go back."""
         started = np.frombuffer(self._recorder.started, np.int64)[self._queued - self._recorder.base :]
-        first, self._queued = self._queued, self._queued + int(np.searchsorted(started, last))
+        first, self._queued = self._queued, self._queued + int(np.searchsorted(started, until))
         return np.arange(first, self._queued)
-
-
-def _note_peak(dispatcher: Dispatcher, started: Instants, busy_until: Instants) -> Instants:
-    """Raise the dispatcher's peak to the most jobs in service at any of these starts; returns the ends still to come."""
-    busy_until = np.sort(busy_until)
-    before = len(busy_until) - len(started)
-    in_service = before + np.arange(1, len(started) + 1) - np.searchsorted(busy_until, started, side="right")
-    dispatcher.peak = max(dispatcher.peak, min(dispatcher.slots, int(in_service.max())))
-    return np.asarray(busy_until[busy_until > started[-1]])
 
 
 def _keys(discipline: type[Scheduler], block: Block) -> list[float] | list[int]:
@@ -196,47 +209,42 @@ def _keys(discipline: type[Scheduler], block: Block) -> list[float] | list[int]:
     if discipline is Lifo:
         return (-block.intended).tolist()  # type: ignore[no-any-return]
     if discipline is ShortestFirst:
+        # A job of unknown demand goes last: NaN would break the heap's order.
         return np.nan_to_num(block.demand, nan=np.inf).tolist()  # type: ignore[no-any-return]
     assert discipline is Priority
     return (-block.priority).tolist()  # type: ignore[no-any-return]
 
 
-class _Keyed(_ShortCut):
-    """Waiting jobs are served in order of a key. ``_free``: for every slot the instant from which it is free."""
+class _KeyedRun(_KernelRun):
+    """Waiting jobs are a heap of (key, job, service time). ``_order`` and ``_starts`` are filled until they are written."""
 
-    def __init__(
-        self, plan: JobPlan, dispatcher: Dispatcher, recorder: Recorder, watch: Watch, discipline: type[Scheduler]
-    ) -> None:
-        super().__init__(plan, dispatcher, recorder, watch)
-        self._discipline = discipline
+    def __init__(self, run: RunContext) -> None:
+        super().__init__(run)
+        self._discipline = type(run.spec.scheduler)
         self._waiting: list[tuple[float, int, int]] = []
         self._order: list[int] = []
         self._starts: list[int] = []
 
     def run(self) -> None:
-        """Block by block; at the end, or when stopped, nothing waits any more."""
-        last, first = 0, 0
+        """Block by block."""
+        first = last = 0
         for block in self._plan.blocks():
             assert block.intended is not None
-            self._recorder.extend(block)
-            np.frombuffer(self._recorder.released, np.int64)[-len(block) :] = block.intended
-            self._dispatcher.arrived += len(block)
-            last = self._take(block, block.intended.tolist(), first, last)
+            before, last = last, self._add(block)
+            self._take(block, block.intended.tolist(), first, before)
             first += len(block)
-            self._settle(self._write(), last)
-            self._recorder.digest_batch(BATCH)
-            if self._watch(last):
-                self._cut(last, np.array([job for _, job, _ in self._waiting], np.int64))
-                return
-        self._serve_the_rest(last)
-        self._settle(self._write(), None)
+            self._advance(self._write_starts(), last)
+            if self._look(last):
+                return self._stop(last, self._who_waits())
+        until = self._close(last)
+        self._serve_the_rest(last, until)
+        if until is None or not first or (not self._waiting and max(self._free) < until):
+            return self._advance(self._write_starts(), None)
+        self._advance(self._write_starts(), until)
+        return self._stop(until, self._who_waits())
 
-    def _take(self, block: Block, instants: list[int], first: int, last: int) -> int:
-        """The jobs of a block arrive. Before each, whoever can start before its instant does.
-
-        ``last`` is the instant of the arrival before. Jobs that arrived at ``last`` itself start when all of that instant
-        are there, so not before the first that comes later.
-        """
+    def _take(self, block: Block, instants: list[int], first: int, last: int) -> None:
+        """The jobs of a block arrive. Before each, whoever can start before its instant does; ``last``: the one before."""
         free, waiting, order, starts = self._free, self._waiting, self._order, self._starts
         push, pop, replace = heapq.heappush, heapq.heappop, heapq.heapreplace
         jobs = range(first, first + len(block))
@@ -254,33 +262,25 @@ class _Keyed(_ShortCut):
                 starts.append(start)
             push(waiting, (key, job, service))
             last = at
-        return last
 
-    def _serve_the_rest(self, last: int) -> None:
+    def _serve_the_rest(self, last: int, until: int | None) -> None:
+        """Nobody arrives any more: the waiting jobs start one after another, those whose turn comes before ``until``."""
         while self._waiting:
             start = max(self._free[0], last)
+            if until is not None and start >= until:
+                return
             _, chosen, takes = heapq.heappop(self._waiting)
             heapq.heapreplace(self._free, start + takes)
             self._order.append(chosen)
             self._starts.append(start)
 
-    def _write(self) -> Instants:
-        """Into the columns, for all who have started since the last time, and who they are: their ends are known too."""
-        recorder = self._recorder
+    def _write_starts(self) -> Instants:
+        """Who has started since the last time, now in the columns."""
         order = np.array(self._order, np.int64)
-        if not len(order):
-            return order
-        rows = order - recorder.base
-        started = np.array(self._starts, np.int64)
-        finished = np.frombuffer(recorder.finished, np.int64)
-        ends = started + finished[rows]
-        if (ends < started).any():
-            raise OverflowError
-        finished[rows] = ends
-        np.frombuffer(recorder.started, np.int64)[rows] = started
-        self._busy_until = _note_peak(
-            self._dispatcher, started, np.concatenate([self._busy_until, np.maximum(ends, started + 1)])
-        )
+        self._recorder.serve_many(order, np.array(self._starts, np.int64))
         self._order.clear()
         self._starts.clear()
         return order
+
+    def _who_waits(self) -> Instants:
+        return np.array([job for _, job, _ in self._waiting], np.int64)

@@ -33,9 +33,9 @@ class WaitLimits:
     def enter(self, job: int) -> None:
         """``job`` has arrived: if it still waits, it may leave from now on."""
         recorder, ends = self._recorder, []
-        row = job - recorder.base
-        if row < 0 or recorder.outcome[row] or recorder.started[row] >= 0:
+        if not recorder.waits(job):
             return
+        row = job - recorder.base
         intended = recorder.intended[row]
         if self._deadline_ns is not None:
             ends.append((intended + self._deadline_ns, _DEADLINE, job))
@@ -59,8 +59,7 @@ class WaitLimits:
         heap, recorder, left = self._heap, self._recorder, []
         while heap and heap[0][:2] < until:
             _, why, job = heapq.heappop(heap)
-            row = job - recorder.base
-            if row < 0 or recorder.outcome[row] or recorder.started[row] >= 0:
+            if not recorder.waits(job):
                 continue  # it was served, or is
             recorder.leave(job, now, Outcome.ABANDONED if why == _PATIENCE else Outcome.REJECTED)
             self._dispatcher.leave(job)

@@ -30,8 +30,8 @@ from aurea_engine.run.report_columns import ReportColumns
 from aurea_engine.run.shard import Shard
 from aurea_engine.spec import KEPT_JOBS, RunSpec
 
-_COMPLETED = int(Outcome.COMPLETED)
-"""A plain number: looking a member of an enumeration up costs more than writing it."""
+PENDING = 0x80
+"""Set in the outcome of a job that has not ended; the other bits say how it will, if nothing comes between."""
 
 BATCH = 65_536
 """Ended jobs digested in one go where nothing waits for it; small enough for the caches."""
@@ -50,7 +50,8 @@ class Recorder:
         self.patience = array("q")
         self.base = 0
         self.done = array("q")
-        self.abnormal: dict[int, int] = {}
+        self.plans_failures = False
+        """Whether any job so far is planned to end otherwise than as completed."""
         self.errors: Counter[str] = Counter()
         self.keep = spec.keep_jobs
         # A run keeps its records or drops them as a whole, and it must not depend on the number of shards which.
@@ -64,12 +65,12 @@ class Recorder:
         self.group_errors: dict[str, Counter[str]] = {name: Counter() for name in self.reports.schema.groups}
 
     def extend(self, block: Block) -> None:
-        """Rows for the jobs of ``block``. Until a job starts, ``finished`` holds its service time; ``abnormal`` knows the
-        jobs that will not end as completed.
+        """Rows for the jobs of ``block``: in the open model they are meant to arrive, and to be released, as it says.
+
+        Until a job starts, ``finished`` holds its service time; until it ends, ``outcome`` holds the planned one, marked as
+        `PENDING`. So a record takes no byte more than it has to in the end.
         """
-        n, first = len(block), self.base + len(self.outcome)
-        for i in np.flatnonzero(block.outcome != Outcome.COMPLETED).tolist():
-            self.abnormal[first + i] = int(block.outcome[i])
+        n = len(block)
         never = np.full(n, NEVER, np.int64).tobytes()
         intended = never if block.intended is None else block.intended.tobytes()
         self.intended.frombytes(intended)
@@ -78,7 +79,9 @@ class Recorder:
         self.finished.frombytes(block.service.tobytes())
         if block.patience is not None:
             self.patience.frombytes(block.patience.tobytes())
-        self.outcome.extend(bytes(n))
+        self.outcome.extend((block.outcome | PENDING).tobytes())
+        if not self.plans_failures and (block.outcome != Outcome.COMPLETED).any():
+            self.plans_failures = True
         if self._has_reports:
             self.reports.extend(block)
         if len(self.outcome) > self._most_kept:
@@ -129,6 +132,23 @@ class Recorder:
         finished[row] = end = at + finished[row]
         return end
 
+    def serve_many(self, jobs: Instants, at: Instants) -> None:
+        """`serve` for many, job by job. Raises `OverflowError` where an end is out of an instant's reach."""
+        self._serve_rows(jobs - self.base, at)
+
+    def serve_block(self, first: int, at: Instants) -> None:
+        """`serve_many` for jobs in order of arrival, from number ``first`` on."""
+        self._serve_rows(slice(first - self.base, first - self.base + len(at)), at)
+
+    def _serve_rows(self, rows: Instants | slice, at: Instants) -> None:
+        finished = np.frombuffer(self.finished, np.int64)
+        ends = at + finished[rows]
+        # Both are less than 2**63, so a sum out of reach wraps round to a negative number.
+        if (ends < at).any():
+            raise OverflowError
+        finished[rows] = ends
+        np.frombuffer(self.started, np.int64)[rows] = at
+
     def service_ns(self, job: int) -> int:
         """The planned service time of ``job``, which has not started yet (`UNKNOWN`: nobody knows it)."""
         return self.finished[job - self.base]
@@ -136,11 +156,16 @@ class Recorder:
     def limit_service(self, job: int, service_ns: int) -> None:
         """``job``, which is about to start, is stopped after so long: it then times out."""
         self.finished[job - self.base] = service_ns
-        self.abnormal[job] = Outcome.TIMED_OUT
+        self.outcome[job - self.base] = PENDING | Outcome.TIMED_OUT
 
     def planned_outcome(self, job: int) -> int:
-        """How ``job`` ends if nothing comes between. Asked once, when it ends: the answer is then forgotten."""
-        return self.abnormal.pop(job, _COMPLETED) if self.abnormal else _COMPLETED
+        """How ``job``, which has not ended, will end if nothing comes between."""
+        return self.outcome[job - self.base] & ~PENDING
+
+    def waits(self, job: int) -> bool:
+        """Whether ``job``, which has arrived, has neither started nor ended."""
+        row = job - self.base
+        return row >= 0 and self.outcome[row] >= PENDING and self.started[row] < 0
 
     def finish(self, job: int, at: int, outcome: int) -> None:
         """``job`` was in service until ``at``."""
@@ -170,14 +195,11 @@ class Recorder:
                 if error is not None:
                     self.count_error(job, error)
 
-    def finish_as_planned(self, jobs: array[int]) -> None:
-        """These, which `serve` put into service, have ended when they were to end: ``jobs`` in the order of their ends."""
-        outcome = np.frombuffer(self.outcome, np.uint8)
-        outcome[np.frombuffer(jobs, np.int64) - self.base] = Outcome.COMPLETED
-        if self.abnormal:
-            for job in self.abnormal.keys() & set(jobs):
-                outcome[job - self.base] = self.abnormal.pop(job)
-        self.done.extend(jobs)
+    def finish_as_planned(self, jobs: array[int] | Instants) -> None:
+        """These, which have started, have ended when they were to end: ``jobs`` in the order of their ends."""
+        numbers = np.asarray(jobs, np.int64)
+        np.frombuffer(self.outcome, np.uint8)[numbers - self.base] &= PENDING - 1
+        self.done.frombytes(numbers.tobytes())
 
     def report(self, job: int, declared: Iterable[Mark | Measure], values: Iterable[int]) -> None:
         """``job``, which is in service, says what it has seen: a value for each of ``declared``, `NEVER` for none."""
@@ -202,19 +224,18 @@ class Recorder:
     def leave(self, job: int, at: int, outcome: int) -> None:
         """``job`` waited until ``at``, and left the queue."""
         self._end(job, at, outcome)
-        self.abnormal.pop(job, None)
 
     def cancel(self, job: int, finished: int) -> None:
         """``job`` was stopped in service at ``finished``, or while it waited (`NEVER`)."""
         self._end(job, finished, Outcome.CANCELLED)
 
-    def write(self, jobs: Instants, started: Instants, finished: Instants, outcomes: Outcomes) -> None:
-        """What became of many jobs, in the order in which they ended; `NEVER` where one did not start."""
+    def write(self, jobs: Instants, started: Instants, finished: Instants, outcomes: Outcomes | Outcome) -> None:
+        """How many jobs ended, in that order; `NEVER` where one did not start. ``outcomes``: of each, or one of all."""
         rows = jobs - self.base
         np.frombuffer(self.started, np.int64)[rows] = started
         np.frombuffer(self.finished, np.int64)[rows] = finished
         np.frombuffer(self.outcome, np.uint8)[rows] = outcomes
-        self.done.frombytes(np.ascontiguousarray(jobs, np.int64).tobytes())
+        self.done.frombytes(jobs.tobytes())
 
     def _end(self, job: int, finished: int, outcome: int) -> None:
         self.finished[job - self.base] = finished
@@ -260,8 +281,8 @@ class Recorder:
 
     def _forget(self) -> None:
         """Drop the rows before the first job that has not ended, or has ended and was not digested yet."""
-        pending = self.outcome.find(Outcome.PENDING)
-        ended = len(self.outcome) if pending < 0 else pending
+        pending = np.frombuffer(self.outcome, np.uint8) >= PENDING
+        ended = int(pending.argmax()) if pending.any() else len(pending)
         if self.done:
             ended = min(ended, int(np.min(np.array(self.done, np.int64))) - self.base)
         if ended:
@@ -284,7 +305,7 @@ class Recorder:
         self.digest()
         if not self.keep:
             return None
-        ended = np.flatnonzero(np.frombuffer(self.outcome, np.uint8))
+        ended = np.flatnonzero(np.frombuffer(self.outcome, np.uint8) < PENDING)
         last = int(ended[-1]) + 1 if len(ended) else 0
         # Views: nothing is written any more, and a copy of a million records would be 33 MB.
         columns = (self.intended, self.released, self.started, self.finished)

@@ -68,7 +68,7 @@ class Tasks(Executor):
         context, run, reader, eager = self._context, self._run, self._reader, self._eager_task is not None
         clock, opened, ends, ring = context.clock.now, context.opened, context.ends, context.bell.ring
         running, recorder = self._running, context.recorder
-        abnormal, start = recorder.abnormal, recorder.start
+        start = recorder.start
 
         async def serve(job: int, demand: float) -> None:
             self._began = began = clock() - opened
@@ -86,7 +86,7 @@ class Tasks(Executor):
                 running.pop(job, None)
             if not ends:  # as `ExecutorContext.log_end`, without the call
                 ring()
-            ends.append((finished, job, began, self._planned_outcome(job) if abnormal else _COMPLETED, None))
+            ends.append((finished, job, began, self._planned_outcome(job) if recorder.plans_failures else _COMPLETED, None))
 
         return serve
 
@@ -127,8 +127,6 @@ class Tasks(Executor):
         """Log it. Once the run is over nobody reads the log: the job was cancelled, whatever it did then."""
         finished = self._context.now()
         self._running.pop(job, None)
-        if outcome != _COMPLETED:
-            self._context.recorder.planned_outcome(job)  # it came otherwise: what was planned is forgotten
         self._context.log_end(job, began, finished, outcome, None if raised is None else type(raised).__name__)
 
     def give_up(self) -> list[int]:
