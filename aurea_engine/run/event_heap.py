@@ -107,7 +107,7 @@ class _Simulation:
         self._room = run.dispatcher.slots if ours else 0
         self._now = 0
         self._until = FOREVER if self._stop_instant.at_ns is None else self._stop_instant.at_ns
-        self._stop_requested = False
+        self._stop_requested = self._cut_off = False
         self._arrivals = self._number_arrivals()
         self._upcoming: Arrival = NO_ARRIVAL
 
@@ -244,6 +244,7 @@ class _Simulation:
                 # model each user once, since users who come back at once, for ever, would never let the instant pass.
                 same = self._thinking.count(self._now) if intended is None else np.searchsorted(intended, self._until)
                 if not (n := min(n, int(same))):
+                    self._cut_off = True
                     return
             self._recorder.extend(block)
             rest = block.demand[:n].tolist(), block.priority[:n].tolist()
@@ -258,15 +259,16 @@ class _Simulation:
             first += len(block)
 
     def _close(self, now: int) -> Arrival:
-        """The latest arrival was the last. Gives what stands for the next: the stop that is ahead."""
+        """No other job arrives: as a rule, that was the last. Gives what stands for the next, which is the stop ahead."""
         self._thinking.clear()
-        if not self._stop_requested:
+        if not self._cut_off:
             if self._thinks is None:
                 self._stop_instant.latest = now
             self._stop_instant.close(now)
             if self._judge is not None:
                 self._judge.all_arrived()
-            self._until = FOREVER if self._stop_instant.at_ns is None else self._stop_instant.at_ns
+            if self._stop_instant.at_ns is not None:
+                self._until = min(self._until, self._stop_instant.at_ns)
         return self._until, NEVER, NOBODY, 0.0, 0
 
     def _look(self, now: int) -> None:

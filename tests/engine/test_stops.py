@@ -120,15 +120,6 @@ def assert_equal(one: JobBatch, two: JobBatch) -> None:
         np.testing.assert_array_equal(column, theirs[name], name)
 
 
-@given(spec=st.from_type(RunSpec))
-def test_instant_by_instant_equals_the_rest(spec: RunSpec) -> None:
-    """Where nothing ends a run early, the slow loop gives what the fast ones give: records and peak."""
-    (fast, _, one), (slow, cut, two) = driven(spec), driven(spec, driver=EventHeap())
-    assert_equal(fast, slow)
-    assert (one.peak, one.arrived, one.rejected) == (two.peak, two.arrived, two.rejected)
-    assert cut is None
-
-
 @pytest.mark.parametrize("limit", [None, 100_000], ids=["no limit", "unused limit"])
 @pytest.mark.parametrize("discipline", DISCIPLINES)
 def test_a_stop_is_the_same_for_every_discipline(discipline: type[Scheduler], limit: int | None) -> None:

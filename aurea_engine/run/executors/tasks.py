@@ -86,7 +86,9 @@ class Tasks(Executor):
                 running.pop(job, None)
             if not ends:  # as `ExecutorContext.log_end`, without the call
                 ring()
-            ends.append((finished, job, began, self._planned_outcome(job) if recorder.plans_failures else _COMPLETED, None))
+            ends.append(
+                (finished, job, began, self._planned_outcome(job) if recorder.plans_failures else _COMPLETED, None)
+            )
 
         return serve
 
