@@ -48,6 +48,7 @@ SPANS: Mapping[str, Span] = {
 
 def measure_span(metric: str, jobs: JobBatch) -> Instants:
     """How long ``metric`` lasted for each of ``jobs``, in ns. Means something only for jobs that have both instants."""
+    # Instants are stored, durations derived: a difference of two columns, never a column of its own.
     span = SPANS[metric]
     lasted: Instants = getattr(jobs, span.ends) - getattr(jobs, span.begins)
     return lasted
@@ -57,6 +58,8 @@ def measure_reports(jobs: JobBatch) -> dict[str, Instants]:
     """What completed jobs reported, each of those that reported it: amounts of measures by name, and for each mark the times
     from the intended start (by its name) and from the start (`name_from_start`), in ns.
     """
+    # A job that failed may have reported something before. It is in the totals, which are paid for, but not in quantiles: a
+    # first byte of an answer that never came is no figure of the service.
     served, values = jobs.only(jobs.was_served), dict[str, Instants]()
     for mark, at in served.marks.items():
         came = at >= 0
@@ -75,6 +78,7 @@ def name_from_start(mark: Mark) -> str:
 def mask_within(metric: str, most: int, jobs: JobBatch) -> NDArray[np.bool_]:
     """Mask of ``jobs`` that an objective on ``metric`` finds within ``most``; what was not reported never is."""
     group, figure = split_metric(metric)
+    # An objective on a group binds no job of another group: those are within it.
     if group is not None:
         in_group = np.zeros(len(jobs), bool) if jobs.group is None else jobs.group == jobs.groups.index(group)
         return ~in_group | mask_within(figure, most, jobs)
@@ -94,6 +98,7 @@ def mask_failed(jobs: JobBatch) -> NDArray[np.bool_]:
 
 def measure_times(jobs: JobBatch) -> dict[str, Instants]:
     """Every kind of time of `SPANS`, in ns and in the order of ``jobs``, each of the jobs that it is reported of."""
+    # The three choices are made once each. Of a batch in which all completed, the usual case, `only` copies nothing.
     chosen = {
         "completed": jobs.only(jobs.was_served),
         "released": jobs.only(jobs.released >= 0),
@@ -118,6 +123,7 @@ class CountingRules:
 
     def mask_good(self, jobs: JobBatch) -> NDArray[np.bool_]:
         """Mask of the jobs that completed within every bound of the objectives on single jobs."""
+        # Only what completed can be good: a fast failure keeps no promise.
         good = jobs.was_served
         for metric, most in self.good_within:
             good = good & mask_within(metric, most, jobs)
@@ -138,6 +144,7 @@ class Meters:
     each measure over all jobs that reported it. ``groups`` holds meters of the jobs of each group alone.
     """
 
+    # Rules are kept with what they were applied to, so that meters of different rules are never mixed up.
     rules: CountingRules = CountingRules()
     counts: Counter[Outcome] = field(default_factory=Counter)
     good: int = 0
@@ -156,6 +163,7 @@ class Meters:
 
     def feed(self, batch: JobBatch) -> None:
         """Take over jobs that have ended, each once, in any order."""
+        # An empty array has no maximum.
         if not len(batch):
             return
         _add_counts(self.counts, batch)
@@ -163,6 +171,8 @@ class Meters:
         self._note_latest(batch)
         self._feed_window(batch)
         self._feed_reports(batch)
+        # A job belongs to the warm-up by when it was *meant* to start. By its end, a slow job of the warm-up would count and
+        # a fast one not, and the mean would be too high.
         if self.rules.warmup_ns:
             batch = batch.only(batch.intended >= self.rules.warmup_ns)
         if not len(batch):
@@ -198,6 +208,7 @@ class Meters:
         self.good_in_window += int((good & in_window).sum())
         self.finished_in_window += int((batch.was_served & in_window).sum())
         started = batch.only(batch.was_started)
+        # Only the part of the service inside the window; of a job that ended before the warm-up was over, nothing.
         begun = np.maximum(started.started, warmup)
         self.busy_in_window_ns += summed(np.maximum(started.finished - begun, 0))
 
@@ -206,6 +217,7 @@ class Meters:
         self.first_counted_ns = intended_ns if first is None else min(first, intended_ns)
 
     def _note_latest(self, batch: JobBatch) -> None:
+        # In real time batches come in the order of ends, so the latest job of a batch may be older than one seen before.
         latest = int(batch.intended.max())
         if latest < self.latest_intended_ns:
             return
@@ -221,6 +233,7 @@ class Meters:
         """Take over all that ``other`` holds of *other* jobs of the same run. Raises ValueError under other rules."""
         if other.rules != self.rules:
             raise ValueError("meters under different rules count different things: they cannot be merged")
+        # `Counter.update` adds, where that of a dict would replace.
         self.counts.update(other.counts)
         self.counted.update(other.counted)
         self.good += other.good
@@ -234,6 +247,7 @@ class Meters:
         for metric, histogram in other.times.items():
             self.times[metric].merge(histogram)
         self.totals.update(other.totals)
+        # What only one of them has seen, such as a group of which no job has ended elsewhere, is taken over.
         for name, histogram in other.reported.items():
             self.reported.setdefault(name, LatencyHistogram()).merge(histogram)
         for name, meters in other.groups.items():
@@ -247,6 +261,7 @@ class Meters:
 
 
 def _add_counts(counts: Counter[Outcome], batch: JobBatch) -> None:
+    # One pass for all outcomes. Zeros are left out, so that equal counts are equal whatever batches they came in.
     for outcome, n in enumerate(np.bincount(batch.outcome, minlength=len(Outcome)).tolist()):
         if n:
             counts[Outcome(outcome)] += n
