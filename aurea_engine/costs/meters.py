@@ -72,6 +72,8 @@ class JobMeter(Meter):
 
     @property
     def key(self) -> str:
+        # The class by its full name and all fields, so two meters with one key count the same. Moving or renaming the class
+        # of a stored meter makes its counts unreadable.
         return f"{type(self).__module__}.{type(self).__qualname__}/{self!r}"
 
     @abstractmethod
@@ -92,6 +94,7 @@ class JobMeter(Meter):
 
     def measure_checked(self, jobs: JobBatch) -> Whole:
         """Call `measure` and check what it returns."""
+        # A subclass may be a user's. A float, a wrong length or a negative count would make a wrong bill without any error.
         counts = np.asarray(self.measure(jobs))
         if counts.shape != (len(jobs),) or counts.dtype.kind not in "iu":
             raise StrategyError(

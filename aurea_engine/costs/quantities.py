@@ -65,6 +65,7 @@ class _Times(Quantity):
 
     @property
     def monotone(self) -> bool:
+        # A negative factor turns growth around.
         return self.of.monotone and self.factor >= 0
 
 
@@ -94,16 +95,19 @@ class MeterTotal(_SumOverJobs):
         return (self.meter,)
 
     def read(self, usage: Usage) -> Fraction:
+        # Counts are kept by outcome, so what is billed can change without metering again. One division at the end: exact.
         counts = usage.of(self.meter)
         return Fraction(sum(counts.get(outcome, 0) for outcome in self.billed)) / self.unit
 
     def per_job(self, batch: JobBatch) -> Floats:
+        # Only started jobs: a meter must not see a job without a start, whose service time would be negative.
         costs = np.zeros(len(batch))
         wanted = np.isin(batch.outcome, [Outcome[name.upper()] for name in self.billed]) & batch.was_started
         costs[wanted] = self.meter.measure_checked(batch[wanted]) / self.unit
         return costs
 
 
+# Two classes instead of one: users name seconds and outcomes, and are told about wrong ones; meters count nanoseconds.
 class _NamedTotal(Checked, _SumOverJobs):
     """A `MeterTotal` under a name of its own, with fields in seconds."""
 

@@ -29,6 +29,7 @@ class ReportedAmount(JobMeter):
             raise NotReported(
                 f"the measure {self.of} has the scale {declared.scale}, and the price is for {self.scale}"
             )
+        # NEVER is -1: a job that reported nothing counts 0.
         return np.maximum(jobs.measures[declared], 0)
 
 

@@ -66,6 +66,7 @@ class Tokens(CostModel):
     currency: Currency = "USD"
 
     def check(self) -> Iterator[Problem]:
+        # All three checks report everything they find: a specification is corrected once, not mistake by mistake.
         names = [each.name for each in self.classes]
         if len(set(names)) < len(names):
             yield Problem("classes", "must have different names: a token belongs to one class", ", ".join(names))
@@ -96,6 +97,8 @@ class Tokens(CostModel):
         if self.requests is None:
             yield from self._reported_components()
             return
+        # A mix of shapes costs per job what its weighted mean of tokens costs. Requests with long prompts are priced apart,
+        # since whether a prompt is long is a property of one request, and not of a mean.
         total = sum((Fraction(request.weight) for request in self.requests), Fraction(0))
         for is_long in (False, True):
             requests = [request for request in self.requests if self._is_long(request) is is_long]
@@ -104,6 +107,7 @@ class Tokens(CostModel):
                 yield _price_class(each, is_long, Jobs(self.billed).times(share / total / MILLION))
 
     def _reported_components(self) -> Iterator[Component]:
+        # Two meters of one class, for short and for long requests: they split its tokens, so none is billed twice.
         for is_long in (False, True) if self.long_over is not None else (False,):
             for each in self.classes:
                 meter = self._meter_of(each, is_long)
