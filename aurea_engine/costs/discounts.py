@@ -132,12 +132,12 @@ class Discounts(CostModel):
     def check(self) -> Iterator[Problem]:
         # Only names can be checked here: which lines a bill has depends on the run.
         known = [component.name for component in self.of.components()]
-        for path, names in self._named():
+        for path, names in self._list_component_names():
             for name in names:
                 if name not in known:
                     yield Problem(path, f"must name a component: one of {', '.join(dict.fromkeys(known))}", name)
 
-    def _named(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+    def _list_component_names(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield from ((f"allowances[{i}].on", (each.on,)) for i, each in enumerate(self.allowances))
         yield from ((f"discounts[{i}].on", each.on) for i, each in enumerate(self.discounts))
         if self.commitment is not None:
@@ -166,10 +166,10 @@ class Discounts(CostModel):
             lines = [self.convert.convert(line) for line in lines]
         if self.round_to is not None:
             total = sum((due.money for due in apply_credits(lines)), Fraction(0))
-            lines.append(self._rounding(total, self.round_to))
+            lines.append(self._make_rounding_line(total, self.round_to))
         return lines
 
-    def _rounding(self, total: Fraction, places: int) -> Line:
+    def _make_rounding_line(self, total: Fraction, places: int) -> Line:
         unit = 10**places
         rounded = Fraction(round(total * unit), unit)
         return Line(ROUNDING, Fraction(1), "Invoices", rounded - total, "credit")

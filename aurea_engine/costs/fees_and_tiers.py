@@ -13,7 +13,7 @@ from aurea_engine.costs.cloud_models import Megabytes
 from aurea_engine.costs.cost_model import Component, CostModel
 from aurea_engine.costs.decimals import Price, Size
 from aurea_engine.costs.quantities import BilledTime, Jobs, Quantity, Window
-from aurea_engine.costs.rates import Flat, Mode, Tier, Tiers, tier_problems
+from aurea_engine.costs.rates import Flat, Mode, Tier, Tiers, find_tier_problems
 from aurea_engine.costs.started_jobs import STARTED, Billed
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Seconds
@@ -56,7 +56,7 @@ class Tiered(CostModel):
             got = "null" if self.memory_mb is None else str(self.memory_mb)
             yield Problem("memory_mb", "must be given with gb_seconds, and only with it", got)
         # The same check as of `Tiers`, with the paths of this model's members.
-        yield from tier_problems(self.tiers)
+        yield from find_tier_problems(self.tiers)
 
     def components(self) -> Iterator[Component]:
         rate = Tiers(self.mode, self.tiers)

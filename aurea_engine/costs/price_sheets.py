@@ -103,9 +103,9 @@ class SheetPrice(Checked):
             )
         if self.effective_to is not None and self.effective_to <= self.effective_from:
             yield Problem("effective_to", "must be after effective_from", str(self.effective_to))
-        yield from self._mode_problems()
+        yield from self._find_mode_problems()
 
-    def _mode_problems(self) -> Iterator[Problem]:
+    def _find_mode_problems(self) -> Iterator[Problem]:
         if self.steps and self.mode not in ("graduated", "cliff"):
             yield Problem("mode", "must be graduated or cliff where there are steps", show_value(self.mode))
         elif self.steps:

@@ -181,7 +181,7 @@ def break_even(
                 raise SpecError([Problem("model", f"has no cost to compare: {cost.problem}")])
         return (costs[0].total or Fraction(0)) - (costs[1].total or Fraction(0))
 
-    def crossings() -> Iterator[BreakEven]:
+    def find_crossings() -> Iterator[BreakEven]:
         found = [(rate, difference(rate)) for rate in (_coerce_exact(_RATE, each, "rates") for each in rates)]
         # Rates at which both cost exactly the same are skipped: the sign on either side says whether they cross there.
         for (low, before), (high, after) in pairwise([point for point in found if point[1] != 0]):
@@ -189,7 +189,7 @@ def break_even(
                 below, above = (b, a) if before > 0 else (a, b)
                 yield BreakEven(_find_root(difference, low, before, high, after), below, above)
 
-    return tuple(crossings())
+    return tuple(find_crossings())
 
 
 def _find_root(difference: Any, low: Fraction, before: Fraction, high: Fraction, after: Fraction) -> Fraction:

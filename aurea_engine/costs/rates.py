@@ -73,7 +73,7 @@ class Tier(Checked):
     up_to: Amount | None = None
 
 
-def tier_problems(tiers: tuple[Tier, ...]) -> Iterator[Problem]:
+def find_tier_problems(tiers: tuple[Tier, ...]) -> Iterator[Problem]:
     """The reasons why ``tiers`` do not cover every quantity exactly once."""
     if not tiers:
         yield Problem("tiers", "must hold at least one tier")
@@ -101,10 +101,10 @@ class Tiers(Checked, Rate):
     tiers: tuple[Tier, ...]
 
     def check(self) -> Iterator[Problem]:
-        return tier_problems(self.tiers)
+        return find_tier_problems(self.tiers)
 
     def charges(self, quantity: Fraction) -> list[Charge]:
-        return self._graduated(quantity) if self.mode == "graduated" else self._cliff(quantity)
+        return self._charge_graduated(quantity) if self.mode == "graduated" else self._charge_cliff(quantity)
 
     def single(self) -> Fraction | None:
         return Fraction(self.tiers[0].price) if len(self.tiers) == 1 else None
@@ -114,7 +114,7 @@ class Tiers(Checked, Rate):
         # Prices are >= 0, so a graduated total never falls. A cliff falls where the next tier is cheaper for all units.
         return self.mode == "graduated"
 
-    def _graduated(self, quantity: Fraction) -> list[Charge]:
+    def _charge_graduated(self, quantity: Fraction) -> list[Charge]:
         parts: list[Charge] = []
         below = Fraction(0)
         for tier in self.tiers:
@@ -125,7 +125,7 @@ class Tiers(Checked, Rate):
             below = max(below, end)
         return parts
 
-    def _cliff(self, quantity: Fraction) -> list[Charge]:
+    def _charge_cliff(self, quantity: Fraction) -> list[Charge]:
         # The bound belongs to the lower tier, as in graduated mode: exactly up_to units are still at its price.
         reached = next(t for t in self.tiers if t.up_to is None or quantity <= Fraction(t.up_to))
         return [Charge(quantity, Fraction(reached.price))]

@@ -86,23 +86,23 @@ class Sizes(CostModel):
             yield Problem(field, f"must be given: the sheet {sheet.id} prices {sku!r} by it")
 
     def components(self) -> Iterator[Component]:
-        yield from (component for _, component in self._priced(self._day(None)))
+        yield from (component for _, component in self._find_prices(self._choose_day(None)))
 
     @property
     def monotone(self) -> bool:
         # All prices of the sheet, not only today's: the day of the run is not known here. `lines` differs from the default
         # only in projections, so its override does not make the bill fall during a run.
-        return all(self._component(price, price.rate, "").monotone for price in self.sheet().prices)
+        return all(self._make_component(price, price.rate, "").monotone for price in self.sheet().prices)
 
-    def _day(self, started: date | None) -> date | None:
+    def _choose_day(self, started: date | None) -> date | None:
         return started if self.as_of is None else _DAY.coerce(self.as_of)
 
     def lines(self, usage: Usage) -> list[Line]:
         started_at = usage.run.started_at
-        day = self._day(None if started_at is None else started_at.astimezone(UTC).date())
+        day = self._choose_day(None if started_at is None else started_at.astimezone(UTC).date())
         hours = Fraction(usage.run.window_ns, NS * 3600)
         lines: list[Line] = []
-        for entry, component in self._priced(day):
+        for entry, component in self._find_prices(day):
             own = list(component.lines(usage))
             # Free units are per month, so they apply to a projection only.
             if usage.factor is not None and entry.allowance:
@@ -110,7 +110,7 @@ class Sizes(CostModel):
             lines += own
         return lines
 
-    def _priced(self, day: date | None) -> Iterator[tuple[SheetPrice, Component]]:
+    def _find_prices(self, day: date | None) -> Iterator[tuple[SheetPrice, Component]]:
         """Each sku with the price that held on ``day``, or the newest without a day. `Unpriced` if none held."""
         sheet = self.sheet()
         for sku in dict.fromkeys(price.sku for price in sheet.prices):
@@ -121,11 +121,11 @@ class Sizes(CostModel):
             own = next((Flat(override.price) for override in self.prices if override.sku == sku), None)
             rate: Rate = own or (entry.rate if held else Unpriced())
             source = f"{sheet.id}@{sheet.version}#{sku}" + (" (own price)" if own else "")
-            yield entry, self._component(entry, rate, source)
+            yield entry, self._make_component(entry, rate, source)
 
-    def _component(self, entry: SheetPrice, rate: Rate, source: str) -> Component:
+    def _make_component(self, entry: SheetPrice, rate: Rate, source: str) -> Component:
         factor = PRICED_UNITS[entry.meter.dimension][entry.unit]
-        billed, consumed, used = self._quantities(entry.meter)
+        billed, consumed, used = self._make_quantities(entry.meter)
         allocated = used is not None
         return Component(
             entry.sku,
@@ -138,9 +138,9 @@ class Sizes(CostModel):
             source,
         )
 
-    def _quantities(self, meter: SheetMeter) -> tuple[Quantity, Quantity | None, Quantity | None]:
+    def _make_quantities(self, meter: SheetMeter) -> tuple[Quantity, Quantity | None, Quantity | None]:
         """The quantity billed, the same before rounding, and the one that jobs filled; in base units."""
-        size, exact_size = self._sizes(meter)
+        size, exact_size = self._find_sizes(meter)
         step, minimum = max(1, to_nanoseconds(meter.step)), to_nanoseconds(meter.minimum)
         # `check` requires the concurrency if the sheet uses it. 1 is only for sheets that do not.
         shared = self.concurrency or 1
@@ -161,7 +161,7 @@ class Sizes(CostModel):
                 target = Fraction(self.target_utilization)
                 return FleetTime(shared, target, self.instances, step, minimum).times(size), None, filled
 
-    def _sizes(self, meter: SheetMeter) -> tuple[Fraction, Fraction]:
+    def _find_sizes(self, meter: SheetMeter) -> tuple[Fraction, Fraction]:
         """The factor of a second (or a job): as billed, and as given."""
         # Only memory is rounded by the vendors: configured memory may be billed in steps of its own.
         if meter.size == "memory":

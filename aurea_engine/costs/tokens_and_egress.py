@@ -95,7 +95,7 @@ class Tokens(CostModel):
 
     def components(self) -> Iterator[Component]:
         if self.requests is None:
-            yield from self._reported_components()
+            yield from self._make_reported_components()
             return
         # A mix of shapes costs per job what its weighted mean of tokens costs. Requests with long prompts are priced apart,
         # since whether a prompt is long is a property of one request, and not of a mean.
@@ -106,14 +106,14 @@ class Tokens(CostModel):
                 share = sum((Fraction(r.weight) * Fraction(r.tokens[i]) for r in requests), Fraction(0))
                 yield _price_class(each, is_long, Jobs(self.billed).times(share / total / MILLION))
 
-    def _reported_components(self) -> Iterator[Component]:
+    def _make_reported_components(self) -> Iterator[Component]:
         # Two meters of one class, for short and for long requests: they split its tokens, so none is billed twice.
         for is_long in (False, True) if self.long_over is not None else (False,):
             for each in self.classes:
-                meter = self._meter_of(each, is_long)
+                meter = self._make_meter(each, is_long)
                 yield _price_class(each, is_long, MeterTotal(meter, self.billed, MILLION))
 
-    def _meter_of(self, each: TokenClass, is_long: bool) -> TokenCount:
+    def _make_meter(self, each: TokenClass, is_long: bool) -> TokenCount:
         assert each.measure is not None
         if self.long_over is None:
             return TokenCount(each.measure)
@@ -123,7 +123,7 @@ class Tokens(CostModel):
     def check_measures(self, schema: Schema) -> list[Problem]:
         if self.requests is not None:
             return []
-        found = [self._meter_of(each, False).find_problem(schema) for each in self.classes]
+        found = [self._make_meter(each, False).find_problem(schema) for each in self.classes]
         return [Problem(f"classes[{i}].measure", f"{text}, or give requests") for i, text in enumerate(found) if text]
 
 

@@ -175,7 +175,7 @@ def _convert_text_with_unit(text: str, unit: Unit, hint: Any, path: str, problem
     if number is None:
         limits = " and ".join(limit for meta in metas for limit in _describe_bounds(meta))
         problems.append(
-            Problem(path, f"must be a number {limits}, or {unit.form}{unit.nearly(text)}", show_value(text))
+            Problem(path, f"must be a number {limits}, or {unit.form}{unit.suggest(text)}", show_value(text))
         )
         return None
     attempt: list[Problem] = []

@@ -72,7 +72,7 @@ class Unit:
         reads = {"duration": (parse_duration,), "rate": (parse_rate,), "bound": (parse_duration, parse_rate)}[self.noun]
         return next((number for read in reads if (number := read(text)) is not None), None)
 
-    def nearly(self, text: str) -> str:
+    def suggest(self, text: str) -> str:
         """`` (did you mean "5s"?)`` if only the spelling is wrong, else nothing."""
         found = _NEARLY.fullmatch(re.sub(r"\s", "", text).lower())
         if found is None:

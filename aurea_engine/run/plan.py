@@ -18,7 +18,7 @@ from aurea_engine.records.batch import NEVER, NS, Instants, Outcomes
 from aurea_engine.run.shard import CLOSED, Shard
 from aurea_engine.workload.arrival_instants import BEYOND, BLOCK
 from aurea_engine.workload.distributions import draw_durations
-from aurea_engine.workload.jobs import Job, Plan, planned
+from aurea_engine.workload.jobs import Job, Plan, plan_jobs
 from aurea_engine.workload.streams import Streams
 from aurea_engine.workload.workload import Workload
 
@@ -159,7 +159,7 @@ class JobPlan:
 
     def _block(self, intended: Instants | None, n: int) -> Block:
         job = self._workload.job
-        plan = planned(job, self._streams.child("jobs"), self._taken, BLOCK)
+        plan = plan_jobs(job, self._streams.child("jobs"), self._taken, BLOCK)
         known = ~np.isnan(plan.demand)
         _check(plan, known, job.leaves())
         if self._simulated and not known.all():

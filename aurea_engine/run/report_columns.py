@@ -27,7 +27,7 @@ from aurea_engine.records.batch import NEVER, Groups, Instants, Outcomes
 from aurea_engine.records.measures import Mark, Measure
 from aurea_engine.records.reports import ReportReader
 from aurea_engine.run.plan import Block
-from aurea_engine.workload.jobs import JobSource, group_of_leaves, read_schema
+from aurea_engine.workload.jobs import JobSource, map_leaves_to_groups, read_schema
 
 _SERVED = np.isin(np.arange(len(Outcome)), [Outcome.COMPLETED, Outcome.FAILED, Outcome.TIMED_OUT])
 """By number of the outcome: whether such a job may have reported anything."""
@@ -49,7 +49,7 @@ class ReportColumns:
         self.schema = read_schema(source)
         self._columns: dict[Mark | Measure, array[int]] = {each: array("q") for each in self.schema.declared}
         self._group = array("i")
-        self._group_of_leaf = group_of_leaves(source)
+        self._group_of_leaf = map_leaves_to_groups(source)
         self.readers = tuple(
             ReportReader(leaf.marks, leaf.measures) if leaf.marks or leaf.measures else None for leaf in source.leaves()
         )

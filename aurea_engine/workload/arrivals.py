@@ -214,9 +214,9 @@ class Sine(Arrivals):
         return [Problem("amplitude", "must be <= mean: a rate cannot be negative", f"{self.amplitude:g}")]
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
-        return invert_in_blocks(self._inverse)
+        return invert_in_blocks(self._invert)
 
-    def _inverse(self, count: Floats) -> Floats:
+    def _invert(self, count: Floats) -> Floats:
         """Λ(t) = mean·t + A·P/2π·(cos φ − cos(φ + 2πt/P)), inverted by bisection."""
         # There is no closed form. But Λ never leaves mean·t ± A·P/π, so the root lies in an interval of fixed width. 64
         # halvings of it reach the last bit of a float, for a whole block at once. The upper end is taken, so no arrival is

@@ -49,7 +49,7 @@ class Distribution(ABC, Checked):
         if isinstance(value, str):
             if parse_duration(value) is not None:
                 return Constant(value)  # type: ignore[arg-type] # read as every duration is
-            raise Invalid(f"{_NO_DISTRIBUTION}{DURATION.nearly(value)}")
+            raise Invalid(f"{_NO_DISTRIBUTION}{DURATION.suggest(value)}")
         raise Invalid(_NO_DISTRIBUTION)
 
 
@@ -219,12 +219,12 @@ class Mixture(Distribution):
             return []
         return [Problem("of", "weights must sum to more than 0")]
 
-    def _shares(self) -> Floats:
+    def _compute_shares(self) -> Floats:
         weights = np.array([branch.weight for branch in self.of])
         return np.asarray(weights / weights.sum())
 
     def sample(self, rng: np.random.Generator, n: int) -> Floats:
-        choice = rng.choice(len(self.of), n, p=self._shares())
+        choice = rng.choice(len(self.of), n, p=self._compute_shares())
         seconds = np.empty(n)
         for i, branch in enumerate(self.of):
             mine = choice == i
@@ -233,7 +233,7 @@ class Mixture(Distribution):
 
     def moments(self) -> Moments:
         parts = [branch.distribution.moments() for branch in self.of]
-        shares = self._shares().tolist()
+        shares = self._compute_shares().tolist()
         mean = sum(share * part.mean for share, part in zip(shares, parts, strict=True))
         if not mean:
             return Moments(mean, 0.0)

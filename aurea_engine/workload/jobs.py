@@ -115,14 +115,14 @@ def read_schema(source: JobSource) -> Schema:
     return Schema(marks, measures, tuple(dict.fromkeys(groups)))
 
 
-def group_of_leaves(source: JobSource) -> NDArray[np.int32]:
+def map_leaves_to_groups(source: JobSource) -> NDArray[np.int32]:
     """For each leaf of ``source`` the position of its group in the groups of `read_schema`."""
     groups = source.groups()
     names = list(dict.fromkeys(groups))
     return np.array([names.index(group) for group in groups], np.int32)
 
 
-def planned(source: JobSource, streams: Streams, first: int, n: int) -> Plan:
+def plan_jobs(source: JobSource, streams: Streams, first: int, n: int) -> Plan:
     """`JobSource.plan`, held to the form of its answer. Raises `StrategyError`."""
     plan, name = source.plan(streams, first, n), type(source).__name__
     if not isinstance(plan, Plan):
@@ -338,7 +338,7 @@ class Mix(JobSource):
         offset = 0
         for i, branch in enumerate(self.of):
             # Every branch plans the whole block: what one draws cannot depend on how often the others were chosen.
-            part = planned(branch.job, streams.child(f"branch {i}"), first, n)
+            part = plan_jobs(branch.job, streams.child(f"branch {i}"), first, n)
             if branch.priority is not None:
                 part.priority[:] = branch.priority
             part.leaf += offset
@@ -379,7 +379,7 @@ class Faulty(JobSource):
     failure_rate: Ratio
 
     def plan(self, streams: Streams, first: int, n: int) -> Plan:
-        plan = planned(self.job, streams.child("faulty"), first, n)
+        plan = plan_jobs(self.job, streams.child("faulty"), first, n)
         plan.fails |= streams.rng("failures").random(n) < self.failure_rate
         return plan
 
@@ -398,7 +398,7 @@ class Limited(JobSource):
     timeout: PositiveSeconds
 
     def plan(self, streams: Streams, first: int, n: int) -> Plan:
-        plan = planned(self.job, streams.child("limited"), first, n)
+        plan = plan_jobs(self.job, streams.child("limited"), first, n)
         np.minimum(plan.limit, cut_to_whole_ns(np.array(self.timeout)), out=plan.limit)
         return plan
 

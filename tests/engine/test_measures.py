@@ -27,7 +27,7 @@ from aurea_engine import (
 )
 from aurea_engine.records.columns import COLUMNS, RESERVED
 from aurea_engine.records.measures import number_repeated
-from aurea_engine.workload.jobs import group_of_leaves, read_schema
+from aurea_engine.workload.jobs import map_leaves_to_groups, read_schema
 
 ROWS, FIRST = Measure("rows", "rows"), Mark("first_row")
 
@@ -155,7 +155,7 @@ def test_mix_within_a_mix_has_groups_of_its_own() -> None:
     inner = Limited(Faulty(Mix((Branch(1, Query(), name="a"), Branch(1, Sleep(), name="b"))), 0.5), 1)
     mix = Mix((Branch(1, inner, name="outer"), Branch(1, Sleep())))
     assert mix.groups() == ("outer/a", "outer/b", "sleep")
-    assert group_of_leaves(mix).tolist() == [0, 1, 2]
+    assert map_leaves_to_groups(mix).tolist() == [0, 1, 2]
 
 
 def test_leaves_may_share_a_group() -> None:
@@ -167,7 +167,7 @@ def test_leaves_may_share_a_group() -> None:
 
     source = Two((Branch(1, Sleep()), Branch(1, Sleep()), Branch(1, Sleep())))
     assert read_schema(source).groups == ("one", "two")
-    assert group_of_leaves(source).tolist() == [0, 0, 1]
+    assert map_leaves_to_groups(source).tolist() == [0, 0, 1]
 
 
 @pytest.mark.parametrize("name", ["", "a:b", "=1+1", "-x", "@x", "a\nb", "x" * 129, "\u202ex"])
