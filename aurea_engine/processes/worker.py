@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from dataclasses import replace
 
 from aurea_engine.codec.catalog import load_catalog_for
 from aurea_engine.codec.specifications import spec_from_dict
 from aurea_engine.engine import execute
 from aurea_engine.processes.child import Handler, ParentConnection
 from aurea_engine.processes.frames import Message
+from aurea_engine.records.series import Series
 from aurea_engine.results.observers import Observer
 from aurea_engine.run.parts import RunParts
 from aurea_engine.run.shard import Shard
@@ -39,11 +41,14 @@ def _execute(parent: ParentConnection, order: Message) -> None:
 
 
 class _PartsSender(Observer):
-    """Sends what was measured so far. Records are not part of it, so it is some ten kilobytes however long the run."""
+    """Sends what was measured so far, but records and series: some kilobytes, however long the run.
+
+    A series may have thousands of bins. Encoding them takes tens of milliseconds, in which no job would be released.
+    """
 
     def __init__(self, parent: ParentConnection) -> None:
         self._parent = parent
 
     def on_parts(self, parts: RunParts) -> None:
         if parts.status is None:  # the last come by themselves, in pieces
-            self._parent.send_if_free({"progress": parts.to_bytes()})
+            self._parent.send_if_free({"progress": replace(parts, series=Series()).to_bytes()})

@@ -111,6 +111,10 @@ class History:
         """A run's records, None where it has none. Raises `Damaged` where they are not what was written."""
         return await self._ask(self._ledger.records, run_id)
 
+    async def parts(self, run_id: str) -> bytes | None:
+        """What a run measured but its records, None where that was not stored."""
+        return await self._ask(self._ledger.parts, run_id)
+
     async def open_records(self, run_id: str) -> BinaryIO | None:
         """The same as a file, to be closed, for whoever reads it piece by piece."""
         asked = asyncio.ensure_future(self._ask(self._ledger.open_records, run_id))

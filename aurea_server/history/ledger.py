@@ -133,7 +133,7 @@ class Ledger:
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE run SET state = ?, ended_ms = ?, figures = ?, reason = ?, last = ?, head = ?,"
-                " records_bytes = ?, records = ?"
+                " records_bytes = ?, records = ?, parts = ?"
                 " WHERE id = ? AND state IN ('queued', 'running')",
                 (
                     ending.state,
@@ -145,6 +145,7 @@ class Ledger:
                     None if ending.head is None else zlib.compress(ending.head, 1),
                     size,
                     ending.records if 0 < len(ending.records) <= MAX_INLINE else None,
+                    ending.parts,
                     run_id,
                 ),
             )
@@ -247,6 +248,12 @@ class Ledger:
             return None
         with file, _reading(run_id):
             return file.read()
+
+    def parts(self, run_id: str) -> bytes | None:
+        """What a run measured but its records, None where it has none: a run without a result, or of an older version."""
+        found = self._read("SELECT parts FROM run WHERE id = ?", (run_id,))
+        parts = found[0][0] if found else None
+        return parts if isinstance(parts, bytes) else None
 
     def open_records(self, run_id: str) -> BinaryIO | None:
         """The same as a file, to be read piece by piece: it stays as it is, also when the run is deleted meanwhile."""

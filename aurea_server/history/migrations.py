@@ -44,6 +44,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT""",
         "CREATE INDEX idempotency_run ON idempotency (run_id)",
     ),
+    # The parts of a run but its records, which stay in a file of their own. At the end of the row, after columns that lists
+    # read: SQLite follows a row's overflow pages only as far as it must.
+    ("ALTER TABLE run ADD COLUMN parts BLOB",),
 )
 VERSION = len(MIGRATIONS)
 

@@ -31,7 +31,10 @@ class AcceptedRun:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run when it has ended. ``figures``, ``reason``, ``last`` and ``head`` are JSON; ``records`` a file's content."""
+    """A run when it has ended. ``figures``, ``reason``, ``last`` and ``head`` are JSON; ``records`` a file's content.
+
+    ``parts``: what the run measured but its records, as `RunParts.to_bytes` writes it, compressed already.
+    """
 
     state: str
     ended_ms: int
@@ -41,6 +44,7 @@ class FinishedRun:
     last: bytes | None = None
     head: bytes | None = None
     records: bytes = b""
+    parts: bytes | None = None
 
 
 @dataclass(frozen=True)

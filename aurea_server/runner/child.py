@@ -7,8 +7,8 @@ this process.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import functools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,16 +17,19 @@ import aurea_engine
 from aurea_engine import (
     Catalog,
     JobBatch,
+    RunParts,
     RunResult,
     RunSpec,
     Stop,
     default_catalog,
     encode_json,
+    execute,
     job_costs,
     result_to_dict,
     run,
     simulate,
     spec_from_dict,
+    summarize,
 )
 from aurea_engine.codec.catalog import load_catalog_for
 from aurea_engine.processes.child import Handler, ParentConnection, ProgressReporter, to_plain
@@ -63,7 +66,7 @@ def _rehearse(loop: asyncio.Runner) -> None:
     """
     catalog = default_catalog()
     spec = spec_from_dict({"num_jobs": 1, "job_duration_ms": 0}, catalog)
-    _close(loop.run(run(spec)), catalog, Snapshot())
+    _close(loop.run(run(spec)), execute(spec), Snapshot(), catalog)
 
 
 def _execute(order: Message, parent: ParentConnection, loop: asyncio.Runner) -> None:
@@ -73,7 +76,8 @@ def _execute(order: Message, parent: ParentConnection, loop: asyncio.Runner) -> 
         reporter = ProgressReporter(parent, catalog)
         spec = spec_from_dict(order["spec"], catalog, local=False)
         result = _run(spec, reporter, parent.stops[run_id], run_id, loop)
-        end, values = _close(result, catalog, reporter.last)
+        assert reporter.parts is not None
+        end, values = _close(result, reporter.parts, reporter.last, catalog)
         for name, value in values.items():
             parent.send_in_pieces(name, value)
         message = {"end": to_plain(end)}
@@ -91,21 +95,31 @@ def _run(spec: RunSpec, reporter: ProgressReporter, stop: Stop, run_id: str, loo
     return loop.run(run(spec, [reporter], stop=stop, benchmark_id=run_id))
 
 
-def _close(result: RunResult, catalog: Catalog, last: Snapshot) -> tuple[RunEnd, dict[str, bytes]]:
+def _close(result: RunResult, parts: RunParts, last: Snapshot, catalog: Catalog) -> tuple[RunEnd, dict[str, bytes]]:
     """(the last message, what is sent ahead of it in pieces)."""
     memory_errors = result.errors.get("MemoryError")
     if memory_errors:
-        detail = f"{memory_errors:,} jobs found no memory left within the runner's limit"
-        result = dataclasses.replace(result, status="failed", reason=aurea_engine.Reason("memory", detail))
+        parts = _fail(parts, f"{memory_errors:,} jobs found no memory left within the runner's limit")
+        result = summarize(result.spec, parts, benchmark_id=result.benchmark_id)
     document = result_to_dict(result, catalog)
-    records = _encode_records(result, document["jobs"])
     end = RunEnd(
         figures=figures_of(result, catalog.kind_of(result.spec.cost), document["start_time"], document["end_time"]),
         last=last,
         reusable=not memory_errors and resident_bytes() < REUSABLE_BYTES,
         reason=None if result.reason is None else Reason(code=result.reason.code, detail=result.reason.detail),
     )
-    return end, {"result": encode_json(document), "records": records}
+    return end, {
+        "result": encode_json(document),
+        "records": _encode_records(result, document["jobs"]),
+        # The records are stored by themselves, with what each job cost, which is no part of what was measured.
+        "parts": replace(parts, records=None, numbers=None).to_bytes(),
+    }
+
+
+def _fail(parts: RunParts, detail: str) -> RunParts:
+    """The parts of a run that failed in spite of its driver: what it measured without memory is not to be trusted."""
+    reason = aurea_engine.Reason("memory", detail)
+    return replace(parts, shards=tuple(replace(report, status="failed", reason=reason) for report in parts.shards))
 
 
 def _encode_records(result: RunResult, rows: list[dict[str, Any]]) -> bytes:

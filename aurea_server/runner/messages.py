@@ -11,6 +11,7 @@ import msgspec
 
 from aurea_engine import RunResult
 from aurea_engine.closed_sets import STATUSES
+from aurea_engine.processes.frames import Pieces
 from aurea_engine.processes.messages import (
     Bill,
     Reason,
@@ -57,7 +58,7 @@ class ExecutedRun:
     """A run's result as the server keeps and publishes it.
 
     ``result``: all of it as JSON, which goes on to clients as it is; ``head``: the same without its jobs, which is stored;
-    ``records``: the content of its file of records.
+    ``records``: the content of its file of records; ``parts``: `RunParts.to_bytes` without the records.
     """
 
     figures: Figures
@@ -67,13 +68,16 @@ class ExecutedRun:
     result: bytes
     head: bytes
     records: bytes
+    parts: bytes
 
 
-def check_executed(end: RunEnd, result: bytes, records: bytes, run_id: str, stopping: str | None) -> ExecutedRun:
+def check_executed(end: RunEnd, values: Pieces, run_id: str, stopping: str | None) -> ExecutedRun:
     """What a process sent of a run, if it can be the end of that run: a job may have written it. Raises ValueError.
 
-    ``stopping``: the status that a stop asked for, if one was asked for.
+    ``values``: ``result``, ``records`` and ``parts``, the last two of which are checked by whoever reads them. ``stopping``:
+    the status that a stop asked for, if one was asked for.
     """
+    result = values.take("result")
     check_snapshot(end.last)
     check_snapshot(Snapshot(bill=end.figures.bill))
     status = end.figures.status
@@ -85,7 +89,9 @@ def check_executed(end: RunEnd, result: bytes, records: bytes, run_id: str, stop
     if msgspec.json.decode(members["benchmark_id"]) != run_id:
         raise ValueError("it is another run's result")
     del members["jobs"], members["jobs_truncated"]
-    return ExecutedRun(end.figures, end.last, end.reason, end.reusable, result, msgspec.json.encode(members), records)
+    head = msgspec.json.encode(members)
+    records, parts = values.take("records"), values.take("parts")
+    return ExecutedRun(end.figures, end.last, end.reason, end.reusable, result, head, records, parts)
 
 
 def join_result(head: bytes, jobs: bytes, truncated: bool, reason: bytes | None = None) -> bytes:

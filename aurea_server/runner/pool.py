@@ -212,7 +212,7 @@ async def execute_run(process: SupervisedProcess, run: RunOrder, progressed: Cal
             progressed(check_snapshot(msgspec.convert(message["progress"], Snapshot)))
             return None
         end = msgspec.convert(message["end"], RunEnd)
-        return check_executed(end, values.take("result"), values.take("records"), run.id, run.stopping)
+        return check_executed(end, values, run.id, run.stopping)
 
     return await process.converse(take, MAX_SENT)
 

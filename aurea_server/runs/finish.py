@@ -48,6 +48,7 @@ def finish_with_result(executed: ExecutedRun) -> Finish:
         encode(executed.last),
         executed.head,
         executed.records,
+        executed.parts,
     )
     return Finish(row, RunAnswer(figures.status, executed.result, reason), figures)
 

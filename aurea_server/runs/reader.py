@@ -11,11 +11,12 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
 
-from aurea_engine import DamagedParts
+from aurea_engine import DamagedParts, RunParts
 from aurea_engine.records import column_file
 from aurea_server.history import Damaged, History, StoredRun
 from aurea_server.runs import exports, views
@@ -161,6 +162,24 @@ class RunReader:
             exports.when_done(working, file.close)
             raise
 
+    # --- Parts ----------------------------------------------------------------------------------------------------
+
+    async def parts(self, run_id: str) -> RunParts:
+        """What a run measured, as `summarize` takes it. Raises `NotEnded`, `Damaged`, or `NoResult` where none was stored:
+        of a run that came to no result, and of every run of a version before parts.
+        """
+        self.check_ended(run_id, "its parts can be had when it has.")
+        row = await self._row(run_id)
+        async with self._decoding():
+            stored = await self._history.parts(run_id)
+            if stored is None:
+                raise NoResult
+            content = await self._history.records(run_id) if row.records_bytes else None
+            try:
+                return await asyncio.to_thread(_join_parts, stored, content)
+            except DamagedParts as error:
+                raise _damaged(run_id, error) from None
+
     # --- Prices ----------------------------------------------------------------------------------------------------
 
     async def usage(self, run_id: str) -> dict[str, Any]:
@@ -195,6 +214,14 @@ class RunReader:
         reason = None if row.reason is None else msgspec.json.decode(row.reason)["code"]
         summary = {name: listed[name] for name in ("status", "verdict", "throughput")}
         return Event(1, "end", msgspec.json.encode({**summary, "reason": reason}).decode())
+
+
+def _join_parts(stored: bytes, content: bytes | None) -> RunParts:
+    """Parts with their records, which are kept in a file of their own."""
+    parts = RunParts.from_bytes(stored)
+    jobs = None if content is None else column_file.decode(content).jobs
+    # A run that keeps no records has a file without rows, whatever the number of its jobs.
+    return replace(parts, records=jobs if jobs is not None and len(jobs) == parts.meters.counts.total() else None)
 
 
 async def _once(event: Event) -> AsyncGenerator[Event, None]:

@@ -30,7 +30,11 @@ SECTOR = 512
 HEAD = struct.Struct("<cIQQ")
 ACCEPTED, ENDED, TO_BE_DELETED, DELETED = range(4)
 QUICK = {"num_jobs": 3, "job_duration_ms": 1}
-RECORDED = {"workload": {"job": {"kind": "sleep", "duration": {"kind": "exponential", "mean": 0.002}}, "jobs": 3000}}
+RECORDED = {
+    "workload": {"job": {"kind": "sleep", "duration": {"kind": "exponential", "mean": 0.002}}, "jobs": 3000},
+    "clock": "virtual",
+    "seed": 1,
+}
 LONG = {"num_jobs": 1, "job_duration_ms": 60_000}
 
 

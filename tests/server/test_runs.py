@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
+from aurea_engine import encode_json, result_to_dict, spec_from_dict, summarize
 from aurea_server.http import app_keys
+from aurea_server.runs.errors import NoResult
 
 Post = Callable[..., Awaitable[Any]]
 QUICK = {"num_jobs": 3, "job_duration_ms": 1, "seed": 1}
@@ -496,3 +498,48 @@ async def test_only_so_many_read_records_or_prices_at_a_time(
     assert (await get(client, f"{where}/jobs"))[0] == 200
     async with client.post(f"{where}/reprice", json={"cost": {"kind": "free"}}) as answer:
         assert (answer.status, answer.headers["Retry-After"]) == (429, "5")
+
+
+SIMULATED = {
+    "workload": {
+        "job": {"kind": "sleep", "duration": {"kind": "exponential", "mean": 0.01}},
+        "arrivals": {"kind": "poisson", "rate": 300},
+        "jobs": 500,
+    },
+    "scheduler": {"kind": "fifo", "slots": 4},
+    "clock": "virtual",
+    "warmup": 0.1,
+    "objectives": [{"metric": "response_time", "quantile": 0.9, "at_most": 0.02}],
+}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"num_jobs": 5, "job_duration_ms": 2},
+        SIMULATED,
+        {**SIMULATED, "keep_jobs": False},
+        {**SIMULATED, "cost": {"kind": "packed", "price": "0.04", "concurrency": 2}},
+        {**SIMULATED, "objectives": [{"metric": "response_time", "quantile": 0.5, "at_most": 0.0001, "abort": True}]},
+    ],
+    ids=["real", "virtual", "no records", "priced by records", "aborted"],
+)
+async def test_summary_of_stored_parts_is_the_result(client: Any, post: Post, spec: Any) -> None:
+    """To the last bit: what is kept of a run is all that its result is made of."""
+    _, result = await post(client, spec)
+    run_id = result["benchmark_id"]
+    parts = await client.server.app[app_keys.READER].parts(run_id)
+    again = summarize(spec_from_dict(result["spec"]), parts, benchmark_id=run_id)
+    assert json.loads(encode_json(result_to_dict(again))) == result
+    assert (await get(client, f"/benchmark/runs/{run_id}"))[1] == result
+
+
+async def test_run_without_a_result_has_no_parts(client: Any, post: Post) -> None:
+    _, active = await post(client, LONG, Prefer="respond-async")
+    _, queued = await post(client, LONG, Prefer="respond-async")
+    for run in (queued, active):
+        async with client.post(f"/benchmark/runs/{run['benchmark_id']}/cancel", json={}) as answer:
+            assert answer.status == 202
+        await final(client, run["benchmark_id"])
+    with pytest.raises(NoResult):
+        await client.server.app[app_keys.READER].parts(queued["benchmark_id"])
