@@ -16,59 +16,48 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import Annotated, cast, get_args
-
-from msgspec import Meta
+from typing import cast, get_args
 
 from aurea_engine.closed_sets import (
-    FINDING_CODES,
-    OUTCOMES,
     REASONS,
-    SEVERITIES,
     ObjectiveOutcome,
     Reason,
-    Severity,
     Status,
 )
-from aurea_engine.codec.catalog import Catalog
-from aurea_engine.codec.histograms import histogram_from_dict
+from aurea_engine.codec.catalog import Catalog, default_catalog
+from aurea_engine.codec.figure_reading import (
+    Figure,
+    Number,
+    Span,
+    Text,
+    read_counts,
+    read_findings,
+    read_group,
+    read_histograms,
+    read_marks,
+    read_measures,
+    read_timing,
+)
 from aurea_engine.codec.members import Members
 from aurea_engine.codec.results import format_utc
-from aurea_engine.codec.specifications import spec_from_dict
+from aurea_engine.codec.specifications import read_spec
+from aurea_engine.codec.unknown_kinds import StandIns
 from aurea_engine.costs import Cost, Line, RunInfo, SheetRef, Usage, price
 from aurea_engine.costs.bill_lines import Basis
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import MOST_PROBLEMS
 from aurea_engine.records.batch import JobBatch
-from aurea_engine.records.histogram import LatencyHistogram
-from aurea_engine.records.measures import Schema
-from aurea_engine.records.quantiles import QUANTILES
+from aurea_engine.records.measures import Mark, Measure, Schema
 from aurea_engine.records.rows import records_from_rows
 from aurea_engine.records.series import Point
-from aurea_engine.results.findings import Finding
 from aurea_engine.results.result import (
     Concurrency,
     Counts,
-    GroupResult,
-    MarkTimes,
-    MeasureAmounts,
     ObjectiveResult,
     RunResult,
     TheoryRow,
 )
-from aurea_engine.results.statistics import Interval, Timing
-from aurea_engine.run.meters import SPANS, name_from_start
 from aurea_engine.spec import RunSpec
-
-Number = Annotated[int, Meta(ge=0, le=10**18)]
-Text = Annotated[str, Meta(max_length=10_000)]
-Span = Annotated[float, Meta(ge=0, le=1e10)]
-"""Seconds: int64 nanoseconds end at 9.2e9 of them."""
-
-Whole = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Amount = Annotated[float, Meta(ge=0, le=1e300)]
-
-Figure = float | None
 
 
 def result_from_dict(
@@ -85,7 +74,10 @@ def result_from_dict(
     # What is no object has no members: whatever else could be said of it is the same once more.
     result = None
     if not problems:
-        spec = _read_spec(members, lambda data: spec_from_dict(data, catalog, local=local, keep_unknown=keep_unknown))
+        stand_ins = StandIns(*_read_declared(members)) if keep_unknown else None
+        spec = _read_spec(
+            members, lambda data: read_spec(data, catalog or default_catalog(), local=local, stand_ins=stand_ins)
+        )
         result = _read_result(members, spec)
     if result is None or problems:
         raise SpecError(problems[:MOST_PROBLEMS])
@@ -93,7 +85,7 @@ def result_from_dict(
 
 
 def _read_result(members: Members, spec: RunSpec | None) -> RunResult | None:
-    usage, counts = _read_usage(members), _read_counts(members)
+    usage, counts = _read_usage(members), read_counts(members)
     benchmark_id, status = members.require("benchmark_id", Text), members.require("status", Status)
     duration = members.read("duration", Span, 0.0)
     started_at = _read_start(members, usage, duration)
@@ -113,25 +105,25 @@ def _read_result(members: Members, spec: RunSpec | None) -> RunResult | None:
         goodput=members.read("goodput", Figure),
         utilization=members.read("utilization", Figure),
         concurrency=members.read_object("concurrency").fill(Concurrency, mean=None, peak=None),
-        response_time=_read_timing(members, "response_time"),
-        waiting_time=_read_timing(members, "waiting_time"),
-        service_time=_read_timing(members, "service_time"),
-        lag=_read_timing(members, "lag"),
-        failure_time=_read_timing(members, "failure_time"),
+        response_time=read_timing(members, "response_time"),
+        waiting_time=read_timing(members, "waiting_time"),
+        service_time=read_timing(members, "service_time"),
+        lag=read_timing(members, "lag"),
+        failure_time=read_timing(members, "failure_time"),
         # Put in below: a price needs the specification, which may be what is wrong.
         cost=Cost("USD", (), Fraction(0), Fraction(0)),
         usage=usage,
-        findings=tuple(_read_findings(members)),
+        findings=tuple(read_findings(members)),
         theory=tuple(each.fill(TheoryRow) for each in members.read_objects("theory")),
         series=tuple(each.fill(Point, abandoned=0) for each in members.read_object("series").read_objects("points")),
         series_width=members.read_object("series").read("width", Number, 1),
         environment=members.read_plain("environment"),
         jobs=_read_jobs(members, counts, spec),
-        marks=_read_marks(members),
-        measures=_read_measures(members),
-        groups=tuple(_read_group(each) for each in members.read_objects("groups")),
+        marks=read_marks(members),
+        measures=read_measures(members),
+        groups=tuple(read_group(each) for each in members.read_objects("groups")),
         reason=_read_reason(members, status),
-        histograms=_read_histograms(members, Schema() if spec is None else spec.workload.schema),
+        histograms=read_histograms(members, Schema() if spec is None else spec.workload.schema),
     )
     if spec is None:
         return None  # what follows depends on it, and it has said what is wrong
@@ -146,6 +138,23 @@ def _read_spec(members: Members, read: Callable[[object], RunSpec]) -> RunSpec |
         return None
 
 
+def _read_declared(members: Members) -> tuple[tuple[Mark, ...], tuple[Measure, ...]]:
+    """The marks and measures that the result has figures of, as the jobs that reported them declared them."""
+    marks, measures = members.read_object("marks"), members.read_object("measures")
+    try:
+        return tuple(map(Mark, marks.data)), tuple(
+            Measure(name, *(measures.read_object(name).data.get(each, missing) for each, missing in _DECLARED))
+            for name in measures.data
+        )
+    except SpecError as error:
+        members.problems += [problem.within("measures") for problem in error.problems]
+        return (), ()
+
+
+_DECLARED = (("unit", ""), ("scale", 1))
+"""Members of a measure's figures that are of its declaration, and what stands for one that is missing."""
+
+
 def _read_usage(members: Members) -> Usage:
     """What the meters counted; nothing, in a result of a version that did not keep it."""
     if members.data.get("usage") is not None:
@@ -154,20 +163,6 @@ def _read_usage(members: Members) -> Usage:
         except SpecError as error:
             members.problems += error.problems
     return Usage(RunInfo(0), {})
-
-
-def _read_counts(members: Members) -> Counts:
-    counts = members.read_object("counts")
-    if "counts" not in members.data:
-        members.report("counts", "is required: a run that came to no result has none")
-    # 0 where one is missing: earlier versions did not know every outcome, and then no job had it.
-    each = {name: counts.read(name, Number, 0) or 0 for name in OUTCOMES}
-    arrived = counts.read("arrived", Number, 0) or 0
-    if sum(each.values()) != arrived:
-        members.report(
-            "counts", f"must add up to arrived: the others are {sum(each.values())} jobs, and {arrived} arrived"
-        )
-    return Counts(arrived, **each)
 
 
 def _read_start(members: Members, usage: Usage, duration: float | None) -> datetime | None:
@@ -180,71 +175,6 @@ def _read_start(members: Members, usage: Usage, duration: float | None) -> datet
         members.report("start_time", "is so late that the run would end after the year 9999")
     # The usage is only believed where it says the same instant, more exactly.
     return exact if exact is not None and format_utc(exact) == format_utc(shown) else shown
-
-
-def _read_timing(members: Members, name: str) -> Timing:
-    timing = members.read_object(name)
-    figures = {each: timing.read(each, Figure) for each in ("mean", "std", "min", "max", *QUANTILES)}
-    intervals = timing.read_object("intervals")
-    # Others are left out rather than refused: a later version may know more quantiles.
-    found = {
-        each: intervals.read_object(each).fill(Interval) for each in intervals.data if each in ("mean", *QUANTILES)
-    }
-    return Timing(
-        timing.read("count", Number, 0),
-        **figures,
-        mean_interval=found.pop("mean", None),
-        intervals=tuple(found.items()),
-        exact=timing.read("exact", bool, True),
-    )
-
-
-def _read_marks(members: Members) -> dict[str, MarkTimes]:
-    marks = members.read_object("marks")
-    return {
-        name: MarkTimes(_read_timing(marks, name), _read_timing(marks.read_object(name), "from_start"))
-        for name in marks.data
-    }
-
-
-def _read_measures(members: Members) -> dict[str, MeasureAmounts]:
-    measures = members.read_object("measures")
-    return {
-        name: MeasureAmounts(
-            (each := measures.read_object(name)).read("unit", Text, ""),
-            each.read("scale", Number, 1),
-            each.read("total", Whole | Amount, 0),
-            _read_timing(measures, name),
-        )
-        for name in measures.data
-    }
-
-
-def _read_group(members: Members) -> GroupResult:
-    errors = members.read_object("errors")
-    return GroupResult(
-        members.require("name", Text) or "",
-        _read_counts(members),
-        {str(name): errors.read(name, Number) for name in errors.data},
-        _read_timing(members, "response_time"),
-        _read_timing(members, "waiting_time"),
-        _read_timing(members, "service_time"),
-        _read_timing(members, "lag"),
-        _read_marks(members),
-        _read_measures(members),
-    )
-
-
-def _read_findings(members: Members) -> Iterator[Finding]:
-    for each in members.read_objects("findings"):
-        code, severity = each.require("code", str), each.require("severity", str)
-        detail, advice = each.read("detail", Text, ""), each.read("advice", Text, "")
-        if code not in FINDING_CODES:
-            each.report("code", f"must be one of {', '.join(FINDING_CODES)}")
-        elif severity not in SEVERITIES:
-            each.report("severity", f"must be one of {', '.join(SEVERITIES)}")
-        else:
-            yield Finding(code, Severity[severity.upper()], detail, advice)
 
 
 def _read_objectives(members: Members, spec: RunSpec) -> Iterator[ObjectiveResult]:
@@ -266,7 +196,10 @@ def _read_jobs(members: Members, counts: Counts, spec: RunSpec | None) -> JobBat
     if members.data.get("jobs_truncated") is not False or rows is None or not_kept:
         return None
     try:
-        jobs = records_from_rows(rows, None if spec is None else spec.workload.schema)
+        # The names of groups are the result's own: that of a branch without one comes from a class that may not be here.
+        groups = tuple(str(each.data.get("name")) for each in members.read_objects("groups"))
+        schema = None if spec is None else replace(spec.workload.schema, groups=groups)
+        jobs = records_from_rows(rows, schema)
     except SpecError as error:
         members.problems += error.problems
         return None
@@ -287,16 +220,6 @@ def _read_reason(members: Members, status: Status | None) -> Reason | None:
         reason.report("code", f"must be one of {', '.join(REASONS)}")
         return None
     return Reason(code, reason.read("detail", Text, ""))
-
-
-def _read_histograms(members: Members, schema: Schema) -> dict[str, LatencyHistogram]:
-    found = members.read_object("histograms")
-    known = {*SPANS, *(name_from_start(mark) for mark in schema.marks), *(each.name for each in schema.declared)}
-    return {
-        name: histogram_from_dict(data, found.path_of(name), members.problems)
-        for name, data in found.data.items()
-        if name in known
-    }
 
 
 def _read_cost(members: Members, usage: Usage, spec: RunSpec) -> Cost:

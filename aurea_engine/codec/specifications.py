@@ -21,7 +21,7 @@ from typing import Annotated, Any, Union
 from msgspec import Meta
 
 from aurea_engine.codec.catalog import GROUPS, Catalog, default_catalog
-from aurea_engine.codec.unknown_kinds import UnknownKind, keep_unknown
+from aurea_engine.codec.unknown_kinds import StandIns, UnknownKind
 from aurea_engine.costs import CostModel, exact_text
 from aurea_engine.errors import LOCAL_REFERENCE, Problem, SpecError
 from aurea_engine.fields.checked import MAX_SECONDS, MOST_PROBLEMS, Checked, convert, resolve_hints, show_value
@@ -42,17 +42,19 @@ SEED = {
 }
 
 
-def spec_from_dict(
-    data: object, catalog: Catalog | None = None, *, local: bool = True, keep_unknown: bool = False
-) -> RunSpec:
+def spec_from_dict(data: object, catalog: Catalog | None = None, *, local: bool = True) -> RunSpec:
     """The specification that ``data`` describes: see docs/spec.md. Raises `SpecError` with every problem.
 
     ``local`` False is for what came from elsewhere: it may name no file of this machine, and none is looked at.
-    ``keep_unknown``: kinds that the catalog does not know are kept as they are, for a run that is only looked at.
     """
+    return read_spec(data, catalog or default_catalog(), local=local)
+
+
+def read_spec(data: object, catalog: Catalog, *, local: bool, stand_ins: StandIns | None = None) -> RunSpec:
+    """`spec_from_dict`. ``stand_ins`` take the place of kinds that ``catalog`` does not know, which else are a problem."""
     if not isinstance(data, dict):
         raise SpecError([Problem("", "must be an object", show_value(data))])
-    reader = _SpecReader(catalog or default_catalog(), local=local, keep_unknown=keep_unknown)
+    reader = _SpecReader(catalog, local=local, stand_ins=stand_ins)
     members = dict(data)
     # Two forms: the full one, and the two members of the first version of the interface, which many clients still send.
     if "workload" not in members:
@@ -86,9 +88,9 @@ _MISSING = object()
 class _SpecReader:
     """Turns JSON values into strategies and collects what is wrong on the way."""
 
-    def __init__(self, catalog: Catalog, *, local: bool = True, keep_unknown: bool = False) -> None:
+    def __init__(self, catalog: Catalog, *, local: bool = True, stand_ins: StandIns | None = None) -> None:
         self._catalog = catalog
-        self._local, self._keep_unknown = local, keep_unknown
+        self._local, self._stand_ins = local, stand_ins
         self.problems: list[Problem] = []
 
     def stop_if_too_many(self) -> None:
@@ -132,14 +134,14 @@ class _SpecReader:
         found = self._catalog.find(group, kind)
         if found is not None:
             return self.make_record(found, members, path)
-        if self._keep_unknown:
-            return self._stand_in(group, kind, members, path)
+        if self._stand_ins is not None:
+            return self._make_stand_in(self._stand_ins, group, kind, members, path)
         self.problems.append(Problem(where, self._catalog.suggestion(group, kind), show_value(kind)))
         return _MISSING
 
-    def _stand_in(self, group: str, kind: str, members: dict[str, Any], path: str) -> object:
+    def _make_stand_in(self, stand_ins: StandIns, group: str, kind: str, members: dict[str, Any], path: str) -> object:
         try:
-            return keep_unknown(group, kind, members)
+            return stand_ins.make(group, kind, members)
         except SpecError as error:
             self.problems += [problem.within(path) for problem in error.problems]
             return _MISSING

@@ -15,6 +15,7 @@ import numpy as np
 
 from aurea_engine.costs import CostModel
 from aurea_engine.errors import SpecError
+from aurea_engine.records.measures import Mark, Measure
 from aurea_engine.workload.arrivals import Arrivals
 from aurea_engine.workload.distributions import Distribution
 from aurea_engine.workload.jobs import Job
@@ -38,7 +39,9 @@ class UnknownKind:
 
 @dataclass(frozen=True)
 class UnknownJob(UnknownKind, Job):
-    """A job of an unknown kind."""
+    """A job of an unknown kind. It declares the marks and measures of the result that it is in: which of several unknown
+    jobs reported them nobody can tell any more.
+    """
 
     kind: str = ""
     members: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -96,21 +99,33 @@ class UnknownCostModel(UnknownKind, CostModel):
         self.refuse()
 
 
-STAND_INS: Mapping[str, type] = {
+STAND_INS: Mapping[str, type[UnknownKind]] = {
     "jobs": UnknownJob,
     "arrivals": UnknownArrivals,
     "schedulers": UnknownScheduler,
     "cost_models": UnknownCostModel,
     "distributions": UnknownDistribution,
 }
-"""Group of kinds → what stands for one that nobody knows."""
+"""Group of kinds → what stands for one that is not known."""
 
 
-def keep_unknown(group: str, kind: str, members: Mapping[str, Any]) -> object:
-    """A stand-in for ``kind``. Raises `SpecError` where a member that every kind of the group has is wrong."""
-    # The report names the slots, and utilization is a share of them.
-    shared = {name: members[name] for name in ("slots", "queue_limit") if group == "schedulers" and name in members}
-    return STAND_INS[group](kind=kind, members=make_plain(members), **shared)
+@dataclass(frozen=True)
+class StandIns:
+    """Makes stand-ins for the unknown kinds of one result, whose jobs reported ``marks`` and ``measures``."""
+
+    marks: tuple[Mark, ...] = ()
+    measures: tuple[Measure, ...] = ()
+
+    def make(self, group: str, kind: str, members: Mapping[str, Any]) -> UnknownKind:
+        """A stand-in for ``kind``. Raises `SpecError` where a member that every kind of the group has is wrong."""
+        # The report names the slots, and utilization is a share of them.
+        shared = {name: members[name] for name in ("slots", "queue_limit") if group == "schedulers" and name in members}
+        made = STAND_INS[group](kind=kind, members=make_plain(members), **shared)  # type: ignore[call-arg]
+        if group == "jobs":
+            # Of this job and not of its class, where jobs declare them otherwise: objectives and costs may refer to them.
+            object.__setattr__(made, "marks", self.marks)
+            object.__setattr__(made, "measures", self.measures)
+        return made
 
 
 def make_plain(value: Any) -> Any:

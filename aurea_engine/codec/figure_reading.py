@@ -1,0 +1,121 @@
+"""JSON values → the figures of a result: counts, times, marks, measures, groups, findings and histograms.
+
+Each function reads one member, adds what is wrong with it to the problems, and then returns something that stands for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from msgspec import Meta
+
+from aurea_engine.closed_sets import FINDING_CODES, OUTCOMES, SEVERITIES, Severity
+from aurea_engine.codec.histograms import histogram_from_dict
+from aurea_engine.codec.members import Members
+from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.records.measures import Schema
+from aurea_engine.records.quantiles import QUANTILES
+from aurea_engine.results.findings import Finding
+from aurea_engine.results.result import Counts, GroupResult, MarkTimes, MeasureAmounts
+from aurea_engine.results.statistics import Interval, Timing
+from aurea_engine.run.meters import SPANS, name_from_start
+
+Number = Annotated[int, Meta(ge=0, le=10**18)]
+Text = Annotated[str, Meta(max_length=10_000)]
+Span = Annotated[float, Meta(ge=0, le=1e10)]
+"""Seconds: int64 nanoseconds end at 9.2e9 of them."""
+
+Whole = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Amount = Annotated[float, Meta(ge=0, le=1e300)]
+
+Figure = float | None
+
+
+def read_counts(members: Members) -> Counts:
+    counts = members.read_object("counts")
+    if "counts" not in members.data:
+        members.report("counts", "is required: a run that came to no result has none")
+    # 0 where one is missing: earlier versions did not know every outcome, and then no job had it.
+    each = {name: counts.read(name, Number, 0) or 0 for name in OUTCOMES}
+    arrived = counts.read("arrived", Number, 0) or 0
+    if sum(each.values()) != arrived:
+        members.report(
+            "counts", f"must add up to arrived: the others are {sum(each.values())} jobs, and {arrived} arrived"
+        )
+    return Counts(arrived, **each)
+
+
+def read_timing(members: Members, name: str) -> Timing:
+    timing = members.read_object(name)
+    figures = {each: timing.read(each, Figure) for each in ("mean", "std", "min", "max", *QUANTILES)}
+    intervals = timing.read_object("intervals")
+    # Others are left out rather than refused: a later version may know more quantiles.
+    found = {
+        each: intervals.read_object(each).fill(Interval) for each in intervals.data if each in ("mean", *QUANTILES)
+    }
+    return Timing(
+        timing.read("count", Number, 0),
+        **figures,
+        mean_interval=found.pop("mean", None),
+        intervals=tuple(found.items()),
+        exact=timing.read("exact", bool, True),
+    )
+
+
+def read_marks(members: Members) -> dict[str, MarkTimes]:
+    marks = members.read_object("marks")
+    return {
+        name: MarkTimes(read_timing(marks, name), read_timing(marks.read_object(name), "from_start"))
+        for name in marks.data
+    }
+
+
+def read_measures(members: Members) -> dict[str, MeasureAmounts]:
+    measures = members.read_object("measures")
+    return {
+        name: MeasureAmounts(
+            (each := measures.read_object(name)).read("unit", Text, ""),
+            each.read("scale", Number, 1),
+            each.read("total", Whole | Amount, 0),
+            read_timing(measures, name),
+        )
+        for name in measures.data
+    }
+
+
+def read_group(members: Members) -> GroupResult:
+    errors = members.read_object("errors")
+    return GroupResult(
+        members.require("name", Text) or "",
+        read_counts(members),
+        {str(name): errors.read(name, Number) for name in errors.data},
+        read_timing(members, "response_time"),
+        read_timing(members, "waiting_time"),
+        read_timing(members, "service_time"),
+        read_timing(members, "lag"),
+        read_marks(members),
+        read_measures(members),
+    )
+
+
+def read_findings(members: Members) -> Iterator[Finding]:
+    for each in members.read_objects("findings"):
+        code, severity = each.require("code", str), each.require("severity", str)
+        detail, advice = each.read("detail", Text, ""), each.read("advice", Text, "")
+        if code not in FINDING_CODES:
+            each.report("code", f"must be one of {', '.join(FINDING_CODES)}")
+        elif severity not in SEVERITIES:
+            each.report("severity", f"must be one of {', '.join(SEVERITIES)}")
+        else:
+            yield Finding(code, Severity[severity.upper()], detail, advice)
+
+
+def read_histograms(members: Members, schema: Schema) -> dict[str, LatencyHistogram]:
+    found = members.read_object("histograms")
+    known = {*SPANS, *(name_from_start(mark) for mark in schema.marks), *(each.name for each in schema.declared)}
+    return {
+        name: histogram_from_dict(data, found.path_of(name), members.problems)
+        for name, data in found.data.items()
+        if name in known
+    }
