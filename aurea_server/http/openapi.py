@@ -148,6 +148,10 @@ def _answers() -> dict[str, Any]:
             "intended": NUMBER,
             "started": NUMBER,
             "finished": NUMBER,
+            # Only of runs whose jobs declare marks or measures, or are of several groups.
+            "group": TEXT,
+            "marks": {"type": "object", "additionalProperties": NUMBER},
+            "measures": {"type": "object", "additionalProperties": NUMBER},
         },
         # The four of the seed; the others came later, so that a client of then reads a result of now.
         ["job_id", "latency", "cost", "timestamp"],

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
-from aurea_engine import JobBatch, encode_json, record_rows
+from aurea_engine import JobBatch, Schema, encode_json, record_rows
 from aurea_engine.records import column_file
 
 T = TypeVar("T")
@@ -24,6 +24,7 @@ T = TypeVar("T")
 CSV_COLUMNS = (
     "job_id", "outcome", "latency", "response_time", "cost", "timestamp", "intended", "started", "finished",
 )  # fmt: skip
+"""Of every run. The group, marks and measures follow where the run's jobs have any: see `name_columns`."""
 ROWS_AT_ONCE = 2_000
 """Rows of a piece: some ten milliseconds of work."""
 
@@ -35,17 +36,25 @@ def job_rows(records: column_file.StoredRecords, first: int, count: int) -> list
     return list(record_rows(records.benchmark_id, records.started_at, records.jobs[part], costs, first))
 
 
+def name_columns(schema: Schema) -> tuple[str, ...]:
+    """The columns of a CSV of jobs with the marks, measures and groups of ``schema``."""
+    group = ("group",) if schema.groups else ()
+    return (*CSV_COLUMNS, *group, *(each.name for each in schema.declared))
+
+
 def encode_jobs(block: column_file.StoredRecords, first: int, form: str) -> bytes:
     """A block of jobs, the first of which is number ``first``, as CSV or NDJSON; the first piece of CSV has the heading."""
     rows = record_rows(block.benchmark_id, block.started_at, block.jobs, block.costs.tolist(), first)
     if form == "ndjson":
         return b"".join(encode_json(row) + b"\n" for row in rows)
-    text = io.StringIO()
+    text, columns = io.StringIO(), name_columns(block.jobs.schema)
     writer = csv.writer(text)
     # The heading belongs to the first piece, so a run without jobs has it too, and pieces can be joined.
     if first == 0:
-        writer.writerow(CSV_COLUMNS)
-    writer.writerows([row[name] for name in CSV_COLUMNS] for row in rows)
+        writer.writerow(columns)
+    # No mark or measure has the name of a built-in column, so they can stand beside them.
+    flat = ({**row, **row.get("marks", {}), **row.get("measures", {})} for row in rows)
+    writer.writerows([row[name] for name in columns] for row in flat)
     return text.getvalue().encode()
 
 
