@@ -248,7 +248,7 @@ class JobBatch:
             self.groups[group] if group >= 0 else None,
             {mark.name: int(at[index]) / NS for mark, at in self.marks.items() if at[index] >= 0},
             {
-                each.name: int(column[index]) / each.scale
+                each.name: each.to_unit(int(column[index]))
                 for each, column in self.measures.items()
                 if column[index] >= 0
             },

@@ -69,8 +69,13 @@ class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def schema(self) -> Schema:
         """Which optional columns follow. Raises `SpecError` where a name is none."""
-        marks, measures = tuple(map(Mark, self.marks)), tuple(Measure(*each) for each in self.measures)
-        return Schema(marks, measures, tuple(self.groups))
+        schema = Schema(
+            tuple(map(Mark, self.marks)), tuple(Measure(*each) for each in self.measures), tuple(self.groups)
+        )
+        for names in ([each.name for each in schema.declared], self.groups):
+            if len({*names}) < len(names):
+                raise DamagedParts("the file of records is damaged: two of its columns or groups have one name")
+        return schema
 
 
 def encode(records: StoredRecords) -> bytes:

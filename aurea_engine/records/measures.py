@@ -83,6 +83,10 @@ class Measure(Checked):
     unit: Annotated[str, Meta(max_length=64)]
     scale: Scale = 1
 
+    def to_unit(self, stored: int) -> float:
+        """A stored amount, or a sum of such, in the unit: a whole number where only whole ones can be reported."""
+        return stored if self.scale == 1 else stored / self.scale
+
 
 Declared = TypeVar("Declared", Mark, Measure)
 

@@ -38,7 +38,7 @@ class ReportSummary:
     def _measure(self, measure: Measure) -> MeasureAmounts:
         total = self._meters.totals[measure.name]
         # JSON has no whole number beyond 64 bits that all readers take.
-        whole = total if measure.scale == 1 and total <= MOST else total / measure.scale
+        whole = measure.to_unit(total) if total <= MOST else total / measure.scale
         return MeasureAmounts(measure.unit, measure.scale, whole, self._summarize(measure.name, measure.scale))
 
     def _summarize(self, name: str, unit: int) -> Timing:

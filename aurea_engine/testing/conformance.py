@@ -10,7 +10,9 @@ import numpy as np
 
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.engine import simulate
+from aurea_engine.errors import InvalidReport
 from aurea_engine.records.batch import NS, Instants, JobBatch, summed
+from aurea_engine.records.reports import ReportReader
 from aurea_engine.results.result import RunResult
 from aurea_engine.results.statistics import little_area
 from aurea_engine.spec import RunSpec
@@ -164,12 +166,23 @@ async def _try_job(leaf: Job, demand: float) -> None:
             await check_callback_pool(work, demand)
             return
         assert not isinstance(work, CallbackPool), f"{name}.opened yields a pool, so its executor is callbacks"
-        await work(demand)
+        _check_report(leaf, await work(demand))
         task = asyncio.ensure_future(work(demand))
         await asyncio.sleep(0)
         task.cancel()
         done, _ = await asyncio.wait([task], timeout=max(1.0, 2 * demand))
         assert done, f"{name}.run ends when it is cancelled"
+
+
+def _check_report(leaf: Job, returned: object) -> None:
+    """What a job returns is what it declares; when its marks came, only a run knows."""
+    if not (leaf.marks or leaf.measures):
+        return
+    reader = ReportReader(leaf.marks, leaf.measures)
+    try:
+        reader.read(returned, 0, -(2**63), 2**63)
+    except InvalidReport as error:
+        raise AssertionError(f"{type(leaf).__name__}.run reports what it declares: {error}") from None
 
 
 def check_result(result: RunResult) -> None:

@@ -24,10 +24,8 @@ from aurea_server.cli.number_format import (
     format_seconds,
     make_printable,
 )
-from aurea_server.cli.tables import Column, Table
-
-LABEL_WIDTH = 13
-"""As wide as "response time", the longest label."""
+from aurea_server.cli.report_groups import list_mark_timings, tabulate_groups, tabulate_measures
+from aurea_server.cli.tables import LABEL_WIDTH, Column, Table
 
 THEORY_NAMES = {"wait_ratio": "jobs that wait", "rejected_ratio": "jobs rejected"}
 
@@ -39,6 +37,8 @@ def render_report(result: RunResult) -> RenderableType:
     timed = any(timing.count for _, timing in _list_timings(result))  # a table needs a column
     for rows, table in (
         (timed, _tabulate_times),
+        (result.groups, tabulate_groups),
+        (result.measures, tabulate_measures),
         (result.objectives, _tabulate_objectives),
         (result.theory, _tabulate_theory),
         (result.findings, _tabulate_findings),
@@ -144,6 +144,7 @@ def _list_timings(result: RunResult) -> list[tuple[str, Timing]]:
         ("  waiting", result.waiting_time),
         ("  service", result.service_time),
     ]
+    rows += list_mark_timings(result)
     # A row of dashes would say nothing. The lag is the generator's: in virtual time, or where all jobs are due at once, it
     # means nothing.
     if result.failure_time.count:
@@ -175,12 +176,14 @@ def _tabulate_objectives(result: RunResult) -> Table:
 
 
 def _describe_observed(judged: ObjectiveResult, result: RunResult) -> str:
-    metric, observed = judged.objective.metric, judged.observed
+    metric, observed, schema = judged.objective.figure, judged.observed, result.spec.workload.schema
     # A figure beside "inconclusive" would be taken for an answer; the detail says what is missing.
     if observed is None or judged.outcome == "inconclusive":
         return judged.detail
-    if metric.endswith("_time"):
+    if metric.endswith("_time") or schema.mark(metric) is not None:
         return format_seconds(observed)
+    if (measure := schema.measure(metric)) is not None:
+        return format_number(observed, f" {make_printable(measure.unit)}")
     if metric.startswith("cost"):
         return format_money(observed, result.cost.currency)
     return format_percent(observed) if metric.endswith("_ratio") else format_number(observed, " jobs/s")

@@ -21,6 +21,8 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
 GAP, INDENT = 2, 4
+LABEL_WIDTH = 13
+"""Of the first column of every table of a report: as wide as "response time", the longest label."""
 NO_WIDTH = 1_000_000
 _BREAK = re.compile(r"(?<![0-9 ])(?<!\bper) +(?!per million)")
 """Where a line may end: between words. What follows a digit is its unit, or belongs to it, as in "1 USD per million"."""

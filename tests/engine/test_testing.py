@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from time import perf_counter_ns
 
 import numpy as np
 import pytest
@@ -26,6 +27,8 @@ from aurea_engine import (
     Job,
     JobSource,
     Limited,
+    Mark,
+    Measure,
     Mix,
     Moments,
     PerSecond,
@@ -464,3 +467,22 @@ def test_a_leaf_that_cannot_be_opened_fails_the_check() -> None:
 
     with pytest.raises(ConnectionRefusedError):
         check_job(Faulty(Shut(), 0.5))
+
+
+def test_a_job_that_reports_nonsense_is_found() -> None:
+    """By one call of `run`, before any run: a wrong name, or a number that cannot be."""
+
+    class Good(Job):
+        marks = (Mark("first"),)
+        measures = (Measure("rows", "rows"),)
+
+        async def run(self, demand: float) -> object:
+            return perf_counter_ns(), 5
+
+    class Wrong(Good):
+        async def run(self, demand: float) -> object:
+            return {"rows": -5}
+
+    check_job(Good())
+    with pytest.raises(AssertionError, match=r"Wrong\.run reports what it declares"):
+        check_job(Wrong())

@@ -1,0 +1,59 @@
+"""What jobs reported, and how each group of them fared, as tables of the report of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.text import Text
+
+from aurea_engine import GroupResult, RunResult, Timing
+from aurea_server.cli.number_format import format_number, format_seconds, make_printable
+from aurea_server.cli.tables import LABEL_WIDTH, Column, Table
+
+QUANTILES = {"mean": "mean", "p50": "p50", "p95": "p95", "p99": "p99", "max": "max"}
+"""Fewer than of the times of the run, since a group and its counts stand on the same line of 80 columns."""
+
+
+def list_mark_timings(result: RunResult) -> list[tuple[str, Timing]]:
+    """Label and figures of each mark that any job reported: rows of the table of times, under the response time."""
+    marks = ((name, times.from_intended) for name, times in result.marks.items())
+    return [(f"  {name.replace('_', ' ')}", timing) for name, timing in marks if timing.count]
+
+
+def tabulate_groups(result: RunResult) -> Table:
+    """A line for each group: its jobs, those that did not complete, and the response times of those that did.
+
+    It is what other load testers show for each kind of request.
+    """
+    names = _list_supported(group.response_time for group in result.groups)
+    heads = ("jobs", "failed", *(QUANTILES[name] for name in names))
+    table = Table(Column("group", least=LABEL_WIDTH), *(Column(head, right=True) for head in heads))
+    for group in result.groups:
+        times = (format_seconds(group.response_time.quantile(name)) for name in names)
+        table.add_row(make_printable(group.name), f"{group.counts.arrived:,}", f"{_count_failed(group):,}", *times)
+    return table
+
+
+def _count_failed(group: GroupResult) -> int:
+    """Jobs that ended otherwise than well; a cancelled one did not end of itself."""
+    counts = group.counts
+    return counts.failed + counts.timed_out + counts.rejected + counts.abandoned
+
+
+def tabulate_measures(result: RunResult) -> Table:
+    """A line for each measure: the total of all jobs, and how much one job reported."""
+    names = _list_supported(each.amounts for each in result.measures.values())
+    heads = ("total", *(QUANTILES[name] for name in names))
+    table = Table(Column("measure", least=LABEL_WIDTH), *(Column(head, right=True) for head in heads), Column())
+    for name, each in result.measures.items():
+        amounts = (format_number(each.amounts.quantile(quantile)) for quantile in names)
+        table.add_row(
+            name.replace("_", " "), format_number(each.total), *amounts, Text(make_printable(each.unit), "dim")
+        )
+    return table
+
+
+def _list_supported(timings: Iterable[Timing]) -> list[str]:
+    """The figures that any of the samples supports: a column of dashes tells nobody anything."""
+    listed = list(timings)
+    return [name for name in QUANTILES if any(timing.quantile(name) is not None for timing in listed)]
