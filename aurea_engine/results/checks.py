@@ -18,7 +18,7 @@ from aurea_engine.results.arrival_fit import check_arrivals
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.generator_checks import check_generator
 from aurea_engine.results.run_state import RunState
-from aurea_engine.results.statistics import little_area
+from aurea_engine.results.statistics import integrate_jobs_in_system
 from aurea_engine.spec import KEPT_JOBS
 from aurea_engine.workload.arrivals import Closed
 
@@ -85,7 +85,7 @@ def _check_conservation(run: EndedRun) -> Iterator[Finding]:
         # Little's law over a whole run is an identity: the area under N(t) is the sum of the response times (Little 1961;
         # Stidham 1974). The area is taken from the sorted instants, so a job that was paired with another's end shows.
         started = jobs[jobs.was_started]
-        area, total = little_area(started.intended, started.finished), summed(started.response_ns)
+        area, total = integrate_jobs_in_system(started.intended, started.finished), summed(started.response_ns)
         holds = abs(area - total) <= 1e-9 * max(area, 1)
         detail = f"∫N(t)dt is {area} ns and the response times sum to {total} ns"
     if not holds:

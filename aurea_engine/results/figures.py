@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from aurea_engine.closed_sets import FINAL, Outcome
 from aurea_engine.records.batch import NS, JobBatch
 from aurea_engine.results.result import Counts
-from aurea_engine.results.statistics import Timing, exact_timing, histogram_timing, mser5
+from aurea_engine.results.statistics import Timing, find_warmup_mser5, summarize_histogram, summarize_values
 from aurea_engine.run.meters import CountingRules, Meters, measure_times
 from aurea_engine.run.parts import RunParts
 from aurea_engine.spec import RunSpec
@@ -64,6 +64,7 @@ class Figures:
     @property
     def throughput(self) -> float | None:
         """Completed jobs per second of the window."""
+        # By when jobs end, not by when they arrive: what leaves the system in a second is its throughput.
         return self.meters.finished_in_window / self.length if self.length else None
 
     @property
@@ -74,6 +75,7 @@ class Figures:
     @property
     def mean_concurrency(self) -> float | None:
         """Jobs in service, averaged over the window."""
+        # The integral of the jobs in service is the sum of their service times inside the window (Little 1961).
         return self.meters.busy_in_window_ns / NS / self.length if self.length else None
 
     @property
@@ -146,8 +148,8 @@ def _with_times(figures: Figures) -> Figures:
 def summarize_times(meters: Meters, counted: JobBatch | None) -> dict[str, Timing]:
     """Every kind of time: of the rows in ``counted``, and where none were kept, of the histograms of ``meters``."""
     if counted is None:
-        return {metric: histogram_timing(histogram) for metric, histogram in meters.times.items()}
-    return {metric: exact_timing(lasted) for metric, lasted in measure_times(counted).items()}
+        return {metric: summarize_histogram(histogram) for metric, histogram in meters.times.items()}
+    return {metric: summarize_values(lasted) for metric, lasted in measure_times(counted).items()}
 
 
 def _find_warmup(spec: RunSpec, jobs: JobBatch | None) -> tuple[int, bool]:
@@ -158,7 +160,7 @@ def _find_warmup(spec: RunSpec, jobs: JobBatch | None) -> tuple[int, bool]:
         return 0, False
     served = jobs[jobs.was_served]
     # The cut is a number of jobs. What is left out is a stretch of time, so that arrivals and busy time are cut alike.
-    cut = mser5(served.response_ns)
+    cut = find_warmup_mser5(served.response_ns)
     if cut >= len(served):
         return 0, False
     return int(served.intended[cut]) if cut else 0, True

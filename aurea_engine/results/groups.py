@@ -12,7 +12,7 @@ from aurea_engine.records.measures import Measure, Schema
 from aurea_engine.records.reports import MOST
 from aurea_engine.results.figures import Figures, count_outcomes, name_errors, summarize_times
 from aurea_engine.results.result import GroupResult, MarkTimes, MeasureAmounts
-from aurea_engine.results.statistics import Timing, exact_timing, histogram_timing
+from aurea_engine.results.statistics import Timing, summarize_histogram, summarize_values
 from aurea_engine.run.meters import Meters, measure_reports, name_from_start
 from aurea_engine.run.parts import RunParts
 
@@ -43,9 +43,9 @@ class ReportSummary:
 
     def _summarize(self, name: str, unit: int) -> Timing:
         if self._values is None:
-            return histogram_timing(self._meters.reported.get(name, LatencyHistogram()), unit)
+            return summarize_histogram(self._meters.reported.get(name, LatencyHistogram()), unit)
         # A run in which no job ended has no columns, and no values either.
-        return exact_timing(self._values[name], unit) if name in self._values else Timing(0)
+        return summarize_values(self._values[name], unit) if name in self._values else Timing(0)
 
 
 def summarize_groups(figures: Figures, parts: RunParts) -> tuple[GroupResult, ...]:

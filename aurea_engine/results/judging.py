@@ -11,7 +11,7 @@ from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.results.figures import Figures, count_outcomes
 from aurea_engine.results.objectives import failure_ratio, judge_fact, judge_time, value_at, value_in
 from aurea_engine.results.result import Counts, ObjectiveResult, RunResult
-from aurea_engine.results.statistics import exact_timing, histogram_timing
+from aurea_engine.results.statistics import summarize_histogram, summarize_values
 from aurea_engine.run.meters import Meters, measure_reports, measure_span
 from aurea_engine.spec import TIMES, Objective
 
@@ -65,10 +65,10 @@ def _judge_time(objective: Objective, figures: Figures, since: str) -> Objective
     metric, jobs = objective.figure, _jobs_of(objective, figures)
     if jobs is None:
         histogram = _meters_of(objective, figures).times[metric]
-        return judge_time(objective, histogram_timing(histogram), value_in(histogram), since)
+        return judge_time(objective, summarize_histogram(histogram), value_in(histogram), since)
     # Ranks of the sample itself: the confidence bounds of a quantile are two of its order statistics.
     lasted = measure_span(metric, jobs[jobs.was_served])
-    timing = figures.times[metric] if objective.group is None else exact_timing(lasted)
+    timing = figures.times[metric] if objective.group is None else summarize_values(lasted)
     return judge_time(objective, timing, value_at(np.sort(lasted)), since)
 
 
@@ -79,6 +79,6 @@ def _judge_reported(objective: Objective, figures: Figures, since: str) -> Objec
     since, jobs = f" and reported it{since}", _jobs_of(objective, figures)
     if jobs is None:
         histogram = _meters_of(objective, figures).reported.get(objective.figure, LatencyHistogram())
-        return judge_time(objective, histogram_timing(histogram, unit), value_in(histogram, unit), since, name)
+        return judge_time(objective, summarize_histogram(histogram, unit), value_in(histogram, unit), since, name)
     values = measure_reports(jobs).get(objective.figure, np.empty(0, np.int64))
-    return judge_time(objective, exact_timing(values, unit), value_at(np.sort(values), unit), since, name)
+    return judge_time(objective, summarize_values(values, unit), value_at(np.sort(values), unit), since, name)

@@ -14,7 +14,7 @@ from aurea_engine.records.batch import NS, Instants
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.quantiles import CONFIDENCE, count_samples_needed, find_rank
 from aurea_engine.results.result import Counts, ObjectiveResult
-from aurea_engine.results.statistics import BATCHES, Timing, in_unit, quantile_ranks
+from aurea_engine.results.statistics import BATCHES, Timing, convert_to_unit, find_quantile_ranks
 from aurea_engine.spec import Objective
 
 Z_95 = 1.6448536
@@ -39,7 +39,7 @@ def value_at(ordered: Instants, unit: int = NS) -> ValueAt:
 
 def value_in(histogram: LatencyHistogram, unit: int = NS) -> ValueAt:
     """Ranks of a histogram, within its relative error."""
-    return lambda rank: in_unit(histogram.quantile(rank / histogram.count), unit)
+    return lambda rank: convert_to_unit(histogram.quantile(rank / histogram.count), unit)
 
 
 def judge_time(objective: Objective, timing: Timing, at: ValueAt, since: str = "", unit: str = "s") -> ObjectiveResult:
@@ -85,7 +85,7 @@ def _quantile_bounds(q: float, n: int, at: ValueAt, since: str) -> tuple[float |
     needed = count_samples_needed(q)
     if n < needed:
         return None, None, f"p{q * 100:g} needs {needed} jobs, {n} completed{since}"
-    low, high = quantile_ranks(n, q, 1 - CONFIDENCE)
+    low, high = find_quantile_ranks(n, q, 1 - CONFIDENCE)
     short = f"{n} jobs are too few for a lower bound of p{q * 100:g}" if low is None else ""
     return at(find_rank(q, n)), (0.0 if low is None else at(low), at(n if high is None else high)), short
 

@@ -58,13 +58,13 @@ class Timing:
         return value
 
 
-def quantile(ordered: Instants, q: float, unit: int = NS) -> float | None:
+def find_quantile(ordered: Instants, q: float, unit: int = NS) -> float | None:
     """Quantile ``q`` of whole numbers in rising order, ``unit`` of them to the unit; None where there are too few."""
     n = len(ordered)
     return int(ordered[find_rank(q, n) - 1]) / unit if n >= count_samples_needed(q) else None
 
 
-def exact_timing(values: Instants, unit: int = NS) -> Timing:
+def summarize_values(values: Instants, unit: int = NS) -> Timing:
     """Of whole numbers, such as ns, ``unit`` of them to the unit, such as a second. They are in order of arrival, which
     matters to the interval of the mean: neighbours are alike.
     """
@@ -72,11 +72,13 @@ def exact_timing(values: Instants, unit: int = NS) -> Timing:
     if not n:
         return Timing(0)
     ordered = np.sort(values)
+    # The sum is exact in whole numbers. Squares are taken about the mean, since about 0 those of large values that differ
+    # little would cancel (Welford 1962), and what the whole-number mean is off by is taken out again.
     total = summed(values)
     centred = (values - total // n).astype(float)
-    p50, p90, p95, p99, p999 = [quantile(ordered, q, unit) for q in QUANTILES.values()]
+    p50, p90, p95, p99, p999 = [find_quantile(ordered, q, unit) for q in QUANTILES.values()]
     variance = max(float(centred @ centred) - float(centred.sum()) ** 2 / n, 0.0) / (n - 1) if n > 1 else None
-    found = {name: quantile_interval(ordered, q, unit) for name, q in QUANTILES.items()}
+    found = {name: find_quantile_interval(ordered, q, unit) for name, q in QUANTILES.items()}
     return Timing(
         n,
         total / n / unit,
@@ -88,18 +90,19 @@ def exact_timing(values: Instants, unit: int = NS) -> Timing:
         p95,
         p99,
         p999,
-        mean_interval=mean_interval(values, unit),
+        mean_interval=estimate_mean_interval(values, unit),
         intervals=tuple((name, interval) for name, interval in found.items() if interval is not None),
     )
 
 
-def histogram_timing(histogram: LatencyHistogram, unit: int = NS) -> Timing:
+def summarize_histogram(histogram: LatencyHistogram, unit: int = NS) -> Timing:
     """The same figures where only a histogram is left; it has forgotten the order, so no intervals."""
     n = histogram.count
     if not n:
         return Timing(0, exact=False)
     p50, p90, p95, p99, p999 = [
-        in_unit(histogram.quantile(q), unit) if n >= count_samples_needed(q) else None for q in QUANTILES.values()
+        convert_to_unit(histogram.quantile(q), unit) if n >= count_samples_needed(q) else None
+        for q in QUANTILES.values()
     ]
     return Timing(
         n,
@@ -116,23 +119,25 @@ def histogram_timing(histogram: LatencyHistogram, unit: int = NS) -> Timing:
     )
 
 
-def in_unit(seconds: float, unit: int) -> float:
+def convert_to_unit(seconds: float, unit: int) -> float:
     """What a histogram takes for seconds, in ``unit``. Amounts are whole numbers, so the middle of a bucket is made one."""
     return seconds if unit == NS else round(seconds * NS) / unit
 
 
-def mean_interval(values: Instants, unit: int = NS) -> Interval | None:
+def estimate_mean_interval(values: Instants, unit: int = NS) -> Interval | None:
     """Of the mean, by 30 batch means: consecutive waits are alike, so their plain standard error would be far too small."""
     size = len(values) // BATCHES
     if size < 2:
         return None
+    # Means of long batches are nearly independent of one another, whatever their jobs are (Law and Kelton, *Simulation
+    # Modeling and Analysis*, on batch means). What is left over at the end is in the mean and not in the spread.
     means = values[: size * BATCHES].reshape(BATCHES, size).mean(axis=1)
     half = T_29 * float(means.std(ddof=1)) / math.sqrt(BATCHES)
     middle = float(values.mean())
     return Interval(max(middle - half, 0.0) / unit, (middle + half) / unit)
 
 
-def quantile_interval(ordered: Instants, q: float, unit: int = NS) -> Interval | None:
+def find_quantile_interval(ordered: Instants, q: float, unit: int = NS) -> Interval | None:
     """Of quantile ``q``, between two order statistics whose ranks are binomial: no assumption on the distribution.
 
     It takes values as independent. None where the sample has no value far enough out.
@@ -143,17 +148,19 @@ def quantile_interval(ordered: Instants, q: float, unit: int = NS) -> Interval |
         max(q, 1 - q) ** n > 1.001 * tail
     ):  # all values on one side of it: the sum below would say so, in thirty times as long
         return None
-    low, high = quantile_ranks(n, q, tail)
+    # The values at these ranks enclose the quantile whatever the distribution is (Conover 1999, 3.2).
+    low, high = find_quantile_ranks(n, q, tail)
     if low is None or high is None:
         return None
     return Interval(int(ordered[low - 1]) / unit, int(ordered[high - 1]) / unit)
 
 
-def quantile_ranks(n: int, q: float, tail: float) -> tuple[int | None, int | None]:
+def find_quantile_ranks(n: int, q: float, tail: float) -> tuple[int | None, int | None]:
     """Ranks (the first is 1) of ``n`` values between which quantile ``q`` lies; each end errs with chance ``tail`` at most.
 
     How many values do not exceed the quantile is binomial. None where the sample has no value far enough out.
     """
+    # Eight standard deviations on either side hold all of a binomial distribution that a float can tell from none.
     spread = 8 * math.sqrt(n * q * (1 - q)) + 8
     first, last = max(0, math.floor(n * q - spread)), min(n, math.ceil(n * q + spread))
     below = np.cumsum(_binomial(n, q, np.arange(first, last + 1)))
@@ -171,7 +178,7 @@ def _binomial(n: int, p: float, k: NDArray[np.int64]) -> Floats:
     return np.asarray(np.exp(start + np.concatenate([[0.0], np.cumsum(steps)])))
 
 
-def mser5(values: Instants) -> int:
+def find_warmup_mser5(values: Instants) -> int:
     """How many leading values to leave out as warm-up, by MSER-5 (White 1997).
 
     Means of five are cut where the standard error of what is left is smallest; a cut in the second half means that no steady
@@ -181,6 +188,7 @@ def mser5(values: Instants) -> int:
     if groups < 10:
         return 0
     means = values[: groups * 5].reshape(groups, 5).mean(axis=1)
+    # The variance of what is left after each possible cut, from cumulated sums from the end: one pass instead of n.
     left = np.arange(groups, 0, -1)
     sums = np.cumsum(means[::-1])[::-1]
     squares = np.cumsum((means**2)[::-1])[::-1]
@@ -189,7 +197,7 @@ def mser5(values: Instants) -> int:
     return cut * 5 if cut <= groups // 2 else len(values)
 
 
-def little_area(intended: Instants, finished: Instants) -> int:
+def integrate_jobs_in_system(intended: Instants, finished: Instants) -> int:
     """∫N(t)dt in ns, from the instants in order of time and not job by job: Little's law says it is Σ response times."""
     arrivals, ends = np.sort(intended), np.sort(finished)
     at = np.concatenate([arrivals, ends])
@@ -197,6 +205,7 @@ def little_area(intended: Instants, finished: Instants) -> int:
     order = np.argsort(at, kind="stable")
     level = np.cumsum(step[order])
     spans = np.diff(at[order])
+    # The sum of level × span leaves int64 for long runs with many jobs; it is then taken in Python's whole numbers.
     if len(spans) and float(level[:-1].max()) * float(at.max()) < 2**62:
         return int((level[:-1] * spans).sum())
     return sum(n * span for n, span in zip(level[:-1].tolist(), spans.tolist(), strict=True))

@@ -102,7 +102,7 @@ def closed_mva(users: int, think: float, service: float, slots: int = 1) -> tupl
     return (users / (think + response) if think + response else math.inf), response
 
 
-def predictions(spec: RunSpec) -> Iterator[Prediction]:
+def predict_figures(spec: RunSpec) -> Iterator[Prediction]:
     """What theory says of ``spec``; nothing where it is no such model, has no steady state, or no float holds it."""
     return (each for each in _predictions(spec) if math.isfinite(each.expected))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aurea_engine.results.figures import Figures
 from aurea_engine.results.result import RunResult, TheoryRow
 from aurea_engine.results.statistics import BATCHES, T_29
-from aurea_engine.results.theory import predictions
+from aurea_engine.results.theory import predict_figures
 
 DISPATCH_NS = 100_000
 """A job that starts within this of its release did not wait for a slot but for the engine."""
@@ -14,7 +14,7 @@ DISPATCH_NS = 100_000
 def compare_with_theory(result: RunResult, figures: Figures) -> list[TheoryRow]:
     """A row for each figure that theory gives for the specification; empty where it gives none."""
     rows, long_enough = [], _is_long(figures)
-    for model, figure, expected in predictions(result.spec):
+    for model, figure, expected in predict_figures(result.spec):
         measured, error = _measured_figure(result, figures, figure)
         # Without enough jobs the standard error itself is wrong, and a z of 5 would mean nothing.
         z = (measured - expected) / error if measured is not None and error and long_enough else None

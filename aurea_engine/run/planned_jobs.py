@@ -41,6 +41,7 @@ def plan(spec: RunSpec, shard: Shard | None = None) -> PlannedJobs:
     """
     shard = shard or Shard()
     shard.check(spec)
+    # Execution may draw a seed; a plan without one would be of no run.
     if spec.seed is None:
         raise SpecError([Problem("seed", "is required: without one every execution draws other jobs")])
     job_plan = JobPlan(spec.workload, Streams(spec.seed), simulated=spec.clock == "virtual", shard=shard)
@@ -49,9 +50,12 @@ def plan(spec: RunSpec, shard: Shard | None = None) -> PlannedJobs:
     # Whole, in memory: a plan is looked at, and 41 bytes a job are less than the records that it will lead to.
     blocks = list(job_plan.blocks())
 
+    # A plan may have no blocks at all, and an array of a kind must come out all the same.
     def join(name: str, kind: type) -> NDArray[Any]:
         return np.concatenate([np.empty(0, kind), *(getattr(block, name) for block in blocks)])
 
+    # Patience, limits and priorities are drawn too, so that the plan is that of the run. They decide nothing unless jobs
+    # wait or run, and so are not shown.
     return PlannedJobs(
         shard.number_rows(sum(map(len, blocks))),
         None if job_plan.closed else join("intended", np.int64),

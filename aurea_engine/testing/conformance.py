@@ -14,7 +14,7 @@ from aurea_engine.errors import InvalidReport
 from aurea_engine.records.batch import NS, Instants, JobBatch, summed
 from aurea_engine.records.reports import ReportReader
 from aurea_engine.results.result import RunResult
-from aurea_engine.results.statistics import little_area
+from aurea_engine.results.statistics import integrate_jobs_in_system
 from aurea_engine.spec import RunSpec
 from aurea_engine.testing.callback_pools import check_callback_pool
 from aurea_engine.testing.fakes import ScriptedArrivals
@@ -205,7 +205,7 @@ def check_result(result: RunResult) -> None:
     # ∫N(t)dt = Σ response times, as integers and so exactly (Little 1961). It does not hold for a run that was cut short,
     # because jobs are still in the system.
     if result.status == "completed":
-        area, total = little_area(began.intended, began.finished), summed(began.response_ns)
+        area, total = integrate_jobs_in_system(began.intended, began.finished), summed(began.response_ns)
         assert area == total, f"Little's law: ∫N(t)dt is {area} ns, the response times sum to {total} ns"
     slots = result.spec.scheduler.slots
     if result.spec.clock == "virtual" and result.status == "completed" and slots is not None:

@@ -15,14 +15,14 @@ from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.quantiles import QUANTILES, count_samples_needed, find_rank
 from aurea_engine.results.statistics import (
     BATCHES,
-    exact_timing,
-    histogram_timing,
-    little_area,
-    mean_interval,
-    mser5,
-    quantile,
-    quantile_interval,
-    quantile_ranks,
+    estimate_mean_interval,
+    find_quantile,
+    find_quantile_interval,
+    find_quantile_ranks,
+    find_warmup_mser5,
+    integrate_jobs_in_system,
+    summarize_histogram,
+    summarize_values,
 )
 
 SECOND = 1_000_000_000
@@ -36,7 +36,7 @@ def test_quantiles_of_one_to_a_hundred_are_what_they_are() -> None:
     """The smallest x with F(x) ≥ q: p10 is 10, p50 50, p99 99, p99.9 100."""
     ranks = [find_rank(q, 100) for q in (0.1, 0.5, 0.9, 0.95, 0.99, 0.999)]
     assert ranks == [10, 50, 90, 95, 99, 100]
-    assert exact_timing(seconds(*range(1, 101))).p50 == 50.0
+    assert summarize_values(seconds(*range(1, 101))).p50 == 50.0
 
 
 @given(st.integers(1, 5000), st.sampled_from([0.001, 0.05, 0.1, 0.25, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99, 0.999]))
@@ -49,7 +49,7 @@ def test_a_rank_is_the_smallest_whose_share_reaches_q(n: int, q: float) -> None:
 
 def test_a_point_mass_is_a_point_mass() -> None:
     """0.4 ms comes back as 0.4 ms, and has no spread."""
-    timing = exact_timing(np.full(5000, 400_000))
+    timing = summarize_values(np.full(5000, 400_000))
     assert {0.0004} == {
         timing.mean,
         timing.min,
@@ -69,13 +69,13 @@ def test_a_quantile_needs_enough_jobs_to_be_bounded_by_their_maximum(q: float, n
     assert needed == count_samples_needed(q)
     assert q**needed <= 0.05 < q ** (needed - 1)
     ordered = seconds(*range(1, needed + 1))
-    assert quantile(ordered, q) is not None
-    assert quantile(ordered[1:], q) is None
+    assert find_quantile(ordered, q) is not None
+    assert find_quantile(ordered[1:], q) is None
 
 
 def test_no_values_have_no_figures() -> None:
     """None throughout, and never 0."""
-    for timing in (exact_timing(np.empty(0, np.int64)), histogram_timing(LatencyHistogram())):
+    for timing in (summarize_values(np.empty(0, np.int64)), summarize_histogram(LatencyHistogram())):
         assert timing.count == 0
         assert {None} == {timing.mean, timing.std, timing.min, timing.max, *map(timing.quantile, QUANTILES)}
 
@@ -84,7 +84,7 @@ def test_one_value_has_a_mean_and_no_quantile() -> None:
     """Nor a standard deviation, which takes two, nor an interval."""
     histogram = LatencyHistogram()
     histogram.record(seconds(2.5))
-    for timing in (exact_timing(seconds(2.5)), histogram_timing(histogram)):
+    for timing in (summarize_values(seconds(2.5)), summarize_histogram(histogram)):
         assert (
             timing.mean, timing.std, timing.min, timing.max, timing.p50, timing.mean_interval,
         ) == (2.5, None, 2.5, 2.5, None, None)  # fmt: skip
@@ -93,7 +93,7 @@ def test_one_value_has_a_mean_and_no_quantile() -> None:
 @given(st.lists(st.integers(0, 10**12), min_size=2, max_size=40))
 def test_mean_and_standard_deviation_are_the_textbook_s(ns: list[int]) -> None:
     """In exact arithmetic, n − 1 in the denominator; adding 1e6 s to each value leaves the deviation as it was."""
-    timing, far = exact_timing(np.array(ns)), exact_timing(np.array(ns) + 10**15)
+    timing, far = summarize_values(np.array(ns)), summarize_values(np.array(ns) + 10**15)
     mean = Fraction(sum(ns), len(ns))
     variance = sum((value - mean) ** 2 for value in ns) / (len(ns) - 1)
     assert float(mean) / 1e9 == pytest.approx(timing.mean)
@@ -103,7 +103,7 @@ def test_mean_and_standard_deviation_are_the_textbook_s(ns: list[int]) -> None:
 
 def test_sums_that_do_not_fit_64_bits_are_still_right() -> None:
     """Forty values of 29 years."""
-    timing = exact_timing(np.full(40, 9 * 10**17))
+    timing = summarize_values(np.full(40, 9 * 10**17))
     assert (timing.mean, timing.std) == (9e8, 0.0)
 
 
@@ -114,14 +114,14 @@ def test_quantile_intervals_cover_the_truth_as_often_as_they_say(q: float, n: in
     rng, trials, covered = np.random.default_rng(5), 600, 0
     truth = -math.log(1 - q)
     for _ in range(trials):
-        found = quantile_interval(np.sort(np.rint(rng.exponential(1, n) * SECOND).astype(np.int64)), q)
+        found = find_quantile_interval(np.sort(np.rint(rng.exponential(1, n) * SECOND).astype(np.int64)), q)
         covered += found is None or found.low <= truth <= found.high
     assert covered >= trials * 0.95 - 4 * math.sqrt(trials * 0.95 * 0.05)
 
 
 def test_a_quantile_interval_is_not_wider_than_it_must_be() -> None:
     """The ranks for the median of 100 values: 40 and 61 (David and Nagaraja, Order Statistics, table: coverage 0.9648)."""
-    found = quantile_interval(seconds(*range(1, 101)), 0.5)
+    found = find_quantile_interval(seconds(*range(1, 101)), 0.5)
     assert found is not None
     assert (found.low, found.high) == (40.0, 61.0)
 
@@ -130,13 +130,13 @@ def test_a_quantile_interval_is_not_wider_than_it_must_be() -> None:
 def test_an_interval_begins_exactly_where_the_sample_reaches_far_enough(q: float) -> None:
     """Of n values one bounds the quantile from each side, with 97.5 %, as soon as max(q, 1 − q)ⁿ ≤ 0.025."""
     n = math.ceil(math.log(0.025) / math.log(max(q, 1 - q)))
-    assert quantile_interval(np.arange(n - 1), q) is None
-    assert quantile_interval(np.arange(n), q) is not None
+    assert find_quantile_interval(np.arange(n - 1), q) is None
+    assert find_quantile_interval(np.arange(n), q) is not None
 
 
 def test_a_quantile_too_far_out_has_no_interval() -> None:
     """p99 of 300 values can be told, but nothing bounds it from above."""
-    timing = exact_timing(np.arange(300))
+    timing = summarize_values(np.arange(300))
     assert timing.p99 is not None
     assert {"p50", "p90", "p95"} == {name for name, _ in timing.intervals}
 
@@ -145,7 +145,7 @@ def test_intervals_of_independent_means_cover_as_often_as_they_say() -> None:
     """30 batch means of independent values are near normal, so a t-interval covers 95 %: within 4·√(T·0.95·0.05)."""
     rng, trials, covered = np.random.default_rng(8), 800, 0
     for _ in range(trials):
-        found = mean_interval(np.rint(rng.exponential(1, 1500) * SECOND).astype(np.int64))
+        found = estimate_mean_interval(np.rint(rng.exponential(1, 1500) * SECOND).astype(np.int64))
         assert found is not None
         covered += found.low <= 1 <= found.high
     assert abs(covered - trials * 0.95) <= 4 * math.sqrt(trials * 0.95 * 0.05)
@@ -170,8 +170,8 @@ def test_intervals_of_mean_waits_know_that_neighbours_are_alike() -> None:
 
 def test_too_few_values_have_no_interval_of_the_mean() -> None:
     """Thirty batches of two are the least."""
-    assert mean_interval(np.arange(2 * BATCHES - 1)) is None
-    assert mean_interval(np.arange(2 * BATCHES)) is not None
+    assert estimate_mean_interval(np.arange(2 * BATCHES - 1)) is None
+    assert estimate_mean_interval(np.arange(2 * BATCHES)) is not None
 
 
 def test_mser_cuts_the_rise_at_the_beginning() -> None:
@@ -179,23 +179,23 @@ def test_mser_cuts_the_rise_at_the_beginning() -> None:
     rng = np.random.default_rng(3)
     values = 1 + rng.normal(0, 0.1, 5_000)
     values[:400] += 10 * np.exp(-np.arange(400) / 80)
-    assert 200 <= mser5(seconds(*values)) <= 700
+    assert 200 <= find_warmup_mser5(seconds(*values)) <= 700
 
 
 def test_mser_leaves_a_steady_sample_nearly_whole() -> None:
     """Noise alone: less than a tenth is cut."""
     values = 1 + np.random.default_rng(4).normal(0, 0.1, 5_000)
-    assert mser5(seconds(*values)) < 500
+    assert find_warmup_mser5(seconds(*values)) < 500
 
 
 def test_mser_finds_no_steady_state_where_there_is_none() -> None:
     """A straight rise: the answer is the whole sample."""
-    assert mser5(seconds(*np.linspace(0, 100, 5_000))) == 5_000
+    assert find_warmup_mser5(seconds(*np.linspace(0, 100, 5_000))) == 5_000
 
 
 def test_mser_says_nothing_of_a_handful() -> None:
     """Fewer than ten groups of five."""
-    assert mser5(seconds(*range(49))) == 0
+    assert find_warmup_mser5(seconds(*range(49))) == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), max_size=30))
@@ -204,7 +204,7 @@ def test_the_area_under_the_number_in_the_system_is_the_sum_of_the_times_in_it(j
     for scale in (1, 10**14):
         arrived = np.array([a for a, _ in jobs], np.int64) * scale
         ended = np.array([a + d for a, d in jobs], np.int64) * scale
-        assert sum(d for _, d in jobs) * scale == little_area(arrived, ended)
+        assert sum(d for _, d in jobs) * scale == integrate_jobs_in_system(arrived, ended)
 
 
 def test_a_histogram_gives_the_same_figures_within_its_error() -> None:
@@ -212,7 +212,7 @@ def test_a_histogram_gives_the_same_figures_within_its_error() -> None:
     ns = np.rint(np.random.default_rng(2).lognormal(0, 1, 50_000) * SECOND).astype(np.int64)
     histogram = LatencyHistogram()
     histogram.record(ns)
-    exact, rough = exact_timing(ns), histogram_timing(histogram)
+    exact, rough = summarize_values(ns), summarize_histogram(histogram)
     assert (exact.count, exact.min, exact.max) == (rough.count, rough.min, rough.max)
     assert exact.mean == pytest.approx(rough.mean)
     assert exact.std == pytest.approx(rough.std)
@@ -230,7 +230,7 @@ def test_the_ranks_about_a_quantile_are_the_tightest_that_are_sure_enough(n: int
         """P(Binomial(n, q) ≤ k)"""
         return sum(math.comb(n, i) * q**i * (1 - q) ** (n - i) for i in range(k + 1))
 
-    low, high = quantile_ranks(n, q, 0.05)
+    low, high = find_quantile_ranks(n, q, 0.05)
     assert below((low or 0) - 1) <= 0.05 + 1e-9
     assert below(low or 0) > 0.05 - 1e-9
     assert below(n - 1 if high is None else high - 2) < 0.95 + 1e-9

@@ -37,7 +37,7 @@ from aurea_engine.results.theory import (
     mmc_response_quantile,
     mmc_response_tail,
     mmc_wait,
-    predictions,
+    predict_figures,
 )
 
 
@@ -154,7 +154,7 @@ def test_theory_has_no_answer_that_is_not_a_number(
     job = Sleep(Exponential(mean) if exponential else Constant(mean))
     for arrivals in (Poisson(other), Poisson(min(1e9, slots / mean)), Closed(users, Constant(other)), Closed(users)):
         for limit in (None, 0):
-            for row in predictions(RunSpec(Workload(job, arrivals, jobs=1), Fifo(slots, limit))):
+            for row in predict_figures(RunSpec(Workload(job, arrivals, jobs=1), Fifo(slots, limit))):
                 assert math.isfinite(row.expected), row
 
 
@@ -184,4 +184,4 @@ def test_only_a_specification_that_is_a_textbook_model_has_a_prediction(
 ) -> None:
     """And everything else has none."""
     spec = RunSpec(Workload(job, arrivals, jobs=10), scheduler)
-    assert model == {prediction.model for prediction in predictions(spec)}
+    assert model == {prediction.model for prediction in predict_figures(spec)}
