@@ -71,9 +71,9 @@ class SheetMeter(Checked):
 
     def check(self) -> Iterator[Problem]:
         if self.kind == "jobs" and self.size in ("memory", "vcpu"):
-            yield Problem("size", "must be bytes, or left out, where jobs are counted", self.size)
+            yield Problem("size", "must be bytes, or left out, if jobs are counted", self.size)
         if self.kind != "jobs" and self.size == "bytes":
-            yield Problem("size", "must be memory or vcpu where time is measured", "bytes")
+            yield Problem("size", "must be memory or vcpu if time is measured", "bytes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ class SheetPrice(Checked):
 
     def _find_mode_problems(self) -> Iterator[Problem]:
         if self.steps and self.mode not in ("graduated", "cliff"):
-            yield Problem("mode", "must be graduated or cliff where there are steps", show_value(self.mode))
+            yield Problem("mode", "must be graduated or cliff if there are steps", show_value(self.mode))
         elif self.steps:
             try:
                 Tiers(self.mode, self.steps)  # type: ignore[arg-type]  # the branch above holds the other modes
@@ -117,7 +117,7 @@ class SheetPrice(Checked):
         if bool(self.steps) == (self.price is not None):
             yield Problem("price", "must be given, or steps, and not both", show_value(self.price))
         if self.price is not None and self.mode not in (None, "flat"):
-            yield Problem("mode", "must be flat where there is one price", show_value(self.mode))
+            yield Problem("mode", "must be flat if there is one price", show_value(self.mode))
 
     @property
     def rate(self) -> Rate:

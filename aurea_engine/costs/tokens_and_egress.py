@@ -83,7 +83,7 @@ class Tokens(CostModel):
         for i, each in enumerate(self.classes):
             if self.long_over is not None and each.long_price is None:
                 yield Problem(
-                    f"classes[{i}].long_price", "must be given where long_over is: no price is not a price of 0"
+                    f"classes[{i}].long_price", "must be given if long_over is: a missing price is not 0"
                 )
 
     def _is_long(self, request: TokenRequest) -> bool:
