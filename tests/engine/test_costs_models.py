@@ -344,7 +344,7 @@ def test_long_prompts_are_priced_request_by_request() -> None:
         (lambda: Tokens(classes=(INPUT, INPUT), requests=(TokenRequest((1, 2)),)), "different names"),
         (
             lambda: Tokens(classes=(TokenClass("a", 1),), requests=(TokenRequest((1,)),), long_over=5),
-            "no price is not a price of 0",
+            "a missing price is not 0",
         ),
         (lambda: Tiered(mode="graduated", tiers=()), "at least one tier"),
         (lambda: Tiered(mode="graduated", tiers=(Tier(1, 5),)), "the last tier has no end"),
