@@ -10,6 +10,7 @@ from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
+from aurea_engine.closed_sets import RunClock
 from aurea_engine.costs import CostModel, PerSecond
 from aurea_engine.costs.safe_call import call_safely
 from aurea_engine.errors import Problem, SpecError
@@ -149,8 +150,8 @@ class Thresholds(Checked):
     """When a finding is raised. The defaults suit runs that will be quoted; loosen them knowingly.
 
     Times in seconds. ``late_ratio``: share of releases that may be later than ``lag``; ``rate_shortfall``: by how much the
-    released rate may stay under the asked one; ``cpu``: share of the window in which the generator may be at work;
-    ``loop_lag``: longest time the event loop may have been away; ``floor``: a mean service time below it is mostly the
+    released rate may stay under the specified one; ``cpu``: share of the window in which the generator may be busy;
+    ``loop_lag``: longest time for which the event loop may be blocked; ``floor``: a mean service time below it is mostly the
     engine's own; ``significance``: chance of a false alarm of each arrivals test; ``gc_pause``: longest collection.
     """
 
@@ -175,7 +176,7 @@ class RunSpec(Checked):
     workload: Workload
     scheduler: Scheduler = field(default_factory=Fifo)
     cost: CostModel = field(default_factory=lambda: PerSecond("0.001"))
-    clock: Literal["real", "virtual"] = "real"
+    clock: RunClock = "real"
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     warmup: Seconds | Literal["auto"] = 0.0
     objectives: tuple[Objective, ...] = ()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
-VERDICT_STYLE = {"valid": "bold green", "degraded": "bold yellow", "invalid": "bold red"}
-OUTCOME_STYLE = {"met": "green", "missed": "bold red", "inconclusive": "yellow"}
+from aurea_engine.closed_sets import ObjectiveOutcome, Verdict
+
+VERDICT_STYLE: Mapping[Verdict, str] = {"valid": "bold green", "degraded": "bold yellow", "invalid": "bold red"}
+OUTCOME_STYLE: Mapping[ObjectiveOutcome, str] = {"met": "green", "missed": "bold red", "inconclusive": "yellow"}
 SEVERITY_STYLE = {"NOTE": "dim", "DEGRADED": "yellow", "INVALID": "bold red"}
 
 

@@ -115,8 +115,8 @@ def _describe_cost(result: RunResult) -> Text:
 
 def _describe_jobs(result: RunResult) -> Text:
     counts = result.counts
-    named = ("completed", "failed", "timed_out", "rejected", "abandoned", "cancelled")
-    became = [f"{amount:,} {name.replace('_', ' ')}" for name in named if (amount := getattr(counts, name))]
+    each = {name: amount for name, amount in vars(counts).items() if name != "arrived"}
+    became = [f"{amount:,} {name.replace('_', ' ')}" for name, amount in each.items() if amount]
     line = Text(f"{counts.arrived:,} arrived: " if len(became) > 1 else "")
     line.append(", ".join(became) or "none arrived")
     return line.append(f" in {format_seconds(result.duration if became else result.window[1])}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import cyclopts
 import msgspec
 from cyclopts import Parameter
 
 from aurea_engine import AureaError, DamagedParts, Problem, SpecError
-from aurea_engine.closed_sets import ExitCode
+from aurea_engine.closed_sets import ExitCode, ExportFormat
 from aurea_engine.records import column_file
 from aurea_server.cli.number_format import format_number, format_seconds, make_printable
 from aurea_server.cli.run_document import RunDocument, format_when
@@ -145,9 +145,7 @@ def export_run(
     run_id: str,
     /,
     *,
-    form: Annotated[
-        Literal["json", "csv", "ndjson"], Parameter(name="--format", help="All of it, or its jobs.")
-    ] = "json",
+    form: Annotated[ExportFormat, Parameter(name="--format", help="All of it, or its jobs.")] = "json",
     output: Annotated[Path | None, Parameter(name=["--output", "-o"], help="A file instead of stdout.")] = None,
     data: Data = None,
     server: Server = None,
