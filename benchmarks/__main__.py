@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import closed_loop, machine, memory, open_loop, report, sleeps_at_once, virtual_time
-from benchmarks.contest import Row
+from benchmarks.contest import Row, add_before
 from benchmarks.side_by_side import Outcome, measure
 
 ROWS = (*closed_loop.ROWS, *sleeps_at_once.ROWS, *open_loop.ROWS, *virtual_time.ROWS, *memory.ROWS)
@@ -15,21 +15,25 @@ ROWS = (*closed_loop.ROWS, *sleeps_at_once.ROWS, *open_loop.ROWS, *virtual_time.
 
 def main() -> int:
     """Exit code 1 where something asked for was missed."""
-    options = _options()
+    options = _parse_options()
     rows = [row for row in ROWS if not options.rows or row.key in options.rows]
-    busy = machine.busy()
+    if options.against:
+        rows = [add_before(row, options.against) for row in rows]
+    busy = machine.measure_load()
     _say(f"the machine was {busy:.0%} busy before the start" if busy is not None else "it is unknown how busy this is")
-    outcomes = [_measured(row, options.rounds, options.quick) for row in rows]
+    outcomes = [_measure(row, options.rounds, options.quick) for row in rows]
     described = machine.describe()
-    print(report.summary(outcomes))
+    print(report.render_summary(outcomes))
+    if options.against:
+        print("\n" + report.render_ratios(outcomes))
     if options.results:
         report.write_results(outcomes, described, busy, options.results)
     if options.page:
-        report.write_page(report.page(outcomes, described, options.rounds))
-    return int(any(judged.met is False for outcome in outcomes for judged in outcome.judged()))
+        report.write_page(report.render_page(outcomes, described, options.rounds))
+    return int(any(judgement.met is False for outcome in outcomes for judgement in outcome.judge()))
 
 
-def _options() -> argparse.Namespace:
+def _parse_options() -> argparse.Namespace:
     keys = [row.key for row in ROWS]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"which rows; all by default: {', '.join(keys)}")
@@ -48,17 +52,24 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--page", action="store_true", help="put the figures into docs/performance.md: all rows, in full"
     )
+    parser.add_argument(
+        "--against",
+        metavar="FOLDER",
+        help="a checkout of another version, whose engine takes part in every round; prints the ratios to it",
+    )
     options = parser.parse_args()
     if unknown := set(options.rows) - set(keys):
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
-    if options.page and (options.quick or options.rows):
-        parser.error("--page is for a full run: neither --quick nor single rows")
+    if options.page and (options.quick or options.rows or options.against):
+        parser.error("--page is for a full run: neither --quick, --against nor single rows")
+    if options.against and not (Path(options.against) / "aurea_engine").is_dir():
+        parser.error(f"{options.against} is no checkout of Aurea")
     return options
 
 
-def _measured(row: Row, rounds: int, quick: bool) -> Outcome:
+def _measure(row: Row, rounds: int, quick: bool) -> Outcome:
     outcome = measure(row, rounds, quick, _say)
-    print(f"\n{row.title}\n\n{report.details(outcome)}\n")
+    print(f"\n{row.title}\n\n{report.render_details(outcome)}\n")
     for name, why in outcome.absent.items():
         print(f"{name}: {why}")
     sys.stdout.flush()

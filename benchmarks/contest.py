@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Figures = Mapping[str, float]
 Unit = Literal["/s", "s", "ms", "µs", "MiB", "bytes", "cores", "%", "×", ""]
 
 AUREA = "Aurea"
+BEFORE = "Aurea before"
 PROCESS = "process"
 CORES = "cores"
 
@@ -32,7 +33,8 @@ class Contender:
     """``run(**full)``, or ``run(**quick)`` in a trial of the scripts themselves, does the task once and answers figures.
 
     ``does``: what one iteration is, and what is recorded of it; the documentation prints it. ``seeded``: it takes the
-    number of the round as ``seed``, so that contenders draw equally many streams, and a round can be repeated.
+    number of the round as ``seed``, so that contenders draw equally many streams, and a round can be repeated. ``engine``:
+    the folder of another checkout, whose engine does it instead of this one's.
     """
 
     name: str
@@ -41,17 +43,18 @@ class Contender:
     full: Mapping[str, float] = field(default_factory=dict)
     quick: Mapping[str, float] = field(default_factory=dict)
     seeded: bool = False
+    engine: str | None = None
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A bound on Aurea's median ``figure``, or, with ``against``, on how many times better it is than that contender's.
+class Bound:
+    """A ``limit`` on Aurea's median ``figure``, or, with ``against``, on how many times better it is than that contender's.
 
     ``better`` says which way that is; ``prototype`` what was reached before there was an engine.
     """
 
     figure: str
-    bound: float
+    limit: float
     against: str | None = None
     better: Literal["more", "less"] = "more"
     prototype: str = ""
@@ -65,5 +68,12 @@ class Row:
     title: str
     figures: tuple[Figure, ...]
     contenders: tuple[Contender, ...]
-    asked: tuple[Asked, ...]
+    bounds: tuple[Bound, ...]
     note: str = ""
+
+
+def add_before(row: Row, engine: str) -> Row:
+    """``row`` with one contender more: the same task done by the engine of another checkout."""
+    ours = row.contenders[0]
+    before = replace(ours, name=BEFORE, does=f"The same, by the engine in {engine}.", engine=engine)
+    return replace(row, contenders=(ours, before, *row.contenders[1:]))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.contest import Absent, Figures
-from benchmarks.machine import program, run_program
+from benchmarks.machine import find_program, run_program
 
 _SCRIPT = """
 import {{ sleep }} from "k6";
@@ -24,12 +24,12 @@ export function handleSummary(data) {{
 """
 
 
-def k6(scenario: Mapping[str, object], body: str = "", limit: float = 120) -> Figures:
+def run_scenario(scenario: Mapping[str, object], body: str = "", limit: float = 120) -> Figures:
     """Figures of one run: ``rate`` and ``run`` by k6's own clock, ``wall`` of the whole program, as nobody can call less.
 
     ``mean`` and ``least`` are of its ``iteration_duration``, seconds; ``dropped`` counts what it could not start.
     """
-    binary = program("k6")
+    binary = find_program("k6")
     if binary is None:
         raise Absent("k6 is not installed")
     with tempfile.TemporaryDirectory() as folder:

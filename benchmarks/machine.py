@@ -19,16 +19,16 @@ def describe() -> dict[str, str]:
     """Machine and versions, for the record."""
     return {
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "processor": _processor(),
+        "processor": _find_processor(),
         "cores": str(os.cpu_count()),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "event loop": "uvloop" if _version("uvloop") else "asyncio",
-        **{name: found for name in PACKAGES if (found := _version(name))},
+        "event loop": "uvloop" if _find_version("uvloop") else "asyncio",
+        **{name: found for name in PACKAGES if (found := _find_version(name))},
     }
 
 
-def _processor() -> str:
+def _find_processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -36,31 +36,31 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _version(package: str) -> str | None:
+def _find_version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
         return None
 
 
-def busy(seconds: float = 1.0) -> float | None:
+def measure_load(seconds: float = 1.0) -> float | None:
     """Share of all cores in use while this process sleeps; None where the system does not say."""
     try:
-        before = _ticks()
+        before = _read_ticks()
         time.sleep(seconds)
-        idle, total = (after - earlier for after, earlier in zip(_ticks(), before, strict=True))
+        idle, total = (after - earlier for after, earlier in zip(_read_ticks(), before, strict=True))
     except (OSError, ValueError):
         return None
     return 1 - idle / total if total else 0.0
 
 
-def _ticks() -> tuple[int, int]:
+def _read_ticks() -> tuple[int, int]:
     with Path("/proc/stat").open(encoding="ascii") as lines:
         ticks = [int(field) for field in next(lines).split()[1:9]]
     return ticks[3] + ticks[4], sum(ticks)
 
 
-def program(name: str) -> str | None:
+def find_program(name: str) -> str | None:
     """Path of a program: beside this interpreter, where a package brought it, or on the path."""
     beside = Path(sys.executable).parent / name
     return str(beside) if beside.exists() else shutil.which(name)

@@ -9,41 +9,41 @@ from pathlib import Path
 import numpy as np
 
 from aurea_engine import Exponential, Fifo, Poisson, RunSpec, Sleep, Workload, simulate
-from benchmarks.contest import AUREA, Asked, Contender, Figure, Figures, Row
+from benchmarks.contest import AUREA, Bound, Contender, Figure, Figures, Row
 
 MIB = 2**20
 
 
-def _spec(jobs: int, keep_jobs: bool) -> RunSpec:
+def _make_spec(jobs: int, keep_jobs: bool) -> RunSpec:
     workload = Workload(Sleep(Exponential(0.01)), Poisson(320), jobs=jobs)
     return RunSpec(workload, Fifo(slots=4), clock="virtual", keep_jobs=keep_jobs)
 
 
-def _peak() -> int:
+def _read_peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _resident() -> int:
+def _read_resident() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
 
 
-def without_records(jobs: int) -> Figures:
+def run_without_records(jobs: int) -> Figures:
     """Peak of the resident set after the run, over what a fresh process with the package imported had."""
-    before = _peak()
-    result = simulate(_spec(jobs, keep_jobs=False))
+    before = _read_peak()
+    result = simulate(_make_spec(jobs, keep_jobs=False))
     assert result.counts.completed == jobs
     assert result.jobs is None
-    return {"growth": (_peak() - before) / MIB}
+    return {"growth": (_read_peak() - before) / MIB}
 
 
-def kept_record(jobs: int) -> Figures:
+def run_with_records(jobs: int) -> Figures:
     """Bytes of the columns of a result, and what the process grew by while it held one, over the number of jobs."""
-    simulate(_spec(10_000, keep_jobs=True))
+    simulate(_make_spec(10_000, keep_jobs=True))
     gc.collect()
-    before = _resident()
-    result = simulate(_spec(jobs, keep_jobs=True))
+    before = _read_resident()
+    result = simulate(_make_spec(jobs, keep_jobs=True))
     gc.collect()
-    grown = _resident() - before
+    grown = _read_resident() - before
     assert result.jobs is not None
     columns = [column for column in vars(result.jobs).values() if isinstance(column, np.ndarray)]
     return {"columns": sum(column.nbytes for column in columns) / jobs, "grown": grown / jobs}
@@ -57,13 +57,13 @@ ROWS = (
         (
             Contender(
                 AUREA,
-                without_records,
+                run_without_records,
                 "`keep_jobs=False` in a fresh process: histograms, meters and the series remain.",
                 {"jobs": 10_000_000},
                 {"jobs": 500_000},
             ),
         ),
-        (Asked("growth", 64, better="less"),),
+        (Bound("growth", 64, better="less"),),
     ),
     Row(
         "memory_of_a_record",
@@ -72,12 +72,12 @@ ROWS = (
         (
             Contender(
                 AUREA,
-                kept_record,
+                run_with_records,
                 "Four instants of int64 nanoseconds and an outcome of one byte.",
                 {"jobs": 1_000_000},
                 {"jobs": 200_000},
             ),
         ),
-        (Asked("columns", 33, better="less"),),
+        (Bound("columns", 33, better="less"),),
     ),
 )

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aurea_engine import Constant, ConstantRate, RunSpec, Sleep, Workload, run_sync
-from benchmarks.contest import AUREA, CORES, Asked, Contender, Figure, Figures, Row
-from benchmarks.k6 import k6
+from benchmarks.contest import AUREA, CORES, Bound, Contender, Figure, Figures, Row
+from benchmarks.k6 import run_scenario
 
 LATE = 1e-3
 """Seconds: the p99 lag up to which a rate counts as kept."""
@@ -20,27 +20,27 @@ LATE = 1e-3
 Instants = NDArray[np.float64]
 
 
-def aurea(rate: float, seconds: float) -> Figures:
+def run_aurea(rate: float, seconds: float) -> Figures:
     """Lag and dispersion of what the engine released."""
-    return _figures(*_released_by_aurea(rate, seconds), rate)
+    return _describe_lags(*_release_by_aurea(rate, seconds), rate)
 
 
-def paced_asyncio(rate: float, seconds: float) -> Figures:
+def run_asyncio(rate: float, seconds: float) -> Figures:
     """The loop people write, on the same absolute schedule: sleep until arrival i at i ÷ rate, stamp, go on."""
-    return _figures(*asyncio.run(_released_by_asyncio(rate, seconds)), rate)
+    return _describe_lags(*asyncio.run(_release_by_asyncio(rate, seconds)), rate)
 
 
-def highest_aurea(seconds: float) -> Figures:
+def find_highest_aurea(seconds: float) -> Figures:
     """Highest rate that the engine keeps."""
 
     def keeps(rate: float) -> bool:
-        intended, released = _released_by_aurea(rate, seconds)
+        intended, released = _release_by_aurea(rate, seconds)
         return bool(np.quantile(released - intended, 0.99) <= LATE)
 
-    return {"rate": _highest(keeps)}
+    return {"rate": _search_highest(keeps)}
 
 
-def highest_k6(seconds: float) -> Figures:
+def find_highest_k6(seconds: float) -> Figures:
     """Highest rate at which k6 drops nothing and starts 99 % of what was asked; it does not say how late."""
 
     def keeps(rate: float) -> bool:
@@ -51,13 +51,13 @@ def highest_k6(seconds: float) -> Figures:
             "preAllocatedVUs": 50,
             "maxVUs": 200,
         }
-        done = k6(scenario)
+        done = run_scenario(scenario)
         return done["dropped"] == 0 and done["rate"] >= 0.99 * rate
 
-    return {"rate": _highest(keeps)}
+    return {"rate": _search_highest(keeps)}
 
 
-def _released_by_aurea(rate: float, seconds: float) -> tuple[Instants, Instants]:
+def _release_by_aurea(rate: float, seconds: float) -> tuple[Instants, Instants]:
     jobs = min(round(rate * seconds), 1_000_000)
     result = run_sync(RunSpec(Workload(Sleep(Constant(0.0)), ConstantRate(rate), jobs=jobs)))
     assert result.jobs is not None
@@ -65,7 +65,7 @@ def _released_by_aurea(rate: float, seconds: float) -> tuple[Instants, Instants]
     return result.jobs.intended / 1e9, result.jobs.released / 1e9
 
 
-async def _released_by_asyncio(rate: float, seconds: float) -> tuple[Instants, Instants]:
+async def _release_by_asyncio(rate: float, seconds: float) -> tuple[Instants, Instants]:
     released, clock = [], time.perf_counter
     opened = clock()
     for i in range(round(rate * seconds)):
@@ -75,14 +75,16 @@ async def _released_by_asyncio(rate: float, seconds: float) -> tuple[Instants, I
     return np.arange(len(released)) / rate, np.array(released)
 
 
-def _figures(intended: Instants, released: Instants, rate: float) -> Figures:
+def _describe_lags(intended: Instants, released: Instants, rate: float) -> Figures:
     """``dispersion``: variance ÷ mean of the counts of 100 windows; 0 for even arrivals, 1 for Poisson."""
     p50, p99 = np.quantile(released - intended, [0.5, 0.99]).tolist()
     counts = np.histogram(released, 100, (0.0, len(intended) / rate))[0]
     return {"p50": p50, "p99": p99, "dispersion": float(counts.var() / counts.mean())}
 
 
-def _highest(keeps: Callable[[float], bool], first: float = 2_000, step: float = 1.6, halvings: int = 3) -> float:
+def _search_highest(
+    keeps: Callable[[float], bool], first: float = 2_000, step: float = 1.6, halvings: int = 3
+) -> float:
     """By steps until a rate is not kept (twice: one bad moment must not end the search), then by bisection."""
     low, high = 0.0, first
     for _ in count():
@@ -110,23 +112,23 @@ ROWS = (
         (
             Contender(
                 AUREA,
-                aurea,
+                run_aurea,
                 "Arrival i at i ÷ 5,000 s; the lag of every release is part of its record.",
                 {"rate": _RATE, "seconds": 5},
                 {"rate": _RATE, "seconds": 1},
             ),
             Contender(
                 "asyncio loop",
-                paced_asyncio,
+                run_asyncio,
                 "`await asyncio.sleep(...)` until the same instants, on asyncio's own loop, and a stamp.",
                 {"rate": _RATE, "seconds": 5},
                 {"rate": _RATE, "seconds": 1},
             ),
         ),
         (
-            Asked("p50", 10e-6, better="less", prototype="2 µs"),
-            Asked("p99", 100e-6, better="less", prototype="6 µs"),
-            Asked("dispersion", 0.05, better="less"),
+            Bound("p50", 10e-6, better="less", prototype="2 µs"),
+            Bound("p99", 100e-6, better="less", prototype="6 µs"),
+            Bound("dispersion", 0.05, better="less"),
         ),
         "No other tool reports how late it released a job, so the other contender is the loop that people write.",
     ),
@@ -137,20 +139,20 @@ ROWS = (
         (
             Contender(
                 AUREA,
-                highest_aurea,
+                find_highest_aurea,
                 "Every job recorded; rates by steps of 1.6, then by bisection.",
                 {"seconds": 2.5},
                 {"seconds": 0.5},
             ),
             Contender(
                 "k6",
-                highest_k6,
+                find_highest_k6,
                 "`constant-arrival-rate`. It does not say how late an iteration began, so an easier question:"
                 " the highest rate with nothing dropped and 99 % started.",
                 {"seconds": 3},
                 {"seconds": 1},
             ),
         ),
-        (Asked("rate", 80_000, prototype="100,000–150,000/s"),),
+        (Bound("rate", 80_000, prototype="100,000–150,000/s"),),
     ),
 )

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from benchmarks.contest import AUREA, Asked, Row
-from benchmarks.trial import play
+from benchmarks.contest import AUREA, Bound, Row
+from benchmarks.trial import run_trial
 
 
 @dataclass(frozen=True)
@@ -24,18 +24,18 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """``value``: the median, or the ratio of medians, that `Asked` bounds; None where the other contender is absent."""
+class Judgement:
+    """``value``: the median, or the ratio of medians, that `Bound` bounds; None where the other contender is absent."""
 
-    asked: Asked
+    bound: Bound
     value: float | None
 
     @property
     def met(self) -> bool | None:
         if self.value is None:
             return None
-        least = self.asked.better == "more" or self.asked.against is not None
-        return self.value >= self.asked.bound if least else self.value <= self.asked.bound
+        least = self.bound.better == "more" or self.bound.against is not None
+        return self.value >= self.bound.limit if least else self.value <= self.bound.limit
 
 
 @dataclass
@@ -50,20 +50,20 @@ class Outcome:
         values = [figures[figure] for figures in self.rounds.get(contender, []) if figure in figures]
         return Spread.of(values) if values else None
 
-    def judged(self) -> list[Judged]:
-        return [Judged(asked, self._value(asked)) for asked in self.row.asked]
+    def judge(self) -> list[Judgement]:
+        return [Judgement(bound, self._find_value(bound)) for bound in self.row.bounds]
 
-    def _value(self, asked: Asked) -> float | None:
-        ours = self.spread(AUREA, asked.figure)
+    def _find_value(self, bound: Bound) -> float | None:
+        ours = self.spread(AUREA, bound.figure)
         if ours is None:
             return None
-        if asked.against is None:
+        if bound.against is None:
             return ours.median
-        theirs = self.spread(asked.against, asked.figure)
+        theirs = self.spread(bound.against, bound.figure)
         if theirs is None:
             return None
         ratio = ours.median / theirs.median
-        return ratio if asked.better == "more" else 1 / ratio
+        return ratio if bound.better == "more" else 1 / ratio
 
 
 def measure(row: Row, rounds: int, quick: bool, say: Callable[[str], None]) -> Outcome:
@@ -74,7 +74,7 @@ def measure(row: Row, rounds: int, quick: bool, say: Callable[[str], None]) -> O
             if contender.name in outcome.absent:
                 continue
             say(f"{row.key}, round {number + 1} of {rounds}: {contender.name}")
-            answer = play(contender, quick, seed=number + 1)
+            answer = run_trial(contender, quick, seed=number + 1)
             if isinstance(answer, str):
                 outcome.absent[contender.name] = answer
             else:

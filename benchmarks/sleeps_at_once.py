@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from aurea_engine import Constant, RunSpec, Sleep, Workload, run_sync
-from benchmarks.contest import AUREA, CORES, PROCESS, Asked, Contender, Figure, Figures, Row
-from benchmarks.k6 import k6
+from benchmarks.contest import AUREA, CORES, PROCESS, Bound, Contender, Figure, Figures, Row
+from benchmarks.k6 import run_scenario
 
 SLEEP = 0.1
 
 
-def aurea(jobs: int) -> Figures:
+def run_aurea(jobs: int) -> Figures:
     """The engine: from the call to the result."""
     spec = RunSpec(Workload(Sleep(Constant(SLEEP)), jobs=jobs))
     began = time.perf_counter()
@@ -26,16 +26,18 @@ def aurea(jobs: int) -> Figures:
     mean, least = result.service_time.mean, result.service_time.min
     assert mean is not None
     assert least is not None
-    return {"wall": wall, "run": result.duration, **_times(mean, least)}
+    return {"wall": wall, "run": result.duration, **_describe_sleeps(mean, least)}
 
 
-def grafana_k6(jobs: int) -> Figures:
+def run_k6(jobs: int) -> Figures:
     """As many virtual users, one iteration each."""
-    figures = k6({"executor": "per-vu-iterations", "vus": jobs, "iterations": 1, "maxDuration": "60s"}, "sleep(0.1);")
-    return {"wall": figures["wall"], "run": figures["run"], **_times(figures["mean"], figures["least"])}
+    figures = run_scenario(
+        {"executor": "per-vu-iterations", "vus": jobs, "iterations": 1, "maxDuration": "60s"}, "sleep(0.1);"
+    )
+    return {"wall": figures["wall"], "run": figures["run"], **_describe_sleeps(figures["mean"], figures["least"])}
 
 
-def threads(jobs: int) -> Figures:
+def run_threads(jobs: int) -> Figures:
     """A pool with a thread a job."""
     threading.stack_size(256 * 1024)
 
@@ -48,10 +50,10 @@ def threads(jobs: int) -> Figures:
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         took = list(pool.map(job, range(jobs)))
     wall = time.perf_counter() - began
-    return {"wall": wall, "run": wall, **_times(float(np.mean(took)), min(took))}
+    return {"wall": wall, "run": wall, **_describe_sleeps(float(np.mean(took)), min(took))}
 
 
-def gather(jobs: int) -> Figures:
+def run_gather(jobs: int) -> Figures:
     """A coroutine a job, on asyncio's own event loop."""
 
     async def job() -> float:
@@ -65,10 +67,10 @@ def gather(jobs: int) -> Figures:
     began = time.perf_counter()
     took = asyncio.run(everything())
     wall = time.perf_counter() - began
-    return {"wall": wall, "run": wall, **_times(float(np.mean(took)), min(took))}
+    return {"wall": wall, "run": wall, **_describe_sleeps(float(np.mean(took)), min(took))}
 
 
-def _times(mean: float, least: float) -> Figures:
+def _describe_sleeps(mean: float, least: float) -> Figures:
     """Too long by how much on average, and the shortest sleep. ``short`` counts towards "none under 100 ms"."""
     return {"over": (mean / SLEEP - 1) * 100, "least": least}
 
@@ -89,25 +91,35 @@ ROWS = (
         ),
         (
             Contender(
-                AUREA, aurea, "A `Sleep` job is a timer of the engine: no task. All four instants kept.", _JOBS, _JOBS
+                AUREA,
+                run_aurea,
+                "A `Sleep` job is a timer of the engine: no task. All four instants kept.",
+                _JOBS,
+                _JOBS,
             ),
             Contender(
                 "k6",
-                grafana_k6,
+                run_k6,
                 "10,000 virtual users, one iteration of `sleep(0.1)` each. Its window leaves out the seconds in which"
                 " it makes the virtual users.",
                 _JOBS,
                 _JOBS,
             ),
             Contender(
-                "threads", threads, "`ThreadPoolExecutor(10_000)` and `time.sleep`; latencies in a list.", _JOBS, _JOBS
+                "threads",
+                run_threads,
+                "`ThreadPoolExecutor(10_000)` and `time.sleep`; latencies in a list.",
+                _JOBS,
+                _JOBS,
             ),
-            Contender("gather", gather, "`asyncio.gather` of 10,000 coroutines; latencies in a list.", _JOBS, _JOBS),
+            Contender(
+                "gather", run_gather, "`asyncio.gather` of 10,000 coroutines; latencies in a list.", _JOBS, _JOBS
+            ),
         ),
         (
-            Asked("wall", 0.25, better="less", prototype="0.21 s"),
-            Asked("over", 1.0, better="less", prototype="0.7 %"),
-            Asked("least", SLEEP, better="more"),
+            Bound("wall", 0.25, better="less", prototype="0.21 s"),
+            Bound("over", 1.0, better="less", prototype="0.7 %"),
+            Bound("least", SLEEP, better="more"),
         ),
         "k6 cannot be called, so its time from call to result is that of its process.",
     ),

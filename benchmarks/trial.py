@@ -1,4 +1,4 @@
-"""One contender, once, in a process of its own: ``python -m benchmarks.trial MODULE FUNCTION ARGUMENTS``.
+"""One contender, once, in a process of its own: ``python -m benchmarks.trial MODULE FUNCTION ARGUMENTS [ENGINE]``.
 
 Prints one line of JSON: the figures it answered, the processor time that it and its children took, or what was missing.
 """
@@ -21,11 +21,18 @@ LIMIT = 180
 """Seconds after which a trial is given up."""
 
 
-def play(contender: Contender, quick: bool, seed: int) -> dict[str, float] | str:
+def run_trial(contender: Contender, quick: bool, seed: int) -> dict[str, float] | str:
     """Figures of one trial, or, as text, why there are none."""
     arguments = dict(contender.quick if quick else contender.full) | ({"seed": seed} if contender.seeded else {})
     where = [contender.run.__module__, contender.run.__name__]
-    command = [sys.executable, "-m", "benchmarks.trial", *where, json.dumps(arguments)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.trial",
+        *where,
+        json.dumps(arguments),
+        *filter(None, [contender.engine]),
+    ]
     began = time.perf_counter()
     # A session of its own: at the limit everything that the trial started ends with it.
     with subprocess.Popen(
@@ -44,12 +51,12 @@ def play(contender: Contender, quick: bool, seed: int) -> dict[str, float] | str
     return str(figures["absent"]) if "absent" in figures else {PROCESS: wall, **figures}
 
 
-def _processor_time() -> float:
+def _read_processor_time() -> float:
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
-def _answer(module: str, function: str, arguments: Mapping[str, float]) -> dict[str, float | str]:
+def _run_contender(module: str, function: str, arguments: Mapping[str, float]) -> dict[str, float | str]:
     run = getattr(importlib.import_module(module), function)
     arguments = dict(arguments)
     warm_up = arguments.pop("warm_up", None)
@@ -58,13 +65,16 @@ def _answer(module: str, function: str, arguments: Mapping[str, float]) -> dict[
             run(**{**arguments, "jobs": warm_up})
         except (Absent, ImportError) as missing:
             return {"absent": str(missing)}
-    used, began = _processor_time(), time.perf_counter()
+    used, began = _read_processor_time(), time.perf_counter()
     try:
         figures = dict(run(**arguments))
     except (Absent, ImportError) as missing:
         return {"absent": str(missing)}
-    return {CORES: (_processor_time() - used) / (time.perf_counter() - began), **figures}
+    return {CORES: (_read_processor_time() - used) / (time.perf_counter() - began), **figures}
 
 
 if __name__ == "__main__":
-    print(json.dumps(_answer(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))))
+    if len(sys.argv) > 4:
+        # `benchmarks` is imported already, so the scripts stay these; only the engine comes from the other checkout.
+        sys.path.insert(0, sys.argv[4])
+    print(json.dumps(_run_contender(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))))

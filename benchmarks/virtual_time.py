@@ -28,7 +28,7 @@ from aurea_engine import (
     Workload,
     simulate,
 )
-from benchmarks.contest import AUREA, Asked, Contender, Figure, Figures, Row
+from benchmarks.contest import AUREA, Bound, Contender, Figure, Figures, Row
 
 RATE, SERVICE, SLOTS = 320.0, 0.01, 4
 
@@ -36,7 +36,7 @@ _Rank = Callable[[random.Random, int, float], float]
 """(generator, number of the job, its service time) → its place in the queue, lowest first."""
 
 
-def _aurea(jobs: int, seed: int, scheduler: Scheduler, urgent: bool = False) -> Figures:
+def _run_aurea(jobs: int, seed: int, scheduler: Scheduler, urgent: bool = False) -> Figures:
     kind = Sleep(Exponential(SERVICE))
     job = Mix((Branch(1, kind, priority=1), Branch(1, kind, priority=0))) if urgent else kind
     spec = RunSpec(Workload(job, Poisson(RATE), jobs=jobs), scheduler, clock="virtual", seed=seed)
@@ -48,27 +48,27 @@ def _aurea(jobs: int, seed: int, scheduler: Scheduler, urgent: bool = False) -> 
     return {"rate": jobs / wall, "wait": result.waiting_time.mean}
 
 
-def aurea_fifo(jobs: int, seed: int) -> Figures:
+def run_aurea_fifo(jobs: int, seed: int) -> Figures:
     """From the call to the result: records, quantiles, cost, theory, findings."""
-    return _aurea(jobs, seed, Fifo(slots=SLOTS))
+    return _run_aurea(jobs, seed, Fifo(slots=SLOTS))
 
 
-def aurea_priority(jobs: int, seed: int) -> Figures:
+def run_aurea_priority(jobs: int, seed: int) -> Figures:
     """Half of the jobs are more urgent."""
-    return _aurea(jobs, seed, Priority(slots=SLOTS), urgent=True)
+    return _run_aurea(jobs, seed, Priority(slots=SLOTS), urgent=True)
 
 
-def aurea_shortest(jobs: int, seed: int) -> Figures:
+def run_aurea_shortest(jobs: int, seed: int) -> Figures:
     """Shortest demand first."""
-    return _aurea(jobs, seed, ShortestFirst(slots=SLOTS))
+    return _run_aurea(jobs, seed, ShortestFirst(slots=SLOTS))
 
 
-def aurea_lifo(jobs: int, seed: int) -> Figures:
+def run_aurea_lifo(jobs: int, seed: int) -> Figures:
     """Newest first."""
-    return _aurea(jobs, seed, Lifo(slots=SLOTS))
+    return _run_aurea(jobs, seed, Lifo(slots=SLOTS))
 
 
-def _simpy(jobs: int, seed: int, rank: _Rank | None) -> Figures:
+def _run_simpy(jobs: int, seed: int, rank: _Rank | None) -> Figures:
     """SimPy's own bank example, with a record a job; ``rank`` orders the queue (lowest first), None keeps its order."""
     import simpy
 
@@ -99,27 +99,27 @@ def _simpy(jobs: int, seed: int, rank: _Rank | None) -> Figures:
     return {"rate": jobs / (time.perf_counter() - began), "wait": float(waits.mean())}
 
 
-def simpy_fifo(jobs: int, seed: int) -> Figures:
+def run_simpy_fifo(jobs: int, seed: int) -> Figures:
     """A `Resource`."""
-    return _simpy(jobs, seed, None)
+    return _run_simpy(jobs, seed, None)
 
 
-def simpy_priority(jobs: int, seed: int) -> Figures:
+def run_simpy_priority(jobs: int, seed: int) -> Figures:
     """A `PriorityResource`, two ranks at random."""
-    return _simpy(jobs, seed, lambda rng, _number, _service: rng.getrandbits(1))
+    return _run_simpy(jobs, seed, lambda rng, _number, _service: rng.getrandbits(1))
 
 
-def simpy_shortest(jobs: int, seed: int) -> Figures:
+def run_simpy_shortest(jobs: int, seed: int) -> Figures:
     """A `PriorityResource`, ranked by service time."""
-    return _simpy(jobs, seed, lambda _rng, _number, service: service)
+    return _run_simpy(jobs, seed, lambda _rng, _number, service: service)
 
 
-def simpy_lifo(jobs: int, seed: int) -> Figures:
+def run_simpy_lifo(jobs: int, seed: int) -> Figures:
     """A `PriorityResource`, ranked from the latest number down."""
-    return _simpy(jobs, seed, lambda _rng, number, _service: -number)
+    return _run_simpy(jobs, seed, lambda _rng, number, _service: -number)
 
 
-def ciw_fifo(jobs: int, seed: int) -> Figures:
+def run_ciw_fifo(jobs: int, seed: int) -> Figures:
     """One node of Ciw, stopped when that many have finished; its own records."""
     import ciw
 
@@ -143,12 +143,12 @@ _OURS = "The call and its whole result: records, exact quantiles with intervals,
 _THEIRS = "A process a job, one tuple of three instants kept, four quantiles at the end."
 
 
-def _other(key: str, name: str, ours: Callable[..., Figures], theirs: Callable[..., Figures], note: str) -> Row:
+def _make_row(key: str, name: str, ours: Callable[..., Figures], theirs: Callable[..., Figures], note: str) -> Row:
     contenders = (
         Contender(AUREA, ours, _OURS, _JOBS, _FEW, seeded=True),
         Contender("SimPy", theirs, f"{theirs.__doc__} {_THEIRS}", _JOBS, _FEW, seeded=True),
     )
-    asked = (Asked("rate", 10, "SimPy"), Asked("rate", 500_000, prototype="650,000/s"))
+    asked = (Bound("rate", 10, "SimPy"), Bound("rate", 500_000, prototype="650,000/s"))
     return Row(key, f"Virtual time, M/M/4, {name}", _FIGURES, contenders, asked, note)
 
 
@@ -158,26 +158,33 @@ ROWS = (
         "Virtual time, M/M/4, first come, first served",
         _FIGURES,
         (
-            Contender(AUREA, aurea_fifo, _OURS, _JOBS, _FEW, seeded=True),
-            Contender("SimPy", simpy_fifo, f"{simpy_fifo.__doc__} {_THEIRS}", _JOBS, _FEW, seeded=True),
+            Contender(AUREA, run_aurea_fifo, _OURS, _JOBS, _FEW, seeded=True),
+            Contender("SimPy", run_simpy_fifo, f"{run_simpy_fifo.__doc__} {_THEIRS}", _JOBS, _FEW, seeded=True),
             Contender(
-                "Ciw", ciw_fifo, "One node, its own data records, four quantiles at the end.", _JOBS, _FEW, seeded=True
+                "Ciw",
+                run_ciw_fifo,
+                "One node, its own data records, four quantiles at the end.",
+                _JOBS,
+                _FEW,
+                seeded=True,
             ),
         ),
         (
-            Asked("rate", 15, "SimPy"),
-            Asked("rate", 30, "Ciw"),
-            Asked("rate", 500_000, prototype="770,000/s"),
+            Bound("rate", 15, "SimPy"),
+            Bound("rate", 30, "Ciw"),
+            Bound("rate", 500_000, prototype="770,000/s"),
         ),
         "Theory (Erlang C): a mean wait of 7.455 ms. 300,000 jobs, after 100,000 that are not timed.",
     ),
-    _other("virtual_priority", "priorities", aurea_priority, simpy_priority, "Theory: 7.455 ms over both classes."),
-    _other("virtual_lifo", "last come, first served", aurea_lifo, simpy_lifo, "Theory: 7.455 ms."),
-    _other(
+    _make_row(
+        "virtual_priority", "priorities", run_aurea_priority, run_simpy_priority, "Theory: 7.455 ms over both classes."
+    ),
+    _make_row("virtual_lifo", "last come, first served", run_aurea_lifo, run_simpy_lifo, "Theory: 7.455 ms."),
+    _make_row(
         "virtual_shortest",
         "shortest first",
-        aurea_shortest,
-        simpy_shortest,
+        run_aurea_shortest,
+        run_simpy_shortest,
         "No formula is at hand for four slots: the two agree with each other.",
     ),
 )
