@@ -88,7 +88,7 @@ class Measure(Checked):
         return stored if self.scale == 1 else stored / self.scale
 
 
-Declared = TypeVar("Declared", Mark, Measure)
+Declared = TypeVar("Declared", bound=Mark | Measure)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ An objective is lost when no continuation of the run can meet it. That takes thr
   jobs are to come, so nothing is lost before. With ``warmup: "auto"`` any job may turn out to be warm-up: nothing is.
 - *A ratio of failures* is least when every job that is still to end is good. *A quantile* of N completed jobs is within
   its limit while at most N − rank(q, N) of them are above it; N shrinks with each job that does not complete. Fewer jobs
-  than a quantile needs are no loss: it is not judged on them either.
+  than a quantile needs are no loss: it is not judged on them either. The same holds of a mark, a measure or a group; a job
+  of another group, or one that did not report, is then one that does not count.
 - *Money that is spent stays spent*, where the cost model says that its bill only grows (`CostModel.monotone`).
 
 Means, rates and bounds from below may still be met by what is to come; they are only known in the end. Counts are exact
@@ -20,14 +21,17 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 from datetime import datetime
+from typing import NamedTuple
 
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs.budget import Budget
 from aurea_engine.records.batch import NS
+from aurea_engine.records.measures import Mark, Measure, Schema, find_declared
 from aurea_engine.records.quantiles import count_samples_needed, find_rank
 from aurea_engine.run.dispatcher import Dispatcher
 from aurea_engine.run.recorder import Recorder
-from aurea_engine.spec import TIMES, Objective, RunSpec
+from aurea_engine.run.report_columns import ReportColumns
+from aurea_engine.spec import Objective, RunSpec
 
 BAD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.REJECTED, Outcome.ABANDONED)
 """What `failure_ratio` counts."""
@@ -41,7 +45,7 @@ def aborting(spec: RunSpec) -> list[Objective]:
         for objective in spec.objectives
         if objective.abort
         and objective.at_most is not None
-        and (objective.metric in able or objective.quantile is not None)
+        and (objective.figure in able or objective.quantile is not None)
         and (objective.metric == "cost" or spec.warmup != "auto")
     ]
 
@@ -57,11 +61,10 @@ class AbortJudge:
         self._warmup_ns = spec.warmup_ns
         self._warmed: int | None = None if spec.warmup_ns else 0
         self._none_left = False
-        wanted = aborting(spec)
+        wanted, schema = aborting(spec), spec.workload.schema
         self._budgets = [(each, Budget(spec.cost, _limit(each), opened)) for each in wanted if each.metric == "cost"]
-        self._ratios = [(each, _limit(each)) for each in wanted if each.metric == "failure_ratio"]
-        self._quantiles = [_Above(each) for each in wanted if each.metric in TIMES]
-        self._bad = self._incomplete = self._completed = 0
+        ratios = [_Ratio(each) for each in wanted if each.figure == "failure_ratio"]
+        self._tallies: list[_Ratio | _Above] = [*ratios, *(_Above(each, schema) for each in wanted if each.is_of_jobs)]
         self.lost: Objective | None = None
 
     def all_arrived(self) -> None:
@@ -74,22 +77,18 @@ class AbortJudge:
         row = job - recorder.base
         outcome, started, finished = recorder.outcome[row], recorder.started[row], recorder.finished[row]
         for objective, budget in self._budgets:
-            if started >= 0 and budget.add_job(started, finished, outcome):
+            if started >= 0 and budget.add_job(started, finished, outcome, lambda: recorder.row(job)):
                 self.lost = self.lost or objective
         intended = recorder.intended[row]
-        if intended < self._warmup_ns or not (self._ratios or self._quantiles):
+        if intended < self._warmup_ns or not self._tallies:
             return
         if self._warmed is None:
             # Jobs arrive in the order of their intended starts; the first that counts is still here, since none has ended.
             arrived = self._dispatcher.arrived - recorder.base
             self._warmed = recorder.base + bisect_left(recorder.intended, self._warmup_ns, 0, arrived)
-        if outcome == Outcome.COMPLETED:
-            self._completed += 1
-            for above in self._quantiles:
-                above.count(intended, started, finished)
-        else:
-            self._incomplete += 1
-            self._bad += outcome in BAD
+        ended = _Ended(intended, started, finished, outcome, row)
+        for tally in self._tallies:
+            tally.count(ended, recorder.reports)
         self._judge()
 
     def _judge(self) -> None:
@@ -97,12 +96,19 @@ class AbortJudge:
         if jobs is None:
             return
         most = jobs - (self._warmed or 0)
-        for objective, limit in self._ratios:
-            if self._bad / most > limit:
-                self.lost = self.lost or objective
-        for above in self._quantiles:
-            if above.lost(self._completed, most - self._incomplete):
-                self.lost = self.lost or above.objective
+        for tally in self._tallies:
+            if tally.is_lost(most):
+                self.lost = self.lost or tally.objective
+
+
+class _Ended(NamedTuple):
+    """The columns of a job that has ended, and its row."""
+
+    intended: int
+    started: int
+    finished: int
+    outcome: int
+    row: int
 
 
 def _limit(objective: Objective) -> float:
@@ -110,38 +116,77 @@ def _limit(objective: Objective) -> float:
     return objective.at_most
 
 
-class _Above:
-    """How many of the counted jobs took longer than the limit of one quantile."""
+class _Ratio:
+    """The failures among the jobs of one ratio. ``elsewhere``: jobs that have ended and are of another group."""
 
     def __init__(self, objective: Objective) -> None:
+        self.objective, self._limit = objective, _limit(objective)
+        self._bad = self._elsewhere = 0
+
+    def count(self, ended: _Ended, reports: ReportColumns) -> None:
+        """A job has ended."""
+        if self.objective.group is not None and reports.group_of(ended.row) != self.objective.group:
+            self._elsewhere += 1
+        elif ended.outcome in BAD:
+            self._bad += 1
+
+    def is_lost(self, most: int) -> bool:
+        """Whether more have failed than the ratio allows of ``most`` jobs, less those that are of other groups."""
+        left = most - self._elsewhere
+        return left > 0 and self._bad / left > self._limit
+
+
+class _Above:
+    """How many of the counted jobs are above the limit of one quantile. ``out``: jobs that have ended and do not count."""
+
+    def __init__(self, objective: Objective, schema: Schema) -> None:
         assert objective.quantile is not None
         self.objective = objective
         self._q = objective.quantile
-        self._limit_ns = _most_ns(_limit(objective))
+        self._reported = find_declared(schema.declared, objective.figure)
+        unit = self._reported.scale if isinstance(self._reported, Measure) else NS
+        self._most = _find_most(_limit(objective), unit)
         self._needed = count_samples_needed(self._q)
-        self._above = 0
+        self._above = self._counted = self._out = 0
 
-    def count(self, intended: int, started: int, finished: int) -> None:
-        """A job has completed."""
-        match self.objective.metric:
+    def count(self, ended: _Ended, reports: ReportColumns) -> None:
+        """A job has ended."""
+        value = self._measure(ended, reports)
+        if value is None:
+            self._out += 1
+        else:
+            self._counted += 1
+            self._above += value > self._most
+
+    def _measure(self, ended: _Ended, reports: ReportColumns) -> int | None:
+        """What the quantile is of, in whole numbers; None of a job that does not count."""
+        objective = self.objective
+        if ended.outcome != Outcome.COMPLETED:
+            return None
+        if objective.group is not None and reports.group_of(ended.row) != objective.group:
+            return None
+        if self._reported is not None:
+            value = reports.read(ended.row, self._reported, ended.started)
+            return None if value < 0 else value - ended.intended if isinstance(self._reported, Mark) else value
+        match objective.figure:
             case "response_time":
-                took = finished - intended
+                return ended.finished - ended.intended
             case "waiting_time":
-                took = started - intended
+                return ended.started - ended.intended
             case _:
-                took = finished - started
-        self._above += took > self._limit_ns
+                return ended.finished - ended.started
 
-    def lost(self, completed: int, most: int) -> bool:
-        """Whether more are above than a quantile of at most ``most`` jobs allows; ``completed`` have been seen."""
-        return self._above > 0 and completed >= self._needed and self._above > most - find_rank(self._q, most)
+    def is_lost(self, most: int) -> bool:
+        """Whether more are above than a quantile of at most ``most`` jobs allows, less those that do not count."""
+        left = most - self._out
+        return self._above > 0 and self._counted >= self._needed and self._above > left - find_rank(self._q, left)
 
 
-def _most_ns(seconds: float) -> int:
-    """The longest whole time within ``seconds`` as results are compared with it: ns ÷ 10⁹ as a float."""
-    most = min(round(seconds * NS), 2**63)
-    while most > 0 and most / NS > seconds:
+def _find_most(bound: float, unit: int) -> int:
+    """The most that is within ``bound``, as results are compared with it: a whole number ÷ ``unit``, as a float."""
+    most = min(round(bound * unit), 2**63)
+    while most > 0 and most / unit > bound:
         most -= 1
-    while most < 2**63 and (most + 1) / NS <= seconds:
+    while most < 2**63 and (most + 1) / unit <= bound:
         most += 1
     return most

@@ -69,6 +69,13 @@ class ReportColumns:
         for each, value in zip(declared, values, strict=True):
             self._columns[each][row] = value
 
+    def read(self, row: int, declared: Mark | Measure, started: int) -> int:
+        """What the job of ``row``, which has completed, reported; `NEVER` for nothing."""
+        stored = self._columns[declared][row]
+        if stored >= NEVER:
+            return stored
+        return -2 - stored + (started if isinstance(declared, Mark) else 0)
+
     def group_of(self, row: int) -> str | None:
         """The name of the group of the job of ``row``."""
         return self.schema.groups[self._group[row]] if self.schema.groups else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -20,6 +20,7 @@ from aurea_engine import (
     Branch,
     Constant,
     ConstantRate,
+    CostModel,
     Faulty,
     Fifo,
     Job,
@@ -44,6 +45,7 @@ from aurea_engine import (
     simulate,
     summarize,
 )
+from aurea_engine.costs import Component, Flat, Reported
 from aurea_engine.errors import InvalidReport
 from aurea_engine.records.reports import ReportReader
 from aurea_engine.run.report_columns import decode_planned, encode_planned
@@ -424,3 +426,48 @@ def test_a_session_of_a_run_reports_too(jumping: Callable[..., Any]) -> None:
             yield one
 
     assert real(jumping, Session()).measures["rows"].total == 60
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        pytest.param(Objective("first_row", at_most=0.02, quantile=0.5, abort=True), id="a mark"),
+        pytest.param(Objective("rows", at_most=99, quantile=0.9, abort=True), id="a measure"),
+        pytest.param(Objective("group:checks:failure_ratio", at_most=0.01, abort=True), id="a group's failures"),
+        pytest.param(Objective("group:writes:service_time", at_most=0.04, quantile=0.5, abort=True), id="a group"),
+    ],
+)
+def test_objectives_on_reports_end_a_run(objective: Objective) -> None:
+    """As soon as they are lost for certain, at the same job whatever drives; and the result says that they are missed."""
+    spec = reads_and_writes(objectives=(objective,))
+    spec = replace(spec, warmup=0.0)
+    result = simulate(spec)
+    assert result.status == "aborted"
+    assert result.objectives[0].outcome == "missed"
+    assert result.counts.arrived < 3000
+    assert simulate(replace(spec, keep_jobs=False)).counts == result.counts
+
+
+def test_an_objective_that_can_still_be_met_ends_nothing() -> None:
+    """Others' jobs, and those that reported nothing, might all have been good: none of them counts against it."""
+    objectives = (
+        Objective("group:reads:service_time", at_most=0.04, quantile=0.5, abort=True),
+        Objective("score", at_most=10.0**6, quantile=0.99, abort=True),
+        Objective("group:checks:failure_ratio", at_most=0.99, abort=True),
+    )
+    assert simulate(reads_and_writes(objectives=objectives)).status == "completed"
+
+
+def test_a_budget_is_spent_by_reported_rows() -> None:
+    """A run ends when the rows that were reported have cost more than the objective allows, whatever they are billed by."""
+
+    @dataclass(frozen=True)
+    class PerRow(CostModel):
+        def components(self) -> Iterator[Component]:
+            yield Component("rows", Reported("rows"), Flat(1), "Rows")
+
+    workload = Workload(Planned(Constant(0.001)), ConstantRate(10), jobs=1000)
+    spec = RunSpec(workload, cost=PerRow(), seed=1, objectives=(Objective("cost", at_most=50, abort=True),))
+    result = simulate(spec)
+    # Job k reports k rows: 0 + 1 + … + 9 = 45 are within it, and the tenth more are not.
+    assert (result.status, result.counts.completed, result.measures["rows"].total) == ("aborted", 11, 55)
