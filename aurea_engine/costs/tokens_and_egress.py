@@ -82,9 +82,7 @@ class Tokens(CostModel):
                               f"{len(request.tokens)}")  # fmt: skip
         for i, each in enumerate(self.classes):
             if self.long_over is not None and each.long_price is None:
-                yield Problem(
-                    f"classes[{i}].long_price", "must be given if long_over is: a missing price is not 0"
-                )
+                yield Problem(f"classes[{i}].long_price", "must be given if long_over is: a missing price is not 0")
 
     def _is_long(self, request: TokenRequest) -> bool:
         if self.long_over is None:

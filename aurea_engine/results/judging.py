@@ -19,6 +19,7 @@ from aurea_engine.spec import TIMES, Objective
 def judge_objective(objective: Objective, result: RunResult, figures: Figures, *, is_lost: bool) -> ObjectiveResult:
     """``is_lost``: it ended the run. That was certain: neither a histogram nor a confidence interval may doubt it."""
     judged = _judge(objective, result, figures)
+    # What was lost in counts, to the nanosecond, may look met within the 0.4 % of a histogram.
     if not is_lost or judged.outcome == "missed":
         return judged
     return replace(judged, outcome="missed", detail=f"no longer to be met when the run was ended; {judged.detail}")

@@ -31,6 +31,7 @@ class ProgressReports:
 
     def report(self, parts: RunParts, *, recorded: bool) -> Progress:
         """The run as it stands. ``recorded``: records are kept so far."""
+        # First the bill, since a cost model without a price is a finding too.
         bill = self._estimate_bill(parts)
         elapsed = parts.elapsed_ns / NS
         state = RunState(self.spec, parts, elapsed, bill.problem, recorded, self.heavy_tailed)

@@ -112,12 +112,14 @@ class RunResult:
     elsewhere.
     """
 
+    # What it was, and how it ended.
     benchmark_id: str
     status: Status
     spec: RunSpec
     started_at: datetime
     duration: float
     window: tuple[float, float]
+    # What happened to the jobs, all of them; the rates and times below leave the warm-up out.
     counts: Counts
     good: int
     errors: Mapping[str, int]
@@ -126,13 +128,16 @@ class RunResult:
     goodput: float | None
     utilization: float | None
     concurrency: Concurrency
+    # Times of the jobs that completed; those that failed or timed out have their own, so that neither hides the other.
     response_time: Timing
     waiting_time: Timing
     service_time: Timing
     lag: Timing
     failure_time: Timing
+    # What it cost, and what any other cost model needs to price it again.
     cost: Cost
     usage: Usage
+    # How it is judged.
     objectives: tuple[ObjectiveResult, ...] = ()
     findings: tuple[Finding, ...] = ()
     theory: tuple[TheoryRow, ...] = ()
@@ -145,6 +150,7 @@ class RunResult:
     groups: tuple[GroupResult, ...] = ()
     reason: Reason | None = None
     histograms: Mapping[str, LatencyHistogram] = field(default_factory=dict)
+    # Left out of comparison: parts tell of processes and instants, which equal results may differ in.
     parts: RunParts | None = field(default=None, repr=False, compare=False)
 
     @property

@@ -37,6 +37,7 @@ class Execution:
         shard.check(spec)
         assert spec.seed is not None  # drawn by whoever makes the execution: a run without one could not be repeated
         plan = JobPlan(spec.workload, Streams(spec.seed), simulated=spec.clock == "virtual", shard=shard)
+        # One of each for one run: nothing here is used again, so nothing has to be put back.
         self._shard = shard
         self._metering = Metering(spec.cost, measures=spec.workload.schema.measures)
         recorder, dispatcher = Recorder(spec, self._metering, live, shard), Dispatcher(spec.scheduler)

@@ -35,7 +35,8 @@ class Span(NamedTuple):
     of: Literal["completed", "released", "failed"] = "completed"
 
 
-# The one place where the name of a kind of time (in objectives, results and JSON) meets the columns of a record.
+# The one place where the name of a kind of time (in objectives, results and JSON) meets the columns of a record. Marks and
+# measures, which jobs declare themselves, come in by `measure_reports`.
 SPANS: Mapping[str, Span] = {
     "response_time": Span("intended", "finished"),
     "waiting_time": Span("intended", "started"),
@@ -177,6 +178,7 @@ class Meters:
             batch = batch.only(batch.intended >= self.rules.warmup_ns)
         if not len(batch):
             return
+        # Where nobody says when releasing began, the offered rate counts from the first job that counts.
         self._note_first(int(batch.intended.min()))
         _add_counts(self.counted, batch)
         for metric, lasted in measure_times(batch).items():
@@ -186,6 +188,7 @@ class Meters:
 
     def _feed_reports(self, batch: JobBatch) -> None:
         """Sums of measures, and the groups. Like the counts and the cost, these are of the whole run."""
+        # What is not reported is −1, and adds nothing.
         for measure, amounts in batch.measures.items():
             self.totals[measure.name] += summed(np.maximum(amounts, 0))
         if batch.group is None:
@@ -193,6 +196,7 @@ class Meters:
         # Sorted once and cut, so that the work does not grow with the number of groups.
         order = np.argsort(batch.group, kind="stable")
         ends = np.searchsorted(batch.group[order], np.arange(len(batch.groups)), side="right").tolist()
+        # Jobs of no group are −1, and so before the first cut.
         first = int(np.searchsorted(batch.group[order], 0))
         for name, begin, end in zip(batch.groups, [first, *ends], ends, strict=False):
             part = replace(batch[order[begin:end]], group=None, groups=())
@@ -205,6 +209,8 @@ class Meters:
         warmup = self.rules.warmup_ns
         good, in_window = self.rules.mask_good(batch), batch.finished >= warmup
         self.good += int(good.sum())
+        # Rates are of what *ended* inside the window, whenever it began: in a steady state as many jobs cross its beginning
+        # as its end, and the rate comes out right.
         self.good_in_window += int((good & in_window).sum())
         self.finished_in_window += int((batch.was_served & in_window).sum())
         started = batch.only(batch.was_started)
@@ -255,6 +261,7 @@ class Meters:
 
     def copy(self) -> Meters:
         """Independent meters of the same jobs."""
+        # Merging adds what is given to what is there without keeping hold of it: nothing is shared afterwards.
         twin = Meters(self.rules)
         twin.merge(self)
         return twin

@@ -81,6 +81,7 @@ class RunParts:
         for parts in filled[1:]:
             meters.merge(parts.meters)
             series.merge(parts.series)
+        # Every merge keeps only what adds up, so it does not matter that three parts take two of them.
         metered = reduce(MeteredCounts.merge, [parts.metered for parts in filled])
         return RunParts(filled[0].seed, shards, records, numbers, meters, series, metered)
 
@@ -179,6 +180,7 @@ class RunParts:
     @property
     def reason(self) -> Reason | None:
         """Why the run did not complete, by the first shard that ended as the run did."""
+        # Reports are in the order of their shards, so this is the same reason whatever was merged first.
         return next((report.reason for report in self.shards if report.status == self.status), None)
 
     @property

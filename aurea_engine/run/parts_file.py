@@ -54,6 +54,8 @@ _NOBODY = datetime.fromtimestamp(0, UTC)
 
 @dataclass(frozen=True)
 class _Head:
+    # JSON for all that is small or has a shape of its own: it can be read by people, and by versions that come later. The
+    # columns, which are neither, follow it as arrays.
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None
     shards: tuple[ShardReport, ...]
     meters: StoredRunMeters

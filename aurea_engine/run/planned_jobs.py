@@ -39,6 +39,7 @@ def plan(spec: RunSpec, shard: Shard | None = None) -> PlannedJobs:
     Raises `SpecError` where the jobs have no end but a duration and the model is closed: how many of them there will be is
     then known only when they have run.
     """
+    # What `execute` would refuse is refused here.
     shard = shard or Shard()
     shard.check(spec)
     # Execution may draw a seed; a plan without one would be of no run.

@@ -55,6 +55,7 @@ class Shard:
     @property
     def is_whole(self) -> bool:
         """Whether this is the whole run."""
+        # Shard 0 of 1 is the run itself, so there is no second way for what is not cut.
         return self.of == 1
 
     def count_of(self, jobs: int) -> int:
