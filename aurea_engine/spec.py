@@ -1,4 +1,4 @@
-"""The specification of a run: everything that decides what is run, and how it is judged. Frozen, checked when made."""
+"""The specification of a run: everything that decides what is run, and how it is judged. Frozen, and checked when made."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from aurea_engine.workload.schedulers import Fifo, Scheduler
 from aurea_engine.workload.workload import Workload
 
 KEPT_JOBS = 1_000_000
-"""Records are kept, and quantiles are exact, up to this many jobs; beyond it histograms, meters and series remain."""
+"""Up to this many jobs records are kept, and quantiles are exact. Beyond, histograms, meters and series remain."""
 
 TIMES = ("response_time", "waiting_time", "service_time")
 BuiltInMetric = Literal[
@@ -30,11 +30,11 @@ BuiltInMetric = Literal[
 ]
 RATES = ("throughput", "goodput")
 OF_GROUPS = (*TIMES, "failure_ratio")
-"""The built-in metrics that a group has too."""
+"""The built-in metrics that a group has, too."""
 
 
 class _ReportedMetricRule:
-    """The name of a mark or a measure, or ``group:GROUP:METRIC``. Whether there is one, only the specification knows."""
+    """The name of a mark or a measure, or ``group:GROUP:METRIC``. Only the specification knows whether it exists."""
 
     pattern = r"^(group:[^:=+@\s-][^:]{0,127}:)?[a-z][a-z0-9_]{0,63}$"
 
@@ -63,6 +63,7 @@ class Objective(Checked):
     abort: bool = False
 
     def __post_init__(self) -> None:
+        # As written, before the fields are converted: whether a bound was text decides which unit is right.
         written = {name: getattr(self, name) for name in ("at_most", "at_least")}
         super().__post_init__()
         texts = {name: text for name, text in written.items() if isinstance(text, str)}
@@ -85,7 +86,7 @@ class Objective(Checked):
 
     @property
     def group(self) -> str | None:
-        """The group whose jobs it is about, None for all jobs."""
+        """The group whose jobs it judges, None for all jobs."""
         return split_metric(self.metric)[0]
 
     @property
@@ -95,7 +96,7 @@ class Objective(Checked):
 
     @property
     def is_of_jobs(self) -> bool:
-        """Whether its metric is a time or an amount of single jobs, so that it has a mean and quantiles."""
+        """Whether its metric is a time or an amount of single jobs, and so has a mean and quantiles."""
         return self.figure in TIMES or self.figure not in get_args(BuiltInMetric)
 
     def check(self) -> list[Problem]:
@@ -109,7 +110,7 @@ class Objective(Checked):
         return problems
 
     def check_metric(self, schema: Schema) -> list[Problem]:
-        """What keeps it from being judged in a run whose records have the columns of ``schema``."""
+        """The reasons why it cannot be judged in a run whose records have the columns of ``schema``."""
         group, figure = split_metric(self.metric)
         built_in = get_args(BuiltInMetric) if group is None else OF_GROUPS
         reported = [each.name for each in schema.declared]
@@ -120,7 +121,7 @@ class Objective(Checked):
             return [Problem("metric", f"must be one of {', '.join((*built_in, *reported))}", ascii(figure))]
         if schema.measure(figure) is not None and getattr(self, "_is_written_as_time", False):
             name = "at_most" if self.at_most is not None else "at_least"
-            return [Problem(name, f"must be a number: it bounds the measure {figure}, which is no time")]
+            return [Problem(name, f"must be a number: it bounds the measure {figure}, which is not a time")]
         return []
 
     def __str__(self) -> str:
@@ -147,12 +148,12 @@ def split_metric(metric: str) -> tuple[str | None, str]:
 
 @dataclass(frozen=True)
 class Thresholds(Checked):
-    """When a finding is raised. The defaults suit runs that will be quoted; loosen them knowingly.
+    """The limits above which findings are raised. The defaults suit runs that will be published; loosen them knowingly.
 
-    Times in seconds. ``late_ratio``: share of releases that may be later than ``lag``; ``rate_shortfall``: by how much the
-    released rate may stay under the specified one; ``cpu``: share of the window in which the generator may be busy;
-    ``loop_lag``: longest time for which the event loop may be blocked; ``floor``: a mean service time below it is mostly the
-    engine's own; ``significance``: chance of a false alarm of each arrivals test; ``gc_pause``: longest collection.
+    Times in seconds. ``late_ratio``: share of releases that may be later than ``lag``. ``rate_shortfall``: by how much the
+    released rate may fall below the specified one. ``cpu``: share of the window for which the generator may be busy.
+    ``loop_lag``: longest time for which the event loop may be blocked. ``floor``: a mean service time below it is mostly the
+    engine's own. ``significance``: chance of a false alarm of each test of the arrivals. ``gc_pause``: longest collection.
     """
 
     lag: Seconds = 0.005
@@ -167,10 +168,11 @@ class Thresholds(Checked):
 
 @dataclass(frozen=True)
 class RunSpec(Checked):
-    """One run, whole: the same specification runs in real time (``clock="real"``) and in virtual time (``"virtual"``).
+    """One complete run. The same specification runs in real time (``clock="real"``) and in virtual time (``"virtual"``).
 
-    ``seed`` None draws one, and the result carries it. ``warmup`` leaves the jobs of the first so many seconds out of every
-    statistic (never out of ``counts`` or cost); ``"auto"`` finds them by MSER-5. ``keep_jobs`` False keeps memory flat.
+    With ``seed`` None a seed is drawn, and the result contains it. ``warmup`` leaves the jobs of the first so many seconds
+    out of every statistic (but not out of ``counts`` and cost); ``"auto"`` finds its end by MSER-5. ``keep_jobs`` False
+    keeps memory flat.
     """
 
     workload: Workload
@@ -186,6 +188,7 @@ class RunSpec(Checked):
 
     def check(self) -> list[Problem]:
         warmup = self.warmup
+        # What is known to end the run before the warm-up does. The number of jobs says nothing about time.
         for name in ("duration", "stop_at"):
             end = getattr(self.workload, name)
             if end is not None and not isinstance(warmup, str) and warmup >= end:
@@ -196,24 +199,24 @@ class RunSpec(Checked):
         return self._check_reports()
 
     def _check_reports(self) -> list[Problem]:
-        """What the objectives and the cost model read and no job reports: told now, and not with the result."""
+        """Problems of objectives and a cost model that need what no job reports. Reported now, not with the result."""
         schema = self.workload.schema
         metrics = [
             problem.within(f"objectives[{i}]")
             for i, objective in enumerate(self.objectives)
             for problem in objective.check_metric(schema)
         ]
-        # A model of somebody else's may raise whatever it likes here too: then it is a finding of the run, as ever.
+        # A third-party model may raise anything here. Then the run's finding reports it, as for every other failure of it.
         unpriced, _ = call_safely(self.cost.check_measures, schema)
         return metrics + [problem.within("cost") for problem in unpriced or ()]
 
     @property
     def warmup_ns(self) -> int:
-        """The warm-up that is known before the run, ns."""
+        """The warm-up that is known before the run, in ns."""
         return 0 if isinstance(self.warmup, str) else round(self.warmup * NS)
 
     def good_within(self) -> tuple[tuple[str, int], ...]:
-        """(metric, most) of every objective that binds a single job: a *good* job is within all of them.
+        """(metric, most) of every objective that limits single jobs. A *good* job is within all of them.
 
         In the whole numbers of the columns: ns, or value × scale of a measure.
         """
@@ -225,5 +228,6 @@ class RunSpec(Checked):
 
     def _most_of(self, objective: Objective) -> int:
         assert objective.at_most is not None
+        # A bound on a measure is rounded down: 10.5 rows allow 10, and the column holds whole numbers.
         measure = self.workload.schema.measure(objective.figure)
         return round(objective.at_most * NS) if measure is None else math.floor(objective.at_most * measure.scale)

@@ -1,4 +1,4 @@
-"""What a `CallbackPool` must do, yours and ours: the check behind `check_job` for jobs that are done by callbacks."""
+"""Checks a `CallbackPool`, ours or yours: the check behind `check_job` for jobs that are done by callbacks."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from aurea_engine.closed_sets import Outcome
 from aurea_engine.workload.callbacks import CallbackPool
 
 ENDINGS = (Outcome.COMPLETED, Outcome.FAILED, Outcome.TIMED_OUT)
-"""What a pool may say of a job; all other outcomes are the run's to give."""
+"""The outcomes that a pool may report. All others are decided by the run."""
 
 AT_ONCE = 20
-"""Jobs that are in the pool together."""
+"""How many jobs are in the pool at once."""
 
 
 class _Ends:
-    """Takes what a pool says, and holds it to the contract."""
+    """Receives the reports of a pool, and checks them against the contract."""
 
     def __init__(self) -> None:
         self._origin = perf_counter_ns()
         self._broken: AssertionError | None = None
         self._all_done = asyncio.Event()
         self.taken: dict[int, int] = {}
-        """Job → the instant at which the pool was given it, until it is done."""
+        """Job → the instant at which the pool got it, until the pool is done with it."""
 
     def now(self) -> int:
         return perf_counter_ns() - self._origin
@@ -56,7 +56,7 @@ class _Ends:
                 self._all_done.set()
 
     async def wait(self, patience: float) -> None:
-        """Until the pool is done with all that it was given."""
+        """Wait until the pool is done with all jobs that it got."""
         if self.taken:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._all_done.wait(), patience)
@@ -67,17 +67,19 @@ class _Ends:
 
 
 async def check_callback_pool(pool: CallbackPool, demand: float = float("nan"), *, patience: float = 10.0) -> None:
-    """Raises AssertionError where ``pool`` does not keep its contract. To be called inside a running event loop.
+    """Raises AssertionError if ``pool`` does not keep its contract. Call it inside a running event loop.
 
-    It does `AT_ONCE` jobs together and one alone, within ``patience`` seconds, and gives up one that is cancelled.
+    The pool does `AT_ONCE` jobs together and one alone, within ``patience`` seconds, and gives up one that is cancelled.
     """
     ends = _Ends()
     pool.now, pool.done = ends.now, ends.done
+    # First all together, then one more: a pool that never frees its places does the first twenty and hangs on the next.
     for jobs in (range(AT_ONCE), range(AT_ONCE, AT_ONCE + 1)):
         for job in jobs:
             ends.taken[job] = ends.now()  # before `start`, which may already be done with it
             pool.start(job, demand, None, None)
         await ends.wait(patience)
+    # Cancelling is a race that the pool may win: the job may be done when `start` returns. Then there is nothing to cancel.
     cancelled = AT_ONCE + 1
     ends.taken[cancelled] = taken = ends.now()
     pool.start(cancelled, demand, None, None)

@@ -1,4 +1,8 @@
-"""Clocks and a loop for tests: time that a test moves by hand, and time that jumps to the next thing that is due."""
+"""Clocks and an event loop for tests: time that a test moves by hand, and time that jumps to the next timer.
+
+Why an own loop and not patched functions: user jobs call ``asyncio.sleep`` and other libraries, which know nothing of our
+clocks. A loop whose `time` jumps takes all of them along, with the asyncio that is installed.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +20,13 @@ from aurea_engine.spec import RunSpec
 
 
 class ManualClock:
-    """A `Clock` that stands still until it is told otherwise. Hand it to `run`, and move it with `advance`. ::
+    """A `Clock` that stands still until a test moves it. Hand it to `run`, and move it with `advance`. ::
 
     clock = ManualClock()
     running = asyncio.create_task(aurea_engine.run(spec, clock=clock))
     await clock.advance(0.1)
 
-    Jobs that only let time pass obey it. A job that sleeps by itself sleeps by the loop's time: see `JumpingLoop`.
+    Jobs that only let time pass obey it. A job that sleeps by itself uses the time of the loop: see `JumpingLoop`.
     """
 
     def __init__(self, ns: int = 0) -> None:
@@ -30,26 +34,27 @@ class ManualClock:
         self._waiting: dict[asyncio.Future[None], int] = {}
 
     def now(self) -> int:
-        """Nanoseconds that it was moved by, and what it began with."""
+        """Nanoseconds: what it began with, and what it was moved by."""
         return self._ns
 
     @property
     def waiting(self) -> int:
-        """How many wait for it."""
+        """How many waiters it has."""
         return len(self._waiting)
 
     async def advance(self, seconds: float, *, at_once: bool = False) -> None:
-        """Move it, from one instant that somebody waits for to the next, and let those who waited do their work.
+        """Move it from one awaited instant to the next, and let the waiters of each do their work.
 
-        ``at_once`` moves it in one stroke, as a loop that was blocked does: everybody wakes late.
+        ``at_once`` moves it in one step, as a blocked event loop would: all waiters wake late.
         """
+        # Step by step, because the work at one instant may ask for the next one, which must not be passed over.
         until = self._ns + round(seconds * NS)
-        await _settled()
+        await _settle()
         while not at_once and (due := min(self._waiting.values(), default=until)) < until:
             self._move(due)
-            await _settled()
+            await _settle()
         self._move(until)
-        await _settled()
+        await _settle()
 
     def _move(self, ns: int) -> None:
         self._ns = max(self._ns, ns)
@@ -58,8 +63,9 @@ class ManualClock:
                 waiter.set_result(None)
 
     async def wait(self, until: int, bell: Bell, exact: bool) -> None:
-        """Until it was moved to ``until``, or ``bell`` rings."""
+        """Wait until it was moved to ``until``, or ``bell`` rings."""
         if until <= self._ns or bell.rung:
+            # Yield once all the same: a driver that never waits must not starve the tasks of the jobs.
             await asyncio.sleep(0)
             return
         moved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -80,16 +86,16 @@ class LoopClock:
         return round(asyncio.get_running_loop().time() * NS)
 
     async def wait(self, until: int, bell: Bell, exact: bool) -> None:
-        """By a timer of the loop. Whatever else is due at that instant is done first, so that ends come before arrivals."""
+        """By a timer of the loop. Other work of that instant is done first, so that ends come before arrivals."""
         await bell.wait(max(until - self.now(), 0) / NS)
-        await _settled()
+        await _settle()
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
     """An event loop in which nothing takes time: when nothing is ready, its clock jumps to the next timer.
 
     Its time is a whole number of nanoseconds and begins at 0. Sockets, pipes and threads still work, but an hour of timers
-    may pass while one of them answers. Where no timer is set and nothing comes for ``patience`` real seconds, it raises
+    may pass while one of them answers. If no timer is set and nothing comes for ``patience`` real seconds, it raises
     RuntimeError.
     """
 
@@ -101,21 +107,22 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         self._clock_resolution = 0.6 / NS  # timers that are due within the rounding of a nanosecond fire together
 
     def time(self) -> float:
-        """Seconds."""
+        """The time in seconds."""
         return self._ns / NS
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncio's name
-        """Waits for the threads without a limit: a limit of 300 s would pass before they have noticed."""
+        """Waits for the threads without a limit. A limit of 300 s would pass before they have noticed."""
         await super().shutdown_default_executor()
 
     def settled(self) -> asyncio.Future[None]:
-        """Done as soon as nothing is left to do at this instant."""
+        """A future that is done as soon as nothing is left to do at this instant."""
         waiter = self.create_future()
         self._settling.append(waiter)
         return waiter
 
     def idle(self, seconds: float | None) -> bool:
         """Called when nothing is ready for ``seconds`` (None: no timer is set). False: there is nothing to jump to."""
+        # Settling comes before jumping: those who wait for the end of this instant go first, and may cause more work in it.
         if self._settling:
             for waiter in self._settling:
                 if not waiter.done():
@@ -123,6 +130,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
             self._settling.clear()
             return True
         if seconds is not None:
+            # At least one nanosecond: a timer a fraction of one away would otherwise be asked for again, for ever.
             self._ns += max(round(seconds * NS), 1)
         return seconds is not None
 
@@ -133,6 +141,8 @@ class _JumpingSelector(selectors.DefaultSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        # The one place where asyncio waits. What is ready goes first; only then does time jump. BaseEventLoop calls select
+        # with the time until its next timer, which is exactly how far to jump.
         ready: list[tuple[selectors.SelectorKey, int]] = super().select(0)
         if ready or timeout == 0 or self._loop.idle(timeout):
             return ready
@@ -142,18 +152,20 @@ class _JumpingSelector(selectors.DefaultSelector):
         return ready
 
 
-async def _settled() -> None:
-    """Let everything that can run now run: exactly, in a `JumpingLoop`; elsewhere for as many rounds as tasks need."""
+async def _settle() -> None:
+    """Let all work of this instant be done: exactly in a `JumpingLoop`, elsewhere for as many rounds as tasks need."""
     loop = asyncio.get_running_loop()
     if isinstance(loop, JumpingLoop):
         await loop.settled()
         return
+    # No loop but ours can tell when it is idle. A task that wakes another one takes one round, and the longest chain here
+    # (timer, driver, job, executor, recorder) has half as many links.
     for _ in range(12):
         await asyncio.sleep(0)
 
 
 def run_jumping(spec: RunSpec, observers: Iterable[Observer] = (), *, stop: Stop | None = None) -> RunResult:
-    """Run ``spec`` with the driver of real time, on a `JumpingLoop`: as fast as virtual time, and jobs are really called.
+    """Run ``spec`` with the driver of real time on a `JumpingLoop`: as fast as virtual time, and jobs are really called.
 
     The same specification and seed give the response times of `simulate`, job by job, to the nanosecond.
     """

@@ -43,6 +43,7 @@ def check_arrivals(arrivals: Arrivals, *, seed: int = 0, blocks: int = 8) -> Non
     first = list(islice(_check_blocks(arrivals.instants(np.random.default_rng(seed)), "instants"), most))
     instants = np.concatenate([np.zeros(1, np.int64), *first])
     assert (np.diff(instants) >= 0).all(), "instants are in order, within and across blocks, and none is negative"
+    # Two iterators of one process, drawn alternately. State on the strategy, or the module's own random numbers, show here.
     rng, other = np.random.default_rng(seed), np.random.default_rng(seed)
     one, two = arrivals.instants(rng), arrivals.instants(other)
     for block in first:
@@ -133,6 +134,7 @@ def check_job(job: JobSource, *, seed: int = 0, jobs: int = 4096, run: bool = Tr
     leaves = job.leaves()
     assert leaves, "there is at least one leaf to do the work"
     assert all(isinstance(leaf, Job) for leaf in leaves), "leaves are Jobs"
+    # Twice from the same seed, in two blocks: a run asks block by block, and a shard may ask for another part first.
     streams, again = Streams(seed), Streams(seed)
     demands = np.empty(0)
     for first in (0, jobs):
@@ -143,6 +145,7 @@ def check_job(job: JobSource, *, seed: int = 0, jobs: int = 4096, run: bool = Tr
             same = np.array_equal(getattr(plan, column), getattr(repeated, column), equal_nan=column == "demand")
             assert same, f"the same streams give the same plan: {column} differs"
         demands = plan.demand
+    # Timers are never called: the driver only lets their time pass.
     working = [leaf for leaf in leaves if run and leaf.executor != "timers"]
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         for leaf in working:

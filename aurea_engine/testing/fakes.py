@@ -32,6 +32,7 @@ class ScriptedArrivals(Arrivals):
         for first in range(0, len(self.at_ns), self.block):
             yield np.array(self.at_ns[first : first + self.block], np.int64)
 
+    # Cyclic, so that a test may give one think time for all users and jobs.
     def think_times(self, rng: np.random.Generator) -> Iterator[Instants] | None:
         if self.thinks_ns is None:
             return None
