@@ -70,6 +70,7 @@ from aurea_engine.workload.arrivals import (
     Gamma as GammaArrivals,
 )
 from aurea_engine.workload.callbacks import CallbackPool
+from aurea_engine.workload.combinations import Branch, Faulty, Limited, Mix
 from aurea_engine.workload.distributions import (
     Constant,
     Distribution,
@@ -83,7 +84,7 @@ from aurea_engine.workload.distributions import (
     Uniform,
     Weighted,
 )
-from aurea_engine.workload.jobs import Branch, Cpu, Faulty, Job, JobSource, Limited, Mix, Plan, Sleep
+from aurea_engine.workload.jobs import Cpu, Job, JobSource, Plan, Sleep
 from aurea_engine.workload.recorded import Replay, Trace, inline_files
 from aurea_engine.workload.schedulers import Fifo, Lifo, Priority, Queue, Scheduler, ShortestFirst
 from aurea_engine.workload.streams import Streams

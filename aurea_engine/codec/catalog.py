@@ -17,7 +17,7 @@ from typing import Any
 
 from aurea_engine.costs import KINDS, CostModel
 from aurea_engine.errors import SpecError, StrategyError
-from aurea_engine.workload import arrivals, distributions, jobs, recorded, schedulers
+from aurea_engine.workload import arrivals, combinations, distributions, jobs, recorded, schedulers
 from aurea_engine.workload.arrivals import Arrivals
 from aurea_engine.workload.distributions import Distribution
 from aurea_engine.workload.jobs import JobSource
@@ -149,9 +149,9 @@ def default_catalog() -> Catalog:
     kinds: dict[str, dict[str, type]] = {
         "jobs": {
             "cpu": jobs.Cpu,
-            "faulty": jobs.Faulty,
-            "limited": jobs.Limited,
-            "mix": jobs.Mix,
+            "faulty": combinations.Faulty,
+            "limited": combinations.Limited,
+            "mix": combinations.Mix,
             "replay": recorded.Replay,
             "sleep": jobs.Sleep,
         },

@@ -1,13 +1,12 @@
-"""Jobs: what one unit of work does, and how kinds of jobs are combined.
+"""Jobs: what one unit of work does, and the contract of all that plans jobs.
 
-A `Job` does the work. A `JobSource` says, in columns and many at once, which jobs come: a single kind, a weighted `Mix`,
-or the wrappers `Faulty` and `Limited`. Drivers ask `JobSource.plan` and then only obey the columns.
+A `Job` does the work. A `JobSource` says, in columns and many at once, which jobs come: a single kind, or a combination of
+several (`aurea_engine.workload.combinations`). Drivers ask `JobSource.plan` and then only obey the columns.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -19,27 +18,24 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from aurea_engine.errors import Problem, StrategyError
-from aurea_engine.fields.checked import Checked, PositiveSeconds, Ratio, Weight, non_empty
-from aurea_engine.records.batch import NEVER, NS, Floats
+from aurea_engine.errors import StrategyError
+from aurea_engine.fields.checked import Checked
+from aurea_engine.records.batch import NS, Floats
 from aurea_engine.records.measures import (
-    GroupName,
     Mark,
     Measure,
     Schema,
-    find_declared,
     join_declared,
-    number_repeated,
 )
 from aurea_engine.workload.callbacks import CallbackPool
 from aurea_engine.workload.cpu_workers import CpuWorkers
 from aurea_engine.workload.distributions import (
     Constant,
     Distribution,
-    cut_to_whole_ns,
     draw_durations,
     to_floats,
 )
+from aurea_engine.workload.planned_reports import Numbers, plan_reports
 from aurea_engine.workload.streams import Streams
 
 Run = Callable[[float], Awaitable[object]]
@@ -57,9 +53,6 @@ does not spin on the clock beside it, and releases jobs to a millisecond or two.
 `Job.opened` yields, does the jobs without a task for each.
 """
 EXECUTORS: tuple[ExecutorName, ...] = get_args(ExecutorName)
-
-Numbers = NDArray[np.float64] | NDArray[np.int64]
-"""Floats, or integers where a float would not hold every digit."""
 
 Priority = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 
@@ -210,47 +203,11 @@ class Job(JobSource):
             fails=np.zeros(n, bool),
             priority=np.zeros(n, np.int64),
             leaf=np.zeros(n, np.intp),
-            reports=plan_reports(self, reports, demand),
+            reports=plan_reports(type(self).__name__, Schema(self.marks, self.measures), reports, demand),
         )
 
     def leaves(self) -> tuple[Job, ...]:
         return (self,)
-
-
-def plan_reports(job: Job, given: Mapping[str, Numbers] | None, demand: Floats) -> dict[str, NDArray[np.int64]]:
-    """What `Job.reports` gave, held to its contract, as a `Plan` has it. Raises `StrategyError`."""
-    what, planned = f"{type(job).__name__}.reports", dict[str, NDArray[np.int64]]()
-    for name, values in (given or {}).items():
-        mark, measure = find_declared(job.marks, name), find_declared(job.measures, name)
-        if mark is None and measure is None:
-            raise StrategyError(f"{what} names {ascii(name)[:80]}, which {type(job).__name__} does not declare")
-        numbers = _scale_exactly(values, NS if measure is None else measure.scale, len(demand), f"{what}[{name!r}]")
-        if measure is None and (numbers > np.rint(demand * NS)).any():
-            raise StrategyError(f"{what} has the mark {name} later than the end of its job")
-        planned[name] = numbers
-    return planned
-
-
-def _scale_exactly(values: Numbers, scale: int, n: int, what: str) -> NDArray[np.int64]:
-    """``values × scale`` as whole numbers from 0 up, `NEVER` for NaN."""
-    if isinstance(values, np.ndarray) and values.dtype.kind in "iu" and scale == 1 and values.shape == (n,):
-        numbers = values.astype(np.int64)  # not by way of floats, which end at 2⁵³
-        if n and values.min() < 0:
-            raise StrategyError(f"{what} must be >= 0, and is {values.min()}")
-        return numbers
-    scaled = to_floats(values, n, what) * scale
-    known = ~np.isnan(scaled)
-    if not ((scaled[known] >= 0) & (scaled[known] < MOST_PLANNED)).all():
-        raise StrategyError(f"{what} must be >= 0, below 2^62 when scaled, or NaN for no report")
-    if scale == 1 and (scaled[known] != np.rint(scaled[known])).any():
-        raise StrategyError(f"{what} must be whole numbers: the measure has no scale")
-    whole = np.full(n, NEVER, np.int64)
-    whole[known] = np.rint(scaled[known]).astype(np.int64)
-    return whole
-
-
-MOST_PLANNED = 2.0**62
-"""Planned values are kept as −2 − v until their job has ended, so they need a little room below int64."""
 
 
 @dataclass(frozen=True)
@@ -297,113 +254,3 @@ class Cpu(Job):
     async def opened(self) -> AsyncIterator[Run]:
         async with CpuWorkers() as workers:
             yield workers.burn
-
-
-@dataclass(frozen=True)
-class Branch(Checked):
-    """One kind of job in a `Mix`. ``priority``, where given, replaces the job's own; ``name`` is that of its group."""
-
-    weight: Weight
-    job: JobSource
-    priority: Priority | None = None
-    name: GroupName | None = None
-
-
-@dataclass(frozen=True)
-class Mix(JobSource):
-    """Each job is of one branch, chosen with probability weight ÷ sum of weights.
-
-    Each branch is a group of the result, under its name, or else under its job's kind, numbered where that repeats. The
-    branches of a mix inside a branch are groups of their own, ``OUTER/INNER``: every job is in exactly one group.
-    """
-
-    of: Annotated[tuple[Branch, ...], non_empty("weights must sum to more than 0: it must hold at least one branch")]
-
-    def check(self) -> list[Problem]:
-        problems = []
-        if not sum(branch.weight for branch in self.of) > 0:
-            problems.append(Problem("of", "weights must sum to more than 0"))
-        names = [branch.name for branch in self.of]
-        problems += [
-            Problem(f"of[{i}].name", "must be different from the other branches' names", ascii(name))
-            for i, name in enumerate(names)
-            if name is not None and name in names[:i]
-        ]
-        return problems
-
-    def plan(self, streams: Streams, first: int, n: int) -> Plan:
-        weights = np.array([branch.weight for branch in self.of])
-        choice = streams.rng("mix").choice(len(self.of), n, p=weights / weights.sum())
-        whole = Plan(np.empty(n), np.empty(n), np.empty(n, bool), np.empty(n, np.int64), np.empty(n, np.intp))
-        offset = 0
-        for i, branch in enumerate(self.of):
-            # Every branch plans the whole block: what one draws cannot depend on how often the others were chosen.
-            part = plan_jobs(branch.job, streams.child(f"branch {i}"), first, n)
-            if branch.priority is not None:
-                part.priority[:] = branch.priority
-            part.leaf += offset
-            mine = choice == i
-            for column in PLANNED:
-                getattr(whole, column)[mine] = getattr(part, column)[mine]
-            for name, reports in part.reports.items():
-                whole.reports.setdefault(name, np.full(n, NEVER, np.int64))[mine] = reports[mine]
-            offset += len(branch.job.leaves())
-        return whole
-
-    def leaves(self) -> tuple[Job, ...]:
-        return tuple(leaf for branch in self.of for leaf in branch.job.leaves())
-
-    def groups(self) -> tuple[str, ...]:
-        given = [branch.name for branch in self.of if branch.name is not None]
-        kinds = number_repeated([_kind_of(branch.job) for branch in self.of if branch.name is None], given)
-        unnamed = iter(kinds)
-        names = [next(unnamed) if branch.name is None else branch.name for branch in self.of]
-        # A branch that has groups of its own is told apart by them; its leaves are the leaves of those.
-        return tuple(
-            f"{name}/{inner}" if inner else name
-            for name, branch in zip(names, self.of, strict=True)
-            for inner in branch.job.groups() or [""] * len(branch.job.leaves())
-        )
-
-
-def _kind_of(source: JobSource) -> str:
-    """The kind of a source as JSON writes it: its class's name in lower case, words joined by underscores."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(source).__name__).lower()
-
-
-@dataclass(frozen=True)
-class Faulty(JobSource):
-    """Does the work of ``job``, and then fails with probability ``failure_rate``."""
-
-    job: JobSource
-    failure_rate: Ratio
-
-    def plan(self, streams: Streams, first: int, n: int) -> Plan:
-        plan = plan_jobs(self.job, streams.child("faulty"), first, n)
-        plan.fails |= streams.rng("failures").random(n) < self.failure_rate
-        return plan
-
-    def leaves(self) -> tuple[Job, ...]:
-        return self.job.leaves()
-
-    def groups(self) -> tuple[str, ...]:
-        return self.job.groups()
-
-
-@dataclass(frozen=True)
-class Limited(JobSource):
-    """Stops ``job`` after ``timeout`` seconds of service: it is then *timed out*, and occupied its slot that long."""
-
-    job: JobSource
-    timeout: PositiveSeconds
-
-    def plan(self, streams: Streams, first: int, n: int) -> Plan:
-        plan = plan_jobs(self.job, streams.child("limited"), first, n)
-        np.minimum(plan.limit, cut_to_whole_ns(np.array(self.timeout)), out=plan.limit)
-        return plan
-
-    def leaves(self) -> tuple[Job, ...]:
-        return self.job.leaves()
-
-    def groups(self) -> tuple[str, ...]:
-        return self.job.groups()

@@ -128,16 +128,9 @@ def _object(properties: Mapping[str, Any], required: Iterable[str] = (), *, more
     }
 
 
-def _answers() -> dict[str, Any]:
-    """Responses. Results have more members than are listed here: docs/numbers.md explains them all."""
-    ident = {"type": "string", "pattern": f"^{RUN_ID_PATTERN}$"}
-    reason = _object({"code": {"enum": sorted(REASONS)}, "detail": {"type": "string"}}, ["code", "detail"])
-    # The seed's eight members come first and are required in every result, whatever the run came to.
-    figures = {
-        "num_jobs": COUNT, "completed_jobs": COUNT, "throughput": NUMBER, "mean_latency": NUMBER, "total_cost": NUMBER,
-        "start_time": TEXT, "end_time": TEXT, "duration": NUMBER,
-    }  # fmt: skip
-    job = _object(
+def _describe_job() -> dict[str, Any]:
+    """A job of a result, or of a page of jobs."""
+    return _object(
         {
             "job_id": {"type": "string"},
             "latency": NUMBER,
@@ -156,6 +149,17 @@ def _answers() -> dict[str, Any]:
         # The four of the seed; the others came later, so that a client of then reads a result of now.
         ["job_id", "latency", "cost", "timestamp"],
     )
+
+
+def _answers() -> dict[str, Any]:
+    """Responses. Results have more members than are listed here: docs/numbers.md explains them all."""
+    ident = {"type": "string", "pattern": f"^{RUN_ID_PATTERN}$"}
+    reason = _object({"code": {"enum": sorted(REASONS)}, "detail": {"type": "string"}}, ["code", "detail"])
+    # The seed's eight members come first and are required in every result, whatever the run came to.
+    figures = {
+        "num_jobs": COUNT, "completed_jobs": COUNT, "throughput": NUMBER, "mean_latency": NUMBER, "total_cost": NUMBER,
+        "start_time": TEXT, "end_time": TEXT, "duration": NUMBER,
+    }  # fmt: skip
     state = {"enum": list(STATES)}
     run = {"benchmark_id": ident, "status": state, "label": TEXT, "reason": {"anyOf": [reason, {"type": "null"}]}}
     result = {
@@ -176,7 +180,7 @@ def _answers() -> dict[str, Any]:
         "Any": {"type": "object"},
         "Health": _object({"status": {"const": "healthy"}, "service": {"const": SERVICE}}, ["status", "service"]),
         "Probe": _object({"status": {"enum": ["live", "ready"]}}, ["status"]),
-        "JobRow": job,
+        "JobRow": _describe_job(),
         "JobPage": _object({"jobs": _list(_named("JobRow")), "total": COUNT, "next": TEXT}, ["jobs", "total", "next"]),
         "Result": _object(result, ["benchmark_id", *figures, "status", "jobs"]),
         # One schema for every state: progress while it is active, and the members of a result once it has ended.
