@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from aurea_engine import encode_json, parse_json, result_from_dict, result_to_dict
 from aurea_server.cli import main
 from aurea_server.history import DataFolder, Ledger
 from aurea_server.http.app import create_app
@@ -164,3 +165,22 @@ def test_older_idempotency_key_is_known(data: Path) -> None:
     folder.release()
     assert known is not None
     assert known.run_id == run_id
+
+
+def test_older_runs_are_results_again(aurea: Callable[..., bytes], data: Path) -> None:
+    """What is read says what was written, member by member; jobs that are cut off are the only loss."""
+    results = 0
+    for run_id in RUNS:
+        content = aurea("runs", "show", run_id, "--data", data, "--json")
+        assert aurea("runs", "show", run_id, "--data", data)
+        document = json.loads(content)
+        if "counts" not in document:
+            continue
+        again = json.loads(encode_json(result_to_dict(result_from_dict(parse_json(content), keep_unknown=True))))
+        if document["jobs_truncated"]:
+            del document["jobs"], document["jobs_truncated"]
+        # Of versions that wrote no reason, the status implies one.
+        document["reason"] = document.get("reason") or again["reason"]
+        contains(again, document)
+        results += 1
+    assert results >= 10
