@@ -33,6 +33,7 @@ Figure = float | None
 
 
 def read_counts(members: Members) -> Counts:
+    """The counts of a run or of a group: they add up, or the document is no result."""
     counts = members.read_object("counts")
     if "counts" not in members.data:
         members.report("counts", "is required: a run that came to no result has none")
@@ -47,6 +48,7 @@ def read_counts(members: Members) -> Counts:
 
 
 def read_timing(members: Members, name: str) -> Timing:
+    """The figures of a kind of time, a mark or a measure."""
     timing = members.read_object(name)
     figures = {each: timing.read(each, Figure) for each in ("mean", "std", "min", "max", *QUANTILES)}
     intervals = timing.read_object("intervals")
@@ -63,6 +65,7 @@ def read_timing(members: Members, name: str) -> Timing:
     )
 
 
+# Marks and measures are read by name, as objects: their order is that of the declarations.
 def read_marks(members: Members) -> dict[str, MarkTimes]:
     marks = members.read_object("marks")
     return {
@@ -77,6 +80,7 @@ def read_measures(members: Members) -> dict[str, MeasureAmounts]:
         name: MeasureAmounts(
             (each := measures.read_object(name)).read("unit", Text, ""),
             each.read("scale", Number, 1),
+            # A whole number where the measure counts whole ones; those may be larger than a float can tell apart.
             each.read("total", Whole | Amount, 0),
             read_timing(measures, name),
         )
@@ -112,6 +116,7 @@ def read_findings(members: Members) -> Iterator[Finding]:
 
 
 def read_histograms(members: Members, schema: Schema) -> dict[str, LatencyHistogram]:
+    # Of names that are not known nothing can be made: they may be of a later version.
     found = members.read_object("histograms")
     known = {*SPANS, *(name_from_start(mark) for mark in schema.marks), *(each.name for each in schema.declared)}
     return {

@@ -87,6 +87,7 @@ def result_to_dict(result: RunResult, catalog: Catalog | None = None, jobs_shown
 
 def _encode_marks(marks: Mapping[str, MarkTimes]) -> dict[str, Any]:
     """Each mark's times from the intended start, as any kind of time, and those from the start beside them."""
+    # A mark is a kind of time like any other, so it has the same members; what is special about it stands beside them.
     return {
         name: {**_encode_timing(times.from_intended), "from_start": _encode_timing(times.from_start)}
         for name, times in marks.items()

@@ -125,6 +125,7 @@ def _check_samples(run: EndedRun) -> Iterator[Finding]:
         return
     needed = {f"p{q * 100:g}": count_samples_needed(q) for q in QUANTILES.values()}
     missing = [f"{name} needs {jobs:,}" for name, jobs in needed.items() if count < jobs]
+    # The largest of too few values is not even a bound of the quantile, so it is left out rather than guessed.
     if missing:
         detail = f"{count:,} jobs completed: {', '.join(missing)}"
         yield Finding("too_few_samples", Severity.NOTE, detail, "Run more jobs, or use a lower quantile.")
@@ -183,6 +184,7 @@ def _check_queue(run: EndedRun) -> Iterator[Finding]:
 
     Both are asked for: waits of a stable queue rise now and then by chance, and a backlog is left by every burst at the end.
     """
+    # Without a limit nobody waits, and in the closed model the users themselves keep the queue short.
     slots, jobs = run.state.spec.scheduler.slots, run.result.jobs
     if jobs is None or slots is None or not run.state.has_rate:
         return

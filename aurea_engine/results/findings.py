@@ -18,6 +18,7 @@ class Finding:
     advice: str
 
     def __post_init__(self) -> None:
+        # The set is closed: codes are labels of metrics and headings of the documentation.
         assert self.code in FINDING_CODES, self.code
 
 

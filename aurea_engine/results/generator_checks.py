@@ -42,6 +42,7 @@ def _check_lag(state: RunState) -> Iterator[Finding]:
     lag, limits = state.meters.times["lag"], state.spec.thresholds
     if not lag.count or state.spec.workload.arrivals.ends == "with jobs":
         return  # jobs that are all meant to start at once cannot: their response times say how long it took
+    # Half of the jobs late, at the usual threshold, is no disturbance any more: another workload was run.
     late, worst = lag.count_above(limits.lag) / lag.count, lag.maximum / NS
     if late > limits.late_ratio or worst >= limits.loop_lag:
         severity = Severity.INVALID if late > 50 * limits.late_ratio else Severity.DEGRADED

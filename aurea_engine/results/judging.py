@@ -9,7 +9,13 @@ import numpy as np
 from aurea_engine.records.batch import NS, JobBatch
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.results.figures import Figures, count_outcomes
-from aurea_engine.results.objectives import failure_ratio, judge_fact, judge_time, value_at, value_in
+from aurea_engine.results.objectives import (
+    find_failure_ratio,
+    judge_fact,
+    judge_time,
+    look_up_histogram,
+    look_up_sorted,
+)
 from aurea_engine.results.result import Counts, ObjectiveResult, RunResult
 from aurea_engine.results.statistics import summarize_histogram, summarize_values
 from aurea_engine.run.meters import Meters, measure_reports, measure_span
@@ -38,7 +44,7 @@ def _judge(objective: Objective, result: RunResult, figures: Figures) -> Objecti
     if objective.is_of_jobs:
         return _judge_reported(objective, figures, since)
     if metric == "failure_ratio":
-        return judge_fact(objective, failure_ratio(counted), f"no job ended{since}")
+        return judge_fact(objective, find_failure_ratio(counted), f"no job ended{since}")
     if metric in ("cost", "cost_per_job"):
         amount = result.cost.total if metric == "cost" else result.cost.per_success
         missing = result.cost.problem or "no job completed"
@@ -66,11 +72,11 @@ def _judge_time(objective: Objective, figures: Figures, since: str) -> Objective
     metric, jobs = objective.figure, _jobs_of(objective, figures)
     if jobs is None:
         histogram = _meters_of(objective, figures).times[metric]
-        return judge_time(objective, summarize_histogram(histogram), value_in(histogram), since)
+        return judge_time(objective, summarize_histogram(histogram), look_up_histogram(histogram), since)
     # Ranks of the sample itself: the confidence bounds of a quantile are two of its order statistics.
     lasted = measure_span(metric, jobs[jobs.was_served])
     timing = figures.times[metric] if objective.group is None else summarize_values(lasted)
-    return judge_time(objective, timing, value_at(np.sort(lasted)), since)
+    return judge_time(objective, timing, look_up_sorted(np.sort(lasted)), since)
 
 
 def _judge_reported(objective: Objective, figures: Figures, since: str) -> ObjectiveResult:
@@ -80,6 +86,8 @@ def _judge_reported(objective: Objective, figures: Figures, since: str) -> Objec
     since, jobs = f" and reported it{since}", _jobs_of(objective, figures)
     if jobs is None:
         histogram = _meters_of(objective, figures).reported.get(objective.figure, LatencyHistogram())
-        return judge_time(objective, summarize_histogram(histogram, unit), value_in(histogram, unit), since, name)
+        return judge_time(
+            objective, summarize_histogram(histogram, unit), look_up_histogram(histogram, unit), since, name
+        )
     values = measure_reports(jobs).get(objective.figure, np.empty(0, np.int64))
-    return judge_time(objective, summarize_values(values, unit), value_at(np.sort(values), unit), since, name)
+    return judge_time(objective, summarize_values(values, unit), look_up_sorted(np.sort(values), unit), since, name)

@@ -1,8 +1,8 @@
-"""Judging objectives: met, missed, or inconclusive. No data is never a pass.
+"""Judging one objective by a figure: met, missed, or inconclusive. No data is never a pass.
 
-Times are estimates: an objective on them is met when the one-sided 95 % confidence bound is on the right side, missed
-when the opposite bound is on the wrong one, and inconclusive between. Ratios, rates and money are what this very run
-did, so they are compared as they are.
+Times and amounts are estimates of what the system does. An objective on them is met if the one-sided 95 % confidence bound
+is on the right side, missed if the opposite bound is on the wrong side, and inconclusive in between. Ratios, rates and
+money are what this run did, so they are compared as they are.
 """
 
 from __future__ import annotations
@@ -17,28 +17,31 @@ from aurea_engine.results.result import Counts, ObjectiveResult
 from aurea_engine.results.statistics import BATCHES, Timing, convert_to_unit, find_quantile_ranks
 from aurea_engine.spec import Objective
 
+# 95 % points: of the standard normal distribution, and of Student's t with 29 degrees of freedom (30 batch means).
 Z_95 = 1.6448536
 T_29_ONE_SIDED = 1.6991270
 T_29_TWO_SIDED = 2.0452296
 CANTELLI_95 = math.sqrt(19)
-"""No distribution has more than 5 % of itself above its mean by more than so many standard deviations: 1/(1 + k²)."""
+"""Cantelli's inequality: no distribution has more than 1/(1 + k²) of itself above its mean by k standard deviations. For
+k = √19 that is 5 %.
+"""
 
 FEWEST_FOR_A_MEAN = 10
-"""Jobs from which on `CANTELLI_95` standard errors, with the sample's own deviation, are a 95 % bound for times as variable
-as exponential ones, with a margin: it fails for 2 % of the samples of 10, and for 5 % of those of 5.
+"""Jobs from which on `CANTELLI_95` standard errors, by the sample's own deviation, are a 95 % bound with a margin for times
+as variable as exponential ones: the bound fails for 2 % of samples of 10 jobs, and for 5 % of samples of 5.
 """
 
 ValueAt = Callable[[int], float]
 """1-based rank → the value of that rank, seconds."""
 
 
-def value_at(ordered: Instants, unit: int = NS) -> ValueAt:
-    """Ranks of whole numbers in rising order, ``unit`` of them to the unit."""
+def look_up_sorted(ordered: Instants, unit: int = NS) -> ValueAt:
+    """The values of ``ordered``, which rise; ``unit`` of these whole numbers are one of the unit."""
     return lambda rank: int(ordered[rank - 1]) / unit
 
 
-def value_in(histogram: LatencyHistogram, unit: int = NS) -> ValueAt:
-    """Ranks of a histogram, within its relative error."""
+def look_up_histogram(histogram: LatencyHistogram, unit: int = NS) -> ValueAt:
+    """The values of a histogram, within its relative error."""
     return lambda rank: convert_to_unit(histogram.quantile(rank / histogram.count), unit)
 
 
@@ -47,9 +50,9 @@ def judge_time(objective: Objective, timing: Timing, at: ValueAt, since: str = "
     such as " after noon".
     """
     if objective.quantile is None:
-        observed, bounds, short = timing.mean, _mean_bounds(timing), _short_of_a_mean(timing, since)
+        observed, bounds, short = timing.mean, _bound_mean(timing), _describe_shortage(timing, since)
     else:
-        observed, bounds, short = _quantile_bounds(objective.quantile, timing.count, at, since)
+        observed, bounds, short = _bound_quantile(objective.quantile, timing.count, at, since)
     if bounds is None:
         return ObjectiveResult(objective, "inconclusive", observed, short)
     low, high = bounds
@@ -62,10 +65,12 @@ def judge_time(objective: Objective, timing: Timing, at: ValueAt, since: str = "
     return ObjectiveResult(objective, outcome, observed, detail)  # type: ignore[arg-type]
 
 
-def _mean_bounds(timing: Timing) -> tuple[float, float] | None:
+def _bound_mean(timing: Timing) -> tuple[float, float] | None:
     """One-sided 95 % bounds of the mean: from batch means, and with few jobs by Cantelli's inequality."""
     if timing.mean is None or timing.std is None or timing.count < FEWEST_FOR_A_MEAN:
         return None
+    # Batch means where there are enough jobs: consecutive waits are alike, so their plain standard error is far too small.
+    # The interval is two-sided; one side of it at the same level is narrower, as the points of t say.
     if timing.mean_interval is not None:
         half = (timing.mean_interval.high - timing.mean) * T_29_ONE_SIDED / T_29_TWO_SIDED
     else:
@@ -73,25 +78,26 @@ def _mean_bounds(timing: Timing) -> tuple[float, float] | None:
     return max(timing.mean - half, 0.0), timing.mean + half
 
 
-def _short_of_a_mean(timing: Timing, since: str) -> str:
+def _describe_shortage(timing: Timing, since: str) -> str:
     if not timing.count:
         return f"no job completed{since}"
     few = timing.count < FEWEST_FOR_A_MEAN
     return f"a mean needs {FEWEST_FOR_A_MEAN} jobs, {timing.count} completed{since}" if few else ""
 
 
-def _quantile_bounds(q: float, n: int, at: ValueAt, since: str) -> tuple[float | None, tuple[float, float] | None, str]:
+def _bound_quantile(q: float, n: int, at: ValueAt, since: str) -> tuple[float | None, tuple[float, float] | None, str]:
     """(observed, one-sided 95 % bounds, what there are too few jobs for). Where nothing else bounds a time, 0 does."""
     needed = count_samples_needed(q)
     if n < needed:
         return None, None, f"p{q * 100:g} needs {needed} jobs, {n} completed{since}"
+    # The bounds are two values that occurred: how many lie below the quantile is binomial, whatever the distribution is.
     low, high = find_quantile_ranks(n, q, 1 - CONFIDENCE)
     short = f"{n} jobs are too few for a lower bound of p{q * 100:g}" if low is None else ""
     return at(find_rank(q, n)), (0.0 if low is None else at(low), at(n if high is None else high)), short
 
 
 def judge_fact(objective: Objective, observed: float | None, why_not: str) -> ObjectiveResult:
-    """An objective on something that this run did: compared as it is."""
+    """An objective on a fact about this run. ``why_not`` says why there is none where ``observed`` is None."""
     if observed is None:
         return ObjectiveResult(objective, "inconclusive", None, why_not)
     if objective.at_most is not None:
@@ -102,8 +108,9 @@ def judge_fact(objective: Objective, observed: float | None, why_not: str) -> Ob
     return ObjectiveResult(objective, "met" if held else "missed", observed, f"{observed:.6g}")
 
 
-def failure_ratio(counts: Counts) -> float | None:
+def find_failure_ratio(counts: Counts) -> float | None:
     """Failed, timed out, rejected and abandoned jobs ÷ those that arrived and were not cancelled."""
+    # Cancelled is only what a stop ended: it says nothing about the system.
     whole = counts.arrived - counts.cancelled
     bad = counts.failed + counts.timed_out + counts.rejected + counts.abandoned
     return bad / whole if whole else None
