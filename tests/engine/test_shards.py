@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -326,6 +328,26 @@ def test_what_all_jobs_share_is_refused_in_a_shard(member: str) -> None:
     assert problem.path == member
     assert ": " in problem.problem
     assert execute(spec).status == "completed"
+
+
+@dataclass(frozen=True)
+class Polite(Arrivals):
+    """A closed model of somebody else's."""
+
+    def instants(self, rng: np.random.Generator) -> Iterator[np.ndarray[Any, Any]]:
+        yield np.zeros(2, np.int64)
+
+    def think_times(self, rng: np.random.Generator) -> Iterator[np.ndarray[Any, Any]]:
+        while True:
+            yield np.full(10, 10**9)
+
+
+def test_any_closed_model_is_refused_in_a_shard() -> None:
+    """Whoever wrote it: it shows in the think times."""
+    spec = RunSpec(Workload(Sleep(0.1), Polite(), jobs=5), seed=1, clock="virtual")
+    with pytest.raises(SpecError, match=r"workload\.arrivals"):
+        execute(spec, Shard(0, 2))
+    assert execute(spec).arrived == 5
 
 
 @pytest.mark.parametrize(("index", "of"), [(-1, 2), (2, 2), (0, 0), (0, 10**6)])
