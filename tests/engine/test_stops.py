@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import msgspec
@@ -233,6 +236,35 @@ def figures(result: RunResult) -> bytes:
     for job in body["jobs"]:
         del job["job_id"], job["timestamp"]
     return msgspec.json.encode(body)
+
+
+@pytest.fixture
+def both_cores_busy() -> Iterator[None]:
+    """Processes that burn every core, and one to spare."""
+    burning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range((os.cpu_count() or 1) + 1)]
+    yield
+    for process in burning:
+        process.kill()
+        process.wait()
+
+
+def aborting_run(seed: int) -> RunResult:
+    """One that an objective ends among some hundred thousand jobs: more than one look, digest and report long."""
+    workload = Workload(Faulty(Sleep(Exponential(0.02)), 0.1), Poisson(190), jobs=200_000)
+    objectives = (Objective("cost", at_most=1.0, abort=True), Objective("response_time", at_most=0.5, quantile=0.5))
+    return simulate(RunSpec(workload, Fifo(4), cost=PerJob("0.00001"), seed=seed, objectives=objectives), [Watching()])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(10))
+def test_load_decides_nothing(seed: int, request: pytest.FixtureRequest) -> None:
+    """A watched run that an objective ends: byte by byte the same on a quiet machine and with every core taken."""
+    quiet = aborting_run(seed)
+    request.getfixturevalue("both_cores_busy")
+    loaded = aborting_run(seed)
+    assert quiet.status == loaded.status == "aborted"
+    assert quiet.counts.arrived > 100_000
+    assert figures(quiet) == figures(loaded)
 
 
 @pytest.mark.parametrize("keep", [True, False], ids=["records", "no records"])
