@@ -1,246 +1,41 @@
-"""From instants to figures: the columns of a run, and what is kept up to date during it.
+"""From columns to figures: the recorder keeps meters, cost and series up to date with what has ended."""
 
-The recorder is the only writer of the columns. A driver tells it what happened to a job: `arrive`, `start`, `serve`,
-`finish`, `reject`, `leave`, `cancel`, or `write` for many jobs at once; each of the last five gives a job its outcome and
-logs it as ended. Every `BATCH` ended jobs, `digest` turns what has ended since into histograms, counts, cost and series:
-all vector operations.
-
-Rows are numbered from ``base``. While records are kept, ``base`` stays 0. When they are not, `digest` drops the rows
-up to the first job that is still in the system, so memory follows the number of jobs in the system, not the number
-that came.
-"""
+# The recorder is the columns of a run (`JobColumns`: what drivers write) and a digestion of them. A driver writes a job's
+# end and goes on; now and then, in batches, `digest` takes the records of all jobs that have ended since and feeds them to
+# whoever counts. So what is counted costs a few vector operations for each batch instead of a few calls for each job, and it
+# is the same for every driver and both clocks.
+#
+# Whether it digests under way depends on who waits for it. With records kept and nobody watching, one digestion at the end
+# does. It changes nothing but memory: all that is fed adds up whole numbers, in any order and in batches of any size.
 
 from __future__ import annotations
 
-from array import array
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
-
 import numpy as np
 
-from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs import Metering
-from aurea_engine.records.batch import NEVER, Instants, JobBatch, Outcomes
-from aurea_engine.records.measures import Mark, Measure
+from aurea_engine.records.batch import Instants, JobBatch
 from aurea_engine.records.series import Series
+from aurea_engine.run.columns import JobColumns
 from aurea_engine.run.meters import CountingRules, Meters
-from aurea_engine.run.plan import Block, JobPlan
-from aurea_engine.run.report_columns import ReportColumns
 from aurea_engine.run.shard import Shard
-from aurea_engine.spec import KEPT_JOBS, RunSpec
-
-PENDING = 0x80
-"""Set in the outcome of a job that has not ended; the other bits say how it will, if nothing comes between."""
+from aurea_engine.spec import RunSpec
 
 BATCH = 65_536
 """Ended jobs digested in one go where nothing waits for it; small enough for the caches."""
 
 BATCH_REALTIME = 4096
-"""The same while a run is on in real time: it takes less than a millisecond, and no job is released meanwhile."""
+"""The same during a run in real time: it takes less than a millisecond, and no job is released meanwhile."""
 
 
-class Recorder:
-    """The columns of one run. ``keep`` may turn False under way, when the run outgrows `KEPT_JOBS`."""
+class Recorder(JobColumns):
+    """The columns of one run, and the figures of those of its jobs that have ended. ``live``: somebody watches."""
 
     def __init__(self, spec: RunSpec, metering: Metering, live: bool, shard: Shard | None = None) -> None:
-        self.intended, self.released = array("q"), array("q")
-        self.started, self.finished = array("q"), array("q")
-        self.outcome = bytearray()
-        self.patience = array("q")
-        self.base = 0
-        self.done = array("q")
-        self.plans_failures = False
-        """Whether any job so far is planned to end otherwise than as completed."""
-        self.errors: Counter[str] = Counter()
-        self.keep = spec.keep_jobs
-        # A run keeps its records or drops them as a whole, and it must not depend on the number of shards which.
-        self._most_kept = (shard or Shard()).count_of(KEPT_JOBS)
+        super().__init__(spec, shard)
         self.meters = Meters(CountingRules.of(spec))
         self.series = Series()
         self.metering = metering
         self.live = live
-        self.reports = ReportColumns(spec.workload.job)
-        self._has_reports = bool(self.reports.schema)
-        self.group_errors: dict[str, Counter[str]] = {name: Counter() for name in self.reports.schema.groups}
-
-    def extend(self, block: Block) -> None:
-        """Rows for the jobs of ``block``: in the open model they are meant to arrive, and to be released, as it says.
-
-        Until a job starts, ``finished`` holds its service time; until it ends, ``outcome`` holds the planned one, marked as
-        `PENDING`. So a record takes no byte more than it has to in the end.
-        """
-        n = len(block)
-        never = np.full(n, NEVER, np.int64).tobytes()
-        intended = never if block.intended is None else block.intended.tobytes()
-        self.intended.frombytes(intended)
-        self.released.frombytes(intended)
-        self.started.frombytes(never)
-        self.finished.frombytes(block.service.tobytes())
-        if block.patience is not None:
-            self.patience.frombytes(block.patience.tobytes())
-        self.outcome.extend((block.outcome | PENDING).tobytes())
-        if not self.plans_failures and (block.outcome != Outcome.COMPLETED).any():
-            self.plans_failures = True
-        if self._has_reports:
-            self.reports.extend(block)
-        if len(self.outcome) > self._most_kept:
-            self.keep = False
-
-    def numbered(self, plan: JobPlan) -> Iterator[tuple[int, int, float, int, int, int]]:
-        """(intended, job, demand, priority, leaf, limit) in order of arrival; rows are made as their blocks come up.
-
-        In the closed model nobody knows the instant before it comes: ``intended`` is then -1.
-        """
-        return chain.from_iterable(self._numbered_blocks(plan))
-
-    def _numbered_blocks(self, plan: JobPlan) -> Iterator[Iterator[tuple[int, int, float, int, int, int]]]:
-        first = 0
-        for block in plan.blocks():
-            self.extend(block)
-            intended = np.full(len(block), NEVER, np.int64) if block.intended is None else block.intended
-            columns = (block.demand, block.priority, block.leaf, block.limit)
-            jobs = range(first, first + len(block))
-            yield zip(intended.tolist(), jobs, *(column.tolist() for column in columns), strict=True)
-            first += len(block)
-
-    def arrive(self, job: int, intended: int, released: int) -> None:
-        """``job``, which was meant to arrive at ``intended``, was released."""
-        row = job - self.base
-        self.intended[row] = intended
-        self.released[row] = released
-
-    def arrive_all(self, first: int, intended: list[int], released: list[int]) -> None:
-        """`arrive` for consecutive jobs, from number ``first`` on."""
-        row = first - self.base
-        if len(intended) == 1:  # nearly always in the open model, and a slice costs more
-            self.intended[row], self.released[row] = intended[0], released[0]
-            return
-        rows = slice(row, row + len(intended))
-        self.intended[rows] = array("q", intended)
-        self.released[rows] = array("q", released)
-
-    def start(self, job: int, at: int) -> None:
-        """``job`` enters service; `finish` will say when it ended. Called again, the later instant stands."""
-        self.started[job - self.base] = at
-
-    def serve(self, job: int, at: int) -> int:
-        """``job`` enters service for its planned service time. Returns the instant at which that ends."""
-        row = job - self.base
-        self.started[row] = at
-        finished = self.finished
-        finished[row] = end = at + finished[row]
-        return end
-
-    def serve_many(self, jobs: Instants, at: Instants) -> None:
-        """`serve` for many, job by job. Raises `OverflowError` where an end is out of an instant's reach."""
-        self._serve_rows(jobs - self.base, at)
-
-    def serve_block(self, first: int, at: Instants) -> None:
-        """`serve_many` for jobs in order of arrival, from number ``first`` on."""
-        self._serve_rows(slice(first - self.base, first - self.base + len(at)), at)
-
-    def _serve_rows(self, rows: Instants | slice, at: Instants) -> None:
-        finished = np.frombuffer(self.finished, np.int64)
-        ends = at + finished[rows]
-        # Both are less than 2**63, so a sum out of reach wraps round to a negative number.
-        if (ends < at).any():
-            raise OverflowError
-        finished[rows] = ends
-        np.frombuffer(self.started, np.int64)[rows] = at
-
-    def service_ns(self, job: int) -> int:
-        """The planned service time of ``job``, which has not started yet (`UNKNOWN`: nobody knows it)."""
-        return self.finished[job - self.base]
-
-    def limit_service(self, job: int, service_ns: int) -> None:
-        """``job``, which is about to start, is stopped after so long: it then times out."""
-        self.finished[job - self.base] = service_ns
-        self.outcome[job - self.base] = PENDING | Outcome.TIMED_OUT
-
-    def planned_outcome(self, job: int) -> int:
-        """How ``job``, which has not ended, will end if nothing comes between."""
-        return self.outcome[job - self.base] & ~PENDING
-
-    def waits(self, job: int) -> bool:
-        """Whether ``job``, which has arrived, has neither started nor ended."""
-        row = job - self.base
-        return row >= 0 and self.outcome[row] >= PENDING and self.started[row] < 0
-
-    def finish(self, job: int, at: int, outcome: int) -> None:
-        """``job`` was in service until ``at``."""
-        row = job - self.base
-        self.finished[row] = at
-        self.outcome[row] = outcome
-        self.done.append(job)
-
-    def finish_all(self, ends: Sequence[tuple[int, int, int, int, str | None]]) -> None:
-        """`start` and `finish` for many jobs, in the order in which they ended: (finished, job, started, outcome, class of
-        the failure).
-        """
-        finished, jobs, started, outcomes, errors = zip(*ends, strict=True)
-        row, n = jobs[0] - self.base, len(jobs)
-        if jobs == tuple(range(jobs[0], jobs[0] + n)):
-            # Jobs that do not wait for anything end in the order in which they came: their rows are written in one piece.
-            rows = slice(row, row + n)
-            self.started[rows], self.finished[rows] = array("q", started), array("q", finished)
-            self.outcome[rows] = bytes(outcomes)
-        else:
-            for at, job, began, outcome, _ in ends:
-                row = job - self.base
-                self.started[row], self.finished[row], self.outcome[row] = began, at, outcome
-        self.done.extend(jobs)
-        if any(errors):
-            for job, error in zip(jobs, errors, strict=True):
-                if error is not None:
-                    self.count_error(job, error)
-
-    def finish_as_planned(self, jobs: array[int] | Instants) -> None:
-        """These, which have started, have ended when they were to end: ``jobs`` in the order of their ends."""
-        numbers = np.asarray(jobs, np.int64)
-        np.frombuffer(self.outcome, np.uint8)[numbers - self.base] &= PENDING - 1
-        self.done.frombytes(numbers.tobytes())
-
-    def report(self, job: int, declared: Iterable[Mark | Measure], values: Iterable[int]) -> None:
-        """``job``, which is in service, says what it has seen: a value for each of ``declared``, `NEVER` for none."""
-        self.reports.write(job - self.base, declared, values)
-
-    def count_error(self, job: int, error: str) -> None:
-        """``job`` failed, and ``error`` is the class of its failure."""
-        self.errors[error] += 1
-        group = self.reports.group_of(job - self.base)
-        if group is not None:
-            self.group_errors[group][error] += 1
-
-    def row(self, job: int) -> JobBatch:
-        """The record of ``job``, which has ended, as a batch of one."""
-        row = job - self.base
-        return self._batch(slice(row, row + 1))
-
-    def reject(self, job: int) -> None:
-        """There was no room for ``job``."""
-        self._end(job, NEVER, Outcome.REJECTED)
-
-    def leave(self, job: int, at: int, outcome: int) -> None:
-        """``job`` waited until ``at``, and left the queue."""
-        self._end(job, at, outcome)
-
-    def cancel(self, job: int, finished: int) -> None:
-        """``job`` was stopped in service at ``finished``, or while it waited (`NEVER`)."""
-        self._end(job, finished, Outcome.CANCELLED)
-
-    def write(self, jobs: Instants, started: Instants, finished: Instants, outcomes: Outcomes | Outcome) -> None:
-        """How many jobs ended, in that order; `NEVER` where one did not start. ``outcomes``: of each, or one of all."""
-        rows = jobs - self.base
-        np.frombuffer(self.started, np.int64)[rows] = started
-        np.frombuffer(self.finished, np.int64)[rows] = finished
-        np.frombuffer(self.outcome, np.uint8)[rows] = outcomes
-        self.done.frombytes(jobs.tobytes())
-
-    def _end(self, job: int, finished: int, outcome: int) -> None:
-        self.finished[job - self.base] = finished
-        self.outcome[job - self.base] = outcome
-        self.done.append(job)
 
     def digest_batch(self, batch: int) -> None:
         """Digest ``batch`` ended jobs where so many have come together, and the run is watched or keeps no records."""
@@ -253,43 +48,20 @@ class Recorder:
             self._digest(BATCH)
 
     def _digest(self, batch: int) -> None:
-        self._feed(self._ended(np.array(self.done[:batch], np.int64) - self.base))
+        ended = self._cut_out(np.array(self.done[:batch], np.int64) - self.base)
+        self.metering.feed(ended)
+        self.series.add(ended)
+        self.meters.feed(ended)
         del self.done[:batch]
+        # Only now: what was in ``done`` still had its rows.
         if not self.keep:
-            self._forget()
+            self.forget()
 
-    def _ended(self, rows: Instants) -> JobBatch:
+    def _cut_out(self, rows: Instants) -> JobBatch:
         """Rows that ended in the order in which they came are cut out whole, which is cheaper than picking each."""
         first, n = int(rows[0]), len(rows)
         in_order = int(rows[-1]) - first == n - 1 and bool((np.diff(rows) == 1).all())
-        return self._batch(slice(first, first + n) if in_order else rows)
-
-    def _batch(self, rows: Instants | slice) -> JobBatch:
-        def column(values: array[int]) -> Instants:
-            return np.frombuffer(values, np.int64)[rows].copy()
-
-        started, outcome = column(self.started), np.frombuffer(self.outcome, np.uint8)[rows].copy()
-        reported = self.reports.select(rows, started, outcome)
-        return JobBatch(
-            column(self.intended), column(self.released), started, column(self.finished), outcome, *reported
-        )
-
-    def _feed(self, batch: JobBatch) -> None:
-        self.metering.feed(batch)
-        self.series.add(batch)
-        self.meters.feed(batch)
-
-    def _forget(self) -> None:
-        """Drop the rows before the first job that has not ended, or has ended and was not digested yet."""
-        pending = np.frombuffer(self.outcome, np.uint8) >= PENDING
-        ended = int(pending.argmax()) if pending.any() else len(pending)
-        if self.done:
-            ended = min(ended, int(np.min(np.array(self.done, np.int64))) - self.base)
-        if ended:
-            for column in (self.intended, self.released, self.started, self.finished, self.outcome, self.patience):
-                del column[:ended]  # patience is empty where nobody has any
-            self.reports.forget(ended)
-            self.base += ended
+        return self.select(slice(first, first + n) if in_order else rows)
 
     def latest_release(self, arrived: int) -> tuple[int, int]:
         """(when it was meant to be, when it was), ns, of the latest of ``arrived`` jobs. Where its row is gone it has ended,
@@ -301,15 +73,6 @@ class Recorder:
         return self.meters.latest_intended_ns, self.meters.latest_released_ns
 
     def close(self) -> JobBatch | None:
-        """Everything digested; all rows in order of arrival, or None where records are not kept."""
+        """Everything digested; the records of all jobs in order of arrival, or None where records are not kept."""
         self.digest()
-        if not self.keep:
-            return None
-        ended = np.flatnonzero(np.frombuffer(self.outcome, np.uint8) < PENDING)
-        last = int(ended[-1]) + 1 if len(ended) else 0
-        # Views: nothing is written any more, and a copy of a million records would be 33 MB.
-        columns = (self.intended, self.released, self.started, self.finished)
-        intended, released, started, finished = (np.frombuffer(column, np.int64)[:last] for column in columns)
-        outcome = np.frombuffer(self.outcome, np.uint8)[:last]
-        reported = self.reports.select(slice(0, last), started, outcome)
-        return JobBatch(intended, released, started, finished, outcome, *reported)
+        return self.select_ended() if self.keep else None
