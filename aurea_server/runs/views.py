@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import Any
 
@@ -69,8 +70,9 @@ def encode_stored(row: StoredRun, content: bytes | None) -> bytes:
         arrived = msgspec.json.decode(row.figures, type=Figures).num_jobs
     except ValueError as error:
         raise Damaged(f"what is stored of {row.id} is damaged: {error}") from None
-    # The head was stored without its jobs, since they are in the file of records; here they come together again.
-    records = None if content is None else column_file.decode(content)
+    # The head was stored without its jobs, since they are in the file of records; here they come together again. Only as far
+    # as they are shown: a million jobs unpacked are sixty megabytes, of which one per cent would be used.
+    records = None if content is None else column_file.Reader(io.BytesIO(content)).read(JOBS_SHOWN)
     shown = [] if records is None else job_rows(records, 0, JOBS_SHOWN)
     try:
         return join_result(head, encode_json(shown), arrived > len(shown), row.reason)
