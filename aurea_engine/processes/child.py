@@ -27,8 +27,8 @@ from aurea_engine.codec.catalog import Catalog
 from aurea_engine.engine import Stop, loop_factory
 from aurea_engine.processes import frames
 from aurea_engine.processes.frames import Message
-from aurea_engine.processes.messages import Failure, Snapshot, snapshot_of
-from aurea_engine.processes.reasons import reason_of
+from aurea_engine.processes.messages import Failure, Snapshot, make_snapshot
+from aurea_engine.processes.reasons import explain_failure
 from aurea_engine.results.observers import Observer, Progress
 from aurea_engine.run.parts import RunParts
 from aurea_engine.spec import RunSpec
@@ -102,7 +102,7 @@ class ParentConnection:
 
     def send_in_pieces(self, name: str, value: bytes) -> None:
         """Send a value that may be larger than a frame."""
-        for piece in frames.pieces(name, value):
+        for piece in frames.split(name, value):
             self.send(piece)
 
     def send_if_free(self, message: Message) -> None:
@@ -116,7 +116,7 @@ class ParentConnection:
 
     def send_failure(self, error: BaseException) -> None:
         """The answer where an order came to none: what was raised, as plain text."""
-        self.send({"failure": msgspec.to_builtins(Failure(reason=reason_of(error)))})
+        self.send({"failure": msgspec.to_builtins(Failure(reason=explain_failure(error)))})
 
 
 class ProgressReporter(Observer):
@@ -134,7 +134,7 @@ class ProgressReporter(Observer):
         self.parts = parts
 
     def on_progress(self, progress: Progress) -> None:
-        self.last = snapshot_of(progress, self._model)
+        self.last = make_snapshot(progress, self._model)
         self._parent.send_if_free({"progress": to_plain(self.last)})
 
 

@@ -19,7 +19,7 @@ Message = dict[str, Any]
 
 LENGTH = struct.Struct("<I")
 MAX_FRAME = 64 * 1024 * 1024
-"""Bytes in one frame; values that may be larger are sent in `pieces`."""
+"""Bytes in one frame; values that may be larger are sent by `split`."""
 
 PIECE = 1024 * 1024
 
@@ -36,7 +36,7 @@ def pack(message: Message) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-def pieces(name: str, value: bytes) -> Iterator[Message]:
+def split(name: str, value: bytes) -> Iterator[Message]:
     """``value`` as messages that each fit into a frame; `Pieces` puts it together again.
 
     Pieces of a megabyte also bound what one message holds up: between two of them the receiver's event loop turns.

@@ -22,7 +22,8 @@ from aurea_engine.results.observers import Progress
 HISTOGRAMS = {"service": "service_time", "response": "response_time", "waiting": "waiting_time", "lag": "lag"}
 """Histograms that metrics show, with the kind of time of each."""
 
-# At most 2,000 digits: `int` of a longer text takes quadratic time, and Python refuses one of more than 4,300 anyway.
+# ASCII, since `int` would also read the digits of other scripts; no denominator of zeros. At most 2,000 digits: `int` of
+# a longer text takes quadratic time, and Python refuses one of more than 4,300 anyway.
 _RATIO = re.compile(r"-?[0-9]{1,2000}(?:/0*[1-9][0-9]{0,2000})?", re.ASCII)
 
 
@@ -65,6 +66,7 @@ class Remark(msgspec.Struct, frozen=True, kw_only=True):
     advice: str
 
 
+# Members that are for metrics: too large, or too exact, to be shown to people.
 _INSIDE = ("histograms", "cost", "findings", "bill", "offered_rate")
 
 
@@ -106,6 +108,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def check_snapshot(snapshot: Snapshot) -> Snapshot:
     """The same, if all that will be read from it can be read. Raises ValueError."""
+    # Rebuilding is the check: buckets that do not add up, or have no place on the scale, raise.
     for name in HISTOGRAMS:
         snapshot.histogram(name)
     amounts = [each for line in (*snapshot.bill.lines, *snapshot.bill.quantities) for each in line[-1:]]
@@ -114,7 +117,7 @@ def check_snapshot(snapshot: Snapshot) -> Snapshot:
             raise ValueError("an amount is no ratio")
         try:
             parse_ratio(amount)
-        except OverflowError:
+        except OverflowError:  # within the digits allowed, but no float: a gauge could not show it
             raise ValueError("an amount is larger than any number") from None
     return snapshot
 
@@ -125,8 +128,8 @@ def parse_ratio(text: str) -> float:
     return int(above) / int(below or 1)
 
 
-def bill_of(cost: Cost | None, model: str) -> Bill:
-    """What metrics need of a cost; ``model`` is the kind of its cost model."""
+def make_bill(cost: Cost | None, model: str) -> Bill:
+    """A cost as metrics need it; ``model`` is the kind of its cost model."""
     if cost is None:
         return Bill(model=model)
     shares = {"attempt": cost.per_attempt, "success": cost.per_success, "good": cost.per_good}
@@ -135,18 +138,20 @@ def bill_of(cost: Cost | None, model: str) -> Bill:
         model=model,
         priced=cost.total is not None,
         monotone=cost.monotone,
+        # Exact ratios as text: metrics add amounts up over years, and floats would drift. msgpack's integers end at 64
+        # bits.
         lines=[(component, f"{money.numerator}/{money.denominator}") for component, money in cost.by_component],
         quantities=[
             (line.component, line.unit, f"{line.quantity.numerator}/{line.quantity.denominator}")
             for line in cost.lines
-            if line.basis != "credit"
+            if line.basis != "credit"  # a credit is money, and no quantity of anything
         ],
         per_job={per: float(share) for per, share in shares.items() if share is not None},
         sheets=[(sheet.id, sheet.version, sheet.currency, sheet.checked) for sheet in cost.sheets],
     )
 
 
-def remarks_of(findings: Iterable[Finding]) -> list[Remark]:
+def make_remarks(findings: Iterable[Finding]) -> list[Remark]:
     """Findings as plain data."""
     return [
         Remark(code=each.code, severity=each.severity.name.lower(), detail=each.detail, advice=each.advice)
@@ -154,8 +159,8 @@ def remarks_of(findings: Iterable[Finding]) -> list[Remark]:
     ]
 
 
-def snapshot_of(progress: Progress, model: str) -> Snapshot:
-    """What the server needs of a progress report, as plain data; ``model`` is the kind of its cost model."""
+def make_snapshot(progress: Progress, model: str) -> Snapshot:
+    """A report as plain data; ``model`` is the kind of its cost model."""
     return Snapshot(
         elapsed=progress.elapsed,
         arrived=progress.arrived,
@@ -169,14 +174,15 @@ def snapshot_of(progress: Progress, model: str) -> Snapshot:
         fraction_done=progress.fraction_done,
         time_left=progress.time_left,
         histograms={name: progress.meters.times[metric].to_dict() for name, metric in HISTOGRAMS.items()},
-        findings=remarks_of(progress.findings),
+        findings=make_remarks(progress.findings),
         utilization=progress.utilization,
         offered_rate=_offered_rate(progress),
-        bill=bill_of(progress.bill, model),
+        bill=make_bill(progress.bill, model),
     )
 
 
 def _offered_rate(progress: Progress) -> float | None:
     """Arrivals per second so far; None before a job has ended that did not arrive with the first: all at once is no rate."""
+    # The instants of jobs are known once they end, so this is late by one service time, and never a rate of nothing.
     spread = progress.meters.latest_intended_ns > 0
     return progress.arrived / progress.elapsed if spread and progress.elapsed else None

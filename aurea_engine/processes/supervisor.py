@@ -44,7 +44,7 @@ from aurea_engine.errors import AureaError
 from aurea_engine.processes import frames
 from aurea_engine.processes.frames import Message
 from aurea_engine.processes.messages import Failure, Reason
-from aurea_engine.processes.reasons import reason_of_death
+from aurea_engine.processes.reasons import explain_death
 from aurea_engine.processes.spawn import Command, Started, start_process
 
 T = TypeVar("T")
@@ -143,7 +143,7 @@ class SupervisedProcess:
     def send_order(self, order: Message, **attached: bytes) -> None:
         """Give it something to do; ``attached`` values are sent ahead, in pieces."""
         for name, value in attached.items():
-            for piece in frames.pieces(name, value):
+            for piece in frames.split(name, value):
                 self._send(piece)
         self._send(order)
 
@@ -213,7 +213,7 @@ class SupervisedProcess:
             self._send({"stop": status, "id": order_id})
             self._ladder = self._loop.call_later(STOP_PATIENCE, self._terminate)
 
-    def obeyed(self) -> None:
+    def cancel_ladder(self) -> None:
         """The order has ended: the rest of the ladder is not needed."""
         if self._ladder is not None:
             self._ladder.cancel()
@@ -265,7 +265,7 @@ class SupervisedProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)  # before the reap, so that the number is still ours
         self._process.wait()
-        self.obeyed()
+        self.cancel_ladder()
         self._read_output()
         self._loop.remove_reader(self._output)
         os.close(self._output)
@@ -284,7 +284,7 @@ class SupervisedProcess:
                 self._loop.remove_reader(self._output)
 
     def _death(self) -> Reason:
-        return self._with_output(reason_of_death(self._process.returncode, b"".join(self._tail)))
+        return self._with_output(explain_death(self._process.returncode, b"".join(self._tail)))
 
     def _with_output(self, reason: Reason) -> Reason:
         output = b"".join(self._tail)[-OUTPUT_KEPT:].decode("utf-8", "replace")

@@ -114,7 +114,7 @@ class WorkerProcess:
             await self.close()
             raise
         finally:
-            self._process.obeyed()
+            self._process.cancel_ladder()
 
     async def close(self) -> None:
         """End the process and all that its jobs started."""

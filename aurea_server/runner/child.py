@@ -38,7 +38,7 @@ from aurea_engine.processes.kernel import resident_bytes
 from aurea_engine.processes.messages import Reason, Snapshot
 from aurea_engine.records import column_file
 from aurea_server.runner import judging
-from aurea_server.runner.messages import RunEnd, figures_of
+from aurea_server.runner.messages import RunEnd, make_figures
 
 REUSABLE_BYTES = 400 * 1024 * 1024
 """Bytes of memory from which on a runner is not used again: what a large run leaves fragmented is not the next one's."""
@@ -54,7 +54,7 @@ def _handle(parent: ParentConnection, loop: asyncio.Runner, order: Message) -> N
     if "judge" in order:
         parent.send(judging.judge(parent.attached("document"), order["judge"], parent.send))
     elif "price" in order:
-        parent.send(judging.priced(order["price"], order["usage"], parent.attached("records")))
+        parent.send(judging.price_run(order["price"], order["usage"], parent.attached("records")))
     else:
         _execute(order, parent, loop)
 
@@ -82,7 +82,7 @@ def _execute(order: Message, parent: ParentConnection, loop: asyncio.Runner) -> 
             parent.send_in_pieces(name, value)
         message = {"end": to_plain(end)}
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this run and not the server
-        message = judging.failure(error)
+        message = judging.describe_failure(error)
     # Before the answer: once it is sent the server may stop the *next* run, and must not find this one's Stop.
     del parent.stops[run_id]
     parent.send(message)
@@ -103,7 +103,7 @@ def _close(result: RunResult, parts: RunParts, last: Snapshot, catalog: Catalog)
         result = summarize(result.spec, parts, benchmark_id=result.benchmark_id)
     document = result_to_dict(result, catalog)
     end = RunEnd(
-        figures=figures_of(result, catalog.kind_of(result.spec.cost), document["start_time"], document["end_time"]),
+        figures=make_figures(result, catalog.kind_of(result.spec.cost), document["start_time"], document["end_time"]),
         last=last,
         reusable=not memory_errors and resident_bytes() < REUSABLE_BYTES,
         reason=None if result.reason is None else Reason(code=result.reason.code, detail=result.reason.detail),
@@ -125,8 +125,8 @@ def _fail(parts: RunParts, detail: str) -> RunParts:
 def _encode_records(result: RunResult, rows: list[dict[str, Any]]) -> bytes:
     """The content of the run's file of records, with what each job cost."""
     batch = JobBatch.empty() if result.jobs is None else result.jobs
-    # The rows of the result have the costs already, unless there are more jobs than rows. Pricing them once more would ask a
-    # cost model of others twice, and take twice as long.
+    # The rows of the result have the costs already, unless there are more jobs than rows. Pricing them once more would
+    # ask a cost model of others twice, and take twice as long.
     costs = [np.nan if row["cost"] is None else row["cost"] for row in rows]
     if len(costs) < len(batch):
         costs = job_costs(result.spec.cost, batch)

@@ -25,7 +25,7 @@ from aurea_engine import (
 from aurea_engine.codec.catalog import load_catalog_for
 from aurea_engine.costs import reprice
 from aurea_engine.processes.messages import Failure
-from aurea_engine.processes.reasons import name_of, reason_of
+from aurea_engine.processes.reasons import explain_failure, name_class
 from aurea_engine.records import column_file
 from aurea_server.runner.submissions import cost_to_dict
 from aurea_server.settings.limits import Limits, apply_limits
@@ -43,18 +43,18 @@ def judge(content: bytes, most_jobs: int, tell: Callable[[Message], None]) -> Me
         document = parse_json(content)
         catalog = load_catalog_for(document)
         tell({"loaded": True})
-        spec = _made(lambda: spec_from_dict(document, catalog, local=False))
+        spec = _build(lambda: spec_from_dict(document, catalog, local=False))
         return {"judged": spec_to_dict(apply_limits(spec, Limits(jobs=most_jobs)), catalog)}
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer to this request
-        return failure(error)
+        return describe_failure(error)
 
 
-def priced(body: bytes, usage: Message, records: bytes) -> Message:
+def price_run(body: bytes, usage: Message, records: bytes) -> Message:
     """The cost of a stored run under the model in ``body`` (JSON, one member ``cost``), and that model in full."""
     try:
         document = parse_json(body)
         catalog = load_catalog_for(document)
-        model = _made(lambda: cost_from_dict(document["cost"], catalog))
+        model = _build(lambda: cost_from_dict(document["cost"], catalog))
         measured = Usage.from_dict(usage)
         try:
             cost = reprice(measured, model)
@@ -65,21 +65,21 @@ def priced(body: bytes, usage: Message, records: bytes) -> Message:
             cost = reprice(measured, model, jobs)
         return {"priced": {"cost": cost.to_dict(), "model": cost_to_dict(model, catalog)}}
     except NeedsRecords as error:
-        return failure(SpecError(str(error)))
+        return describe_failure(SpecError(str(error)))
     except BaseException as error:  # noqa: BLE001 - a user's model
-        return failure(error)
+        return describe_failure(error)
 
 
-def failure(error: BaseException) -> Message:
+def describe_failure(error: BaseException) -> Message:
     """What was raised, as plain data."""
-    return {"failure": msgspec.to_builtins(Failure(reason=reason_of(error)))}
+    return {"failure": msgspec.to_builtins(Failure(reason=explain_failure(error)))}
 
 
-def _made(build: Callable[[], T]) -> T:
+def _build(build: Callable[[], T]) -> T:
     """What ``build`` makes. Where a strategy raises while it is made, the specification is wrong for it: SpecError."""
     try:
         return build()
     except (SpecError, StrategyError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - a strategy of somebody else's
-        raise SpecError([Problem("", f"cannot be made: a strategy raised {name_of(error)}")]) from None
+        raise SpecError([Problem("", f"cannot be made: a strategy raised {name_class(error)}")]) from None

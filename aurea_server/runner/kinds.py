@@ -37,7 +37,7 @@ class Kinds:
         }
         return cls(others, built_in)
 
-    def foreign(self, document: object) -> bool:
+    def is_foreign(self, document: object) -> bool:
         """Whether a decoded document names a kind that is somebody else's, or may be.
 
         Where there are others at all, a name that nobody knows counts as theirs: so the answer to it lists theirs too.

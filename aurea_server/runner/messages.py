@@ -16,8 +16,8 @@ from aurea_engine.processes.messages import (
     Bill,
     Reason,
     Snapshot,
-    bill_of,
     check_snapshot,
+    make_bill,
 )
 
 
@@ -83,8 +83,8 @@ def check_executed(end: RunEnd, values: Pieces, run_id: str, stopping: str | Non
     status = end.figures.status
     if status not in STATUSES or (status == "interrupted" and stopping != status):
         raise ValueError("a run cannot end so")
-    # Reading the members as `Raw` goes once through the text, which proves that it is JSON, and builds nothing: the jobs may
-    # be megabytes. Clients get the bytes as they came.
+    # Reading the members as `Raw` goes once through the text, which proves that it is JSON, and builds nothing: the jobs
+    # may be megabytes. Clients get the bytes as they came.
     members = msgspec.json.decode(result, type=dict[str, msgspec.Raw])
     if msgspec.json.decode(members["benchmark_id"]) != run_id:
         raise ValueError("it is another run's result")
@@ -106,7 +106,7 @@ def join_result(head: bytes, jobs: bytes, truncated: bool, reason: bytes | None 
     return msgspec.json.encode({**members, "jobs": msgspec.Raw(jobs), "jobs_truncated": truncated})
 
 
-def figures_of(result: RunResult, model: str, start_time: str, end_time: str) -> Figures:
+def make_figures(result: RunResult, model: str, start_time: str, end_time: str) -> Figures:
     """What metrics and lists need of ``result``; ``model`` is the kind of its cost model."""
     total = result.cost.total
     return Figures(
@@ -124,5 +124,5 @@ def figures_of(result: RunResult, model: str, start_time: str, end_time: str) ->
         utilization=result.utilization,
         findings=[finding.code for finding in result.findings],
         objectives=[judged.outcome for judged in result.objectives],
-        bill=bill_of(result.cost, model),
+        bill=make_bill(result.cost, model),
     )

@@ -1,4 +1,16 @@
-"""One warm runner process, replaced whenever it cannot be trusted any more, so that a tiny run does not pay for a start."""
+"""The runner processes of a server: one warm process for runs, and others for a moment each."""
+
+# Starting a process and loading the engine takes a third of a second, which a run of a few milliseconds must not pay. So
+# one process is kept warm, and executes one run after the other:
+#
+#     (none) ── warm ──▶ loading ── ready ──▶ idle ── execute ──▶ busy ──▶ idle, or killed and begun again
+#
+# It is used again only where nothing of the last run can be left in it: the run came to a result, ran none but our own
+# code, and left no memory fragmented. Everything else is killed with all below it, and the next one is started at once.
+#
+# Judging a specification with kinds of installed packages, and pricing a stored run, call code of others too. Each gets a
+# process of its own, which ends with the answer. They queue by themselves, so that nobody can start processes without
+# end.
 
 from __future__ import annotations
 
@@ -18,17 +30,18 @@ from aurea_server.runner.submissions import Submission
 
 Name = Annotated[str, msgspec.Meta(max_length=256)]
 
-MOST_JUDGED = 16
-"""Specifications with other people's kinds that are judged at a time, but for one all waiting."""
+MAX_JUDGED = 16
+"""Specifications with kinds of installed packages that are judged or wait for it."""
 
-LOADING, JUDGING = 10.0, 5.0
-"""Seconds that an installed package has to load, and that its strategies then have to say what the server must know."""
+LOAD_SECONDS, JUDGE_SECONDS = 10.0, 5.0
+"""How long an installed package may take to load, and how long its strategies may then take to be made and asked."""
 
-MOST_PRICED = 8
-"""Stored runs that are priced again at a time, but for one all waiting."""
+MAX_PRICED = 8
+"""Stored runs that are priced again or wait for it."""
 
 STOPPING = Reason(code="server_stopped", detail="the server is stopping")
 
+MALFORMED = Reason(code="strategy", detail="a strategy made its process send what no runner sends")
 
 SECRETS = ("AUREA_TOKEN", "AUREA_TOKEN_FILE")
 """Environment variables that jobs must not see."""
@@ -52,6 +65,11 @@ class RunOrder(Protocol):
     def stopping(self) -> str | None: ...
 
 
+class _Priced(msgspec.Struct):
+    cost: dict[str, Any]
+    model: Any
+
+
 class Busy(Exception):
     """Too many wait already."""
 
@@ -69,19 +87,20 @@ class RunnerPool:
         self._closed = False
 
     def warm(self) -> None:
-        """See to it that a process is there, or is being started. Called again now and then."""
+        """Start a process where none is there or loading. To be called again now and then."""
         if self._closed or self._busy is not None or (self._idle is not None and self._idle.alive):
             return
-        if self._starting is None or (self._starting.done() and (self._starting.cancelled() or self._failed())):
+        # A start that failed is tried again with the next call, one that succeeded has cleared the task.
+        if self._starting is None or (self._starting.done() and (self._starting.cancelled() or self._has_failed())):
             self._starting = asyncio.create_task(self._start())
 
-    def _failed(self) -> bool:
+    def _has_failed(self) -> bool:
         task = self._starting
         return task is not None and task.done() and not task.cancelled() and task.exception() is not None
 
     async def _start(self) -> SupervisedProcess:
         process = self._loading = await SupervisedProcess.spawn(self._command)
-        if self._closed:
+        if self._closed:  # meanwhile: `kill_now` did not see this process
             process.kill_now()
         try:
             await process.ready()
@@ -99,29 +118,30 @@ class RunnerPool:
             self.warm()
             if self._starting is None:
                 raise ProcessFailed(STOPPING)
+            # Shielded: a run that is cancelled while it waits must not take the process from the next one.
             await asyncio.shield(self._starting)
         assert self._idle is not None
         process, self._idle = self._idle, None
         return process
 
     async def execute(
-        self, run: RunOrder, progressed: Callable[[Snapshot], None], seconds: float, late: Callable[[], None]
+        self, run: RunOrder, on_progress: Callable[[Snapshot], None], seconds: float, on_timeout: Callable[[], None]
     ) -> ExecutedRun:
-        """Run it. ``late`` is called if it takes longer than ``seconds``, its process's start apart.
+        """Execute a run. ``on_timeout`` is called if that takes longer than ``seconds``, without the start of its process.
 
         Raises `ProcessFailed` where it came to no result.
         """
         process = self._busy = await self._take()
-        deadline = asyncio.get_running_loop().call_later(seconds, late)
+        deadline = asyncio.get_running_loop().call_later(seconds, on_timeout)
         reusable = False
         try:
-            executed = await execute_run(process, run, progressed)
+            executed = await execute_run(process, run, on_progress)
             # Whatever a package left in the process would be the next run's: threads, patches, a changed seed.
             reusable = executed.reusable and not run.foreign
             return executed
         finally:
             deadline.cancel()
-            process.obeyed()
+            process.cancel_ladder()
             self._busy = None
             if reusable and process.alive and not self._closed:
                 self._idle = process
@@ -130,7 +150,7 @@ class RunnerPool:
                 self.warm()
 
     def stop(self, run: RunOrder) -> None:
-        """End the run in progress; it may still wait for its process, which then has as long as any to obey."""
+        """Stop the run that is executed. Where it waits for a process that loads, that has as long as any run to obey."""
         if self._busy is not None and run.stopping is not None:
             self._busy.stop(run.id, run.stopping)
         elif (loading := self._loading) is not None:
@@ -143,13 +163,13 @@ class RunnerPool:
     async def judge(self, content: bytes, most_jobs: int) -> Submission:
         """Judge a specification (JSON) that names other people's kinds, one at a time, in a process of its own.
 
-        Raises `ProcessFailed`, also where they take longer than they may, or `Busy` where `MOST_JUDGED` are on or waiting.
+        Raises `ProcessFailed`, also where they take longer than they may, or `Busy` where `MAX_JUDGED` are there already.
         """
-        async with self._judging.turn(MOST_JUDGED), self._process() as process:
+        async with self._judging.turn(MAX_JUDGED), self._process() as process:
             process.send_order({"judge": most_jobs}, document=content)
-            await process.answer("loaded", LOADING, "the package was not loaded")
-            judged = await process.answer("judged", JUDGING, "the strategies did not answer")
-        return _plain(judged)
+            await process.answer("loaded", LOAD_SECONDS, "the package was not loaded")
+            judged = await process.answer("judged", JUDGE_SECONDS, "the strategies did not answer")
+        return _read_submission(judged)
 
     async def price(
         self, body: bytes, usage: object, records: Callable[[], Awaitable[bytes]], seconds: float = 30
@@ -157,18 +177,22 @@ class RunnerPool:
         """Price a stored run, one at a time, in a process of its own: a cost model may be anyone's.
 
         ``body``: JSON with the member ``cost``; the answer has ``cost`` and ``model``, that model in full. ``records`` are
-        read when it is its turn. Raises `ProcessFailed`, or `Busy` where `MOST_PRICED` are on or waiting.
+        read when it is its turn. Raises `ProcessFailed`, or `Busy` where `MAX_PRICED` are there already.
         """
-        async with self._pricing.turn(MOST_PRICED):
+        async with self._pricing.turn(MAX_PRICED):
             content = await records()
             async with self._process() as process:
                 process.send_order({"price": body, "usage": usage}, records=content)
                 priced = await process.answer("priced", seconds, "the cost model did not answer")
-        return {"cost": priced["cost"], "model": priced["model"]}
+        try:
+            checked = msgspec.convert(priced, _Priced)
+        except msgspec.ValidationError:
+            raise ProcessFailed(MALFORMED) from None
+        return {"cost": checked.cost, "model": checked.model}
 
     @contextlib.asynccontextmanager
     async def _process(self) -> AsyncIterator[SupervisedProcess]:
-        """One that is there for this alone, and of which nothing is left."""
+        """A process for one question, of which nothing is left afterwards."""
         if self._closed:
             raise ProcessFailed(STOPPING)
         process = await SupervisedProcess.spawn(self._command)
@@ -183,7 +207,7 @@ class RunnerPool:
         self._closed = True
 
     def kill_now(self) -> None:
-        """End every process, without waiting: the server itself is going."""
+        """End every process without waiting: the server itself ends."""
         self.wind_down()
         for process in (self._idle, self._busy, self._loading):
             if process is not None:
@@ -201,7 +225,9 @@ class RunnerPool:
         self._idle = None
 
 
-async def execute_run(process: SupervisedProcess, run: RunOrder, progressed: Callable[[Snapshot], None]) -> ExecutedRun:
+async def execute_run(
+    process: SupervisedProcess, run: RunOrder, on_progress: Callable[[Snapshot], None]
+) -> ExecutedRun:
     """Have ``process`` execute it. Raises `ProcessFailed` where it came to no result."""
     process.send_order({"id": run.id, "spec": run.document, "foreign": run.foreign})
     if run.stopping is not None:  # that was asked for while the process was being started
@@ -209,7 +235,7 @@ async def execute_run(process: SupervisedProcess, run: RunOrder, progressed: Cal
 
     def take(message: Message, values: Pieces) -> ExecutedRun | None:
         if "progress" in message:
-            progressed(check_snapshot(msgspec.convert(message["progress"], Snapshot)))
+            on_progress(check_snapshot(msgspec.convert(message["progress"], Snapshot)))
             return None
         end = msgspec.convert(message["end"], RunEnd)
         return check_executed(end, values, run.id, run.stopping)
@@ -218,7 +244,7 @@ async def execute_run(process: SupervisedProcess, run: RunOrder, progressed: Cal
 
 
 class _Turns:
-    """One after the other, and not too many waiting."""
+    """One at a time, in order of arrival, and only so many in all."""
 
     def __init__(self) -> None:
         self._asked = 0
@@ -226,7 +252,7 @@ class _Turns:
 
     @contextlib.asynccontextmanager
     async def turn(self, most: int) -> AsyncIterator[None]:
-        """Wait for it. Raises `Busy` where ``most`` are on or waiting already."""
+        """Wait for it. Raises `Busy` where ``most`` have or await their turn already."""
         if self._asked >= most:
             raise Busy
         self._asked += 1
@@ -237,13 +263,12 @@ class _Turns:
             self._asked -= 1
 
 
-def _plain(judged: Any) -> Submission:
+def _read_submission(judged: Any) -> Submission:
     """What a process in which other people's code ran says that a specification is. Raises `ProcessFailed`."""
     try:
         document = msgspec.convert(judged, dict[str, Any])
         label = msgspec.convert(document["label"], Name | None)
         msgspec.json.encode(document)
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
-        detail = "a strategy made its process send what no runner sends"
-        raise ProcessFailed(Reason(code="strategy", detail=detail)) from None
+        raise ProcessFailed(MALFORMED) from None
     return Submission(document, label, foreign=True)

@@ -10,7 +10,7 @@ import msgspec
 from aurea_engine import Catalog, CostModel, RunSpec, Sleep, SpecError, Workload, spec_from_dict, spec_to_dict
 from aurea_server.settings.limits import Limits, apply_limits, draw_seed
 
-MOST_DOCUMENT = 24 * 1024**2
+MAX_DOCUMENT = 24 * 1024**2
 """Bytes of a whole specification as JSON. As msgpack it may take 2.25 times that (``0.0,`` is nine bytes), and must fit into
 a frame; the result has it too. A body of the largest size that can be set stays below it, but for one that is all defaults.
 """
@@ -25,11 +25,11 @@ class Submission:
     foreign: bool
 
 
-def fitting(submission: Submission) -> Submission:
+def check_size(submission: Submission) -> Submission:
     """The same. Raises SpecError where it is too large with all its defaults, whatever the size of the body was."""
     size = len(msgspec.json.encode(submission.document))
-    if size > MOST_DOCUMENT:
-        raise SpecError(f"takes {size:,} bytes with every default written out, of at most {MOST_DOCUMENT:,}")
+    if size > MAX_DOCUMENT:
+        raise SpecError(f"takes {size:,} bytes with every default written out, of at most {MAX_DOCUMENT:,}")
     return submission
 
 

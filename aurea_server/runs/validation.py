@@ -16,7 +16,7 @@ from aurea_engine.processes.messages import Reason
 from aurea_engine.processes.supervisor import ProcessFailed
 from aurea_server.runner.kinds import Kinds
 from aurea_server.runner.pool import Busy, RunnerPool
-from aurea_server.runner.submissions import Submission, fitting, judge_built_in
+from aurea_server.runner.submissions import Submission, check_size, judge_built_in
 from aurea_server.runs.errors import QueueFull, RunError, Stopping, StrategyFailed
 from aurea_server.runs.finish import raise_spec_error
 from aurea_server.settings.limits import Limits
@@ -42,7 +42,7 @@ class SpecificationValidator:
         if submission is not None:
             return submission
         try:
-            return fitting(await self._pool.judge(content, self._limits.jobs))
+            return check_size(await self._pool.judge(content, self._limits.jobs))
         except Busy:
             text = "Too many specifications with kinds of installed packages are being judged; try again later."
             raise QueueFull(text) from None
@@ -53,9 +53,9 @@ class SpecificationValidator:
     def _validate_built_in(self, content: bytes) -> Submission | None:
         """None where the document names kinds that this process must not load."""
         document = parse_document(content)
-        if self._kinds.foreign(document):
+        if self._kinds.is_foreign(document):
             return None
-        return fitting(judge_built_in(document, self._kinds.built_in, self._limits))
+        return check_size(judge_built_in(document, self._kinds.built_in, self._limits))
 
     async def validate_cost(self, content: bytes) -> None:
         """Raises SpecError where a body is not ``{"cost": …}`` with a cost model that can be used."""
@@ -67,7 +67,7 @@ class SpecificationValidator:
         if not isinstance(data, dict) or set(data) != {"cost"}:
             raise SpecError([Problem("", 'must be an object with one member, "cost"')])
         # A model of an installed package is constructed only by the process that prices with it.
-        if not self._kinds.foreign(data):
+        if not self._kinds.is_foreign(data):
             cost_from_dict(data["cost"], self._kinds.built_in)
 
 

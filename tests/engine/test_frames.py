@@ -16,7 +16,7 @@ from aurea_engine.closed_sets import REASONS
 from aurea_engine.processes import frames
 from aurea_engine.processes.frames import BadFrame, Pieces
 from aurea_engine.processes.messages import Bill, Reason, Snapshot, check_snapshot, parse_ratio
-from aurea_engine.processes.reasons import reason_of_death
+from aurea_engine.processes.reasons import explain_death
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -82,7 +82,7 @@ def add_all(pieces: Pieces, messages: list[dict[str, Any]]) -> None:
 @given(st.binary(max_size=3 * frames.PIECE), st.integers(0, 10))
 def test_pieces_join_to_the_value(value: bytes, more: int) -> None:
     """The limit is on all of them together, to the byte."""
-    messages = [msgspec.msgpack.decode(msgspec.msgpack.encode(each)) for each in frames.pieces("a", value)]
+    messages = [msgspec.msgpack.decode(msgspec.msgpack.encode(each)) for each in frames.split("a", value)]
     size = len(value) + len(messages)
     whole = Pieces(size + more)
     add_all(whole, messages)
@@ -140,6 +140,6 @@ def test_reason_has_a_code_of_the_closed_set() -> None:
     ],
 )
 def test_death_has_a_reason(code: int | None, output: bytes, expected: tuple[str, str]) -> None:
-    reason = reason_of_death(code, output)
+    reason = explain_death(code, output)
     assert reason.code == expected[0]
     assert expected[1] in reason.detail

@@ -12,7 +12,7 @@ import pytest
 
 from aurea_engine import SpecError, parse_json
 from aurea_server.cli import main
-from aurea_server.runner.submissions import MOST_DOCUMENT
+from aurea_server.runner.submissions import MAX_DOCUMENT
 from aurea_server.settings.settings import SettingsError, resolve
 
 TOKEN = "correct-horse-battery"
@@ -158,7 +158,7 @@ async def test_what_grows_beyond_all_bounds_is_refused(serve: Any) -> None:
         problem = await answer.json(content_type=None)
     assert (answer.status, problem["code"]) == (400, "invalid_spec")
     assert len(problem["problems"]) <= 101
-    assert MOST_DOCUMENT < 64 * 1024**2 / 2.25
+    assert MAX_DOCUMENT < 64 * 1024**2 / 2.25
 
 
 LARGE = {

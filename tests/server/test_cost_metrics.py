@@ -24,10 +24,10 @@ from aurea_engine.costs import (
     Tiered,
     Usage,
 )
-from aurea_engine.processes.messages import Bill, Snapshot, bill_of
+from aurea_engine.processes.messages import Bill, Snapshot, make_bill
 from aurea_engine.records.batch import NS
 from aurea_server.metrics.registry import BenchmarkMetrics
-from aurea_server.runner.messages import Figures, figures_of
+from aurea_server.runner.messages import Figures, make_figures
 
 TIERS = (Tier(1, 3), Tier("0.1"))
 
@@ -118,12 +118,12 @@ def measured(metrics: BenchmarkMetrics, model: CostModel) -> tuple[list[float], 
     for number in range(4):
         metering.feed(JobBatch(start, start, start + number * NS, start + (number + 1) * NS, np.ones(1, np.uint8)))
         # A fifth of a second after the first: a fleet would need many.
-        metrics.update_run(Snapshot(bill=bill_of(metering.bill_so_far(RunInfo(NS // 5 + number * NS)), "composite")))
+        metrics.update_run(Snapshot(bill=make_bill(metering.bill_so_far(RunInfo(NS // 5 + number * NS)), "composite")))
         moved.append(spent(metrics))
     cost = metering.bill_so_far(RunInfo(4 * NS))
     assert cost is not None
     assert cost.total is not None
-    metrics.finish_run(Figures(status="completed", bill=bill_of(cost, "composite")))
+    metrics.finish_run(Figures(status="completed", bill=make_bill(cost, "composite")))
     return moved, cost.total
 
 
@@ -203,6 +203,6 @@ class Odd(CostModel):
 
 def test_a_bill_that_is_none_is_told_to_metrics_as_unpriced() -> None:
     spec = RunSpec(Workload(Sleep(Constant(0.01)), jobs=3), cost=Odd(), clock="virtual", seed=1)
-    figures = figures_of(simulate(spec), "odd", "", "")
+    figures = make_figures(simulate(spec), "odd", "", "")
     assert (figures.total_cost, figures.bill) == (None, Bill(model="odd", sheets=[]))
     assert "cost_unpriced" in figures.findings

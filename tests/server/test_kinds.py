@@ -27,7 +27,7 @@ def job(kind: Any) -> dict[str, Any]:
 )
 def test_built_in_kinds_are_judged_here(body: Any) -> None:
     """Also what is no specification at all: nobody else's code is needed to say so."""
-    assert not THEIRS.foreign(body)
+    assert not THEIRS.is_foreign(body)
 
 
 @pytest.mark.parametrize(
@@ -35,12 +35,12 @@ def test_built_in_kinds_are_judged_here(body: Any) -> None:
 )
 def test_other_kinds_are_judged_elsewhere(body: Any) -> None:
     """At any depth; also an unknown name, so that the answer can list theirs."""
-    assert THEIRS.foreign(body)
-    assert not Kinds().foreign(body)
+    assert THEIRS.is_foreign(body)
+    assert not Kinds().is_foreign(body)
 
 
 def test_a_name_that_is_built_in_in_another_group_is_theirs() -> None:
-    assert THEIRS.foreign({**BUILT_IN, "scheduler": {"kind": "fifo"}})
+    assert THEIRS.is_foreign({**BUILT_IN, "scheduler": {"kind": "fifo"}})
 
 
 class Mine(Job):

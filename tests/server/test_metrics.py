@@ -25,11 +25,11 @@ from rich.console import Console
 from aurea_engine import CostModel, Observer, Progress, RunResult, default_catalog, simulate, spec_from_dict
 from aurea_engine.costs import Component, Flat
 from aurea_engine.costs.quantities import BilledTime
-from aurea_engine.processes.messages import Bill, Snapshot, snapshot_of
+from aurea_engine.processes.messages import Bill, Snapshot, make_snapshot
 from aurea_server.cli.run_document import RunDocument
 from aurea_server.metrics.money_labels import CURRENCIES, billed_keys, spent_keys
 from aurea_server.metrics.registry import BenchmarkMetrics, Registry, WithCreationTimes, exponents_to
-from aurea_server.runner.messages import Figures, figures_of
+from aurea_server.runner.messages import Figures, make_figures
 from aurea_server.runs.active_run import ActiveRun
 from aurea_server.runs.events import EventLog, Followers
 from aurea_server.runs.finish import finish_without_result
@@ -61,7 +61,7 @@ class Told(Observer):
         self.metrics, self.model, self.last = metrics, model, Snapshot()
 
     def on_progress(self, progress: Progress) -> None:
-        self.last = snapshot_of(progress, self.model)
+        self.last = make_snapshot(progress, self.model)
         self.metrics.update_run(self.last)
 
 
@@ -77,7 +77,7 @@ def tell(metrics: BenchmarkMetrics, clock: str = "real", **spec: Any) -> RunResu
     model = OWN.kind_of(made.cost)
     metrics.start_run(RUN, clock)
     result = simulate(made, [Told(metrics, model)])
-    metrics.finish_run(figures_of(result, model, "", ""))
+    metrics.finish_run(make_figures(result, model, "", ""))
     return result
 
 

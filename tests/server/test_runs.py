@@ -487,7 +487,7 @@ async def test_only_so_many_read_records_or_prices_at_a_time(
     _, result = await post(client, QUICK)
     where = f"/benchmark/runs/{result['benchmark_id']}"
     monkeypatch.setattr("aurea_server.runs.reader.WAIT_SECONDS", 0.05)
-    monkeypatch.setattr("aurea_server.runner.pool.MOST_PRICED", 0)
+    monkeypatch.setattr("aurea_server.runner.pool.MAX_PRICED", 0)
     decoders = client.server.app[app_keys.READER]._decoders
     for _ in range(4):
         await decoders.acquire()
