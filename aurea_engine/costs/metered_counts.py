@@ -1,4 +1,4 @@
-"""What all meters of a run have counted, as a value: it can be merged, stored, and turned into a usage at any time."""
+"""The counts of all meters of a run, as a value that can be merged, stored, and turned into a usage at any time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MeteredCounts:
     broken: Mapping[str, str] = field(default_factory=dict)
 
     def merge(self, other: MeteredCounts) -> MeteredCounts:
-        """The additive counts of two parts of one run. A meter that only one part kept knows nothing of the whole."""
+        """The additive counts of two parts of one run. A meter that only one of them kept is dropped: its count is partial."""
         broken = {**other.broken, **self.broken}
         both = {key for key in self.additive & other.additive if key not in broken}
         return MeteredCounts(

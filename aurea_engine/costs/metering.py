@@ -1,4 +1,4 @@
-"""One pass over a run's ended jobs for any number of cost models: meters are shared, and the cheap ones are always kept."""
+"""One pass over the ended jobs of a run for any number of cost models. Meters are shared, and the common ones always run."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ LEDGER: tuple[Meter, ...] = (
     JobTime(1000 * MS),
     JobTime(1000 * MS, 60_000 * MS),
 )
-"""Kept of every run, whatever its cost model, so that other models can price it later: the common steps and minimums."""
+"""The meters of every run, whatever its cost model: common steps and minimums, so that other models can price it later."""
 
 KEPT_INTERVALS = 100_000
-"""Up to so many jobs a run also keeps its concurrency, which prices it as ``packed`` at any concurrency."""
+"""Up to this many jobs, a run also keeps its concurrency, which prices it as ``packed`` with any number of places."""
 
 _ENOUGH = 4096
-_CHUNK = 1 << 16  # rows: what the meters pass over again and again then stays in the cache
+_CHUNK = 1 << 16  # rows: all meters pass over the same chunk, which then stays in the processor's cache
 
 
 class Metering:
-    """Counts what ``models`` need, `LEDGER`, and all ``measures``. Feed it ended jobs in any order and batches of any size.
+    """Counts what ``models`` need, `LEDGER`, and all ``measures``. Feed it ended jobs in any order, in batches of any size.
 
-    A meter that raises is put aside with its reason, and the others go on: a broken cost model never breaks a run.
+    A meter that raises is dropped with its reason, and the others go on: a broken cost model never breaks a run.
     """
 
     def __init__(self, *models: CostModel, measures: Iterable[Measure] = ()) -> None:
@@ -68,7 +68,7 @@ class Metering:
             self._states[spare.key] = spare.state()
 
     def _add_model(self, model: CostModel) -> None:
-        # What goes wrong, `price` meets again and reports.
+        # The same error comes again in `price`, which reports it to the user. Here it only must not stop the others.
         _, wrong = call_safely(self._add_all, model)
         if wrong is not None:
             self._broken[f"model/{type(model).__qualname__}"] = wrong
@@ -78,6 +78,7 @@ class Metering:
             self._add(meter)
 
     def _add(self, meter: Meter) -> None:
+        # The key goes into JSON and names the meter for ever, so it must survive being written and read.
         key = meter.key
         if not isinstance(key, str) or make_printable(key) != key:
             raise StrategyError(f"the key of a meter must be text, got {show_value(key)}")
@@ -85,7 +86,7 @@ class Metering:
             self._states[key] = meter.state()
 
     def feed(self, batch: JobBatch) -> None:
-        """Take jobs that have ended. Each job once."""
+        """Count ended jobs. Each job once."""
         if len(batch) >= _ENOUGH:
             for first in range(0, len(batch), _CHUNK):
                 self._count(batch[first : first + _CHUNK])
@@ -114,7 +115,7 @@ class Metering:
             self._broken[key] = wrong
 
     def merge(self, other: Metering) -> None:
-        """Take over what ``other`` counted of the *same* run, for instance in another process."""
+        """Add the counts of ``other``, another part of the *same* run, for instance from another process."""
         self._flush()
         other._flush()
         self._last_ns = max(self._last_ns, other._last_ns)
@@ -124,17 +125,16 @@ class Metering:
                 _, wrong = call_safely(self._states[key].merge, other._states[key])
                 self._drop_meter(key, wrong)
             else:
+                # A meter that only one part kept knows nothing of the whole.
                 del self._states[key]
 
     def count(self, *, rough: bool = False) -> MeteredCounts:
-        """What every meter has counted, exactly; ``rough``: cheaply, as an estimate for somebody who watches the run. May be
-        asked again after more feeding.
-        """
+        """The exact counts of every meter, or, if ``rough``, cheap estimates for a live display. May be called again."""
         self._flush()
         counts: dict[str, dict[str, int]] = {}
         for key, state in list(self._states.items()):
             counted, wrong = call_safely(_read_counts, state, rough)
-            if not rough:  # an estimate for somebody who watches must not change the bill
+            if not rough:  # an estimate for a live display must not change the bill
                 self._drop_meter(key, wrong)
             if counted is not None:
                 counts[key] = counted
@@ -142,29 +142,29 @@ class Metering:
         return MeteredCounts(counts, additive, dict(self._broken))
 
     def close(self, run: RunInfo) -> Usage:
-        """The exact usage. May be asked again after more feeding."""
+        """The exact usage. May be called again after more jobs."""
         return self.count().usage(run)
 
     def so_far(self, run: RunInfo | None = None) -> Fraction | None:
-        """A cheap estimate of what the first model costs until now, for a live display; None where it cannot tell."""
+        """A cheap estimate of the cost so far under the first model, for a live display. None if it is unknown."""
         bill = self.bill_so_far(run)
         return None if bill is None else bill.total
 
     def bill_so_far(self, run: RunInfo | None = None) -> Cost | None:
-        """The same, line by line; None without a model."""
+        """The same as a bill. None without a model."""
         if self._model is None:
             return None
         return estimate_bill(self.count(rough=True).usage(run or RunInfo(self._last_ns)), self._model)
 
 
 def estimate_bill(usage: Usage, model: CostModel) -> Cost:
-    """What the ``usage`` of a run that is not over costs, and whether that can only become more."""
+    """The cost so far of a run that goes on, and whether it can only grow."""
     monotone, _ = call_safely(lambda: model.monotone)
     return replace(price(usage, model), monotone=monotone is True)
 
 
 def _read_counts(state: MeterState, rough: bool) -> dict[str, int] | None:
-    """What ``state`` has counted, held to its contract."""
+    """The counts of ``state``, checked."""
     counts: dict[Any, Any] | None = state.estimate_counts() if rough else state.read_counts()
     if counts is None:
         return None

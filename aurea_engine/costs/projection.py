@@ -156,6 +156,7 @@ def rates_between(low: Number | float, high: Number | float, count: int = 101) -
     first, last = _coerce_exact(_RATE, low, "low"), _coerce_exact(_RATE, high, "high")
     if last <= first:
         raise SpecError([Problem("high", "must be above low", show_value(high))])
+    # Equal ratios, because rates span decades. The ends are exact; between them nine digits are enough for a curve.
     inner = np.geomspace(float(first), float(last), max(2, count))[1:-1].tolist()
     return (first, *(Fraction(f"{rate:.9g}") for rate in inner), last)
 

@@ -160,6 +160,8 @@ def find_opening(offset: float | str, times: Times, unit: TimeUnit | None) -> in
 
 def scale_arrivals(source: Source, times: Times, opening: int, speed: float) -> Instants:
     """Ns since the window opened, at ``speed``. Raises `Unreadable` if they are not in order, or before the opening."""
+    # Sorting here would be convenient, and would tear the instants from the other columns of their rows (their durations,
+    # in a replay of the same file).
     late = np.flatnonzero(np.diff(times.ns) < 0)
     if len(late):
         where = describe_place(source, times.lines(int(late[0]) + 1))
@@ -207,6 +209,7 @@ def _inline_value(value: object, path: str) -> object:
         return [_inline_value(item, f"{path}[{i}]") for i, item in enumerate(value)]
     if not isinstance(value, dict):
         return value
+    # By the kind and a file: a member called "file" elsewhere belongs to a third-party kind, and is left alone.
     if value.get("kind") in ("trace", "replay") and value.get("file") is not None:
         return _inline_times(value, path)
     return {name: _inline_value(member, f"{path}.{name}".lstrip(".")) for name, member in value.items()}

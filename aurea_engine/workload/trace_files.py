@@ -140,6 +140,7 @@ def _read_time(cell: object, source: Source, line: int) -> tuple[int, bool | Non
     return ns, zone
 
 
+# Errors name the line, not the row: blank lines, headers and a slice make the two differ, and editors show lines.
 def describe_place(source: Source, line: int) -> str:
     column = "" if source.column is None else f", column {source.column!r}"
     return f"{source.file}, line {line}{column}"
@@ -155,6 +156,7 @@ def _infer_format(name: str) -> Form:
 
 def _read_content(name: str) -> bytes:
     try:
+        # One byte more than allowed tells too long from just right, without asking for the size: a pipe has none.
         with Path(name).open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
@@ -219,6 +221,7 @@ def _find_csv_column(source: Source, head: list[str]) -> int:
 
 
 def _list_names(names: list[str]) -> str:
+    # A file without a header may have a thousand "names". The message stays readable.
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     return ", ".join(show_value(name) for name in names[:20]) + more
 

@@ -37,6 +37,7 @@ class Workload(Checked):
             read_schema(self.job)
         except SpecError as error:
             return [problem.within("job") for problem in error.problems]
+        # These arrive at one instant without end, so even a duration of a second would never be over.
         if self.arrivals.ends == "with jobs" and self.jobs is None:
             return [Problem("jobs", "is required: these arrivals have no end of their own, whatever the duration")]
         # A run without an end would fill the memory. What ends the arrivals is known here, before anything runs.
