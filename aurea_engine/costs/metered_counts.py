@@ -22,7 +22,7 @@ class MeteredCounts:
     broken: Mapping[str, str] = field(default_factory=dict)
 
     def merge(self, other: MeteredCounts) -> MeteredCounts:
-        """The additive counts of two parts of one run. A meter that only one of them kept is dropped: its count is partial."""
+        """The additive counts of two parts of one run. A meter that only one of them kept is dropped, as partial."""
         broken = {**other.broken, **self.broken}
         both = {key for key in self.additive & other.additive if key not in broken}
         return MeteredCounts(
