@@ -23,7 +23,7 @@ def stored(tmp_path: Path) -> Path:
     return path
 
 
-def test_shipped_sheets_are_listed_with_their_dates(capsys: pytest.CaptureFixture[str]) -> None:
+def test_sheets_are_listed_with_their_dates(capsys: pytest.CaptureFixture[str]) -> None:
     """Each with its version and the day on which somebody last looked, and a word of caution."""
     assert main(["prices", "list"]) == 0
     out = capsys.readouterr().out
@@ -32,7 +32,7 @@ def test_shipped_sheets_are_listed_with_their_dates(capsys: pytest.CaptureFixtur
     assert "check the vendor" in out
 
 
-def test_a_sheet_is_shown_with_every_step_of_its_prices(capsys: pytest.CaptureFixture[str]) -> None:
+def test_sheet_shows_every_step_of_its_prices(capsys: pytest.CaptureFixture[str]) -> None:
     """Prices in plain digits, tiers with their bounds, the source and the notice."""
     assert main(["prices", "show", "aws-lambda-x86-us-east-1"]) == 0
     out = capsys.readouterr().out
@@ -40,20 +40,20 @@ def test_a_sheet_is_shown_with_every_step_of_its_prices(capsys: pytest.CaptureFi
         assert text in out
 
 
-def test_an_unknown_sheet_is_refused_with_the_names_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_sheet_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 2, and what could have been meant."""
     assert main(["prices", "show", "no-such-sheet"]) == 2
     assert "example-functions@1" in capsys.readouterr().err
 
 
-def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """No traceback, and the file is named."""
     assert main(["prices", "show", str(tmp_path / "nofile.toml")]) == 2
     err = capsys.readouterr().err
     assert err.endswith("nofile.toml: No such file or directory\n")
 
 
-def test_mistakes_in_a_sheet_are_listed_with_their_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sheet_mistakes_are_listed_by_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All of them, not only the first; a file that cannot be read is one of them."""
     wrong = tmp_path / "wrong.toml"
     wrong.write_text('[sheet]\nschema = 1\nid = "x"\ncurrency = "usd"\n', "utf-8")
@@ -64,7 +64,7 @@ def test_mistakes_in_a_sheet_are_listed_with_their_lines(tmp_path: Path, capsys:
     assert "missing.toml: cannot be read" in err
 
 
-def test_a_stored_result_is_priced_again_side_by_side(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reprice_shows_models_side_by_side(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """300 jobs at 0.0002, and 15 GB-seconds with 300 requests, by hand."""
     capsys.readouterr()
     assert main(["reprice", str(stored), "--cost", PER_JOB, "--cost", SERVERLESS, "--json"]) == 0
@@ -146,7 +146,7 @@ def test_only_a_result_can_be_priced_again(tmp_path: Path, capsys: pytest.Captur
     assert "aurea run --json" in capsys.readouterr().err
 
 
-def test_a_cost_curve_finds_the_break_even_and_draws_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cost_curve_draws_the_break_even(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A machine at 0.096 an hour overtakes 1.03334 per million requests at 0.096/3600/1.03334e-6 = 25.8 jobs a second."""
     picture = tmp_path / "curve.svg"
     models = ["--cost", SERVERLESS, "--cost", FLEET]
@@ -155,7 +155,7 @@ def test_a_cost_curve_finds_the_break_even_and_draws_it(tmp_path: Path, capsys: 
     assert ET.parse(picture).getroot().tag.endswith("svg")
 
 
-def test_a_cost_curve_takes_its_jobs_from_a_result(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cost_curve_takes_jobs_from_a_result(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """From either a result or a service time, and not from neither."""
     assert main(["cost-curve", str(stored), "--cost", PER_JOB, "--from", "1", "--to", "10", "--points", "3"]) == 0
     assert "200.00 USD" in capsys.readouterr().out

@@ -177,9 +177,7 @@ def test_a_loop_that_is_not_installed(aurea: Callable[..., Any], monkeypatch: py
     ("0", None), ("00", None), ("1", None), ("999999999", None), ("9" * 5000, None), ("80", "80"), ("4", "4"),
     ("wide", "wide"),
 ])  # fmt: skip
-def test_a_width_that_no_terminal_has_is_forgotten(
-    monkeypatch: pytest.MonkeyPatch, columns: str, left: str | None
-) -> None:
+def test_absurd_width_is_ignored(monkeypatch: pytest.MonkeyPatch, columns: str, left: str | None) -> None:
     """Help failed at 0 columns, and never came to an end at 1 or at a thousand million."""
     monkeypatch.setenv("COLUMNS", columns)
     drop_absurd_width()

@@ -42,7 +42,8 @@ def test_a_full_disk_behind_stdout_is_told(command: tuple[str, ...]) -> None:
 
 
 @pytest.mark.service
-def test_a_full_disk_behind_stderr_changes_no_code() -> None:
+def test_full_stderr_changes_no_exit_code() -> None:
+    """A full disk behind stderr changes no code."""
     with Path("/dev/full").open("wb") as full:
         assert aurea(*TINY, "--slots", "0", stderr=full).returncode == 2
 
@@ -73,9 +74,10 @@ OUTPUTS = [
     ],
     ids=["run", "run there", "export", "cost-curve"],
 )
-def test_an_output_that_cannot_be_written_is_refused_before_the_work(
+def test_unwritable_output_is_refused_early(
     command: tuple[str, ...], output: str, why: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """An output that cannot be written is refused before the work."""
     (tmp_path / "file").touch()
     assert main([*command, "-o", output.format(folder=tmp_path)]) == 2
     out, err = capfd.readouterr()
@@ -83,7 +85,8 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     assert why in err
 
 
-def test_an_export_that_fails_leaves_the_file_as_it_was(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_failed_export_keeps_the_old_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """An export that fails leaves the file as it was."""
     keep = tmp_path / "keep.json"
     keep.write_text("precious")
     assert main(["runs", "export", "nope", "-o", str(keep), "--data", str(tmp_path / "data")]) == 1
@@ -92,7 +95,8 @@ def test_an_export_that_fails_leaves_the_file_as_it_was(tmp_path: Path, capfd: p
     assert sorted(each.name for each in tmp_path.iterdir()) == ["data", "keep.json"]
 
 
-def test_a_file_keeps_its_rights_and_a_link_stays_a_link(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_output_keeps_rights_and_links(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A file keeps its rights and a link stays a link."""
     there, link = tmp_path / "there.json", tmp_path / "link.json"
     there.write_text("old")
     there.chmod(0o640)
@@ -169,7 +173,9 @@ def test_any_number_of_runs_may_be_asked_for(tmp_path: Path, capfd: pytest.Captu
     assert main(["runs", "list", "--limit", "9" * 20, "--data", str(tmp_path)]) == 0
 
 
-def test_a_user_without_a_home_has_defaults_and_no_history(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_without_home_has_no_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a home has defaults and no history."""
+
     def homeless(path: Path) -> Path:
         raise RuntimeError("Could not determine home directory.")
 
@@ -183,9 +189,10 @@ def test_a_user_without_a_home_has_defaults_and_no_history(monkeypatch: pytest.M
 
 
 @pytest.mark.service
-def test_config_and_serve_for_a_user_without_a_home(
+def test_serve_and_config_without_a_home(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    """One says so in its table, the other refuses to serve."""
     for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "AUREA_DATA"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "sitecustomize.py").write_text(

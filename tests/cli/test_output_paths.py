@@ -97,7 +97,7 @@ def test_a_curve_goes_to_stdout_too(log: Path) -> None:
     assert "per million" in said
 
 
-def test_a_descriptor_of_the_shell_is_written_into(tmp_path: Path) -> None:
+def test_descriptor_of_the_shell_is_appended_to(tmp_path: Path) -> None:
     """``3>> log``: opened anew, it would be written from its beginning."""
     path = tmp_path / "log"
     path.write_text(LINE)

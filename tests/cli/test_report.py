@@ -77,7 +77,8 @@ def test_counts_are_whole_and_rates_are_short() -> None:
 
 
 @pytest.mark.parametrize("file", SPECS, ids=lambda path: path.name)
-def test_a_report_fits_on_80_columns_and_no_label_wraps(file: Path) -> None:
+def test_report_fits_on_80_columns(file: Path) -> None:
+    """A report fits on 80 columns and no label wraps."""
     spec = spec_from_dict((parse_toml if file.suffix == ".toml" else parse_json)(file.read_bytes()))
     lines = shown(render_report(simulate(spec))).splitlines()
     assert max(len(line.rstrip()) for line in lines) <= 80
@@ -86,14 +87,15 @@ def test_a_report_fits_on_80_columns_and_no_label_wraps(file: Path) -> None:
     assert "…" not in "".join(lines)
 
 
-def test_quantiles_that_nothing_supports_have_no_column() -> None:
+def test_unsupported_quantiles_have_no_column() -> None:
+    """Quantiles that nothing supports have no column."""
     text = shown(render_report(simulate(spec_from_dict({"num_jobs": 100, "scheduler": {"slots": 10}}))))
     assert "p95" in text
     assert "p99 " not in text.partition("note")[0]
     assert "p99 needs 299" in text
 
 
-def test_nothing_has_no_table_and_the_time_asked_for() -> None:
+def test_report_of_an_empty_run() -> None:
     """No job in the second that was asked for: no heading without columns, and not "in 0 s"."""
     workload = {"job": {"kind": "sleep"}, "arrivals": {"kind": "trace", "at": [5]}, "duration": 1}
     text = shown(render_report(simulate(spec_from_dict({"workload": workload, "seed": 1}))))
@@ -102,7 +104,8 @@ def test_nothing_has_no_table_and_the_time_asked_for() -> None:
     assert "\n\n\n" not in text
 
 
-def test_text_from_outside_is_neither_markup_nor_a_terminals_command() -> None:
+def test_text_from_outside_is_shown_as_it_is() -> None:
+    """A label is neither markup nor a command to the terminal."""
     result = run_sync(spec_from_dict({"num_jobs": 1, "job_duration_ms": 0, "label": HOSTILE}))
     text = shown(render_report(result))
     assert "[red]red[/red]" in text
@@ -110,7 +113,8 @@ def test_text_from_outside_is_neither_markup_nor_a_terminals_command() -> None:
     assert "\x07" not in text
 
 
-def test_the_live_line_is_one_line_whatever_the_label() -> None:
+def test_progress_is_one_line_for_any_label() -> None:
+    """The live line is one line whatever the label."""
     console = Console(width=80, force_terminal=True, record=True, file=io.StringIO())
     line = LiveLine(console)
     simulate(spec_from_dict({"num_jobs": 3, "job_duration_ms": 1, "label": HOSTILE}), [line])
@@ -121,7 +125,8 @@ def test_the_live_line_is_one_line_whatever_the_label() -> None:
     assert "\x07" not in text
 
 
-def test_the_self_test_says_what_would_have_been_right() -> None:
+def test_selftest_says_what_is_allowed() -> None:
+    """One figure where the answer is exact, an interval where it is not."""
     exact, near = Check("a", 0.55, 0.55, 1e-12, "arithmetic"), Check("b", 0.05, 0.07, 0.01, "arithmetic")
     assert [describe_allowed(exact), describe_allowed(near)] == ["0.55", "0.0400 to 0.0600"]
     text = shown(tabulate_checks([exact, near]))

@@ -283,7 +283,8 @@ def burns(pid: int) -> bool:
 
 
 @pytest.mark.service
-def test_ctrl_c_reaches_the_workers_too_and_they_leave_it_to_the_program(burning: Any) -> None:
+def test_workers_leave_ctrl_c_to_the_program(burning: Any) -> None:
+    """Ctrl-C reaches the workers too and they leave it to the program."""
     os.killpg(burning.pid, signal.SIGINT)
     out, err = burning.communicate(timeout=20)
     assert (burning.returncode, err) == (-signal.SIGINT, b"")
@@ -307,7 +308,8 @@ def test_ctrl_c_twice_ends_at_once(burning: Any, pause: float) -> None:
 
 @pytest.mark.service
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_workers_end_with_the_program_and_say_nothing(burning: Any, number: int) -> None:
+def test_workers_end_with_the_program(burning: Any, number: int) -> None:
+    """Workers end with the program and say nothing."""
     burning.send_signal(number)
     _, err = burning.communicate(timeout=20)
     assert (burning.returncode, err) == (-number, b"")

@@ -76,9 +76,8 @@ def test_a_run_on_a_server_prints_its_result(serving: Serving, aurea: Callable[.
     assert json.loads((tmp_path / "result.json").read_text())["num_jobs"] == 2
 
 
-def test_bad_input_and_missed_objectives_have_their_exit_codes(
-    serving: Serving, aurea: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_remote_runs_have_exit_codes(serving: Serving, aurea: Callable[..., Any], tmp_path: Path) -> None:
+    """Bad input and missed objectives have their exit codes."""
     assert aurea("run", "--jobs", 0, "--server", serving.url)[0] == 2
     spec = {
         "num_jobs": 20,
@@ -178,9 +177,8 @@ def test_a_run_without_a_result_is_shown(serving: Serving, aurea: Callable[..., 
     assert (code, "cancelled" in out) == (0, True)
 
 
-def test_export_writes_a_file_and_delete_works_over_http(
-    serving: Serving, aurea: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_export_and_delete_over_http(serving: Serving, aurea: Callable[..., Any], tmp_path: Path) -> None:
+    """With the run that a server has just made."""
     _, out, _ = aurea("run", "--jobs", 3, "--duration-ms", 1, "--server", serving.url, "--json")
     run_id = json.loads(out)["benchmark_id"]
     assert aurea("runs", "export", run_id, "--server", serving.url, "-o", tmp_path / "x.json")[0] == 0

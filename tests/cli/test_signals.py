@@ -68,7 +68,7 @@ def await_listener(process: subprocess.Popen[bytes], number: int = signal.SIGTER
 
 
 @each_signal
-def test_the_signal_is_sent_on_once_all_is_written(number: int, handlers: None) -> None:
+def test_signal_is_sent_on_after_writing(number: int, handlers: None) -> None:
     """Within the block it only asks; afterwards it goes to whom it would have gone."""
     asked: list[int] = []
     written: list[str] = []
@@ -294,7 +294,7 @@ def test_a_run_on_a_server_is_cancelled_there(number: int, tmp_path: Path) -> No
 
 
 @pytest.mark.service
-def test_an_export_that_is_ended_leaves_no_half_file(tmp_path: Path, aurea_data: Callable[[int], Any]) -> None:
+def test_ended_export_leaves_no_half_file(tmp_path: Path, aurea_data: Callable[[int], Any]) -> None:
     """The file stays as it was, and nothing lies beside it."""
     data, run_id = aurea_data(10)
     os.mkfifo(tmp_path / "pipe")

@@ -205,7 +205,8 @@ def test_two_lines_come_before_stacking() -> None:
     ]
 
 
-def test_what_does_not_fit_in_a_line_is_left_out_whole() -> None:
+def test_parts_that_do_not_fit_are_left_out() -> None:
+    """What does not fit in a line is left out whole."""
     parts = ["12.5/s", "p99 3.10 ms", "5 s left"]
     assert [join_fitting(parts, width) for width in (99, 26, 19, 18, 6, 5)] == [
         "12.5/s  p99 3.10 ms  5 s left",

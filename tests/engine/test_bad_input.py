@@ -112,7 +112,7 @@ def test_a_wrong_parameter_is_refused_by_name(make: Callable[[], object], path: 
     )
 
 
-def test_all_problems_of_a_value_are_reported_together() -> None:
+def test_all_problems_are_reported_together() -> None:
     """Not only the first."""
     with pytest.raises(SpecError) as caught:
         Sine(0, -1, 0, "x")  # type: ignore[arg-type]
@@ -137,7 +137,7 @@ class Unknown(Job):
         Unknown.ran += 1
 
 
-def test_a_virtual_run_of_a_job_without_demand_is_refused_and_nothing_is_run() -> None:
+def test_job_without_demand_is_not_simulable() -> None:
     """The error names the member and the job, and says what to do."""
     spec = RunSpec(Workload(Unknown(), ConstantRate(1), jobs=5), clock="virtual")
     for run in (simulate, run_sync):
@@ -152,14 +152,14 @@ async def test_the_same_from_a_running_loop() -> None:
         await aurea_engine.run(RunSpec(Workload(Unknown(), jobs=5), clock="virtual"))
 
 
-async def test_run_sync_in_a_running_loop_says_what_to_call_instead() -> None:
+async def test_run_sync_in_a_loop_is_refused() -> None:
     """It would block the loop that it stands in."""
     with pytest.raises(SpecError, match=r"await aurea_engine.run\(spec\)"):
         run_sync(RunSpec(Workload(Sleep(), jobs=1)))
 
 
 @pytest.mark.parametrize(("think", "served", "limit"), [(0.0, 0.0, None), (Constant(0.0), 0.0, None), (0.0, 0.01, 0)])
-def test_a_closed_model_that_never_gets_to_its_end_is_noticed(think: Any, served: float, limit: int | None) -> None:
+def test_endless_closed_model_is_noticed(think: Any, served: float, limit: int | None) -> None:
     """Jobs and thoughts that take no time, or users who are turned away, and only a duration to end them."""
     workload = Workload(Sleep(served), Closed(2, think), duration=1.0)
     spec = RunSpec(workload, Fifo(1, limit), clock="virtual", keep_jobs=False)
@@ -168,7 +168,7 @@ def test_a_closed_model_that_never_gets_to_its_end_is_noticed(think: Any, served
 
 
 @pytest.mark.parametrize("limit", [None, 10_000], ids=["in order", "general path"])
-def test_a_run_beyond_the_clock_s_reach_is_refused(limit: int | None) -> None:
+def test_run_beyond_the_clock_is_refused(limit: int | None) -> None:
     """Three hundred years, one after the other: int64 nanoseconds end at 292."""
     spec = RunSpec(Workload(Sleep(1e9), jobs=10), Fifo(1, limit), seed=0)
     with pytest.raises(SpecError, match="more than 292 years"):
@@ -180,7 +180,7 @@ def test_a_run_beyond_the_clock_s_reach_is_refused(limit: int | None) -> None:
     "make", [Poisson, ConstantRate, lambda rate: GammaArrivals(rate, 2), lambda rate: Sine(rate, 0, 1)],
     ids=["Poisson", "constant", "gamma", "sine"],
 )  # fmt: skip
-def test_arrivals_that_no_clock_reaches_are_refused(make: Callable[[float], Arrivals], rate: float) -> None:
+def test_unreachable_arrivals_are_refused(make: Callable[[float], Arrivals], rate: float) -> None:
     """Twenty jobs, centuries apart; with a duration the few that come in time are run."""
     with pytest.raises(SpecError, match="285 years away"):
         simulate(RunSpec(Workload(Sleep(), make(rate), jobs=20), seed=0))
@@ -205,7 +205,7 @@ class Fields(Sleep):
     name: str = ""
 
 
-def test_a_job_of_one_s_own_may_have_fields_of_any_type() -> None:
+def test_own_job_may_have_any_fields() -> None:
     """What the engine does not understand it leaves alone."""
     job = Fields(0.1, {"a": "b"}, ["x"], ("b", 2), (), len, UserId(4), object, True, "n")  # type: ignore[arg-type]
     assert (job.headers, job.tags, job.pair, job.user) == ({"a": "b"}, ["x"], ("b", 2), 4)

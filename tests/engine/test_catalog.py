@@ -77,7 +77,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "somebodys_plugin", raising=False)
 
 
-def test_strategies_of_installed_packages_are_found_when_asked_for(plugin: None) -> None:
+def test_entry_points_are_found_when_asked_for(plugin: None) -> None:
     """By entry point, from a specification, to a result, and back."""
     catalog = default_catalog().with_entry_points()
     body = {"workload": {"job": {"kind": "nap", "minutes": 2}, "jobs": 3}, "scheduler": {"kind": "fairest", "slots": 1}}
@@ -87,15 +87,13 @@ def test_strategies_of_installed_packages_are_found_when_asked_for(plugin: None)
     assert spec_to_dict(spec, catalog)["workload"]["job"] == {"kind": "nap", "minutes": 2.0}
 
 
-def test_importing_or_asking_the_default_catalog_finds_no_plugin(plugin: None) -> None:
+def test_default_catalog_loads_no_plugin(plugin: None) -> None:
     """Only the program's edge asks."""
     assert default_catalog().find("jobs", "nap") is None
     assert "somebodys_plugin" not in sys.modules
 
 
-def test_an_entry_point_that_cannot_be_used_is_logged_and_left_out(
-    plugin: None, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unusable_entry_point_is_left_out(plugin: None, caplog: pytest.LogCaptureFixture) -> None:
     """Missing, of the wrong group, no class, or under a name that is taken; the others still load."""
     with caplog.at_level(logging.ERROR, "aurea_engine"):
         catalog = default_catalog().with_entry_points()
@@ -108,7 +106,7 @@ def test_an_entry_point_that_cannot_be_used_is_logged_and_left_out(
         assert f"entry point {name} " in said
 
 
-def test_only_the_kinds_that_are_asked_for_are_loaded(
+def test_only_named_kinds_are_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A package that exits when it is imported is left out with one line, or refused where it is the one asked for."""
@@ -162,7 +160,7 @@ def test_what_cannot_be_added_is_refused(group: str, kind: str, strategy: type, 
         default_catalog().add(group, kind, strategy)
 
 
-def test_a_class_of_one_s_own_without_parameters_needs_no_dataclass() -> None:
+def test_own_class_needs_no_dataclass() -> None:
     """Ten lines are enough."""
 
     class Newest(Scheduler):

@@ -112,7 +112,7 @@ def test_the_seed_form_is_so_many_sleeps_at_once() -> None:
     assert (Fifo(), PerSecond("0.001")) == (spec.scheduler, spec.cost)
 
 
-def test_the_seed_form_may_name_a_scheduler_and_the_rest() -> None:
+def test_seed_form_may_name_a_scheduler() -> None:
     """It stands in place of the workload only."""
     spec = spec_from_dict({"num_jobs": 3, "scheduler": {"slots": 2}, "clock": "virtual", "cost": {"kind": "free"}})
     assert (Fifo(2), "virtual", Free()) == (spec.scheduler, spec.clock, spec.cost)
@@ -300,7 +300,7 @@ def test_a_bare_number_is_a_constant_duration() -> None:
         pytest.param({**GOOD, "thresholds": {"leg": 1}}, "thresholds.leg", 'did you mean "lag"?', id="misspelt threshold"),
     ],
 )  # fmt: skip
-def test_a_bad_body_is_refused_with_the_member_s_path(body: object, path: str, says: str) -> None:
+def test_problems_name_the_member_s_path(body: object, path: str, says: str) -> None:
     """And what would be right, and what stood there."""
     found = problems(body)
     assert path in found
@@ -339,7 +339,7 @@ def test_all_problems_are_reported_at_once() -> None:
     } == set(problems(body))
 
 
-def test_hostile_values_are_shown_short_and_printable() -> None:
+def test_hostile_values_are_shown_short() -> None:
     """60 characters, one line, no control characters."""
     (shown,) = problems(put("label", ["\x1b[31m\n" * 1000])).values()
     assert shown.endswith("| a list of 1")
@@ -376,7 +376,7 @@ def test_brackets_within_texts_are_no_depth() -> None:
     assert parse_json(r'{"a": "[[[[[[[[[[[[[[[[[[\"{{"}') == {"a": '[[[[[[[[[[[[[[[[[["{{'}
 
 
-def test_a_number_beyond_floats_is_refused_by_its_member() -> None:
+def test_number_beyond_floats_is_refused() -> None:
     """1e309 is JSON, but no finite number."""
     assert "finite" in problems(parse_json('{"num_jobs": 1, "job_duration_ms": 1e309}'))["job_duration_ms"]
 
@@ -440,7 +440,7 @@ objectives = st.sampled_from(
         label=st.none() | st.text(max_size=20),
     )
 )
-def test_a_specification_survives_being_written_and_read(known: Catalog, spec: RunSpec) -> None:
+def test_specification_round_trips(known: Catalog, spec: RunSpec) -> None:
     """As strict JSON text, equal in every member, of every kind."""
     text = json.dumps(spec_to_dict(spec, known), allow_nan=False)
     assert spec == spec_from_dict(parse_json(text), known)
@@ -454,7 +454,7 @@ def test_every_kind_is_known_by_its_name(group: str) -> None:
         assert cls is catalog.find(group, kind)
 
 
-def test_a_result_is_strict_json_with_every_documented_member() -> None:
+def test_result_has_every_documented_member() -> None:
     """No NaN, no Infinity; the documented names."""
     spec = RunSpec(Workload(Sleep(0.1), ConstantRate(10), jobs=20), Fifo(1), clock="virtual", seed=0)
     body = json.loads(json.dumps(result_to_dict(simulate(spec)), allow_nan=False))
@@ -472,7 +472,7 @@ def test_a_result_is_strict_json_with_every_documented_member() -> None:
     assert spec == spec_from_dict(body["spec"])
 
 
-def test_findings_objectives_and_theory_are_written_with_what_they_say() -> None:
+def test_judgements_are_written_as_objects() -> None:
     """Each as an object."""
     spec = RunSpec(
         Workload(Sleep(Exponential(0.01)), Poisson(50), jobs=600),
@@ -505,7 +505,7 @@ class Tagged(Sleep):
     level: Any = None
 
 
-def test_fields_of_one_s_own_are_written_as_json_values() -> None:
+def test_own_fields_are_written_as_json() -> None:
     """Mappings, decimals, enumerations."""
     spec = RunSpec(Workload(Tagged(0.1, {"a": Decimal("0.5")}, Severity.DEGRADED), jobs=1))
     job = spec_to_dict(spec, default_catalog().add("jobs", "tagged", Tagged))["workload"]["job"]
@@ -529,7 +529,7 @@ def test_no_more_jobs_are_shown_than_asked_for(shown: int) -> None:
     assert (shown < 20) is body["jobs_truncated"]
 
 
-def test_jobs_that_never_ran_have_no_times_in_json() -> None:
+def test_jobs_that_never_ran_have_no_times() -> None:
     """Null, and never 0."""
     body = result_to_dict(simulate(RunSpec(Workload(Sleep(1.0), jobs=3), Fifo(1, 0), seed=0)))
     served, *rejected = body["jobs"]
@@ -538,7 +538,7 @@ def test_jobs_that_never_ran_have_no_times_in_json() -> None:
     assert len(rejected) > 0
 
 
-def test_a_strategy_that_no_catalog_knows_is_written_by_its_python_path() -> None:
+def test_unknown_strategy_is_written_by_path() -> None:
     """So that a reader sees what ran, though only Python can make it again."""
 
     class Mine(Job):
@@ -592,7 +592,7 @@ class Broken(CostModel):
         pytest.param(lambda batch: np.full(len(batch), np.inf), id="infinite"),
     ],
 )
-def test_a_cost_model_that_fails_job_by_job_leaves_the_jobs_without_a_cost(costs: Callable[[JobBatch], Any]) -> None:
+def test_failing_job_costs_are_null(costs: Callable[[JobBatch], Any]) -> None:
     """Null, and the rest of the result stands."""
     body = result_to_dict(simulate(RunSpec(Workload(Sleep(0.1), jobs=3), cost=Broken(costs), seed=0)))
     assert [job["cost"] for job in body["jobs"]] == [None, None, None]

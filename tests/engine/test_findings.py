@@ -207,7 +207,7 @@ def test_every_code_has_a_scenario() -> None:
 
 
 @pytest.mark.parametrize("lost", [0, 1])
-def test_a_job_that_is_not_accounted_for_makes_the_result_invalid(lost: int) -> None:
+def test_uncounted_job_makes_a_run_invalid(lost: int) -> None:
     """The dispatcher saw one more than the counts tell."""
     spec = RunSpec(Workload(Sleep(0.1), jobs=5), Fifo(1), seed=0)
     parts = execute(replace(spec, clock="virtual"))
@@ -225,7 +225,7 @@ def test_jobs_of_thirty_years_add_up() -> None:
     assert (result.utilization, result.concurrency.mean, result.response_time.mean) == (1.0, 20.0, 1e9)
 
 
-def test_the_gravest_finding_comes_first_and_is_the_verdict() -> None:
+def test_gravest_finding_is_the_verdict() -> None:
     """Valid with notes, degraded, invalid."""
     result = held_up(RunSpec(STEADY, seed=0), 2.0)
     severities = [finding.severity for finding in result.findings]
@@ -266,7 +266,7 @@ def test_a_run_that_measured_nothing_is_not_valid(workload: Workload, warmup: fl
         assert ("no job arrived" in judged.detail) <= (result.counts.arrived == 0)
 
 
-def test_an_automatic_warm_up_that_could_not_be_looked_for_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_warmup_needs_records(monkeypatch: pytest.MonkeyPatch) -> None:
     """MSER-5 needs the records, and a run that outgrows them has none."""
     monkeypatch.setattr(columns, "KEPT_JOBS", 4096)
     spec = RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=5000), seed=0, warmup="auto")
@@ -291,7 +291,7 @@ def test_a_saturated_closed_model_is_only_a_note() -> None:
 
 
 @pytest.mark.parametrize("arrivals", [ConstantRate(1000), GammaArrivals(1000, 3)], ids=["constant", "gamma"])
-def test_arrivals_that_came_as_asked_are_no_misfit(arrivals: Arrivals) -> None:
+def test_fitting_arrivals_are_no_misfit(arrivals: Arrivals) -> None:
     """Even ones are even; for bursty ones there is no test, so nothing is said."""
     assert "arrivals_misfit" not in codes(run_jumping(RunSpec(Workload(Sleep(0.001), arrivals, duration=1), seed=0)))
 
@@ -371,14 +371,14 @@ def test_what_is_not_told_under_way_needs_the_end() -> None:
 
 
 @pytest.mark.parametrize("code", UNDER_WAY)
-def test_the_last_report_has_the_findings_of_the_result(code: str) -> None:
+def test_last_report_has_the_result_s_findings(code: str) -> None:
     """Also those that only the end shows."""
     watcher = Watcher()
     result = UNDER_WAY[code](watcher)
     assert watcher.last == result.findings
 
 
-def test_a_young_run_is_not_judged_by_its_first_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_jobs_do_not_judge_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """A start that was late, of which nothing is left a second later, is not told."""
     monkeypatch.setattr("aurea_engine.engine.PROGRESS_NS", 0)
     watcher = Watcher()
@@ -387,7 +387,7 @@ def test_a_young_run_is_not_judged_by_its_first_jobs(monkeypatch: pytest.MonkeyP
     assert "late_releases" not in {*codes(result), *watcher.told}
 
 
-def test_a_shortfall_is_told_with_what_was_released(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shortfall_counts_releases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of jobs that all still run, none has ended: the rate is that of the releases all the same."""
     monkeypatch.setattr("aurea_engine.engine.PROGRESS_NS", 0)
     watcher = Watcher()
@@ -429,7 +429,7 @@ def test_users_without_patience_spin_as_well() -> None:
         assert ("retries_at_once" in codes(simulate(RunSpec(workload, Fifo(1), seed=1)))) is raised
 
 
-def test_users_without_a_pause_are_seen_in_real_time() -> None:
+def test_retries_at_once_in_real_time() -> None:
     """Their attempts follow each other as fast as the engine goes."""
     workload = Workload(Sleep(0.1), Closed(5), jobs=300)
     assert "retries_at_once" in codes(run_jumping(RunSpec(workload, Fifo(1, queue_limit=0), seed=1)))

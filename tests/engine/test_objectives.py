@@ -76,7 +76,7 @@ EVEN = Sleep(Uniform(0.0, 1.0))
         pytest.param(Objective("cost", at_least=51.0), "missed", id="whole cost, at least"),
     ],
 )  # fmt: skip
-def test_an_objective_is_judged_by_what_the_sample_can_carry(objective: Objective, outcome: str, keep: bool) -> None:
+def test_objectives_by_confidence_bounds(objective: Objective, outcome: str, keep: bool) -> None:
     """Times by one-sided 95 % bounds, facts as they are; service is uniform on (0, 1)."""
     assert outcome == judged(objective, EVEN, keep_jobs=keep)
 
@@ -120,7 +120,7 @@ def test_no_job_leaves_everything_undecided(workload: Workload, warmup: float, w
             assert each.detail.startswith(why)
 
 
-def test_jobs_that_were_all_cancelled_decide_nothing() -> None:
+def test_cancelled_jobs_decide_nothing() -> None:
     """They arrived, and none of them ended of itself."""
     stop = Stop()
     stop.now()
@@ -130,7 +130,7 @@ def test_jobs_that_were_all_cancelled_decide_nothing() -> None:
     assert {each.outcome for each in result.objectives} == {"inconclusive"}
 
 
-def test_too_few_jobs_for_a_quantile_are_inconclusive_and_say_so() -> None:
+def test_too_few_jobs_for_a_quantile() -> None:
     """298 jobs do not carry a p99, however fast they were."""
     spec = RunSpec(
         Workload(Sleep(0.001), ConstantRate(100), jobs=298),
@@ -144,14 +144,14 @@ def test_too_few_jobs_for_a_quantile_are_inconclusive_and_say_so() -> None:
 @pytest.mark.parametrize(
     ("limit", "outcome"), [(0.35, "met"), (0.05, "missed"), (0.15, "inconclusive")], ids=["all", "none", "some"]
 )
-def test_a_handful_of_jobs_is_judged_by_an_inequality(limit: float, outcome: str) -> None:
+def test_few_jobs_are_judged_by_cantelli(limit: float, outcome: str) -> None:
     """Too few for batch means. Mean 0.2, deviation 0.0853: Cantelli's bounds are 0.0927 and 0.3073."""
     assert outcome == judged(Objective("service_time", at_most=limit), Replay((0.1, 0.2, 0.3)), jobs=12)
 
 
 @pytest.mark.parametrize("keep", [True, False], ids=["records", "histogram"])
 @pytest.mark.parametrize(("jobs", "outcome"), [(1, "inconclusive"), (9, "inconclusive"), (10, "met"), (59, "met")])
-def test_a_mean_takes_ten_jobs_even_where_all_take_alike(jobs: int, outcome: str, keep: bool) -> None:
+def test_a_mean_takes_ten_jobs(jobs: int, outcome: str, keep: bool) -> None:
     """One job is its own minimum and maximum, and proves nothing; ten that do not differ at all are judged sharply."""
     assert outcome == judged(Objective("service_time", at_most=0.1), Sleep(0.1), jobs=jobs, keep_jobs=keep)
     assert outcome == judged(Objective("service_time", at_least=0.1), Sleep(0.1), jobs=jobs, keep_jobs=keep)
@@ -202,7 +202,7 @@ def test_too_few_jobs_for_a_lower_bound_say_so() -> None:
         assert (verdict.outcome, verdict.detail) == (outcome, detail)
 
 
-def test_the_failure_ratio_counts_all_that_did_not_complete() -> None:
+def test_failure_ratio_counts_all_failures() -> None:
     """Failed, timed out and rejected over all that arrived: 3 of 4 are rejected here."""
     spec = RunSpec(
         Workload(Sleep(1.0), jobs=4), Fifo(1, 0), objectives=(Objective("failure_ratio", at_most=0.5),), seed=0
@@ -211,7 +211,7 @@ def test_the_failure_ratio_counts_all_that_did_not_complete() -> None:
     assert (verdict.outcome, verdict.observed) == ("missed", 0.75)
 
 
-def test_goodput_counts_the_jobs_within_every_bound_of_a_job() -> None:
+def test_goodput_counts_jobs_within_bounds() -> None:
     """Half of 100/s take at most 0.5 s."""
     spec = RunSpec(
         Workload(Replay((0.2, 0.8)), ConstantRate(100), duration=10),
@@ -230,7 +230,7 @@ def test_a_free_run_has_a_cost_of_nothing() -> None:
     assert judged(Objective("cost", at_most=0.0), Sleep(0.1), cost=Free()) == "met"
 
 
-def test_objectives_and_theory_leave_the_warm_up_out() -> None:
+def test_judgements_leave_the_warmup_out() -> None:
     """The first second's jobs take 1.0, the others 0.1."""
     durations = tuple([1.0] * 100 + [0.1] * 900)
     objective = Objective("response_time", at_most=0.2, quantile=0.9)
@@ -268,7 +268,7 @@ def test_an_objective_reads_as_a_sentence(objective: Objective, shown: str) -> N
         pytest.param({"metric": "response_time", "at_most": -1}, "at_most", id="negative bound"),
     ],
 )
-def test_an_objective_that_makes_no_sense_is_refused(arguments: dict[str, Any], path: str) -> None:
+def test_senseless_objective_is_refused(arguments: dict[str, Any], path: str) -> None:
     """With the member's name."""
     with pytest.raises(SpecError) as caught:
         Objective(**arguments)

@@ -410,7 +410,7 @@ def test_histograms_read_back(values: list[int]) -> None:
         {"total_ns": "9" * 5000},
     ],
 )
-def test_a_histogram_that_contradicts_itself_is_refused(change: dict[str, Any]) -> None:
+def test_contradictory_histogram_is_refused(change: dict[str, Any]) -> None:
     """Figures made of it would be nonsense."""
     histogram, problems = LatencyHistogram(), list[Problem]()
     histogram.record(np.array([1000, 5000], np.int64))
