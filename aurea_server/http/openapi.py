@@ -139,6 +139,7 @@ def _describe_job() -> dict[str, Any]:
             "outcome": {"enum": list(OUTCOMES)},
             "response_time": NUMBER,
             "intended": NUMBER,
+            "released": NUMBER,
             "started": NUMBER,
             "finished": NUMBER,
             # Only of runs whose jobs declare marks or measures, or are of several groups.
