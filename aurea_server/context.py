@@ -1,8 +1,8 @@
 """What code deep inside may know of the request that is being answered, without being handed it.
 
 A context variable follows the request through every coroutine and task that it starts, so a log line or an error can name
-the request although neither the core nor the log knows HTTP. It is its own room, below all others: whoever writes it (the
-HTTP layer) and whoever reads it (the log) must not know each other.
+the request although neither the core nor the log knows HTTP. It is its own room, below all others: its writer (the HTTP
+layer) and its readers (the log) must not know each other.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class _ThreadedHandler(logging.Handler):
             self._waiting.put_nowait(self.format(record))
         except queue.Full:
             self.dropped += 1
-        except Exception:  # noqa: BLE001 - a line that cannot be formatted must not hurt whoever logs it
+        except Exception:  # noqa: BLE001 - a line that cannot be formatted must not hurt the code that logs it
             self.dropped += 1
 
     def _write(self) -> None:

@@ -1,7 +1,7 @@
 """The data folder of a history, and the lock by which one server has it.
 
 Two servers that write one ledger would each end the other's runs, so a folder is locked before anything in it is read. It is
-checked before anything in it is changed: a path given by mistake must cost nobody their files.
+checked before anything in it is changed: a path given by mistake must not destroy anyone's files.
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ class DataFolder:
 
     def check(self) -> None:
         """They are still the files that were opened. Raises `StorageFailed`."""
-        # A folder that was moved away, or a ledger that was copied over, leaves us writing into files that nobody will
-        # find.
+        # A folder that was moved away, or a ledger that was copied over, leaves us writing into files that will never be
+        # found.
         for path, known in self._known.items():
             try:
                 found = _identity(path, self.folder)

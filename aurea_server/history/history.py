@@ -1,8 +1,8 @@
 """The ledger as the event loop sees it: one thread does everything that touches the disk, in the order it was asked.
 
-One thread, because SQLite's connection is used from one thread at a time, and because order is what makes the rest simple: a
-run's beginning is written before its end, whoever asked for either. A caller may leave while it waits; what it asked for is
-done all the same, so the ledger and the queue stay in step.
+One thread, because SQLite's connection is used from one thread at a time, and because order is what makes the rest simple:
+a run's beginning is written before its end, in whichever order callers look at them. A caller may leave while it waits;
+what it asked for is done all the same, so the ledger and the queue stay in step.
 
 **When the disk fails**, nothing new is accepted (`check_writable`), what is stored can still be read, and the ends of active
 runs are kept in memory (`_unsaved`) until they can be written: `look`, every second, tries.
@@ -116,7 +116,7 @@ class History:
         return await self._ask(self._ledger.parts, run_id)
 
     async def open_records(self, run_id: str) -> BinaryIO | None:
-        """The same as a file, to be closed, for whoever reads it piece by piece."""
+        """The same as a file, to be closed, to be read piece by piece."""
         asked = asyncio.ensure_future(self._ask(self._ledger.open_records, run_id))
         try:
             return await asyncio.shield(asked)
@@ -129,7 +129,8 @@ class History:
         """Finish deletions of records that a crash cut short."""
         await self._ask(self._ledger.sweep)
 
-    # --- Ends that could not be stored, and runs that nobody will end ----------------------------------------------------
+    # --- Ends that could not be stored, and runs that no server will end
+    # ----------------------------------------------------
 
     async def catch_up(self) -> list[str]:
         """Store the ends that could not be stored when they came, as far as it can be done now. Returns the ids."""
@@ -180,15 +181,15 @@ class History:
     # --- The disk --------------------------------------------------------------------------------------------------
 
     @property
-    def trouble(self) -> StoreError | None:
+    def storage_error(self) -> StoreError | None:
         """Why nothing can be written now, None while all is well."""
         # What can be seen from outside comes first: a write that failed may have failed because of it.
         return self._outside or self._failed
 
     def check_writable(self) -> None:
         """Raises the `StoreError` that says why no run could be stored now."""
-        if self.trouble is not None:
-            raise self.trouble
+        if self.storage_error is not None:
+            raise self.storage_error
 
     def _look_around(self) -> None:
         """Whether all files are where they were, and whether there is room."""
@@ -207,14 +208,14 @@ class History:
 
     async def look(self) -> None:
         """See how the storage is; called every second, so that no request has to. After a failure, try to write."""
-        before = self.trouble
+        before = self.storage_error
         self._look_around()
         if (self._failed is not None or self._ledger.behind) and not isinstance(self._outside, StorageFailed):
             with suppress(StoreError):
                 await self._ask(self._ledger.probe)
                 self._failed = None
-        if self.trouble is not None and str(self.trouble) != str(before):
-            log.error("storage: %s", self.trouble)
+        if self.storage_error is not None and str(self.storage_error) != str(before):
+            log.error("storage: %s", self.storage_error)
 
     async def prune(self) -> list[str]:
         """Delete what retention does not keep. Returns the ids."""
@@ -246,6 +247,6 @@ def _close_file(asked: asyncio.Future[BinaryIO | None]) -> None:
 
 
 def _retrieve_exception(asked: asyncio.Future[Any]) -> None:
-    """The caller may have left: then nobody else retrieves it, asyncio would log it, and `trouble` says it already."""
+    """The caller may have left: then no one retrieves it, asyncio would log it, and `storage_error` has it already."""
     if not asked.cancelled():
         asked.exception()

@@ -2,7 +2,7 @@
 
 **Every write is one transaction**, which is on the disk when the method returns, or did not happen. States only ever go
 forward (queued → running → one of the final states), since each ``UPDATE`` names the state that it starts from: a run ends
-once, whatever is asked for twice.
+once, even if it is told to end twice.
 
 **Runs that no server can end any more** are recorded as interrupted. Where that cannot be written (a full or read-only
 disk), it is remembered, the next write does it first, and until then reads see the table as it will be.

@@ -1,7 +1,7 @@
 """The permissions of the data folder: nobody else may read or change what is in it.
 
 The folder itself may be a link: its path is the operator's choice. What is in it may not be, since a link would make a
-server write to, restrict or delete a file of somebody else. Files are opened with ``O_NOFOLLOW`` and judged by their
+server write to, restrict or delete a file elsewhere. Files are opened with ``O_NOFOLLOW`` and judged by their
 descriptors, so nothing can be exchanged between the check and the use.
 """
 

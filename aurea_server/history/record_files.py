@@ -24,7 +24,7 @@ from aurea_server.history.rows import is_run_id
 
 KEPT, UNFINISHED, REMOVED = ".columns", ".unfinished", ".removed"
 # The file or its folder does not exist, or something else is in its place: a link, a pipe. That is damage of one run;
-# any other error is trouble of the disk.
+# any other error is the disk's.
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
 
 
@@ -78,7 +78,7 @@ class RecordFiles:
         path = self.path_of(run_id)
         unfinished = path.with_suffix(UNFINISHED)
         self.make()
-        # Left by a crash. O_EXCL would refuse it, and must stay: it also refuses a link that somebody put there.
+        # Left by a crash. O_EXCL would refuse it, and must stay: it also refuses a link in its place.
         unfinished.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(unfinished, flags, FILE_MODE)

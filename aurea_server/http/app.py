@@ -32,7 +32,7 @@ async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings 
     kinds = Kinds.of(catalog) if isinstance(catalog, Catalog) else catalog or Kinds()
     hosts = allowed_hosts(settings.host, settings.allowed_host)
     guard = RequestGuard(hosts, settings.secret, OPEN_HANDLERS, settings.max_body)
-    # Shown by the build metric, so that a figure can be told apart by the loop that produced it.
+    # Shown by the build metric, so that figures of different event loops can be told apart.
     loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
     metrics = BenchmarkMetrics(loop, settings.limits.seconds)
     service = RunService(metrics, History(settings.folder, settings.retention), settings.limits, kinds)
@@ -56,6 +56,6 @@ async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings 
         async for each in service.lifetime():
             yield each
 
-    # aiohttp closes the connections before it runs this, so whoever waits has been answered when the processes end.
+    # aiohttp closes the connections before it runs this, so clients that wait have been answered when the processes end.
     app.cleanup_ctx.append(lifetime)
     return app

@@ -12,7 +12,7 @@ from aurea_server.runs.service import RunService
 from aurea_server.runs.validation import SpecificationValidator
 
 SERVICE = web.AppKey("SERVICE", RunService)
-"""For whoever serves the app: it starts and stops what the next four are part of. No handler uses it."""
+"""For the program that serves the app: it starts and stops the next four. No handler uses it."""
 
 LIFECYCLE = web.AppKey("LIFECYCLE", RunLifecycle)
 READER = web.AppKey("READER", RunReader)

@@ -1,6 +1,6 @@
 """ConnectionLimiter, before there is a request: how many there may be, how long a header may take, and who never reads.
 
-aiohttp has no cap on connections, counts its idle time anew only between requests, and waits for ever for a client that
+aiohttp has no cap on connections, counts its idle time anew only between requests, and waits forever for a client that
 does not read its answer. All three are handled here, in the class of which aiohttp makes one object per connection.
 """
 
@@ -45,7 +45,7 @@ STALLED_SECONDS, STALLED_BYTES = 15.0, 16 * 1024
 PATIENT_SECONDS = 60.0
 
 # After a refusal that came before the body. What still arrives is read and thrown away meanwhile: closing a socket with
-# unread bytes resets it, and the client would never see the answer. The client is told at once that this is the end.
+# unread bytes resets it, and the client would never see the answer. The client learns at once that this is the end.
 LINGER_SECONDS = 10.0
 
 # Bytes of a body from which on no more is read until a handler wants them; aiohttp holds twice as many at most.
@@ -84,7 +84,7 @@ class ConnectionLimiter:
         self.refused = 0
 
     async def close_stalled(self) -> None:
-        """Every second, for ever: close connections that take too long."""
+        """Every second, until cancelled: close connections that take too long."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(1)
@@ -193,7 +193,7 @@ class Connection(web.RequestHandler):
         if status >= 500:
             self.log_exception("error handling a request", exc_info=exc)
         code = "bad_request" if status == 400 else "internal" if status == 500 else "http_error"
-        sentence = "The request is not HTTP as it should be." if status == 400 else "The server failed."
+        sentence = "The request is not valid HTTP." if status == 400 else "The server failed."
         return _make_early_response(HttpProblem(status, code, sentence, close=True))
 
 

@@ -37,13 +37,13 @@ def parse_host(text: str) -> str | None:
 
 
 def allowed_hosts(bind: str, more: Iterable[str]) -> frozenset[str]:
-    """Names that a server bound to ``bind`` answers to. Raises ValueError for what is no host name."""
+    """Names that a server bound to ``bind`` answers to. Raises ValueError for what is not a host name."""
     bound = f"[{bind.partition('%')[0]}]" if ":" in bind else bind  # no client names the zone of an address
     names = {*LOCAL, parse_host(bound) or bind.lower()}
     for text in more:
         name = parse_host(text)
         if name is None:
-            raise ValueError(f"{text!r} is no host name")
+            raise ValueError(f"{text!r} is not a host name")
         names.add(name)
     return frozenset(names)
 
@@ -51,7 +51,7 @@ def allowed_hosts(bind: str, more: Iterable[str]) -> frozenset[str]:
 def check_host(request: web.Request, allowed: frozenset[str]) -> str:
     """The ``Host`` of a request, lower case. Raises HttpProblem where it is not one of those ``allowed``."""
     text = request.headers.get("Host", "")
-    # A request without a Host, or with one that is no host name, parses to None, which is never allowed. So is a second
+    # A request without a Host, or with one that is not a host name, parses to None, which is never allowed. So is a second
     # Host header: aiohttp's parser refuses it before.
     if parse_host(text) not in allowed or not {*map(parse_host, _authority(request))} <= allowed:
         raise HttpProblem(403, "host_not_allowed", "This server does not answer to that Host; --allowed-host adds one.")

@@ -117,7 +117,7 @@ def choose_coding(accept_encoding: Sequence[str], codings: Sequence[str]) -> str
     """One of ``codings`` or ``identity`` for an ``Accept-Encoding`` header; None where all of them are refused.
 
     A coding is used only where it is asked for. ``identity`` is always acceptable unless it is refused, by name or by
-    ``*;q=0`` (RFC 9110, 12.5.3); of equal weights the coding wins, since whoever lists it can read it.
+    ``*;q=0`` (RFC 9110, 12.5.3); of equal weights the coding wins, since a client that lists it can read it.
     """
     weights: dict[str, float] = {}
     for name, texts in parse_elements(accept_encoding):
@@ -130,7 +130,7 @@ def choose_coding(accept_encoding: Sequence[str], codings: Sequence[str]) -> str
     listed = {coding: weights.get(coding, anything or 0.0) for coding in codings}
     best = max(codings, key=lambda coding: listed[coding], default="identity")
     identity = weights.get("identity", anything)
-    # Of equal weights the coding wins: whoever lists it can read it, and it is shorter on the way.
+    # Of equal weights the coding wins: a client that lists it can read it, and it is shorter on the way.
     if listed.get(best, 0.0) > 0 and (identity is None or listed[best] >= identity):
         return best
     return None if identity == 0 else "identity"

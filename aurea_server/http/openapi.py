@@ -76,7 +76,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
             **{str(status): _answer(answer) for status, answer in operation.answers.items()},
             **{str(status): _refusal(status) for status in sorted(refusals)},
         },
-        # The empty requirement means no token: whether one is needed is the operator's choice, which is not told here.
+        # The empty requirement means no token: whether one is needed is the operator's choice, which the description
+        # does not reveal.
         "security": [{}] if operation.open else [{}, {"token": []}],
     }
     if operation.parameters:

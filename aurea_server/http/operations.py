@@ -169,7 +169,7 @@ OPERATIONS: tuple[Operation, ...] = (
         runs.delete_run,
         "delete_run",
         "Delete a run that has ended.",
-        # Asked again it is 404: what is deleted cannot be told from what never was.
+        # Asked again it is 404: a deleted run cannot be told from one that never existed.
         {204: Answer("It is gone.", None, ())},
         (RUN_ID,),
         refusals=(404, 409, 503),

@@ -64,14 +64,14 @@ ERRORS: Mapping[type[Exception], Meaning] = {
     errors.TooManyReaders: Meaning(503, "too_many_readers"),
     errors.TooManyFollowers: Meaning(503, "too_many_followers"),
     # What the disk says is for the operator's log: it may hold paths. 503, since what is well can still be read.
-    StorageFull: Meaning(503, "storage_full", "There is no room for another run.", 10),
-    Damaged: Meaning(503, "storage_failed", "What is stored of this run is damaged; the log says how.", 10),
+    StorageFull: Meaning(503, "storage_full", "The disk has no room for another run.", 10),
+    Damaged: Meaning(503, "storage_failed", "What is stored of this run is damaged; see the server's log.", 10),
     StoreError: Meaning(503, "storage_failed", "The history cannot be used.", 10),
 }
 """Error of the core → its meaning. A subclass without a row of its own has that of its nearest ancestor."""
 
 # Says nothing of what happened: an exception's text may hold paths, tokens or other clients' data.
-INTERNAL = HttpProblem(500, "internal", "The server failed; its log says why.")
+INTERNAL = HttpProblem(500, "internal", "The server failed; see its log.")
 
 
 def to_problem(error: errors.RunError | StoreError) -> HttpProblem:
@@ -152,7 +152,7 @@ def make_response(problem: HttpProblem) -> web.Response:
 
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error leaves as a problem document; what nobody expected as a 500 that says nothing of the inside."""
+    """Every error leaves as a problem document; an unexpected one as a 500 that reveals no internals."""
     try:
         return await handler(request)
     except HttpProblem as problem:

@@ -50,7 +50,7 @@ def _read_key(request: web.Request, content: bytes) -> tuple[str, str] | None:
     if not keys:
         return None
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
-        text = "An Idempotency-Key is 1 to 255 visible ASCII characters, once."
+        text = "Idempotency-Key must be 1 to 255 visible ASCII characters, and be sent once."
         raise HttpProblem(400, "invalid_idempotency_key", text)
     # The bytes are compared, not the values: two spellings of one specification are two bodies.
     return keys[0], hashlib.sha256(content).hexdigest()

@@ -59,7 +59,7 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class RequestGuard:
-    """``hosts``: names that this server answers to. ``token``: what callers must show, None where nobody has to.
+    """``hosts``: names that this server answers to. ``token``: what callers must show, None where callers need none.
 
     ``open_handlers``: of routes that need no token: probes, and the pages that say how to use it. ``most_body``: bytes.
     """
@@ -91,14 +91,16 @@ class RequestGuard:
         given = hashlib.sha256(shown.strip().encode("utf-8", "surrogateescape")).digest()
         if not hmac.compare_digest(given, hashlib.sha256(self.token).digest()) or scheme.lower() != "bearer":
             headers = {"WWW-Authenticate": 'Bearer realm="aurea"'}
-            raise HttpProblem(401, "unauthorized", "A valid token is needed: Authorization: Bearer …", headers=headers)
+            raise HttpProblem(
+                401, "unauthorized", "A valid token is required: Authorization: Bearer …", headers=headers
+            )
 
     def _check_origin(self, request: web.Request, host: str) -> None:
         # Browsers set both headers and pages cannot; programs set neither, and are let through.
         site = request.headers.get("Sec-Fetch-Site", "none").lower()
         origins = request.headers.getall("Origin", [])
         if site not in ("same-origin", "none") or any(not _is_same_origin(origin, host) for origin in origins):
-            raise HttpProblem(403, "cross_site", "Requests of other sites' pages are refused.")
+            raise HttpProblem(403, "cross_site", "Requests from pages of other sites are refused.")
 
     def _check_body(self, request: web.Request) -> None:
         # A form of another site can send text/plain without the browser asking first (CORS), but not application/json.
@@ -109,7 +111,7 @@ class RequestGuard:
         if charset not in ("utf-8", "utf8", "us-ascii"):
             raise HttpProblem(415, "unsupported_media_type", "The body must be UTF-8.")
         if {coding.lower() for coding in request.headers.getall("Content-Encoding", [])} - {"identity"}:
-            raise HttpProblem(415, "unsupported_encoding", "The body must be sent as it is, without Content-Encoding.")
+            raise HttpProblem(415, "unsupported_encoding", "The body must be sent without Content-Encoding.")
         if {coding.lower() for coding in request.headers.getall("Transfer-Encoding", [])} - {"chunked"}:
             raise HttpProblem(415, "unsupported_encoding", "The only Transfer-Encoding is chunked.", close=True)
         if (request.content_length or 0) > self.most_body:
@@ -139,12 +141,12 @@ async def read_body(request: web.Request) -> bytes:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
     except TimeoutError:
-        text = f"The body did not come within {BODY_SECONDS:g} s."
+        text = f"The body did not arrive within {BODY_SECONDS:g} s."
         raise HttpProblem(408, "body_timeout", text, close=True) from None
     except web.HTTPRequestEntityTooLarge:
         raise body_too_large(request) from None
     except web.RequestPayloadError:
-        raise HttpProblem(400, "bad_request", "The body is not what its headers say.", close=True) from None
+        raise HttpProblem(400, "bad_request", "The body does not match its headers.", close=True) from None
 
 
 async def _send_continue(request: web.Request) -> None:
@@ -183,7 +185,7 @@ async def prepare_headers(request: web.Request, response: web.StreamResponse) ->
     """For ``on_response_prepare``.
 
     A refusal that comes before the body ends the connection, and says so: what follows on it is the rest of that body, or,
-    from a client that waits for ``100 Continue``, the next request, and nobody could tell which.
+    from a client that waits for ``100 Continue``, the next request: the two cannot be told apart.
     """
     set_headers(response)
     # After an answer that is no refusal the handler has read the body, or there was none.

@@ -19,7 +19,7 @@ SEND_SECONDS = 15.0
 """A follower that takes nothing for so long is disconnected."""
 
 RECONNECT_MS = 2000
-"""After which a browser reconnects: told once, with the first event."""
+"""After which a browser reconnects: sent once, with the first event."""
 
 
 async def get_events(request: web.Request) -> web.StreamResponse:

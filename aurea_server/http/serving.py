@@ -44,7 +44,7 @@ class StopSignals:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             # A program started by nohup ignores SIGHUP, and means it. A shell also lets its background commands ignore
-            # SIGINT, but a server must be stoppable by whoever knows its pid.
+            # SIGINT, but a server must be stoppable by SIGINT all the same.
             if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP:
                 loop.add_signal_handler(number, self._signal, number)
 
@@ -95,7 +95,7 @@ async def serve(settings: Settings, kinds: Kinds) -> int:
                 ServeExitCode.CANNOT_BIND,
             )
         gc.collect()
-        # What is loaded now stays for ever: no later collection need look at it, and their pauses stay short.
+        # What is loaded now stays until the end: no later collection need look at it, so their pauses stay short.
         gc.freeze()
         _announce(settings, runner.addresses[0][1])
         await stopping.asked.wait()
@@ -108,7 +108,7 @@ async def serve(settings: Settings, kinds: Kinds) -> int:
         stall_watch.cancel()
         await runner.cleanup()
         log.info("stopped")
-        # The interpreter's shutdown would join the thread that waits for the disk, and so wait for ever.
+        # The interpreter's shutdown would join the thread that waits for the disk, and so never end.
         if service.disk_stuck:
             _exit_now(0)
 
@@ -123,7 +123,7 @@ def _start_workers() -> ThreadPoolExecutor:
 
 
 def _announce(settings: Settings, port: int) -> None:
-    """One line on stdout, for people and for programs that wait for it; nobody has to be there to read it."""
+    """One line on stdout, for people, and for programs that wait for it; it is dropped where stdout is not read."""
     base = settings.base_path
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     standard_streams.write_briefly(

@@ -1,7 +1,7 @@
 """Which run moved a series last: its id is an exemplar, which only OpenMetrics shows, and never a label.
 
-A label would make a new series for each run, for ever. An exemplar replaces the one before, so their number is that of the
-series, however many runs there were.
+A label would make a new series for each run, without end. An exemplar replaces the one before, so their number is that of
+the series, however many runs there were.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Exemplars:
         self._latest: dict[tuple[str, Key], Exemplar] = {}
 
     def record(self, metric: str, moved: Mapping[Key, int | Fraction], run: ExemplarSource) -> None:
-        """Each series of ``moved`` that ``run`` moved now names it; the exemplar's value is what came of that run."""
+        """Each series of ``moved`` that ``run`` moved now names it; the exemplar's value is the amount of that run."""
         for key, amount in moved.items():
             # A series that a run did not move keeps the run that did: that is the one to look at.
             if amount and run.run_id:

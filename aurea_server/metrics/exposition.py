@@ -42,7 +42,7 @@ def choose_escaping(form: Format, asked: str | None) -> str | None:
 
 
 def content_type(form: Format, escaping: str | None) -> str:
-    """The ``Content-Type`` of ``form``. ``escaping`` is told only to those who asked for one."""
+    """The ``Content-Type`` of ``form``. ``escaping`` is named only where the client asked for one."""
     parameters = {**form.parameters, **({"escaping": escaping} if escaping else {})}
     return "; ".join([form.type, *(f"{name}={value}" for name, value in parameters.items())])
 

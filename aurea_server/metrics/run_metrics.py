@@ -92,7 +92,7 @@ class Gauges:
 class RunMetrics:
     """Runs of one clock: each is started, updated now and then, and in the end finished, or failed without a result.
 
-    ``at``: seconds since 1970. At most one run is on.
+    ``at``: seconds since 1970. At most one run is active.
     """
 
     def __init__(self, clock: Clock, exemplars: Exemplars) -> None:
@@ -164,7 +164,7 @@ class RunMetrics:
         self._in_progress -= 1
         # A status from a newer runner would be a new label: closed sets stay closed.
         self._count("run_outcomes", [status if status in STATUSES else "failed"], at)
-        # What the run had counted stays counted, whatever became of it: jobs that ran did run.
+        # What the run had counted stays counted, however it ended: jobs that ran did run.
         if self._current is not None:
             self._ended.add(self._current)
         self._current = None

@@ -38,12 +38,12 @@ class RunIds:
 
 @dataclass(frozen=True)
 class RunAnswer:
-    """How a run ended, for the client that waits for it. ``body``: JSON; ``trouble``: why it could not be stored."""
+    """How a run ended, for the client that waits for it. ``body``: JSON; ``storage_error``: why it could not be stored."""
 
     status: str
     body: bytes
     reason: Reason | None = None
-    trouble: StoreError | None = None
+    storage_error: StoreError | None = None
 
 
 @dataclass(eq=False)  # a run is itself: two are never the same because their figures are
@@ -61,7 +61,7 @@ class ActiveRun:
     created_ms: int = field(default_factory=now_ms)
     state: str = "queued"
     started_ms: int | None = None
-    # Set before the process is told, and never changed: whoever asks to stop first decides how the run ends.
+    # Set before the process hears of it, and never changed: the first stop decides how the run ends.
     stopping: str | None = None
     last: Snapshot | None = None
     # Each snapshot has all findings so far; a follower hears of each once.

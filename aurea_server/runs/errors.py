@@ -65,14 +65,14 @@ class AlreadyEnded(RunError):
 
     # The state is part of the sentence, since a client that lost the race wants to know what happened instead.
     def __init__(self, state: str) -> None:
-        super().__init__(f"The run has ended already: {state}.")
+        super().__init__(f"The run has already ended: {state}.")
 
 
 class NoResult(RunError):
     """Its usage was never measured to the end, so no cost model applies."""
 
     def __init__(self) -> None:
-        super().__init__("The run came to no result that could be priced.")
+        super().__init__("The run has no result that could be priced.")
 
 
 class StrategyFailed(RunError):
@@ -92,7 +92,7 @@ class TooManyReaders(RunError):
     retry_after = 5
 
     def __init__(self) -> None:
-        super().__init__("Too many read the jobs of runs already; try again later.")
+        super().__init__("Too many clients are reading the jobs of runs; try again later.")
 
 
 class TooManyFollowers(RunError):
@@ -101,11 +101,11 @@ class TooManyFollowers(RunError):
     retry_after = 5
 
     def __init__(self) -> None:
-        super().__init__("Too many follow events already.")
+        super().__init__("Too many clients follow events already.")
 
 
 class FollowerLagged(RunError):
-    """The log never waits for a follower: it drops old events, and one that missed some is told so."""
+    """The log never waits for a follower: it drops old events, and a follower that missed some is disconnected with this."""
 
     def __init__(self) -> None:
         super().__init__("The follower fell behind by more events than are kept.")

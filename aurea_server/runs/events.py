@@ -1,8 +1,8 @@
 """The events of a run, as a numbered log that many may follow.
 
-A follower holds a number, not a queue: all of them read the same ring of the latest events. A follower that is so slow
-that the ring has moved past its number is told so and disconnected; the run never waits for anybody, and what a slow
-follower costs is one connection.
+A follower holds a number, not a queue: all of them read the same ring of the latest events. A follower that is so slow that
+the ring has moved past its number gets a last event that says so, and is disconnected; the run never waits for a follower,
+and what a slow follower costs is one connection.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class EventLog:
                 # Taken before the events are read: what is published while a follower sends sets this very object,
                 # so nothing falls between reading the ring and waiting for more.
                 news = self._news
-                # Missing events are no error at first: whoever comes late gets what is kept.
+                # Missing events are no error at first: a follower that comes late gets what is kept.
                 if started and self._events and self._events[0].number > at + 1:
                     raise FollowerLagged
                 started = True

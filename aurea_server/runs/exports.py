@@ -120,7 +120,7 @@ class Export:
 
 
 def run_in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
-    """``work`` in a thread. Whoever asked may leave: then nobody else retrieves what it raises."""
+    """``work`` in a thread. The caller may leave: then no one else would retrieve its exception."""
     working = asyncio.get_running_loop().run_in_executor(None, work)
     working.add_done_callback(lambda done: done.cancelled() or done.exception())
     return working

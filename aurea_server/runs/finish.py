@@ -21,9 +21,9 @@ class Finish(NamedTuple):
     answer: RunAnswer
     figures: Figures
 
-    def with_trouble(self, trouble: StoreError | None) -> Finish:
+    def with_storage_error(self, storage_error: StoreError | None) -> Finish:
         """The same, where the row could not be stored."""
-        return self._replace(answer=replace(self.answer, trouble=trouble))
+        return self._replace(answer=replace(self.answer, storage_error=storage_error))
 
     def summary(self) -> dict[str, object]:
         """What the last event of the run says."""

@@ -4,10 +4,10 @@
                                 └──── stop ────────┘
 
 A run belongs to the server, not to the request that asked for it: it is accepted when its row is committed, waits for its
-turn, is executed in a runner process, and its end is published in a fixed order. The **history first**: whoever hears of
-the end may ask for the result at once, and must find it. Then the metrics, then the events, then the waiting client.
-A run ends exactly once, whichever of its result, its process, a client, the time limit and the server's stop comes first:
-`_finish` is called from its turn, or, for a run that never had one, from `stop`.
+turn, is executed in a runner process, and its end is published in a fixed order. The **history first**: a client that
+learns of the end may ask for the result at once, and must find it. Then the metrics, then the events, then the waiting
+client. A run ends exactly once, whichever of its result, its process, a client, the time limit and the server's stop comes
+first: `_finish` is called from its turn, or, for a run that never had one, from `stop`.
 """
 
 from __future__ import annotations
@@ -120,8 +120,8 @@ class RunLifecycle:
             if not detached:
                 self.stop(run, self._status_of_leaving())
             raise
-        if answer.trouble is not None:
-            raise answer.trouble
+        if answer.storage_error is not None:
+            raise answer.storage_error
         raise_spec_error(answer.reason)
         return answer.body
 
@@ -132,7 +132,7 @@ class RunLifecycle:
     # --- Execution -------------------------------------------------------------------------------------------------
 
     async def _take_turns(self) -> None:
-        """Execute the runs of the queue, one after the other, for ever."""
+        """Execute the runs of the queue, one after the other, until cancelled."""
         while True:
             run = await self._queue.take()
             try:
@@ -186,14 +186,14 @@ class RunLifecycle:
         self._publish_end(run, await self._store(run, finish_without_result(run, status, reason)))
 
     async def _store(self, run: ActiveRun, finish: Finish) -> Finish:
-        trouble = await self._history.end(run.id, finish.row)
-        if trouble is not None:
-            log.error("a run's end could not be stored yet: %s", trouble, extra={"run_id": run.id})
-        return finish.with_trouble(trouble)
+        storage_error = await self._history.end(run.id, finish.row)
+        if storage_error is not None:
+            log.error("a run's end could not be stored yet: %s", storage_error, extra={"run_id": run.id})
+        return finish.with_storage_error(storage_error)
 
     def _publish_end(self, run: ActiveRun, finish: Finish) -> None:
         run.state = finish.answer.status
-        if finish.answer.trouble is None:
+        if finish.answer.storage_error is None:
             self._active.remove(run.id)
         run.events.publish("end", finish.summary())
         run.events.close()
@@ -208,7 +208,7 @@ class RunLifecycle:
         """End a run with what it has; one that waits ends at once. The first stop of a run is the one that counts."""
         run.stopping = run.stopping or status
         if self._queue.withdraw(run):
-            reason = None if status == "cancelled" else Reason(code="server_stopped", detail="it had not begun")
+            reason = None if status == "cancelled" else Reason(code="server_stopped", detail="the run had not started")
             self._tasks.start(self._drop(run, status, reason))
         elif run is self._queue.running:
             self._pool.stop(run)

@@ -2,7 +2,7 @@
 
 What decoding costs is bounded: a run of a million jobs takes tens of megabytes and half a second of a thread. So few may
 decode at a time, each in a thread, and a place among them is never held while anything is *sent*, which takes as long as
-the client likes. Damage to what is stored of one run is reported to whoever reads that run, and to nobody else.
+the client likes. Damage to what is stored of one run is reported to those who read that run, and to no others.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class RunReader:
 
     async def jobs(self, run_id: str, first: int, limit: int) -> JobPage:
         """A page of the jobs of a run that has ended, from number ``first``. Raises `NotEnded` or `Damaged`."""
-        self.check_ended(run_id, "its jobs can be had when it has.")
+        self.check_ended(run_id, "its jobs are available when it has.")
         async with self._decoding():
             row = await self._row(run_id)
             # None are kept where the specification says so, or where the run came to no result.
@@ -143,7 +143,7 @@ class RunReader:
 
     async def export(self, run_id: str, form: str) -> Export:
         """All jobs of a run that has ended, to be closed. Raises `NotEnded`, or `Damaged` where they are damaged."""
-        self.check_ended(run_id, "its jobs can be had when it has.")
+        self.check_ended(run_id, "its jobs are available when it has.")
         row = await self._row(run_id)
         file = await self._history.open_records(run_id) if row.records_bytes else None
         if file is None:
@@ -184,7 +184,7 @@ class RunReader:
 
     async def usage(self, run_id: str) -> dict[str, Any]:
         """The usage that a run measured. Raises `NotEnded` or `NoResult`."""
-        self.check_ended(run_id, "it can be priced again when it has.")
+        self.check_ended(run_id, "it can be repriced when it has.")
         row = await self._row(run_id)
         if row.head is None:
             raise NoResult

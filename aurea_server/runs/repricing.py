@@ -35,7 +35,7 @@ class Repricer:
             # The records are read only when it is this run's turn, so that those who wait hold nothing.
             return await self._pool.price(content, usage, functools.partial(self._reader.records, run_id))
         except Busy:
-            raise QueueFull("Others are being priced already; try again later.") from None
+            raise QueueFull("Too many runs are being repriced; try again later.") from None
         except ProcessFailed as failed:
             raise_spec_error(failed.reason)
             raise NotPriceable(failed.reason.detail) from None

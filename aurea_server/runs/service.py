@@ -56,7 +56,7 @@ class RunService:
 
     async def open(self) -> None:
         """Take over the history, and be ready for runs."""
-        crashed = Reason(code="server_crashed", detail="the server ended while the run was waiting or on")
+        crashed = Reason(code="server_crashed", detail="the server ended while the run was queued or running")
         lost = await self._history.take_over(now_ms(), encode(crashed))
         if lost:
             log.warning("%d runs were interrupted by the end of the last server", len(lost))
@@ -80,7 +80,7 @@ class RunService:
                 if beat % 60 == 0:
                     await self._history.prune()
             except StoreError as error:
-                log.debug("storage: %s", error)  # the history reports each trouble once, when it begins
+                log.debug("storage: %s", error)  # the history reports each failure once, when it begins
             beat += 1
             await asyncio.sleep(1)
 
@@ -92,7 +92,7 @@ class RunService:
                 await self._queue.wait_until_quiet()
 
     async def interrupt(self) -> None:
-        """End every run as interrupted, and store that: whoever waits is answered, whoever follows hears the end."""
+        """End every run as interrupted, and store that: clients that wait are answered, followers get the last event."""
         # From here on nothing is accepted; what is being written down now is stopped by `RunLifecycle._commit`.
         self._queue.close()
         self._pool.wind_down()
@@ -110,7 +110,7 @@ class RunService:
         await self._pool.close()
         await self.lifecycle.close()
         await self._tasks.close()
-        stopped = Reason(code="server_stopped", detail="the server was stopped while the run was waiting or on")
+        stopped = Reason(code="server_stopped", detail="the server was stopped while the run was queued or running")
         try:
             async with asyncio.timeout(DISK_SECONDS):
                 await self._history.interrupt(now_ms(), encode(stopped))

@@ -1,4 +1,4 @@
-"""Background tasks with an owner: the loop itself keeps only weak references, and reports no failure to anybody."""
+"""Background tasks with an owner: the loop itself keeps only weak references, and reports no failures."""
 
 from __future__ import annotations
 
@@ -53,6 +53,6 @@ class Tasks:
 
 
 async def ignore_storage_errors(coroutine: Coroutine[Any, Any, None]) -> None:
-    """For writes that nobody waits for: the history itself remembers and reports that it cannot be written."""
+    """For writes that are not waited for: the history itself remembers and reports that it cannot be written."""
     with contextlib.suppress(StoreError):
         await coroutine

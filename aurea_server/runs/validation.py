@@ -44,7 +44,7 @@ class SpecificationValidator:
         try:
             return check_size(await self._pool.judge(content, self._limits.jobs))
         except Busy:
-            text = "Too many specifications with kinds of installed packages are being judged; try again later."
+            text = "Too many specifications with kinds of installed packages are being checked; try again later."
             raise QueueFull(text) from None
         except ProcessFailed as failed:
             raise_spec_error(failed.reason)

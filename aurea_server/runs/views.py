@@ -17,7 +17,7 @@ from aurea_server.runner.messages import Figures, join_result
 from aurea_server.runs.active_run import ActiveRun, encode, format_ms
 from aurea_server.runs.exports import job_rows
 
-# The seed's members, which every view of a run has, whatever became of it.
+# The seed's members, which every view of a run has, however it ended.
 SHOWN = ("num_jobs", "completed_jobs", "throughput", "mean_latency", "total_cost", "start_time", "end_time", "duration")
 
 

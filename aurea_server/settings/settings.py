@@ -278,7 +278,7 @@ def _from_environment(name: str, value: str) -> Any:
         return _read(name, value, f"in {variable_name(name)}")
     except SettingsError as error:
         # AUREA_PORT=tcp://10.0.0.1:5000 is what a cluster sets for a service named aurea. The remedy is not obvious, so
-        # it is told.
+        # the message has it.
         if not _SERVICE_LINK.fullmatch(value):
             raise
         raise SettingsError(
