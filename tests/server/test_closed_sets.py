@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from aurea_engine.closed_sets import (
     ACTIVE_STATES,
+    BILLED_UNITS,
     BUILT_IN_KINDS,
     COST_KINDS,
     EXPORT_FORMATS,
@@ -21,14 +22,18 @@ from aurea_engine.closed_sets import (
     OUTCOMES,
     REASONS,
     RUN_CLOCKS,
+    RUN_ID_PATTERN,
     SEVERITIES,
     STATES,
     STATUSES,
     VERDICTS,
     Outcome,
 )
+from aurea_engine.processes.messages import HISTOGRAMS as REPORTED
 from aurea_server.cli.number_format import OUTCOME_STYLE, SEVERITY_STYLE, VERDICT_STYLE
-from aurea_server.metrics.money_labels import spent_keys
+from aurea_server.http.job_download import FORMATS
+from aurea_server.metrics.money_labels import billed_keys, spent_keys
+from aurea_server.metrics.run_metrics import HISTOGRAMS
 
 OPENAPI = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())
 
@@ -101,3 +106,25 @@ def test_every_judgement_has_a_colour() -> None:
     assert set(VERDICT_STYLE) == set(VERDICTS)
     assert set(OUTCOME_STYLE) == set(OBJECTIVE_OUTCOMES)
     assert {name.lower() for name in SEVERITY_STYLE} == set(SEVERITIES)
+
+
+def test_units_of_what_is_billed_are_labels() -> None:
+    """``other`` has every unit, so that amounts of different units are never added."""
+    assert {unit for component, unit in billed_keys() if component == OTHER} == {*BILLED_UNITS, OTHER}
+
+
+def test_histograms_are_those_that_runs_report() -> None:
+    assert set(HISTOGRAMS) == set(REPORTED)
+
+
+def test_parameters_and_formats_are_closed_sets() -> None:
+    listed = {
+        (path, each["name"]): each["schema"]
+        for path, operations in OPENAPI["paths"].items()
+        for operation in operations.values()
+        for each in operation.get("parameters", [])
+    }
+    assert listed["/benchmark/runs", "status"]["enum"] == list(STATES)
+    assert listed["/benchmark/runs/{run_id}/jobs", "format"]["enum"] == list(EXPORT_FORMATS) == list(FORMATS)
+    ids = {schema["pattern"] for (_, name), schema in listed.items() if name == "run_id"}
+    assert ids == {f"^{RUN_ID_PATTERN}$"}

@@ -57,7 +57,7 @@ def run(metrics: BenchmarkMetrics, last: Bill, *before: Bill) -> None:
     metrics.finish_run(Figures(status="completed", bill=last))
 
 
-def test_costs_move_during_a_run_and_end_at_the_exact_sum() -> None:
+def test_costs_end_at_the_exact_sum() -> None:
     """A million bills of 2.0833375e-9 dollars are 0.0020833375, which adding floats to a large counter would miss."""
     metrics = BenchmarkMetrics("none")
     metrics.start_run()
@@ -72,7 +72,7 @@ def test_costs_move_during_a_run_and_end_at_the_exact_sum() -> None:
     assert value(metrics, "benchmark_billed_quantity_total", component="time", unit="Seconds") == 1001
 
 
-def test_a_counter_waits_where_a_bill_fell_that_was_said_to_grow() -> None:
+def test_a_counter_waits_where_a_bill_fell() -> None:
     """A counter that steps back looks like a restart to Prometheus, which would count the whole sum again."""
     metrics = BenchmarkMetrics("none")
     metrics.start_run()
@@ -127,7 +127,7 @@ def measured(metrics: BenchmarkMetrics, model: CostModel) -> tuple[list[float], 
     return moved, cost.total
 
 
-def test_the_counters_grow_by_the_exact_total_of_each_run_credits_included() -> None:
+def test_counters_grow_by_exact_totals_with_credits() -> None:
     """Whatever was estimated while a run was on, after it the sum of all components is what all runs cost."""
     metrics, total = BenchmarkMetrics("none"), Fraction(0)
     for model in (
@@ -145,7 +145,8 @@ def test_the_counters_grow_by_the_exact_total_of_each_run_credits_included() -> 
         assert abs(spent(metrics) - float(total)) < 1e-9
 
 
-def test_what_can_only_grow_moves_during_a_run_and_estimates_wait_for_its_end() -> None:
+def test_only_monotone_bills_move_during_a_run() -> None:
+    """What can only grow moves during a run and estimates wait for its end."""
     ordinary = (
         PerSecond(1),
         PerJob(1),
@@ -166,7 +167,7 @@ def test_what_can_only_grow_moves_during_a_run_and_estimates_wait_for_its_end() 
         assert measured(BenchmarkMetrics("none"), model)[0] == [0, 0, 0, 0]
 
 
-def test_a_component_that_falls_is_made_up_for_by_the_others() -> None:
+def test_a_falling_component_is_balanced_by_others() -> None:
     """The sum is exact although no counter falls: what one shows too much, another waits for."""
     metrics = BenchmarkMetrics("none")
     metrics.start_run()
@@ -177,7 +178,8 @@ def test_a_component_that_falls_is_made_up_for_by_the_others() -> None:
     assert value(metrics, "benchmark_cost_usd_total", model="per_second", component="time") == 3
 
 
-def test_a_run_without_a_result_keeps_what_was_sure_and_swallows_nothing_of_the_next() -> None:
+def test_a_run_without_result_keeps_its_certain_cost() -> None:
+    """A run without a result keeps what was sure and swallows nothing of the next."""
     metrics = BenchmarkMetrics("none")
     metrics.start_run()
     metrics.update_run(Snapshot(bill=bill("2/1")))
@@ -201,7 +203,8 @@ class Odd(CostModel):
         return [Line(5, Fraction(10**400), None, Fraction(1))]  # type: ignore[arg-type]
 
 
-def test_a_bill_that_is_none_is_told_to_metrics_as_unpriced() -> None:
+def test_a_missing_bill_counts_as_unpriced() -> None:
+    """A bill that is none is reported to metrics as unpriced."""
     spec = RunSpec(Workload(Sleep(Constant(0.01)), jobs=3), cost=Odd(), clock="virtual", seed=1)
     figures = make_figures(simulate(spec), "odd", "", "")
     assert (figures.total_cost, figures.bill) == (None, Bill(model="odd", sheets=[]))

@@ -71,9 +71,10 @@ async def well(client: Any, post: Post, caplog: pytest.LogCaptureFixture) -> Non
 
 
 @pytest.mark.parametrize("damage", [truncated, empty, scrambled, longer, folder, link, pipe, gone])
-async def test_records_that_are_damaged_are_told_of_and_nothing_else_fails(
+async def test_damaged_records_fail_nothing_else(
     client: Any, post: Post, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
 ) -> None:
+    """Records that are damaged are reported and nothing else fails."""
     _, result = await post(client, RECORDED)
     path = f"/benchmark/runs/{result['benchmark_id']}"
     damage(tmp_path / "data-0" / "records" / f"{result['benchmark_id']}.columns")
@@ -90,9 +91,10 @@ async def test_records_that_are_damaged_are_told_of_and_nothing_else_fails(
 
 @pytest.mark.parametrize("column", ["head", "figures", "reason"])
 @pytest.mark.parametrize("content", [b"\0\1\2\3", b'{"a": ', b'"\xff"', b"[]"])
-async def test_a_row_that_is_damaged_is_told_of_and_the_others_are_listed(
+async def test_a_damaged_row_leaves_the_list_whole(
     client: Any, post: Post, caplog: pytest.LogCaptureFixture, column: str, content: bytes
 ) -> None:
+    """A row that is damaged is reported and the others are listed."""
     service = client.server.app[SERVICE]
     good, bad = [(await post(client, {"num_jobs": 3, "job_duration_ms": 1}))[1]["benchmark_id"] for _ in range(2)]
 

@@ -75,7 +75,7 @@ def test_all_that_is_made_is_the_owner_s_alone(tmp_path: Path, umask: int) -> No
         assert mode(tmp_path / name) == 0o700
 
 
-def test_a_folder_of_ours_that_is_too_wide_is_tightened(data: Path) -> None:
+def test_a_wide_folder_of_ours_is_restricted(data: Path) -> None:
     """As an earlier version, or a copy that was put back, left it."""
     for path in (data, *data.rglob("*")):
         path.chmod(0o777 if path.is_dir() else 0o666)
@@ -85,14 +85,15 @@ def test_a_folder_of_ours_that_is_too_wide_is_tightened(data: Path) -> None:
     assert (mode(data), mode(data / "records")) == (0o700, 0o700)
 
 
-def test_an_empty_folder_that_is_too_wide_is_tightened(tmp_path: Path) -> None:
+def test_a_wide_empty_folder_is_restricted(tmp_path: Path) -> None:
+    """An empty folder that is too wide is tightened."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data").chmod(0o755)
     with opened(tmp_path / "data"):
         assert mode(tmp_path / "data") == 0o700
 
 
-def test_a_folder_with_others_files_keeps_its_mode(tmp_path: Path) -> None:
+def test_folders_with_other_files_keep_their_mode(tmp_path: Path) -> None:
     """Somebody's home or /tmp must not become unusable; where everybody may write, it is refused."""
     (tmp_path / "theirs").write_text("x")
     tmp_path.chmod(0o755)
@@ -159,7 +160,7 @@ def test_records_that_are_a_link_are_refused(data: Path, tmp_path: Path, make: C
     assert mode(elsewhere) == 0o755
 
 
-def test_records_that_become_a_link_are_not_followed(data: Path, tmp_path: Path) -> None:
+def test_links_in_place_of_records_are_refused(data: Path, tmp_path: Path) -> None:
     """Neither for reading nor for deleting, while a server is on."""
     with opened(data) as ledger:
         (data / "records").rename(tmp_path / "elsewhere")
@@ -188,7 +189,7 @@ HEAD = b"SQLite format 3\0"
     "content",
     [b"\0", b"S", b"\n", HEAD[:-1], HEAD, b"x" * 100, HEAD + b"\0" * 84, b"\0" * 8192, b"benchmark,cost\n1,2\n"],
 )
-def test_a_ledger_that_is_none_is_refused_untouched(data: Path, content: bytes, alone: bool) -> None:
+def test_a_file_that_is_no_ledger_is_untouched(data: Path, content: bytes, alone: bool) -> None:
     """Also a single byte, which SQLite takes for an empty file; with records beside it, and without."""
     if alone:
         shutil.rmtree(data / "records")
@@ -201,7 +202,7 @@ def test_a_ledger_that_is_none_is_refused_untouched(data: Path, content: bytes, 
 
 
 @pytest.mark.parametrize("size", [0, 1, 16, 100, 511, 512, 1000, 4096, 8192])
-def test_a_ledger_that_was_cut_is_refused_untouched(data: Path, tmp_path: Path, size: int) -> None:
+def test_a_cut_ledger_is_refused_untouched(data: Path, tmp_path: Path, size: int) -> None:
     """With the log of a server that was killed: neither is thrown away, nor folded into the other."""
     with opened(data) as ledger:
         add(ledger, 3)

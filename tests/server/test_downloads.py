@@ -203,7 +203,7 @@ async def test_a_download_that_stops_is_cut_on_time(client: Any) -> None:
     peer.close()
 
 
-async def test_what_the_kernel_does_not_say_is_guessed(client: Any) -> None:
+async def test_buffers_stand_in_for_acknowledgements(client: Any) -> None:
     """Without ``tcp_info`` the bytes that wait are looked at, as well as that can be done."""
     connection = connections.Connection(client.server.runner.server, client.server.runner.limiter)
     connection._pipe = pipe = Pipe(10**6)  # type: ignore[assignment]

@@ -143,7 +143,7 @@ def test_jobs_have_the_limit_of_the_server(most: int) -> None:
     assert components["Workload"]["properties"]["jobs"]["anyOf"][0]["maximum"] == most
 
 
-def test_the_description_has_the_version_of_the_program() -> None:
+def test_openapi_has_the_version_of_the_program() -> None:
     """Told once, in the package."""
     assert build_document(OPERATIONS, Kinds())["info"]["version"] == engine_version()
 

@@ -39,7 +39,8 @@ def test_other_kinds_are_judged_elsewhere(body: Any) -> None:
     assert not Kinds().is_foreign(body)
 
 
-def test_a_name_that_is_built_in_in_another_group_is_theirs() -> None:
+def test_kinds_belong_to_their_group() -> None:
+    """A name that is built in in another group is theirs."""
     assert THEIRS.is_foreign({**BUILT_IN, "scheduler": {"kind": "fifo"}})
 
 
@@ -52,7 +53,7 @@ def test_a_catalog_tells_what_is_not_built_in() -> None:
     assert Kinds.of(default_catalog().add("jobs", "mine", Mine)).others["jobs"] == ("mine",)
 
 
-def test_installed_kinds_are_named_without_loading_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installed_kinds_are_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that would end the process when it is imported; one of its names is taken."""
     info = tmp_path / "deadly-1.dist-info"
     info.mkdir()

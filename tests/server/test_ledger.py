@@ -74,9 +74,10 @@ def used(ledger: Ledger, place: DataFolder) -> int:
 
 
 @pytest.mark.parametrize("records", [0, 3000, 20_000])
-def test_a_history_that_is_too_large_is_cut_to_its_limit_and_not_further(
+def test_a_large_history_is_cut_to_its_limit(
     ledger: Ledger, place: DataFolder, ended: Callable[..., list[str]], records: int
 ) -> None:
+    """A history that is too large is cut to its limit and not further."""
     ids = ended(121, records)
     size = used(ledger, place)
     assert pruned(ledger, size=size) == 0
@@ -106,9 +107,11 @@ def test_what_is_on_is_never_pruned(ledger: Ledger, ended: Callable[..., list[st
     assert kept(ledger) == ["benchmark-1"]
 
 
-async def test_a_history_that_fails_at_the_start_is_an_exit_code(
+async def test_a_failing_history_is_an_exit_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """A history that fails at the start is an exit code."""
+
     def fails(_: Ledger) -> str:
         raise ReadFailed("the ledger could not be read: disk I/O error")
 
@@ -118,7 +121,8 @@ async def test_a_history_that_fails_at_the_start_is_an_exit_code(
     DataFolder(tmp_path / "data").release()
 
 
-def test_a_run_whose_key_is_promised_stays_unless_there_are_too_many_bytes(ledger: Ledger, place: DataFolder) -> None:
+def test_runs_with_a_promised_key_stay(ledger: Ledger, place: DataFolder) -> None:
+    """A run whose key is promised stays unless there are too many bytes."""
     for number in range(1, 41):
         key = IdempotencyKey(f"key-{number}", "digest", f"benchmark-{number}", number)
         ledger.add(AcceptedRun(f"benchmark-{number}", number, None, b"{}", number), key if number <= 20 else None)
@@ -146,7 +150,8 @@ class Clocks:
         self.wall, self.ticks = self.wall + ms, self.ticks + ms
 
 
-def test_a_clock_that_is_ahead_is_believed_after_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_ahead_is_believed_after_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that is ahead is believed after a day."""
     clocks = Clocks(monkeypatch)
     true = RetentionClock(clocks.wall - 5)
     assert true.now_ms() == clocks.wall - 5
@@ -162,14 +167,15 @@ def test_a_clock_that_is_ahead_is_believed_after_a_day(monkeypatch: pytest.Monke
     assert true.now_ms() == clocks.wall
 
 
-def test_the_latest_run_is_not_one_of_the_future(ledger: Ledger) -> None:
+def test_runs_of_the_future_are_not_the_latest(ledger: Ledger) -> None:
     assert ledger.newest_ms(HUGE) is None
     for number, created_ms in enumerate((5, 20, 10, 900)):
         ledger.add(AcceptedRun(f"benchmark-{number}", created_ms, None, b"{}"))
     assert [ledger.newest_ms(now) for now in (4, 100, 900)] == [None, 20, 900]
 
 
-def test_a_clock_that_is_behind_is_believed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_behind_is_believed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that is behind is believed at once."""
     clocks = Clocks(monkeypatch)
     clock = RetentionClock()
     assert clock.now_ms() == clocks.wall

@@ -24,7 +24,8 @@ def test_hostile_text_is_escaped_in_both_forms(text: str) -> None:
     assert escape_unprintable(text).isprintable()
 
 
-def test_json_lines_carry_the_ids_of_run_and_request() -> None:
+def test_json_lines_have_run_and_request_ids() -> None:
+    """Json lines carry the ids of run and request."""
     token = request_id.set("r-1")
     try:
         record = logging.LogRecord("aurea", logging.WARNING, "f", 1, "ended: %s", ("failed",), None)

@@ -176,7 +176,7 @@ def test_quantities_of_two_units_are_never_added() -> None:
     assert get(metrics, name, component="time", unit="Seconds") == 0
 
 
-def test_labels_of_money_are_a_closed_set() -> None:
+def test_money_has_a_fixed_set_of_labels() -> None:
     """Whatever a runner tells, a bill adds no series: names fold, and what it came to still counts."""
     metrics = fresh()
     before = series(metrics)
@@ -199,7 +199,7 @@ def of_real_runs(metrics: BenchmarkMetrics) -> Series:
     return {key: value for key, value in series(metrics).items() if "simulated" not in key[0]}
 
 
-def test_a_simulated_run_moves_nothing_of_real_ones() -> None:
+def test_simulated_runs_move_no_real_metrics() -> None:
     """Not the jobs, not the money, not what alerts look at: its families are its own, and say the same of it."""
     metrics = fresh()
     tell(metrics, cost={"kind": "per_job", "price": "0.5"})
@@ -258,7 +258,7 @@ def shown(metrics: BenchmarkMetrics) -> set[str]:
     return FIGURES & {name for name, _ in series(metrics)}
 
 
-def test_a_server_that_ran_nothing_shows_no_figures() -> None:
+def test_a_new_server_shows_no_figures() -> None:
     """0 s would be the best latency there is. The names and types are there all the same, also for `name[]`."""
     metrics = fresh()
     assert shown(metrics) == set()
@@ -268,7 +268,7 @@ def test_a_server_that_ran_nothing_shows_no_figures() -> None:
         assert get(metrics, name) == 0, "that none is in flight is a figure"
 
 
-def test_a_run_before_its_first_job_ended_shows_none() -> None:
+def test_a_run_without_ended_jobs_has_no_figures() -> None:
     metrics = fresh()
     tell(
         metrics,
@@ -313,7 +313,7 @@ def test_null_in_the_result_is_no_sample(spec: dict[str, Any]) -> None:
         assert get(metrics, "benchmark_last_run_cost_usd_per_job", per=per) == wanted
 
 
-def test_a_run_without_a_result_has_no_cost_per_job() -> None:
+def test_no_result_means_no_cost_per_job() -> None:
     """Those of the run before it would be taken for its own."""
     metrics = fresh()
     tell(metrics)
@@ -338,7 +338,8 @@ def test_another_currency_is_never_dollars(currency: str, label: str) -> None:
     assert grown(before, after, "benchmark_cost_by_currency_total") == 10
 
 
-def test_converted_costs_are_of_the_currency_they_became() -> None:
+def test_converted_costs_have_the_new_currency() -> None:
+    """Converted costs are of the currency they became."""
     metrics = fresh()
     euros = {"kind": "per_second", "price": "1", "currency": "EUR"}
     tell(
@@ -362,7 +363,8 @@ def test_buckets_reach_the_longest_run(longest: float) -> None:
         assert min(bounds) == 2.0**-20
 
 
-def test_without_a_longest_run_buckets_end_at_a_year() -> None:
+def test_without_a_limit_buckets_end_at_a_year() -> None:
+    """Without a longest run buckets end at a year."""
     assert list(exponents_to(math.inf)) == list(range(-20, 26))
     assert exponents_to(1e300) == exponents_to(math.inf)
 
@@ -375,7 +377,7 @@ def test_a_minute_long_service_is_in_its_bucket() -> None:
     assert (get(metrics, name, le="128.0"), get(metrics, name, le="256.0")) == (0, 2)
 
 
-def test_exemplars_name_the_run_in_openmetrics_only() -> None:
+def test_exemplars_are_in_openmetrics_only() -> None:
     """Each counter and bucket that a run moved says which, with a value that belongs into the bucket."""
     metrics = fresh()
     result = tell(
@@ -425,7 +427,7 @@ def test_series_of_the_last_run_name_the_last_run() -> None:
     )
 
 
-def test_openmetrics_says_since_when_each_series_counts() -> None:
+def test_openmetrics_has_creation_times() -> None:
     """The text format has no place for it: there it would be another gauge."""
     metrics = fresh()
     tell(metrics, cost={"kind": "per_second", "price": "1", "currency": "EUR"})
@@ -482,7 +484,7 @@ def test_every_kind_of_cost_model_has_its_labels() -> None:
     assert len(billed_keys()) == len(set(billed_keys()))
 
 
-def test_a_bill_beyond_all_numbers_does_not_end_scrapes() -> None:
+def test_an_infinite_bill_does_not_end_scrapes() -> None:
     """Each amount is a number, their sum is none: it is shown as infinite, and everything else as it is."""
     metrics = fresh()
     for _ in range(3):
@@ -493,7 +495,7 @@ def test_a_bill_beyond_all_numbers_does_not_end_scrapes() -> None:
     assert get(metrics, "benchmark_runs_total") == 3
 
 
-def test_a_report_without_a_rate_keeps_out_of_progress() -> None:
+def test_a_snapshot_may_lack_a_rate() -> None:
     """The offered rate is for metrics; people see it in the result."""
     assert "offered_rate" not in json.loads(json.dumps(Snapshot(offered_rate=5.0).figures()))
 
@@ -518,7 +520,7 @@ async def scrape(client: Any, **headers: str) -> str:
         return str(await answer.text())
 
 
-async def test_a_server_just_started_parses_in_both_forms(client: Any) -> None:
+async def test_a_new_server_parses_in_both_forms(client: Any) -> None:
     """prometheus_client's parsers check what the formats demand: order, groups, types, exemplars."""
     text, open_ = await scrape(client), await scrape(client, **OPENMETRICS)
     as_parsed = [
@@ -534,7 +536,8 @@ async def test_a_server_just_started_parses_in_both_forms(client: Any) -> None:
     )
 
 
-async def test_buckets_follow_the_setting_of_the_longest_run(serve: Any) -> None:
+async def test_buckets_follow_the_time_limit(serve: Any) -> None:
+    """Buckets follow the setting of the longest run."""
     client = await serve(max_seconds=86_400.0)
     assert 'benchmark_response_time_seconds_bucket{le="131072.0"} 0.0' in await scrape(client)
 
@@ -566,7 +569,7 @@ async def test_runs_over_http_are_told_apart(client: Any, post: Any) -> None:
     assert [run["currency"] for run in listed] == ["EUR", "USD", "USD"]
 
 
-async def test_a_run_without_a_result_keeps_its_currency() -> None:
+async def test_no_result_keeps_the_currency() -> None:
     """What it had cost so far was shown in dollars."""
     last = Snapshot(cost="2/1", bill=Bill(currency="EUR", priced=True))
     run = ActiveRun(RUN, {"clock": "real"}, None, False, EventLog(Followers(1)), last=last)

@@ -26,12 +26,13 @@ def test_the_committed_copy_is_current() -> None:
     assert (ROOT / "docs/openapi.json").read_text() == render_document(Kinds())
 
 
-async def test_the_served_description_is_the_committed_one(client: Any) -> None:
+async def test_the_served_openapi_is_the_committed_one(client: Any) -> None:
     async with client.get("/openapi.json") as answer:
         assert await answer.json() == COMMITTED
 
 
-async def test_the_router_has_the_routes_of_the_table_and_no_other(client: Any) -> None:
+async def test_the_router_has_the_routes_of_the_table(client: Any) -> None:
+    """The router has the routes of the table and no other."""
     routes = {(route.method, route.resource.canonical) for route in client.app.router.routes()}
     table = {(operation.method, operation.path) for operation in OPERATIONS}
     assert {route for route in routes if route[0] != "HEAD"} == table
@@ -39,7 +40,8 @@ async def test_the_router_has_the_routes_of_the_table_and_no_other(client: Any) 
     assert described == {(operation.method, operation.path) for operation in OPERATIONS if operation.listed}
 
 
-def test_every_kind_of_the_catalog_is_described_and_every_reference_leads_somewhere() -> None:
+def test_every_kind_of_the_catalog_is_described() -> None:
+    """Every kind of the catalog is described and every reference leads somewhere."""
     schemas = COMMITTED["components"]["schemas"]
     names = {"jobs": "Job", "arrivals": "Arrivals", "schedulers": "Scheduler", "cost_models": "CostModel"}
     for group, name in names.items():
@@ -48,7 +50,8 @@ def test_every_kind_of_the_catalog_is_described_and_every_reference_leads_somewh
         assert reference in schemas
 
 
-def test_bounds_in_the_description_are_the_bounds_that_are_checked() -> None:
+def test_described_bounds_are_the_checked_ones() -> None:
+    """Bounds in the description are the bounds that are checked."""
     seed = COMMITTED["components"]["schemas"]["SeedSpecification"]["properties"]["num_jobs"]
     spec_from_dict({"num_jobs": seed["maximum"]})
     spec_from_dict({"num_jobs": seed["minimum"]})
@@ -68,7 +71,8 @@ def test_bounds_in_the_description_are_the_bounds_that_are_checked() -> None:
         )
 
 
-def test_vendored_files_are_the_ones_that_were_vendored() -> None:
+def test_vendored_files_have_their_digests() -> None:
+    """Vendored files are the ones that were vendored."""
     static = files("aurea_server.ui").joinpath("static")
     listed = re.findall(r"\| `([^`]+)` \| npm .*`([0-9a-f]{64})` \|", static.joinpath("VENDOR.md").read_text())
     assert len(listed) == 2
@@ -76,7 +80,8 @@ def test_vendored_files_are_the_ones_that_were_vendored() -> None:
         assert hashlib.sha256(static.joinpath(name).read_bytes()).hexdigest() == digest, name
 
 
-async def test_the_page_names_no_other_origin_and_no_inline_code(client: Any) -> None:
+async def test_the_page_needs_no_other_origin(client: Any) -> None:
+    """The page names no other origin and no inline code."""
     async with client.get("/docs") as answer:
         page = await answer.text()
     assert answer.status == 200

@@ -48,7 +48,8 @@ async def running(client: Any, run_id: str) -> None:
     raise AssertionError("it did not begin")
 
 
-async def test_the_seed_form_answers_with_every_documented_member(client: Any, post: Post) -> None:
+async def test_the_seed_form_has_all_documented_members(client: Any, post: Post) -> None:
+    """The seed form answers with every documented member."""
     status, result = await post(client, {"num_jobs": 100, "job_duration_ms": 100})
     assert status == 200
     assert result["completed_jobs"] == result["num_jobs"] == len(result["jobs"]) == 100
@@ -70,7 +71,7 @@ async def test_ids_are_unique_when_clients_post_at_once(client: Any, post: Post)
 
 
 @pytest.mark.realtime
-async def test_ten_thousand_sleeps_at_once_are_answered_within_a_second(client: Any, post: Post) -> None:
+async def test_ten_thousand_sleeps_end_within_a_second(client: Any, post: Post) -> None:
     """The best of five: what else the machine does can only make one slower."""
     took, means = [], []
     for _ in range(5):
@@ -84,7 +85,8 @@ async def test_ten_thousand_sleeps_at_once_are_answered_within_a_second(client: 
     assert 0.100 <= min(means) <= 0.110, means
 
 
-async def test_a_run_that_is_read_back_is_the_answer_that_was_given(client: Any, post: Post) -> None:
+async def test_a_stored_run_is_the_answer_of_the_post(client: Any, post: Post) -> None:
+    """A run that is read back is the answer that was given."""
     _, result = await post(client, {"num_jobs": 2000, "job_duration_ms": 1, "label": "twice"})
     status, again = await get(client, f"/benchmark/runs/{result['benchmark_id']}")
     assert (status, again) == (200, result)
@@ -107,7 +109,8 @@ async def test_a_result_reproduces_its_run(client: Any, post: Post) -> None:
         assert first[name] == second[name]
 
 
-async def test_respond_async_answers_202_and_the_run_goes_on(client: Any) -> None:
+async def test_respond_async_answers_202(client: Any) -> None:
+    """Respond async answers 202 and the run goes on."""
     async with client.post("/benchmark/run", json=QUICK, headers={"Prefer": "respond-async"}) as answer:
         document = await answer.json()
         assert answer.status == 202
@@ -118,7 +121,8 @@ async def test_respond_async_answers_202_and_the_run_goes_on(client: Any) -> Non
 
 
 @pytest.mark.service
-async def test_runs_wait_for_their_turn_and_a_full_queue_is_429(serve: Any, post: Post) -> None:
+async def test_a_full_queue_is_429(serve: Any, post: Post) -> None:
+    """Runs wait for their turn and a full queue is 429."""
     client = await serve(max_queued=2)
     ids = []
     for _ in range(3):
@@ -140,7 +144,8 @@ async def test_runs_wait_for_their_turn_and_a_full_queue_is_429(serve: Any, post
 
 
 @pytest.mark.service
-async def test_progress_is_shown_while_a_run_is_on_and_metrics_move(client: Any, post: Post) -> None:
+async def test_progress_and_metrics_move_during_a_run(client: Any, post: Post) -> None:
+    """Progress is shown while a run is on and metrics move."""
     spec = {
         "workload": {
             "job": {"kind": "sleep", "duration": 0.01},
@@ -182,7 +187,8 @@ async def events(client: Any, run_id: str, **headers: str) -> list[dict[str, str
 
 
 @pytest.mark.service
-async def test_events_tell_the_whole_run_and_resume_where_they_were_left(client: Any, post: Post) -> None:
+async def test_events_resume_where_they_were_left(client: Any, post: Post) -> None:
+    """Events tell the whole run and resume where they were left."""
     _, document = await post(client, {"num_jobs": 5, "job_duration_ms": 1300}, Prefer="respond-async")
     run_id = document["benchmark_id"]
     told = await events(client, run_id)
@@ -206,7 +212,8 @@ async def test_too_many_followers_are_refused(serve: Any, post: Post) -> None:
     await client.post(f"{path}/cancel", json={})
 
 
-async def test_the_list_is_newest_first_and_pages_by_cursor(client: Any, post: Post) -> None:
+async def test_the_list_pages_by_cursor(client: Any, post: Post) -> None:
+    """The list is newest first and pages by cursor."""
     ids = [(await post(client, QUICK))[1]["benchmark_id"] for _ in range(5)]
     found: list[str] = []
     path: str | None = "/benchmark/runs?limit=2"
@@ -255,7 +262,7 @@ async def test_a_stored_run_is_priced_again_exactly(client: Any, post: Post) -> 
 
 
 @pytest.mark.parametrize("keep_jobs", [True, False])
-async def test_what_was_not_kept_is_not_priced_as_nothing(client: Any, post: Post, keep_jobs: bool) -> None:
+async def test_missing_records_are_not_priced_as_none(client: Any, post: Post, keep_jobs: bool) -> None:
     """Ten jobs of 50 ms in steps of 0.3 s cost 3; without records nobody knows, and 0 would be a lie."""
     workload = {"job": {"kind": "sleep", "duration": 0.05}, "jobs": 10}
     _, result = await post(client, {"workload": workload, "clock": "virtual", "keep_jobs": keep_jobs})
@@ -309,7 +316,8 @@ async def test_an_idempotency_key_stands_for_one_run(client: Any, post: Post) ->
     assert (await get(client, "/benchmark/runs"))[1]["runs"][1:] == []
 
 
-async def test_an_idempotency_key_of_a_run_that_is_on_is_409(client: Any, post: Post) -> None:
+async def test_the_key_of_an_active_run_is_409(client: Any, post: Post) -> None:
+    """An idempotency key of a run that is active is 409."""
     key = {"Idempotency_Key": "k-2"}
     _, document = await post(client, LONG, Prefer="respond-async", **key)
     status, problem = await post(client, LONG, **key)
@@ -318,14 +326,16 @@ async def test_an_idempotency_key_of_a_run_that_is_on_is_409(client: Any, post: 
         await final(client, document["benchmark_id"])
 
 
-async def test_two_clients_with_one_key_at_the_same_time_make_one_run(client: Any, post: Post) -> None:
+async def test_two_clients_with_one_key_make_one_run(client: Any, post: Post) -> None:
+    """Two clients with one key at the same time make one run."""
     answers = await asyncio.gather(*(post(client, QUICK, Idempotency_Key="k-3") for _ in range(5)))
     assert {status for status, _ in answers} <= {200, 409}
     assert len((await get(client, "/benchmark/runs"))[1]["runs"]) == 1
 
 
 @pytest.mark.service
-async def test_a_run_is_ended_at_the_deadline_with_what_it_has(serve: Any, post: Post) -> None:
+async def test_a_run_ends_at_the_time_limit(serve: Any, post: Post) -> None:
+    """A run is ended at the deadline with what it has."""
     client = await serve(max_seconds=0.5)
     status, result = await post(
         client,
@@ -355,7 +365,8 @@ async def test_an_objective_that_aborts_ends_the_run(client: Any, post: Post) ->
     assert (status, result["status"]) == (200, "aborted")
 
 
-async def test_a_job_that_cannot_be_simulated_is_a_bad_request(client: Any, post: Post) -> None:
+async def test_jobs_not_simulable_are_a_bad_request(client: Any, post: Post) -> None:
+    """A job that cannot be simulated is a bad request."""
     status, problem = await post(client, {"workload": {"job": {"kind": "cpu"}, "jobs": 1}, "clock": "odd"})
     assert (status, problem["code"]) == (400, "invalid_spec")
 
@@ -373,7 +384,8 @@ async def test_some_metrics_can_be_asked_for(client: Any) -> None:
 
 
 @pytest.mark.service
-async def test_what_goes_wrong_with_the_measurement_is_told_as_it_arises(client: Any, post: Post) -> None:
+async def test_findings_are_published_as_they_arise(client: Any, post: Post) -> None:
+    """What goes wrong with the measurement is reported as it arises."""
     spec = {
         "workload": {
             "job": {"kind": "sleep", "duration": 0.001},
@@ -395,7 +407,7 @@ async def test_what_goes_wrong_with_the_measurement_is_told_as_it_arises(client:
 
 
 @pytest.mark.service
-async def test_a_run_that_is_on_shows_its_findings(client: Any, post: Post) -> None:
+async def test_an_active_run_shows_its_findings(client: Any, post: Post) -> None:
     heavy = {"kind": "sleep", "duration": {"kind": "pareto", "mean": 0.01, "shape": 1.5}}
     arrivals = {"kind": "constant", "rate": 100}
     _, document = await post(
@@ -411,9 +423,8 @@ async def test_a_run_that_is_on_shows_its_findings(client: Any, post: Post) -> N
 
 
 @pytest.mark.service
-async def test_where_the_system_has_no_descriptors_of_processes_it_looks_now_and_then(
-    serve: Any, post: Post, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_processes_are_polled_without_pidfd(serve: Any, post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has no descriptors of processes it looks now and then."""
     monkeypatch.delattr("os.pidfd_open")
     client = await serve()
     assert (await post(client, QUICK))[1]["status"] == "completed"
@@ -444,7 +455,8 @@ async def test_head_has_the_headers_and_no_body(client: Any, post: Post, path: s
     writer.close()
 
 
-async def test_events_of_a_run_that_is_on_are_kept_however_many_end(client: Any, post: Post) -> None:
+async def test_events_of_an_active_run_are_kept(client: Any, post: Post) -> None:
+    """Events of a run that is active are kept however many end."""
     _, on = await post(client, LONG, Prefer="respond-async")
     await running(client, on["benchmark_id"])
     for _ in range(40):
@@ -456,7 +468,8 @@ async def test_events_of_a_run_that_is_on_are_kept_however_many_end(client: Any,
         assert b"event: state" in await answer.content.readuntil(b"\r\n\r\n")
 
 
-async def test_events_of_a_run_that_was_deleted_are_gone(client: Any, post: Post) -> None:
+async def test_events_of_a_deleted_run_are_gone(client: Any, post: Post) -> None:
+    """Events of a run that was deleted are gone."""
     _, result = await post(client, QUICK)
     where = f"/benchmark/runs/{result['benchmark_id']}"
     async with client.delete(where, headers={"Content-Type": "application/json"}) as answer:
@@ -480,9 +493,7 @@ async def test_a_key_gives_the_same_refusal_again(client: Any, post: Post) -> No
     assert answers[0][1]["problems"] == answers[1][1]["problems"]
 
 
-async def test_only_so_many_read_records_or_prices_at_a_time(
-    client: Any, post: Post, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_readers_and_repricing_are_limited(client: Any, post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are told to come back: a run of a million jobs takes tens of megabytes to read."""
     _, result = await post(client, QUICK)
     where = f"/benchmark/runs/{result['benchmark_id']}"

@@ -111,9 +111,10 @@ async def test_all_problems_of_a_body_are_told_at_once(client: Any) -> None:
         ({**JSON, "Host": "evil.example"}, 403, "host_not_allowed"),
     ],
 )
-async def test_what_a_foreign_page_or_program_sends_is_refused(
+async def test_requests_of_foreign_pages_are_refused(
     client: Any, headers: dict[str, str], status: int, code: str
 ) -> None:
+    """What a foreign page or program sends is refused."""
     async with client.post("/benchmark/run", data=GOOD, headers=headers) as answer:
         assert (answer.status, json.loads(await answer.read())["code"]) == (status, code)
         assert not [name for name in answer.headers if name.startswith("Access-Control")]
@@ -134,7 +135,8 @@ async def test_a_page_of_our_own_may_post(client: Any) -> None:
     ["evil.example", "evil.example:5000", "127.0.0.1.evil.example", "localhost@evil", "", "[::2]", "a b", "127.evil",
      "localhost.evil", "0", "[::1", "[1::1::1]", "[::127.0.0.1]"],
 )  # fmt: skip
-async def test_a_foreign_host_is_403_on_every_route_and_method(client: Any, host: str) -> None:
+async def test_a_foreign_host_is_403_everywhere(client: Any, host: str) -> None:
+    """A foreign host is 403 on every route and method."""
     paths = {operation.path.replace("{run_id}", "benchmark-1").replace("{name}", "page.js") for operation in OPERATIONS}
     for path in {*paths, "/", "/nowhere"}:
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
@@ -160,7 +162,8 @@ async def test_our_own_names_are_answered(serve: Any, host: str) -> None:
         assert answer.status == 200
 
 
-async def test_a_token_opens_everything_but_probes_and_pages(serve: Any) -> None:
+async def test_only_probes_and_pages_need_no_token(serve: Any) -> None:
+    """A token opens everything but probes and pages."""
     client = await serve(token=TOKEN)
     for operation in OPERATIONS:
         path = operation.path.replace("{run_id}", "benchmark-1").replace("{name}", "page.js")
@@ -198,7 +201,8 @@ async def test_the_order_of_the_checks_is_fixed(serve: Any) -> None:
             assert json.loads(await answer.read())["code"] == code, (method, path, code)
 
 
-async def test_every_answer_carries_the_security_headers(client: Any) -> None:
+async def test_every_answer_has_security_headers(client: Any) -> None:
+    """Every answer carries the security headers."""
     for path in ("/health", "/metrics", "/nowhere", "/docs", "/docs/page.js", "/openapi.json", "/benchmark/runs"):
         async with client.get(path) as answer:
             for name, value in HEADERS.items():
@@ -207,7 +211,8 @@ async def test_every_answer_carries_the_security_headers(client: Any) -> None:
     assert HEADERS["Content-Security-Policy"].startswith("default-src 'none'")
 
 
-async def test_a_plain_request_id_is_kept_and_an_odd_one_is_not(client: Any) -> None:
+async def test_only_plain_request_ids_are_kept(client: Any) -> None:
+    """A plain request id is kept and an odd one is not."""
     async with client.get("/health", headers={"X-Request-Id": "abc-1"}) as answer:
         assert answer.headers["X-Request-Id"] == "abc-1"
     async with client.get("/health", headers={"X-Request-Id": "a b<script>"}) as answer:
@@ -228,7 +233,8 @@ async def test_metrics_answer_whatever_is_accepted(client: Any, accept: str) -> 
         assert "benchmark_runs_total" in await answer.text()
 
 
-async def test_metrics_stay_few_whatever_labels_are_sent(client: Any, post: Post) -> None:
+async def test_labels_from_outside_make_no_series(client: Any, post: Post) -> None:
+    """Metrics stay few whatever labels are sent."""
     for i in range(5):
         spec = {
             "num_jobs": 1,
@@ -267,7 +273,8 @@ async def test_a_chunked_body_that_is_too_large_is_413(serve: Any) -> None:
         assert (answer.status, json.loads(await answer.read())["code"]) == (413, "body_too_large")
 
 
-async def test_expect_is_answered_only_when_the_body_is_wanted(client: Any) -> None:
+async def test_expect_is_answered_when_a_body_is_wanted(client: Any) -> None:
+    """Expect is answered only when the body is wanted."""
     async with client.post("/benchmark/run", data=GOOD, headers=JSON, expect100=True) as answer:
         assert answer.status == 200
     for path, host, expected, status in (
@@ -317,7 +324,8 @@ async def test_an_absolute_targets_authority_counts(client: Any, target: str, st
 @pytest.mark.parametrize(
     "coding", ["Content-Encoding: identity\r\nContent-Encoding: gzip", "Transfer-Encoding: gzip, chunked"]
 )
-async def test_a_coded_body_is_refused_however_it_is_said(client: Any, coding: str) -> None:
+async def test_a_compressed_body_is_refused(client: Any, coding: str) -> None:
+    """A coded body is refused however it is said."""
     length = "" if "Transfer" in coding else "Content-Length: 2\r\n"
     request = (
         f"POST /benchmark/run HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}{coding}\r\n\r\n"
@@ -344,7 +352,8 @@ async def test_other_versions_of_http_get_505(client: Any) -> None:
 
 
 @pytest.mark.parametrize("start", ["GET /health\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
-async def test_http_0_9_and_the_preface_of_http_2_get_505(client: Any, start: str) -> None:
+async def test_http_0_9_and_http_2_get_505(client: Any, start: str) -> None:
+    """Http 0 9 and the preface of http 2 get 505."""
     head, content = await exchange(client, start.encode())
     assert re.match(rb"HTTP/1\.[01] 505 ", head)
     assert json.loads(content)["code"] == "http_version_not_supported"
@@ -367,7 +376,8 @@ async def test_http_1_is_served(client: Any, version: str) -> None:
 @pytest.mark.parametrize(
     "request_line", [b"FOO BAR", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b", b"GET / HTTP/1.1\r\nA\0: b"]
 )
-async def test_what_the_parser_refuses_is_dressed_like_every_answer(client: Any, request_line: bytes) -> None:
+async def test_parser_errors_have_the_usual_headers(client: Any, request_line: bytes) -> None:
+    """What the parser refuses is dressed like every answer."""
     head, body = await exchange(client, request_line + b"\r\n\r\n")
     assert head.split()[1] == b"400"
     assert b"Server: aurea\r\n" in head
@@ -376,7 +386,8 @@ async def test_what_the_parser_refuses_is_dressed_like_every_answer(client: Any,
     assert json.loads(body)["request_id"].encode() in head
 
 
-async def test_above_the_cap_the_answer_is_dressed_too(client: Any) -> None:
+async def test_the_cap_answers_with_all_headers(client: Any) -> None:
+    """Above the cap the answer is dressed too."""
     client.server.runner.limiter.most = 0
     head, body = await exchange(client, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
     problem = json.loads(body)
@@ -386,14 +397,16 @@ async def test_above_the_cap_the_answer_is_dressed_too(client: Any) -> None:
     assert problem["request_id"].encode() in head
 
 
-async def test_half_a_character_is_refused_with_its_place_and_before_the_queue(client: Any) -> None:
+async def test_a_body_that_is_not_utf8_is_refused(client: Any) -> None:
+    """Half a character is refused with its place and before the queue."""
     async with client.post("/benchmark/run", data=b'{"num_jobs": 1, "label": "\\ud800"}', headers=JSON) as answer:
         problem = json.loads(await answer.read())
     assert (answer.status, problem["code"]) == (400, "invalid_spec")
     assert [each["path"] for each in problem["problems"]] == ["label"]
 
 
-async def test_thousands_of_problems_are_told_a_hundred_at_a_time(client: Any) -> None:
+async def test_at_most_a_hundred_problems_are_listed(client: Any) -> None:
+    """Thousands of problems are reported a hundred at a time."""
     body = b'{"num_jobs": 1, "objectives": [' + b",".join([b"0"] * 30_000) + b"]}"
     async with client.post("/benchmark/run", data=body, headers=JSON) as answer:
         problem = json.loads(await answer.read())
@@ -404,6 +417,7 @@ async def test_thousands_of_problems_are_told_a_hundred_at_a_time(client: Any) -
 
 @pytest.mark.parametrize("number", [b"1e99999999999999999999", b"1e-99999999999999999999"])
 @pytest.mark.parametrize("member", [b"num_jobs", b"job_duration_ms", b"seed"])
-async def test_a_number_that_no_decimal_can_hold_is_a_bad_request(client: Any, member: bytes, number: bytes) -> None:
+async def test_a_number_beyond_decimals_is_refused(client: Any, member: bytes, number: bytes) -> None:
+    """A number that no decimal can hold is a bad request."""
     async with client.post("/benchmark/run", data=b'{"' + member + b'": ' + number + b"}", headers=JSON) as answer:
         assert (answer.status, json.loads(await answer.read())["code"]) == (400, "invalid_spec")

@@ -15,7 +15,8 @@ from aurea_server.settings.settings import OPTIONS, Settings, SettingsError, res
 TOKEN = "correct-horse-battery"
 
 
-def test_the_command_line_goes_before_the_environment_before_the_file_before_the_default(tmp_path: Path) -> None:
+def test_command_line_wins_then_variables_then_file(tmp_path: Path) -> None:
+    """The command line goes before the environment before the file before the default."""
     file = tmp_path / "config.toml"
     file.write_text("port = 1\nmax_jobs = 10\nmax_queued = 3\nallowed_host = ['a', 'b']\n")
     environ = {"AUREA_CONFIG": str(file), "AUREA_PORT": "2", "AUREA_MAX_JOBS": "20"}
@@ -143,9 +144,8 @@ def test_a_weak_token_is_refused(token: str) -> None:
         Settings(token=token).check()
 
 
-def test_config_prints_values_and_origins_but_never_the_token(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_config_never_prints_the_token(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Config prints values and origins but never the token."""
     monkeypatch.setenv("AUREA_TOKEN", TOKEN)
     monkeypatch.setenv("AUREA_PORT", "6000")
     assert main(["config", "--json", "--max-jobs", "5"]) == 0
@@ -159,7 +159,8 @@ def test_config_prints_values_and_origins_but_never_the_token(
     assert all(name in printed for name in OPTIONS)
 
 
-def test_help_shows_each_setting_with_its_default_and_variable(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_defaults_and_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    """Help shows each setting with its default and variable."""
     main(["serve", "--help"])
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
     for name, option in OPTIONS.items():
@@ -169,7 +170,8 @@ def test_help_shows_each_setting_with_its_default_and_variable(capsys: pytest.Ca
     assert "--token " not in shown, "it would be seen in a list of processes"
 
 
-def test_serve_refuses_unsafe_settings_with_code_2(capfd: pytest.CaptureFixture[str]) -> None:
+def test_serve_refuses_unsafe_settings(capfd: pytest.CaptureFixture[str]) -> None:
+    """Serve refuses unsafe settings with code 2."""
     assert main(["serve", "--host", "0.0.0.0"]) == 2
     assert "without a token" in capfd.readouterr().err
     assert main(["serve", "--allowed-host", "http://x"]) == 2
