@@ -21,9 +21,17 @@ from aurea_engine.fields.text_files import read_text
 from aurea_server.history import Retention, default_data_folder
 from aurea_server.settings.addresses import is_loopback, parse_address, parse_base_path
 from aurea_server.settings.limits import Limits
+from aurea_server.settings.parsers import (
+    MIB,
+    choice_parser,
+    number_parser,
+    parse_bool,
+    parse_names,
+    parse_size,
+    size_parser,
+)
 
 Origin = Literal["command line", "environment", "configuration file", "default"]
-MIB = 1024**2
 # Each default stands once, in the value that it becomes a part of.
 _LIMITS, _RETENTION = Limits(), Retention()
 
@@ -32,69 +40,6 @@ class SettingsError(AureaError, ValueError):
     """A setting is wrong, or the settings together are unsafe. The text is one line."""
 
     exit_code = 2
-
-
-def parse_size(text: str) -> int:
-    """``2GiB``, ``512MiB`` or bytes."""
-    units = {"kib": 1024, "mib": MIB, "gib": 1024**3, "b": 1}
-    number = text.strip().lower()
-    factor = 1
-    for unit, bytes_ in units.items():
-        if number.endswith(unit):
-            number, factor = number[: -len(unit)].strip(), bytes_
-            break
-    value = float(number) * factor
-    # Also for inf and nan, which float() reads: no comparison with nan holds.
-    if not 0 <= value < 2**62:
-        raise ValueError
-    return int(value)
-
-
-def size_parser(low: int, high: int) -> Callable[[str], int]:
-    """A parser of sizes within bounds."""
-
-    def read(text: str) -> int:
-        value = parse_size(text)
-        if not low <= value <= high:
-            raise ValueError
-        return value
-
-    return read
-
-
-def number_parser(low: float, high: float, kind: type = int) -> Callable[[str], Any]:
-    """A parser of numbers within bounds."""
-
-    def read(text: str) -> Any:
-        value = kind(text)
-        if not low <= value <= high:
-            raise ValueError
-        return value
-
-    return read
-
-
-def choice_parser(*choices: str) -> Callable[[str], str]:
-    """A parser of one of a few words."""
-
-    def read(text: str) -> str:
-        if text not in choices:
-            raise ValueError
-        return text
-
-    return read
-
-
-def parse_bool(text: str) -> bool:
-    """Yes or no."""
-    # A KeyError is as good as a ValueError to the caller. An empty variable counts as no: that is how shells unset one
-    # for a command.
-    return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}[text.lower()]
-
-
-def parse_names(text: str) -> tuple[str, ...]:
-    """Comma-separated."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _option(default: Any, read: Callable[[str], Any], what: str, about: str, *, flag: bool = True) -> Any:
