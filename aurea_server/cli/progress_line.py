@@ -63,7 +63,7 @@ class LiveLine(Observer):
             parts.append(format_money(float(progress.cost), self._currency))
         if progress.time_left is not None:
             parts.append(f"{progress.time_left:,.0f} s left")
-        # Unknown in a run that ends with its users' patience or a stop: then the bar only moves to and fro.
+        # Unknown in a run that ends with its users' patience or a stop: then the bar only moves back and forth.
         share = progress.fraction_done
         self._bar.update(
             self._task,
