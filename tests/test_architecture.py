@@ -39,14 +39,15 @@ def imports(file: Path) -> Iterator[tuple[str, list[str], int]]:
 
 
 @named("file", ENGINE, ids=name_of)
-def test_the_engine_needs_only_numpy_and_msgspec(file: Path) -> None:
+def test_engine_needs_numpy_and_msgspec_only(file: Path) -> None:
     """And uvloop where it is installed. Everything else is the standard library, or its own."""
     allowed = sys.stdlib_module_names | {"aurea_engine", "msgspec", "numpy", "uvloop"}
     assert [(line, module) for module, _, line in imports(file) if module.partition(".")[0] not in allowed] == []
 
 
 @named("file", SERVER + BESIDE, ids=name_of)
-def test_only_public_names_of_the_engine_are_used_outside_it(file: Path) -> None:
+def test_only_public_engine_names_are_used(file: Path) -> None:
+    """Only public names of the engine are used outside it."""
     private = []
     for module, names, line in imports(file):
         path = module.split(".")
@@ -73,12 +74,14 @@ def test_no_module_imports_by_a_relative_name(file: Path) -> None:
 
 
 @named("file", ENGINE + SERVER, ids=name_of)
-def test_no_file_is_longer_than_300_lines_without_a_reason(file: Path) -> None:
+def test_files_have_at_most_300_lines(file: Path) -> None:
+    """No file is longer than 300 lines without a reason."""
     lines = len(file.read_text().splitlines())
     assert lines <= 300 or LONG_FILES.get(name_of(file)), f"{lines} lines: split it, or give the reason in LONG_FILES"
 
 
-def test_reasons_for_long_files_are_still_needed() -> None:
+def test_reasons_for_long_files_are_needed() -> None:
+    """Reasons for long files are still needed."""
     assert [name for name in LONG_FILES if len((ROOT / name).read_text().splitlines()) <= 300] == []
 
 

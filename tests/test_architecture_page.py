@@ -56,7 +56,8 @@ def test_every_room_is_on_the_page(room: Path) -> None:
 
 
 @pytest.mark.parametrize(("package", "top"), [("engine", "processes"), ("server", "cli")])
-def test_the_list_of_rooms_is_the_one_that_is_checked(package: str, top: str) -> None:
+def test_rooms_on_page_are_those_checked(package: str, top: str) -> None:
+    """The list of rooms is the one that is checked."""
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg")
     layers = settings[f"importlinter:contract:{package}"]["layers"].split("\n")

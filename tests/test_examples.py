@@ -26,7 +26,8 @@ CLI = "import sys; from aurea_server.cli import main; sys.exit(main(sys.argv[1:]
 
 @pytest.mark.service
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
-def test_a_program_prints_what_stands_beside_it(program: Path) -> None:
+def test_example_prints_its_output_file(program: Path) -> None:
+    """A program prints what stands beside it."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, "-W", "error", str(program)]
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, encoding="utf-8")
@@ -34,12 +35,13 @@ def test_a_program_prints_what_stands_beside_it(program: Path) -> None:
     assert done.stdout == program.with_suffix(".out").read_text(encoding="utf-8")
 
 
-def test_nothing_is_printed_that_no_program_prints() -> None:
+def test_every_output_has_its_program() -> None:
+    """Nothing is printed that no program prints."""
     assert sorted(EXAMPLES.glob("*.out")) == [program.with_suffix(".out") for program in PROGRAMS]
 
 
 @pytest.mark.parametrize("file", SPECS, ids=lambda path: path.name)
-def test_a_specification_runs_and_its_result_is_whole(file: Path) -> None:
+def test_example_specification_runs(file: Path) -> None:
     """In virtual time, where a day is over at once; its objectives, where it has any, are met."""
     spec = spec_from_dict((parse_toml if file.suffix == ".toml" else parse_json)(file.read_bytes()))
     assert spec_from_dict(spec_to_dict(spec)) == spec
@@ -89,7 +91,8 @@ def is_what_the_package_does(result: dict[str, object]) -> None:
 
 
 @pytest.mark.service
-def test_a_package_is_known_to_the_command_line(environment: dict[str, str], tmp_path: Path) -> None:
+def test_package_is_known_to_command_line(environment: dict[str, str], tmp_path: Path) -> None:
+    """A package is known to the command line."""
     (tmp_path / "query.json").write_text(json.dumps(query_spec()))
     command = [sys.executable, "-c", CLI, "run", "query.json", "--json"]
     done = subprocess.run(command, check=False, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8")

@@ -25,18 +25,21 @@ def public_names(module: types.ModuleType) -> set[str]:
     }
 
 
-def test_all_is_a_sorted_list_without_repetition() -> None:
+def test_all_is_sorted_without_repetition() -> None:
+    """All is a sorted list without repetition."""
     assert EXPORTED
     assert list(EXPORTED) == sorted(set(EXPORTED))
 
 
-def test_what_is_public_is_exported_and_what_is_exported_is_there() -> None:
+def test_public_names_are_exported() -> None:
+    """What is public is exported and what is exported is there."""
     submodules = {name for name in EXPORTED if isinstance(getattr(aurea_engine, name), types.ModuleType)}
     assert public_names(aurea_engine) == set(EXPORTED) - {"__version__"} - submodules
 
 
 @pytest.mark.parametrize("name", PUBLIC_MODULES)
-def test_a_module_that_says_what_it_exports_says_it_sorted_and_rightly(name: str) -> None:
+def test_modules_export_sorted_existing_names(name: str) -> None:
+    """A module that says what it exports says it sorted and rightly."""
     module = importlib.import_module(name)
     exported = list(getattr(module, "__all__", []))
     assert exported == sorted(set(exported))
@@ -52,7 +55,8 @@ def test_each_exported_name_is_our_own(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXPORTED)
-def test_each_exported_class_and_function_states_its_contract(name: str) -> None:
+def test_exported_names_have_docstrings(name: str) -> None:
+    """Each exported class and function states its contract."""
     value = getattr(aurea_engine, name)
     if isinstance(value, type | types.FunctionType):
         assert (value.__doc__ or "").strip(), f"{name} says nothing"

@@ -225,7 +225,8 @@ def test_commands_print_what_the_page_shows(block: Block, shell: Callable[[str],
 
 
 @pytest.mark.parametrize("block", [block for block in all_blocks("console") if block.needs], ids=str)
-def test_programs_of_commands_that_are_not_run_exist(block: Block) -> None:
+def test_programs_of_untested_commands_exist(block: Block) -> None:
+    """Programs of commands that are not run exist."""
     for command, _ in commands(block):
         program = command.split()[0]
         assert "/" not in program or os.access(ROOT / program, os.X_OK), f"{block}: there is no {program}"

@@ -134,7 +134,8 @@ KINDS = [(group, kind) for group, kinds in default_catalog().kinds.items() for k
 
 
 @pytest.mark.parametrize(("group", "kind"), KINDS)
-def test_each_kind_is_there_with_its_members_and_an_example(group: str, kind: str) -> None:
+def test_each_kind_has_members_and_an_example(group: str, kind: str) -> None:
+    """Each kind is there with its members and an example."""
     text = section(section(PAGE.read_text(), f"## {HEADINGS[group]}"), f"### `{kind}`")
     cls = default_catalog().kinds[group][kind]
     assert_documented(cls, text, but=COMMON)
@@ -157,12 +158,14 @@ def test_each_record_is_there_with_its_members(record: str, heading: str) -> Non
     assert_documented(getattr(aurea_engine, record), section(PAGE.read_text(), f"## {heading}"))
 
 
-def test_what_nearly_all_cost_models_have_is_there_once() -> None:
+def test_common_cost_members_are_listed_once() -> None:
+    """What nearly all cost models have is there once."""
     text = section(PAGE.read_text(), "## Cost models")
     assert_documented(PerSecond, text, but=("price", "step", "minimum"))
 
 
-def test_nothing_is_documented_that_does_not_exist() -> None:
+def test_everything_documented_exists() -> None:
+    """Nothing is documented that does not exist."""
     kinds = {(group, kind) for group, heading in HEADINGS.items()
              for kind in re.findall(r"^### `(\w+)`$", section(PAGE.read_text(), f"## {heading}"), re.MULTILINE)}  # fmt: skip
     assert kinds == set(KINDS)

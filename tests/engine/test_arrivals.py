@@ -69,7 +69,7 @@ def test_a_constant_rate_does_not_drift(rate: float) -> None:
 
 
 @pytest.mark.parametrize("processes", [1, 4, 16])
-def test_poisson_arrivals_pass_the_tests_of_a_poisson_process(processes: int) -> None:
+def test_poisson_passes_tests_of_poisson(processes: int) -> None:
     """Kolmogorov–Smirnov 1.63/√n on the gaps, lag-1 autocorrelation 2.576/√n (both 1 %), and the index of dispersion over
     100 windows in [0.672, 1.404] (the 1 % points of χ²₉₉/99). Several processes, each with a stream of its own, superpose.
     """
@@ -91,7 +91,7 @@ def test_poisson_arrivals_pass_the_tests_of_a_poisson_process(processes: int) ->
     assert find_poisson_misfits(merged, 1000, 0.0001) == []
 
 
-def test_the_same_seed_in_every_process_is_noticed() -> None:
+def test_same_seed_in_processes_is_noticed() -> None:
     """Ten processes with one stream: jobs come in tens, and the counts are ten times over-dispersed."""
     same = np.sort(np.concatenate([drawn(Poisson(100), 2_000, seed=1) for _ in range(10)]))
     assert measure_dispersion(same) > 5
@@ -99,7 +99,7 @@ def test_the_same_seed_in_every_process_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("cv", [0.25, 1.0, 3.0])
-def test_gamma_arrivals_have_the_rate_and_spread_that_were_asked_for(cv: float) -> None:
+def test_gamma_has_specified_rate_and_spread(cv: float) -> None:
     """Mean gap within 4·cv/√n. The sample CV of n gamma gaps has a relative standard error of √((κ + 2)/4n)
     with excess kurtosis κ = 6cv² (delta method on the variance; the mean adds less); within 4 of them + 1 %.
     """
@@ -110,12 +110,12 @@ def test_gamma_arrivals_have_the_rate_and_spread_that_were_asked_for(cv: float) 
     assert abs(gaps.std() / gaps.mean() / cv - 1) < 4 * error + 0.01
 
 
-def test_gamma_arrivals_without_spread_are_constant() -> None:
+def test_gamma_without_spread_is_constant() -> None:
     """CV 0."""
     np.testing.assert_array_equal(drawn(ConstantRate(7), 9_000), drawn(GammaArrivals(7, 0), 9_000))
 
 
-def test_a_ramp_from_nothing_to_100_in_10_s_is_500_arrivals() -> None:
+def test_ramp_to_100_in_10_s_has_500_arrivals() -> None:
     """Λ(t) = 5t²: number 125 (counted from 0) comes at 5.0 s."""
     instants = drawn(Ramp(0, 100, 10), 10_000)
     assert len(instants) == 500
@@ -134,7 +134,7 @@ def test_a_ramp_has_its_closed_form(start: float, end: float, over: float) -> No
     assert instants[-1] < over
 
 
-def test_stages_join_with_no_gap_and_no_double_arrival() -> None:
+def test_stages_join_without_gap_or_double() -> None:
     """10/s for 1 s, then 10 → 30/s for 1 s, then 30/s: Λ is continuous, so arrival i comes at Λ(t) = i throughout."""
     stages = Stages((Stage(1, rate=10), Stage(1, start=10, end=30), Stage(1, rate=30)))
     instants = drawn(stages, 10_000) / 1e9
@@ -146,7 +146,7 @@ def test_stages_join_with_no_gap_and_no_double_arrival() -> None:
     assert np.diff(instants)[30] == pytest.approx(1 / 30)
 
 
-def test_an_arrival_that_two_stages_share_comes_once() -> None:
+def test_arrival_shared_by_stages_comes_once() -> None:
     """2.5 expected in the first stage, and 2.5 in the second: the third arrival lies half in each."""
     instants = drawn(Stages((Stage(1, rate=2.5), Stage(1, rate=2.5))), 100) / 1e9
     np.testing.assert_allclose(instants, np.arange(5) / 2.5, atol=1e-9)
@@ -159,7 +159,7 @@ def test_a_stage_without_arrivals_is_a_pause() -> None:
 
 
 @pytest.mark.parametrize("phase", [0.0, math.pi / 2, -1.0])
-def test_a_sine_has_its_expected_count_at_each_arrival(phase: float) -> None:
+def test_sine_has_its_expected_counts(phase: float) -> None:
     """Λ(t) = mean·t + A·P/2π·(cos φ − cos(φ + 2πt/P)) is i at arrival i, within λmax nanoseconds of arrivals."""
     mean, amplitude, period = 50.0, 50.0, 3.0
     t = drawn(Sine(mean, amplitude, period, phase), 5_000) / 1e9
@@ -184,13 +184,13 @@ def test_all_at_once_is_at_once() -> None:
      Ramp(0, 7, 900), Stages((Stage(900, rate=7), Stage(30, start=7, end=0))), AllAtOnce()],
     ids=lambda arrivals: type(arrivals).__name__,
 )  # fmt: skip
-def test_our_own_arrivals_pass_the_conformance_check(arrivals: Arrivals) -> None:
+def test_built_in_arrivals_conform(arrivals: Arrivals) -> None:
     """The one that is offered to everybody."""
     check_arrivals(arrivals)
 
 
 @given(st.from_type(Arrivals), st.integers(0, 2**32))
-def test_any_arrivals_pass_the_conformance_check(arrivals: Arrivals, seed: int) -> None:
+def test_any_arrivals_conform(arrivals: Arrivals, seed: int) -> None:
     """Whatever their parameters."""
     check_arrivals(arrivals, seed=seed, blocks=2)
 
@@ -216,18 +216,18 @@ def test_jobs_stops_after_so_many(arrivals: Arrivals) -> None:
     assert simulate(RunSpec(Workload(Sleep(0.1), arrivals, jobs=20), seed=0)).counts.arrived == 20
 
 
-def test_a_trace_that_is_shorter_than_jobs_ends_first() -> None:
+def test_trace_shorter_than_jobs_ends_first() -> None:
     """Three instants are three jobs."""
     assert simulate(RunSpec(Workload(Sleep(0.1), Trace((0, 1, 2)), jobs=20), seed=0)).counts.arrived == 3
 
 
-def test_a_window_that_outlives_its_trace_keeps_the_rate_honest() -> None:
+def test_window_beyond_trace_keeps_rate_honest() -> None:
     """Three arrivals in a window of 10 s are 0.3/s."""
     result = simulate(RunSpec(Workload(Sleep(0.1), Trace((0, 1, 2)), duration=10), seed=0))
     assert result.offered_rate == 0.3
 
 
-def test_the_offered_rate_of_a_ramp_is_its_mean() -> None:
+def test_offered_rate_of_ramp_is_its_mean() -> None:
     """500 arrivals over the 10 s that it states."""
     result = simulate(RunSpec(Workload(Sleep(0.001), Ramp(0, 100, 10)), seed=0))
     assert result.offered_rate == 50.0
@@ -255,7 +255,7 @@ RATES = [
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("slots", [1, 2, 5])
-def test_a_slot_is_free_when_the_next_job_comes(rate: float, slots: int) -> None:
+def test_slot_is_free_when_next_job_comes(rate: float, slots: int) -> None:
     """Service slots/λ at a constant λ is a utilization of 1, and nobody is turned away: ends and arrivals coincide."""
     service = slots / rate
     jobs = (
@@ -306,7 +306,7 @@ def test_one_an_hour_for_a_day_is_24_jobs() -> None:
     assert (result.counts.arrived, result.counts.completed, result.utilization) == (24, 24, 1.0)
 
 
-def test_closed_users_who_take_turns_find_the_slot_free() -> None:
+def test_users_taking_turns_find_slot_free() -> None:
     """Three users, 1/3 s of service and 2/3 s of thought: from the second round on each comes when the slot gets free."""
     spec = RunSpec(Workload(Sleep(1 / 3), Closed(3, Constant(2 / 3)), jobs=3000), Fifo(1, queue_limit=2), seed=1)
     result = simulate(spec)

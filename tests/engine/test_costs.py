@@ -100,7 +100,8 @@ def test_memory_and_time_have_minimums_and_steps(memory: int, ms: int, gb_second
     assert cost(model, jobs(ms)).lines[0].quantity == gb_seconds
 
 
-def test_megabyte_milliseconds_become_gigabyte_seconds_by_1024000() -> None:
+def test_gigabyte_second_is_1024000_mb_ms() -> None:
+    """Megabyte milliseconds become gigabyte seconds by 1024000."""
     assert cost(serverless(512), jobs(*FOUR)).lines[0].quantity == F(1_459_200, 1_024_000)
 
 
@@ -116,7 +117,8 @@ def test_megabyte_milliseconds_become_gigabyte_seconds_by_1024000() -> None:
         (1000, "40", "20"),
     ],
 )
-def test_tiers_price_what_is_inside_them_or_everything(n: int, graduated: str, cliff: str) -> None:
+def test_tiers_are_graduated_or_cliffs(n: int, graduated: str, cliff: str) -> None:
+    """Tiers price what is inside them or everything."""
     batch = jobs(*[1.0] * n)
     assert cost(Tiered(mode="graduated", tiers=TIERS), batch).total == F(graduated)
     assert cost(Tiered(mode="cliff", tiers=TIERS), batch).total == F(cliff)
@@ -130,13 +132,14 @@ def test_a_fleet_is_sized_by_littles_law() -> None:
     assert hour.per_million == F("0.64")
 
 
-def test_a_fleet_that_fits_exactly_has_no_instance_too_many() -> None:
+def test_fleet_that_fits_has_no_spare_instance() -> None:
     """5.6 jobs in service on 8 slots at 0.7 are one instance; the float 0.7 would make two of it."""
     model = Fleet(price=1, slots=8, target_utilization=0.7)
     assert project(one_job("0.056", model), model, rate=100, hours=1).cost.lines[0].quantity == 1
 
 
-def test_failures_are_paid_for_and_rejections_are_not() -> None:
+def test_failures_are_billed_rejections_not() -> None:
+    """Failures are paid for and rejections are not."""
     batch = JobBatch.concatenate(
         [
             jobs(100, 100, 100),
@@ -209,7 +212,8 @@ def test_rounding_waste_is_shown() -> None:
         ("١", "must be a price"),
     ],
 )
-def test_what_is_no_price_is_refused_with_the_remedy(given: object, said: str) -> None:
+def test_wrong_price_is_refused_with_remedy(given: object, said: str) -> None:
+    """What is no price is refused with the remedy."""
     with pytest.raises(SpecError, match="price: ") as refused:
         PerJob(given)  # type: ignore[arg-type]
     assert said in str(refused.value)
@@ -250,9 +254,8 @@ def test_money_reads_as_decimals_and_back() -> None:
         (3, [0, 1], (0, 3)),
     ],
 )
-def test_the_largest_remainder_shares_without_loss(
-    units: int, weights: list[int | Fraction], shares: tuple[int, ...]
-) -> None:
+def test_largest_remainder_loses_nothing(units: int, weights: list[int | Fraction], shares: tuple[int, ...]) -> None:
+    """The largest remainder shares without loss."""
     assert largest_remainder(units, weights) == shares
 
 
@@ -268,7 +271,8 @@ def test_sums_beyond_int64_are_exact() -> None:
     assert sum_exactly(huge) == 1000 * 2**62
 
 
-def test_batches_of_any_size_and_a_peek_change_nothing() -> None:
+def test_batch_size_and_peeking_change_nothing() -> None:
+    """Batches of any size and a peek change nothing."""
     whole = jobs(*range(1, 301))
     metering = Metering(PerSecond())
     for row in range(300):
@@ -278,7 +282,8 @@ def test_batches_of_any_size_and_a_peek_change_nothing() -> None:
     assert metering.close(RunInfo(NS)) == measure(whole, RunInfo(NS), PerSecond())
 
 
-def test_columns_may_be_written_over_after_feeding() -> None:
+def test_fed_columns_may_be_written_over() -> None:
+    """Columns may be written over after feeding."""
     batch = jobs(1, 2, 3)
     metering = Metering(PerSecond())
     metering.feed(batch)
@@ -331,7 +336,7 @@ def test_usage_reads_back_from_json() -> None:
         ("version", 2, "usage.version: must be 1, got 2"),
     ],
 )
-def test_a_stored_usage_that_is_wrong_is_refused_by_member(path: str, wrong: object, said: str) -> None:
+def test_wrong_stored_usage_names_its_member(path: str, wrong: object, said: str) -> None:
     """Nothing is made to fit: a window of 1.5 ns would price as one of 1."""
     usage = measure(jobs(1, 2), RunInfo(NS), PerSecond()).to_dict()
     place, *rest = path.split(".")
@@ -348,7 +353,8 @@ def test_usages_of_two_runs_add_up() -> None:
     assert (both.run.window_ns, both.run.arrived, both.run.good) == (2 * NS, 2, 2)
 
 
-def test_a_missing_meter_is_said_and_not_guessed() -> None:
+def test_missing_meter_is_not_guessed() -> None:
+    """A missing meter is said and not guessed."""
     usage = measure(jobs(1), RunInfo(NS))
     with pytest.raises(NeedsRecords, match="step=7000000"):
         reprice(usage, PerSecond(step=0.007))
@@ -362,14 +368,16 @@ def test_a_run_info_is_checked() -> None:
         RunInfo(1, started_at=datetime(2026, 1, 1))  # noqa: DTZ001 - that is the point
 
 
-def test_the_cost_on_the_wire_is_text_and_exact() -> None:
+def test_cost_in_json_is_exact_text() -> None:
+    """The cost on the wire is text and exact."""
     wire = cost(PerSecond("0.001"), jobs(*FOUR)).to_dict()
     json.dumps(wire, allow_nan=False)
     assert (wire["total"], wire["exact"], wire["currency"]) == ("0.00285", "57/20000", "USD")
     assert wire["lines"][0]["unit_price"] == "0.001"
 
 
-def test_each_job_has_its_own_cost_for_the_list() -> None:
+def test_each_job_has_its_own_cost() -> None:
+    """Each job has its own cost for the list."""
     batch = JobBatch.concatenate([jobs(100, 250), rejected(1)])
     np.testing.assert_allclose((PerSecond("0.001") + PerJob("0.1")).per_job(batch), [0.1001, 0.10025, 0])
     assert np.isnan(Tiered(mode="cliff", tiers=TIERS).per_job(batch)).all()
@@ -414,7 +422,8 @@ def test_an_own_model_needs_one_method() -> None:
         ("none", "unpriced"),
     ],
 )
-def test_an_own_model_that_misbehaves_is_named_and_costs_nothing_known(fault: str, said: str) -> None:
+def test_misbehaving_model_is_named(fault: str, said: str) -> None:
+    """An own model that misbehaves is named and costs nothing known."""
     bill = cost(Own(fault), jobs(1, 2, 3))
     assert bill.problem is not None
     assert said in bill.problem
@@ -444,7 +453,8 @@ def test_a_formula_is_summed_exactly() -> None:
 
 
 @pytest.mark.parametrize("answer", ["nan", "inf", "-1", "1e7", "short", "raises"])
-def test_a_formula_that_answers_nonsense_leaves_the_other_meters_intact(answer: str) -> None:
+def test_bad_formula_spares_other_meters(answer: str) -> None:
+    """A formula that answers nonsense leaves the other meters intact."""
     model = ByFormula(answer)
     usage = measure(jobs(*FOUR), RunInfo(NS), model)
     assert price(usage, model).total is None
@@ -461,7 +471,9 @@ class Wrong(JobMeter):
 
 
 @pytest.mark.parametrize(("dtype", "said"), [("float64", "whole numbers"), ("int64", "from 0 up")])
-def test_a_meter_counts_whole_numbers_from_nothing_up(dtype: str, said: str) -> None:
+def test_meter_counts_must_be_whole_from_0(dtype: str, said: str) -> None:
+    """A meter counts whole numbers from nothing up."""
+
     @dataclass(frozen=True)
     class Counted(CostModel):
         def components(self) -> list[Component]:

@@ -68,26 +68,30 @@ def tokens(*classes: tuple[str, str]) -> Tokens:
     )
 
 
-def test_two_lines_of_one_name_are_each_discounted_twice() -> None:
+def test_lines_of_one_name_discounted_each() -> None:
+    """Two lines of one name are each discounted twice."""
     model = Discounts(of=PerSecond(1) + PerSecond(2), discounts=(HALF, HALF))
     assert bill(model).total == F(3, 4)
     functions = Serverless(price="0.0069", memory_mb=1024) + Serverless(price="0.0069", memory_mb=2048)
     assert bill(Discounts(of=functions, discounts=(Discount("0.1"),) * 2)).total == F("0.0069") * 3 * F("0.81")
 
 
-def test_an_allowance_is_taken_off_once_where_two_lines_have_one_name() -> None:
+def test_allowance_counts_once_for_one_name() -> None:
+    """An allowance is taken off once where two lines have one name."""
     model = Discounts(of=PerJob(1) + PerJob(2), allowances=(Allowance("jobs", 100),), discounts=(HALF,))
     assert month(model, 730 * 3600) == 3_941_900
 
 
-def test_two_allowances_free_no_more_than_there_is() -> None:
+def test_allowances_free_at_most_everything() -> None:
+    """Two allowances free no more than there is."""
     twice = Discounts(of=PerJob(1), allowances=(Allowance("jobs", 100), Allowance("jobs", 100)))
     assert [month(twice, n) for n in (150, 200, 250)] == [0, 0, 50]
     mixed = Discounts(of=PerJob(1), allowances=(Allowance("jobs", 100), Allowance("jobs", 100, "spend")))
     assert [month(mixed, n) for n in (150, 250)] == [0, 50]
 
 
-def test_an_allowance_after_a_discount_frees_units_at_their_discounted_price() -> None:
+def test_allowance_after_discount_uses_net_price() -> None:
+    """An allowance after a discount frees units at their discounted price."""
     inner = Discounts(of=PerJob(1), discounts=(HALF,))
     assert month(Discounts(of=inner, allowances=(Allowance("jobs", 100),)), 150) == 25
 
@@ -102,18 +106,21 @@ def test_an_allowance_after_a_discount_frees_units_at_their_discounted_price() -
         (("in", "in: discount"), Discount("0.5", ("in",)), F("2.5")),
     ],
 )
-def test_a_name_that_begins_as_another_is_another(names: tuple[str, str], discount: Discount, total: Fraction) -> None:
+def test_similar_names_are_different(names: tuple[str, str], discount: Discount, total: Fraction) -> None:
+    """A name that begins as another is another."""
     classes = zip(names, ("3", "1"), strict=True)
     assert bill(Discounts(of=tokens(*classes), discounts=(discount,))).total == total
 
 
-def test_a_discount_within_a_sum_within_a_discount() -> None:
+def test_discounts_nest_through_sums() -> None:
+    """A discount within a sum within a discount."""
     inner = Discounts(of=PerSecond(1), discounts=(HALF,))
     assert bill(Discounts(of=Composite((inner, PerSecond(1))), discounts=(HALF,))).total == F(3, 4)
     assert bill(Discounts(of=inner, discounts=(HALF,))).total == F(1, 4)
 
 
-def test_a_discount_of_a_rounded_bill_never_gives_back_more_than_was_paid() -> None:
+def test_discount_of_rounded_bill_stays_positive() -> None:
+    """A discount of a rounded bill never gives back more than was paid."""
     rounded = Discounts(of=PerSecond("0.3") + PerJob("0.3"), round_to=0)
     assert bill(rounded).total == 1
     assert bill(Discounts(of=rounded, discounts=(HALF,))).total == F(1, 2)
@@ -121,13 +128,15 @@ def test_a_discount_of_a_rounded_bill_never_gives_back_more_than_was_paid() -> N
     assert bill(Discounts(of=nothing, discounts=(Discount("0.5", ("time",)),))).total == 0
 
 
-def test_a_discount_of_a_committed_bill_halves_it() -> None:
+def test_discount_halves_a_committed_bill() -> None:
+    """A discount of a committed bill halves it."""
     inner = Discounts(of=PerJob(1), commitment=Commitment(1, "0.5"))
     assert [month(inner, 730 * n) for n in (1, 3)] == [730, 1460]
     assert [month(Discounts(of=inner, discounts=(HALF,)), 730 * n) for n in (1, 3)] == [365, 730]
 
 
-def test_what_a_discount_takes_off_is_neither_idle_nor_wasted() -> None:
+def test_discounted_money_is_not_idle_or_wasted() -> None:
+    """What a discount takes off is neither idle nor wasted."""
     fleet = Fleet(price=1, instances=10)
     full, cut = bill(fleet), bill(Discounts(of=fleet, discounts=(Discount("0.9"),)))
     assert (cut.idle, cut.wasted) == ((full.idle or F(0)) / 10, (full.wasted or F(0)) / 10)
@@ -148,14 +157,16 @@ class Own(CostModel):
         return list(self.given)
 
 
-def test_one_line_object_that_stands_twice_is_two_lines() -> None:
+def test_same_line_object_twice_is_two_lines() -> None:
+    """One line object that stands twice is two lines."""
     line = Line("x", F(1), "Things", F(1))
     assert bill(Discounts(of=Own((line, line)), discounts=(HALF, HALF))).total == F(1, 2)
     dearer = replace(line, unit_price=F(3))
     assert bill(Discounts(of=Own((line, dearer)), discounts=(HALF, HALF))).total == 1
 
 
-def test_each_component_is_told_with_its_credits_taken_off() -> None:
+def test_components_are_net_of_credits() -> None:
+    """Each component is told with its credits taken off."""
     model = Discounts(of=PerSecond(1) + PerJob(2) + Free(), discounts=(Discount("0.5", ("jobs",)),), round_to=0)
     assert bill(model).by_component == (("time", F(1)), ("jobs", F(1)))
     credit = Line("gift", F(1), "Credit", F(-1), "credit")

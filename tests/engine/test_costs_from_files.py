@@ -82,7 +82,7 @@ def test_tiers_hold_from_a_file(jobs: int, graduated: F, cliff: F) -> None:
     assert cliff == run_of({"kind": "tiered", "mode": "cliff", "tiers": TIERS}, durations).cost.total
 
 
-def test_a_fleet_from_a_toml_file_is_sized_by_littles_law() -> None:
+def test_fleet_from_toml_is_sized_by_little() -> None:
     """250 jobs a second of 120 ms fill 30 slots; at 70 % of 8 slots each that takes 6 machines."""
     spec = spec_from_dict(
         parse_toml(
@@ -116,7 +116,7 @@ def test_a_bill_adds_up_from_its_lines() -> None:
     assert alone + F("0.004") == bill.total
 
 
-def test_failures_and_timeouts_are_billed_and_rejections_are_not_from_a_file() -> None:
+def test_billed_outcomes_hold_from_a_file() -> None:
     """3 of 100 ms complete, one of 40 ms fails, one is stopped after 1 s, one finds no slot: 1.26389075e-6 per success.
 
     Which job fails is drawn, so the seed is one with which it is the fourth.

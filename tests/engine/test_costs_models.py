@@ -117,7 +117,8 @@ def total(model: CostModel, batch: JobBatch, window_ns: int = NS) -> Fraction | 
 
 
 @pytest.mark.parametrize("model", EXAMPLES, ids=lambda model: type(model).__name__)
-def test_every_built_in_behaves_as_a_cost_model_must(model: CostModel) -> None:
+def test_built_in_cost_models_conform(model: CostModel) -> None:
+    """Every built in behaves as a cost model must."""
     check_cost_model(model)
 
 
@@ -126,7 +127,8 @@ def test_every_kind_is_among_the_examples() -> None:
 
 
 @pytest.mark.parametrize("model", EXAMPLES, ids=lambda model: type(model).__name__)
-def test_every_built_in_goes_through_a_specification_and_back(model: CostModel) -> None:
+def test_built_ins_survive_a_specification(model: CostModel) -> None:
+    """Every built in goes through a specification and back."""
     spec = spec_from_dict({"num_jobs": 1})
     written = spec_to_dict(spec)
     object.__setattr__(spec, "cost", model)
@@ -182,14 +184,14 @@ def test_every_built_in_goes_through_a_specification_and_back(model: CostModel) 
         ),
     ],
 )
-def test_known_bills_are_met_through_a_specification_file(
-    text: str, milliseconds: tuple[float, ...], expected: Fraction
-) -> None:
+def test_known_bills_hold_from_a_file(text: str, milliseconds: tuple[float, ...], expected: Fraction) -> None:
+    """Known bills are met through a specification file."""
     model = spec_from_dict({"num_jobs": 1, "cost": parse_toml(text)}).cost
     assert total(model, span(*((0, each / 1000) for each in milliseconds))) == expected
 
 
-def test_a_specification_lists_every_mistake_of_its_cost_model() -> None:
+def test_all_mistakes_of_a_model_are_listed() -> None:
+    """A specification lists every mistake of its cost model."""
     cost = {
         "kind": "composite",
         "of": [{"kind": "per_job", "price": -1}, {"kind": "tiered", "mode": "best", "tiers": []}],
@@ -210,9 +212,7 @@ def test_the_interval_chain_holds_for_any_jobs(seed: int, n: int, concurrency: i
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9)), max_size=40), st.integers(1, 4))
-def test_busy_and_packed_time_agree_with_a_simulation_in_plain_words(
-    jobs: list[tuple[int, int]], concurrency: int
-) -> None:
+def test_busy_and_packed_match_simple_simulation(jobs: list[tuple[int, int]], concurrency: int) -> None:
     """Second by second: who is in service, and which instance would a router have picked?"""
     jobs = sorted(jobs)
     places: list[int] = []
@@ -228,7 +228,8 @@ def test_busy_and_packed_time_agree_with_a_simulation_in_plain_words(
     assert total(Packed(price=1, concurrency=concurrency), batch) == packed
 
 
-def test_jobs_go_to_the_lowest_instance_with_a_free_place() -> None:
+def test_jobs_go_to_lowest_free_instance() -> None:
+    """Jobs go to the lowest instance with a free place."""
     starts, ends = np.array([0, 1, 2, 4, 5]), np.array([10, 3, 9, 6, 7])
     instances, lengths = find_busy_periods(starts, ends, 1)
     assert sorted(zip(instances.tolist(), lengths.tolist(), strict=True)) == [(0, 10), (1, 2), (1, 2), (2, 7), (3, 2)]
@@ -254,7 +255,7 @@ def test_routing_in_chunks_is_routing_at_once(jobs: list[tuple[int, int]], concu
 
 
 @pytest.mark.parametrize(("scope", "billed"), [("period", 3), ("instance", 2), ("run", 1)])
-def test_busy_time_is_rounded_by_period_by_instance_or_once(scope: str, billed: int) -> None:
+def test_busy_time_is_rounded_by_scope(scope: str, billed: int) -> None:
     """Two periods on the first instance and one on the second, 0.2 s each, rounded up to seconds."""
     batch = span((0, 0.2), (0, 0.2), (0.5, 0.7))
     model = InstanceBusy(price=1, concurrency=1, step=1, scope=scope)  # type: ignore[arg-type]
@@ -270,7 +271,8 @@ def test_periods_that_touch_are_one_period() -> None:
     assert total(model, span((0, 0.5), (0.6, 1.0))) == 2
 
 
-def test_live_estimates_of_interval_models_are_close_and_do_no_harm() -> None:
+def test_live_estimates_are_close_and_harmless() -> None:
+    """Live estimates of interval models are close and do no harm."""
     rng = np.random.default_rng(1)
     starts = np.sort(rng.integers(0, 1000 * NS, 60_000))
     batch = span(*zip((starts / NS).tolist(), ((starts + rng.integers(1, 2 * NS, 60_000)) / NS).tolist(), strict=True))
@@ -286,7 +288,8 @@ def test_live_estimates_of_interval_models_are_close_and_do_no_harm() -> None:
     assert abs(estimate / exact - 1) < F(1, 20)
 
 
-def test_a_long_run_forgets_the_concurrency_that_nobody_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_runs_drop_spare_concurrency(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long run forgets the concurrency that nobody asked for."""
     usage = measure(span((0, 1), (0, 1)), RunInfo(NS))
     assert price(usage, Packed(price=1, concurrency=1)).total == 2
     state = Concurrency(limit=1).state()
@@ -297,24 +300,28 @@ def test_a_long_run_forgets_the_concurrency_that_nobody_asked_for(monkeypatch: p
         reprice(metering.close(RunInfo(NS)), Packed(price=1, concurrency=1))
 
 
-def test_a_crowd_is_not_written_into_every_result() -> None:
+def test_many_levels_are_not_kept_in_results() -> None:
+    """A crowd is not written into every result."""
     crowd = span(*((i / 1e6, 10) for i in range(1200)))
     with pytest.raises(NeedsRecords, match="concurrency"):
         reprice(measure(crowd, RunInfo(NS)), Packed(price=1, concurrency=1))
     assert (total(Packed(price=1, concurrency=1), crowd) or 0) > 11_000
 
 
-def test_levels_that_last_for_years_are_summed_exactly() -> None:
+def test_levels_of_years_are_summed_exactly() -> None:
+    """Levels that last for years are summed exactly."""
     year = 31_536_000
     assert total(Packed(price=1, concurrency=1), span((0, year), (1, year + 3))) == 2 * year + 2
 
 
-def test_a_fleet_smaller_than_its_jobs_is_never_more_than_full() -> None:
+def test_small_fleet_is_at_most_full() -> None:
+    """A fleet smaller than its jobs is never more than full."""
     bill = price(measure(span((0, 100), (0, 100)), RunInfo(100 * NS)), Fleet(price=36, slots=1, instances=1))
     assert (bill.total, bill.idle, bill.utilization) == (1, 0, 1)
 
 
-def test_a_fleet_pays_its_minimum_and_its_idle_time() -> None:
+def test_fleet_pays_minimum_and_idle_time() -> None:
+    """A fleet pays its minimum and its idle time."""
     bill = price(measure(span((0, 6)), RunInfo(6 * NS)), Fleet(price=60, slots=2, instances=1))
     assert bill.total == 1
     assert bill.usage_cost == F(60, 3600) * 3
@@ -325,7 +332,7 @@ def test_a_fleet_pays_its_minimum_and_its_idle_time() -> None:
 # Quantities besides time.
 
 
-def test_long_prompts_are_priced_request_by_request() -> None:
+def test_long_prompts_are_priced_by_request() -> None:
     """Forty short requests are two million tokens together, and none of them is long."""
     short = Tokens(classes=(INPUT,), requests=(TokenRequest((50_000,)),), long_over=200_000)
     assert total(short, span(*[(0, 1)] * 40)) == 6
@@ -369,7 +376,8 @@ def test_what_makes_no_sense_is_refused(make: object, said: str) -> None:
     assert said in str(refused.value)
 
 
-def test_a_fee_is_paid_in_proportion_to_the_window() -> None:
+def test_fee_is_proportional_to_window() -> None:
+    """A fee is paid in proportion to the window."""
     assert total(FlatPeriod(730), span((0, 1)), HOUR) == 1
 
 
@@ -387,13 +395,15 @@ def month(model: CostModel, jobs_a_month: int) -> Fraction | None:
     return project(measure(span((0, 1)), RunInfo(NS), model), model, rate=rate).cost.total
 
 
-def test_allowances_belong_to_a_month_and_not_to_a_short_run() -> None:
+def test_allowances_apply_to_months_only() -> None:
+    """Allowances belong to a month and not to a short run."""
     model = Discounts(of=PerJob("0.01"), allowances=(Allowance("jobs", 1000),))
     assert total(model, span((0, 1))) == F("0.01")
     assert [month(model, n) for n in (500, 1000, 1500)] == [0, 0, 5]
 
 
-def test_an_allowance_comes_off_the_highest_tier() -> None:
+def test_allowance_comes_off_highest_tier() -> None:
+    """An allowance comes off the highest tier."""
     model = Discounts(of=Tiered(mode="graduated", tiers=TIERS), allowances=(Allowance("jobs", 100),))
     assert [month(model, n) for n in (100, 150, 600)] == [0, 5, 30]
 
@@ -408,21 +418,23 @@ def test_discounts_take_off_what_is_left() -> None:
     assert total(model, span((0, 1))) == F("0.5") * F("0.9") + F("0.9")
 
 
-def test_a_commitment_is_paid_whether_used_or_not() -> None:
+def test_commitment_is_paid_even_if_unused() -> None:
     """One an hour at half price covers what lists at two an hour; the rest is paid as listed."""
     model = Discounts(of=PerJob(1), commitment=Commitment(1, "0.5"))
     assert [month(model, 730 * n) for n in (1, 2, 3)] == [730, 730, 1460]
     assert total(model, span((0, 1))) == 1
 
 
-def test_money_is_converted_once_and_rounded_last_half_to_even() -> None:
+def test_money_is_converted_then_rounded() -> None:
+    """Money is converted once and rounded last half to even."""
     model = Discounts(of=PerJob("0.125"), convert=Conversion("EUR", 1, "2026-11-22"), round_to=2)
     bill = price(measure(span((0, 1)), RunInfo(NS)), model)
     assert (bill.currency, bill.total) == ("EUR", F("0.12"))
     assert total(Discounts(of=PerJob("0.135"), round_to=2), span((0, 1))) == F("0.14")
 
 
-def test_a_run_is_priced_again_without_its_records() -> None:
+def test_run_is_repriced_without_records() -> None:
+    """A run is priced again without its records."""
     usage = Usage.from_dict(measure(span((0, 0.1), (0, 1.5)), RunInfo(NS), PerSecond()).to_dict())
     model = Serverless(price="0.00002", memory_mb=512)
     assert reprice(usage, model).total == F("0.00002") * F("1.6") / 2
@@ -430,7 +442,8 @@ def test_a_run_is_priced_again_without_its_records() -> None:
     assert [bills[name].total is not None for name in ("lambda", "task", "free")] == [True] * 3
 
 
-def test_a_new_meter_is_read_from_the_records_or_refused() -> None:
+def test_new_meter_needs_the_records() -> None:
+    """A new meter is read from the records or refused."""
     batch = span((0, 0.1), (0, 1.5))
     usage = measure(batch, RunInfo(NS))
     model = InstanceBusy(price=1, concurrency=2, step=0)
@@ -449,7 +462,8 @@ def test_priced_from_usage_is_priced_from_records(seed: int, n: int) -> None:
         assert reprice(usage, model).lines == price(measure(batch, make_run_info(batch), model), model).lines
 
 
-def test_a_projection_says_what_it_takes_for_granted() -> None:
+def test_projection_states_its_assumptions() -> None:
+    """A projection says what it takes for granted."""
     model = Packed(price=1, concurrency=2)
     usage = measure(span((0, 1), (0, 1)), RunInfo(NS), model)
     shown = project(usage, model, hours=1)
@@ -487,7 +501,8 @@ def test_a_projection_needs_jobs_and_a_run() -> None:
         projected.merge(projected)
 
 
-def test_a_fleet_costs_in_steps_and_its_marginal_cost_is_nothing_between_them() -> None:
+def test_marginal_cost_of_fleet_has_steps() -> None:
+    """A fleet costs in steps and its marginal cost is nothing between them."""
     fleet = Fleet(price="0.096", slots=8, target_utilization=1)
     curve = cost_curve(one_job(1), fleet, [4, 8, 16], hours=1)
     assert [point.per_hour for point in curve] == [F("0.096"), F("0.096"), F("0.192")]
@@ -495,7 +510,7 @@ def test_a_fleet_costs_in_steps_and_its_marginal_cost_is_nothing_between_them() 
     assert curve[1].per_million == F("0.096") / 28800 * 10**6
 
 
-def test_break_even_is_exact_between_straight_models() -> None:
+def test_break_even_of_lines_is_exact() -> None:
     """0.2 per million against 0.072 an hour: 100 jobs a second."""
     a, b = PerJob("0.0000002"), FlatPeriod("0.072", hours=1)
     (crossing,) = break_even(one_job(1), a, b, rates_between(1, 1000))
@@ -511,7 +526,8 @@ def test_break_even_finds_a_step() -> None:
     assert [float(each.rate) for each in crossings] == pytest.approx([2.0], rel=1e-6)
 
 
-def test_models_in_different_currencies_cannot_be_compared() -> None:
+def test_other_currencies_cannot_be_compared() -> None:
+    """Models in different currencies cannot be compared."""
     with pytest.raises(SpecError, match="convert one of them"):
         break_even(one_job(1), PerJob(1), PerJob(1, currency="EUR"), [1, 2])
     with pytest.raises(SpecError, match="above low"):
@@ -530,14 +546,15 @@ def test_the_cost_curve_is_drawn() -> None:
     assert curve_svg({}).endswith("</svg>\n")
 
 
-def test_busy_time_keys_tell_apart_what_is_counted_differently() -> None:
+def test_busy_time_keys_differ_by_parameters() -> None:
+    """Busy time keys tell apart what is counted differently."""
     keys = {BusyTime(c, s, scope).key for c in (1, 2) for s in (1, 5) for scope in ("period", "run")}  # type: ignore[arg-type]
     assert len(keys) == 8
     assert isinstance(EXAMPLES[18], Composite)
 
 
 @pytest.mark.parametrize("model", EXAMPLES, ids=lambda model: type(model).__name__)
-def test_a_bill_that_is_said_to_grow_never_falls_while_jobs_end(model: CostModel) -> None:
+def test_monotone_bills_never_fall(model: CostModel) -> None:
     """Component by component, and the last is the run's own. Where it may fall, it does not say so."""
     batch = make_random_jobs(np.random.default_rng(5), 300)
     metering, before = Metering(model), [F(0)]
@@ -553,7 +570,8 @@ def test_a_bill_that_is_said_to_grow_never_falls_while_jobs_end(model: CostModel
     assert bill.by_component == price(metering.close(make_run_info(batch)), model).by_component or not model.monotone
 
 
-def test_what_can_only_grow_is_known_by_its_components() -> None:
+def test_monotone_follows_from_components() -> None:
+    """What can only grow is known by its components."""
     growing = {type(model).__name__ for model in EXAMPLES if model.monotone}
     assert {"Free", "PerSecond", "PerJob", "Serverless", "ContainerTask", "Tokens", "Egress"} <= growing
     assert not {"Fleet", "FlatPeriod", "Packed", "InstanceBusy"} & growing
@@ -567,7 +585,7 @@ def test_what_can_only_grow_is_known_by_its_components() -> None:
 
 
 @pytest.mark.parametrize("unit", [1, NS, 10**18])
-def test_concurrency_is_counted_exactly_over_centuries(unit: int) -> None:
+def test_concurrency_is_exact_over_centuries(unit: int) -> None:
     """Six jobs of 31 years, one after another and two of them at once: what codes instants must not leave int64."""
     starts = np.array([0, 1, 2, 3, 4, 4, 8], np.int64) * unit
     batch = JobBatch(starts, starts, starts, starts + unit, np.full(len(starts), Outcome.COMPLETED, np.uint8))
@@ -580,7 +598,7 @@ def test_concurrency_is_counted_exactly_over_centuries(unit: int) -> None:
     assert total(InstanceBusy(price=1, concurrency=2, step=0), batch, 9 * unit) == F(6 * unit, NS)
 
 
-def test_instances_that_are_busy_for_centuries_each_are_summed_exactly() -> None:
+def test_busy_centuries_are_summed_exactly() -> None:
     """The sum over instances leaves int64."""
     starts, ends = np.zeros(9, np.int64), np.full(9, 2**62 + 1, np.int64)
     batch = JobBatch(starts, starts, starts, ends, np.full(9, Outcome.COMPLETED, np.uint8))
@@ -590,7 +608,8 @@ def test_instances_that_are_busy_for_centuries_each_are_summed_exactly() -> None
     assert total(Packed(price=1, concurrency=1), batch, 2**62 + 1) == F(9 * (2**62 + 1), NS)
 
 
-def test_a_simulation_of_centuries_has_its_price() -> None:
+def test_simulated_centuries_have_a_price() -> None:
+    """A simulation of centuries has its price."""
     spec = {
         "workload": {"job": {"kind": "sleep", "duration": 1e9}, "jobs": 6},
         "scheduler": {"slots": 1},

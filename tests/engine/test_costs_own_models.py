@@ -97,7 +97,8 @@ def problem_of(model: CostModel, keep: bool = True) -> str:
         (own(currency=property(lambda _: 1 / 0)), "ZeroDivisionError"),
     ],
 )
-def test_what_is_no_bill_ends_as_a_problem_of_the_bill(model: CostModel, said: str) -> None:
+def test_wrong_bill_becomes_a_problem(model: CostModel, said: str) -> None:
+    """What is no bill ends as a problem of the bill."""
     assert said in problem_of(model)
 
 
@@ -123,14 +124,14 @@ def test_ctrl_c_goes_through() -> None:
         result_of(own(lines=raising(KeyboardInterrupt())))
 
 
-def test_numbers_of_numpy_are_taken_as_pythons_own() -> None:
+def test_numpy_numbers_become_python_numbers() -> None:
     """A product of two numpy integers would overflow."""
     model = lines("x", np.int64(10**12), "u", np.int64(10**12))
     assert result_of(model).cost.total == 10**24
     assert result_of(lines("x\ud800", True, "u", 2)).cost.lines[0].name == "x?"
 
 
-def test_many_prices_without_a_common_denominator_are_no_lost_run() -> None:
+def test_odd_denominators_lose_no_run() -> None:
     """An exact sum of thousands of digits cannot be written; from JSON, so any client could ask for it."""
     primes = [10**29 + 2 * i + 1 for i in range(400)]
     of = [{"kind": "per_job", "price": f"1/{each}"} for each in primes]
@@ -149,7 +150,8 @@ class Writes(Formula):
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_model_cannot_write_to_what_it_is_shown(keep: bool) -> None:
+def test_models_get_read_only_columns(keep: bool) -> None:
+    """A model cannot write to what it is shown."""
     assert "read-only" in problem_of(Writes(), keep)
 
 
@@ -175,7 +177,8 @@ def _write(batch: JobBatch) -> None:
         _write,
     ],
 )
-def test_a_jobs_own_cost_that_is_none_is_null_and_the_bill_stands(answer: Callable[[JobBatch], Any]) -> None:
+def test_impossible_job_cost_is_null(answer: Callable[[JobBatch], Any]) -> None:
+    """A jobs own cost that is none is null and the bill stands."""
     result = result_of(per_job(answer))
     assert result.cost.total == 0
     rows = result_to_dict(result, default_catalog().add("cost_models", "own", type(result.spec.cost)))["jobs"]

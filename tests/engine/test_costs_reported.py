@@ -90,7 +90,7 @@ def test_only_billed_outcomes_pay_for_rows() -> None:
     assert Reported("rows").read(measure(batch, RunInfo(1), PerRow())) == 7
 
 
-def test_a_scaled_measure_is_billed_in_its_unit() -> None:
+def test_scaled_measure_is_billed_in_unit() -> None:
     """1,500 thousandths are one and a half, and never 1,500."""
     thousandths = Measure("rows", "rows", 1000)
     batch = replace(jobs(rows=[0]), measures={thousandths: np.array([1500])})
@@ -115,7 +115,7 @@ def test_models_of_reports_keep_the_contract() -> None:
     check_cost_model(Tokens(classes=classes, long_over=1000), measures=CHAT)
 
 
-def test_egress_bills_the_bytes_that_jobs_received() -> None:
+def test_egress_bills_received_bytes() -> None:
     """A gigabyte and a half at 9 cents; with bytes_per_job the reports do not matter."""
     batch = jobs(bytes_received=[10**9, 5 * 10**8, -1])
     assert bill(Egress(price="0.09", unit="GB"), batch) == Fraction(9, 100) * Fraction(3, 2)
@@ -146,7 +146,7 @@ def test_a_long_prompt_pays_long_prices_alone(rule: Any, expected: int) -> None:
     assert bill(model, batch) == Fraction(expected if rule == "above" else 2 * 3001, 10**6)
 
 
-def test_tokens_are_reported_or_assumed_but_not_both() -> None:
+def test_tokens_are_reported_or_assumed() -> None:
     """A shape of request beside a measure would leave open which of the two is billed."""
     with pytest.raises(SpecError, match=r"classes\[0\].measure"):
         Tokens(classes=(TokenClass("in", 1, measure="input"),), requests=(TokenRequest((1,)),))
@@ -172,14 +172,14 @@ class Query(Job):
         (Discounts(of=Egress(price=1, unit="GB")), "cost.of.measure"),
     ],
 )
-def test_a_bill_of_what_nobody_reports_is_refused(model: CostModel, path: str) -> None:
+def test_billing_unreported_measures_is_refused(model: CostModel, path: str) -> None:
     """Before the run, with the member and what there is to read."""
     with pytest.raises(SpecError, match="declared are rows") as caught:
         RunSpec(Workload(Query(), jobs=1), cost=model)
     assert caught.value.problems[0].path == path
 
 
-def test_own_models_are_checked_before_the_run_too() -> None:
+def test_own_models_are_checked_before_run() -> None:
     """Whether they use `Reported` or read the column in a meter of their own."""
 
     @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def test_a_run_without_the_measure_is_unpriced() -> None:
     assert "reports the measure 'rows'" in str(cost.problem)
 
 
-def test_declared_measures_are_kept_for_later_models() -> None:
+def test_declared_measures_are_kept() -> None:
     """A run that was priced by the second can be priced by the row, without its records."""
     batch = jobs(rows=[3, 4])
     metering = Metering(PerSecond(), measures=(ROWS,))

@@ -44,9 +44,7 @@ HYPER = Mixture((Weighted(9, Exponential(0.1)), Weighted(1, Exponential(2.0))))
         pytest.param(Empirical((0,)), 0.0, 0.0, id="measured zeros"),
     ],
 )
-def test_moments_are_the_textbook_s_and_the_draws_have_them(
-    distribution: Distribution, mean: float, scv: float
-) -> None:
+def test_moments_are_those_of_textbooks(distribution: Distribution, mean: float, scv: float) -> None:
     """The mean within 6 standard errors, by the conformance check."""
     assert (mean, scv) == pytest.approx(tuple(distribution.moments()))
     check_distribution(distribution)
@@ -57,7 +55,7 @@ TINY = [5e-324, 1e-320, 1e-200, 1e-163]
 
 @pytest.mark.parametrize("unit", TINY)
 @pytest.mark.parametrize("zero", [False, True], ids=["alone", "beside 0"])
-def test_times_whose_squares_are_nothing_have_moments(unit: float, zero: bool) -> None:
+def test_tiny_times_have_moments(unit: float, zero: bool) -> None:
     """A finite mean, and a spread that is a number; down to the smallest number there is."""
     low = 0.0 if zero else unit
     for each in (
@@ -77,7 +75,7 @@ def test_times_whose_squares_are_nothing_have_moments(unit: float, zero: bool) -
         assert (each.sample(np.random.default_rng(0), 100) >= 0).all()
 
 
-def test_the_spread_of_tiny_times_is_that_of_long_ones() -> None:
+def test_spread_does_not_depend_on_scale() -> None:
     """It has no unit; and where one branch has no variance, the mixture has none, however short its times."""
     assert Uniform(0, 1e-200).moments().scv == pytest.approx(1 / 3)
     assert Empirical((0, 1e-200)).moments().scv == pytest.approx(1)

@@ -20,7 +20,7 @@ from aurea_engine import AureaError, DamagedParts, NeedsRecords, NotSimulable, P
         (DamagedParts, ValueError),
     ],
 )
-def test_each_error_is_an_aurea_error_and_a_built_in_one(error: type[Exception], builtin: type[Exception]) -> None:
+def test_errors_are_also_built_in_ones(error: type[Exception], builtin: type[Exception]) -> None:
     """So that either may be caught."""
     assert issubclass(error, AureaError)
     assert issubclass(error, builtin)
@@ -33,7 +33,7 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
     assert made == drawn
 
 
-def test_a_specification_error_reads_as_a_sentence_for_each_problem() -> None:
+def test_spec_error_has_sentence_per_problem() -> None:
     """Path, problem, value."""
     error = SpecError([Problem("a.b", "must be > 0", "-1"), Problem("", "is wrong")])
     assert str(error) == "a.b: must be > 0, got -1; is wrong"

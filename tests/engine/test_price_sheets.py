@@ -74,7 +74,8 @@ def one_second() -> JobBatch:
 
 
 @pytest.mark.parametrize("name", shipped_sheets())
-def test_shipped_sheets_are_right_dated_and_named_after_themselves(name: str) -> None:
+def test_shipped_sheets_are_valid_and_named(name: str) -> None:
+    """Shipped sheets are right dated and named after themselves."""
     sheet = shipped_sheet(name)
     assert name == f"{sheet.id}@{sheet.version}"
     assert shipped_sheet(sheet.id) == sheet
@@ -90,7 +91,8 @@ def test_a_released_sheet_does_not_change() -> None:
 
 
 @pytest.mark.parametrize(("year", "total"), [(2025, F("0.001")), (2026, F("0.002")), (2027, F("0.002"))])
-def test_the_prices_are_those_that_held_when_the_run_started(year: int, total: Fraction) -> None:
+def test_prices_are_those_of_the_start(year: int, total: Fraction) -> None:
+    """The prices are those that held when the run started."""
     model = SheetPrices(of=parse_sheet(SHEET))
     run = RunInfo(NS, started_at=datetime(year, 6, 1, tzinfo=UTC))
     assert price(measure(one_second(), run), model).total == total
@@ -107,7 +109,7 @@ class Watch(Observer):
             self.bills.append(progress.bill)
 
 
-def test_a_run_that_is_on_is_priced_as_of_its_day_too() -> None:
+def test_live_price_is_that_of_its_day() -> None:
     """What is told meanwhile is no estimate: a price of another day is not looked at."""
     later = SHEET.replace("2026-01-01", "2090-01-01")
     spec = RunSpec(
@@ -119,7 +121,8 @@ def test_a_run_that_is_on_is_priced_as_of_its_day_too() -> None:
     assert {line.unit_price for bill in watch.bills for line in bill.lines} == {result.cost.lines[0].unit_price}
 
 
-def test_a_day_without_a_price_is_unpriced_and_not_free() -> None:
+def test_day_without_price_is_unpriced() -> None:
+    """A day without a price is unpriced and not free."""
     model = SheetPrices(of=parse_sheet(SHEET), as_of="2024-12-31")
     bill = price(one_job(1), model)
     assert bill.total is None
@@ -142,28 +145,31 @@ def test_every_bill_names_its_sheet() -> None:
     assert bill.to_dict()["sheets"][0]["sha256"] == sheet.sha256
 
 
-def test_own_prices_take_the_place_of_the_sheets_and_say_so() -> None:
+def test_own_prices_replace_the_sheets() -> None:
+    """Own prices take the place of the sheets and say so."""
     bill = price(one_job(1), SheetPrices(of=parse_sheet(SHEET), prices=(Override("time", 36),)))
     assert (bill.total, bill.lines[0].source) == (F("0.01"), "own@3#time (own price)")
     with pytest.raises(SpecError, match=r"prices\[0\].sku: must be one of time"):
         SheetPrices(of=parse_sheet(SHEET), prices=(Override("hour", 36),))
 
 
-def test_a_fictional_cloud_bills_by_gigabyte_second_and_request() -> None:
+def test_example_functions_bill() -> None:
+    """A fictional cloud bills by gigabyte second and request."""
     model = Sheet(name="example-functions", memory_mb=512)
     assert price(one_job("0.1"), model).total == F("0.00001") * F("0.05") + F("0.0000005")
     old = Sheet(name="example-functions@1", memory_mb=512, as_of="2024-01-01")
     assert price(one_job("0.1"), old).total == F("0.00002") * F("0.05") + F("0.0000005")
 
 
-def test_allowances_and_tiers_of_a_sheet_belong_to_a_month() -> None:
+def test_sheet_allowances_apply_to_months() -> None:
     """2,100,000 GB-seconds a month: 100,000 free, a million in the first tier, a million in the second."""
     model = Sheet(name="example-functions", memory_mb=1024)
     bill = project(one_job(1), model, rate=F(2_100_000, 730 * 3600)).cost
     assert bill.total == 10 + 5 + F("1.05")
 
 
-def test_a_fictional_machine_park_bills_machines_a_fee_and_traffic() -> None:
+def test_example_machines_bill() -> None:
+    """A fictional machine park bills machines a fee and traffic."""
     model = Sheet(name="example-machines", concurrency=4, instances=2, bytes_per_job=10**9)
     bill = project(one_job(1), model, rate=F(10, 3600), hours=1).cost
     assert (bill.currency, bill.total) == ("EUR", 2 * F("0.10") + F("0.05") + 10 * F("0.08"))
@@ -224,7 +230,8 @@ def test_every_mistake_is_listed_with_its_line(old: str, new: str, said: str) ->
     assert said in "\n".join(str(problem) for problem in check_sheet(text))
 
 
-def test_all_mistakes_are_listed_at_once_in_the_order_of_their_lines() -> None:
+def test_mistakes_are_listed_by_line() -> None:
+    """All mistakes are listed at once in the order of their lines."""
     text = SHEET.replace('"Hours"', '"Houses"').replace("price = 3.6", "price = -1").replace('"USD"', '"usd"')
     problems = check_sheet(text)
     assert [problem.path.split(", ")[1] for problem in problems] == [
@@ -263,6 +270,7 @@ def test_a_file_that_holds_no_sheet_is_named(tmp_path: Path) -> None:
         load_sheet(tmp_path / "nofile.toml")
 
 
-def test_the_hash_is_of_the_content_and_not_of_the_spelling() -> None:
+def test_hash_is_of_content_not_spelling() -> None:
+    """The hash is of the content and not of the spelling."""
     assert parse_sheet("# a comment\n" + SHEET).sha256 == parse_sheet(SHEET).sha256
     assert parse_sheet(SHEET.replace("7.2", "7.3")).sha256 != parse_sheet(SHEET).sha256

@@ -129,7 +129,7 @@ one = np.array([1, 2])
         pytest.param(BackwardThoughts(one), "no think time is negative", id="negative thoughts"),
     ],
 )
-def test_arrivals_that_break_their_contract_are_told_so(arrivals: Arrivals, says: str) -> None:
+def test_bad_arrivals_fail_the_check(arrivals: Arrivals, says: str) -> None:
     """In a sentence that names the rule."""
     with pytest.raises(AssertionError, match=says):
         check_arrivals(arrivals)
@@ -201,7 +201,7 @@ def test_a_scheduler_of_one_s_own_passes() -> None:
         pytest.param(Hoarding, "empty when every job was given back", id="never empty"),
     ],
 )
-def test_a_scheduler_that_breaks_its_contract_is_told_so(make: Callable[[], Queue], says: str) -> None:
+def test_bad_schedulers_fail_the_check(make: Callable[[], Queue], says: str) -> None:
     """In a sentence that names the rule."""
     with pytest.raises(AssertionError, match=says):
         check_scheduler(scheduler_with(make))
@@ -273,7 +273,7 @@ class Limitless(Works):
         pytest.param(Limitless(), "a limit is more than nothing", id="no time"),
     ],
 )
-def test_a_job_that_breaks_its_contract_is_told_so(job: JobSource, says: str) -> None:
+def test_bad_jobs_fail_the_check(job: JobSource, says: str) -> None:
     """In a sentence that names the rule."""
     with pytest.raises(AssertionError, match=says):
         check_job(job)
@@ -308,14 +308,14 @@ class Short(Exponential):
     [(Skewed(1.0), "moments says"), (Negative(1.0), "negative"), (Short(1.0), "as many draws")],
     ids=["another mean", "negative", "too few"],
 )
-def test_a_distribution_that_breaks_its_contract_is_told_so(distribution: Distribution, says: str) -> None:
+def test_bad_distributions_fail_the_check(distribution: Distribution, says: str) -> None:
     """In a sentence that names the rule."""
     with pytest.raises(AssertionError, match=says):
         check_distribution(distribution)
 
 
 @given(st.from_type(RunSpec))
-def test_every_simulated_result_passes_the_check_of_results(spec: RunSpec) -> None:
+def test_simulated_results_pass_the_check(spec: RunSpec) -> None:
     """And so does the same run in real time."""
     check_result(simulate(spec))
     check_result(run_jumping(spec))
@@ -357,7 +357,7 @@ def test_a_forged_result_is_found_out() -> None:
             check_result(bad)
 
 
-def test_a_result_without_records_cannot_be_checked() -> None:
+def test_checking_results_needs_records() -> None:
     """That is not the same as passing."""
     with pytest.raises(ValueError, match="kept none"):
         check_result(simulate(RunSpec(Workload(Sleep(0.1), jobs=3), keep_jobs=False)))
@@ -368,7 +368,7 @@ def test_the_check_of_cost_models_is_here_too() -> None:
     check_cost_model(PerSecond("0.001"))
 
 
-def test_scripted_arrivals_come_when_the_script_says() -> None:
+def test_scripted_arrivals_follow_the_script() -> None:
     """In blocks of the size that it says."""
     script = ScriptedArrivals((0, 5, 5, 9), block=3)
     assert [block.tolist() for block in script.instants(np.random.default_rng())] == [[0, 5, 5], [9]]
@@ -376,7 +376,7 @@ def test_scripted_arrivals_come_when_the_script_says() -> None:
     check_arrivals(ScriptedArrivals((0, 0), thinks_ns=(1, 2)))
 
 
-def test_scripted_thoughts_make_the_model_closed() -> None:
+def test_scripted_think_times_close_the_model() -> None:
     """One user, service 0.1 s, thoughts of 0.1 and 0.3 s in turn."""
     spec = RunSpec(Workload(Sleep(0.1), ScriptedArrivals((0,), thinks_ns=(10**8, 3 * 10**8)), jobs=5), seed=0)
     jobs = simulate(spec).jobs
@@ -396,7 +396,7 @@ class Floating(Poisson):
         yield np.array([0.5])
 
 
-def test_instants_that_are_no_whole_nanoseconds_are_a_strategy_error() -> None:
+def test_float_instants_are_a_strategy_error() -> None:
     """Floats would lose nanoseconds in long runs."""
     with pytest.raises(StrategyError, match="must yield int64"):
         simulate(RunSpec(Workload(Sleep(0.1), Floating(1.0), jobs=3), seed=0))
@@ -418,7 +418,7 @@ async def test_a_manual_clock_moves_only_by_hand() -> None:
     assert (result.duration, result.response_time.max, result.lag.max) == (0.45, 0.25, 0.0)
 
 
-async def test_a_bell_wakes_who_waits_for_a_manual_clock() -> None:
+async def test_bell_wakes_waiters_of_manual_clock() -> None:
     """And one that was rung before is not waited for."""
     clock, bell = ManualClock(), Bell()
     waiting = asyncio.create_task(clock.wait(10**9, bell, exact=False))
@@ -430,7 +430,7 @@ async def test_a_bell_wakes_who_waits_for_a_manual_clock() -> None:
     await clock.wait(0, Bell(), exact=True)
 
 
-def test_a_jumping_loop_s_time_is_that_of_its_timers() -> None:
+def test_jumping_loop_follows_its_timers() -> None:
     """Whole nanoseconds from 0, and threads still answer."""
 
     async def main() -> tuple[int, int, str]:
@@ -444,7 +444,7 @@ def test_a_jumping_loop_s_time_is_that_of_its_timers() -> None:
         assert runner.run(main()) == (0, 86_400 * 10**9, "answer")
 
 
-def test_things_due_at_one_instant_are_done_before_the_run_goes_on() -> None:
+def test_instant_is_settled_before_the_next() -> None:
     """A job's end by its own timer and an arrival at the same instant: the slot is free for it."""
 
     class Nap(Job):
@@ -456,7 +456,7 @@ def test_things_due_at_one_instant_are_done_before_the_run_goes_on() -> None:
     assert run_jumping(spec).counts.completed == 20
 
 
-def test_a_leaf_that_cannot_be_opened_fails_the_check() -> None:
+def test_unopenable_leaf_fails_the_check() -> None:
     """With its own error."""
 
     class Shut(Works):

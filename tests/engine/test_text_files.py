@@ -47,7 +47,8 @@ def test_json_and_toml_may_have_a_mark(encoding: str) -> None:
         ("ä".encode("cp1252"), "must be UTF-8: unexpected end of data at byte 0; save it as UTF-8"),
     ],
 )
-def test_what_is_no_text_is_refused_with_the_remedy(content: bytes, says: str) -> None:
+def test_non_text_is_refused_with_remedy(content: bytes, says: str) -> None:
+    """What is no text is refused with the remedy."""
     with pytest.raises(SpecError) as caught:
         parse_json(content)
     assert says in str(caught.value)

@@ -325,7 +325,7 @@ def test_a_trace_as_long_as_the_published_ones_runs(tmp_path: Path) -> None:
     assert result.duration == pytest.approx(19_365 * 0.18 + 0.1, abs=1e-12)
 
 
-def test_a_specification_shows_the_file_where_there_is_one(azure: str) -> None:
+def test_specification_shows_its_file(azure: str) -> None:
     """Reference and digest, no instants; and of a list of instants, nothing that goes with files."""
     spec = RunSpec(Workload(Sleep(1), Trace(file=azure, column="TIMESTAMP", slice=(1, None))))
     shown = spec_to_dict(spec, default_catalog())["workload"]["arrivals"]

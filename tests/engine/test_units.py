@@ -163,7 +163,7 @@ def test_bounds_hold_for_what_has_a_unit(text: str) -> None:
     assert problem.got == repr(text)
 
 
-def test_units_are_taken_wherever_there_are_seconds() -> None:
+def test_units_work_wherever_seconds_do() -> None:
     """Each member of a time or a rate, in JSON: the specification in the result has plain numbers."""
     data: dict[str, Any] = {
         "workload": {
@@ -289,7 +289,7 @@ def test_a_bound_has_the_unit_of_its_metric(metric: str, text: str, right: bool,
         Objective(metric, **{bound: text})  # type: ignore[arg-type]
 
 
-def test_all_that_is_wrong_with_units_is_told_at_once() -> None:
+def test_all_wrong_units_are_reported() -> None:
     """Each with the path of its member."""
     data = {
         "workload": {
