@@ -11,12 +11,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, TypeVar
 
+from aurea_engine.codec.parsing import RESULT_DEPTH
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import MOST_PROBLEMS, convert, show_value
 
 Made = TypeVar("Made")
 
-MOST_DEPTH = 16
+MOST_DEPTH = RESULT_DEPTH
 """How deep objects of no fixed form may nest; the parser allows no more in a whole document."""
 
 # Of bounded length: Python takes quadratic time to read a long number, and a fraction of "1e999999999" has no end.

@@ -31,14 +31,18 @@ so hundreds of thousands of them would stop every other thread for a large part 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]", re.ASCII)
 
 
-def parse_json(text: bytes | str) -> Any:
-    """Strict JSON: no NaN or Infinity, no member twice, at most `MAX_DEPTH` deep; fractions come as `Decimal`.
+RESULT_DEPTH = MAX_DEPTH + 4
+"""How deep a result may nest: it holds a specification, with every number that stands for a distribution written out."""
+
+
+def parse_json(text: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
+    """Strict JSON: no NaN or Infinity, no member twice, at most ``max_depth`` deep; fractions come as `Decimal`.
 
     Bytes are UTF-8, or what their byte order mark says. Raises `SpecError`.
     """
     decoded = _decode(text)
     # First, because the parser recurses at each bracket and would run out of stack.
-    _check_brackets(decoded)
+    _check_brackets(decoded, max_depth)
     try:
         value = json.loads(
             decoded,
@@ -74,15 +78,15 @@ def _find_torn_texts(value: Any, path: str) -> Iterator[Problem]:
         yield Problem(path, NOT_UNICODE, show_value(value))
 
 
-def _check_brackets(text: str) -> None:
+def _check_brackets(text: str, max_depth: int) -> None:
     """Raises `SpecError` for a text that nests too deep, or holds too many lists. Brackets within strings do not count."""
     depth = 0
     brackets = _STRING.sub("", text).encode("utf-8", "surrogatepass").translate(None, _NO_BRACKETS)
     # All other bytes are gone, so this loop is short whatever the text's length; closed or not does not matter here.
     for bracket in brackets:
         depth += 1 if bracket in b"[{" else -1
-        if depth > MAX_DEPTH:
-            raise SpecError(f"must be nested at most {MAX_DEPTH} deep")
+        if depth > max_depth:
+            raise SpecError(f"must be nested at most {max_depth} deep")
     if brackets.count(b"[") - brackets.count(b"{") > MAX_BARE_LISTS:
         raise SpecError(f"must have at most {MAX_BARE_LISTS:,} lists that are in no object of their own")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aurea_engine import SpecError, parse_json, parse_toml
+from aurea_engine.codec.parsing import RESULT_DEPTH
 
 
 def read_file(path: Path) -> Any:
@@ -18,7 +19,8 @@ def read_file(path: Path) -> Any:
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror}") from None
     try:
-        return parse_toml(text) if path.suffix.lower() == ".toml" else parse_json(text)
+        # It may be a result, whose specification is to be run again.
+        return parse_toml(text) if path.suffix.lower() == ".toml" else parse_json(text, max_depth=RESULT_DEPTH)
     except SpecError as error:
         name = "stdin" if str(path) == "-" else str(path)
         # A problem with a member names it; one with the whole text has to name the file.

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from aurea_engine import AureaError, RunResult, SpecError, parse_json, result_from_dict
 from aurea_engine.closed_sets import ExitCode
+from aurea_engine.codec.parsing import RESULT_DEPTH
 from aurea_server.cli.exit_codes import choose_exit_code
 from aurea_server.cli.number_format import format_money, format_number, format_seconds, make_printable
 from aurea_server.cli.report import render_report
@@ -36,7 +37,7 @@ class RunDocument:
     def parse(cls, document: bytes) -> RunDocument:
         """Raises `UnreadableRun`."""
         try:
-            members = parse_json(document)
+            members = parse_json(document, max_depth=RESULT_DEPTH)
             is_object = isinstance(members, dict)
             # A run without a result has no counts; whatever else it has is only known so far.
             if is_object and "benchmark_id" in members and "counts" not in members:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
 
-from aurea_engine import parse_json, parse_toml, run_sync, simulate, spec_from_dict
+from aurea_engine import (
+    SpecError,
+    encode_json,
+    parse_json,
+    parse_toml,
+    result_to_dict,
+    run_sync,
+    simulate,
+    spec_from_dict,
+)
+from aurea_engine.codec.parsing import MAX_DEPTH
 from aurea_engine.testing.selftest import Check
 from aurea_server.cli.number_format import format_digits, format_money, format_number, format_seconds
 from aurea_server.cli.progress_line import LiveLine
 from aurea_server.cli.report import render_report
+from aurea_server.cli.run_document import RunDocument
 from aurea_server.cli.selftest import describe_allowed, tabulate_checks
 
 SPECS = sorted((Path(__file__).parents[2] / "examples" / "specs").iterdir())
@@ -111,6 +124,19 @@ def test_text_from_outside_is_shown_as_it_is() -> None:
     assert "[red]red[/red]" in text
     assert "\x1b" not in text
     assert "\x07" not in text
+
+
+def test_deepest_specification_is_shown_again() -> None:
+    """Its result nests deeper than it: by one for itself, and where numbers are written out as distributions."""
+    job: dict[str, Any] = {"kind": "sleep", "duration": 0.001}
+    for _ in range(MAX_DEPTH - 3):
+        job = {"kind": "limited", "job": job, "timeout": 1}
+    text = json.dumps({"workload": {"job": job, "jobs": 3}})
+    result = simulate(spec_from_dict(parse_json(text)))
+    document = encode_json(result_to_dict(result))
+    with pytest.raises(SpecError):
+        parse_json(json.dumps({"deeper": json.loads(text)}))
+    assert shown(RunDocument.parse(document).render()) == shown(render_report(result))
 
 
 def test_progress_is_one_line_for_any_label() -> None:
