@@ -30,7 +30,6 @@ from aurea_engine.processes.frames import Message
 from aurea_engine.processes.messages import Failure, Snapshot, make_snapshot
 from aurea_engine.processes.reasons import explain_failure
 from aurea_engine.results.observers import Observer, Progress
-from aurea_engine.run.parts import RunParts
 from aurea_engine.spec import RunSpec
 
 MAX_ATTACHED = 256 * 1024 * 1024
@@ -120,18 +119,14 @@ class ParentConnection:
 
 
 class ProgressReporter(Observer):
-    """Sends a snapshot of the run at each report. ``last`` is the last one, ``parts`` the latest parts of the run."""
+    """Sends a snapshot of the run at each report, and remembers the last."""
 
     def __init__(self, parent: ParentConnection, catalog: Catalog) -> None:
         self._parent, self._catalog, self._model = parent, catalog, "other"
         self.last = Snapshot()
-        self.parts: RunParts | None = None
 
     def on_start(self, spec: RunSpec) -> None:
         self._model = self._catalog.kind_of(spec.cost)
-
-    def on_parts(self, parts: RunParts) -> None:
-        self.parts = parts
 
     def on_progress(self, progress: Progress) -> None:
         self.last = make_snapshot(progress, self._model)

@@ -23,7 +23,6 @@ from aurea_engine import (
     Stop,
     default_catalog,
     encode_json,
-    execute,
     job_costs,
     result_to_dict,
     run,
@@ -66,7 +65,7 @@ def _rehearse(loop: asyncio.Runner) -> None:
     """
     catalog = default_catalog()
     spec = spec_from_dict({"num_jobs": 1, "job_duration_ms": 0}, catalog)
-    _close(loop.run(run(spec)), execute(spec), Snapshot(), catalog)
+    _close(loop.run(run(spec)), Snapshot(), catalog)
 
 
 def _execute(order: Message, parent: ParentConnection, loop: asyncio.Runner) -> None:
@@ -76,8 +75,7 @@ def _execute(order: Message, parent: ParentConnection, loop: asyncio.Runner) -> 
         reporter = ProgressReporter(parent, catalog)
         spec = spec_from_dict(order["spec"], catalog, local=False)
         result = _run(spec, reporter, parent.stops[run_id], run_id, loop)
-        assert reporter.parts is not None
-        end, values = _close(result, reporter.parts, reporter.last, catalog)
+        end, values = _close(result, reporter.last, catalog)
         for name, value in values.items():
             parent.send_in_pieces(name, value)
         message = {"end": to_plain(end)}
@@ -95,8 +93,10 @@ def _run(spec: RunSpec, reporter: ProgressReporter, stop: Stop, run_id: str, loo
     return loop.run(run(spec, [reporter], stop=stop, benchmark_id=run_id))
 
 
-def _close(result: RunResult, parts: RunParts, last: Snapshot, catalog: Catalog) -> tuple[RunEnd, dict[str, bytes]]:
+def _close(result: RunResult, last: Snapshot, catalog: Catalog) -> tuple[RunEnd, dict[str, bytes]]:
     """(the last message, what is sent ahead of it in pieces)."""
+    assert result.parts is not None  # of a result that was worked out here, and not read from JSON
+    parts = result.parts
     memory_errors = result.errors.get("MemoryError")
     if memory_errors:
         parts = _fail(parts, f"{memory_errors:,} jobs found no memory left within the runner's limit")
