@@ -76,12 +76,19 @@ def _sum_of_squares(sizes: Instants) -> int:
 
 
 class LatencyHistogram:
-    """Counts of durations by bucket, with exact count, sum, minimum and maximum. Durations are integer nanoseconds."""
+    """Counts of durations by bucket, with exact count, sum, minimum and maximum. Durations are integer nanoseconds.
 
-    __slots__ = ("_counts", "_shift", "count", "maximum", "minimum", "squares", "total")
+    Only the octaves between the least and the greatest value have memory: a run has a histogram for each kind of time of
+    each group, and most of them span a few of the 64.
+    """
+
+    __slots__ = ("_counts", "_first", "_shift", "_zeros", "count", "maximum", "minimum", "squares", "total")
 
     def __init__(self) -> None:
-        self._counts = np.zeros(_SIZE + 1, np.int64)
+        # Bucket 0 by itself: a wait of nothing is common, and would stretch the octaves down to the first.
+        self._zeros = 0
+        self._first = 1
+        self._counts = np.zeros(0, np.int64)
         self._shift = 0
         self.count = 0
         self.total = 0
@@ -96,12 +103,36 @@ class LatencyHistogram:
         low, high = int(ns.min()), int(ns.max())
         if not self.count:
             self._shift, self.minimum, self.maximum = low, low, high
-        self._counts += np.bincount(buckets_of(ns), minlength=_SIZE + 1)
+        buckets = buckets_of(ns)
+        if low <= 0:
+            buckets = buckets[buckets > 0]
+            self._zeros += len(ns) - len(buckets)
+        if len(buckets):
+            self._make_room(int(buckets.min()), int(buckets.max()))
+            self._counts += np.bincount(buckets - self._first, minlength=len(self._counts))
         self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
         self.count += len(ns)
         centred = ns - self._shift
         self.total += len(ns) * self._shift + summed(centred)
         self.squares += _sum_of_squares(np.abs(centred))
+
+    def _make_room(self, low: int, high: int) -> None:
+        """Memory for the octaves of the buckets ``low`` to ``high``, beside those that there are."""
+        if not len(self._counts):
+            self._first = (low - 1) // PARTS * PARTS + 1
+        before = max(0, -(-(self._first - low) // PARTS)) * PARTS
+        after = max(0, -(-(high + 1 - self._first - len(self._counts)) // PARTS)) * PARTS
+        if before or after:
+            self._counts = np.pad(self._counts, (before, after))
+            self._first -= before
+
+    def _list_filled(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The buckets that hold anything, in rising order, and how many values each holds."""
+        filled = np.flatnonzero(self._counts)
+        buckets, counts = filled + self._first, self._counts[filled]
+        if not self._zeros:
+            return buckets, counts
+        return np.concatenate([[0], buckets]), np.concatenate([[self._zeros], counts])
 
     def merge(self, other: LatencyHistogram) -> None:
         """Add all that ``other`` holds: afterwards this is the histogram of both sets of values."""
@@ -114,7 +145,11 @@ class LatencyHistogram:
         self.squares += (
             other.squares + 2 * move * (other.total - other.count * other._shift) + other.count * move * move
         )
-        self._counts += other._counts
+        self._zeros += other._zeros
+        if len(other._counts):
+            self._make_room(other._first, other._first + len(other._counts) - 1)
+            begin = other._first - self._first
+            self._counts[begin : begin + len(other._counts)] += other._counts
         self.count += other.count
         self.total += other.total
         self.minimum, self.maximum = min(self.minimum, other.minimum), max(self.maximum, other.maximum)
@@ -125,7 +160,7 @@ class LatencyHistogram:
             return NotImplemented
         sums = ("count", "total", "minimum", "maximum", "squares_about_0")
         same = all(getattr(self, name) == getattr(other, name) for name in sums)
-        return same and np.array_equal(self._counts, other._counts)
+        return same and all(map(np.array_equal, self._list_filled(), other._list_filled()))
 
     __hash__ = None  # type: ignore[assignment]  # it changes with every value
 
@@ -165,25 +200,29 @@ class LatencyHistogram:
         rank = find_rank(q, self.count)
         if rank == self.count:
             return self.maximum / NS
-        index = int(np.searchsorted(np.cumsum(self._counts), rank))
+        buckets, counts = self._list_filled()
+        index = int(buckets[np.searchsorted(np.cumsum(counts), rank)])
         return min(max(value_of(index), self.minimum / NS), self.maximum / NS)
 
     def count_above(self, seconds: float) -> int:
         """How many values are certainly greater: those in buckets that begin at or above ``seconds``."""
         most = np.iinfo(np.int64).max
         index = int(buckets_of(np.array([min(round(seconds * NS), most)], np.int64))[0])
-        return int(self._counts[index + 1 :].sum())
+        buckets, counts = self._list_filled()
+        return int(counts[buckets > index].sum())
 
     def le_counts(self, exponents: range = LE_EXPONENTS) -> list[tuple[float, int]]:
         """Exact number of values ≤ 2ᵏ seconds, for each k of ``exponents``: Prometheus' cumulative buckets."""
-        running = np.cumsum(self._counts)
-        return [(math.ldexp(1.0, k), int(running[(k - _LOWEST + 1) * PARTS])) for k in exponents]
+        buckets, counts = self._list_filled()
+        running = np.concatenate([[0], np.cumsum(counts)])
+        ends = np.searchsorted(buckets, [(k - _LOWEST + 1) * PARTS for k in exponents], side="right")
+        return [(math.ldexp(1.0, k), count) for k, count in zip(exponents, running[ends].tolist(), strict=True)]
 
     def le_largest(self, exponents: range = LE_EXPONENTS) -> list[float | None]:
         """The largest value, seconds, in each of Prometheus' buckets and at last in the one above them, within
         `RELATIVE_ERROR`; None where a bucket has none: an example for each.
         """
-        filled = np.flatnonzero(self._counts)
+        filled, _ = self._list_filled()
         bounds = [(k - _LOWEST + 1) * PARTS for k in exponents]
         ends = np.searchsorted(filled, bounds, side="right").tolist()
         return [
@@ -193,7 +232,7 @@ class LatencyHistogram:
 
     def to_dict(self) -> dict[str, object]:
         """All of it, sparse, JSON-able; large sums as decimal strings."""
-        filled = np.flatnonzero(self._counts)
+        buckets, counts = self._list_filled()
         return {
             "count": self.count,
             "total_ns": str(self.total),
@@ -201,8 +240,8 @@ class LatencyHistogram:
             "shift_ns": self._shift,
             "min_ns": self.minimum,
             "max_ns": self.maximum,
-            "buckets": filled.tolist(),
-            "counts": self._counts[filled].tolist(),
+            "buckets": buckets.tolist(),
+            "counts": counts.tolist(),
         }
 
     @classmethod
@@ -210,7 +249,11 @@ class LatencyHistogram:
         """The inverse of `to_dict`."""
         made: LatencyHistogram = cls()
         buckets, counts = np.array(data["buckets"], np.int64), np.array(data["counts"], np.int64)
-        made._counts[buckets] = counts
+        made._zeros = int(counts[buckets == 0].sum())
+        buckets, counts = buckets[buckets > 0], counts[buckets > 0]
+        if len(buckets):
+            made._make_room(int(buckets.min()), int(buckets.max()))
+            made._counts[buckets - made._first] = counts
         made.count, made._shift = int(str(data["count"])), int(str(data["shift_ns"]))
         made.total, made.squares = int(str(data["total_ns"])), int(str(data["squares"]))
         made.minimum, made.maximum = int(str(data["min_ns"])), int(str(data["max_ns"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -164,3 +165,24 @@ def test_nothing_is_above_what_a_duration_can_hold(seconds: float) -> None:
     histogram = LatencyHistogram()
     histogram.record(np.array([0, 10**9, 2**63 - 1]))
     assert histogram.count_above(seconds) == 0
+
+
+@given(values=st.lists(st.integers(0, 2**62), min_size=1), cuts=st.lists(st.integers(0, 20), max_size=3))
+def test_memory_for_octaves_changes_nothing(values: list[int], cuts: list[int]) -> None:
+    """However the octaves came to have memory, one batch after the other or by merging: the same values, the same answers."""
+    whole, pieces = of(*values), LatencyHistogram()
+    edges = [0, *sorted(min(cut, len(values)) for cut in cuts), len(values)]
+    for first, last in pairwise(edges):
+        piece = LatencyHistogram()
+        piece.record(np.array(values[first:last], np.int64))
+        pieces.merge(piece)
+    assert pieces == whole
+    assert pieces.le_counts() == whole.le_counts()
+    assert LatencyHistogram.from_dict(whole.to_dict()) == whole
+    assert sum(np.array(whole.to_dict()["counts"])) == len(values)
+
+
+def test_a_narrow_histogram_is_small() -> None:
+    """A thousand groups have thousands of them."""
+    narrow = of(*range(10**6, 2 * 10**6, 1000), 0)
+    assert narrow._counts.nbytes <= 3 * 128 * 8

@@ -369,7 +369,7 @@ def test_a_good_job_keeps_the_bounds_of_its_own_group() -> None:
         (Objective("lines", at_most=1), "first_row"),
         (Objective("group:nobody:rows", at_most=1), "reads, writes, checks"),
         (Objective("group:reads:throughput", at_most=1), "failure_ratio"),
-        (Objective("rows", at_most="10ms"), "which is no time"),  # type: ignore[arg-type]
+        (Objective("rows", at_most="10ms"), "which is not a time"),  # type: ignore[arg-type]
     ],
 )
 def test_objectives_on_what_nobody_reports_are_refused(objective: Objective, problem: str) -> None:
