@@ -167,15 +167,19 @@ class Turns:
 
     def _queue(self, batch: Batch, now: int) -> None:
         """Jobs enter the queue one by one, as far as there is room."""
-        first, *columns, _ = batch
-        arrive, executors, work = self._dispatcher.arrive, self._executors, self._work
-        for job, (at, demand, priority, leaf, limit) in enumerate(zip(*columns, strict=True), first):
+        first, intended, demands, priorities, leaves, limits, _ = batch
+        arrive, executors, timers, work = self._dispatcher.arrive, self._executors, self._timers, self._work
+        new = self._new if self._wait_limits.anyone else None
+        jobs = range(first, first + len(intended))
+        for job, at, demand, priority, leaf, limit in zip(
+            jobs, intended, demands, priorities, leaves, limits, strict=True
+        ):
             if arrive(job, at, demand, priority):
                 # What it has to do is remembered until it starts; for a timer, the planned service time says all.
-                if executors[leaf] is not self._timers:
+                if executors[leaf] is not timers:
                     work[job] = (executors[leaf], demand, limit)
-                if self._wait_limits.anyone:
-                    self._new.append(job)
+                if new is not None:
+                    new.append(job)
             else:
                 self._recorder.reject(job)
                 self._note_ends([job], [self._now()], now)

@@ -18,19 +18,24 @@ class Timers(Executor):
 
     def start(self, jobs: Sequence[int], demands: Sequence[float] = (), limits: Sequence[int] = ()) -> None:
         """Demand and limit are in the planned service time. All share one stamp, as they share the one that ends them."""
-        context, recorder, ends = self._context, self._context.recorder, self.ends
-        now = context.now()
+        context, recorder, timers = self._context, self._context.recorder, self.ends
+        service_ns, start, planned_outcome = recorder.service_ns, recorder.start, recorder.planned_outcome
+        clock, opened, ends = context.clock.now, context.opened, context.ends
+        now = clock() - opened
         waits = context.wait_limits if context.wait_limits.anyone else None
         for job in jobs:
             if waits is not None:
                 waits.limit_service(job, now)
-            recorder.start(job, now)
-            if service := recorder.service_ns(job):
-                heapq.heappush(ends, (now + service, job))
+                start(job, now)
+            if service := service_ns(job):
+                start(job, now)
+                heapq.heappush(timers, (now + service, job))
             else:
                 # Nothing to wait for. Two stamps all the same: a rate of jobs that take no time at all would be infinite.
-                began = context.now()
-                context.log_end(job, began, context.now(), recorder.planned_outcome(job))
+                began = clock() - opened
+                if not ends:  # as `ExecutorContext.log_end`, without the call
+                    context.bell.ring()
+                ends.append((clock() - opened, job, began, planned_outcome(job), None))
 
     def end_due(self, now: int) -> list[int]:
         """End those that are due by ``now``, at ``now``: when it was noticed, so that none is shorter than its demand."""
