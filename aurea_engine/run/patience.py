@@ -29,6 +29,8 @@ class WaitLimits:
         self._heap: list[tuple[int, int, int]] = []
         self.anyone = self._patience or self._deadline_ns is not None
         """Whether any job of this workload may leave."""
+        self.stops_service = self._deadline_ns is not None
+        """Whether a deadline may stop a job that is in service."""
 
     def enter(self, job: int) -> None:
         """``job`` has arrived: if it still waits, it may leave from now on."""

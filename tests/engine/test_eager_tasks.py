@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import aurea_engine
-from aurea_engine import Closed, Fifo, Job, Limited, Outcome, RunResult, RunSpec, Stop, Workload, loop_factory
+from aurea_engine import Bell, Closed, Fifo, Job, Limited, Outcome, RunResult, RunSpec, Stop, Workload, loop_factory
 from aurea_engine.run.executors.tasks import find_eager_start
 from aurea_engine.testing import check_result, run_jumping
 
@@ -260,3 +260,36 @@ def test_a_limit_holds_from_the_first_step_on() -> None:
     assert run_jumping(spec).counts.timed_out == 5
     assert run_jumping(RunSpec(Workload(Does(work), jobs=5), seed=0)).counts.completed == 5
     assert run_jumping(RunSpec(Workload(Does(work), jobs=5, deadline=0.1), seed=0)).counts.timed_out == 5
+
+
+class StandsStill:
+    """A clock that only jobs move, and waits."""
+
+    def __init__(self) -> None:
+        self.ns = 0
+
+    def now(self) -> int:
+        return self.ns
+
+    async def wait(self, until: int, bell: Bell, exact: bool) -> None:
+        self.ns = max(self.ns, until)
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["ends at once", "waits then"])
+@pytest.mark.skipif(not EAGER, reason="the first step of a job is not the pump's here")
+async def test_a_first_step_that_blocks_is_noticed(waits: bool) -> None:
+    """One of ten holds the event loop, and with it the pump, for 0.2 s: the finding says so, to the nanosecond."""
+    clock = StandsStill()
+
+    async def work(_: float) -> None:
+        clock.ns += 200_000_000 if len(seen) == 4 else 1_000_000
+        seen.append(clock.ns)
+        if waits:
+            await asyncio.sleep(0)
+
+    seen: list[int] = []
+    spec = RunSpec(Workload(Does(work), jobs=10), seed=0)
+    result = await aurea_engine.run(spec, clock=clock)
+    found = {finding.code: finding.detail for finding in result.findings}
+    assert found["loop_lag"] == "the event loop was blocked for 0.2 s"

@@ -1,5 +1,9 @@
 """Jobs that a `CallbackPool` does: it is handed each of them, and calls back at its end."""
 
+# The pool is somebody else's code and its calls come from anywhere: from within `start`, from a callback of the event
+# loop, or after the run is over. So each is checked, which costs tenths of a microsecond: a stamp from the future or an
+# end that is told twice would make every figure of the run wrong, and no later check could find out which.
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -32,11 +36,12 @@ class Callbacks(Executor):
             left = context.wait_limits.left_ns(job, now)
             # It waits for a slot no longer; the pool will say when its service really began.
             context.recorder.start(job, now)
+            # Before the pool has it, since it may be done with it before it returns.
             running.add(job)
             try:
                 begin(job, demand, None if limit == UNKNOWN else limit, None if left is None else now + left)
             except StrategyError:
-                raise
+                raise  # of `_break`: not the job's failure but the pool's
             except Exception as raised:  # noqa: BLE001 - as for a job that raises
                 # It may have called back before it raised; then that was the job's end.
                 if job in running:
@@ -52,7 +57,7 @@ class Callbacks(Executor):
         measures: Sequence[int] = (),
         error: str | None = None,
     ) -> None:
-        """`Done`: hot, since it is called for every job. It logs and starts nothing (rules 1 and 2 of the executors)."""
+        """`Done`: hot, since it is called for every job. It logs, and starts nothing."""
         if self._over:
             return  # what a pool says of a cancelled job is in no figure
         if job not in self._running:
@@ -81,6 +86,7 @@ class Callbacks(Executor):
         raise self._context.broken
 
     def give_up(self) -> list[int]:
+        # First: a pool may call back as it cancels.
         self._over = True
         recorder, jobs = self._context.recorder, list(self._running)
         for job in jobs:

@@ -1,5 +1,9 @@
 """Jobs of which only time has to pass: a heap of instants, and nothing that runs."""
 
+# Ten thousand sleeps cost ten thousand entries of a heap here, a fraction of a microsecond each; as tasks they would cost
+# ten thousand timers of the event loop. And they are exact: the pump waits for the head of this heap as it does for an
+# arrival, spinning for the last microseconds, where a timer of the event loop is a millisecond or two late.
+
 from __future__ import annotations
 
 import heapq
@@ -21,6 +25,8 @@ class Timers(Executor):
         context, recorder, timers = self._context, self._context.recorder, self.ends
         service_ns, start, planned_outcome = recorder.service_ns, recorder.start, recorder.planned_outcome
         clock, opened, ends = context.clock.now, context.opened, context.ends
+        # One stamp for all: nothing of theirs runs, so none begins later than another. Their ends share one too, which is
+        # later: none is shorter than its demand.
         now = clock() - opened
         waits = context.wait_limits if context.wait_limits.anyone else None
         for job in jobs:
@@ -40,6 +46,7 @@ class Timers(Executor):
     def end_due(self, now: int) -> list[int]:
         """End those that are due by ``now``, at ``now``: when it was noticed, so that none is shorter than its demand."""
         ends, recorder, ended = self.ends, self._context.recorder, []
+        # Ties leave the heap by job number, as the dispatcher's rules ask.
         while ends and ends[0][0] <= now:
             job = heapq.heappop(ends)[1]
             recorder.finish(job, now, recorder.planned_outcome(job))
