@@ -17,6 +17,7 @@ import msgspec
 
 Message = dict[str, Any]
 
+# The order of bytes is fixed, not the machine's: frames may come to cross machines.
 LENGTH = struct.Struct("<I")
 MAX_FRAME = 64 * 1024 * 1024
 """Bytes in one frame; values that may be larger are sent by `split`."""
@@ -96,6 +97,8 @@ def read_blocking(peer: socket.socket) -> Message | None:
 
 
 def _read_exactly(peer: socket.socket, length: int) -> bytes | None:
+    # `recv` returns what is there, which may be any part of it; a buffer of `length` is not made before it is filled, so
+    # a forged length costs nothing but the wait.
     whole = bytearray()
     while len(whole) < length:
         try:

@@ -38,6 +38,8 @@ def set_process_name(name: bytes) -> None:
 
 def _prctl(option: int, value: int | bytes) -> None:
     """Linux only; a system that does not know the option goes without."""
+    # By ctypes, since the standard library has no prctl. In a process that has just forked: `CDLL(None)` opens nothing
+    # new.
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
@@ -46,6 +48,7 @@ def children() -> list[int]:
     """The processes whose parent this one is, ended ones that were not reaped included."""
     us = os.getpid()
     try:
+        # Of the main thread alone: whoever asks has no other threads.
         return [int(pid) for pid in (PROC / f"self/task/{us}/children").read_text("ascii").split()]
     except OSError:  # a kernel without CONFIG_PROC_CHILDREN: ask every process for its parent
         return [int(each.name) for each in PROC.glob("[0-9]*") if _parent_of(each) == us]

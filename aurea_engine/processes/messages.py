@@ -42,6 +42,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
 
 
+# A bill is part of the figures that histories keep for years: a member may be added, with a default, and none changes its
+# meaning.
 class Bill(msgspec.Struct, frozen=True, kw_only=True):
     """A cost, as metrics need it. ``lines``: (component, exact ratio), credits taken off, so that they add up to the total;
     ``quantities``: (component, unit, exact ratio). ``monotone``: while the run is on, neither can fall any more.

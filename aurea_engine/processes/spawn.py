@@ -43,10 +43,13 @@ class Started:
 
 def start_process(command: Command) -> Started:
     """Start it. Raises OSError, and then nothing is left open."""
+    # Two stacks: `theirs` is closed here in any case, since only the new process may hold those ends (an end that we kept
+    # a copy of would never be seen to close); `ours` only where starting fails.
     with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
         near, far = socket.socketpair()
         theirs.callback(far.close)
         ours.callback(near.close)
+        # Nothing is ever written to the lifeline. The kernel closes our end when we end, however that comes about.
         lifeline_read, lifeline = os.pipe()
         theirs.callback(os.close, lifeline_read)
         ours.callback(os.close, lifeline)
@@ -61,7 +64,7 @@ def start_process(command: Command) -> Started:
         )
         process = subprocess.Popen(  # noqa: S603 - our own module; vfork and exec take a millisecond
             [sys.executable, *_search_path_flags(), "-m", "aurea_engine.processes", *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,  # a job that reads it must not take our terminal's input
             stdout=output_write,
             stderr=output_write,
             # Every other descriptor stays here: a job must not reach our ledger, or another process's lifeline.
@@ -76,6 +79,8 @@ def start_process(command: Command) -> Started:
 @functools.cache
 def _search_path_flags() -> list[str]:
     """The process looks for modules where we do: in the folder it was started in only if we do."""
+    # `-m` puts the folder of the call in front of everything else. A `numpy.py` of somebody's that lies there would be
+    # loaded in place of the library, into a process that is ours: so only where this program was started like that, too.
     try:
         here = str(Path.cwd())
     except OSError:

@@ -24,6 +24,7 @@ def start(parent: ParentConnection, _: asyncio.Runner) -> Handler:
 
 def _execute(parent: ParentConnection, order: Message) -> None:
     order_id = order["id"]
+    # The Stop goes before the answer is sent: the next order may come at once, with a Stop of its own.
     try:
         # The specification was a value over there, so whatever kinds it names are installed for whoever asks.
         spec = spec_from_dict(order["spec"], load_catalog_for(order["spec"]))

@@ -85,7 +85,7 @@ class WorkerProcess:
         written down or run, or not in shards, and `ProcessFailed` for everything else that happens there. Cancelling ends
         the process.
         """
-        shard.check(spec)
+        shard.check(spec)  # here too, so that what is wrong with the question costs no process
         watch = _harmless(on_progress)
         order_id = f"{next(self._ids)}"
         document = spec_to_dict(spec, catalog)
@@ -95,6 +95,7 @@ class WorkerProcess:
             if "progress" in message:
                 watch(_check(RunParts.from_bytes(message["progress"]), shard))
                 return None
+            # A job of an earlier run may still hold the socket, and answer for this one.
             if message["end"] != order_id:
                 raise ValueError("it is the end of another run")
             parts = _check(RunParts.from_bytes(values.take("parts")), shard)
@@ -111,6 +112,7 @@ class WorkerProcess:
                 raise SpecError([Problem(*each) for each in failed.reason.problems] or failed.reason.detail) from None
             raise
         except asyncio.CancelledError:
+            # Nobody reads the answer any more, and the next one would be taken for the answer to another question.
             await self.close()
             raise
         finally:
@@ -160,6 +162,8 @@ async def _obeying(stop: Stop | None, end: Callable[[str], None]) -> AsyncIterat
         yield
         return
 
+    # `Stop` is a plain value that may be set from any thread, and tells nobody. A look every now and then is as quick as
+    # a run in this process is to obey, and a `Stop` that is shared by many workers needs no list of them.
     async def look() -> None:
         while stop.status is None:
             await asyncio.sleep(STOP_LOOK_SECONDS)

@@ -42,6 +42,7 @@ def judge(content: bytes, most_jobs: int, tell: Callable[[Message], None]) -> Me
     try:
         document = parse_json(content)
         catalog = load_catalog_for(document)
+        # Loading a package may well take seconds (it may be large); being made and asked may not.
         tell({"loaded": True})
         spec = _build(lambda: spec_from_dict(document, catalog, local=False))
         return {"judged": spec_to_dict(apply_limits(spec, Limits(jobs=most_jobs)), catalog)}
@@ -59,6 +60,7 @@ def price_run(body: bytes, usage: Message, records: bytes) -> Message:
         try:
             cost = reprice(measured, model)
         except NeedsRecords:
+            # Only now: most models price what was measured, and unpacking a million records takes a second.
             jobs = column_file.decode(records).jobs if records else JobBatch.empty()
             if len(jobs) != measured.run.arrived:  # with keep_jobs false none are kept, and none would cost nothing
                 raise

@@ -42,8 +42,10 @@ class Kinds:
 
         Where there are others at all, a name that nobody knows counts as theirs: so the answer to it lists theirs too.
         """
+        # By name alone, whatever the group: which group a `kind` belongs to is known only to whoever parses all of it,
+        # and that would call the classes. A name of ours that a package offers in another group counts as the package's.
         others = {name for names in self.others.values() for name in names}
-        if not others:
+        if not others:  # most servers: nothing is looked for, and what nobody knows is refused where it is parsed
             return False
         ours = {name for kinds in self.built_in.kinds.values() for name in kinds} - others
         return any(name not in ours for name in find_kinds(document))

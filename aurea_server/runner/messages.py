@@ -80,6 +80,7 @@ def check_executed(end: RunEnd, values: Pieces, run_id: str, stopping: str | Non
     result = values.take("result")
     check_snapshot(end.last)
     check_snapshot(Snapshot(bill=end.figures.bill))
+    # The server alone knows that it is stopping: a run that says so without that was written by a job.
     status = end.figures.status
     if status not in STATUSES or (status == "interrupted" and stopping != status):
         raise ValueError("a run cannot end so")

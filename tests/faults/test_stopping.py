@@ -139,7 +139,9 @@ def test_a_stop_asked_for_while_the_process_is_being_started_is_heard(
     run_id = server.accept(LONG)
     assert server.ask("POST", f"/benchmark/runs/{run_id}/cancel", {})[0] == 202
     result = server.final(run_id)
-    assert (result["status"], result["reason"]["code"]) == ("cancelled", "stop_requested"), "it obeyed, and was not killed"
+    assert (result["status"], result["reason"]["code"]) == ("cancelled", "stop_requested"), (
+        "it obeyed, and was not killed"
+    )
     invariants(server)
 
 
