@@ -52,7 +52,7 @@ class Catalog:
         if kind in self.kinds[group]:
             raise SpecError(f"the kind {kind!r} is taken by {self.kinds[group][kind].__qualname__}: use another name")
         # Frozen inside too: a catalog is handed to every reader of a process, and one that changed under them would be a bug
-        # that nobody can find.
+        # that is hard to find.
         return Catalog(MappingProxyType({**self.kinds, group: MappingProxyType({**self.kinds[group], kind: strategy})}))
 
     def with_entry_points(self, kinds: Collection[str] | None = None) -> Catalog:
@@ -138,7 +138,7 @@ def _describe_error(error: BaseException) -> str:
     # In ASCII, since the text goes into logs and answers and may hold line breaks, terminal codes or half a character.
     try:
         return ascii(f"{type(error).__name__}: {error}")[1:-1][:300]
-    except BaseException:  # noqa: BLE001 - the class is somebody else's
+    except BaseException:  # noqa: BLE001 - a third-party class may do anything
         return "an error that cannot be shown"
 
 

@@ -71,7 +71,7 @@ class Members:
         # Lazily: a list of a million faults costs a hundred looks.
         for i, item in enumerate(found or ()):
             if len(self.problems) >= MOST_PROBLEMS:
-                return  # nobody reads more of them
+                return  # more would not help
             yield Members(item, f"{self.path_of(name)}[{i}]", self.problems)
 
     def fill(self, cls: type[Made], **missing: Any) -> Made:

@@ -5,8 +5,8 @@ reported at once, and no step takes longer than the document is large. Members t
 value that they would have had. Two things are worked out again rather than read:
 
 - The *cost* is priced from the usage by the specification's cost model. JSON shows quantities as decimals, and a third of a
-  unit has no end; the usage is exact. Where the price does not come out as written (by another version of somebody's model),
-  what was written stands, with the digits that it has.
+  unit has no end; the usage is exact. Where the price does not come out as written (by another version of a third-party
+  model), what was written stands, with the digits that it has.
 - The *start* is shown to the millisecond; the usage knows the microsecond.
 """
 
@@ -170,7 +170,7 @@ def _read_start(members: Members, usage: Usage, duration: float | None) -> datet
     if shown is None:
         return None
     try:
-        _ = shown + timedelta(seconds=duration or 0, days=1)  # a day more, for whoever shows it in another time zone
+        _ = shown + timedelta(seconds=duration or 0, days=1)  # a day more, for other time zones
     except OverflowError:
         members.report("start_time", "is so late that the run would end after the year 9999")
     # The usage is only believed where it says the same instant, more exactly.

@@ -157,7 +157,7 @@ class _SpecReader:
             members = {**own, "distribution": {name: value for name, value in members.items() if name not in own}}
         # The two short members count as known, so that a slip in one of them is recognised.
         known = [*SEED, *hints] if cls is RunSpec else list(hints)
-        # A misspelt member would otherwise be a default that nobody chose.
+        # A misspelt member would otherwise silently take its default.
         for name in members.keys() - hints.keys():
             self.stop_if_too_many()
             near = get_close_matches(name, known, n=1)

@@ -40,7 +40,7 @@ class UnknownKind:
 @dataclass(frozen=True)
 class UnknownJob(UnknownKind, Job):
     """A job of an unknown kind. It declares the marks and measures of the result that it is in: which of several unknown
-    jobs reported them nobody can tell any more.
+    jobs reported them is not known any more.
     """
 
     kind: str = ""

@@ -148,11 +148,11 @@ def _check_heavy_tail(state: RunState) -> Iterator[Finding]:
 
 def _check_retries(state: RunState) -> Iterator[Finding]:
     """A rejected user of a closed model thinks and retries. Almost without a pause, that is at the same instant, and the
-    run's jobs are used up by attempts that nobody would make.
+    run's jobs are used up by attempts that no user would make.
     """
     arrivals, service = state.spec.workload.arrivals, state.meters.times["service_time"]
     counts, patience = state.meters.counts, state.spec.workload.patience
-    # Without any patience nobody waits: that is a queue limit of 0 by another name.
+    # Without any patience no job waits: that is a queue limit of 0 by another name.
     never_waits = patience is not None and not patience.moments().mean
     rejected = counts[Outcome.REJECTED] + (counts[Outcome.ABANDONED] if never_waits else 0)
     if not isinstance(arrivals, Closed) or rejected < RETRIES:
@@ -184,7 +184,7 @@ def _check_queue(run: EndedRun) -> Iterator[Finding]:
 
     Both are asked for: waits of a stable queue rise now and then by chance, and a backlog is left by every burst at the end.
     """
-    # Without a limit nobody waits, and in the closed model the users themselves keep the queue short.
+    # Without a limit no job waits, and in the closed model the users themselves keep the queue short.
     slots, jobs = run.state.spec.scheduler.slots, run.result.jobs
     if jobs is None or slots is None or not run.state.has_rate:
         return

@@ -29,7 +29,7 @@ def read_file(path: Path) -> Any:
 
 def _read_stdin() -> bytes:
     """All of stdin, also where it is non-blocking: then a read returns what is there by now, or None."""
-    # A shell may leave a pipe non-blocking for whoever comes next; reading it once would lose the rest in silence.
+    # An earlier program may have left the pipe non-blocking; reading it once would silently lose the rest.
     stream, pieces = sys.stdin.buffer, []
     try:
         descriptor = stream.fileno()

@@ -42,7 +42,7 @@ class LiveLine(Observer):
         )
         self._task = self._bar.add_task("running", total=None, figures="")
         self._currency = "USD"
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -57,7 +57,7 @@ class LiveLine(Observer):
 
     def on_progress(self, progress: Progress) -> None:
         for finding in progress.findings:
-            self._tell(finding)
+            self._report(finding)
         parts = [f"{format_number(progress.throughput, '/s')}", f"p99 {format_seconds(progress.p99)}"]
         if progress.cost is not None:
             parts.append(format_money(float(progress.cost), self._currency))
@@ -77,14 +77,14 @@ class LiveLine(Observer):
         # Asked each time: the terminal may be made narrower during the run.
         return self._bar.console.width - cell_len(shorten_name(self._bar.tasks[self._task].description)) - BESIDE
 
-    def _tell(self, finding: Finding) -> None:
+    def _report(self, finding: Finding) -> None:
         """Print a finding above the line. Notes are left to the report: they do not change the verdict."""
-        if finding.severity and finding.code not in self._told:
+        if finding.severity and finding.code not in self._reported:
             # Once, although it is reported twice a second and may be withdrawn again: a line that was printed stays.
-            self._told.add(finding.code)
+            self._reported.add(finding.code)
             line = Text(finding.code, SEVERITY_STYLE[finding.severity.name])
-            told = line.append(f": {make_printable(finding.detail)}", "not bold")
-            self._bar.console.print(Prose(told), crop=False)
+            line.append(f": {make_printable(finding.detail)}", "not bold")
+            self._bar.console.print(Prose(line), crop=False)
 
 
 class _NameColumn(ProgressColumn):

@@ -22,7 +22,7 @@ def run_on_server(server: str, data: object, output: Path | None, *, json: bool)
     client = ServerClient(server)
     stop = _RemoteStop(client)
     with handle_signals(stop.ask):
-        # Not waited for in one long request: a proxy would cut it, and nobody could cancel what has no id yet.
+        # Not waited for in one long request: a proxy would cut it, and a run without an id cannot be cancelled.
         accepted = client.ask("POST", "/benchmark/run", data, {"Prefer": "respond-async"})
         path = f"/benchmark/runs/{accepted['benchmark_id']}"
         stop.accept(path)
@@ -36,7 +36,7 @@ def run_on_server(server: str, data: object, output: Path | None, *, json: bool)
 
 
 class _RemoteStop:
-    """Cancels the run on the server at the first signal, once its id is known: nobody could find it otherwise."""
+    """Cancels the run on the server at the first signal, once its id is known: before that there is nothing to cancel."""
 
     def __init__(self, client: ServerClient) -> None:
         self._client, self._path, self._asked = client, "", False
@@ -50,7 +50,7 @@ class _RemoteStop:
         self._cancel()
 
     def _cancel(self) -> None:
-        """On a connection of its own, so that whoever follows the run sees it end. A run that has ended needs no end."""
+        """On a connection of its own, since the other one follows the run. A run that has ended needs no cancelling."""
         if self._asked and self._path:
             with suppress(AureaError):
                 self._client.ask("POST", f"{self._path}/cancel")

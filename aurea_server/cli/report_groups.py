@@ -25,6 +25,7 @@ def tabulate_groups(result: RunResult) -> Table:
 
     It is what other load testers show for each kind of request.
     """
+    # One list for all groups, so that their figures stand in one column.
     names = _list_supported(group.response_time for group in result.groups)
     heads = ("jobs", "failed", *(QUANTILES[name] for name in names))
     table = Table(Column("group", least=LABEL_WIDTH), *(Column(head, right=True) for head in heads))
@@ -54,6 +55,7 @@ def tabulate_measures(result: RunResult) -> Table:
 
 
 def _list_supported(timings: Iterable[Timing]) -> list[str]:
-    """The figures that any of the samples supports: a column of dashes tells nobody anything."""
+    """The figures that any of the samples supports: a column of dashes says nothing."""
+    # Walked several times, and most callers pass a generator.
     listed = list(timings)
     return [name for name in QUANTILES if any(timing.quantile(name) is not None for timing in listed)]

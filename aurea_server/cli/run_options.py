@@ -116,7 +116,7 @@ class RunOptions:
         if self.duration is not None:
             workload = {**workload, "duration": _parse_quantity(self.duration)}
         if self.rate is not None:
-            # Only where there is a rate to change: ramps and stages have several, and nobody could say which is meant.
+            # Only where there is a rate to change: ramps and stages have several, and the option does not say which.
             arrivals = _find_object(workload, "arrivals")
             if "rate" not in arrivals:
                 raise SpecError("--rate goes with arrivals that have a rate: constant, poisson, gamma")

@@ -125,7 +125,7 @@ def _read_document(run_id: str, data: Path | None, server: str | None) -> bytes:
 def _quote(run_id: str) -> str:
     import urllib.parse  # noqa: PLC0415
 
-    # An id is what somebody typed: a slash in it would ask for another resource.
+    # An id was typed by hand: a slash in it would name another resource.
     return urllib.parse.quote(run_id, safe="")
 
 

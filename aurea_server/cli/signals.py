@@ -1,11 +1,11 @@
-"""Ctrl-C, SIGTERM and SIGHUP: what a command has is written first, and then it ends by the very signal.
+"""Ctrl-C, SIGTERM and SIGHUP: a command first writes what it has, and then ends by that very signal.
 
 A shell looks at how a command died. After a plain ``exit 130`` a loop goes on to its next round, since the command seems to
-have dealt with Ctrl-C itself; only where it was ended by SIGINT does the loop end too (Martin Cracauer, "Proper handling of
+have handled Ctrl-C itself; the loop ends too only if SIGINT killed the command (Martin Cracauer, "Proper handling of
 SIGINT/SIGQUIT"). So at the end the default action is restored, and the signal sent once more: `end_by_signal`.
 
-A command that does not listen ends by `Interrupted`, so that its files are put in order. SIGHUP that was ignored at the
-start (nohup) stays ignored.
+A command without a handler of its own ends by `Interrupted`, so that its files are cleaned up. SIGHUP that was ignored at
+the start (nohup) stays ignored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal says that the command must end; ``number`` is its."""
+    """A signal ends the command; ``number`` is the signal's."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -52,7 +52,7 @@ def restore_signals() -> None:
 
 
 def end_by_signal(number: int) -> NoReturn:
-    """End this process by the signal, past everything: all must be written."""
+    """End this process by the signal, without any clean-up: everything must be written by now."""
     signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
     os.kill(os.getpid(), number)
@@ -65,7 +65,7 @@ def handle_signals(first: Callable[[], None] | None = None, last: Callable[[], o
 
     ``last`` is called before the process ends. Once the block is left, the first signal is sent again, to whom it would have
     gone without the block: the command ends as if it came only now, with everything written. No exception is raised into the
-    block, whose frames may be those of an event loop or of somebody's job.
+    block, whose frames may be those of an event loop or of a job.
     """
     came: list[int] = []
 

@@ -1,4 +1,4 @@
-"""Where ``--output`` goes: judged before the work, and written whole or not at all where it is a plain file.
+"""The file that ``--output`` names: checked before the work, and a plain file is written whole or not at all.
 
 Devices, pipes and the standard streams are written into. So is the very file that stdout or stderr goes to, under whatever
 name: replacing it would take away what the shell has written, or is about to write, to the old one.
@@ -89,7 +89,7 @@ def is_stdout(path: Path | None) -> bool:
 def write_output(path: Path, pieces: Iterable[bytes]) -> None:
     """Write all ``pieces``. A plain file keeps what it holds until the last of them is written.
 
-    Raises SpecError where it cannot be written; OSError where that is stdout, whose troubles are not the option's.
+    Raises SpecError where it cannot be written; OSError where it is stdout, whose failure is not the option's.
     """
     try:
         descriptor = find_descriptor(path)
@@ -122,7 +122,7 @@ def _write_path(path: Path, pieces: Iterable[bytes]) -> None:
     except FileNotFoundError:
         _replace(path, None, pieces)
         return
-    # Replaced where nobody can tell the difference; a file that would get another owner is written in place instead.
+    # Replaced where that makes no difference; a file that would get another owner is written in place instead.
     if stat.S_ISREG(before.st_mode) and os.access(path.parent, os.W_OK) and _keeps_owner(before):
         _replace(path, before, pieces)
         return

@@ -1,8 +1,8 @@
-"""The three standard streams: they are there whatever the caller did with them, and all that is written to them comes out.
+"""The three standard streams: they exist whatever the caller did with them, and every byte that is written to them arrives.
 
-A single write to a pipe may be short: where the pipe is non-blocking, or where the process is stopped and continued in the
-middle. Python's buffered streams go on with the rest, but give up where a non-blocking pipe is full; those that are not
-buffered (``python -u``, PYTHONUNBUFFERED) return the short count, and nobody looks at it. So whatever a command writes goes
+A single write to a pipe may be short: the pipe may be non-blocking, or the process may be stopped and continued in the
+middle. Python's buffered streams continue with the rest, but give up when a non-blocking pipe is full. Unbuffered ones
+(``python -u``, PYTHONUNBUFFERED) return the short count, which ``print`` ignores. So everything that a command writes goes
 through `write_all`, either directly or by the streams that `replace_streams` puts in place of Python's.
 """
 
@@ -27,9 +27,10 @@ _SPELT = {"–": "-", "−": "-", "…": "...", "µ": "u", "×": "x", "✓": "+"
 
 
 def prepare_streams() -> None:
-    """Put the null device where a stream is closed; have every text shown, whatever encoding and terminal are said to be.
+    """Put the null device in place of a closed stream, and make every text printable, whatever the encoding.
 
-    A descriptor that is left closed is soon a socket's or the loop's own, and what is written to the stream goes there.
+    A descriptor that is left closed is soon that of a socket or of the event loop, and what is written to the stream goes
+    there.
     """
     for number, name in enumerate(_NAMES):
         try:
@@ -38,7 +39,8 @@ def prepare_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it takes the lowest that is free
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
-    for name in ("COLUMNS", "LINES"):  # whoever reads them makes an int of all digits, and rows of 0 columns
+    # Libraries read these without judging them: they take a number of any length, and lay out lines of 0 columns.
+    for name in ("COLUMNS", "LINES"):
         if not 0 < len(said := os.environ.get(name, "80")) < 5 or not said.isdecimal() or int(said) == 0:
             del os.environ[name]
     codecs.register_error("spelt", _spell_in_ascii)
@@ -48,7 +50,7 @@ def prepare_streams() -> None:
 
 
 def _spell_in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """What an encoding does not have, in ASCII."""
+    """Characters that the encoding lacks, in ASCII."""
     assert isinstance(error, UnicodeEncodeError)
     return "".join(_SPELT.get(c, "?") for c in error.object[error.start : error.end]), error.end
 
@@ -93,10 +95,10 @@ class _WholeWriter(io.RawIOBase):
 
 @contextlib.contextmanager
 def replace_streams() -> Iterator[None]:
-    """Meanwhile stdout and stderr write all that they are given, whoever writes: also a job's ``print``.
+    """Within the block stdout and stderr write all that they are given, also what a job prints.
 
-    What stdout cannot write is raised, as ever; what stderr cannot write is dropped: it must not cost a result. A stream
-    without a descriptor, such as a test's, is left as it is.
+    What stdout cannot write is raised, as usual. What stderr cannot write is dropped: it must not cost a result. A stream
+    without a descriptor, such as a test's, is left alone.
     """
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _make_whole(sys.stdout, lossy=False), _make_whole(sys.stderr, lossy=True)
@@ -134,25 +136,25 @@ def write_out(content: bytes) -> None:
     sys.stdout.flush()
     try:
         descriptor = sys.stdout.fileno()
-    except (OSError, ValueError):  # somebody reads it within this process
+    except (OSError, ValueError):  # a test captures it within this process
         sys.stdout.buffer.write(content)
     else:
         write_all(descriptor, content)
 
 
 def write_text(descriptor: int, text: str) -> None:
-    """`write_all` of a text. Past Python's streams: who waits must not hold one at the exit."""
+    """`write_all` of a text. Past Python's streams, which a waiting thread would hold locked when the interpreter exits."""
     write_all(descriptor, text.encode("utf-8", "backslashreplace"))
 
 
 def write_briefly(descriptor: int, text: str, patience: float = 0.5) -> None:
-    """Write it on a thread, and wait for that no longer than ``patience`` seconds: nobody has to be there to read it."""
+    """Write on a thread, and wait for it no longer than ``patience`` seconds: a pipe without a reader must not block."""
 
-    def told() -> None:
+    def write() -> None:
         with contextlib.suppress(OSError):
             write_text(descriptor, text)
 
-    thread = threading.Thread(target=told, daemon=True, name="say")
+    thread = threading.Thread(target=write, daemon=True, name="write-briefly")
     with contextlib.suppress(RuntimeError):  # no thread to be had
         thread.start()
         thread.join(patience)

@@ -169,7 +169,7 @@ def test_nothing_is_above_what_a_duration_can_hold(seconds: float) -> None:
 
 @given(values=st.lists(st.integers(0, 2**62), min_size=1), cuts=st.lists(st.integers(0, 20), max_size=3))
 def test_memory_for_octaves_changes_nothing(values: list[int], cuts: list[int]) -> None:
-    """However the octaves came to have memory, one batch after the other or by merging: the same values, the same answers."""
+    """However the octaves came to have memory, batch after batch or by merging: the same values, the same answers."""
     whole, pieces = of(*values), LatencyHistogram()
     edges = [0, *sorted(min(cut, len(values)) for cut in cuts), len(values)]
     for first, last in pairwise(edges):
