@@ -39,6 +39,7 @@ class Problem(NamedTuple):
         """The same problem, as seen from the object that holds this one as ``parent``."""
         if not self.path:
             return self._replace(path=parent)
+        # "a" within "b" is b.a, and "[0]" within "b" is b[0].
         joint = "" if self.path.startswith("[") else "."
         return self._replace(path=f"{parent}{joint}{self.path}")
 

@@ -101,6 +101,7 @@ class Objective(Checked):
 
     def check(self) -> list[Problem]:
         problems = []
+        # One bound only: an objective with two could be lost on one side and inconclusive on the other.
         if (self.at_most is None) == (self.at_least is None):
             problems.append(Problem("at_most", "give either at_most or at_least"))
         if self.quantile is not None and not self.is_of_jobs:
@@ -114,6 +115,8 @@ class Objective(Checked):
         group, figure = split_metric(self.metric)
         built_in = get_args(BuiltInMetric) if group is None else OF_GROUPS
         reported = [each.name for each in schema.declared]
+        # Names are checked against what the jobs declare, so a misspelt mark is refused before a run of an hour, and not
+        # "inconclusive" after it.
         if group is not None and group not in schema.groups:
             known = ", ".join(schema.groups) or "none: groups are the branches of a mix"
             return [Problem("metric", f"must name a group of the workload: known are {known}", ascii(group))]
@@ -126,6 +129,7 @@ class Objective(Checked):
 
     def __str__(self) -> str:
         group, figure = split_metric(self.metric)
+        # One sentence for people, the same in reports, events and pages.
         what = figure.replace("_", " ")
         if self.is_of_jobs:
             what = f"{'mean' if self.quantile is None else f'p{self.quantile * 100:g}'} {what}"
@@ -142,6 +146,7 @@ def split_metric(metric: str) -> tuple[str | None, str]:
     """``group:NAME:FIGURE`` → (NAME, FIGURE); any other metric → (None, metric). No group's name has a colon."""
     if not metric.startswith("group:"):
         return None, metric
+    # A group's name cannot contain a colon, so the split is unambiguous.
     _, group, figure = metric.split(":", 2)
     return group, figure
 
