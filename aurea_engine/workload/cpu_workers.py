@@ -1,8 +1,8 @@
-"""Worker processes that burn CPU time, one a core, each fed over a socket of its own.
+"""Worker processes that burn CPU time, one per core, each fed over a socket of its own.
 
-A worker is this very file run as a script, in an isolated interpreter that imports neither the caller's main module nor
-numpy, so it starts in some 20 ms. Frames are one float64 each way: seconds to burn, CPU-seconds burnt. It ends when its
-socket closes, or by SIGKILL: a signal that a whole group or container gets is for those who feed it to judge.
+A worker is this very file, run as a script in an isolated interpreter. It imports neither the caller's main module nor
+numpy, so it starts in about 20 ms. Frames are one float64 each way: seconds to burn, and CPU-seconds burnt. A worker ends
+when its socket closes, or by SIGKILL. It ignores signals that a whole group or container gets: only its parent acts on them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,18 @@ import time
 from typing import Self
 
 FRAME = struct.Struct("<d")
-DEAF = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""What a worker does not hear."""
+# Ctrl-C in a terminal reaches every process of the group. If a worker died of it, its job would fail before the parent could
+# end the run in order.
+IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that a worker ignores."""
 
 
 def burn(seconds: float, parent: int | None = None) -> float:
-    """Spend ``seconds`` of this thread's CPU time; returns what was spent. Ends early when the parent is gone."""
+    """Spend ``seconds`` of this thread's CPU time, and return what was spent. Ends early if the parent is gone."""
     began = time.thread_time()
     parent, spent = os.getppid() if parent is None else parent, 0.0
+    # Spin on the cheap clock for up to 2 ms, then look at the thread's CPU time, which costs a system call. The parent's id
+    # changes when it dies, since an orphan is adopted: a worker must not burn a core for a run that nobody waits for.
     while spent < seconds and os.getppid() == parent:
         until = time.perf_counter() + min(0.002, seconds - spent)
         while time.perf_counter() < until:
@@ -36,24 +40,27 @@ def burn(seconds: float, parent: int | None = None) -> float:
 
 
 def serve() -> None:
-    """Answer the demands that come on stdin until it closes."""
+    """Serve the demands that come on stdin until it closes."""
     parent = os.getppid()
-    for number in DEAF:
+    # First ignore, then unblock: the parent blocked these signals before it started this process, so none could arrive in
+    # between and kill it.
+    for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, DEAF)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED_SIGNALS)
     with contextlib.suppress(OSError), socket.socket(fileno=0) as peer:
+        # A short read is the end of the stream: the parent closed its end, or is gone.
         while len(frame := peer.recv(FRAME.size, socket.MSG_WAITALL)) == FRAME.size:
             (seconds,) = FRAME.unpack(frame)
             peer.sendall(FRAME.pack(burn(seconds, parent)))
 
 
 def _spawn(stdin: int) -> subprocess.Popen[bytes]:
-    """Not by the event loop, which may give the process a mask of signals of its own; vfork and exec take a millisecond."""
+    """Start a worker. Not by the event loop, which may set its own signal mask; vfork and exec take about a millisecond."""
     return subprocess.Popen([sys.executable, "-I", "-S", __file__], stdin=stdin, stdout=subprocess.DEVNULL)  # noqa: S603
 
 
 class _Worker:
-    """One worker process and our end of its socket."""
+    """One worker process, and our end of its socket."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -63,10 +70,12 @@ class _Worker:
 
     @classmethod
     async def start(cls) -> Self:
-        """Signals are held back meanwhile, and in it until it ignores them: none finds it unprepared."""
+        """Start a process. Signals are blocked until it ignores them, so that none can end it while it starts."""
+        # Every way out of here without a worker must close the socket, and reap a process that was started. Otherwise an
+        # interrupt in this moment would leave a zombie or a descriptor behind.
         near, far = socket.socketpair()
         with far:
-            held = signal.pthread_sigmask(signal.SIG_BLOCK, DEAF)
+            held = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED_SIGNALS)
             try:
                 process = _spawn(far.fileno())
             except BaseException:
@@ -83,7 +92,7 @@ class _Worker:
             raise
 
     async def burn(self, seconds: float) -> None:
-        """Raises ChildProcessError where the process ends."""
+        """Burn ``seconds`` of CPU time. Raises ChildProcessError if the process ends."""
         self._writer.write(FRAME.pack(seconds))
         try:
             await self._reader.readexactly(FRAME.size)
@@ -94,7 +103,9 @@ class _Worker:
         self._process.kill()
 
     async def gone(self) -> None:
-        """Wait for its end, which its socket tells, and reap it."""
+        """Wait until the process ends, which closes the socket, and reap it."""
+        # Waiting for the stream's end does not block the event loop, as waiting for the process would. Afterwards wait()
+        # returns at once, because a process closes its descriptors when it dies.
         with contextlib.suppress(ConnectionError):
             while await self._reader.read(65536):
                 pass
@@ -105,7 +116,7 @@ class _Worker:
 
 
 class CpuWorkers:
-    """A pool of workers for one run; leaving its context ends them all and waits for their end."""
+    """The workers of one run. Leaving the context kills them all, and waits until they are gone."""
 
     def __init__(self, size: int | None = None) -> None:
         self.size = size or len(
@@ -118,6 +129,8 @@ class CpuWorkers:
         try:
             for _ in range(self.size):
                 self._all.append(await _Worker.start())
+            # All are started before the first is waited for, so they start at the same time. A frame of 0 s tells that one
+            # is up; the run's window opens only then.
             for worker in self._all:
                 await worker.burn(0.0)
                 self._idle.put_nowait(worker)
@@ -127,21 +140,23 @@ class CpuWorkers:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        # Kill all, then wait for each: the time is that of the slowest, not the sum.
         for worker in self._all:
             worker.kill()
         for worker in self._all:
             await worker.gone()
 
     async def burn(self, seconds: float) -> None:
-        """Burn ``seconds`` of CPU time in the next free worker. A worker that dies fails its job and is replaced."""
+        """Burn ``seconds`` of CPU time in the next free worker. A worker that dies fails its job, and is replaced."""
         worker = await self._idle.get()
         whole = False
         try:
             await worker.burn(seconds)
             whole = True
         finally:
-            if not whole:  # cancelled or dead: its stream is out of step, so the worker is of no more use
+            if not whole:  # cancelled or dead: an answer may still come, which the next job would take for its own
                 worker.kill()
+                # Shielded: a job may be cancelled again while its worker is replaced, and the pool must not lose one.
                 await asyncio.shield(self._replace(worker))
             else:
                 self._idle.put_nowait(worker)
