@@ -33,7 +33,7 @@ app.command("aurea_server.cli.reprice:reprice_command", name="reprice", help="Pr
 app.command(
     "aurea_server.cli.cost_curve:cost_curve_command",
     name="cost-curve",
-    help="What cost models come to at a range of rates.",
+    help="Show the cost under each model at a range of rates.",
 )
 app.command("aurea_server.cli.runs:runs", name="runs", help="The history of runs: list, show, export, delete.")
 app.command("aurea_server.cli.serve:serve_command", name="serve", help="Serve benchmarks over HTTP, until a signal.")
