@@ -112,6 +112,7 @@ class Objective(Checked):
 
     def check_metric(self, schema: Schema) -> list[Problem]:
         """The reasons why it cannot be judged in a run whose records have the columns of ``schema``."""
+        # Here and not in `check`: only the workload knows what its jobs declare.
         group, figure = split_metric(self.metric)
         built_in = get_args(BuiltInMetric) if group is None else OF_GROUPS
         reported = [each.name for each in schema.declared]
@@ -147,6 +148,7 @@ def split_metric(metric: str) -> tuple[str | None, str]:
     if not metric.startswith("group:"):
         return None, metric
     # A group's name cannot contain a colon, so the split is unambiguous.
+    # The rule of group names has no colon for this very reason.
     _, group, figure = metric.split(":", 2)
     return group, figure
 

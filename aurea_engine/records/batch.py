@@ -34,6 +34,7 @@ def summed(ns: Instants) -> int:
     """Exact sum, also where it leaves int64: ten jobs of the longest service that may be asked for do."""
     if not len(ns):
         return 0
+    # No partial sum is beyond rows × the largest size, so where that fits, numpy's sum cannot wrap around.
     fits = max(abs(int(ns.min())), abs(int(ns.max()))) * len(ns) < 2**63
     return int(ns.sum()) if fits else sum(ns.tolist())
 
@@ -93,6 +94,7 @@ class JobBatch:
     started: Instants
     finished: Instants
     outcome: Outcomes
+    # Keyed by the declaration and not by the name alone: a batch then knows units and scales, wherever it is read.
     marks: Mapping[Mark, Instants] = field(default_factory=dict)
     measures: Mapping[Measure, Instants] = field(default_factory=dict)
     group: Groups | None = None
@@ -110,7 +112,7 @@ class JobBatch:
         mine, theirs = self.columns(), other.columns()
         return self.schema == other.schema and all(np.array_equal(mine[name], theirs[name]) for name in mine)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # arrays can be written to
 
     def map_columns(self, change: Callable[[Column], Column]) -> JobBatch:
         """The batch whose columns are those of this one after ``change``."""
@@ -128,6 +130,7 @@ class JobBatch:
 
     def columns(self) -> dict[str, Column]:
         """Every column by its name: the built-in ones, then marks, measures and the group, where there are any."""
+        # No mark and no measure has the name of another column (`columns.RESERVED`), so none hides one here.
         named: dict[str, Column] = {name: getattr(self, name) for name in COLUMNS}
         named.update({mark.name: column for mark, column in self.marks.items()})
         named.update({measure.name: column for measure, column in self.measures.items()})
@@ -185,6 +188,7 @@ class JobBatch:
             return cls.empty()
         marks = _in_all(parts, [part.marks for part in parts])
         measures = _in_all(parts, [part.measures for part in parts])
+        # Declarations that differ in unit or scale are two keys, and would be two columns of one name.
         names = [mark.name for mark in marks] + [measure.name for measure in measures]
         if len({*names}) < len(names):
             raise ValueError(f"the parts declare one name in different ways: {', '.join(sorted(names))}")
@@ -227,6 +231,7 @@ class JobBatch:
         """How long each job was in the queue, also those that left it unserved. `NEVER` for a job that was cancelled there
         or rejected on arrival: nobody knows how long it would have waited.
         """
+        # Who was cancelled in the queue has neither instant; who left it has the second alone.
         until = np.where(self.was_started, self.started, self.finished)
         return np.where(until >= 0, until - self.intended, NEVER)
 
@@ -278,6 +283,7 @@ def _in_all(parts: Iterable[JobBatch], columns: list[Mapping[Kind, Instants]]) -
 
 def _join_groups(parts: list[JobBatch]) -> tuple[tuple[str, ...], Groups | None]:
     """The names of all groups, and the column that counts in them."""
+    # In the order of their first appearance: the parts of one run all have the same names in the same order.
     names = tuple(dict.fromkeys(name for part in parts for name in part.groups))
     if not names:
         return (), None

@@ -89,6 +89,7 @@ def encode(records: StoredRecords) -> bytes:
         *jobs.measures.values(),
         *group,
     ]
+    # Level 1: a higher one takes several times as long, and the differences are small numbers already.
     columns = [zlib.compress(column.tobytes(), 1) for column in plain]
     header = msgspec.json.encode(
         _Header(
@@ -118,6 +119,7 @@ class _Column:
     def take(self, size: int) -> bytes:
         """The next ``size`` bytes. Raises `DamagedParts` where there are fewer."""
         pieces, missing = [], size
+        # A compressed column may be a thousandth of what it holds: never more is unpacked than was asked for.
         while missing:
             piece = self._unpacking.decompress(self._more(), missing)
             if not piece and not self._left and not self._unpacking.unconsumed_tail:
@@ -128,12 +130,14 @@ class _Column:
 
     def check_end(self) -> None:
         """Raises `DamagedParts` where anything is left, or the column does not end where it should."""
+        # The end of the stream also checks its sum (Adler-32): only then is the column what was written.
         while not self._unpacking.eof:
             more = self._more()
             if self._unpacking.decompress(more, 1) or not (more or self._unpacking.eof):
                 raise DamagedParts("the file of records is damaged: a column has no end")
 
     def _more(self) -> bytes:
+        # Every column keeps its own place in the file, and all of them are read in turn: so each seeks.
         if self._unpacking.unconsumed_tail or not self._left:
             return self._unpacking.unconsumed_tail
         self._file.seek(self._at)
@@ -157,6 +161,7 @@ class Reader:
             (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
             header = msgspec.json.decode(file.read(length), type=_Header)
             self._schema = schema = header.schema
+        # A file with more or fewer columns than its header names is damaged, or of a newer version: neither is guessed at.
         group = (4,) if schema.groups else ()
         self._widths = (*WIDTHS, *(8 for _ in schema.declared), *group)
         if len(header.sizes) != len(self._widths) or min(header.sizes) < 0:
@@ -183,6 +188,7 @@ class Reader:
         count = min(count, self.rows - self.row)
         with _understood():
             taken = [column.take(width * count) for column, width in zip(self._columns, self._widths, strict=True)]
+            # Only with the last row can a column be known to end where it should.
             if self.row + count == self.rows:
                 for column in self._columns:
                     column.check_end()
@@ -210,6 +216,7 @@ class Reader:
 
     def _instants(self, i: int, differences: bytes) -> NDArray[np.int64]:
         """Instants from differences; the first of a block is one to the last of the block before."""
+        # A sum that leaves int64 wraps around, as the differences did when they were taken: the instant comes out right.
         instants = np.cumsum(np.frombuffer(differences, np.int64))
         instants += self._carried[i]
         if len(instants):
@@ -235,6 +242,7 @@ def _understood() -> Iterator[None]:
         yield
     except DamagedParts:
         raise
+    # Everything that bytes can make these libraries raise; a fault of our own is not among them, and is not hidden.
     except (struct.error, msgspec.DecodeError, zlib.error, ValueError, IndexError, TypeError, OSError) as error:
         raise DamagedParts(f"the file of records is damaged: {error}") from None
 

@@ -101,6 +101,7 @@ class LatencyHistogram:
         if not len(ns):
             return
         low, high = int(ns.min()), int(ns.max())
+        # Squares are taken about the first value: of values that are large and alike, Σx² − (Σx)²/n leaves no digit.
         if not self.count:
             self._shift, self.minimum, self.maximum = low, low, high
         buckets = buckets_of(ns)
@@ -118,6 +119,7 @@ class LatencyHistogram:
 
     def _make_room(self, low: int, high: int) -> None:
         """Memory for the octaves of the buckets ``low`` to ``high``, beside those that there are."""
+        # In whole octaves, so that a run whose times drift grows a few times and not with every batch.
         if not len(self._counts):
             self._first = (low - 1) // PARTS * PARTS + 1
         before = max(0, -(-(self._first - low) // PARTS)) * PARTS
@@ -128,6 +130,7 @@ class LatencyHistogram:
 
     def _list_filled(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The buckets that hold anything, in rising order, and how many values each holds."""
+        # Whoever reads a histogram takes them from here: it is all the same how much memory lies around them.
         filled = np.flatnonzero(self._counts)
         buckets, counts = filled + self._first, self._counts[filled]
         if not self._zeros:

@@ -130,6 +130,7 @@ def join_declared(kinds: Sequence[object]) -> tuple[tuple[Mark, ...], tuple[Meas
     Raises `SpecError` where a declaration is none, or where two kinds mean different things by one name: one column holds
     both, and a sum over it would be of nothing.
     """
+    # Dictionaries keep the order of the first declaration, which is the order of columns in every file and report.
     marks, measures, problems = dict[str, Mark](), dict[str, Measure](), list[Problem]()
     for kind in kinds:
         _collect(kind, "marks", Mark, marks, problems)
@@ -155,6 +156,7 @@ def _collect(kind: Any, member: str, wanted: type, found: dict[str, Any], proble
     if len({each.name for each in declared}) < len(declared):
         problems.append(Problem("", f"{name}.{member} must have different names"))
     for each in declared:
+        # Two kinds may declare the same: a mix of reads and writes counts the rows of both in one column.
         if found.setdefault(each.name, each) != each:
             text = f"{name} declares {each.name} otherwise than another job of the run: give both one unit and scale"
             problems.append(Problem("", text))
@@ -165,6 +167,7 @@ def number_repeated(names: Sequence[str], taken: Iterable[str] = ()) -> list[str
     occurrences, used, numbers = Counter(names), {*taken}, defaultdict[str, Iterator[int]](lambda: count(1))
     unique = []
     for name in names:
+        # A number may make a name that somebody gave: then the next one is tried.
         chosen = name
         while chosen in used or (chosen == name and occurrences[name] > 1):
             chosen = f"{name}_{next(numbers[name])}"

@@ -50,6 +50,7 @@ def record_rows(
         strict=True,
     )
     for i, (intended, released, started, finished, outcome, cost, stamp, report) in enumerate(columns, first):
+        # One that was cancelled in service has both instants, and one that left the queue has no start.
         served = started >= 0 and finished >= 0
         yield {
             "job_id": f"{benchmark_id}-job-{i}",
@@ -69,6 +70,7 @@ def record_rows(
 def _reports(batch: JobBatch) -> Iterator[dict[str, Any]]:
     """For each job the members that only a run has whose jobs declare something."""
     if not batch.schema:
+        # One empty object for all of them: it is only read, and a million rows should not pay for what they do not have.
         yield from repeat({}, len(batch))
         return
     marks = {mark.name: column.tolist() for mark, column in batch.marks.items()}
@@ -99,6 +101,7 @@ def seconds_of(ns: int) -> float | Decimal | None:
     """So many ns as a number that reads back as them; None for `NEVER`."""
     if ns < 0:
         return None
+    # A whole second is exact in a float for as long as int64 holds its nanoseconds.
     if ns < FLOATS_ARE_EXACT or ns % NS == 0:
         return ns / NS
     return Decimal(ns).scaleb(-9)
@@ -107,6 +110,7 @@ def seconds_of(ns: int) -> float | Decimal | None:
 def _timestamps(opened: datetime, batch: JobBatch) -> list[str]:
     """UTC of each job's end (of its release, where it never ran), ms."""
     ends = np.where(batch.finished >= 0, batch.finished, batch.released)
+    # All at once by numpy: formatting a datetime for each row would take as long as everything else.
     origin = np.datetime64(opened.astimezone(UTC).replace(tzinfo=None), "us")
     texts = np.datetime_as_string((origin + (ends // 1000).astype("timedelta64[us]")).astype("datetime64[ms]"))
     return [f"{text}Z" for text in texts.tolist()]
@@ -121,6 +125,7 @@ def records_from_rows(rows: object, schema: Schema | None = None) -> JobBatch | 
     """
     if not isinstance(rows, Sequence) or isinstance(rows, (str, bytes)):
         raise SpecError([Problem("jobs", "must be a list of jobs", show_value(rows))])
+    # Results of the first versions had no instants; nothing can be made of their rows, and nothing is wrong with them.
     if any(not isinstance(row, dict) or "intended" not in row for row in rows):
         return None
     intended, started, finished = (_instants(rows, name) for name in ("intended", "started", "finished"))

@@ -96,6 +96,7 @@ class _Bin:
 
     def joined(self) -> tuple[Buckets, Buckets]:
         """Buckets in rising order and how many values each holds."""
+        # A batch only appends its pair of arrays; sorting all of a bin at every batch would cost more than the batch.
         if not self.parts:
             return np.empty(0, np.int64), np.empty(0, np.int64)
         if len(self.parts) > 1:
@@ -149,12 +150,14 @@ class Series:
             setattr(bin_, name, getattr(bin_, name) + count)
 
     def _note_times(self, at: Buckets, buckets: Buckets) -> None:
+        # Bin and bucket as one number, so that one sort groups by both.
         keys, counts = np.unique(at * _KEY + buckets, return_counts=True)
         bins = keys // _KEY
         edges = (np.flatnonzero(np.diff(bins)) + 1).tolist()
         buckets = keys % _KEY
         for first, last in pairwise([0, *edges, len(keys)] if len(keys) else []):
             bin_ = self._bin(int(bins[first]))
+            # Copies: a slice would keep the arrays of the whole batch alive.
             bin_.parts.append((buckets[first:last].copy(), counts[first:last].copy()))
             if len(bin_.parts) > _MOST_PARTS:
                 bin_.joined()
@@ -168,6 +171,7 @@ class Series:
     def _coarsen(self) -> None:
         fine, self._bins = self._bins, {}
         self.width *= 2
+        # Pairs of neighbours become one: the edges of wider bins are edges of the narrower ones, so nothing is shared out.
         for at, bin_ in fine.items():
             self._bin(at // 2).merge(bin_)
         for bin_ in self._bins.values():
@@ -219,6 +223,7 @@ class Series:
         for at in range(max(self._bins, default=-1) + 1):
             bin_ = self._bins.get(at) or _Bin()
             in_system += bin_.arrived - bin_.ended
+            # The last bin is only as wide as the run was in it, or its rate would fall for no reason.
             inside = min(end_ns, (at + 1) * width) - at * width
             points.append(
                 Point(

@@ -55,6 +55,7 @@ def summarize_groups(figures: Figures, parts: RunParts) -> tuple[GroupResult, ..
 
 
 def _summarize_group(name: str, schema: Schema, figures: Figures, parts: RunParts) -> GroupResult:
+    # A group of which no job came has no meters, and is in the result with counts of 0.
     meters = figures.meters.groups.get(name) or Meters(figures.meters.rules)
     jobs = figures.counted_jobs()
     if jobs is not None:

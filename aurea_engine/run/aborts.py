@@ -61,6 +61,7 @@ class AbortJudge:
         self._warmup_ns = spec.warmup_ns
         self._warmed: int | None = None if spec.warmup_ns else 0
         self._none_left = False
+        # Each objective counts for itself: by group, mark or measure, different jobs count for different ones.
         wanted, schema = aborting(spec), spec.workload.schema
         self._budgets = [(each, Budget(spec.cost, _limit(each), opened)) for each in wanted if each.metric == "cost"]
         ratios = [_Ratio(each) for each in wanted if each.figure == "failure_ratio"]
@@ -125,6 +126,7 @@ class _Ratio:
 
     def count(self, ended: _Ended, reports: ReportColumns) -> None:
         """A job has ended."""
+        # A cancelled job is among those that are left, as if it had been good: the ratio at its least.
         if self.objective.group is not None and reports.group_of(ended.row) != self.objective.group:
             self._elsewhere += 1
         elif ended.outcome in BAD:
@@ -132,6 +134,7 @@ class _Ratio:
 
     def is_lost(self, most: int) -> bool:
         """Whether more have failed than the ratio allows of ``most`` jobs, less those that are of other groups."""
+        # All that are still to come may be of this group, and good. So the most that it can have is what bounds it.
         left = most - self._elsewhere
         return left > 0 and self._bad / left > self._limit
 
@@ -151,6 +154,7 @@ class _Above:
 
     def count(self, ended: _Ended, reports: ReportColumns) -> None:
         """A job has ended."""
+        # What does not count can never count: the sample has one job less that might have been within the limit.
         value = self._measure(ended, reports)
         if value is None:
             self._out += 1
@@ -178,12 +182,14 @@ class _Above:
 
     def is_lost(self, most: int) -> bool:
         """Whether more are above than a quantile of at most ``most`` jobs allows, less those that do not count."""
+        # N − rank(q, N) rises with N, so of the sizes that the sample can still have the largest allows the most above.
         left = most - self._out
         return self._above > 0 and self._counted >= self._needed and self._above > left - find_rank(self._q, left)
 
 
 def _find_most(bound: float, unit: int) -> int:
     """The most that is within ``bound``, as results are compared with it: a whole number ÷ ``unit``, as a float."""
+    # Rounding may land on either side of the bound, so the neighbours are tried by the very comparison of the result.
     most = min(round(bound * unit), 2**63)
     while most > 0 and most / unit > bound:
         most -= 1

@@ -29,6 +29,7 @@ from aurea_engine.records.reports import ReportReader
 from aurea_engine.run.plan import Block
 from aurea_engine.workload.jobs import JobSource, map_leaves_to_groups, read_schema
 
+# A table instead of comparisons: one look-up for each row of a batch, whatever the outcomes are.
 _SERVED = np.isin(np.arange(len(Outcome)), [Outcome.COMPLETED, Outcome.FAILED, Outcome.TIMED_OUT])
 """By number of the outcome: whether such a job may have reported anything."""
 
@@ -50,6 +51,7 @@ class ReportColumns:
         self._columns: dict[Mark | Measure, array[int]] = {each: array("q") for each in self.schema.declared}
         self._group = array("i")
         self._group_of_leaf = map_leaves_to_groups(source)
+        # By leaf, since a tuple that a job returns is in the order of its own declarations.
         self.readers = tuple(
             ReportReader(leaf.marks, leaf.measures) if leaf.marks or leaf.measures else None for leaf in source.leaves()
         )
@@ -57,20 +59,24 @@ class ReportColumns:
 
     def extend(self, block: Block) -> None:
         """Rows for the jobs of ``block``, with what is planned for them."""
+        # Every column gets a value for every row, also where the leaf of the job does not declare it: rows must line up.
         for each, column in self._columns.items():
             planned = block.reports.get(each.name)
             values = np.full(len(block), NEVER, np.int64) if planned is None else encode_planned(planned)
             column.frombytes(values.tobytes())
+        # The leaf is known when the job is planned and never changes, so its group need not wait for an end.
         if self.schema.groups:
             self._group.frombytes(self._group_of_leaf[block.leaf].tobytes())
 
     def write(self, row: int, declared: Iterable[Mark | Measure], values: Iterable[int]) -> None:
         """What the job of ``row`` says of itself: a value for each of ``declared``."""
+        # The row is pending until the pump logs the end, so nothing has been read of it, and nothing was dropped.
         for each, value in zip(declared, values, strict=True):
             self._columns[each][row] = value
 
     def read(self, row: int, declared: Mark | Measure, started: int) -> int:
         """What the job of ``row``, which has completed, reported; `NEVER` for nothing."""
+        # For one job, as objectives that end a run ask at each end; `select` does the same for many.
         stored = self._columns[declared][row]
         if stored >= NEVER:
             return stored
@@ -82,12 +88,15 @@ class ReportColumns:
 
     def select(self, rows: Instants | slice, started: Instants, outcome: Outcomes) -> Reported:
         """The columns of ``rows``, whose jobs started and ended like that."""
+        # The usual run declares nothing, and this is asked for each of its batches.
         if not self.schema:
             return Reported({}, {}, None, ())
 
         def column(values: array[int], dtype: type) -> NDArray[Any]:
             return np.frombuffer(values, dtype)[rows]
 
+        # A job that was stopped may have a report in its row all the same: it came between the instant of the stop and the
+        # moment at which the pump noticed. By its outcome it is told apart here, so that no driver has to clean up.
         served = _SERVED[outcome]
         completed = outcome == Outcome.COMPLETED
         marks = {
@@ -103,6 +112,7 @@ class ReportColumns:
 
     def forget(self, rows: int) -> None:
         """Drop the first ``rows``."""
+        # Together with the recorder's own columns, or rows and reports would be of different jobs.
         for column in self._columns.values():
             del column[:rows]
         del self._group[:rows]
@@ -117,6 +127,7 @@ def decode_planned(
     column: Instants, start: Instants | int, served: NDArray[np.bool_], completed: NDArray[np.bool_]
 ) -> Instants:
     """The values of ``column`` once its jobs have ended: a planned one counts from ``start``, and is of completed jobs."""
+    # Most columns hold one kind of value: in real time none is planned, and the copy is spared.
     planned = column < NEVER
     if planned.any():
         column = np.where(planned, np.where(completed, start - 2 - column, NEVER), column)

@@ -61,12 +61,14 @@ class Mix(JobSource):
         for i, branch in enumerate(self.of):
             # Every branch plans the whole block: what one draws cannot depend on how often the others were chosen.
             part = plan_jobs(branch.job, streams.child(f"branch {i}"), first, n)
+            # The branch's own plan, so it may be written to: `plan_jobs` gave it to nobody else.
             if branch.priority is not None:
                 part.priority[:] = branch.priority
             part.leaf += offset
             mine = choice == i
             for column in PLANNED:
                 getattr(whole, column)[mine] = getattr(part, column)[mine]
+            # Other branches may not declare what this one reports: their jobs report nothing by that name.
             for name, reports in part.reports.items():
                 whole.reports.setdefault(name, np.full(n, NEVER, np.int64))[mine] = reports[mine]
             offset += len(branch.job.leaves())
@@ -77,6 +79,7 @@ class Mix(JobSource):
 
     def groups(self) -> tuple[str, ...]:
         given = [branch.name for branch in self.of if branch.name is not None]
+        # Names that were given come first: a kind that would be called like one of them is numbered instead.
         kinds = number_repeated([_kind_of(branch.job) for branch in self.of if branch.name is None], given)
         unnamed = iter(kinds)
         names = [next(unnamed) if branch.name is None else branch.name for branch in self.of]

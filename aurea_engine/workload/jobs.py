@@ -100,6 +100,7 @@ def read_schema(source: JobSource) -> Schema:
 
     Raises `SpecError` for declarations that do not fit together, `StrategyError` for groups that do not fit the leaves.
     """
+    # Leaves are asked and not the source: a combination that somebody wrote need not know of reports to let them through.
     leaves, groups = source.leaves(), source.groups()
     if groups and len(groups) != len(leaves):
         name = type(source).__name__
@@ -111,12 +112,14 @@ def read_schema(source: JobSource) -> Schema:
 def map_leaves_to_groups(source: JobSource) -> NDArray[np.int32]:
     """For each leaf of ``source`` the position of its group in the groups of `read_schema`."""
     groups = source.groups()
+    # Leaves may share a group, so positions are counted in names and not in leaves.
     names = list(dict.fromkeys(groups))
     return np.array([names.index(group) for group in groups], np.int32)
 
 
 def plan_jobs(source: JobSource, streams: Streams, first: int, n: int) -> Plan:
     """`JobSource.plan`, held to the form of its answer. Raises `StrategyError`."""
+    # A strategy may be anybody's, and what a driver obeys must be whole: columns are checked here, once for each block.
     plan, name = source.plan(streams, first, n), type(source).__name__
     if not isinstance(plan, Plan):
         raise StrategyError(f"{name}.plan must give a Plan, not {type(plan).__name__}")
@@ -192,9 +195,11 @@ class Job(JobSource):
         yield self.run
 
     def plan(self, streams: Streams, first: int, n: int) -> Plan:
+        # A stream for each purpose: reports that are drawn, or not, change no demand.
         known = self.demands(streams.rng("demands"), first, n)
         demand = np.full(n, np.nan) if known is None else to_floats(known, n, f"{type(self).__name__}.demands")
         reports = None
+        # Without a known demand nobody knows when the job ends, and so neither what it has seen until then.
         if known is not None and (self.marks or self.measures):
             reports = self.reports(streams.rng("reports"), first, demand)
         return Plan(
@@ -219,6 +224,7 @@ class Sleep(Job):
 
     async def run(self, demand: float) -> None:
         """Sleeps, and looks at the clock when woken: event loops may fire timers early."""
+        # Never shorter than asked: event loops may fire a timer up to a tick of their clock too early.
         until = perf_counter_ns() + round(demand * NS)
         while (left := until - perf_counter_ns()) > 0:
             await asyncio.sleep(left / NS)

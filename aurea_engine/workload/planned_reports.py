@@ -34,6 +34,7 @@ def plan_reports(
         if mark is None and measure is None:
             raise StrategyError(f"{what} names {ascii(name)[:80]}, which {kind} does not declare")
         numbers = _scale_exactly(values, NS if measure is None else measure.scale, len(demand), f"{what}[{name!r}]")
+        # Both in whole ns, rounded alike: half of an odd number of them must not come out after the end.
         if measure is None and (numbers > np.rint(demand * NS)).any():
             raise StrategyError(f"{what} has the mark {name} later than the end of its job")
         planned[name] = numbers

@@ -26,10 +26,12 @@ def tabulate_groups(result: RunResult) -> Table:
     It is what other load testers show for each kind of request.
     """
     # One list for all groups, so that their figures stand in one column.
+    # 80 columns hold a name, two counts and five times; what does not fit is in the JSON.
     names = _list_supported(group.response_time for group in result.groups)
     heads = ("jobs", "failed", *(QUANTILES[name] for name in names))
     table = Table(Column("group", least=LABEL_WIDTH), *(Column(head, right=True) for head in heads))
     for group in result.groups:
+        # The name is somebody's text: shown as it is, never as a terminal's command.
         times = (format_seconds(group.response_time.quantile(name)) for name in names)
         table.add_row(make_printable(group.name), f"{group.counts.arrived:,}", f"{_count_failed(group):,}", *times)
     return table
