@@ -16,7 +16,7 @@ from aurea_engine.testing import check_job
 from aurea_engine.workload.cpu_workers import CpuWorkers, burn
 
 
-async def test_cpu_jobs_take_at_least_the_time_that_they_burn() -> None:
+async def test_cpu_jobs_take_the_time_they_burn() -> None:
     """Off the loop, which stays free: none measures less than it burns."""
     ticks = 0
 
@@ -34,7 +34,7 @@ async def test_cpu_jobs_take_at_least_the_time_that_they_burn() -> None:
     assert ticks > 10
 
 
-def test_burning_is_by_this_thread_s_own_processor_time() -> None:
+def test_burning_counts_the_own_thread_only() -> None:
     """What was spent is told, and is what was asked for or more."""
     before = time.thread_time()
     spent = burn(0.01)
@@ -59,7 +59,7 @@ def _commands(children: Path) -> bytes:
     )
 
 
-async def test_a_limit_stops_a_worker_and_the_next_job_gets_a_new_one() -> None:
+async def test_limit_replaces_the_worker() -> None:
     """Two jobs of a minute, stopped after 50 ms each, on one worker."""
     async with CpuWorkers(1) as workers:
         for _ in range(2):
@@ -68,7 +68,7 @@ async def test_a_limit_stops_a_worker_and_the_next_job_gets_a_new_one() -> None:
         await workers.burn(0.001)
 
 
-async def test_a_worker_that_dies_fails_its_job_and_is_replaced() -> None:
+async def test_dead_worker_is_replaced() -> None:
     """Killed from outside."""
     async with CpuWorkers(1) as workers:
         victim = workers._all[0].pid
@@ -85,7 +85,7 @@ async def test_limited_cpu_jobs_time_out() -> None:
     assert result.counts.timed_out == 2
 
 
-def test_cpu_jobs_have_a_demand_so_they_can_be_simulated() -> None:
+def test_cpu_jobs_can_be_simulated() -> None:
     """As if there were a core for every slot."""
     assert simulate(RunSpec(Workload(Cpu(0.1), jobs=4), Fifo(2), seed=0)).duration == pytest.approx(0.2)
 

@@ -28,7 +28,7 @@ def batch(jobs: int, slots: int | None, service: float = 0.1) -> RunResult:
     return simulate(RunSpec(Workload(Sleep(service), AllAtOnce(), jobs=jobs), Fifo(slots), seed=0))
 
 
-def test_a_hundred_jobs_on_ten_slots_take_ten_rounds() -> None:
+def test_100_jobs_on_10_slots_take_10_rounds() -> None:
     """Response times are 0.1 … 1.0, ten jobs each: mean 0.55, p50 0.5, p95 1.0; a hundred jobs cannot carry a p99."""
     result = batch(100, 10)
     assert result.duration == 1.0
@@ -43,14 +43,14 @@ def test_a_hundred_jobs_on_ten_slots_take_ten_rounds() -> None:
     assert result.concurrency.mean == 10.0
 
 
-def test_ninety_five_jobs_on_ten_slots_leave_half_a_round_idle() -> None:
+def test_95_jobs_on_10_slots_idle_half_a_round() -> None:
     """The last round has five jobs."""
     result = batch(95, 10)
     assert (result.duration, result.throughput) == (1.0, 95.0)
     assert pytest.approx(0.95) == result.utilization
 
 
-def test_without_a_limit_of_slots_all_jobs_run_at_once() -> None:
+def test_without_slots_all_jobs_run_at_once() -> None:
     """The seed form: a hundred sleeps of 0.1 take 0.1."""
     result = batch(100, None)
     assert (result.duration, result.waiting_time.max, result.concurrency.peak) == (0.1, 0.0, 100)
@@ -67,13 +67,13 @@ def test_without_a_limit_of_slots_all_jobs_run_at_once() -> None:
         pytest.param(ShortestFirst(2), 4.5, id="two slots, shortest first"),
     ],
 )
-def test_jobs_of_8_4_2_and_1_second_have_this_mean_response(scheduler: Scheduler, mean: float) -> None:
+def test_mean_response_of_8_4_2_1_second_jobs(scheduler: Scheduler, mean: float) -> None:
     """All arrive at 0, before any starts: else shortest first would have begun with the 8."""
     spec = RunSpec(Workload(Replay((8, 4, 2, 1)), AllAtOnce(), jobs=4), scheduler, seed=0)
     assert mean == simulate(spec).response_time.mean
 
 
-def test_an_end_at_the_instant_of_an_arrival_frees_its_slot_for_it() -> None:
+def test_end_frees_slot_for_same_instant() -> None:
     """At one instant ends come first, then arrivals, then starts: a back-to-back job neither waits nor is rejected."""
     spec = RunSpec(Workload(Sleep(0.1), Trace((0.0, 0.1, 0.2)), jobs=3), Fifo(1, queue_limit=0), seed=0)
     result = simulate(spec)
@@ -81,7 +81,7 @@ def test_an_end_at_the_instant_of_an_arrival_frees_its_slot_for_it() -> None:
     assert result.waiting_time.max == 0.0
 
 
-def test_two_jobs_that_arrive_as_one_ends_share_the_freed_slot_and_the_queue() -> None:
+def test_two_arrivals_share_slot_and_queue() -> None:
     """One slot and one place: of three that come together while the slot is freed, one starts, one waits, one is lost."""
     spec = RunSpec(Workload(Sleep(0.1), Trace((0.0, 0.1, 0.1, 0.1))), Fifo(1, queue_limit=1), seed=0)
     result = simulate(spec)
@@ -90,7 +90,7 @@ def test_two_jobs_that_arrive_as_one_ends_share_the_freed_slot_and_the_queue() -
     assert result.jobs.outcome.tolist() == [1, 1, 1, 4]
 
 
-def test_an_overloaded_queue_drains_when_theory_says() -> None:
+def test_overload_drains_when_theory_says() -> None:
     """500/s for 10 s on 4 slots of 10 ms. Job 4k + j starts at 10k + 2j ms and arrived at 2·(4k + j): it waits 2k ms.
 
     The last, 4999 = 4·1249 + 3, waits 2.498 s, starts at 12.496 and ends at 12.506; 5000 ÷ 12.506 is 399.81/s.
@@ -114,20 +114,20 @@ def test_a_constant_rate_of_100_is_100_and_not_101() -> None:
     assert (result.offered_rate, result.throughput) == (100.0, 100.0)
 
 
-def test_a_hundred_jobs_at_100_a_second_are_100_a_second_too() -> None:
+def test_100_jobs_at_100_per_s_are_100_per_s() -> None:
     """The same where the number of jobs ends the workload and not its duration."""
     result = simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(100), jobs=100), seed=0))
     assert (result.offered_rate, result.throughput) == (100.0, 100.0)
 
 
-def test_ten_users_who_never_think_finish_a_thousand_jobs_in_ten_seconds() -> None:
+def test_ten_users_without_thinking() -> None:
     """Each does a job of 0.1 s after the other; none begins at the tenth second."""
     spec = RunSpec(Workload(Sleep(0.1), Closed(10), duration=10), seed=0)
     result = simulate(spec)
     assert (result.counts.completed, result.duration, result.throughput) == (1000, 10.0, 100.0)
 
 
-def test_users_who_think_arrive_when_their_thought_ends() -> None:
+def test_users_arrive_after_their_think_time() -> None:
     """Service 0.1, thought 0.4: every user arrives each half second."""
     spec = RunSpec(Workload(Sleep(0.1), Closed(2, Constant(0.4)), duration=2), seed=0)
     jobs = simulate(spec).jobs

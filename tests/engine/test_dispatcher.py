@@ -69,12 +69,12 @@ def test_first_come_is_first_served() -> None:
     scenario.finish().expect_started(1).finish().expect_started(2).finish().expect_started()
 
 
-def test_a_freed_slot_serves_a_job_that_arrives_at_that_instant() -> None:
+def test_freed_slot_serves_same_instant() -> None:
     """Ends come before arrivals, so nothing is rejected."""
     Scenario(Fifo(1, queue_limit=0)).arrive().expect_started(0).finish().arrive().expect_started(1)
 
 
-def test_a_job_is_rejected_when_slots_and_queue_are_full() -> None:
+def test_full_slots_and_queue_reject() -> None:
     """Two slots and one place: the fourth has no room, also before the first three have started."""
     scenario = Scenario(Fifo(2, queue_limit=1)).arrive().arrive().arrive().arrive(rejected=True)
     scenario.expect_started(0, 1).arrive(rejected=True).finish().arrive(rejected=False).expect_started(2)
@@ -86,24 +86,24 @@ def test_no_place_in_the_queue_is_a_loss_system() -> None:
     Scenario(Fifo(2, queue_limit=0)).arrive().arrive().arrive(rejected=True).expect_started(0, 1)
 
 
-def test_a_queue_limit_without_slots_limits_nothing() -> None:
+def test_queue_limit_needs_slots() -> None:
     """Nothing ever waits where slots are without limit."""
     Scenario(Fifo(None, queue_limit=0)).arrive().arrive().arrive().expect_started(0, 1, 2)
 
 
-def test_last_come_is_first_served_but_not_interrupted() -> None:
+def test_lifo_does_not_interrupt() -> None:
     """The one in service stays."""
     scenario = Scenario(Lifo(1)).at(0).arrive().expect_started(0).at(1).arrive().at(2).arrive()
     scenario.finish().expect_started(2).finish().expect_started(1)
 
 
-def test_jobs_of_one_instant_keep_their_order_in_last_come_first_served() -> None:
+def test_lifo_keeps_order_at_one_instant() -> None:
     """Among equals the lower number goes first."""
     scenario = Scenario(Lifo(1)).at(5).arrive().arrive().at(7).arrive().arrive()
     scenario.expect_started(2).finish().expect_started(3).finish().expect_started(0).finish().expect_started(1)
 
 
-def test_the_shortest_goes_first_and_the_unknown_last() -> None:
+def test_shortest_first_and_unknown_last() -> None:
     """Equals, and the unknown among themselves, in order of arrival."""
     scenario = Scenario(ShortestFirst(1)).arrive(demand=UNKNOWN).arrive(demand=2).arrive(demand=1).arrive(demand=2)
     scenario.arrive(demand=UNKNOWN)
@@ -118,7 +118,7 @@ def test_the_most_urgent_goes_first() -> None:
         scenario.expect_started(job).finish()
 
 
-def test_several_slots_that_are_freed_together_are_filled_together() -> None:
+def test_slots_freed_together_fill_together() -> None:
     """In the discipline's order."""
     scenario = Scenario(ShortestFirst(3))
     for demand in (5, 4, 3, 2, 1, 0):
@@ -185,7 +185,7 @@ def test_somebody_else_s_queue_is_obeyed() -> None:
         pytest.param(Forgetful, "lost 1 waiting jobs", id="loses a job"),
     ],
 )
-def test_a_queue_that_breaks_its_contract_ends_the_run(queue: type[Queue], message: str) -> None:
+def test_bad_queue_ends_the_run(queue: type[Queue], message: str) -> None:
     """With an error that names the scheduler."""
     dispatcher = Dispatcher(scheduler_with(queue))
     for job in range(3):

@@ -37,7 +37,7 @@ def true_quantile(ns: list[int], q: float) -> int:
 
 
 @given(durations)
-def test_the_number_of_values_up_to_each_power_of_two_is_exact(ns: list[int]) -> None:
+def test_counts_to_powers_of_two_are_exact(ns: list[int]) -> None:
     """Prometheus' buckets are counts of values ≤ 2ᵏ s; compared in whole numbers, as 2ᵏ·10⁹ ns."""
     expected = [sum(value <= Fraction(2) ** k * SECOND for value in ns) for k in LE_EXPONENTS]
     shown = of(*ns).le_counts()
@@ -46,7 +46,7 @@ def test_the_number_of_values_up_to_each_power_of_two_is_exact(ns: list[int]) ->
 
 
 @pytest.mark.parametrize("k", range(-9, 8))
-def test_a_power_of_two_and_its_neighbours_fall_on_the_right_sides(k: int) -> None:
+def test_neighbours_of_powers_of_two(k: int) -> None:
     """2ᵏ s itself is inside the bucket that it bounds; one nanosecond more is not."""
     bound = round(2.0**k * SECOND)
     counts = dict(of(bound - 1, bound, bound + 1).le_counts())
@@ -72,7 +72,7 @@ def test_a_copy_is_independent(ns: list[int]) -> None:
 
 
 @given(durations)
-def test_a_histogram_survives_being_written_as_json(ns: list[int]) -> None:
+def test_histogram_survives_json(ns: list[int]) -> None:
     """To a dict and back, through text."""
     histogram = of(*ns)
     read = LatencyHistogram.from_dict(json.loads(json.dumps(histogram.to_dict(), allow_nan=False)))
@@ -80,7 +80,7 @@ def test_a_histogram_survives_being_written_as_json(ns: list[int]) -> None:
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=2, max_size=50))
-def test_the_variance_does_not_change_when_a_billion_seconds_are_added(ns: list[int]) -> None:
+def test_variance_ignores_a_large_offset(ns: list[int]) -> None:
     """It is the sample variance in exact arithmetic, to the last bit of a float, however large the values are."""
     n = len(ns)
     mean = Fraction(sum(ns), n)
@@ -91,7 +91,7 @@ def test_the_variance_does_not_change_when_a_billion_seconds_are_added(ns: list[
 
 
 @given(durations.filter(bool))
-def test_count_sum_mean_minimum_and_maximum_are_exact(ns: list[int]) -> None:
+def test_count_sum_mean_min_max_are_exact(ns: list[int]) -> None:
     """In whole nanoseconds."""
     histogram = of(*ns)
     assert (len(ns), sum(ns), min(ns), max(ns)) == (
@@ -102,13 +102,13 @@ def test_count_sum_mean_minimum_and_maximum_are_exact(ns: list[int]) -> None:
 
 
 @given(st.lists(st.integers(1, 2**62), min_size=1, max_size=60), st.sampled_from([0.001, 0.1, 0.5, 0.9, 0.99, 0.999]))
-def test_every_quantile_is_within_the_stated_error_of_the_sample_s(ns: list[int], q: float) -> None:
+def test_quantiles_are_within_stated_error(ns: list[int], q: float) -> None:
     """½·1/128 = 0.39 % relative."""
     expected = true_quantile(ns, q) / 1e9
     assert abs(of(*ns).quantile(q) - expected) <= RELATIVE_ERROR * expected * (1 + 1e-9)
 
 
-def test_a_million_log_uniform_values_are_within_the_stated_error() -> None:
+def test_log_uniform_values_within_error() -> None:
     """From 1 µs to 100 s; the sample's own quantiles are the oracle."""
     ns = np.rint(10 ** np.random.default_rng(1).uniform(3, 11, 1_000_000)).astype(np.int64)
     histogram = LatencyHistogram()
@@ -128,19 +128,19 @@ def test_a_point_mass_comes_back_as_itself(ns: int) -> None:
 
 
 @given(st.integers(1, 2**62))
-def test_a_value_lies_in_the_bucket_that_stands_for_it(ns: int) -> None:
+def test_values_lie_in_their_buckets(ns: int) -> None:
     """The middle of its bucket is never further than the relative error."""
     middle = value_of(int(buckets_of(np.array([ns]))[0]))
     assert abs(middle - ns / 1e9) <= RELATIVE_ERROR * ns / 1e9 * (1 + 1e-9)
 
 
-def test_a_greater_value_is_never_in_a_lower_bucket() -> None:
+def test_buckets_keep_the_order() -> None:
     """Buckets are monotone across octaves."""
     ns = np.unique(np.rint(np.logspace(0, 18, 20_000)).astype(np.int64))
     assert (np.diff(buckets_of(ns)) >= 0).all()
 
 
-def test_count_above_counts_what_is_certainly_above() -> None:
+def test_count_above_is_certain() -> None:
     """Exact at powers of two; elsewhere values in the bound's own bucket are given the benefit of the doubt."""
     histogram = of(SECOND, SECOND + 1, 2 * SECOND, 2 * SECOND + 1, 3 * SECOND)
     assert histogram.count_above(1.0) == 4
@@ -149,7 +149,7 @@ def test_count_above_counts_what_is_certainly_above() -> None:
     assert histogram.count_above(0.0) == 5
 
 
-def test_an_empty_histogram_has_counts_but_no_quantiles() -> None:
+def test_empty_histogram_has_no_quantiles() -> None:
     """Nothing is ever made up."""
     empty = LatencyHistogram()
     empty.record(np.empty(0, np.int64))

@@ -25,7 +25,7 @@ from aurea_engine import (
 from aurea_engine.testing import ManualClock, run_jumping
 
 
-def test_a_freeze_shows_in_every_job_that_would_have_run_during_it() -> None:
+def test_freeze_shows_in_every_due_job() -> None:
     """1000/s for 10 s on one slot of 0.2 ms, and job 5000 takes 1.0 s more. Of the 1250 jobs that the freeze delays the k-th
     takes 1.0002 − 0.0008k s, so the mean is 62.75 ms; the service times alone would say 0.30 ms and 0.2 at p99.
     """
@@ -39,7 +39,7 @@ def test_a_freeze_shows_in_every_job_that_would_have_run_during_it() -> None:
     assert result.service_time.p99 == 0.0002
 
 
-async def test_a_generator_that_was_held_up_counts_from_the_intended_start() -> None:
+async def test_late_generator_counts_from_intended() -> None:
     """The clock leaps over 0.3 s, as when the loop is blocked: the jobs of that time are late, and say by how much."""
     clock = ManualClock()
     spec = RunSpec(Workload(Sleep(0.01), ConstantRate(100), duration=1), seed=0)
@@ -74,7 +74,7 @@ async def test_nothing_after_a_hold_up_moves() -> None:
     np.testing.assert_array_equal(np.arange(100) * 10_000_000, jobs.intended)
 
 
-async def test_a_generator_that_falls_behind_for_good_says_so_and_loses_no_job() -> None:
+async def test_overloaded_generator_says_so() -> None:
     """2000 jobs in 1 s are asked for, and the clock leaps 4 s: a rate shortfall, and everything is still counted."""
     clock = ManualClock()
     spec = RunSpec(Workload(Sleep(0.001), ConstantRate(2000), duration=1), seed=0)
@@ -87,7 +87,7 @@ async def test_a_generator_that_falls_behind_for_good_says_so_and_loses_no_job()
     assert 2000 == result.counts.arrived == result.counts.completed
 
 
-def test_the_wall_clock_may_step_by_an_hour_in_mid_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wall_clock_may_step_during_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a label and nothing else: durations come from the monotonic clock."""
     real = time.time
 
@@ -110,7 +110,7 @@ def test_a_sleep_is_never_shorter_than_asked() -> None:
     assert (result.service_time.min or 0) >= 0.001
 
 
-async def test_a_sleep_that_is_called_directly_is_never_shorter_either() -> None:
+async def test_direct_sleep_is_never_shorter() -> None:
     """Event loops may fire timers early; the job looks at the clock when it wakes."""
     for _ in range(20):
         began = time.perf_counter_ns()
@@ -137,7 +137,7 @@ async def test_a_blocked_loop_is_found_out() -> None:
 
 
 @pytest.mark.realtime
-def test_ten_times_the_reachable_rate_is_a_shortfall() -> None:
+def test_unreachable_rate_is_a_shortfall() -> None:
     """Ten million a second: no event loop in Python gets there, and conservation still holds."""
     result = run_sync(RunSpec(Workload(Sleep(0.0), ConstantRate(1e7), jobs=400_000), Fifo(4), seed=0))
     assert {"rate_shortfall"} <= {finding.code for finding in result.findings}

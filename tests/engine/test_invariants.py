@@ -38,7 +38,7 @@ BATCH = RunSpec(Workload(Sleep(0.1), AllAtOnce(), jobs=40), Priority(3, 4), seed
 @given(any_spec)
 @example(NO_TIME_AT_ALL)
 @example(BATCH)
-def test_every_job_that_arrived_has_exactly_one_outcome(spec: RunSpec) -> None:
+def test_every_job_has_one_outcome(spec: RunSpec) -> None:
     """Arrived is completed + failed + timed_out + rejected + cancelled, and the records say the same."""
     result = simulate(spec)
     counts, jobs = result.counts, result.jobs
@@ -71,7 +71,7 @@ def test_no_slot_is_idle_while_a_job_waits(spec: RunSpec) -> None:
 
 @given(any_spec)
 @example(BATCH)
-def test_a_job_is_rejected_only_when_there_is_no_room(spec: RunSpec) -> None:
+def test_rejection_only_without_room(spec: RunSpec) -> None:
     """At the instant of a rejection at least slots + queue_limit admitted jobs had come and not ended before it."""
     jobs = simulate(spec).jobs
     assert jobs is not None
@@ -98,7 +98,7 @@ def test_little_s_law_holds_on_the_sample_path(spec: RunSpec) -> None:
 
 
 @given(any_spec)
-def test_response_is_waiting_plus_service_and_nothing_is_negative(spec: RunSpec) -> None:
+def test_response_is_waiting_plus_service(spec: RunSpec) -> None:
     """Job by job, in whole nanoseconds; what never started has no times."""
     jobs = simulate(spec).jobs
     assert jobs is not None
@@ -112,7 +112,7 @@ def test_response_is_waiting_plus_service_and_nothing_is_negative(spec: RunSpec)
 
 
 @given(any_spec)
-def test_quantiles_rise_and_the_median_is_at_most_twice_the_mean(spec: RunSpec) -> None:
+def test_quantiles_rise(spec: RunSpec) -> None:
     """Minimum ≤ p50 ≤ p90 ≤ p95 ≤ p99 ≤ max and p50 ≤ 2·mean (Markov), where the sample carries them."""
     result = simulate(spec)
     for timing in (result.response_time, result.waiting_time, result.service_time):
@@ -124,7 +124,7 @@ def test_quantiles_rise_and_the_median_is_at_most_twice_the_mean(spec: RunSpec) 
 
 
 @given(any_spec)
-def test_utilization_is_the_busy_time_of_the_slots_in_the_window(spec: RunSpec) -> None:
+def test_utilization_is_busy_slot_time(spec: RunSpec) -> None:
     """It is Σ busy time ÷ (slots × window), and it is at most 1."""
     result = simulate(spec)
     assert result.jobs is not None
@@ -155,9 +155,7 @@ def test_the_same_seed_gives_the_same_bytes(spec: RunSpec) -> None:
 
 
 @given(any_spec, st.from_type(Scheduler))
-def test_another_scheduler_leaves_the_arrivals_and_demands_of_an_open_model_alone(
-    spec: RunSpec, other: Scheduler
-) -> None:
+def test_scheduler_leaves_arrivals_alone(spec: RunSpec, other: Scheduler) -> None:
     """Common random numbers: each purpose has a stream of its own."""
     if isinstance(spec.workload.arrivals, Closed):
         spec = replace(spec, workload=replace(spec.workload, arrivals=ConstantRate(30)))
@@ -182,7 +180,7 @@ def test_other_arrivals_leave_the_demands_alone(job: JobSource, one: Arrivals, t
 
 
 @given(any_spec)
-def test_a_run_that_keeps_no_records_has_the_same_counts_and_totals(spec: RunSpec) -> None:
+def test_counts_do_not_need_records(spec: RunSpec) -> None:
     """Flat memory changes what is remembered, not what happened."""
     whole, flat = simulate(spec), simulate(replace(spec, keep_jobs=False))
     assert flat.jobs is None
@@ -205,7 +203,7 @@ def test_the_lines_of_the_bill_add_up_to_the_total(spec: RunSpec) -> None:
     assert sum((line.amount or 0 for line in result.cost.lines), Fraction(0)) == result.cost.total
 
 
-def test_constant_arrivals_and_constant_service_never_wait_below_capacity() -> None:
+def test_constant_load_never_waits() -> None:
     """The simplest of all: D/D/1 at half load."""
     result = simulate(RunSpec(Workload(Sleep(Constant(0.01)), ConstantRate(50), jobs=100), Fifo(1), seed=0))
     assert result.waiting_time.max == 0.0

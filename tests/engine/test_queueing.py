@@ -68,16 +68,14 @@ def seconds(run: RunResult, name: str) -> float:
         pytest.param(4, 200, 0.173913, (0.8696, 10.8696, 7.834, 31.497, 47.642), id="M/M/4 at 0.5"),
     ],
 )
-def test_m_m_c_has_the_waits_and_quantiles_of_erlang_c(
-    slots: int, rate: float, waits: float, milliseconds: tuple[float, ...]
-) -> None:
+def test_mmc_waits_as_erlang_c(slots: int, rate: float, waits: float, milliseconds: tuple[float, ...]) -> None:
     """Exponential service of 10 ms, first come first served: mean wait and response, and three quantiles of the response."""
     spec = RunSpec(Workload(Sleep(Exponential(0.01)), Poisson(rate), jobs=40_000), Fifo(slots))
     expected = {name: ms * MS for name, ms in zip(("wait", "mean", "p50", "p95", "p99"), milliseconds, strict=True)}
     assert_agrees(spec, {"waits": waits, **expected}, seconds)
 
 
-def test_the_mean_wait_of_m_m_1_is_within_its_own_standard_error() -> None:
+def test_mm1_wait_within_standard_error() -> None:
     """SE of the mean of n successive FCFS waits is √(ρ(2 + 5ρ − 4ρ² + ρ³)/((1 − ρ)⁴n))/μ: 1.406 ms at ρ 0.8, n 1e5."""
     rho, n, mu = 0.8, 100_000, 100
     error = math.sqrt(rho * (2 + 5 * rho - 4 * rho**2 + rho**3) / ((1 - rho) ** 4 * n)) / mu
@@ -98,7 +96,7 @@ def test_the_mean_wait_of_m_m_1_is_within_its_own_standard_error() -> None:
         pytest.param(LogNormal(0.01, 2), 0.100, id="log-normal, CV² 4"),
     ],
 )
-def test_m_g_1_waits_as_pollaczek_and_khinchine_say(service: Distribution, wait: float) -> None:
+def test_mg1_waits_as_pollaczek_khinchine(service: Distribution, wait: float) -> None:
     """ρs(1 + CV²)/2(1 − ρ) at ρ 0.8 and s 10 ms: only the mean and the spread of the service matter."""
     spec = RunSpec(Workload(Sleep(service), Poisson(80), jobs=60_000), Fifo(1))
     assert_agrees(spec, {"wait": wait, "mean": wait + 0.01}, seconds)
@@ -106,9 +104,7 @@ def test_m_g_1_waits_as_pollaczek_and_khinchine_say(service: Distribution, wait:
 
 @pytest.mark.parametrize("service", [Exponential(0.1), Constant(0.1), Gamma(0.1, 2)], ids=["M", "D", "CV 2"])
 @pytest.mark.parametrize(("slots", "load", "lost"), [(10, 8.0, 0.121661), (4, 3.2, 0.228145)], ids=["10, 8", "4, 3.2"])
-def test_erlang_b_loses_the_same_share_whatever_the_service(
-    service: Distribution, slots: int, load: float, lost: float
-) -> None:
+def test_loss_is_erlang_b_for_any_service(service: Distribution, slots: int, load: float, lost: float) -> None:
     """No queue at all: who finds every slot busy is lost. Insensitive to the distribution of the service."""
     spec = RunSpec(Workload(Sleep(service), Poisson(load / 0.1), jobs=12_000), Fifo(slots, queue_limit=0))
     assert_agrees(spec, {"rejected": lost}, seconds)
@@ -118,9 +114,7 @@ def test_erlang_b_loses_the_same_share_whatever_the_service(
     ("users", "throughput", "response"),
     [pytest.param(10, 9.24074, 0.082165, id="10 users"), pytest.param(30, 19.8309, 0.512794, id="30 users")],
 )
-def test_the_closed_model_has_the_throughput_and_response_of_mean_value_analysis(
-    users: int, throughput: float, response: float
-) -> None:
+def test_closed_model_is_that_of_mva(users: int, throughput: float, response: float) -> None:
     """Think 1 s, service 50 ms, one slot. The first 20 s are left out: all users begin together."""
     workload = Workload(Sleep(Exponential(0.05)), Closed(users, Exponential(1.0)), duration=1500)
     spec = RunSpec(workload, Fifo(1), warmup=20)
@@ -135,9 +129,7 @@ def test_the_closed_model_has_the_throughput_and_response_of_mean_value_analysis
         pytest.param(Closed(10, Exponential(1.0)), Fifo(1), "closed MVA", id="closed"),
     ],
 )
-def test_a_result_carries_the_theory_beside_what_was_measured(
-    arrivals: Poisson | Closed, scheduler: Fifo, model: str
-) -> None:
+def test_result_has_theory_beside_it(arrivals: Poisson | Closed, scheduler: Fifo, model: str) -> None:
     """Every row agrees within 5 of the standard errors that it states."""
     result = simulate(RunSpec(Workload(Sleep(Exponential(0.01)), arrivals, jobs=60_000), scheduler, seed=5))
     assert {model} == {row.model for row in result.theory}

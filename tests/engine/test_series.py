@@ -30,7 +30,7 @@ FIVE = jobs(
 )
 
 
-def test_jobs_are_counted_where_they_arrive_and_where_they_end() -> None:
+def test_bins_count_arrivals_and_ends() -> None:
     """By the intended start, by the end, a rejected one by its release and one that left the queue when it left."""
     series = Series()
     series.add(FIVE)
@@ -38,7 +38,7 @@ def test_jobs_are_counted_where_they_arrive_and_where_they_end() -> None:
     assert rows == [(0.0, 4, 1, 0, 0, 0, 1.0, 3), (1.0, 0, 0, 1, 0, 1, 0.0, 1), (2.0, 1, 1, 0, 1, 0, 1.0, 0)]
 
 
-def test_quantiles_are_of_the_jobs_that_completed_in_a_bin() -> None:
+def test_bin_quantiles_are_of_completed() -> None:
     """Response times 0.5 and 2.0 s, within the histogram's error; None where nothing completed."""
     series = Series()
     series.add(FIVE)
@@ -57,7 +57,7 @@ def test_the_size_of_batches_does_not_matter() -> None:
     assert whole.points(LATER) == parts.points(LATER)
 
 
-def test_a_bin_of_many_small_batches_is_the_bin_of_all() -> None:
+def test_small_batches_make_the_same_bin() -> None:
     """A run that is watched adds a little at a time."""
     whole, parts = Series(), Series()
     many = jobs(*[(i / 100, i / 100, i / 100 + 0.001 * (i % 7 + 1), Outcome.COMPLETED) for i in range(90)])
@@ -94,7 +94,7 @@ def test_a_sparse_run_keeps_a_bounded_series_too() -> None:
     assert sum(point.completed for point in result.series) == 2
 
 
-def test_bins_in_which_nothing_completed_can_be_merged() -> None:
+def test_bins_without_completions_merge() -> None:
     """Rejected jobs alone, over more bins than are kept."""
     spec = RunSpec(Workload(Sleep(5000.0), ConstantRate(1), jobs=5000), Fifo(1, queue_limit=0), seed=0)
     points = simulate(spec).series
@@ -103,7 +103,7 @@ def test_bins_in_which_nothing_completed_can_be_merged() -> None:
 
 
 @pytest.mark.parametrize("keep", [True, False], ids=["records kept", "no records"])
-def test_a_run_has_the_same_series_whether_records_are_kept_or_not(keep: bool) -> None:
+def test_series_does_not_need_records(keep: bool) -> None:
     """One second at 100/s."""
     spec = RunSpec(Workload(Sleep(0.01), ConstantRate(100), duration=2), seed=0, keep_jobs=keep)
     assert [point.arrived for point in simulate(spec).series] == [100, 100]

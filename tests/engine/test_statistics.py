@@ -32,7 +32,7 @@ def seconds(*values: float) -> np.ndarray:
     return np.rint(np.array(values) * SECOND).astype(np.int64)
 
 
-def test_quantiles_of_one_to_a_hundred_are_what_they_are() -> None:
+def test_quantiles_of_1_to_100() -> None:
     """The smallest x with F(x) ≥ q: p10 is 10, p50 50, p99 99, p99.9 100."""
     ranks = [find_rank(q, 100) for q in (0.1, 0.5, 0.9, 0.95, 0.99, 0.999)]
     assert ranks == [10, 50, 90, 95, 99, 100]
@@ -40,7 +40,7 @@ def test_quantiles_of_one_to_a_hundred_are_what_they_are() -> None:
 
 
 @given(st.integers(1, 5000), st.sampled_from([0.001, 0.05, 0.1, 0.25, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99, 0.999]))
-def test_a_rank_is_the_smallest_whose_share_reaches_q(n: int, q: float) -> None:
+def test_rank_is_smallest_reaching_q(n: int, q: float) -> None:
     """Against exact fractions: 0.7 of 10 is 7, whatever 0.7·10 is in floating point."""
     share = Fraction(str(q))
     expected = next(r for r in range(max(1, math.floor(share * n)), n + 1) if Fraction(r, n) >= share)
@@ -64,7 +64,7 @@ def test_a_point_mass_is_a_point_mass() -> None:
 
 
 @pytest.mark.parametrize(("q", "needed"), [(0.5, 5), (0.9, 29), (0.95, 59), (0.99, 299), (0.999, 2995)])
-def test_a_quantile_needs_enough_jobs_to_be_bounded_by_their_maximum(q: float, needed: int) -> None:
+def test_quantile_needs_enough_jobs(q: float, needed: int) -> None:
     """The n-th power of q is at most 0.05: fewer values, and the answer is None."""
     assert needed == count_samples_needed(q)
     assert q**needed <= 0.05 < q ** (needed - 1)
@@ -91,7 +91,7 @@ def test_one_value_has_a_mean_and_no_quantile() -> None:
 
 
 @given(st.lists(st.integers(0, 10**12), min_size=2, max_size=40))
-def test_mean_and_standard_deviation_are_the_textbook_s(ns: list[int]) -> None:
+def test_mean_and_deviation_of_textbooks(ns: list[int]) -> None:
     """In exact arithmetic, n − 1 in the denominator; adding 1e6 s to each value leaves the deviation as it was."""
     timing, far = summarize_values(np.array(ns)), summarize_values(np.array(ns) + 10**15)
     mean = Fraction(sum(ns), len(ns))
@@ -101,7 +101,7 @@ def test_mean_and_standard_deviation_are_the_textbook_s(ns: list[int]) -> None:
     assert timing.std == pytest.approx(far.std, rel=1e-6, abs=1e-9)
 
 
-def test_sums_that_do_not_fit_64_bits_are_still_right() -> None:
+def test_sums_beyond_64_bits_are_right() -> None:
     """Forty values of 29 years."""
     timing = summarize_values(np.full(40, 9 * 10**17))
     assert (timing.mean, timing.std) == (9e8, 0.0)
@@ -109,7 +109,7 @@ def test_sums_that_do_not_fit_64_bits_are_still_right() -> None:
 
 @pytest.mark.parametrize("q", [0.5, 0.9, 0.99])
 @pytest.mark.parametrize("n", [400, 1501])
-def test_quantile_intervals_cover_the_truth_as_often_as_they_say(q: float, n: int) -> None:
+def test_quantile_intervals_cover_the_truth(q: float, n: int) -> None:
     """Order statistics are conservative, so of T samples at least 95 % cover: T·0.95 − 4·√(T·0.95·0.05) of 600 or more."""
     rng, trials, covered = np.random.default_rng(5), 600, 0
     truth = -math.log(1 - q)
@@ -119,7 +119,7 @@ def test_quantile_intervals_cover_the_truth_as_often_as_they_say(q: float, n: in
     assert covered >= trials * 0.95 - 4 * math.sqrt(trials * 0.95 * 0.05)
 
 
-def test_a_quantile_interval_is_not_wider_than_it_must_be() -> None:
+def test_quantile_interval_is_tight() -> None:
     """The ranks for the median of 100 values: 40 and 61 (David and Nagaraja, Order Statistics, table: coverage 0.9648)."""
     found = find_quantile_interval(seconds(*range(1, 101)), 0.5)
     assert found is not None
@@ -127,7 +127,7 @@ def test_a_quantile_interval_is_not_wider_than_it_must_be() -> None:
 
 
 @pytest.mark.parametrize("q", [0.1, 0.5, 0.9, 0.95, 0.99, 0.999])
-def test_an_interval_begins_exactly_where_the_sample_reaches_far_enough(q: float) -> None:
+def test_interval_begins_with_enough_values(q: float) -> None:
     """Of n values one bounds the quantile from each side, with 97.5 %, as soon as max(q, 1 − q)ⁿ ≤ 0.025."""
     n = math.ceil(math.log(0.025) / math.log(max(q, 1 - q)))
     assert find_quantile_interval(np.arange(n - 1), q) is None
@@ -141,7 +141,7 @@ def test_a_quantile_too_far_out_has_no_interval() -> None:
     assert {"p50", "p90", "p95"} == {name for name, _ in timing.intervals}
 
 
-def test_intervals_of_independent_means_cover_as_often_as_they_say() -> None:
+def test_mean_intervals_cover_the_truth() -> None:
     """30 batch means of independent values are near normal, so a t-interval covers 95 %: within 4·√(T·0.95·0.05)."""
     rng, trials, covered = np.random.default_rng(8), 800, 0
     for _ in range(trials):
@@ -151,7 +151,7 @@ def test_intervals_of_independent_means_cover_as_often_as_they_say() -> None:
     assert abs(covered - trials * 0.95) <= 4 * math.sqrt(trials * 0.95 * 0.05)
 
 
-def test_intervals_of_mean_waits_know_that_neighbours_are_alike() -> None:
+def test_wait_intervals_know_correlation() -> None:
     """M/M/1 at ρ 0.5, 30,000 waits, true mean 10 ms: batch means cover at least 85 % of 60 runs (they end a little short of
     95 % while batches are still correlated; 60·0.9 − 4·√(60·0.9·0.1) is 44.7). The plain standard error covers under 60 %.
     """
@@ -168,7 +168,7 @@ def test_intervals_of_mean_waits_know_that_neighbours_are_alike() -> None:
     assert naive < 36
 
 
-def test_too_few_values_have_no_interval_of_the_mean() -> None:
+def test_few_values_have_no_mean_interval() -> None:
     """Thirty batches of two are the least."""
     assert estimate_mean_interval(np.arange(2 * BATCHES - 1)) is None
     assert estimate_mean_interval(np.arange(2 * BATCHES)) is not None
@@ -188,7 +188,7 @@ def test_mser_leaves_a_steady_sample_nearly_whole() -> None:
     assert find_warmup_mser5(seconds(*values)) < 500
 
 
-def test_mser_finds_no_steady_state_where_there_is_none() -> None:
+def test_mser_finds_no_false_steady_state() -> None:
     """A straight rise: the answer is the whole sample."""
     assert find_warmup_mser5(seconds(*np.linspace(0, 100, 5_000))) == 5_000
 
@@ -199,7 +199,7 @@ def test_mser_says_nothing_of_a_handful() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), max_size=30))
-def test_the_area_under_the_number_in_the_system_is_the_sum_of_the_times_in_it(jobs: list[tuple[int, int]]) -> None:
+def test_area_is_sum_of_times_in_system(jobs: list[tuple[int, int]]) -> None:
     """Little's law on any sample path, also when the sums leave 64 bits."""
     for scale in (1, 10**14):
         arrived = np.array([a for a, _ in jobs], np.int64) * scale
@@ -207,7 +207,7 @@ def test_the_area_under_the_number_in_the_system_is_the_sum_of_the_times_in_it(j
         assert sum(d for _, d in jobs) * scale == integrate_jobs_in_system(arrived, ended)
 
 
-def test_a_histogram_gives_the_same_figures_within_its_error() -> None:
+def test_histogram_figures_within_error() -> None:
     """0.4 % for quantiles; count, mean, deviation and extremes exactly."""
     ns = np.rint(np.random.default_rng(2).lognormal(0, 1, 50_000) * SECOND).astype(np.int64)
     histogram = LatencyHistogram()
@@ -223,7 +223,7 @@ def test_a_histogram_gives_the_same_figures_within_its_error() -> None:
 
 
 @given(st.integers(1, 400), st.sampled_from([0.01, 0.1, 0.37, 0.5, 0.9, 0.99]))
-def test_the_ranks_about_a_quantile_are_the_tightest_that_are_sure_enough(n: int, q: float) -> None:
+def test_ranks_about_a_quantile_are_tight(n: int, q: float) -> None:
     """P(fewer than ``low`` values at or below it) and P(``high`` or more below it) are at most 5 %, by exact sums."""
 
     def below(k: int) -> float:

@@ -51,7 +51,7 @@ def test_erlang_b_is_the_table_s(load: float, slots: int, lost: float) -> None:
 
 
 @given(st.integers(1, 60), st.integers(1, 80))
-def test_erlang_b_is_its_definition_in_exact_arithmetic(tenths: int, slots: int) -> None:
+def test_erlang_b_is_its_definition(tenths: int, slots: int) -> None:
     """(aᶜ/c!) ÷ Σ aᵏ/k!"""
     load = Fraction(tenths, 2)
     terms = [load**k / math.factorial(k) for k in range(slots + 1)]
@@ -77,7 +77,7 @@ def test_erlang_c_is_the_table_s(
 
 
 @pytest.mark.parametrize(("rate", "slots"), [(80, 1), (320, 4), (200, 4), (100, 2), (300, 4), (299.9999999, 4)])
-def test_the_response_time_s_tail_integrates_to_its_mean(rate: float, slots: int) -> None:
+def test_response_tail_integrates_to_mean(rate: float, slots: int) -> None:
     """∫P(R > t)dt = W + 1/μ, also where the two exponentials of the formula coincide (cμ − λ = μ)."""
     t = np.linspace(0, 2.0, 200_001)
     idle, waits = slots - rate * 0.01, erlang_c(rate * 0.01, slots)
@@ -101,7 +101,7 @@ def test_mean_value_analysis_is_the_table_s(users: int, throughput: float, respo
 
 
 @given(st.integers(1, 25), st.integers(1, 6), st.integers(0, 20))
-def test_mean_value_analysis_is_the_stationary_distribution(users: int, slots: int, think: int) -> None:
+def test_mva_is_the_stationary_distribution(users: int, slots: int, think: int) -> None:
     """Machine repair as a birth and death chain: birth (N − n)/Z, death min(n, c)/s."""
     z, s = max(think, 1) / 10, 0.05
     weights = [1.0]
@@ -119,9 +119,7 @@ def test_mean_value_analysis_is_the_stationary_distribution(users: int, slots: i
     ("users", "think", "service", "slots"),
     [(2000, 1, 1, 1000), (500, 1, 1, 200), (200, 1, Fraction(1, 10), 10), (300, Fraction(1, 100), 1, 299)],
 )
-def test_many_slots_do_not_upset_mean_value_analysis(
-    users: int, think: int | Fraction, service: int | Fraction, slots: int
-) -> None:
+def test_mva_copes_with_many_slots(users: int, think: int | Fraction, service: int | Fraction, slots: int) -> None:
     """Against the stationary distribution in exact arithmetic; 2000 users on 1000 slots come to 992.63/s and not 609."""
     weights = [Fraction(1)]
     for n in range(1, users + 1):
@@ -132,7 +130,7 @@ def test_many_slots_do_not_upset_mean_value_analysis(
     assert float(users / rate - think) == pytest.approx(r, rel=1e-10)
 
 
-def test_a_million_users_are_as_far_as_their_slots_reach() -> None:
+def test_mva_with_a_million_users() -> None:
     """Saturated, c/s; with a slot for everyone, N/(Z + s); and without thoughts the slots are always full."""
     assert closed_mva(1_000_000, 1.0, 1.0, 10) == pytest.approx((10, 99_999))
     assert closed_mva(1_000_000, 1.0, 1.0, 1_000_000) == pytest.approx((500_000, 1))
@@ -179,7 +177,7 @@ def test_theory_has_no_answer_that_is_not_a_number(
         pytest.param(Sleep(0.01), AllAtOnce(), Fifo(1), set(), id="a batch"),
     ],
 )
-def test_only_a_specification_that_is_a_textbook_model_has_a_prediction(
+def test_only_textbook_models_are_predicted(
     job: JobSource, arrivals: Arrivals, scheduler: Scheduler, model: set[str]
 ) -> None:
     """And everything else has none."""

@@ -69,7 +69,7 @@ class Odd(BaseException):
      MemoryError(), RecursionError(), StrategyError("mine")],
     ids=lambda error: type(error).__name__,
 )  # fmt: skip
-def test_whatever_a_job_raises_makes_it_failed_and_its_class_is_counted(error: BaseException) -> None:
+def test_whatever_a_job_raises_is_counted(error: BaseException) -> None:
     """The run goes on to its end."""
     result = run_jumping(RunSpec(Workload(Does(raising(error)), ConstantRate(10), jobs=5), seed=0))
     assert (result.status, result.counts.arrived, result.counts.failed) == ("completed", 5, 5)
@@ -83,7 +83,7 @@ def test_a_job_that_exits_the_program_does_not() -> None:
     assert result.errors == {"SystemExit": 2}
 
 
-def test_times_of_failures_are_kept_apart_from_those_of_successes() -> None:
+def test_failure_times_are_kept_apart() -> None:
     """Two kinds of jobs: 0.1 s that succeeds, 0.5 s that fails."""
 
     async def fail() -> None:
@@ -98,7 +98,7 @@ def test_times_of_failures_are_kept_apart_from_those_of_successes() -> None:
     assert result.failure_time.count == result.counts.failed > 0
 
 
-def test_a_job_that_hangs_is_stopped_at_its_limit_and_held_its_slot_that_long() -> None:
+def test_hanging_job_holds_its_slot_to_limit() -> None:
     """One slot, 0.2 s each: three of them take 0.6 s."""
     job = Limited(Does(lambda: asyncio.sleep(3600)), 0.2)
     result = run_jumping(RunSpec(Workload(job, jobs=3), Fifo(1), seed=0))
@@ -106,7 +106,7 @@ def test_a_job_that_hangs_is_stopped_at_its_limit_and_held_its_slot_that_long() 
     assert result.errors == {}
 
 
-def test_a_job_that_takes_no_notice_of_its_limit_is_timed_out_all_the_same() -> None:
+def test_ignored_limit_still_times_out() -> None:
     """It swallows the cancellation and returns 0.3 s later as if nothing had happened: that is no success."""
 
     async def stubborn() -> None:
@@ -177,7 +177,7 @@ async def cancels_itself_within_a_timeout() -> None:
         cancels_itself_within_a_timeout,
     ],
 )
-def test_a_cancellation_of_the_job_s_own_is_a_failure(work: Callable[[], object], limit: float | None) -> None:
+def test_own_cancellation_is_a_failure(work: Callable[[], object], limit: float | None) -> None:
     """Cancelled means that the run was being stopped; a failure ratio of 0 must not hide such jobs."""
     job = Does(work) if limit is None else Limited(Does(work), limit)
     objective = Objective("failure_ratio", at_most=0.1)
@@ -187,7 +187,7 @@ def test_a_cancellation_of_the_job_s_own_is_a_failure(work: Callable[[], object]
     assert result.objectives[0].outcome == "missed"
 
 
-def test_a_job_that_swallows_its_cancellation_goes_on() -> None:
+def test_swallowed_cancellation_goes_on() -> None:
     """It asked for it, and completes; a limit that comes later still times it out."""
 
     async def swallows(then: float) -> None:
@@ -202,7 +202,7 @@ def test_a_job_that_swallows_its_cancellation_goes_on() -> None:
         assert result.jobs.outcome.tolist() == [outcome] * 2
 
 
-def test_what_a_stopped_job_does_last_is_not_counted() -> None:
+def test_last_acts_of_stopped_jobs_not_counted() -> None:
     """It is cancelled at the stop, whether it then ends, fails, or takes its time."""
     stop = Stop()
 
@@ -234,7 +234,7 @@ def test_a_cancellation_while_opening_is_no_stop() -> None:
         run_jumping(RunSpec(Workload(Opens(), jobs=1), seed=0))
 
 
-def test_a_stopped_run_ends_its_jobs_and_counts_every_one() -> None:
+def test_stopped_run_counts_every_job() -> None:
     """Two in service end at the stop, the others never start."""
     stop = Stop()
 
@@ -250,7 +250,7 @@ def test_a_stopped_run_ends_its_jobs_and_counts_every_one() -> None:
     assert 1.0 <= result.duration <= 1.11
 
 
-def test_a_job_that_will_not_be_cancelled_is_left_behind() -> None:
+def test_uncancellable_job_is_left_behind() -> None:
     """It is cancelled at the stop; after two seconds of grace the run ends without it."""
     stop = Stop()
 
@@ -343,7 +343,7 @@ def test_what_a_run_shares_is_opened_once() -> None:
     assert job.log == ["open", "job", "job", "job", "close"]
 
 
-def test_a_run_that_cannot_be_opened_does_not_begin() -> None:
+def test_unopenable_run_does_not_begin() -> None:
     """The error is the caller's, since no job has run."""
 
     class Unopened(Job):
@@ -359,14 +359,14 @@ def test_a_run_that_cannot_be_opened_does_not_begin() -> None:
         run_jumping(RunSpec(Workload(Unopened(), jobs=3), seed=0))
 
 
-def test_a_job_without_demand_cannot_be_simulated_and_is_named() -> None:
+def test_simulation_names_job_without_demand() -> None:
     """With what to do about it."""
     with pytest.raises(NotSimulable, match=r"workload.job: .*Does.* has no demand .* set clock to") as caught:
         simulate(RunSpec(Workload(Mix((Branch(1, Sleep()), Branch(1, Does()))), jobs=50), seed=0))
     assert caught.value.problems[0].path == "workload.job"
 
 
-def test_jobs_of_unknown_demand_go_last_in_shortest_first() -> None:
+def test_unknown_demand_goes_last() -> None:
     """In real time, where they may run."""
     mix = Mix((Branch(1, Sleep(0.1)), Branch(1, Does(lambda: asyncio.sleep(0.2)))))
     jobs = run_jumping(RunSpec(Workload(mix, jobs=20), ShortestFirst(1), seed=0)).jobs
@@ -375,7 +375,7 @@ def test_jobs_of_unknown_demand_go_last_in_shortest_first() -> None:
     assert (np.diff(ordered) >= 0).all()
 
 
-def test_faulty_fails_after_its_work_at_the_rate_that_was_asked_for() -> None:
+def test_faulty_fails_at_its_rate() -> None:
     """Binomial: 2,500 ± 4·√(10,000·¼·¾) of 10,000; their time is a failure's."""
     result = simulate(RunSpec(Workload(Faulty(Sleep(0.1), 0.25), ConstantRate(100), jobs=10_000), seed=4))
     assert abs(result.counts.failed - 2500) <= 4 * (10_000 * 0.25 * 0.75) ** 0.5
@@ -397,7 +397,7 @@ def test_the_tighter_of_two_limits_holds() -> None:
         assert simulate(RunSpec(Workload(job, jobs=1), seed=0)).duration == 0.1
 
 
-def test_a_mix_has_the_shares_and_priorities_of_its_branches() -> None:
+def test_mix_has_shares_and_priorities() -> None:
     """Weights 1 : 3 of 10,000 jobs, within 4 standard deviations; a branch's priority replaces the job's own."""
     inner = Mix((Branch(1, Sleep(0.2), priority=7),))
     plan = Mix((Branch(1, Sleep(0.1), priority=-2), Branch(3, inner))).plan(Streams(5), 0, 10_000)
@@ -408,7 +408,7 @@ def test_a_mix_has_the_shares_and_priorities_of_its_branches() -> None:
     assert {(0.1, 0), (0.2, 1)} == set(zip(plan.demand.tolist(), plan.leaf.tolist(), strict=True))
 
 
-def test_a_branch_does_not_depend_on_how_often_the_others_are_chosen() -> None:
+def test_branches_are_independent() -> None:
     """Job number i of a branch asks for the same whatever the weights: common random numbers."""
     one, two = (
         Mix((Branch(weight, Sleep(Exponential(0.1))), Branch(1, Sleep(9.0)))).plan(Streams(5), 0, 4096)
@@ -445,7 +445,7 @@ def endless(plan: Plan) -> None:
 
 
 @pytest.mark.parametrize("change", [cut, negative, endless])
-def test_a_plan_that_breaks_its_contract_is_a_strategy_error(change: Callable[[Plan], None]) -> None:
+def test_bad_plan_is_a_strategy_error(change: Callable[[Plan], None]) -> None:
     """In either clock, before anything has run; the conformance check finds the first two as well."""
     spec = RunSpec(Workload(Planned(change), jobs=5), seed=0)
     for runner in (simulate, run_jumping):

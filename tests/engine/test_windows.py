@@ -43,7 +43,7 @@ class Recorded(Poisson):
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_the_warm_up_is_left_out_of_rates_and_times_but_not_out_of_counts_and_cost(keep: bool) -> None:
+def test_warm_up_is_left_out_of_figures(keep: bool) -> None:
     """10/s for 10 s, each 0.05 s, of which the first 4 s are warm-up."""
     spec = RunSpec(Workload(Sleep(0.05), ConstantRate(10), duration=10), Fifo(1), seed=0, warmup=4.0, keep_jobs=keep)
     result = simulate(spec)
@@ -55,7 +55,7 @@ def test_the_warm_up_is_left_out_of_rates_and_times_but_not_out_of_counts_and_co
     assert float(result.cost.total or 0) == 0.005
 
 
-def test_a_job_that_straddles_the_warm_up_s_end_counts_from_there() -> None:
+def test_job_straddling_warm_up_is_cut() -> None:
     """One job of 2 s and a warm-up of 1: the slot is busy for all of what is left."""
     spec = RunSpec(Workload(Sleep(2.0), ConstantRate(0.5), duration=2), Fifo(1), seed=0, warmup=1.0)
     result = simulate(spec)
@@ -74,7 +74,7 @@ def test_every_share_leaves_the_warm_up_out(keep: bool) -> None:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_without_objectives_all_that_completes_is_good(keep: bool) -> None:
+def test_without_objectives_all_is_good(keep: bool) -> None:
     """20/s on one slot that takes 10/s, warm-up 5 s: a hundred and fifty end in the 15 s after it, whenever they came."""
     spec = RunSpec(Workload(Sleep(0.1), ConstantRate(20), jobs=200), Fifo(1), seed=0, warmup=5.0, keep_jobs=keep)
     result = simulate(spec)
@@ -84,7 +84,7 @@ def test_without_objectives_all_that_completes_is_good(keep: bool) -> None:
     assert bounded.goodput == bounded.throughput == result.throughput
 
 
-def test_theory_is_compared_with_what_comes_after_the_warm_up() -> None:
+def test_theory_ignores_the_warm_up() -> None:
     """A hundred jobs that find no room, and a hundred that do: the shares that wait and are rejected are of the latter."""
     busy, quiet = [i / 1000 for i in range(100)], [1000.0 + 100 * i for i in range(100)]
     for limit, figure in ((None, "wait_ratio"), (0, "rejected_ratio")):
@@ -106,7 +106,7 @@ def test_theory_is_compared_with_what_comes_after_the_warm_up() -> None:
         pytest.param(Workload(Sleep(0.1), ConstantRate(7), jobs=21), 7.0, id="a rate"),
     ],
 )
-def test_the_offered_rate_does_not_depend_on_what_is_kept(workload: Workload, rate: float | None) -> None:
+def test_offered_rate_needs_no_records(workload: Workload, rate: float | None) -> None:
     """With records and without, and where warm-up cuts the first jobs off."""
     for keep in (True, False):
         result = simulate(RunSpec(workload, seed=0, keep_jobs=keep))
@@ -132,7 +132,7 @@ def test_an_automatic_warm_up_cuts_the_transient() -> None:
     assert (result.response_time.max or 0) < 0.2
 
 
-def test_an_automatic_warm_up_of_a_steady_run_cuts_little() -> None:
+def test_auto_warm_up_of_steady_run_is_short() -> None:
     """Less than a tenth."""
     spec = RunSpec(Workload(Sleep(Exponential(0.01)), ConstantRate(10), jobs=3000), seed=2, warmup="auto")
     assert simulate(spec).window[0] < 30.0
@@ -146,7 +146,7 @@ def test_an_automatic_warm_up_of_a_steady_run_cuts_little() -> None:
         pytest.param(RunSpec(Workload(Sleep(Exponential(0.01)), Closed(9), jobs=150_000), Fifo(4), seed=1), id="closed"),
     ],
 )  # fmt: skip
-def test_a_run_without_records_has_the_same_figures(spec: RunSpec) -> None:
+def test_figures_without_records_are_equal(spec: RunSpec) -> None:
     """Quantiles within the histogram's 0.4 %, everything else the same, over more jobs than are digested at a time."""
     whole, flat = simulate(spec), simulate(replace(spec, keep_jobs=False))
     assert flat.jobs is None
@@ -160,7 +160,7 @@ def test_a_run_without_records_has_the_same_figures(spec: RunSpec) -> None:
     assert whole.response_time.std == pytest.approx(flat.response_time.std)
 
 
-def test_more_jobs_than_are_kept_go_over_to_histograms_in_mid_run() -> None:
+def test_many_jobs_switch_to_histograms() -> None:
     """1,000,001 jobs: the counts and totals are whole, and the first million is not forgotten."""
     result = simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=1_000_001), Fifo(2), seed=0))
     assert result.jobs is None
@@ -178,7 +178,7 @@ simulate(spec(200_000)); before = rss(); simulate(spec(1_500_000)); print(rss() 
 
 
 @pytest.mark.service
-def test_memory_stays_flat_where_no_records_are_kept() -> None:
+def test_memory_is_flat_without_records() -> None:
     """Peak resident memory of 1.5 million jobs is within 16 MiB of that of 200,000: they alone would be 50 MB as records."""
     grown = int(subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True).stdout)
     assert grown * (1 if sys.platform == "darwin" else 1024) < 16 * 2**20
