@@ -162,7 +162,7 @@ FINDING_CODES: Mapping[str, str] = MappingProxyType(
 # be loaded. The catalog maps them to classes, and a test compares the two. Installed packages add kinds of their own,
 # so a label folds every other name into OTHER.
 
-CostKind = Literal[
+COST_KINDS = (
     "composite",
     "container_task",
     "discounts",
@@ -178,8 +178,7 @@ CostKind = Literal[
     "sheet",
     "tiered",
     "tokens",
-]
-COST_KINDS: tuple[CostKind, ...] = get_args(CostKind)
+)
 JOB_KINDS = ("cpu", "faulty", "limited", "mix", "replay", "sleep")
 ARRIVAL_KINDS = ("all_at_once", "closed", "constant", "gamma", "poisson", "ramp", "sine", "stages", "trace")
 SCHEDULER_KINDS = ("fifo", "lifo", "priority", "shortest_first")

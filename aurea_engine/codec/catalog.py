@@ -15,6 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Any
 
+from aurea_engine.closed_sets import BUILT_IN_KINDS
 from aurea_engine.costs import KINDS, CostModel
 from aurea_engine.errors import SpecError, StrategyError
 from aurea_engine.workload import arrivals, combinations, distributions, jobs, recorded, schedulers
@@ -106,10 +107,9 @@ class Catalog:
 
 def list_offered_kinds() -> dict[str, tuple[str, ...]]:
     """Group → names of kinds that installed packages offer, built-in names left out. No package is loaded to find out."""
-    built_in = default_catalog().kinds
     offered: dict[str, list[str]] = {group: [] for group in GROUPS}
     for group, entry in _list_entry_points():
-        if entry.name in built_in[group]:
+        if entry.name in BUILT_IN_KINDS[group]:
             _log_taken(group, entry)
         elif entry.name not in offered[group]:
             offered[group].append(entry.name)
