@@ -19,6 +19,7 @@ def main() -> int:
     rows = [row for row in ROWS if not options.rows or row.key in options.rows]
     if options.against:
         rows = [add_before(row, options.against) for row in rows]
+    # Before the first trial, since afterwards it would be ours. It is told and kept, not judged: machines differ.
     busy = machine.measure_load()
     _say(f"the machine was {busy:.0%} busy before the start" if busy is not None else "it is unknown how busy this is")
     outcomes = [_measure(row, options.rounds, options.quick) for row in rows]
@@ -34,6 +35,7 @@ def main() -> int:
 
 
 def _parse_options() -> argparse.Namespace:
+    # Not argparse's ``choices``: with them, an empty list of rows is refused as well.
     keys = [row.key for row in ROWS]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"which rows; all by default: {', '.join(keys)}")
@@ -72,6 +74,7 @@ def _measure(row: Row, rounds: int, quick: bool) -> Outcome:
     print(f"\n{row.title}\n\n{report.render_details(outcome)}\n")
     for name, why in outcome.absent.items():
         print(f"{name}: {why}")
+    # A full run takes a quarter of an hour: each table shows as soon as it is known, through a pipe too.
     sys.stdout.flush()
     return outcome
 

@@ -32,6 +32,7 @@ def run_aurea_sleep(jobs: int) -> Figures:
 
 def _run_aurea(job: Job, jobs: int) -> Figures:
     """The rate of the whole call includes quantiles, cost, theory and findings."""
+    # No thought and a slot for each user: one of them is always ready, so the rate is what the engine takes for a job.
     spec = RunSpec(Workload(job, Closed(USERS), jobs=jobs))
     began = time.perf_counter()
     result = run_sync(spec)
@@ -48,6 +49,7 @@ def run_k6(seconds: float) -> Figures:
 
 def run_locust(seconds: float) -> Figures:
     """50 users, an empty task, one request event a task, as Locust's documentation has it for what is not HTTP."""
+    # Imported here: gevent patches the process that it is loaded into, and only this contender may run so.
     import gevent
     from locust import User, constant, task
     from locust.env import Environment
@@ -65,8 +67,10 @@ def run_locust(seconds: float) -> Figures:
     environment = Environment(user_classes=[Idle])
     runner = environment.create_local_runner()
     runner.start(USERS, spawn_rate=USERS)
+    # The start of its users is no part of the rate: by its own count, from when all are there.
     while runner.user_count < USERS:
         gevent.sleep(0.05)
+    # Counts of the window alone, and its length by this clock: Locust's own rate is a moving mean.
     first, began = environment.stats.total.num_requests, time.perf_counter()
     gevent.sleep(seconds)
     done, wall = environment.stats.total.num_requests - first, time.perf_counter() - began
@@ -82,6 +86,7 @@ def run_thread_pool(jobs: int) -> Figures:
         latency = time.perf_counter() - start
         return {"job_id": f"job-{number}", "latency": latency, "timestamp": datetime.now(UTC).isoformat()}
 
+    # Futures and a dictionary each, and no queue of our own: the first thing that people write.
     began, records = time.perf_counter(), []
     with ThreadPoolExecutor(max_workers=USERS) as pool:
         futures = [pool.submit(job, number) for number in range(jobs)]

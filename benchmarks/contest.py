@@ -15,6 +15,9 @@ PROCESS = "process"
 CORES = "cores"
 
 
+# Everything here is a value: a row is data, and which rows there are stands in `__main__`.
+
+
 class Absent(Exception):
     """A contender is not installed here, or cannot do the task; the text says which."""
 
@@ -74,6 +77,7 @@ class Row:
 
 def add_before(row: Row, engine: str) -> Row:
     """``row`` with one contender more: the same task done by the engine of another checkout."""
+    # Second, so that in each round both engines run next to each other.
     ours = row.contenders[0]
     before = replace(ours, name=BEFORE, does=f"The same, by the engine in {engine}.", engine=engine)
     return replace(row, contenders=(ours, before, *row.contenders[1:]))

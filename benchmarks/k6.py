@@ -36,10 +36,12 @@ def run_scenario(scenario: Mapping[str, object], body: str = "", limit: float = 
         script = Path(folder) / "script.js"
         script.write_text(_SCRIPT.format(scenario=json.dumps(scenario), body=body), encoding="utf-8")
         quiet = ["--quiet", "--no-usage-report", "--no-color", "--log-output=none", "--address="]
+        # k6 can only be run as a program; its own clock says how long its scenario took, this one what that cost to have.
         began = time.perf_counter()
         printed = run_program([binary, "run", *quiet, str(script)], limit)
         wall = time.perf_counter() - began
     summary = json.loads(printed)
+    # Times in k6's summary are milliseconds.
     values = {name: metric["values"] for name, metric in summary["metrics"].items()}
     done, took, run = values["iterations"]["count"], values["iteration_duration"], summary["ms"] / 1000
     dropped = values.get("dropped_iterations", {"count": 0})["count"]

@@ -46,6 +46,7 @@ def _find_version(package: str) -> str | None:
 def measure_load(seconds: float = 1.0) -> float | None:
     """Share of all cores in use while this process sleeps; None where the system does not say."""
     try:
+        # Of all cores together: one busy core of two is a half, and enough to disturb a contender that uses both.
         before = _read_ticks()
         time.sleep(seconds)
         idle, total = (after - earlier for after, earlier in zip(_read_ticks(), before, strict=True))
@@ -56,12 +57,14 @@ def measure_load(seconds: float = 1.0) -> float | None:
 
 def _read_ticks() -> tuple[int, int]:
     with Path("/proc/stat").open(encoding="ascii") as lines:
+        # user, nice, system, idle, iowait, irq, softirq, steal: see proc(5). A wait for a disk is idle.
         ticks = [int(field) for field in next(lines).split()[1:9]]
     return ticks[3] + ticks[4], sum(ticks)
 
 
 def find_program(name: str) -> str | None:
     """Path of a program: beside this interpreter, where a package brought it, or on the path."""
+    # First beside the interpreter: an environment that is not activated is not on the path.
     beside = Path(sys.executable).parent / name
     return str(beside) if beside.exists() else shutil.which(name)
 

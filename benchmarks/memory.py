@@ -29,6 +29,7 @@ def _read_resident() -> int:
 
 def run_without_records(jobs: int) -> Figures:
     """Peak of the resident set after the run, over what a fresh process with the package imported had."""
+    # A peak cannot be lowered, so this needs a process in which nothing larger came before.
     before = _read_peak()
     result = simulate(_make_spec(jobs, keep_jobs=False))
     assert result.counts.completed == jobs
@@ -38,6 +39,7 @@ def run_without_records(jobs: int) -> Figures:
 
 def run_with_records(jobs: int) -> Figures:
     """Bytes of the columns of a result, and what the process grew by while it held one, over the number of jobs."""
+    # Once in small, so that code and tables that any run loads are not counted as its records.
     simulate(_make_spec(10_000, keep_jobs=True))
     gc.collect()
     before = _read_resident()
@@ -45,6 +47,8 @@ def run_with_records(jobs: int) -> Figures:
     gc.collect()
     grown = _read_resident() - before
     assert result.jobs is not None
+    # The columns are what a record is; what the process grew by holds the result's figures and what the allocator keeps,
+    # too.
     columns = [column for column in vars(result.jobs).values() if isinstance(column, np.ndarray)]
     return {"columns": sum(column.nbytes for column in columns) / jobs, "grown": grown / jobs}
 

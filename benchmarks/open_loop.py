@@ -51,6 +51,7 @@ def find_highest_k6(seconds: float) -> Figures:
             "preAllocatedVUs": 50,
             "maxVUs": 200,
         }
+        # It starts what it can and counts the rest as dropped, so a rate that is not kept shows in either.
         done = run_scenario(scenario)
         return done["dropped"] == 0 and done["rate"] >= 0.99 * rate
 
@@ -58,6 +59,7 @@ def find_highest_k6(seconds: float) -> Figures:
 
 
 def _release_by_aurea(rate: float, seconds: float) -> tuple[Instants, Instants]:
+    # No more than records are kept for: the lag of every single release is wanted.
     jobs = min(round(rate * seconds), 1_000_000)
     result = run_sync(RunSpec(Workload(Sleep(Constant(0.0)), ConstantRate(rate), jobs=jobs)))
     assert result.jobs is not None
@@ -66,6 +68,7 @@ def _release_by_aurea(rate: float, seconds: float) -> tuple[Instants, Instants]:
 
 
 async def _release_by_asyncio(rate: float, seconds: float) -> tuple[Instants, Instants]:
+    # Absolute instants, so that it does not drift; asyncio's own loop, since that is what people have.
     released, clock = [], time.perf_counter
     opened = clock()
     for i in range(round(rate * seconds)):
@@ -77,6 +80,7 @@ async def _release_by_asyncio(rate: float, seconds: float) -> tuple[Instants, In
 
 def _describe_lags(intended: Instants, released: Instants, rate: float) -> Figures:
     """``dispersion``: variance ÷ mean of the counts of 100 windows; 0 for even arrivals, 1 for Poisson."""
+    # By hand and not from the result, so that both contenders' figures are worked out by the same lines.
     p50, p99 = np.quantile(released - intended, [0.5, 0.99]).tolist()
     counts = np.histogram(released, 100, (0.0, len(intended) / rate))[0]
     return {"p50": p50, "p99": p99, "dispersion": float(counts.var() / counts.mean())}
@@ -86,6 +90,7 @@ def _search_highest(
     keeps: Callable[[float], bool], first: float = 2_000, step: float = 1.6, halvings: int = 3
 ) -> float:
     """By steps until a rate is not kept (twice: one bad moment must not end the search), then by bisection."""
+    # Geometric both ways: what matters of a rate is its size to within some per cent, from a thousand to a million.
     low, high = 0.0, first
     for _ in count():
         if not (keeps(high) or keeps(high)):

@@ -20,6 +20,7 @@ _SCALE: Mapping[Unit, float] = {"ms": 1e3, "µs": 1e6}
 
 def format_number(value: float, unit: Unit) -> str:
     """Three significant digits, without an exponent."""
+    # Not ``g``: it writes 1e+06, and tables are read by people.
     value *= _SCALE.get(unit, 1.0)
     if value == 0:
         return "0"
@@ -28,7 +29,7 @@ def format_number(value: float, unit: Unit) -> str:
 
 
 def format_exactly(value: float, unit: Unit) -> str:
-    """As `number`, but for a bound that must not look crossed when it is not: six significant digits."""
+    """As `format_number`, but for a bound that must not look crossed when it is not: six significant digits."""
     return f"{value * _SCALE.get(unit, 1.0):.6g}"
 
 
@@ -49,6 +50,7 @@ def write_results(outcomes: Sequence[Outcome], machine: Mapping[str, str], busy:
                 for judgement in outcome.judge()
             ],
         }
+        # Every round, so that another summary than ours can be made of them.
         text = json.dumps(document, indent=1, ensure_ascii=False, default=dict) + "\n"
         (folder / f"{row.key}.json").write_text(text, encoding="utf-8")
 
@@ -56,6 +58,7 @@ def write_results(outcomes: Sequence[Outcome], machine: Mapping[str, str], busy:
 def write_page(text: str) -> None:
     """Put ``text`` between the marks of the page."""
     page = PAGE.read_text(encoding="utf-8")
+    # Only between the marks: the prose around them is written by hand.
     before, begun, rest = page.partition(BEGIN)
     _, ended, after = rest.partition(END)
     if not (begun and ended):
@@ -125,6 +128,7 @@ def _format_value(judgement: Judgement, figure: Figure) -> str:
         return "not measured"
     if judgement.bound.against is not None:
         return f"{format_number(judgement.value, '×')} ×"
+    # A value of 1.004 beside a bound of 1 would be printed as 1.00, and look as if it had just been reached.
     close = abs(judgement.value / judgement.bound.limit - 1) < 0.01 if judgement.bound.limit else False
     return f"{(format_exactly if close else format_number)(judgement.value, figure.unit)} {figure.unit}".rstrip()
 

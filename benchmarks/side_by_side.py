@@ -62,12 +62,16 @@ class Outcome:
         theirs = self.spread(bound.against, bound.figure)
         if theirs is None:
             return None
+        # Of medians, not the median of ratios: rounds are paired in time, but each figure stands for itself in the
+        # tables.
         ratio = ours.median / theirs.median
         return ratio if bound.better == "more" else 1 / ratio
 
 
 def measure(row: Row, rounds: int, quick: bool, say: Callable[[str], None]) -> Outcome:
     """``rounds`` rounds: there and back again, so that none is always first, and drift falls on all alike."""
+    # A B C, C B A: a machine that slows down, or warms up, does so for all contenders alike, and medians forget one bad
+    # round.
     outcome = Outcome(row)
     for number in range(rounds):
         for contender in row.contenders if number % 2 == 0 else reversed(row.contenders):

@@ -18,6 +18,7 @@ SLEEP = 0.1
 
 def run_aurea(jobs: int) -> Figures:
     """The engine: from the call to the result."""
+    # Arrivals are all at once where none are given, and there is no limit of slots.
     spec = RunSpec(Workload(Sleep(Constant(SLEEP)), jobs=jobs))
     began = time.perf_counter()
     result = run_sync(spec)
@@ -39,6 +40,7 @@ def run_k6(jobs: int) -> Figures:
 
 def run_threads(jobs: int) -> Figures:
     """A pool with a thread a job."""
+    # With the usual 8 MiB each, ten thousand threads would be refused by many machines.
     threading.stack_size(256 * 1024)
 
     def job(_: int) -> float:

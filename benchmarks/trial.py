@@ -21,6 +21,10 @@ LIMIT = 180
 """Seconds after which a trial is given up."""
 
 
+# A process for each trial: what one contender leaves behind (imports, monkey-patches such as gevent's, a heap that has
+# grown) would be the next one's handicap.
+
+
 def run_trial(contender: Contender, quick: bool, seed: int) -> dict[str, float] | str:
     """Figures of one trial, or, as text, why there are none."""
     arguments = dict(contender.quick if quick else contender.full) | ({"seed": seed} if contender.seeded else {})

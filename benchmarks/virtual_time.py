@@ -30,6 +30,7 @@ from aurea_engine import (
 )
 from benchmarks.contest import AUREA, Bound, Contender, Figure, Figures, Row
 
+# Four fifths of the slots are busy: enough to queue, and not so much that a mean wait takes millions of jobs to settle.
 RATE, SERVICE, SLOTS = 320.0, 0.01, 4
 
 _Rank = Callable[[random.Random, int, float], float]
@@ -37,6 +38,7 @@ _Rank = Callable[[random.Random, int, float], float]
 
 
 def _run_aurea(jobs: int, seed: int, scheduler: Scheduler, urgent: bool = False) -> Figures:
+    # Two equal kinds, so that half of the jobs are urgent and the formula for the mean over both still holds.
     kind = Sleep(Exponential(SERVICE))
     job = Mix((Branch(1, kind, priority=1), Branch(1, kind, priority=0))) if urgent else kind
     spec = RunSpec(Workload(job, Poisson(RATE), jobs=jobs), scheduler, clock="virtual", seed=seed)
@@ -70,6 +72,7 @@ def run_aurea_lifo(jobs: int, seed: int) -> Figures:
 
 def _run_simpy(jobs: int, seed: int, rank: _Rank | None) -> Figures:
     """SimPy's own bank example, with a record a job; ``rank`` orders the queue (lowest first), None keeps its order."""
+    # Imported here: a contender that is not installed is absent, and no reason for the others not to run.
     import simpy
 
     rng, records = random.Random(seed), []
@@ -92,6 +95,7 @@ def _run_simpy(jobs: int, seed: int, rank: _Rank | None) -> Figures:
 
     environment.process(source())
     environment.run()
+    # Timed as well: whoever simulates wants figures, and Aurea's come with its result.
     columns = np.array(records)
     waits = columns[:, 1] - columns[:, 0]
     np.quantile(waits, [0.5, 0.9, 0.95, 0.99])
@@ -123,6 +127,7 @@ def run_ciw_fifo(jobs: int, seed: int) -> Figures:
     """One node of Ciw, stopped when that many have finished; its own records."""
     import ciw
 
+    # The modules' own generator: Ciw takes none.
     ciw.seed(seed)
     network = ciw.create_network(
         arrival_distributions=[ciw.dists.Exponential(rate=RATE)],
@@ -137,6 +142,7 @@ def run_ciw_fifo(jobs: int, seed: int) -> Figures:
     return {"rate": jobs / (time.perf_counter() - began), "wait": float(waits.mean())}
 
 
+# A rate is asked for, so nobody's imports, first calls and caches are timed.
 _JOBS, _FEW = {"jobs": 300_000, "warm_up": 100_000}, {"jobs": 30_000, "warm_up": 10_000}
 _FIGURES = (Figure("rate", "jobs/s", "/s"), Figure("wait", "mean wait", "ms"))
 _OURS = "The call and its whole result: records, exact quantiles with intervals, cost, findings."

@@ -3,10 +3,14 @@
 In the open model the plan says when each job arrives. In the closed model it only says which jobs come; when, is decided
 by users, each of whom thinks after a job has ended, and then sends the next. So there is one class for each model, over
 the same blocks of planned columns.
-
-A batch is of consecutive jobs of one block, cut out of its columns as slices: what is done for each job, such as a tuple, a
-heap operation or a call, would be paid a million times a second.
 """
+
+# A batch is of consecutive jobs of one block, cut out of its columns as slices: what is done for each job, such as a
+# tuple, a heap operation or a call, would be paid a million times a second. Consecutive jobs have consecutive rows, so
+# the recorder writes a batch as slices too.
+#
+# Whoever takes a batch has counted it first (`count_due`), stamps its jobs, and then cuts it out (`take`). In one step
+# the cutting would come before the stamps, as lag of jobs that were on time.
 
 from __future__ import annotations
 
@@ -42,6 +46,7 @@ class ArrivalSchedule:
 
     def __init__(self, plan: JobPlan, recorder: Recorder) -> None:
         self._blocks, self._recorder = plan.blocks(), recorder
+        # ``_first`` is the number of the job at position 0 of the block.
         self._first = self._position = self._size = 0
         self.exhausted = False
         """Whether the plan holds no further job."""
@@ -49,6 +54,7 @@ class ArrivalSchedule:
 
     def _load(self) -> None:
         """The next block, in plain lists: reading an item of an array makes an object of it each time."""
+        # Loaded as soon as the block before is used up, so that `exhausted` is known with the last job and not after it.
         self._first += self._size
         self._position = self._size = 0
         block = next(self._blocks, None)
@@ -63,6 +69,7 @@ class ArrivalSchedule:
         self._intended: list[int] = [] if block.intended is None else block.intended.tolist()
         self._demands, self._priorities = block.demand.tolist(), block.priority.tolist()
         self._leaves, self._limits = block.leaf.tolist(), block.limit.tolist()
+        # With one leaf for all, the batch goes to its executor in one call.
         self._leaf = self._leaves[0] if (block.leaf == block.leaf[0]).all() else None
 
     def next_instant(self) -> int | None:
@@ -73,6 +80,7 @@ class ArrivalSchedule:
         """How many jobs of this block, ``most`` or fewer, are due by ``now``. They are not taken yet: who releases them
         stamps them first, and all that comes before a stamp is lag.
         """
+        # In the open model planned instants never decrease, so what is due is a prefix of the rest of the block.
         if self.exhausted or (intended := self._intended)[start := self._position] > now:
             return 0
         end = min(start + most, self._size)
@@ -108,8 +116,8 @@ class ClosedSchedule(ArrivalSchedule):
     closed: ClassVar[bool] = True
 
     def __init__(self, plan: JobPlan, recorder: Recorder, thinks: Iterator[Instants]) -> None:
-        # Users whose thought is over wait in ``ready`` for the next look, the others in a heap. Where nobody thinks, which
-        # is the fastest of all loops, none ever enters the heap.
+        # Users whose thought is over wait in ``ready`` for the next look, the others in a heap. Where nobody thinks,
+        # which is the fastest of all loops, none ever enters the heap.
         self._ready = [0] * plan.users
         self._thinking: list[int] = []
         self._thinks = chain.from_iterable(block.tolist() for block in thinks)
@@ -124,12 +132,14 @@ class ClosedSchedule(ArrivalSchedule):
 
     def count_due(self, now: int, most: int) -> int:
         ready, thinking = self._ready, self._thinking
+        # Users are alike: which of them sends job k decides nothing, so instants are all that is kept of them.
         while thinking and thinking[0] <= now:
             ready.append(heapq.heappop(thinking))
         if self.exhausted or not ready:
             return 0
         ready.sort()  # nearly sorted already: ends come in order
         due = min(len(ready), most, self._size - self._position)
+        # ``now`` may be set back to a stop, or to the instant of the jobs taken before.
         if ready[due - 1] > now:
             due = bisect_right(ready, now, 0, due)
         if self._stop_ns is not None and due and ready[due - 1] >= self._stop_ns:
@@ -144,6 +154,8 @@ class ClosedSchedule(ArrivalSchedule):
     def think(self, ends: Iterable[int], now: int) -> None:
         """Users whose jobs have ended at these instants think, each for as long as the next draw says."""
         ready, thinking = self._ready, self._thinking
+        # `map` asks for an end first, and draws a thought only if there is one: none is drawn in vain, so the k-th end
+        # gets the k-th thought in whatever batches they come.
         for at in map(add, ends, self._thinks):
             if at <= now:
                 ready.append(at)

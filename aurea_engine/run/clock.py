@@ -10,6 +10,10 @@ import asyncio
 from time import perf_counter_ns
 from typing import Protocol
 
+# An event loop without a bell could only be asked to come back later. The pump waits for two things at once: an instant,
+# and any job's end. One future for both, made for each wait, is the cheapest way to have that: whoever is first resolves
+# it.
+
 
 class Bell:
     """Rung by whatever must be looked at before the time a driver waits for; waiting on a rung bell returns at once."""
@@ -20,6 +24,7 @@ class Bell:
 
     def ring(self) -> None:
         """Wake the waiter, now or at its next wait."""
+        # The flag outlasts the future: what rings between two waits is seen by the next, so no ring is ever lost.
         self.rung = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -31,6 +36,8 @@ class Bell:
         loop = asyncio.get_running_loop()
         self._waiter = waiter = loop.create_future()
         timer = None if seconds is None else loop.call_later(seconds, self._expire, waiter)
+        # Also when the waiting task is cancelled: a timer that is left behind would keep this future for as long as it
+        # runs.
         try:
             await waiter
         finally:
@@ -70,12 +77,17 @@ class MonotonicClock:
 
     async def wait(self, until: int, bell: Bell, exact: bool) -> None:
         left = until - perf_counter_ns()
+        # Late by a step of the loop's timer, and without a spin: for runs whose jobs need the processors.
         if not exact:
             await bell.wait(max(left, 0) / 1e9)
             return
         if left > self.SLACK:
             await bell.wait((left - self.SLACK) / 1e9)
+        # Rounds of the loop, in which other tasks run. One that begins `SPIN` before the instant ends in time if nothing
+        # blocks.
         while not bell.rung and (left := until - perf_counter_ns()) > self.SPIN:
             await asyncio.sleep(0)
+        # No round fits any more. Nothing can ring while this thread spins but a signal's handler; the look at the bell is
+        # for one that rang in the last round.
         while not bell.rung and perf_counter_ns() < until:
             pass

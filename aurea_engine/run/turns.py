@@ -4,6 +4,14 @@ Nothing in here waits; whatever is due at one reading of the clock is done befor
 `aurea_engine.run.realtime`.
 """
 
+# Two ways through a turn. Where every job waits until it is served and nothing but the last job ends the run (`plain`), a
+# turn asks no further questions, and jobs go in batches. Otherwise somebody may leave, abort or stop between any two
+# jobs, and what must be judged job by job is done job by job. Both keep the same order, and the tests hold the results of
+# both equal to those of virtual time.
+#
+# The instant of a turn is ``now``, read once before it. A turn that notices a stop late takes place *at the stop*: then
+# ``now`` is set back to that instant, so that what came after it, though it has already happened, does not count.
+
 from __future__ import annotations
 
 from bisect import bisect_right
@@ -34,7 +42,8 @@ class Turns:
         self._schedule = schedule_arrivals(run.plan, run.recorder)
         # Batches whose jobs have a slot each, and start in this turn without having queued.
         self._entering: list[Batch] = []
-        # What queued jobs have to do. Timers are not in it, and jobs that never queue are not: it costs more than a queue.
+        # What queued jobs have to do. Timers are not in it, and jobs that never queue are not: it costs more than a
+        # queue.
         self._work: dict[int, tuple[Executor, float, int]] = {}
         # Jobs that queued in this turn, where any may leave.
         self._new: list[int] = []
@@ -49,15 +58,18 @@ class Turns:
         """All that is due now: ends, arrivals, starts. Where that ends the run, returns the instant at which it did."""
         conditions, stop, timers = self._conditions, self._stop_instant, self._timers.ends
         if conditions.plain:
+            # Looked at here, since a call that finds nothing to do is lag of the job that is due.
             if self._ends or (timers and timers[0][0] <= now):
                 self._end(now)
             self._arrive(now)
             self._start()
+            # In the open model the last arrival says by itself that it was the last.
             if self._schedule.exhausted or self._schedule.closed:
                 self._notice_the_last(now)
             return None
         if over := stop.reached(now):
             now = stop.at_ns or 0  # whenever it was noticed
+        # Before the ends: that no more jobs come may decide whether an end loses an objective.
         self._notice_the_last(now)
         self._end(now)
         if not over and not conditions.lost() and not stop.reached(now):
@@ -66,8 +78,9 @@ class Turns:
                 self._serve_waiting(now)
             if not conditions.lost():
                 return None
+        # What a late generator still owes was meant to arrive before the stop. It has arrived, and does not start.
         while not conditions.lost() and self._arrive(now - 1, released=now):
-            pass  # what a late generator still owes has arrived, and does not start
+            pass
         return now
 
     def next_instant(self) -> int | None:
@@ -81,11 +94,14 @@ class Turns:
     def _end(self, now: int) -> None:
         """Timers that are due, and whatever executors have logged."""
         timers = self._timers.ends
+        # Timers first: their stamp is ``now``, but they were due before it, and lower job numbers lead among them.
         if timers and timers[0][0] <= now:
             jobs = self._timers.end_due(now)
             self._account_ends(jobs, [now] * len(jobs), now)
         if not self._ends:
             return
+        # Sorted, since executors log in the order in which they come to it: by instant, and among equals by job number.
+        # Copied and cleared, not replaced: executors hold on to this very list.
         ends = sorted(self._ends)
         self._ends.clear()
         if ends[-1][0] > now:
@@ -98,6 +114,8 @@ class Turns:
         """A stop was due before these jobs ended, and the pump notices it only now: they were in service then. Returns those
         that ended in time.
         """
+        # They have really ended; but in virtual time, and in any result, a stop at t leaves what was in service then
+        # cancelled.
         kept = bisect_right(ends, stop, key=itemgetter(0))
         for _, job, began, *_ in ends[kept:]:
             self._recorder.start(job, began)
@@ -111,9 +129,11 @@ class Turns:
     def _note_ends(self, jobs: Sequence[int], instants: Sequence[int], now: int) -> None:
         """Jobs have reached their outcome: whoever judges is told, and in the closed model their users think."""
         aborts = self._conditions.aborts
+        # By jobs and in their order, never by turns: the same ends lose the same objective, however they were batched.
         if aborts is not None:
             for job in jobs:
                 aborts.ended(job)
+        # Once no more jobs come, thoughts would only keep the run waiting.
         if self._stop_instant.releasing:
             self._schedule.think(instants, now)
 
@@ -151,6 +171,7 @@ class Turns:
             batch = schedule.take(n)
             self._stop_instant.latest = batch.intended[-1]
             self._recorder.arrive_all(batch.first, batch.intended, stamps)
+            # Before these jobs are admitted: if one is turned away, whoever judges that knows that it was of the last.
             if schedule.exhausted:
                 self._notice_the_last(now)
             # Nobody leaves and nothing aborts: jobs that find a slot each need not be told apart.
@@ -203,6 +224,8 @@ class Turns:
 
     def _start(self) -> None:
         """Whoever enters service now begins: first those that never queued, which came before those that do."""
+        # Only now, not as they arrived: an eager task runs its first step as it starts, and every job of this turn that
+        # was still to be released would have been late by it.
         for batch in self._entering:
             self._start_batch(batch)
         self._entering.clear()
@@ -252,6 +275,8 @@ class Turns:
 
     def _cancel(self, jobs: Iterable[int], cut: int) -> None:
         """They were in service at ``cut``; or began a moment after it, before the pump noticed."""
+        # No instant of a record may precede another: one that began later ends where it began. One without a start waited
+        # in a pool: it was never in service.
         recorder = self._recorder
         for job in jobs:
             began = recorder.started[job - recorder.base]

@@ -74,6 +74,7 @@ async def check_callback_pool(pool: CallbackPool, demand: float = float("nan"), 
     ends = _Ends()
     pool.now, pool.done = ends.now, ends.done
     # First all together, then one more: a pool that never frees its places does the first twenty and hangs on the next.
+    # Together, so that jobs wait for each other in a pool of few connections; then alone, on one that was used before.
     for jobs in (range(AT_ONCE), range(AT_ONCE, AT_ONCE + 1)):
         for job in jobs:
             ends.taken[job] = ends.now()  # before `start`, which may already be done with it

@@ -18,6 +18,7 @@ def make_executors(
     context: ExecutorContext, leaves: Sequence[Job], opened: Sequence[OpenedJob | None], timers: Timers
 ) -> list[Executor]:
     """One for each leaf, of which ``opened`` holds what its `Job.opened` yielded. All leaves of timers share one."""
+    # One reader for each leaf as well: what a job returns means what its own class declares.
     readers = context.recorder.reports.readers
     return [_make_executor(context, *each, timers) for each in zip(leaves, opened, readers, strict=True)]
 
@@ -26,6 +27,8 @@ def _make_executor(
     context: ExecutorContext, leaf: Job, opened: OpenedJob | None, reader: ReportReader | None, timers: Timers
 ) -> Executor:
     """What does the work of ``leaf``, of which ``opened`` is what its `Job.opened` yielded. ``reader`` reads its reports."""
+    # A leaf that opens something else than its executor needs would fail with its first job, and with every other: its
+    # author is told before the window opens.
     name = type(leaf).__name__
     match leaf.executor:
         case "timers":
@@ -36,6 +39,7 @@ def _make_executor(
                     f"{name}.opened must yield a CallbackPool, as {name}.executor says, not {opened!r:.100}"
                 )
             return Callbacks(context, opened, reader)
+        # The same executor: that the cores are busy is the pump's concern, which then does not spin.
         case "tasks" | "cpu_workers":
             if isinstance(opened, CallbackPool) or not callable(opened):
                 raise StrategyError(f"{name}.opened must yield what does one job, a function, not {opened!r:.100}")
