@@ -1,4 +1,8 @@
-"""What the run ran on, recorded with every result; and garbage collection, whose pauses a measurement must know of."""
+"""The environment of a run, which is recorded in every result; and garbage collection, whose pauses disturb a measurement.
+
+A result without its environment cannot be compared: psf/pyperf keeps the same facts for the same reason. Nothing here
+identifies a person or a host.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +22,11 @@ from typing import Self
 DISTRIBUTION = "aurea-orchestrator"
 
 
+# Reading the metadata of installed packages takes milliseconds, and it cannot change while the process runs.
 @functools.cache
 def engine_version() -> str:
     """The installed version of Aurea."""
+    # A copy that runs from a folder without being installed has no metadata. That is no reason not to run.
     try:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
@@ -28,7 +34,7 @@ def engine_version() -> str:
 
 
 @functools.cache
-def _machine() -> dict[str, object]:
+def _describe_machine() -> dict[str, object]:
     return {
         "aurea": engine_version(),
         "python": platform.python_version(),
@@ -36,12 +42,14 @@ def _machine() -> dict[str, object]:
         "system": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
+        # Containers and taskset leave fewer processors than the machine has. These are the ones that count.
         "cpus_usable": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "cpu_model": _cpu_model(),
+        "cpu_model": _read_cpu_model(),
     }
 
 
-def _cpu_model() -> str | None:
+def _read_cpu_model() -> str | None:
+    # Linux on x86 only. platform.processor() says "x86_64" or nothing there, which tells no two machines apart.
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
             return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
@@ -49,26 +57,27 @@ def _cpu_model() -> str | None:
         return None
 
 
-def loop_name() -> str | None:
-    """The package of the running event loop: ``asyncio`` or ``uvloop``; None outside of one."""
+def read_loop_name() -> str | None:
+    """The package of the running event loop, ``asyncio`` or ``uvloop``. None outside of one."""
     try:
         return type(asyncio.get_running_loop()).__module__.partition(".")[0]
     except RuntimeError:
         return None
 
 
-def describe() -> Mapping[str, object]:
-    """Machine, versions and event loop: what must be equal before two results may be compared."""
-    return {**_machine(), "loop": loop_name()}
+def describe_environment() -> Mapping[str, object]:
+    """Machine, versions and event loop: what must be equal if two results are compared."""
+    return {**_describe_machine(), "loop": read_loop_name()}
 
 
 class GarbageWatch:
-    """Context in which garbage collections are timed, or, with ``hold``, put off until it ends.
+    """A context that times garbage collections, or, with ``hold``, turns them off until it ends.
 
-    Collections are held off only where the engine alone makes objects, because it makes no cycles. Several runs may overlap:
-    collection resumes when the last one that held it has ended, and stays off if it was off before.
+    They are turned off only if the engine alone makes objects, because it makes no cycles. Several runs may overlap.
+    Collection is turned on again when the last run that held it has ended, and stays off if it was off before.
     """
 
+    # Of the class, not of one run: gc.disable is a switch of the whole process, so overlapping runs must count together.
     _holding = 0
     _was_enabled = False
 
@@ -79,7 +88,9 @@ class GarbageWatch:
         self.longest_ns = 0
 
     def __enter__(self) -> Self:
-        gc.callbacks.append(self._collected)
+        # A bound method in a global list: it must come out again, whatever ends the run, or every later collection in this
+        # process would call it.
+        gc.callbacks.append(self._time_collection)
         if self._hold:
             if not GarbageWatch._holding:
                 GarbageWatch._was_enabled = gc.isenabled()
@@ -90,15 +101,17 @@ class GarbageWatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        gc.callbacks.remove(self._collected)
+        gc.callbacks.remove(self._time_collection)
         if self._hold:
             GarbageWatch._holding -= 1
             if not GarbageWatch._holding and GarbageWatch._was_enabled:
                 gc.enable()
 
-    def _collected(self, phase: str, info: Mapping[str, int]) -> None:
+    def _time_collection(self, phase: str, info: Mapping[str, int]) -> None:
+        # Called within a collection: it must not allocate much, and must not raise.
         if phase == "start":
             self._began = perf_counter_ns()
+        # A "stop" without a "start" belongs to a collection that began before this context.
         elif self._began:
             pause = perf_counter_ns() - self._began
             self.total_ns += pause

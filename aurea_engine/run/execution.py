@@ -16,7 +16,7 @@ from aurea_engine.costs import Metering
 from aurea_engine.run.clock import Clock
 from aurea_engine.run.context import RunContext
 from aurea_engine.run.dispatcher import Dispatcher
-from aurea_engine.run.environment import GarbageWatch, describe
+from aurea_engine.run.environment import GarbageWatch, describe_environment
 from aurea_engine.run.parts import RunParts
 from aurea_engine.run.plan import JobPlan
 from aurea_engine.run.recorder import Recorder
@@ -88,7 +88,7 @@ class Execution:
             self._report(self.context.stats.window_ns, status),
             reason=Reason.usual(status) if lost is None else _lost_reason(spec, lost, status),
             lost=lost,
-            environment=describe(),
+            environment=describe_environment(),
         )
         return RunParts(
             spec.seed, (report,), records, numbers, recorder.meters, recorder.series, self._metering.count()

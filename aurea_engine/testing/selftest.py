@@ -14,7 +14,7 @@ from aurea_engine.records.quantiles import find_rank
 from aurea_engine.results.result import RunResult
 from aurea_engine.results.statistics import T_29
 from aurea_engine.results.theory import closed_mva, erlang_b, mg1_wait, mmc_wait
-from aurea_engine.run.environment import loop_name
+from aurea_engine.run.environment import read_loop_name
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.arrivals import Closed, Constant, Poisson
 from aurea_engine.workload.distributions import Constant as ConstantDuration
@@ -156,7 +156,7 @@ async def measure_machine() -> Machine:
     """Measure the machine. Takes about five seconds."""
     errors = await _measure_timer_errors()
     return Machine(
-        loop_name() or "none",
+        read_loop_name() or "none",
         _measure_clock_resolution(),
         errors[find_rank(0.5, len(errors)) - 1] / NS,
         errors[-1] / NS,

@@ -10,7 +10,7 @@ import pytest
 
 from aurea_engine import Job, RunSpec, Sleep, Workload, engine_version, run_sync, simulate
 from aurea_engine.run import environment
-from aurea_engine.run.environment import GarbageWatch, describe, loop_name
+from aurea_engine.run.environment import GarbageWatch, describe_environment, read_loop_name
 from aurea_engine.testing import run_jumping
 
 
@@ -28,7 +28,7 @@ def test_the_loop_is_named_by_its_package() -> None:
     """Here it is the standard library's."""
 
     async def main() -> tuple[object, object]:
-        return describe()["loop"], loop_name()
+        return describe_environment()["loop"], read_loop_name()
 
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         assert runner.run(main()) == ("asyncio", "asyncio")
@@ -36,7 +36,7 @@ def test_the_loop_is_named_by_its_package() -> None:
 
 def test_outside_a_loop_there_is_no_name() -> None:
     """None."""
-    assert loop_name() is None
+    assert read_loop_name() is None
 
 
 def test_an_unknown_version_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
