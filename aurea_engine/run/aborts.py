@@ -1,20 +1,19 @@
-"""Objectives that say ``abort``: lost for certain, at the first ended job at which they are.
+"""Objectives that say ``abort``: lost for certain, at the first ended job at which they are."""
 
-An objective is lost when no continuation of the run can meet it. That takes three bounds:
-
-- *How many jobs can count.* ``workload.jobs``, and once the last job has arrived, the jobs that came; less those of the
-  warm-up, as soon as one after it has ended. With a duration alone nobody knows before the last arrival how many good
-  jobs are to come, so nothing is lost before. With ``warmup: "auto"`` any job may turn out to be warm-up: nothing is.
-- *A ratio of failures* is least when every job that is still to end is good. *A quantile* of N completed jobs is within
-  its limit while at most N − rank(q, N) of them are above it; N shrinks with each job that does not complete. Fewer jobs
-  than a quantile needs are no loss: it is not judged on them either. The same holds of a mark, a measure or a group; a job
-  of another group, or one that did not report, is then one that does not count.
-- *Money that is spent stays spent*, where the cost model says that its bill only grows (`CostModel.monotone`).
-
-Means, rates and bounds from below may still be met by what is to come; they are only known in the end. Counts are exact
-(nanoseconds, not buckets of a histogram), and no clock is looked at: the same specification and seed end at the same job
-on every machine.
-"""
+# An objective is lost when no continuation of the run can meet it. That takes three bounds:
+#
+# - *How many jobs can count.* ``workload.jobs``, and once the last job has arrived, the jobs that came; less those of the
+#   warm-up, as soon as one after it has ended. With a duration alone nobody knows before the last arrival how many good
+#   jobs are to come, so nothing is lost before. With ``warmup: "auto"`` any job may turn out to be warm-up: nothing is.
+# - *A ratio of failures* is least when every job that is still to end is good. *A quantile* of N completed jobs is within
+#   its limit while at most N − rank(q, N) of them are above it; N shrinks with each job that does not complete. Fewer jobs
+#   than a quantile needs are no loss: it is not judged on them either. The same holds of a mark, a measure or a group; a job
+#   of another group, or one that did not report, is then one that does not count.
+# - *Money that is spent stays spent*, where the cost model says that its bill only grows (`CostModel.monotone`).
+#
+# Means, rates and bounds from below may still be met by what is to come; they are only known in the end. Counts are exact
+# (nanoseconds, not buckets of a histogram), and no clock is looked at: the same specification and seed end at the same job
+# on every machine.
 
 from __future__ import annotations
 
@@ -40,6 +39,7 @@ BAD = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.REJECTED, Outcome.ABANDONED)
 def aborting(spec: RunSpec) -> list[Objective]:
     """The objectives of ``spec`` that may end it."""
     able = ("cost", "failure_ratio")
+    # Only an upper bound of something that adds up, or that is ranked, can be lost before the end.
     return [
         objective
         for objective in spec.objectives
@@ -59,6 +59,7 @@ class AbortJudge:
         self._recorder, self._dispatcher = recorder, dispatcher
         self._jobs = spec.workload.jobs
         self._warmup_ns = spec.warmup_ns
+        # How many jobs belong to the warm-up: not known before a job after it has ended.
         self._warmed: int | None = None if spec.warmup_ns else 0
         self._none_left = False
         # Each objective counts for itself: by group, mark or measure, different jobs count for different ones.
@@ -77,6 +78,7 @@ class AbortJudge:
         recorder = self._recorder
         row = job - recorder.base
         outcome, started, finished = recorder.outcome[row], recorder.started[row], recorder.finished[row]
+        # Money is spent by warm-up jobs too; the other objectives leave them out.
         for objective, budget in self._budgets:
             if started >= 0 and budget.add_job(started, finished, outcome, lambda: recorder.row(job)):
                 self.lost = self.lost or objective
@@ -94,6 +96,7 @@ class AbortJudge:
 
     def _judge(self) -> None:
         jobs = self._dispatcher.arrived if self._none_left else self._jobs
+        # A duration alone: any number of good jobs may still come, so nothing is certain.
         if jobs is None:
             return
         most = jobs - (self._warmed or 0)
@@ -136,6 +139,7 @@ class _Ratio:
         """Whether more have failed than the ratio allows of ``most`` jobs, less those that are of other groups."""
         # All that are still to come may be of this group, and good. So the most that it can have is what bounds it.
         left = most - self._elsewhere
+        # As a float, since that is how the result compares it: what ends a run here must also be missed there.
         return left > 0 and self._bad / left > self._limit
 
 

@@ -15,6 +15,9 @@ from aurea_engine.run.stop_conditions import StopConditions
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.jobs import OpenedJob
 
+# A driver gets one `RunContext` and returns its `DriverStats`. The context is frozen: what changes during a run changes
+# inside its members, each of which has one writer. Drivers keep nothing of a run themselves, so one driver serves all runs.
+
 
 @dataclass
 class DriverStats:
@@ -44,12 +47,14 @@ class RunContext:
     dispatcher: Dispatcher
     recorder: Recorder
     conditions: StopConditions
+    # For real time only. A virtual driver that asked for a clock would give figures that depend on the machine.
     clock: Clock | None = None
     runs: Sequence[OpenedJob | None] = ()
     stats: DriverStats = field(default_factory=DriverStats)
 
     def close_virtual_window(self) -> DriverStats:
         """For drivers of virtual time, at their end: the window is as long as the run was, or until it was stopped."""
+        # The latest end is known to the meters, and only when all ends have been fed to them.
         self.recorder.digest()
         stopped_ns = self.plan.stopped_ns
         self.stats.window_ns = self.recorder.meters.last_ns if stopped_ns is None else stopped_ns
@@ -59,6 +64,7 @@ class RunContext:
 @contextmanager
 def in_reach() -> Iterator[None]:
     """For drivers of virtual time: an instant that int64 nanoseconds do not reach is a problem of the specification."""
+    # The columns are int64, and refuse a larger number by themselves. Asking before each addition would cost every job.
     try:
         yield
     except OverflowError:

@@ -1,26 +1,26 @@
-"""Who starts when: the core that does no I/O and reads no clock.
+"""Who starts when: the core that does no I/O and reads no clock."""
 
-Theory of operation. The dispatcher owns the slots, the queue and the counts. A driver tells it what happened and obeys:
-
-    arrive(job, …)   → True: the job waits.  False: there is no room, it is rejected
-    finish()         one job in service has ended and its slot is free
-    starts()         → the jobs that enter service now, in that order
-    leave(job)       a waiting job gives up
-
-Rules, which hold whoever drives and whatever the clock:
-
-1. At one instant a driver reports all finishes first (lower job number first), then all arrivals, and only then asks for
-   starts. A slot that is freed at an instant serves a job that arrives at that instant, and a discipline that orders jobs
-   sees all of them.
-2. No slot is idle while a job waits. ``starts`` leaves either no free slot or no waiting job.
-3. A job finds room while fewer than slots + queue_limit jobs are in the system: with rule 1 that is "a free slot, or a free
-   place in the queue", also when several arrive at once.
-4. Every job that arrived is waiting, in service, rejected or ended; `conserved` says so at any instant.
-5. A job that leaves is taken out of its queue when it comes up there, since no queue has to find a job. Until then it is
-   only known as gone. A queue of ours that holds mostly such jobs is cleared of them: the last of a stack may never come up.
-
-Without a limit of slots nothing ever waits beyond its own instant, so the discipline is not asked.
-"""
+# Theory of operation
+#
+# The dispatcher owns the slots, the queue and the counts. A driver tells it what happened and obeys:
+#
+#     arrive(job, …)   → True: the job waits.  False: there is no room, it is rejected
+#     finish()         one job in service has ended and its slot is free
+#     starts()         → the jobs that enter service now, in that order
+#     leave(job)       a waiting job gives up
+#
+# Rules, which hold whoever drives and whatever the clock:
+#
+# 1. At one instant a driver reports all finishes first (lower job number first), then all arrivals, and only then asks for
+# starts. A slot that is freed at an instant serves a job that arrives at that instant, and a discipline that orders jobs
+# sees all of them. 2. No slot is idle while a job waits. ``starts`` leaves either no free slot or no waiting job. 3. A job
+# finds room while fewer than slots + queue_limit jobs are in the system: with rule 1 that is "a free slot, or a free place
+# in the queue", also when several arrive at once. 4. Every job that arrived is waiting, in service, rejected or ended;
+# `conserved` says so at any instant. 5. A job that leaves is taken out of its queue when it comes up there, since no queue
+# has to find a job. Until then it is only known as gone. A queue of ours that holds mostly such jobs is cleared of them:
+# the last of a stack may never come up.
+#
+# Without a limit of slots nothing ever waits beyond its own instant, so the discipline is not asked.
 
 from __future__ import annotations
 
@@ -137,6 +137,7 @@ class Dispatcher:
         self.waiting -= 1
         self.ended += 1
         self._gone.add(job)
+        # From now on the queue may give out jobs that have left. Runs in which none leaves never pay for that question.
         self._pop = self._pop_present
         if len(self._gone) > max(MOST_GONE, 2 * self.waiting) and self._queue.forget(self._gone):
             self._gone.clear()
@@ -161,7 +162,7 @@ class Dispatcher:
 
 
 class _Guarded(Queue):
-    """Somebody else's queue, held to its contract: it may lose, invent or repeat no job."""
+    """A third-party queue, held to its contract: it may lose, invent or repeat no job."""
 
     def __init__(self, queue: Queue, name: str) -> None:
         self._queue = queue

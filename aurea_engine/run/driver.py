@@ -1,37 +1,36 @@
-"""Drivers: what carries a run from its first instant to its last. One contract, one list, and the choice in one place.
+"""Drivers: what carries a run from its first instant to its last. One contract, one list, and the choice in one place."""
 
-What a driver must hold
------------------------
-A driver takes the jobs of `RunContext.plan` through arrival, start and end. It decides nothing but *when* it looks: what
-happens, and in which order, is the same for all of them, so that a specification has one meaning.
-
-*The order at one instant t* (the dispatcher's rules, h11's idea: a core without I/O or clock, and drivers that obey it):
-
-1. all jobs end that end at t, the lower job number first;
-2. a stop takes effect, if one is due;
-3. all jobs arrive that arrive at t, in the order of their numbers; who finds no room is rejected;
-4. who may wait no longer leaves (deadline), then jobs start while slots are free, then who has no more patience leaves.
-
-*A stop at t* comes between 1 and 3, whatever asks for it: `Workload.stop_at`, the end of the drain, or an objective that one
-of these ends has lost. So it sees every end of t and no arrival of t. What is in service ends as cancelled at t; what waits
-is cancelled and never started; what would arrive at t or later does not arrive. A stop from outside (`StopConditions.watch`)
-is not tied to an instant of the workload. It takes effect at the next nanosecond, or at the instant that the driver has just
-come to, before its arrivals: either way the same specification with that instant as its ``stop_at`` has the same records.
-
-*Who writes what.* The recorder is the only writer of columns, the dispatcher the only writer of its counts. A driver tells
-both what happened, job by job or in bulk. When it returns, every job that arrived has ended, and `JobPlan.stop` was
-called if the run was stopped.
-
-*Time.* A virtual driver looks at no clock, never suspends (`simulate` steps it to its end without an event loop), and calls
-`StopConditions.watch` often enough that a person who stops the run does not wait. A driver of real time knows time only from
-`RunContext.clock`.
-
-Why there are several
----------------------
-The last driver of each clock accepts every specification of that clock. Those before it are optimisations for runs that
-leave less to decide. A property test holds all that accept a specification equal: columns, counts, meters, peak and cost,
-watched and unwatched, stopped at any instant, with and without records. No driver exists for a benchmark alone.
-"""
+# What a driver must hold
+#
+# A driver takes the jobs of `RunContext.plan` through arrival, start and end. It decides nothing but *when* it looks: what
+# happens, and in which order, is the same for all of them, so that a specification has one meaning.
+#
+# *The order at one instant t* (the dispatcher's rules, h11's idea: a core without I/O or clock, and drivers that obey it):
+#
+# 1. all jobs end that end at t, the lower job number first; 2. a stop takes effect, if one is due; 3. all jobs arrive that
+# arrive at t, in the order of their numbers; who finds no room is rejected; 4. who may wait no longer leaves (deadline),
+# then jobs start while slots are free, then who has no more patience leaves.
+#
+# *A stop at t* comes between 1 and 3, whatever asks for it: `Workload.stop_at`, the end of the drain, or an objective that
+# one of these ends has lost. So it sees every end of t and no arrival of t. What is in service ends as cancelled at t; what
+# waits is cancelled and never started; what would arrive at t or later does not arrive. A stop from outside
+# (`StopConditions.watch`) is not tied to an instant of the workload. It takes effect at the next nanosecond, or at the
+# instant that the driver has just come to, before its arrivals: either way the same specification with that instant as its
+# ``stop_at`` has the same records.
+#
+# *Who writes what.* The recorder is the only writer of columns, the dispatcher the only writer of its counts. A driver
+# tells both what happened, job by job or in bulk. When it returns, every job that arrived has ended, and `JobPlan.stop` was
+# called if the run was stopped.
+#
+# *Time.* A virtual driver looks at no clock, never suspends (`simulate` steps it to its end without an event loop), and
+# calls `StopConditions.watch` often enough that a person who stops the run does not wait. A driver of real time knows time
+# only from `RunContext.clock`.
+#
+# Why there are several
+#
+# The last driver of each clock accepts every specification of that clock. Those before it are optimisations for runs that
+# leave less to decide. A property test holds all that accept a specification equal: columns, counts, meters, peak and cost,
+# watched and unwatched, stopped at any instant, with and without records. No driver exists for a benchmark alone.
 
 from __future__ import annotations
 

@@ -1,28 +1,27 @@
-"""Kernels: virtual time for open arrivals on a fixed number of slots, several times faster than the heap of events.
+"""Kernels: virtual time for open arrivals on a fixed number of slots, several times faster than the heap of events."""
 
-Theory of operation
--------------------
-Where nobody is rejected and nobody leaves, a job's start follows from two things alone: the instants at which slots become
-free, and the jobs that wait. So there is no heap of events but one of c instants (``free``, one for each slot: Kiefer and
-Wolfowitz 1955), and arrivals are taken block by block.
-
-- *First come, first served*: job i starts at max(its arrival, the earliest free slot). Starts never go back, so the jobs
-  that have not started yet are always the last ones.
-- *By a key* (last come, shortest, priority): before each arrival, whoever can start before its instant does, smallest key
-  first, equal keys in order of arrival. Jobs that arrive at one instant start only when all of that instant are there, so
-  not before the first arrival that comes later.
-
-*What is known is ahead of the clock.* A job's start is known before virtual time has come to it, and its end with it.
-Virtual time has come to the latest arrival, ``last``: what starts before ``last`` has begun, what ends by ``last`` has ended
-and is logged as such, and nothing else is shown to anybody.
-
-*Stops are a mask on the columns* (`aurea_engine.run.driver` says what a stop at t means). Of the jobs whose start is known,
-those with start < t are in service, and those of them with end <= t have ended; all others are cancelled. A stop that the
-specification states comes after the last block, since the plan gives out no arrival of t or later. A stop from outside takes
-effect at ``last``, before its arrivals: jobs that were to arrive at ``last`` itself are taken back.
-
-*Peak.* A job that takes no time is in service at its instant all the same, so far as there are slots.
-"""
+# Theory of operation
+#
+# Where nobody is rejected and nobody leaves, a job's start follows from two things alone: the instants at which slots
+# become free, and the jobs that wait. So there is no heap of events but one of c instants (``free``, one for each slot:
+# Kiefer and Wolfowitz 1955), and arrivals are taken block by block.
+#
+# - *First come, first served*: job i starts at max(its arrival, the earliest free slot). Starts never go back, so the jobs
+#   that have not started yet are always the last ones.
+# - *By a key* (last come, shortest, priority): before each arrival, whoever can start before its instant does, smallest key
+#   first, equal keys in order of arrival. Jobs that arrive at one instant start only when all of that instant are there, so
+#   not before the first arrival that comes later.
+#
+# *What is known is ahead of the clock.* A job's start is known before virtual time has come to it, and its end with it.
+# Virtual time has come to the latest arrival, ``last``: what starts before ``last`` has begun, what ends by ``last`` has
+# ended and is logged as such, and nothing else is shown to anybody.
+#
+# *Stops are a mask on the columns* (`aurea_engine.run.driver` says what a stop at t means). Of the jobs whose start is
+# known, those with start < t are in service, and those of them with end <= t have ended; all others are cancelled. A stop
+# that the specification states comes after the last block, since the plan gives out no arrival of t or later. A stop from
+# outside takes effect at ``last``, before its arrivals: jobs that were to arrive at ``last`` itself are taken back.
+#
+# *Peak.* A job that takes no time is in service at its instant all the same, so far as there are slots.
 
 from __future__ import annotations
 
@@ -126,6 +125,8 @@ class _KernelRun:
         ends = np.maximum(np.frombuffer(self._recorder.finished, np.int64)[rows], started + 1)
         busy_until = np.sort(np.concatenate([self._busy_until, ends]))
         before, n = len(self._busy_until), len(started)
+        # At the k-th start: those in service before, and k new ones, less the ends up to that instant. A job that ends at
+        # the instant of a start has left before it.
         in_service = before + np.arange(1, n + 1) - np.searchsorted(busy_until, started, side="right")
         self._dispatcher.account(peak=min(self._dispatcher.slots, int(in_service.max())))
         self._busy_until = busy_until[busy_until > started[-1]]
@@ -137,6 +138,7 @@ class _KernelRun:
 
     def _close(self, last: int) -> int | None:
         """The last job has arrived, at ``last``. Returns the instant at which the run must end, if there is one."""
+        # The same questions in the same order as the heap of events asks them, so that both get the same answers.
         stop = self._conditions.stop_instant
         stop.latest = last
         stop.close(last)
@@ -148,6 +150,7 @@ class _KernelRun:
         started = np.frombuffer(recorder.started, np.int64)[serving - recorder.base]
         arrived = np.frombuffer(recorder.intended, np.int64)[waiting - recorder.base] < at
         taken_back, waiting = len(waiting) - int(arrived.sum()), waiting[arrived]
+        # Starts that were worked out ahead of the clock are taken back: who waits never started.
         cancelled = np.concatenate([serving, waiting])
         never = np.full(len(waiting), NEVER, np.int64)
         recorder.write(
@@ -249,6 +252,7 @@ class _KeyedRun(_KernelRun):
         push, pop, replace = heapq.heappush, heapq.heappop, heapq.heapreplace
         jobs = range(first, first + len(block))
         keys, services = _keys(self._discipline, block), block.service.tolist()
+        # The inner loop runs once for each job that waits, whenever that is: each job is pushed and popped once.
         for at, key, service, job in zip(instants, keys, services, jobs, strict=True):
             while waiting:
                 start = free[0]

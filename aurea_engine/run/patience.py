@@ -1,9 +1,8 @@
-"""Jobs that do not wait for ever: `Workload.patience` and `Workload.deadline`, for both clocks.
+"""Jobs that do not wait for ever: `Workload.patience` and `Workload.deadline`, for both clocks."""
 
-At one instant the deadline comes before the starts and the end of patience after them. A job that starts at its deadline
-could not end in time, so it is turned away; a job whose slot is free at the very instant at which it would leave takes it.
-So patience 0 means "served at once or not at all", which is a queue limit of 0.
-"""
+# At one instant the deadline comes before the starts and the end of patience after them. A job that starts at its deadline
+# could not end in time, so it is turned away; a job whose slot is free at the very instant at which it would leave takes it.
+# So patience 0 means "served at once or not at all", which is a queue limit of 0.
 
 from __future__ import annotations
 
@@ -26,6 +25,8 @@ class WaitLimits:
         self._recorder, self._dispatcher = recorder, dispatcher
         self._patience = workload.patience is not None
         self._deadline_ns = None if workload.deadline is None else round(workload.deadline * NS)
+        # (instant, what ends the wait, job). A job that is served stays in it until its instant comes: looking for it would
+        # cost more than passing it over.
         self._heap: list[tuple[int, int, int]] = []
         self.anyone = self._patience or self._deadline_ns is not None
         """Whether any job of this workload may leave."""
@@ -34,6 +35,7 @@ class WaitLimits:
 
     def enter(self, job: int) -> None:
         """``job`` has arrived: if it still waits, it may leave from now on."""
+        # Most jobs start at the instant at which they arrive, and never come to be in the heap.
         recorder, ends = self._recorder, []
         if not recorder.waits(job):
             return
@@ -43,6 +45,7 @@ class WaitLimits:
             ends.append((intended + self._deadline_ns, _DEADLINE, job))
         if self._patience:
             ends.append((intended + recorder.patience[row], _PATIENCE, job))
+        # Only the sooner of the two can ever count.
         heapq.heappush(self._heap, min(ends))
 
     def next_instant(self) -> int | None:
@@ -51,6 +54,7 @@ class WaitLimits:
 
     def before_starts(self, now: int) -> list[int]:
         """Jobs whose patience ended before ``now``, or whose deadline has come, leave."""
+        # In real time the pump may come late: an end of patience that lies before this instant is in time all the same.
         return self._leave((now, _PATIENCE), now)
 
     def after_starts(self, now: int) -> list[int]:

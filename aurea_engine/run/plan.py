@@ -1,8 +1,15 @@
-"""The workload as the drivers take it: numbered jobs, in blocks of columns of integer nanoseconds.
+"""The workload as the drivers take it: numbered jobs, in blocks of columns of integer nanoseconds."""
 
-This is where `Workload.jobs`, `Workload.duration` and `Workload.stop_at` cut the arrivals off, and where arrivals and plans
-made by other people are checked before anything is run on them.
-"""
+# This is where `Workload.jobs`, `Workload.duration` and `Workload.stop_at` cut the arrivals off, and where third-party
+# arrivals and jobs are checked before anything is run on them. What comes out is whole numbers only: every driver adds the
+# same nanoseconds, so no order of additions can make two drivers differ.
+#
+# Draws never depend on how far a run comes. Jobs and patience are drawn for whole blocks of `BLOCK` jobs, also where the
+# workload ends within one, and each purpose has a random stream of its own. So job 17 is the same job under another
+# scheduler, with another number of jobs, stopped or not, and in any shard.
+#
+# The open model knows its instants: they are cut at the duration and at ``stop_at`` here, once, so no driver has to ask
+# whether an arrival is too late. In the closed model instants come from ends, and the driver that knows them asks.
 
 from __future__ import annotations
 
@@ -76,6 +83,8 @@ class JobPlan:
         self._taken = 0
         self._left = np.empty(0, np.int64)
         arrivals = workload.arrivals
+        # A process with think times is the closed model; then the first block of instants only says how many users there
+        # are.
         thinks = arrivals.think_times(streams.rng("think times"))
         self.think_times = None if thinks is None else _thoughts(thinks, type(arrivals).__name__)
         self._instants = _in_order(arrivals.instants(streams.rng("arrivals")), type(arrivals).__name__)
@@ -117,9 +126,11 @@ class JobPlan:
         ``jobs`` left out, or the one at which the run was ended; None where nothing says.
         """
         span = self._workload.arrivals.span()
+        # The first job that ``jobs`` left out would have come then; a stop may have been earlier.
         left_out = self.next_instant
         if left_out is not None and self.stop_at_ns is not None:
             left_out = min(left_out, self.stop_at_ns)
+        # Each bounds the time in which jobs were released; the earliest is when it ended.
         known = (self._duration_ns, _ns(span), left_out, self._left_off_ns)
         return min((end for end in known if end is not None), default=None)
 
@@ -132,24 +143,29 @@ class JobPlan:
             if not n:
                 return
             block, first = self._block(intended, n), self._taken
+            # Before the block is given out: a consumer that stops here has still taken it.
             self._taken += n
             if intended is not None:
                 self.latest_ns = int(intended[-1])
             if self._shard.is_whole:
                 yield block
+            # Row 0 of this block is job ``first`` of the run; the shard's first job is the next one that is its own.
             elif len(mine := block[slice((self._shard.index - first) % self._shard.of, None, self._shard.of)]):
                 yield mine
 
     def _upcoming(self, wanted: int) -> Instants:
         """The next ``wanted`` instants, fewer at the end."""
+        # One more than wanted: the first instant that is left out says how long the process would have gone on.
         while len(self._left) <= wanted and (more := next(self._instants, None)) is not None:
             self._left = np.concatenate([self._left, more])
             if self.stop_ns is not None and len(more) and more[-1] >= self.stop_ns:
                 break
+        # An arrival at the stop itself does not happen, so the search is for the first instant that is not before it.
         usable = len(self._left)
         if self.stop_ns is not None:
             usable = int(np.searchsorted(self._left, self.stop_ns))
         taken, self._left = self._left[: min(wanted, usable)], self._left[min(wanted, usable) :]
+        # Instants are int64: what lies beyond their reach is a problem of the specification, and no crash in a driver.
         if len(taken) and taken[-1] >= BEYOND:
             raise SpecError(
                 [Problem("workload", "has arrivals 285 years away: give it a duration, fewer jobs or a higher rate")]
@@ -166,9 +182,11 @@ class JobPlan:
             name = type(job.leaves()[int(plan.leaf[~known][0])]).__name__
             problem = f'{name} has no demand that is known before it runs: give it demands(), or set clock to "real"'
             raise NotSimulable([Problem("workload.job", problem)])
+        # A job that fails does its work first, so it is stopped by its limit before it can fail.
         too_long = known & (plan.demand > plan.limit)
         outcome = np.where(plan.fails, Outcome.FAILED, Outcome.COMPLETED).astype(np.uint8)
         outcome[too_long] = Outcome.TIMED_OUT
+        # Rounded once, here: from now on an instant plus a service time is exact.
         service = np.full(len(known), UNKNOWN, np.int64)
         service[known] = np.rint(np.minimum(plan.demand, plan.limit)[known] * NS).astype(np.int64)
         limit = np.where(np.isinf(plan.limit), UNKNOWN, np.rint(np.minimum(plan.limit, _LONGEST / NS) * NS))
@@ -193,6 +211,7 @@ class JobPlan:
 
     def _patience(self, n: int) -> Instants | None:
         """Drawn for whole blocks, from a stream of its own: it changes no other draw, and no cut changes it."""
+        # No column where nobody needs it: it is 8 bytes a job.
         if self._workload.patience is None:
             return None
         seconds = draw_durations(self._workload.patience, self._streams.rng("patience"), BLOCK)[:n]
@@ -209,6 +228,7 @@ def _check(plan: Plan, known: NDArray[np.bool_], leaves: tuple[Job, ...]) -> Non
     def first(wrong: NDArray[np.bool_]) -> tuple[str, float]:
         return type(leaves[int(plan.leaf[wrong][0])]).__name__, float(plan.demand[wrong][0])
 
+    # A timer has nothing but its demand: without one it would never end.
     unknown = ~known & np.array([leaf.executor == "timers" for leaf in leaves])[plan.leaf]
     if unknown.any():
         raise StrategyError(
@@ -218,6 +238,7 @@ def _check(plan: Plan, known: NDArray[np.bool_], leaves: tuple[Job, ...]) -> Non
     if wrong.any():
         name, demand = first(wrong)
         raise StrategyError(f"{name} demands a service time of {demand:g} s, or has no limit of it that is one")
+    # Longer is possible in principle, but an instant plus two of them would overflow.
     long = known & (np.minimum(plan.demand, plan.limit) * NS >= _LONGEST)
     if long.any():
         name, demand = first(long)
@@ -240,6 +261,7 @@ def _blocks(blocks: object, what: str) -> Iterator[Instants]:
 
 def _in_order(blocks: object, name: str) -> Iterator[Instants]:
     """Blocks of instants: whole nanoseconds, none negative, none before the one before it."""
+    # Every driver relies on this order: the kernels start jobs by it, the heap takes the next arrival for the earliest.
     last = 0
     for block in _blocks(blocks, f"{name}.instants"):
         if not len(block):
@@ -253,6 +275,7 @@ def _in_order(blocks: object, name: str) -> Iterator[Instants]:
 def _thoughts(blocks: object, name: str) -> Iterator[Instants]:
     """Blocks of think times: whole nanoseconds, none negative, none that no instant reaches; for ever."""
     what = f"{name}.think_times"
+    # Each block must hold something: one after another that is empty would never let a user come back.
     for block in _blocks(blocks, what):
         if not len(block) or block.min() < 0:
             raise StrategyError(f"{what} must yield times that are not negative, and some in each block")

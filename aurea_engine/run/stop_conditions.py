@@ -13,7 +13,13 @@ from aurea_engine.run.plan import JobPlan
 from aurea_engine.run.recorder import Recorder
 from aurea_engine.spec import RunSpec
 
+# Four things end a run before its last job has ended: `Workload.stop_at`, the end of `Workload.drain`, an objective that is
+# lost (`aborts`), and somebody outside (``watch``). The first two are one instant, as far as it is known (`StopInstant`). A
+# job's wait ends early by patience or deadline (`patience`). Drivers ask the objects in here at the places that
+# `aurea_engine.run.driver` names; what a stop does then is theirs, and the same for all of them.
+
 Watch = Callable[[int], bool]
+"""Called with the ns since the window opened; True stops the run."""
 
 
 class StopInstant:
@@ -26,6 +32,7 @@ class StopInstant:
     def __init__(self, plan: JobPlan) -> None:
         self._plan, self._stop_ns, self._drain_ns = plan, plan.stop_ns, plan.drain_ns
         self._waits_for_the_duration = plan.closed and plan.drain_ns is not None
+        # None: no such instant is known (yet). It only ever moves to an earlier one, or from None to one.
         self.at_ns = plan.stop_at_ns
         self.latest = 0
         """When the latest job arrived (was meant to), ns."""
@@ -43,16 +50,19 @@ class StopInstant:
 
     def next_instant(self) -> int | None:
         """When to look again, whatever else happens."""
+        # The closed model's drain can only begin when the duration is over, and nothing else need happen at that instant.
         if self.releasing and self._waits_for_the_duration and self._stop_ns is not None:
             return self._stop_ns
         return self.at_ns
 
     def left_off(self, at: int) -> bool:
         """Whether more jobs would have arrived, had the run not ended ``at``."""
+        # At the end of the duration itself nobody can tell a job that would have come from one that was too late anyway.
         return self.releasing or (self._closed_ns == at and self.too_late(at))
 
     def close(self, now: int) -> None:
         """No job will arrive any more."""
+        # The drain counts from the last arrival, but cannot end before anybody could know that it was the last.
         self.releasing, self._closed_ns = False, now
         if self._drain_ns is not None:
             # In a shard the last job of all may be another's: the plan knows when it arrives.
@@ -90,6 +100,7 @@ class StopConditions:
 
     def sooner(self, due: int | None) -> int | None:
         """``due``, or an earlier instant at which somebody leaves or the run ends."""
+        # Asked before each wait of a run in real time, so a plain run does not look at what it does not have.
         if self.plain:
             return due
         known = (due, self.wait_limits.next_instant(), self.stop_instant.next_instant())
