@@ -61,7 +61,7 @@ class KeyReused(StoreError):
         self.taken = taken
 
 
-def storage_error(error: sqlite3.Error | OSError) -> StoreError:
+def to_storage_error(error: sqlite3.Error | OSError) -> StoreError:
     """What a failure of SQLite or the system means: by its number, since its text may hold any path."""
     # The texts of both kinds of error may hold paths, so what they mean is read from their numbers.
     if is_full(error):

@@ -19,16 +19,15 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from aurea_server.history.data_folder import DataFolder
-from aurea_server.history.errors import Damaged, KeyReused, ReadFailed, StoreError, storage_error
+from aurea_server.history.errors import Damaged, KeyReused, ReadFailed, StoreError, to_storage_error
 from aurea_server.history.idempotency_key import KEY_LIFE_MS, IdempotencyKey
 from aurea_server.history.migrations import open_ledger
 from aurea_server.history.retention import FINAL, Retention, delete_expired
 from aurea_server.history.rows import AcceptedRun, FinishedRun, StoredRun
 
 _LISTED = "id, state, created_ms, started_ms, ended_ms, label, spec, figures, reason, records_bytes"
-_INTERRUPTED_TABLE = """(SELECT number, id, CASE WHEN lost THEN 'interrupted' ELSE state END AS state, created_ms,
-started_ms,
-    CASE WHEN lost THEN :lost_ms ELSE ended_ms END AS ended_ms, label, spec, figures,
+_INTERRUPTED_TABLE = """(SELECT number, id, CASE WHEN lost THEN 'interrupted' ELSE state END AS state,
+    created_ms, started_ms, CASE WHEN lost THEN :lost_ms ELSE ended_ms END AS ended_ms, label, spec, figures,
     CASE WHEN lost THEN :lost_reason ELSE reason END AS reason,
     records_bytes, head FROM (SELECT *, state IN ('queued', 'running') AS lost FROM run))"""
 """The table as it will be once those runs are recorded as interrupted."""
@@ -71,7 +70,7 @@ class Ledger:
                     self._connection.rollback()
                 raise
         except (sqlite3.Error, OSError) as error:
-            raise storage_error(error) from None
+            raise to_storage_error(error) from None
 
     def _read(self, query: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[object, ...]]:
         try:
@@ -79,15 +78,15 @@ class Ledger:
         except sqlite3.Error as error:
             raise ReadFailed(f"the ledger could not be read: {error}") from None
 
-    def add(self, entry: AcceptedRun, key: IdempotencyKey | None = None) -> None:
+    def add(self, run: AcceptedRun, key: IdempotencyKey | None = None) -> None:
         """A new run, queued or running. Raises `KeyReused` where ``key`` is known already: then nothing is added."""
-        state = "queued" if entry.started_ms is None else "running"
+        state = "queued" if run.started_ms is None else "running"
         with self._transaction() as connection:
             # The order of acceptance. It is unique among the runs that exist, which is all that lists and retention need.
             number = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM run").fetchone()[0]
             connection.execute(
                 "INSERT INTO run (id, state, created_ms, started_ms, label, spec, number) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (entry.id, state, entry.created_ms, entry.started_ms, entry.label, entry.spec, number),
+                (run.id, state, run.created_ms, run.started_ms, run.label, run.spec, number),
             )
             if key is not None:
                 # Keys that are not remembered any more go when one is added, so the table stays as large as a day's
@@ -108,27 +107,27 @@ class Ledger:
                 (started_ms, run_id),
             )
 
-    def end(self, run_id: str, ending: FinishedRun) -> None:
+    def end(self, run_id: str, finished: FinishedRun) -> None:
         """Queued or running → one of the final states, once. The records are on the disk before the row says so."""
         self._folder.check()
         try:
             # The file first: a row that names a file which is not there would be damage, a file without a row is swept.
-            if len(ending.records) > MAX_INLINE:
-                self._folder.files.write(run_id, ending.records)
+            if len(finished.records) > MAX_INLINE:
+                self._folder.files.write(run_id, finished.records)
         except OSError as error:
-            raise storage_error(error) from None
-        self._end(run_id, ending, len(ending.records))
+            raise to_storage_error(error) from None
+        self._end(run_id, finished, len(finished.records))
 
-    def end_without_records(self, run_id: str, ending: FinishedRun) -> None:
+    def end_without_records(self, run_id: str, finished: FinishedRun) -> None:
         """`end`, without the records where they cannot be written: for a server that will not be there to try again."""
         try:
-            self.end(run_id, ending)
+            self.end(run_id, finished)
         except StoreError:
             # A negative size says that there were records and that they are lost, so readers report damage and not an
             # empty run.
-            self._end(run_id, replace(ending, records=b""), -len(ending.records))
+            self._end(run_id, replace(finished, records=b""), -len(finished.records))
 
-    def _end(self, run_id: str, ending: FinishedRun, size: int) -> None:
+    def _end(self, run_id: str, finished: FinishedRun, size: int) -> None:
         """``size``: of the records, below zero where they were lost."""
         with self._transaction() as connection:
             connection.execute(
@@ -136,16 +135,16 @@ class Ledger:
                 " records_bytes = ?, records = ?, parts = ?"
                 " WHERE id = ? AND state IN ('queued', 'running')",
                 (
-                    ending.state,
-                    ending.ended_ms,
-                    ending.figures,
-                    ending.reason,
+                    finished.state,
+                    finished.ended_ms,
+                    finished.figures,
+                    finished.reason,
                     # Level 1: the loop of turns waits for this, and higher levels save a few per cent.
-                    None if ending.last is None else zlib.compress(ending.last, 1),
-                    None if ending.head is None else zlib.compress(ending.head, 1),
+                    None if finished.last is None else zlib.compress(finished.last, 1),
+                    None if finished.head is None else zlib.compress(finished.head, 1),
                     size,
-                    ending.records if 0 < len(ending.records) <= MAX_INLINE else None,
-                    ending.parts,
+                    finished.records if 0 < len(finished.records) <= MAX_INLINE else None,
+                    finished.parts,
                     run_id,
                 ),
             )

@@ -303,7 +303,7 @@ def test_unsafe_settings_are_refused_in_one_line(serve: Callable[..., Any]) -> N
         (["--host", "0.0.0.0"], "without a token"),
         (["--max-jobs", "0"], "1 to 10^9"),
         (["--token-file", "/nowhere"], "token_file"),
-        (["--allowed-host", "http://x"], "no host name"),
+        (["--allowed-host", "http://x"], "is not a host name"),
     ):
         server.start(*arguments, wait=False)
         assert server.ended() == 2
