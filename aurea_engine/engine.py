@@ -1,7 +1,7 @@
 """Running a specification: execute it, which gives the run's parts, and summarize them, which gives its result.
 
 `execute` is all that a process or a machine does for a run or for a shard of one: it draws the plan, lets the driver that
-fits carry the jobs through, and puts what was measured into a value, `RunParts`. What follows is worked out from that value
+fits carry the jobs through, and puts what was measured into a value, `RunParts`. What follows is computed from that value
 alone, by `summarize`. So `run` and `simulate` are execute and summarize, one after the other, and no more.
 """
 
@@ -68,7 +68,7 @@ class _Watch:
         return self.stop.status is not None
 
     def close(self, execution: Execution) -> RunParts:
-        """The driver is done: the parts. A lost objective ended the run unless somebody else had."""
+        """The driver is done: the parts. A lost objective ended the run, unless something else had."""
         if execution.context.conditions.lost():
             self.stop.now("aborted")
         parts = execution.close(self.stop.status or "completed")
@@ -135,7 +135,7 @@ async def _opened(leaf: Job) -> AsyncIterator[OpenedJob]:
     task = asyncio.current_task()
     assert task is not None
     # Hazard: a job's own CancelledError looks just like that of a caller who cancels the run. Only the count of requests
-    # tells them apart: it rises when somebody asks, and never when a job raises.
+    # tells them apart: it rises on request, and never when a job raises.
     asked = task.cancelling()
     try:
         async with leaf.opened() as run_one:
@@ -180,7 +180,7 @@ def simulate(
     stop: Stop | None = None,
     benchmark_id: str | None = None,
 ) -> RunResult:
-    """Run ``spec`` in virtual time, whatever clock it names: the same figures, as fast as they can be worked out.
+    """Run ``spec`` in virtual time, whatever clock it names: the same figures, as fast as they can be computed.
 
     The same specification and seed give bit-identical figures. Raises `NotSimulable` for a job whose demand is not known
     before it runs.

@@ -20,7 +20,7 @@ from aurea_engine.records.histogram import BUCKETS, LatencyHistogram, buckets_of
 _BUCKET = re.compile(r"([0-9]{1,5}):([0-9]{1,19})", re.ASCII)
 _DIGITS = re.compile(r"-?[0-9]{1,60}", re.ASCII)
 _MOST_TEXT = BUCKETS * 26
-"""Characters of the longest text that can be right: whatever is longer is refused before it is looked at."""
+"""Characters of the longest text that can be right: longer text is refused before it is parsed."""
 _MOST_NS, _MOST_SUM = 2**63, 10**60
 
 

@@ -1,6 +1,6 @@
 """Text → plain values, strictly: what is wrong with a document is reported before anything is made of it.
 
-A document may come from anywhere, so its size alone may decide how long it is looked at: depth, digits and bare lists are
+A document may come from anywhere, so its size alone may decide how long reading takes: depth, digits and bare lists are
 bounded, and what Python's parsers accept beyond the standards (NaN, a member twice) is refused.
 """
 

@@ -2,7 +2,7 @@
 
 What is read may come from anywhere, so nothing is taken for granted: every member is converted and bounded, all problems are
 reported at once, and no step takes longer than the document is large. Members that earlier versions did not write get the
-value that they would have had. Two things are worked out again rather than read:
+value that they would have had. Two things are computed again instead of read:
 
 - The *cost* is priced from the usage by the specification's cost model. JSON shows quantities as decimals, and a third of a
   unit has no end; the usage is exact. Where the price does not come out as written (by another version of a third-party
@@ -71,7 +71,7 @@ def result_from_dict(
     """
     problems: list[Problem] = []
     members = Members(data, "", problems)
-    # What is no object has no members: whatever else could be said of it is the same once more.
+    # Something that is not an object has no members. Further problems of it would repeat the first.
     result = None
     if not problems:
         stand_ins = StandIns(*_read_declared(members)) if keep_unknown else None

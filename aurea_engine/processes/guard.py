@@ -82,7 +82,7 @@ def end_descendants() -> dict[int, int]:
     with contextlib.suppress(ChildProcessError):
         while time.monotonic() < until:
             for pid in children():
-                # None of these numbers can be somebody else's: a child of ours keeps its number until we reap it.
+                # None of these numbers can belong to another process: a child keeps its number until we reap it.
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
             found |= reap()

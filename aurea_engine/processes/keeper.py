@@ -44,7 +44,7 @@ def enclose(peer: int, lifeline: int) -> None:
     tie, held_by_keeper = os.pipe()
     adopt_orphans()
     if guard := os.fork():
-        # Whoever holds a copy of a descriptor keeps its other end from closing. So each process closes what is not its
+        # A process with a copy of a descriptor keeps its other end from closing. So each process closes what is not its
         # own.
         _become(b"aurea-keeper", peer, lifeline, tie)
         _end_with_status(_wait_for_guard(guard))

@@ -1,4 +1,4 @@
-"""What Linux offers to whoever watches processes: a signal when the parent ends, orphans to adopt, a name to be seen by."""
+"""What Linux offers for supervising processes: a signal when the parent ends, orphans to adopt, a name to be seen by."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def children() -> list[int]:
     """The processes whose parent this one is, ended ones that were not reaped included."""
     us = os.getpid()
     try:
-        # Of the main thread alone: whoever asks has no other threads.
+        # Of the main thread alone: the callers have no other threads.
         return [int(pid) for pid in (PROC / f"self/task/{us}/children").read_text("ascii").split()]
     except OSError:  # a kernel without CONFIG_PROC_CHILDREN: ask every process for its parent
         return [int(each.name) for each in PROC.glob("[0-9]*") if _parent_of(each) == us]

@@ -79,7 +79,7 @@ def start_process(command: Command) -> Started:
 @functools.cache
 def _search_path_flags() -> list[str]:
     """The process looks for modules where we do: in the folder it was started in only if we do."""
-    # `-m` puts the folder of the call in front of everything else. A `numpy.py` of somebody's that lies there would be
+    # `-m` puts the folder of the call in front of everything else. A user's `numpy.py` that lies there would be
     # loaded in place of the library, into a process that is ours: so only where this program was started like that, too.
     try:
         here = str(Path.cwd())

@@ -20,7 +20,7 @@
 # **How its end is noticed.** Not by the socket: a job may close the descriptor, and a program that a job started may hold
 # a copy of it open. The kernel tells by a descriptor of the process (`os.pidfd_open`), or, where there is none, we look
 # now and then. `_on_exit` is the one place that reaps, so there is never a zombie and never a signal to a number that is
-# somebody else's by now: signals are sent only while the keeper has not been reaped.
+# another process's by now: signals are sent only while the keeper has not been reaped.
 #
 # **What is believed.** Nothing that comes over the socket, before it is decoded into a strict type. A process that sends
 # anything else is killed, since a job has got hold of its socket, and the answer is "sent what no runner sends".
@@ -76,7 +76,7 @@ class ProcessFailed(AureaError, RuntimeError):
 class SupervisedProcess:
     """One process. Make it with `spawn`; it is of no more use once `alive` is False.
 
-    It takes one order at a time: whoever uses it sees to that.
+    It takes one order at a time; its user must see to that.
     """
 
     def __init__(self, started: Started) -> None:
@@ -244,7 +244,7 @@ class SupervisedProcess:
         self._killed = True
 
     def _signal_group(self, number: int) -> None:
-        if not self._gone.done():  # afterwards the group's number may be somebody else's
+        if not self._gone.done():  # afterwards the group's number may be another group's
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)
 

@@ -26,7 +26,7 @@ def _execute(parent: ParentConnection, order: Message) -> None:
     order_id = order["id"]
     # The Stop goes before the answer is sent: the next order may come at once, with a Stop of its own.
     try:
-        # The specification was a value over there, so whatever kinds it names are installed for whoever asks.
+        # The specification was a value over there, so the kinds that it names are installed for the caller.
         spec = spec_from_dict(order["spec"], load_catalog_for(order["spec"]))
         # A run that nobody watches is cheaper: it need not keep its meters up to date under way.
         observers = [_PartsSender(parent)] if order["watched"] else []

@@ -7,7 +7,7 @@
 # - *Progress* is parts too, so that a coordinator can merge those of several workers and report on the whole run.
 # - *A stop* ends the run with what it has. Cancelling the task that waits ends it without, by ending the process.
 # - *A death has a reason.* A worker that crashes, is killed, runs out of memory or does not obey makes `execute` raise
-#   `ProcessFailed`. A run may take as long as it likes: whoever has a limit uses `asyncio.timeout`.
+#   `ProcessFailed`. A run may take as long as it likes: a caller with a limit uses `asyncio.timeout`.
 #
 # A specification is sent as JSON values. So it must be one that can be written down: kinds of the catalog, or those that
 # an installed package offers. A class that only this program knows cannot be found over there, and is refused.

@@ -1,4 +1,4 @@
-"""The records of one run as a file: compressed columns, written when a run ends, read when somebody asks for its jobs.
+"""The records of one run as a file: compressed columns, written when a run ends, read when its jobs are requested.
 
 Layout: 8 bytes of magic, the length of a header (uint32, little-endian), the header as JSON, then the columns one after the
 other, each compressed by itself: int64 nanoseconds since the window opened (intended, released, started, finished), uint8

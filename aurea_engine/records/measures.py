@@ -167,7 +167,7 @@ def number_repeated(names: Sequence[str], taken: Iterable[str] = ()) -> list[str
     occurrences, used, numbers = Counter(names), {*taken}, defaultdict[str, Iterator[int]](lambda: count(1))
     unique = []
     for name in names:
-        # A number may make a name that somebody gave: then the next one is tried.
+        # A numbered name may be one that the user gave: then the next number is tried.
         chosen = name
         while chosen in used or (chosen == name and occurrences[name] > 1):
             chosen = f"{name}_{next(numbers[name])}"

@@ -72,7 +72,7 @@ class ReportReader:
 
 
 def read_amount(name: str, value: object, scale: int) -> int:
-    """``value × scale`` as it is stored. Raises `InvalidReport` for what is no amount, or does not fit int64."""
+    """``value × scale`` as it is stored. Raises `InvalidReport` for what is not an amount, or does not fit int64."""
     if scale == 1:
         number = _read_whole(name, value, "a whole number; a measure with a scale takes fractions")
     elif isinstance(value, (int, float, Decimal, Fraction)) and not isinstance(value, bool) and math.isfinite(value):

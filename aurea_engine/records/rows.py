@@ -23,7 +23,7 @@ _NAMES = [outcome.name.lower() for outcome in Outcome]
 _OUTCOMES = {outcome.name.lower(): int(outcome) for outcome in FINAL}
 
 FLOATS_ARE_EXACT = 2**51
-"""ns, 26 days: up to here a float of seconds, times 10⁹ and rounded, is the instant again, whoever does it."""
+"""ns, 26 days: up to here a float of seconds, times 10⁹ and rounded, is the instant again, in every language."""
 
 _BEYOND = Decimal(2**63 - 1)
 

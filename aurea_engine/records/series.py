@@ -68,7 +68,7 @@ class BinRow(NamedTuple):
 
 
 class _Bin:
-    """Counts of one stretch of time; response times as pairs of arrays (bucket, count), joined when somebody asks."""
+    """Counts of one stretch of time; response times as pairs of arrays (bucket, count), joined when they are read."""
 
     __slots__ = (*_COUNTED, "parts")
 

@@ -1,4 +1,4 @@
-"""The figures of a run, worked out once from its parts; everything that judges or shows a run takes them from here.
+"""The figures of a run, computed once from its parts. Everything that judges or shows a run takes them from here.
 
 Counts, sums and rates always come from the meters. Records are only asked for what needs single jobs in their order: exact
 quantiles, confidence intervals by batch means, and a warm-up that is found in the data (MSER-5). Such a warm-up was not

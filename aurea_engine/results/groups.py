@@ -1,6 +1,6 @@
 """What jobs reported, and how each group of them fared: summarised like the run itself, by the same code.
 
-A group is a filter over the jobs. So where records are kept, its times are worked out from its own rows, and equal those of
+A group is a filter over the jobs. So where records are kept, its times are computed from its own rows, and equal those of
 anyone who filters the exported rows; where none are, they come from meters that were fed the group's jobs alone.
 """
 

@@ -93,8 +93,8 @@ class Observers:
         self._tell("on_parts", parts)
 
     def _tell(self, hook: str, news: object) -> None:
-        # A copy of the list, since whoever raises is taken out of it. KeyboardInterrupt and SystemExit are no failures of an
-        # observer: they go up, and end the run.
+        # A copy of the list: an observer that raises is taken out of it. KeyboardInterrupt and SystemExit are no failures of
+        # an observer: they end the program, and go through.
         for observer in list(self._observers):
             try:
                 getattr(observer, hook)(news)

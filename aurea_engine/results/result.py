@@ -108,7 +108,7 @@ class RunResult:
     100/s and not 101. ``reason`` says why a run did not complete, and is None where it did. ``histograms`` holds one for
     each kind of time, mark and measure, of the same jobs as its `Timing`. ``marks`` and ``measures`` are by name; ``groups``
     are in the order of the workload, and empty where jobs are not told apart. ``jobs`` are the records, in order of arrival,
-    None where they were not kept. ``parts`` is what all of it was worked out from, None where the result was read from
+    None where they were not kept. ``parts`` is what all of it was computed from, None where the result was read from
     elsewhere.
     """
 

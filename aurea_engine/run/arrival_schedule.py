@@ -9,7 +9,7 @@ the same blocks of planned columns.
 # tuple, a heap operation or a call, would be paid a million times a second. Consecutive jobs have consecutive rows, so
 # the recorder writes a batch as slices too.
 #
-# Whoever takes a batch has counted it first (`count_due`), stamps its jobs, and then cuts it out (`take`). In one step
+# A caller takes a batch after it has counted it (`count_due`), stamps its jobs, and then cuts it out (`take`). In one step
 # the cutting would come before the stamps, as lag of jobs that were on time.
 
 from __future__ import annotations

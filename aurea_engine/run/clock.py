@@ -11,7 +11,7 @@ from time import perf_counter_ns
 from typing import Protocol
 
 # An event loop without a bell could only be asked to come back later. The pump waits for two things at once: an instant,
-# and any job's end. One future for both, made for each wait, is the cheapest way to have that: whoever is first resolves
+# and any job's end. One future for both, made for each wait, is the cheapest way to have that: the first of them resolves
 # it.
 
 

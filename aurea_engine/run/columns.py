@@ -20,7 +20,7 @@
 #
 # Rows are counted from ``base``. While records are kept, ``base`` stays 0. Where they are not, rows are dropped up to the
 # first job that is still in the system (`forget`): memory follows the number of jobs in the system, not of those that came.
-# So a job's number is not its row; every method takes numbers, and whoever reads a column must subtract ``base`` anew after
+# So a job's number is not its row; every method takes numbers, and who reads a column must subtract ``base`` anew after
 # anything that may digest.
 #
 # Hazard: a numpy view of a growing array forbids it to grow (BufferError). Views are made, used and dropped in one

@@ -9,7 +9,7 @@
 #     starts()         → the jobs that enter service now, in that order
 #     leave(job)       a waiting job gives up
 #
-# Rules, which hold whoever drives and whatever the clock:
+# Rules, which hold for every driver and clock:
 #
 # 1. At one instant a driver reports all finishes first (lower job number first), then all arrivals, and only then asks for
 # starts. A slot that is freed at an instant serves a job that arrives at that instant, and a discipline that orders jobs

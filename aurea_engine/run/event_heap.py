@@ -48,7 +48,7 @@ from aurea_engine.run.simulation import FOREVER, NOBODY, Simulation
 from aurea_engine.spec import RunSpec
 
 LOOK = 4096
-"""Turns, or events of the lanes, between two looks at whether somebody wants the run to stop."""
+"""Turns, or events of the lanes, between two checks whether the run is to stop."""
 
 
 class EventHeap:
@@ -154,7 +154,7 @@ class _EventLoop(Simulation):
             if waits is not None:
                 now = waits.sooner(now)
             self._now = now
-            # The end of releasing in a closed model comes before the ends: whoever judges them must know that all have come.
+            # The end of releasing in a closed model comes before the ends: judging them needs to know that all have come.
             if now >= stop_ns and job >= 0:
                 at, following, job, demand, priority = self._close(now)
             # 1. Ends. All of them, before anything else of this instant; the lower job number first.
@@ -171,7 +171,7 @@ class _EventLoop(Simulation):
                 return self._stop(now)
             if thinking:
                 at = thinking[0]
-            # 3. Arrivals. The next is taken before this one is judged: if there is none, whoever judges knows that.
+            # 3. Arrivals. The next is taken before this one is judged: whether it is the last must be known then.
             while at == now and job >= 0:
                 if thinking:
                     pop(thinking)

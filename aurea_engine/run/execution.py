@@ -27,15 +27,15 @@ from aurea_engine.workload.jobs import OpenedJob
 from aurea_engine.workload.streams import Streams
 
 Look = Callable[["Execution", int], bool]
-"""Called by the driver now and then, with the ns since the window opened. Says whether somebody wants the run to stop."""
+"""Called by the driver now and then, with the ns since the window opened. Returns whether the run is to stop."""
 
 
 class Execution:
-    """One shard of ``spec``, which has its seed. ``live``: somebody watches, so meters are kept up to date under way."""
+    """One shard of ``spec``, which has its seed. ``live``: the run is observed, so meters are kept up to date during it."""
 
     def __init__(self, spec: RunSpec, shard: Shard, look: Look, *, live: bool) -> None:
         shard.check(spec)
-        assert spec.seed is not None  # drawn by whoever makes the execution: a run without one could not be repeated
+        assert spec.seed is not None  # drawn by the caller: a run without one could not be repeated
         plan = JobPlan(spec.workload, Streams(spec.seed), simulated=spec.clock == "virtual", shard=shard)
         # One of each for one run: nothing here is used again, so nothing has to be put back.
         self._shard = shard

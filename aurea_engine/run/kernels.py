@@ -8,7 +8,7 @@
 #
 # - *First come, first served*: job i starts at max(its arrival, the earliest free slot). Starts never go back, so the jobs
 #   that have not started yet are always the last ones.
-# - *By a key* (last come, shortest, priority): before each arrival, whoever can start before its instant does, smallest key
+# - *By a key* (last come, shortest, priority): before each arrival, jobs that can start before its instant do, smallest key
 #   first, equal keys in order of arrival. Jobs that arrive at one instant start only when all of that instant are there, so
 #   not before the first arrival that comes later.
 #
@@ -164,7 +164,7 @@ class _KernelRun:
 
 
 class _FifoRun(_KernelRun):
-    """Starts are worked out as jobs arrive. ``_queued``: the first job whose start is still ahead."""
+    """Starts are computed as jobs arrive. ``_queued``: the first job whose start is still ahead."""
 
     _queued = 0
 
@@ -179,7 +179,7 @@ class _FifoRun(_KernelRun):
             if self._look(last):
                 return self._stop(last, np.arange(self._queued, first))
         until = self._close(last)
-        # Virtual time goes on to the stop only where somebody is still there by then.
+        # Virtual time goes on to the stop only if a job is still there by then.
         if until is None or not first or self._last_end() < until:
             return self._advance(np.arange(self._queued, first), None)
         self._advance(self._take_begun(until), until)
@@ -247,7 +247,7 @@ class _KeyedRun(_KernelRun):
         return self._stop(until, self._who_waits())
 
     def _take(self, block: Block, instants: list[int], first: int, last: int) -> None:
-        """The jobs of a block arrive. Before each, whoever can start before its instant does; ``last``: the one before."""
+        """The jobs of a block arrive. Before each, jobs that can start before its instant do; ``last``: the one before."""
         free, waiting, order, starts = self._free, self._waiting, self._order, self._starts
         push, pop, replace = heapq.heappush, heapq.heappop, heapq.heapreplace
         jobs = range(first, first + len(block))

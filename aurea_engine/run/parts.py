@@ -1,6 +1,6 @@
 """What a run measured, as a value: the parts of one shard, of several, or of the whole.
 
-`execute` ends in `RunParts`, and everything after it (figures, cost, findings, verdict) is worked out from them alone. So
+`execute` ends in `RunParts`, and everything after it (figures, cost, findings, verdict) is computed from them alone. So
 parts can be sent from a process or a machine, stored, merged with those of other shards, and summarised again years later.
 
 Merging
@@ -11,7 +11,7 @@ merged, are the parts of the same run in one piece:
 - Counts, histograms and series are whole numbers that add up (`aurea_engine.run.meters`).
 - Records are put in the order of their job numbers, which every part of a cut run carries with it.
 - What depends on more than one job at a time does not add up: the most jobs in service at once, and what interval meters
-  count (``packed``, ``fleet``, ``instance_busy``). It is left out here, and worked out again from the merged records; where
+  count (``packed``, ``fleet``, ``instance_busy``). It is left out here, and computed again from the merged records; where
   no records were kept, the result has null and says why.
 - What each process knows of itself (how late it was, where it ran) stays apart, one `ShardReport` for each.
 """

@@ -11,7 +11,7 @@ Layout, all numbers little-endian::
     …         the head (zlib), the numbers (zlib, differences), the records (`aurea_engine.records.column_file`)
 
 Hazards. Bytes come from other machines and old disks, so nothing is believed. The digest is checked first: whatever a fault
-of a disk or a network changes is refused as a whole. It is no signature: bytes that somebody *made* have a right digest. So
+of a disk or a network changes is refused as a whole. It is no signature: *forged* bytes can have a right digest. So
 no length is taken for true before it was compared with what is there, nothing is unpacked beyond a bound, nothing is
 executed (no pickle), and every value is checked for what it must be. Whatever is wrong is `DamagedParts`.
 """
@@ -106,7 +106,7 @@ def encode_parts(
     # Level 1, as for records: a runner process should be free for the next run soon.
     packed = zlib.compress(plain, 1)
     packed_numbers = b"" if numbers is None else zlib.compress(np.diff(numbers, prepend=np.int64(0)).tobytes(), 1)
-    # What a job cost is worked out from its record whenever somebody asks: the column for it is empty, and packs to nothing.
+    # The cost of a job is computed from its record when it is asked for: the column for it is empty, and packs to nothing.
     rows = b"" if records is None else encode(StoredRecords("", _NOBODY, records, np.full(len(records), np.nan)))
     lengths = _LENGTHS.pack(len(packed), len(plain), len(packed_numbers), len(rows))
     body = b"".join((lengths, packed, packed_numbers, rows))

@@ -89,7 +89,7 @@ class _Pump:
         # once.
         now, looked, yielded = clock(), 0, 0
         while True:
-            # A method of somebody else's, which may report to observers: not at each turn.
+            # A caller's function, which may report to observers: not at each turn.
             if now - looked >= TICK:
                 looked = now
                 if self._conditions.watch(now):

@@ -2,7 +2,7 @@
 
 # The recorder is the columns of a run (`JobColumns`: what drivers write) and a digestion of them. A driver writes a job's
 # end and goes on; now and then, in batches, `digest` takes the records of all jobs that have ended since and feeds them to
-# whoever counts. So what is counted costs a few vector operations for each batch instead of a few calls for each job, and it
+# the counters. So what is counted costs a few vector operations for each batch instead of a few calls for each job, and it
 # is the same for every driver and both clocks.
 #
 # Whether it digests under way depends on who waits for it. With records kept and nobody watching, one digestion at the end
@@ -28,7 +28,7 @@ BATCH_REALTIME = 4096
 
 
 class Recorder(JobColumns):
-    """The columns of one run, and the figures of those of its jobs that have ended. ``live``: somebody watches."""
+    """The columns of one run, and the figures of those of its jobs that have ended. ``live``: the run is observed."""
 
     def __init__(self, spec: RunSpec, metering: Metering, live: bool, shard: Shard | None = None) -> None:
         super().__init__(spec, shard)

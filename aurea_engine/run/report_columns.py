@@ -6,7 +6,7 @@ Two kinds of reports come in, and both end in the same columns:
 - A job that does *not* run (every job in virtual time, and timers in real time) has its report planned (`Job.reports`), when
   its row is made: a mark is then so many nanoseconds after a start that nobody knows yet.
 
-So a planned value v is stored as −2 − v, below `NEVER`, until somebody asks: by then the job has started, or never will. No
+So a planned value v is stored as −2 − v, below `NEVER`, until it is read: by then the job has started, or never will. No
 driver knows of reports, which is why all of them, the fast ones too, agree on them.
 
 A report is of a job that was served to some end. A job that was cancelled, or turned away, has none, whatever was planned or

@@ -40,7 +40,7 @@ class Shard:
     of: Annotated[int, Meta(ge=1, le=MOST_SHARDS)] = 1
 
     def __post_init__(self) -> None:
-        # Also for whoever makes one in Python; reading from bytes checks the bounds by the annotations, and this after them.
+        # Also for shards made in Python; reading from bytes checks the bounds by the annotations, and this after them.
         if not (1 <= self.of <= MOST_SHARDS and 0 <= self.index < self.of):
             raise SpecError(
                 [

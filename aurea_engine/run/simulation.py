@@ -4,10 +4,10 @@
 # only where a specification asks for it, so it may cost a call.
 #
 # Writing. Starts go into the columns at once, since the recorder alone knows the service times. Ends are only logged in
-# ``_ended`` and written in bulk. Whoever judges single ends (``_judge``, objectives that may abort) needs them at once.
+# ``_ended`` and written in bulk. Objectives that may abort judge single ends (``_judge``), and need them at once.
 #
 # Looks. Every few thousand turns, and at every block of arrivals, the batch is digested and the run's watch is asked
-# whether to stop. Blocks are looked at too because a run may have no ends for a long time: one endless job on one slot, and
+# whether to stop. Blocks are counted too, because a run may have no ends for a long time: one endless job on one slot, and
 # arrivals that are all rejected. A stop from outside is nothing but a ``stop_at`` of the next nanosecond that became known
 # late. So it needs no code of its own, and the same specification with that ``stop_at`` has the same records.
 #
@@ -61,7 +61,7 @@ class Simulation:
         self._entered = 0
         thinks = run.plan.think_times
         self._thinks = None if thinks is None else chain.from_iterable(map(_as_list, thinks))
-        # In the closed model the end of releasing is one more entry of the heap: the loop then wakes, whoever thinks on. So
+        # In the closed model the end of releasing is one more entry of the heap: the loop then wakes, though users think. So
         # the heap is empty exactly when nobody is to come: in the open model always, in the closed one once it is closed.
         self._stop_ns = FOREVER if thinks is None or run.plan.stop_ns is None else run.plan.stop_ns
         self._thinking = [] if thinks is None else [*[0] * run.plan.users, self._stop_ns]
@@ -73,13 +73,13 @@ class Simulation:
         # The latest instant whose arrivals have been taken; in the lanes, of the latest block.
         self._now = 0
         self._until = FOREVER if self._stop_instant.at_ns is None else self._stop_instant.at_ns
-        # Somebody outside wants the run to stop; and jobs would still have come when it did.
+        # A stop from outside, while jobs would still have come.
         self._stop_requested = self._cut_off = False
         self._arrivals = self._number_arrivals()
         self._upcoming: Arrival = NO_ARRIVAL
 
     def _take_first_arrival(self) -> None:
-        # Users of a closed model may be none at all (somebody's arrivals decide): then no job ever comes.
+        # Users of a closed model may be none at all (a user's arrivals decide): then no job ever comes.
         if self._thinks is None or self._plan.users:
             self._upcoming = next(self._arrivals, None) or self._close(0)
 
@@ -165,7 +165,7 @@ class Simulation:
             del self._ended[:]
 
     def _judge_end(self, job: int, now: int) -> None:
-        """An end that somebody judges is written at once, since that reads the columns."""
+        """An end that is judged is written at once, since judging reads the columns."""
         assert self._judge is not None
         self._recorder.finish(job, now, self._recorder.planned_outcome(job))
         self._judge.ended(job)
@@ -180,7 +180,7 @@ class Simulation:
         return self._judge is not None and self._judge.lost is not None
 
     def _end_unserved(self, job: int, now: int) -> None:
-        """``job`` has its outcome, which is in the columns: whoever judges is told, and its user thinks."""
+        """``job`` has its outcome, which is in the columns: objectives are told, and its user thinks."""
         if self._judge is not None:
             self._judge.ended(job)
         if self._thinking:
@@ -188,7 +188,7 @@ class Simulation:
             heapq.heappush(self._thinking, now + next(self._thinks))
 
     def _serve_waiting(self, now: int) -> bool:
-        """Whoever may not wait longer leaves, and jobs start while slots are free. Whether an objective is lost by it."""
+        """Jobs that may not wait longer leave, and jobs start while slots are free. True if an objective is lost by it."""
         waits, serve = self._waits, self._recorder.serve
         assert waits is not None
         for job in waits.before_starts(now):

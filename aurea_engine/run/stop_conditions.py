@@ -72,7 +72,7 @@ class StopInstant:
 
 @dataclass
 class StopConditions:
-    """``watch`` is called now and then with the ns since the window opened, and says whether somebody wants the run to stop;
+    """``watch`` is called now and then with the ns since the window opened, and returns whether the run is to stop;
     ``aborts`` is None where no objective may end it.
     """
 
@@ -99,7 +99,7 @@ class StopConditions:
         return cls(watch, waits, StopInstant(plan), aborts, spec.workload.plain and aborts is None)
 
     def sooner(self, due: int | None) -> int | None:
-        """``due``, or an earlier instant at which somebody leaves or the run ends."""
+        """``due``, or an earlier instant at which a job leaves or the run ends."""
         # Asked before each wait of a run in real time, so a plain run does not look at what it does not have.
         if self.plain:
             return due

@@ -68,7 +68,7 @@ class StoredMeters:
 class StoredRunMeters(StoredMeters):
     """Of a whole run: with those of its groups."""
 
-    # Two types for two levels. One type that holds itself would let whoever writes the bytes choose how deep it nests.
+    # Two types for two levels. One type that holds itself would let the writer of the bytes choose how deep it nests.
 
     groups: dict[str, StoredMeters]
 

@@ -5,7 +5,7 @@ Nothing in here waits; whatever is due at one reading of the clock is done befor
 """
 
 # Two ways through a turn. Where every job waits until it is served and nothing but the last job ends the run (`plain`), a
-# turn asks no further questions, and jobs go in batches. Otherwise somebody may leave, abort or stop between any two
+# turn asks no further questions, and jobs go in batches. Otherwise a job may leave, or the run abort or end, between any two
 # jobs, and what must be judged job by job is done job by job. Both keep the same order, and the tests hold the results of
 # both equal to those of virtual time.
 #
@@ -127,7 +127,7 @@ class Turns:
         self._note_ends(jobs, instants, now)
 
     def _note_ends(self, jobs: Sequence[int], instants: Sequence[int], now: int) -> None:
-        """Jobs have reached their outcome: whoever judges is told, and in the closed model their users think."""
+        """Jobs have reached their outcome: objectives are told, and in the closed model their users think."""
         aborts = self._conditions.aborts
         # By jobs and in their order, never by turns: the same ends lose the same objective, however they were batched.
         if aborts is not None:
@@ -171,7 +171,7 @@ class Turns:
             batch = schedule.take(n)
             self._stop_instant.latest = batch.intended[-1]
             self._recorder.arrive_all(batch.first, batch.intended, stamps)
-            # Before these jobs are admitted: if one is turned away, whoever judges that knows that it was of the last.
+            # Before these jobs are admitted: if one is rejected, judging it needs to know that it was of the last.
             if schedule.exhausted:
                 self._notice_the_last(now)
             # Nobody leaves and nothing aborts: jobs that find a slot each need not be told apart.
@@ -208,7 +208,7 @@ class Turns:
     # --- Starts ------------------------------------------------------------------------------------------------------
 
     def _serve_waiting(self, now: int) -> None:
-        """Whoever may not wait longer leaves, and jobs start while slots are free."""
+        """Jobs that may not wait longer leave, and jobs start while slots are free."""
         waits = self._wait_limits
         if not waits.anyone:
             self._start()
@@ -223,7 +223,7 @@ class Turns:
             self._note_ends([job], [now], now)
 
     def _start(self) -> None:
-        """Whoever enters service now begins: first those that never queued, which came before those that do."""
+        """Jobs that enter service now begin: first those that never queued, which came before those that do."""
         # Only now, not as they arrived: an eager task runs its first step as it starts, and every job of this turn that
         # was still to be released would have been late by it.
         for batch in self._entering:

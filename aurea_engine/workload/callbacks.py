@@ -41,7 +41,7 @@ class CallbackPool(ABC):
     connection has not started.
     """
 
-    # Plain attributes, set by the run and not by a constructor: whoever writes a pool calls no `super().__init__`.
+    # Plain attributes, set by the run and not by a constructor: a pool need not call `super().__init__`.
     now: Callable[[], int]
     """Nanoseconds since the run's window opened: the time of every stamp. Set before the first `start`."""
     done: Done

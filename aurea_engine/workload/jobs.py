@@ -100,7 +100,7 @@ def read_schema(source: JobSource) -> Schema:
 
     Raises `SpecError` for declarations that do not fit together, `StrategyError` for groups that do not fit the leaves.
     """
-    # Leaves are asked and not the source: a combination that somebody wrote need not know of reports to let them through.
+    # Leaves are asked and not the source: a user's combination need not know of reports to let them through.
     leaves, groups = source.leaves(), source.groups()
     if groups and len(groups) != len(leaves):
         name = type(source).__name__

@@ -31,7 +31,7 @@ def tabulate_groups(result: RunResult) -> Table:
     heads = ("jobs", "failed", *(QUANTILES[name] for name in names))
     table = Table(Column("group", least=LABEL_WIDTH), *(Column(head, right=True) for head in heads))
     for group in result.groups:
-        # The name is somebody's text: shown as it is, never as a terminal's command.
+        # The name is text from outside: it is shown as it is, never as a terminal's command.
         times = (format_seconds(group.response_time.quantile(name)) for name in names)
         table.add_row(make_printable(group.name), f"{group.counts.arrived:,}", f"{_count_failed(group):,}", *times)
     return table

@@ -99,7 +99,7 @@ class RunOptions:
 
     def _apply(self, data: Any) -> Any:
         """``data`` with the other options in it. Raises SpecError."""
-        # What is no object is no specification; the codec says so, with all else that is wrong.
+        # Anything but an object is no specification; the codec reports that, with all other problems.
         if not isinstance(data, dict):
             return data
         if self.slots is not None:

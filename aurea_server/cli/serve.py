@@ -111,7 +111,7 @@ def _folder(settings: Settings) -> str:
 
 
 def _print_table(rows: dict[str, dict[str, Any]]) -> None:
-    from aurea_server.cli.tables import Column, Table, show  # noqa: PLC0415 - only where somebody looks
+    from aurea_server.cli.tables import Column, Table, show  # noqa: PLC0415 - only if it is shown
 
     table = Table(*map(Column, ("setting", "value", "from", "environment variable")))
     for name, row in rows.items():

@@ -86,7 +86,7 @@ class History:
         return None
 
     async def get(self, run_id: str) -> StoredRun | None:
-        """One run, whole; None where there is none. What is no id of a run is refused without a look at the disk."""
+        """One run, whole; None where there is none. A malformed id is refused without a look at the disk."""
         return await self._ask(self._ledger.get, run_id) if is_run_id(run_id) else None
 
     async def page(self, limit: int, before: int, state: str | None) -> tuple[list[StoredRun], int | None]:

@@ -69,7 +69,7 @@ def open_private(path: Path) -> int:
 def _check_file(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise LedgerUnusable(f"{path}: it is not a regular file")
-    # A hard link is another name for the same bytes: whoever has that name reads and writes our ledger.
+    # A hard link is another name for the same bytes: a process with that name reads and writes our ledger.
     if found.st_nlink > 1:
         raise LedgerUnusable(f"{path}: the file has another name elsewhere (a hard link); put a copy in its place")
 

@@ -64,7 +64,7 @@ class RecordFiles:
             sync_folder(self.folder.parent.resolve())
 
     def path_of(self, run_id: str) -> Path:
-        """The file of a run's records. Raises ValueError for what is no id of a run: it never becomes part of a path."""
+        """The file of a run's records. Raises ValueError for a malformed id, which never becomes part of a path."""
         if not is_run_id(run_id):
             raise ValueError("no run has such an id")
         return self.folder / f"{run_id}{KEPT}"

@@ -95,7 +95,7 @@ def _run(spec: RunSpec, reporter: ProgressReporter, stop: Stop, run_id: str, loo
 
 def _close(result: RunResult, last: Snapshot, catalog: Catalog) -> tuple[RunEnd, dict[str, bytes]]:
     """(the last message, what is sent ahead of it in pieces)."""
-    assert result.parts is not None  # of a result that was worked out here, and not read from JSON
+    assert result.parts is not None  # of a result that was computed here, and not read from JSON
     parts = result.parts
     memory_errors = result.errors.get("MemoryError")
     if memory_errors:

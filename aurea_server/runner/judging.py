@@ -83,5 +83,5 @@ def _build(build: Callable[[], T]) -> T:
         return build()
     except (SpecError, StrategyError, MemoryError):
         raise
-    except Exception as error:  # noqa: BLE001 - a strategy of somebody else's
+    except Exception as error:  # noqa: BLE001 - a third-party strategy
         raise SpecError([Problem("", f"cannot be made: a strategy raised {name_class(error)}")]) from None

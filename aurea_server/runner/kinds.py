@@ -38,11 +38,11 @@ class Kinds:
         return cls(others, built_in)
 
     def is_foreign(self, document: object) -> bool:
-        """Whether a decoded document names a kind that is somebody else's, or may be.
+        """Whether a decoded document names a third-party kind, or may do so.
 
         Where there are others at all, a name that nobody knows counts as theirs: so the answer to it lists theirs too.
         """
-        # By name alone, whatever the group: which group a `kind` belongs to is known only to whoever parses all of it,
+        # By name alone, whatever the group: which group a `kind` belongs to is known only after parsing all of it,
         # and that would call the classes. A name of ours that a package offers in another group counts as the package's.
         others = {name for names in self.others.values() for name in names}
         if not others:  # most servers: nothing is looked for, and what nobody knows is refused where it is parsed

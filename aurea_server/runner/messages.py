@@ -74,7 +74,7 @@ class ExecutedRun:
 def check_executed(end: RunEnd, values: Pieces, run_id: str, stopping: str | None) -> ExecutedRun:
     """What a process sent of a run, if it can be the end of that run: a job may have written it. Raises ValueError.
 
-    ``values``: ``result``, ``records`` and ``parts``, the last two of which are checked by whoever reads them. ``stopping``:
+    ``values``: ``result``, ``records`` and ``parts``, the last two of which are checked by their readers. ``stopping``:
     the status that a stop asked for, if one was asked for.
     """
     result = values.take("result")

@@ -1,4 +1,4 @@
-"""A specification as the server handles it once it has been judged: plain data, whoever's strategies it names."""
+"""A specification as the server handles it once it has been judged: plain data, whatever strategies it names."""
 
 from __future__ import annotations
 

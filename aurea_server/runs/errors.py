@@ -33,7 +33,7 @@ class RunError(AureaError):
 
 
 class Stopping(RunError):
-    """Whoever runs another server behind the same address can be asked at once."""
+    """The server is stopping. Another one behind the same address may take the request at once."""
 
     retry_after = 5
 

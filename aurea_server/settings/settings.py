@@ -118,7 +118,7 @@ class Settings:
             raise SettingsError(
                 f"{where} has blanks or line breaks around the token, or holds nothing else: remove them"
             )
-        # Sixteen characters at random cannot be guessed over a network. What is no ASCII, or has spaces, cannot be sent
+        # Sixteen characters at random cannot be guessed over a network. Text that is no ASCII, or has spaces, cannot be sent
         # in a header as it is.
         if text and (len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text):
             raise SettingsError("the token must be at least 16 printable ASCII characters without spaces")

@@ -1,6 +1,6 @@
 """Jobs that a `CallbackPool` does: it is handed each of them, and calls back at its end."""
 
-# The pool is somebody else's code and its calls come from anywhere: from within `start`, from a callback of the event
+# The pool is third-party code, and its calls come from anywhere: from within `start`, from a callback of the event
 # loop, or after the run is over. So each is checked, which costs tenths of a microsecond: a stamp from the future or an
 # end that is told twice would make every figure of the run wrong, and no later check could find out which.
 

@@ -38,7 +38,7 @@ GRACE = 2.0
 """Seconds that cancelled jobs have to end before they are left behind."""
 
 LONG_STEP = NS // 100
-"""First steps that together take longer than this are looked at one by one."""
+"""First steps that together take longer than this are timed one by one."""
 
 _COMPLETED, _FAILED, _TIMED_OUT = int(Outcome.COMPLETED), int(Outcome.FAILED), int(Outcome.TIMED_OUT)
 
@@ -167,7 +167,7 @@ class Tasks(Executor):
 
     async def stop(self) -> None:
         """Cancel what runs, and wait until it has ended, for `GRACE` seconds at most."""
-        # A copy: tasks leave ``_running`` as they end. One that takes no notice is left behind; whoever closes the event
+        # A copy: tasks leave ``_running`` as they end. One that takes no notice is left behind; the one who closes the event
         # loop cancels it again.
         tasks = list(self._running.values())
         for task in tasks:
