@@ -241,7 +241,7 @@ def test_a_record_names_what_its_job_reported() -> None:
     assert shown.group in ("reads", None)
 
 
-def test_asking_for_what_nobody_declares_names_what_there_is() -> None:
+def test_undeclared_names_are_refused() -> None:
     """A cost model that reads a column by a wrong name is told the right ones."""
     batch = batch_of(1, Schema((FIRST,), (ROWS,), ("reads",)))
     for ask in (batch.mark, batch.measure, batch.of_group):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from aurea_engine import (
     AllAtOnce,
     Branch,
+    CallbackPool,
     Constant,
     ConstantRate,
     CostModel,
@@ -49,7 +50,7 @@ from aurea_engine.costs import Component, Flat, Reported
 from aurea_engine.errors import InvalidReport
 from aurea_engine.records.reports import ReportReader
 from aurea_engine.run.report_columns import decode_planned, encode_planned
-from aurea_engine.testing import LoopClock
+from aurea_engine.testing import LoopClock, RecordingObserver
 from aurea_engine.workload.distributions import Floats
 
 NS = 10**9
@@ -152,9 +153,7 @@ def test_nothing_reported_is_no_failure(jumping: Callable[..., Any], nothing: ob
         pytest.param(lambda first: [first, 10], id="a list"),
     ],
 )
-def test_nonsense_fails_the_job_and_leaves_no_trace(
-    jumping: Callable[..., Any], nonsense: Callable[[int], object]
-) -> None:
+def test_nonsense_fails_the_job_without_a_trace(jumping: Callable[..., Any], nonsense: Callable[[int], object]) -> None:
     """By a class that says so; the other jobs, and every column, are as if it had said nothing."""
 
     class Wrong(Query):
@@ -306,7 +305,7 @@ def test_a_group_is_a_filter_over_the_records() -> None:
         assert group.service_time.max == served.service_ns.max() / NS
 
 
-def test_groups_without_records_have_the_same_counts() -> None:
+def test_groups_need_no_records() -> None:
     """And times within a histogram's error."""
     exact, rough = simulate(reads_and_writes()), simulate(reads_and_writes(keep_jobs=False))
     assert rough.jobs is None
@@ -333,7 +332,7 @@ def test_errors_are_counted_by_group(jumping: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("keep_jobs", [True, False])
-def test_objectives_name_marks_measures_and_groups(keep_jobs: bool) -> None:
+def test_objectives_on_marks_measures_groups(keep_jobs: bool) -> None:
     """Met, missed and inconclusive; a measure in its own unit, a group among its own jobs only."""
     objectives = (
         Objective("first_row", at_most=10.0, quantile=0.9),
@@ -351,7 +350,7 @@ def test_objectives_name_marks_measures_and_groups(keep_jobs: bool) -> None:
     assert result.objectives[-1].observed is None
 
 
-def test_a_good_job_keeps_the_bounds_of_its_own_group() -> None:
+def test_a_good_job_is_within_its_own_bounds() -> None:
     """A read that is slower than a write may be is good, and a job that did not report what is bounded is not."""
     objectives = (
         Objective("group:writes:service_time", at_most=0.04, quantile=0.99),
@@ -372,7 +371,7 @@ def test_a_good_job_keeps_the_bounds_of_its_own_group() -> None:
         (Objective("rows", at_most="10ms"), "which is not a time"),  # type: ignore[arg-type]
     ],
 )
-def test_objectives_on_what_nobody_reports_are_refused(objective: Objective, problem: str) -> None:
+def test_unreported_objectives_are_refused(objective: Objective, problem: str) -> None:
     """With the specification, and with what there is."""
     with pytest.raises(SpecError, match=problem) as caught:
         reads_and_writes(objectives=(objective,))
@@ -406,7 +405,7 @@ def test_parts_keep_reports_without_records() -> None:
     assert summarize(spec, again).groups == summarize(spec, parts).groups
 
 
-def test_records_of_plain_jobs_have_no_more_columns() -> None:
+def test_plain_jobs_have_no_more_columns() -> None:
     """33 bytes each, as ever."""
     jobs = simulate(RunSpec(Workload(Sleep(Constant(0.1)), jobs=10))).jobs
     assert jobs is not None
@@ -448,7 +447,7 @@ def test_objectives_on_reports_end_a_run(objective: Objective) -> None:
     assert simulate(replace(spec, keep_jobs=False)).counts == result.counts
 
 
-def test_an_objective_that_can_still_be_met_ends_nothing() -> None:
+def test_what_can_still_be_met_ends_nothing() -> None:
     """Others' jobs, and those that reported nothing, might all have been good: none of them counts against it."""
     objectives = (
         Objective("group:reads:service_time", at_most=0.04, quantile=0.5, abort=True),
@@ -471,3 +470,50 @@ def test_a_budget_is_spent_by_reported_rows() -> None:
     result = simulate(spec)
     # Job k reports k rows: 0 + 1 + … + 9 = 45 are within it, and the tenth more are not.
     assert (result.status, result.counts.completed, result.measures["rows"].total) == ("aborted", 11, 55)
+
+
+def test_observers_see_reports_under_way() -> None:
+    """Their meters have what jobs reported so far, of all and of each group, also where no records are kept."""
+    seen = RecordingObserver()
+    result = simulate(reads_and_writes(keep_jobs=False), [seen])
+    meters = seen.reports[-1].meters
+    assert meters.totals["rows"] == result.measures["rows"].total
+    assert meters.reported["first_row"].count == result.marks["first_row"].from_intended.count
+    assert [meters.groups[group.name].counts.total() for group in result.groups] == [
+        group.counts.arrived for group in result.groups
+    ]
+
+
+def test_a_callback_pool_reports_with_its_ends(jumping: Callable[..., Any]) -> None:
+    """Marks by the run's own time, amounts, and -1 for what it did not see; nonsense fails the job here too."""
+
+    class Pool(CallbackPool):
+        def start(self, job: int, demand: float, limit: int | None, deadline: int | None) -> None:
+            began = self.now()
+            asyncio.get_running_loop().call_later(0.2, self._end, job, began)
+
+        def _end(self, job: int, began: int) -> None:
+            # Job 1 sees no first row, job 2 counts wrongly, and job 3 fails after it has read three rows.
+            marks = [-1 if job == 1 else began + NS // 10]
+            measures = [-7 if job == 2 else 3]
+            outcome = Outcome.FAILED if job == 3 else Outcome.COMPLETED
+            self.done(job, began, self.now(), outcome, marks, measures, "reset" if job == 3 else None)
+
+        def cancel(self, job: int) -> int | None:
+            return None
+
+    class Called(Query):
+        executor = "callbacks"
+
+        @asynccontextmanager
+        async def opened(self) -> AsyncIterator[Any]:
+            yield Pool()
+
+    result = real(jumping, Called(), jobs=5)
+    assert result.jobs is not None
+    assert result.errors == {"InvalidReport": 1, "reset": 1}
+    assert result.jobs.measure("rows").tolist() == [3, 3, -1, 3, 3]
+    came = result.jobs.mark("first_row") - result.jobs.started
+    assert came[[0, 3, 4]].tolist() == [NS // 10] * 3
+    assert result.jobs.mark("first_row")[[1, 2]].tolist() == [-1, -1]
+    assert (result.measures["rows"].total, result.measures["rows"].amounts.count) == (12, 3)
