@@ -54,7 +54,7 @@ SPEC = RunSpec(
 
 
 @given(st.from_type(RunSpec), st.booleans(), st.sampled_from([0.0, 0.1, "auto"]))
-def test_stored_parts_give_the_result_that_was_returned(spec: RunSpec, keep: bool, warmup: float | str) -> None:
+def test_stored_parts_give_the_same_result(spec: RunSpec, keep: bool, warmup: float | str) -> None:
     """To the last bit: every figure, quantile, line of the bill, objective and finding, of any specification."""
     warmup = warmup if keep else 0.0
     spec = replace(spec, keep_jobs=keep, warmup=warmup)  # type: ignore[arg-type]
@@ -65,7 +65,7 @@ def test_stored_parts_give_the_result_that_was_returned(spec: RunSpec, keep: boo
     assert summarize(spec, again) == result
 
 
-def test_a_run_in_real_time_is_summarised_again_alike() -> None:
+def test_a_real_run_is_summarised_again_alike() -> None:
     """What the generator knows of itself is in the parts too, so that the findings are the same."""
     spec = replace(SPEC, clock="real", workload=Workload(Sleep(0.001), Poisson(2000), jobs=200))
     result = run_sync(spec)
@@ -83,7 +83,7 @@ def test_the_seed_that_was_drawn_is_in_the_parts() -> None:
         summarize(replace(spec, seed=parts.seed + 1), parts)
 
 
-def test_a_stored_run_is_judged_by_other_objectives() -> None:
+def test_a_stored_run_meets_other_objectives() -> None:
     """With its records it can be: the result is that of a run which had them from the start."""
     other = replace(SPEC, warmup=1.0, objectives=(Objective("waiting_time", at_most=0.001, quantile=0.5),))
     parts = execute(SPEC)

@@ -199,7 +199,7 @@ def test_merged_shards_equal_it_across_blocks(of: int) -> None:
 
 
 @pytest.mark.parametrize(("kept", "of"), [(20, 3), (21, 3), (19, 2), (40, 7), (41, 7)])
-def test_a_run_outgrows_its_records_however_it_is_cut(kept: int, of: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuts_do_not_change_when_records_go(kept: int, of: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty jobs and room for so many records: the shards keep theirs where the whole does."""
     monkeypatch.setattr(columns, "KEPT_JOBS", kept)
     spec = RunSpec(Workload(Sleep(0.1), Poisson(10), jobs=40), seed=1, clock="virtual")
@@ -319,7 +319,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("member", REFUSED)
-def test_what_all_jobs_share_is_refused_in_a_shard(member: str) -> None:
+def test_shards_refuse_what_all_jobs_share(member: str) -> None:
     """The member is named, with a remedy; in one piece the same specification runs."""
     spec = replace(REFUSED[member], clock="virtual")
     with pytest.raises(SpecError) as refused:
@@ -376,7 +376,7 @@ def test_a_fleet_is_priced_without_records() -> None:
 
 
 @given(specs)
-def test_the_peak_found_in_records_is_the_dispatchers(spec: RunSpec) -> None:
+def test_records_show_the_peak_of_the_run(spec: RunSpec) -> None:
     """The dispatcher counts while the run goes on; the records are looked at afterwards."""
     parts = execute(spec)
     assert parts.records is not None
