@@ -53,6 +53,7 @@ class StoredHistogram:
 
 @dataclass(frozen=True)
 class StoredMeters:
+    # The rules go along: meters under other rules must not be merged, wherever they come from.
     warmup_ns: Whole
     good_within: list[tuple[str, Whole]]
     counts: dict[str, Whole]
