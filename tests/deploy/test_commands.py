@@ -37,7 +37,8 @@ def test_the_server_knows_the_option(help_text: str, option: str) -> None:
 
 
 @pytest.mark.service
-def test_the_server_reads_its_token_from_the_file_that_is_mounted(help_text: str) -> None:
+def test_server_reads_its_mounted_token_file(help_text: str) -> None:
+    """The server reads its token from the file that is mounted."""
     assert "AUREA_TOKEN_FILE" in help_text
 
 
@@ -50,7 +51,8 @@ def test_these_are_all_the_options_that_are_used(read_yaml: Callable[[Path], Any
     assert {word for word in words if word.startswith("--")} == set(OPTIONS)
 
 
-def test_the_variables_that_are_set_are_ones_that_the_server_reads(help_text: str) -> None:
+def test_set_variables_are_read_by_the_server(help_text: str) -> None:
+    """The variables that are set are ones that the server reads."""
     for path, text in texts():
         for variable in re.findall(r"\bAUREA_[A-Z_]+", text):
             assert variable in help_text, f"{path} sets {variable}, of which aurea serve --help says nothing"

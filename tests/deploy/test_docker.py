@@ -53,7 +53,8 @@ def test_signals_reach_the_server_and_its_health_is_known() -> None:
     assert "/health" in health
 
 
-def test_the_health_check_is_a_program_that_fails_when_nobody_answers() -> None:
+def test_health_check_fails_without_an_answer() -> None:
+    """The health check is a program that fails when nobody answers."""
     (health,) = instructions("HEALTHCHECK")
     source = health.partition('"-c", "')[2].rpartition('"]')[0].replace("127.0.0.1:5000", "127.0.0.1:9")
     with pytest.raises(OSError, match="refused"):
@@ -70,7 +71,8 @@ def test_the_image_is_labelled() -> None:
     assert instructions("ARG") == [f"VERSION={version[1]}"]
 
 
-def test_the_build_context_holds_what_the_image_copies_and_no_secrets() -> None:
+def test_build_context_has_no_secrets() -> None:
+    """The build context holds what the image copies and no secrets."""
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     kept = {line.removeprefix("!").rstrip("/") for line in lines if line.startswith("!")}
     assert "*" in lines
@@ -91,14 +93,15 @@ def test_compose_follows_its_specification(passes: Callable[..., str]) -> None:
     passes("check-jsonschema", "check-jsonschema", *schema, ROOT / "compose.yaml")
 
 
-def test_compose_starts_the_server_prometheus_and_grafana_at_named_versions(compose: dict[str, Any]) -> None:
+def test_compose_starts_pinned_versions(compose: dict[str, Any]) -> None:
+    """Compose starts the server prometheus and grafana at named versions."""
     assert sorted(compose["services"]) == SERVICES
     for service in compose["services"].values():
         assert re.fullmatch(r"\S+:v?\d+\.\d+\.\d+", service["image"]), "not whatever is latest today"
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_compose_publishes_to_this_machine_only_and_grants_nothing(compose: dict[str, Any], name: str) -> None:
+def test_compose_publishes_to_loopback_only(compose: dict[str, Any], name: str) -> None:
     """The server has no token in compose: whoever reaches its port may start load."""
     service = compose["services"][name]
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
@@ -123,9 +126,7 @@ def test_compose_mounts_files_that_exist(compose: dict[str, Any]) -> None:
                 assert source in compose["volumes"], source
 
 
-def test_prometheus_in_compose_asks_the_server_by_a_name_that_it_answers_to(
-    compose: dict[str, Any], read_yaml: Callable[[Path], Any]
-) -> None:
+def test_compose_scrapes_an_allowed_host(compose: dict[str, Any], read_yaml: Callable[[Path], Any]) -> None:
     """Any other Host is refused before routing."""
     config = read_yaml(ROOT / "deploy/docker/prometheus.yml")
     ((target,),) = [job["static_configs"][0]["targets"] for job in config["scrape_configs"]]

@@ -80,7 +80,8 @@ def test_links_to_the_dashboard_stay_good() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_grafana_11_and_later_read_it_without_asking_anything() -> None:
+def test_grafana_11_reads_it_without_asking() -> None:
+    """Grafana 11 and later read it without asking anything."""
     assert DASHBOARD["schemaVersion"] == 41
     assert DASHBOARD["editable"] is False, "it is provisioned from a file: edits could not be saved"
     assert "__inputs" not in DASHBOARD
@@ -122,7 +123,7 @@ def test_a_panel_asks_the_chosen_data_source(panel: dict[str, Any]) -> None:
 
 
 @by_title
-def test_a_panel_is_filtered_by_job_and_server_and_its_rates_follow_the_zoom(panel: dict[str, Any]) -> None:
+def test_panels_are_filtered_and_follow_zoom(panel: dict[str, Any]) -> None:
     """All but the documented queries, which stand as they are documented."""
     for target in panel["targets"]:
         if target["expr"] in DOCUMENTED:
@@ -148,7 +149,8 @@ def test_the_documented_queries_are_panels_word_for_word(query: str) -> None:
     assert query in set(expressions())
 
 
-def test_panels_rules_and_alerts_name_only_metrics_that_the_server_has(deploy: Path, metrics: frozenset[str]) -> None:
+def test_dashboards_name_existing_metrics(deploy: Path, metrics: frozenset[str]) -> None:
+    """Panels rules and alerts name only metrics that the server has."""
     rules = [(deploy / "prometheus/rules" / name).read_text() for name in ("recording.yml", "alerts.yml")]
     queries = [*expressions(), *(line for text in rules for line in text.splitlines() if "record:" not in line)]
     assert set().union(*map(metrics_in, queries)) <= metrics | PROCESS

@@ -238,7 +238,7 @@ def test_every_panel_has_an_expected_value(scene: Scene) -> None:
     assert expected(scene.run).keys() | expected_simulated(scene.simulated).keys() | OWN_TEST == TARGETS.keys()
 
 
-def test_the_heatmap_holds_each_job_in_the_bucket_of_its_response_time(scene: Scene) -> None:
+def test_heatmap_holds_each_response_time(scene: Scene) -> None:
     """Octaves from 2^-20 s to 2^10 s, which is beyond the longest run; cumulative, as Grafana wants them."""
     found = scene.prometheus.values(panel("Response times", "{{le}}"))
     buckets = sorted((float(label.removeprefix("le=")), jobs) for label, jobs in found.items())
@@ -382,7 +382,8 @@ def test_the_list_of_metrics_is_the_servers(scene: Scene, metrics: frozenset[str
     assert families | {"benchmark_price_sheet_info"} == metrics | {"benchmark_price_sheet_info"}
 
 
-def test_the_server_stays_below_its_promised_number_of_series(scene: Scene) -> None:
+def test_server_stays_below_1000_series(scene: Scene) -> None:
+    """The server stays below its promised number of series."""
     assert scene.prometheus.value("scrape_samples_scraped") <= 1000
 
 

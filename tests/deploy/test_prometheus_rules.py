@@ -72,7 +72,8 @@ def test_the_unit_tests_notice_an_alert_that_is_wrong(
         assert done.returncode == 1, name
 
 
-def test_every_alert_says_what_is_wrong_where_and_how_bad_it_is(alerts: dict[str, dict[str, Any]]) -> None:
+def test_alerts_say_what_where_and_how_bad(alerts: dict[str, dict[str, Any]]) -> None:
+    """Every alert says what is wrong where and how bad it is."""
     for name, rule in alerts.items():
         assert re.fullmatch(r"Aurea[A-Z]\w+", name)
         assert rule["labels"]["severity"] in {"critical", "warning", "info"}, name
@@ -92,9 +93,9 @@ def test_recording_rules_are_named_level_metric_operations(deploy: Path, read_ya
             assert re.fullmatch(r"instance(_\w+)?:benchmark_\w+:\w*(rate|mean)\w*", rule["record"])
 
 
-def test_compose_differs_from_the_plain_configuration_in_the_target_only(
-    deploy: Path, passes: Callable[..., str]
-) -> None:
+def test_compose_differs_in_the_target_only(deploy: Path, passes: Callable[..., str]) -> None:
+    """Compose differs from the plain configuration in the target only."""
+
     def lines(file: str) -> list[str]:
         text = (deploy / file).read_text().replace("aurea:5000", "localhost:5000")
         return text.partition("# Five seconds")[2].splitlines()
@@ -103,9 +104,7 @@ def test_compose_differs_from_the_plain_configuration_in_the_target_only(
     passes("prometheus", "promtool", "check", "config", "--syntax-only", deploy / "docker/prometheus.yml")
 
 
-def test_the_scrape_interval_is_the_one_that_grafana_reckons_with(
-    deploy: Path, read_yaml: Callable[[Path], Any]
-) -> None:
+def test_scrape_interval_is_that_of_grafana(deploy: Path, read_yaml: Callable[[Path], Any]) -> None:
     """Otherwise $__rate_interval is too short for a rate, or needlessly wide."""
     scrape = read_yaml(deploy / "prometheus/prometheus.yml")["global"]["scrape_interval"]
     (source,) = read_yaml(deploy / "grafana/provisioning/datasources/prometheus.yaml")["datasources"]

@@ -30,7 +30,7 @@ def test_systemd_rates_its_exposure_as_ok(unit: Path, passes: Callable[..., str]
     assert re.search(r"Overall exposure level for aurea.service: [01]\.\d OK", report)
 
 
-def test_the_server_stops_gracefully_and_is_not_restarted_for_what_will_not_mend() -> None:
+def test_unit_stops_and_restarts_sensibly() -> None:
     """SIGTERM goes to the server alone; exit codes 2, 4 and 5 are settings and ledgers that a person must look at."""
     lines = UNIT.read_text().splitlines()
     assert "KillMode=mixed" in lines

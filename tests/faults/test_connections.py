@@ -151,9 +151,8 @@ def crowd(server: Any, size: int) -> Iterator[list[socket.socket]]:
             connection.close()
 
 
-def test_an_idle_crowd_is_refused_above_the_cap_and_the_run_does_not_feel_it(
-    serve: Callable[..., Any], invariants: Callable[[Any], None]
-) -> None:
+def test_idle_crowd_above_cap_is_refused(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+    """An idle crowd is refused above the cap and the run does not feel it."""
     server = serve("--max-connections", "64")
     spec = {
         "workload": {
@@ -262,9 +261,8 @@ def test_a_client_that_resets_at_once_leaves_nothing(server: Any, invariants: Ca
     invariants(server)
 
 
-def test_clients_that_leave_while_their_runs_are_written_down_leave_no_runs(
-    server: Any, invariants: Callable[[Any], None]
-) -> None:
+def test_leaving_while_stored_leaves_no_runs(server: Any, invariants: Callable[[Any], None]) -> None:
+    """Clients that leave while their runs are written down leave no runs."""
     on = server.accept({"num_jobs": 1, "job_duration_ms": 30_000})
     server.running(on)
     body = b'{"num_jobs": 1, "job_duration_ms": 900000}'
@@ -286,9 +284,7 @@ def test_clients_that_leave_while_their_runs_are_written_down_leave_no_runs(
     invariants(server)
 
 
-def test_answers_that_wait_in_the_buffers_for_ever_hold_no_slot(
-    serve: Callable[..., Any], invariants: Callable[[Any], None]
-) -> None:
+def test_buffered_answers_hold_no_slot(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
     """The rest of an answer is small enough for nobody to wait for it, and the client takes none of it."""
     server = serve("--max-connections", "8")
     crowd = [dial(server) for _ in range(7)]

@@ -54,9 +54,10 @@ def test_programs_that_hide_end_with_their_run(serve: Callable[..., Any], invari
 
 
 @pytest.mark.parametrize("victim", ["aurea-runner", "aurea-guard", "aurea-keeper"])
-def test_programs_that_hide_end_with_the_runner_and_those_around_it(
+def test_hiding_programs_end_with_the_runner(
     serve: Callable[..., Any], invariants: Callable[[Any], None], victim: str
 ) -> None:
+    """Programs that hide end with the runner and those around it."""
     server, before = serve(), hidden()
     run_id = several_hide(server, before)
     os.kill(server.runner(victim), signal.SIGKILL)
@@ -68,9 +69,10 @@ def test_programs_that_hide_end_with_the_runner_and_those_around_it(
 
 
 @pytest.mark.parametrize("victim", ["aurea-runner", "aurea-guard", "aurea-keeper"])
-def test_an_idle_runner_is_replaced_when_it_or_one_around_it_is_killed(
+def test_killed_idle_runner_is_replaced(
     serve: Callable[..., Any], invariants: Callable[[Any], None], victim: str
 ) -> None:
+    """An idle runner is replaced when it or one around it is killed."""
     server = serve()
     old = server.runner()
     os.kill(server.runner(victim), signal.SIGKILL)

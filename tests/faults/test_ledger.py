@@ -102,9 +102,10 @@ def replaced(path: Path) -> None:
 
 @pytest.mark.parametrize("change", [without, replaced])
 @pytest.mark.parametrize("name", ["ledger.db", "ledger.db-wal", "."])
-def test_what_is_taken_away_is_noticed_and_nothing_is_acknowledged_meanwhile(
+def test_missing_files_are_noticed(
     serve: Callable[..., Any], invariants: Callable[[Any], None], change: Callable[[Path], None], name: str
 ) -> None:
+    """What is taken away is noticed and nothing is acknowledged meanwhile."""
     server = serve()
     path = server.data / name
     change(path)
@@ -137,9 +138,8 @@ def test_records_that_were_taken_away_are_made_again(
     invariants(server)
 
 
-def test_a_result_whose_records_cannot_be_stored_is_kept_without_them_at_the_end(
-    serve: Callable[..., Any], invariants: Callable[[Any], None]
-) -> None:
+def test_result_is_kept_without_its_records(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
+    """A result whose records cannot be stored is kept without them at the end."""
     server = serve()
     records = server.data / "records"
     records.rmdir()
@@ -383,9 +383,10 @@ def test_too_little_room_is_noticed_before_the_disk_is_full(
     invariants(server)
 
 
-def test_a_result_that_finds_the_disk_full_is_stored_when_there_is_room(
+def test_result_waits_for_room_on_the_disk(
     serve: Callable[..., Any], small_disk: Path, invariants: Callable[[Any], None]
 ) -> None:
+    """A result that finds the disk full is stored when there is room."""
     server = serve("--min-free", "0", start=False)
     server.data = small_disk / "data"
     server.start().settled()

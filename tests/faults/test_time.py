@@ -74,9 +74,7 @@ def test_a_server_that_starts_in_the_past_goes_on_counting(
     invariants(clocked)
 
 
-def test_a_server_that_starts_far_in_the_future_throws_nothing_away(
-    clocked: Any, step: Path, invariants: Callable[[Any], None]
-) -> None:
+def test_start_in_the_future_deletes_nothing(clocked: Any, step: Path, invariants: Callable[[Any], None]) -> None:
     """Longer than the history is kept: it is the clock that is wrong, until it has been so for a day."""
     known = [clocked.run(QUICK)["benchmark_id"] for _ in range(3)]
     assert clocked.stop() == 0
