@@ -220,7 +220,7 @@ class FleetTime(Quantity):
 
 @dataclass(frozen=True)
 class _FleetWindow(FleetTime):
-    """The same time before it is rounded."""
+    """Instance-seconds of the fleet before they are rounded up."""
 
     def read(self, usage: Usage) -> Fraction:
         return Fraction(self.count(usage) * usage.run.window_ns, NS)

@@ -190,7 +190,7 @@ class Composite(CostModel):
 
 @dataclass(frozen=True)
 class Free(CostModel):
-    """Nothing costs anything."""
+    """Nothing costs anything: a bill without lines."""
 
     currency: Currency = "USD"
 

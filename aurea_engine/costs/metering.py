@@ -151,7 +151,7 @@ class Metering:
         return None if bill is None else bill.total
 
     def bill_so_far(self, run: RunInfo | None = None) -> Cost | None:
-        """The same as a bill. None without a model."""
+        """A cheap estimate of the bill so far. None without a model."""
         if self._model is None:
             return None
         return estimate_bill(self.count(rough=True).usage(run or RunInfo(self._last_ns)), self._model)

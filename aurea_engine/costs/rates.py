@@ -24,7 +24,7 @@ class Charge(NamedTuple):
 
 
 class Rate(ABC):
-    """What a quantity costs."""
+    """Turns a quantity into money: one price, or several."""
 
     @abstractmethod
     def charges(self, quantity: Fraction) -> list[Charge]:

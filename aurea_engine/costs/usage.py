@@ -113,7 +113,7 @@ class Usage:
         return self.at(meter.key)
 
     def at(self, key: str) -> Quanta:
-        """The same, by the meter's key."""
+        """The counts of the meter with this key. Raises `NeedsRecords` if it was not kept, ValueError if it broke."""
         # A broken meter is an error of its model, not a matter of missing records: counting again would break again.
         if key in self.broken:
             raise ValueError(self.broken[key])
