@@ -97,6 +97,7 @@ def test_both_clocks_end_alike(spec: RunSpec, same_jobs: Compare) -> None:
     same_jobs(virtual, real)
     assert (virtual.status, virtual.counts) == (real.status, real.counts)
     assert (virtual.cost.total, virtual.window, virtual.duration) == (real.cost.total, real.window, real.duration)
+    assert virtual.concurrency.peak == real.concurrency.peak
     check_result(virtual)
 
 
