@@ -50,7 +50,8 @@ def find_poisson_misfits(released: Instants, rate: float, significance: float) -
     # Without correlation the lag-1 coefficient of n values is normal with variance 1/n (Bartlett 1946).
     z = _normal_point(significance)
     centred = gaps - gaps.mean()
-    lag1 = float(centred[1:] @ centred[:-1] / (centred @ centred)) if centred.any() else 1.0
+    # Not dot products, which BLAS would spread over threads: see `aurea_engine.results.statistics`.
+    lag1 = float((centred[1:] * centred[:-1]).sum() / np.square(centred).sum()) if centred.any() else 1.0
     if abs(lag1) > z / math.sqrt(n):
         failed.append(f"neighbouring gaps are correlated (lag-1 autocorrelation {lag1:.3g})")
     dispersion = measure_dispersion(released)
