@@ -77,8 +77,8 @@ def summarize_values(values: Instants, unit: int = NS) -> Timing:
     total = summed(values)
     centred = (values - total // n).astype(float)
     p50, p90, p95, p99, p999 = [find_quantile(ordered, q, unit) for q in QUANTILES.values()]
-    # Not a dot product: BLAS would spread it over threads, which wait for one another for milliseconds where others work, and
-    # add in an order that depends on the machine.
+    # Not a dot product: BLAS would spread it over threads, which wait for one another for milliseconds where others work,
+    # and add in an order that depends on the machine.
     squares = float(np.square(centred).sum())
     variance = max(squares - float(centred.sum()) ** 2 / n, 0.0) / (n - 1) if n > 1 else None
     found = {name: find_quantile_interval(ordered, q, unit) for name, q in QUANTILES.items()}
