@@ -15,7 +15,7 @@ import signal
 import sys
 from pathlib import Path
 
-from aurea_engine.processes.child import serve
+from aurea_engine.processes.child import Program, serve
 from aurea_engine.processes.keeper import enclose
 from aurea_engine.processes.kernel import die_with_parent
 
@@ -51,10 +51,11 @@ def main(arguments: list[str]) -> int:
         return report_no_memory()
 
 
-def load_program(name: str):  # type: ignore[no-untyped-def]  # whatever ``module:function`` names
+def load_program(name: str) -> Program:
     """The function that ``module:function`` names. Our own supervisor gave the name: it never comes from a specification."""
     module, _, function = name.partition(":")
-    return getattr(importlib.import_module(module), function)
+    program: Program = getattr(importlib.import_module(module), function)
+    return program
 
 
 def _isolate_fork(peer: int) -> None:

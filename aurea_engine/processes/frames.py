@@ -53,6 +53,7 @@ class Pieces:
     def __init__(self, most: int) -> None:
         self._most, self._size = most, 0
         self._values: dict[str, bytearray] = {}
+        self._sizes: dict[str, int] = {}
 
     def add(self, message: Message) -> None:
         """One more piece. Raises BadFrame where there are too many bytes, and TypeError or KeyError where it is none."""
@@ -60,13 +61,16 @@ class Pieces:
         if not isinstance(content, bytes) or not isinstance(message["piece"], str):
             raise BadFrame("a piece is no bytes")
         # Names cost memory too: a stream of empty pieces, each with a name of its own, must reach the limit as well.
-        self._size += len(content) + len(message["piece"])
+        name, size = message["piece"], len(content) + len(message["piece"])
+        self._size += size
         if self._size > self._most:
             raise BadFrame(f"more than {self._most:,} bytes were sent in pieces")
-        self._values.setdefault(message["piece"], bytearray()).extend(content)
+        self._values.setdefault(name, bytearray()).extend(content)
+        self._sizes[name] = self._sizes.get(name, 0) + size
 
     def take(self, name: str) -> bytes:
-        """The whole value, once; empty where no piece of it came."""
+        """The whole value, once, which makes room for others; empty where no piece of it came."""
+        self._size -= self._sizes.pop(name, 0)
         return bytes(self._values.pop(name, b""))
 
 
