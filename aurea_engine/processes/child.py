@@ -30,6 +30,7 @@ from aurea_engine.processes.frames import Message
 from aurea_engine.processes.messages import Failure, Snapshot, make_snapshot
 from aurea_engine.processes.reasons import explain_failure
 from aurea_engine.results.observers import Observer, Progress
+from aurea_engine.run.parts import RunParts
 from aurea_engine.spec import RunSpec
 
 MAX_ATTACHED = 256 * 1024 * 1024
@@ -119,18 +120,24 @@ class ParentConnection:
 
 
 class ProgressReporter(Observer):
-    """Sends a snapshot of the run at each report, and remembers the last."""
+    """Sends a snapshot of the run at each report but the last, which goes with the answer: ``last``."""
 
     def __init__(self, parent: ParentConnection, catalog: Catalog) -> None:
         self._parent, self._catalog, self._model = parent, catalog, "other"
         self.last = Snapshot()
+        self._has_ended = False
 
     def on_start(self, spec: RunSpec) -> None:
         self._model = self._catalog.kind_of(spec.cost)
 
+    def on_parts(self, parts: RunParts) -> None:
+        self._has_ended = parts.status is not None
+
     def on_progress(self, progress: Progress) -> None:
         self.last = make_snapshot(progress, self._model)
-        self._parent.send_if_free({"progress": to_plain(self.last)})
+        # Twice the same would cost the supervisor a tenth of all that a run of one job costs it.
+        if not self._has_ended:
+            self._parent.send_if_free({"progress": to_plain(self.last)})
 
 
 def to_plain(value: msgspec.Struct) -> Any:

@@ -265,4 +265,5 @@ def with_seed(spec: RunSpec, parts: RunParts) -> RunSpec:
     # The seed is the one member of a specification that execution may fill in, so it is the one that parts bring along.
     if spec.seed is not None and parts.seed is not None and spec.seed != parts.seed:
         raise ValueError(f"these parts are of a run with the seed {parts.seed}, not {spec.seed}")
-    return spec if parts.seed is None else replace(spec, seed=parts.seed)
+    # A specification is checked whenever it is made, and this one has been.
+    return spec if parts.seed in (None, spec.seed) else replace(spec, seed=parts.seed)

@@ -8,10 +8,12 @@ import threading
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aurea_engine import LatencyHistogram
 from aurea_engine.closed_sets import REASONS
 from aurea_engine.processes import frames
 from aurea_engine.processes.frames import BadFrame, Pieces
@@ -114,6 +116,16 @@ def test_amount_that_is_no_number_is_refused(amount: str) -> None:
         check_snapshot(Snapshot(cost=amount))
     with pytest.raises(ValueError, match="amount"):
         check_snapshot(Snapshot(bill=Bill(lines=[("x", amount)])))
+
+
+@pytest.mark.parametrize("buckets", [[10**12], [-1], [0, 2**62]])
+def test_histogram_beyond_the_scale_is_refused(buckets: list[int]) -> None:
+    """Before memory is taken for it."""
+    histogram = LatencyHistogram()
+    histogram.record(np.array([1, 2, 3]))
+    forged = {**histogram.to_dict(), "buckets": buckets, "counts": [1] * len(buckets)}
+    with pytest.raises(ValueError, match="scale"):
+        check_snapshot(Snapshot(histograms={"lag": forged}))
 
 
 @given(st.fractions())

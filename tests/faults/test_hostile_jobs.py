@@ -106,6 +106,7 @@ FORGED = [
     "end with a broken histogram", "end with an endless cost", "end with an endless bill", "end that is no JSON",
     "end with broken jobs", "end without a result", "failure with a code of its own", "piece without a name",
     "progress with an endless cost", "progress with an endless bill", "progress with a broken histogram",
+    "progress with an endless histogram",
 ]  # fmt: skip
 
 

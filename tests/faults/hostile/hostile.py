@@ -169,6 +169,7 @@ SNAPSHOT = {"elapsed": 1.0, "arrived": 1}
 FIGURES = {"status": "completed", "num_jobs": 1, "completed_jobs": 1}
 RESULT = {"benchmark_id": "benchmark-1", "status": "completed", "counts": {}, "jobs": [], "jobs_truncated": False}
 BAD_BILL = {"priced": True, "lines": [["x", "1/0"]]}
+HISTOGRAM = {"count": 1, "total_ns": "1", "squares": "0", "shift_ns": "1", "min_ns": 1, "max_ns": 1}
 Messages = list[dict[str, object]]
 
 
@@ -194,6 +195,9 @@ FORGED: dict[str, Messages] = {
     "progress with an endless cost": [{"progress": {**SNAPSHOT, "cost": "1/0"}}],
     "progress with an endless bill": [{"progress": {**SNAPSHOT, "bill": BAD_BILL}}],
     "progress with a broken histogram": [{"progress": {**SNAPSHOT, "histograms": {"lag": {"a": 1}}}}],
+    "progress with an endless histogram": [
+        {"progress": {**SNAPSHOT, "histograms": {"lag": {**HISTOGRAM, "buckets": [10**12], "counts": [1]}}}}
+    ],
     "records that are none": [{"piece": "records", "content": b"garbage" * 1000}],
 }
 
