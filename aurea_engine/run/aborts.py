@@ -3,7 +3,7 @@
 # An objective is lost when no continuation of the run can meet it. That takes three bounds:
 #
 # - *How many jobs can count.* ``workload.jobs``, and once the last job has arrived, the jobs that came; less those of the
-#   warm-up, as soon as one after it has ended. With a duration alone nobody knows before the last arrival how many good
+#   warm-up, as soon as one after it has ended. With a duration alone it is not known before the last arrival how many good
 #   jobs are to come, so nothing is lost before. With ``warmup: "auto"`` any job may turn out to be warm-up: nothing is.
 # - *A ratio of failures* is least when every job that is still to end is good. *A quantile* of N completed jobs is within
 #   its limit while at most N − rank(q, N) of them are above it; N shrinks with each job that does not complete. Fewer jobs

@@ -5,7 +5,7 @@
 #
 #     arrive   it was released                     arrive_all   many, in order of arrival
 #     serve    it starts, for its planned time     serve_many, serve_block
-#     start    it starts; nobody knows its end
+#     start    it starts; its end is not known
 #     finish   it has ended                        finish_all, finish_as_planned
 #     reject, leave, cancel: it has ended without having been served to its end     write
 #
@@ -139,7 +139,7 @@ class JobColumns:
         np.frombuffer(self.started, np.int64)[rows] = at
 
     def service_ns(self, job: int) -> int:
-        """The planned service time of ``job``, which has not started yet (`UNKNOWN`: nobody knows it)."""
+        """The planned service time of ``job``, which has not started yet (`UNKNOWN`: it is not known)."""
         return self.finished[job - self.base]
 
     def limit_service(self, job: int, service_ns: int) -> None:
@@ -263,6 +263,6 @@ class JobColumns:
             ended = min(ended, int(np.min(np.array(self.done, np.int64))) - self.base)
         if ended:
             for column in (self.intended, self.released, self.started, self.finished, self.outcome, self.patience):
-                del column[:ended]  # patience is empty where nobody has any
+                del column[:ended]  # patience is empty where no job has any
             self.reports.forget(ended)
             self.base += ended

@@ -86,7 +86,7 @@ class Dispatcher:
             self.peak = self.busy
 
     def admit(self, jobs: int) -> bool:
-        """`pass_through` for jobs that arrive together, where there is a slot for each and nobody has to choose which of
+        """`pass_through` for jobs that arrive together, where there is a slot for each and it does not matter which of
         them is first. False, and nothing has happened: they have to `arrive` one by one.
         """
         if self.waiting or self.busy + jobs > self._open:

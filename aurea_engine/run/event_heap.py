@@ -19,19 +19,19 @@
 # Turns and lanes
 #
 # A turn (`_take_turns`) is one whole instant, whatever happens at it. But in the open model most instants hold one event
-# and nothing to decide: an end, with nobody else around; an arrival that can only wait; an arrival that finds a free slot.
-# Where nobody looks at single events (no objective that may abort, no limits of waiting jobs), these three go by lanes
+# and nothing to decide: an end, alone; an arrival that can only wait; an arrival that finds a free slot.
+# Where single events do not matter (no objective that may abort, no limits of waiting jobs), these three go by lanes
 # (`_take_lanes`), in a few lines each. They are safe because
 #
-# - an end strictly before ``at`` frees its slot before anybody else can come for it, so the queue's choice is final. A
+# - an end strictly before ``at`` frees its slot before another job can come for it, so the queue's choice is final. A
 #   second end of the same instant is taken after the start that follows the first. That changes nothing: the same jobs are
 #   popped, in the same order, at the same instant.
-# - an arrival while all slots are taken, strictly before the next end, starts nobody (rule 2 of the dispatcher).
+# - an arrival while all slots are taken, strictly before the next end, starts no job (rule 2 of the dispatcher).
 # - an arrival strictly before the next end *and* strictly before the next arrival is the only one of its instant. If a slot
-#   is free then, nobody waits (rule 2 again), so the discipline has no choice to make.
+#   is free then, no job waits (rule 2 again), so the discipline has no choice to make.
 #
 # In a turn, an objective may be lost with an end, and then the run stops before the arrivals; with a job that is rejected,
-# and then that job is the last to arrive, and nobody starts; or with one that leaves, and then all leave that leave now.
+# and then that job is the last to arrive, and none starts; or with one that leaves, and then all leave that leave now.
 #
 # ``at`` is never later than the stop, so no lane can pass over it. Closed models have no lanes: nearly every end of theirs
 # brings an arrival with it, at the instant itself or not.

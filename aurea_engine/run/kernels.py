@@ -2,7 +2,7 @@
 
 # Theory of operation
 #
-# Where nobody is rejected and nobody leaves, a job's start follows from two things alone: the instants at which slots
+# Where no job is rejected and none leaves, a job's start follows from two things alone: the instants at which slots
 # become free, and the jobs that wait. So there is no heap of events but one of c instants (``free``, one for each slot:
 # Kiefer and Wolfowitz 1955), and arrivals are taken block by block.
 #
@@ -14,7 +14,7 @@
 #
 # *What is known is ahead of the clock.* A job's start is known before virtual time has come to it, and its end with it.
 # Virtual time has come to the latest arrival, ``last``: what starts before ``last`` has begun, what ends by ``last`` has
-# ended and is logged as such, and nothing else is shown to anybody.
+# ended and is logged as such, and nothing else is visible from outside.
 #
 # *Stops are a mask on the columns* (`aurea_engine.run.driver` says what a stop at t means). Of the jobs whose start is
 # known, those with start < t are in service, and those of them with end <= t have ended; all others are cancelled. A stop
@@ -65,7 +65,7 @@ class KeyedKernel:
 
 
 def _starts_follow_from_slots(spec: RunSpec) -> bool:
-    """Open arrivals, a fixed number of slots, nobody rejected, nobody leaves, and no single end decides anything."""
+    """Open arrivals, a fixed number of slots, no job rejected, none that leaves, and no single end decides anything."""
     workload, scheduler = spec.workload, spec.scheduler
     return (
         spec.clock == "virtual"
@@ -268,7 +268,7 @@ class _KeyedRun(_KernelRun):
             last = at
 
     def _serve_the_rest(self, last: int, until: int | None) -> None:
-        """Nobody arrives any more: the waiting jobs start one after another, those whose turn comes before ``until``."""
+        """No job arrives any more: the waiting jobs start one after another, those whose turn comes before ``until``."""
         while self._waiting:
             start = max(self._free[0], last)
             if until is not None and start >= until:

@@ -30,7 +30,7 @@ from aurea_engine.workload.streams import Streams
 from aurea_engine.workload.workload import Workload
 
 UNKNOWN = -1
-"""Service time of a job whose demand nobody knows."""
+"""Service time of a job whose demand is not known."""
 
 _LONGEST = 4.6e18
 """Nanoseconds, half of int64: an instant plus a service time still fits."""
@@ -211,7 +211,7 @@ class JobPlan:
 
     def _patience(self, n: int) -> Instants | None:
         """Drawn for whole blocks, from a stream of its own: it changes no other draw, and no cut changes it."""
-        # No column where nobody needs it: it is 8 bytes a job.
+        # No column where it is not needed: it is 8 bytes a job.
         if self._workload.patience is None:
             return None
         seconds = draw_durations(self._workload.patience, self._streams.rng("patience"), BLOCK)[:n]

@@ -5,7 +5,7 @@
 # the counters. So what is counted costs a few vector operations for each batch instead of a few calls for each job, and it
 # is the same for every driver and both clocks.
 #
-# Whether it digests under way depends on who waits for it. With records kept and nobody watching, one digestion at the end
+# Whether it digests under way depends on who waits for it. With records kept and no observer, one digestion at the end
 # does. It changes nothing but memory: all that is fed adds up whole numbers, in any order and in batches of any size.
 
 from __future__ import annotations

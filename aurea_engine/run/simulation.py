@@ -12,7 +12,7 @@
 # late. So it needs no code of its own, and the same specification with that ``stop_at`` has the same records.
 #
 # A stop that is ahead stands in the place of the next arrival once no job is to come. The loop then runs into it, or ends
-# before because nobody is left: a ``stop_at`` in the future ends no run that is over.
+# before because no job is left: a ``stop_at`` in the future ends no run that is over.
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ NOBODY = -1
 """In place of a job's number: no job is to come."""
 
 Arrival = tuple[int, int, int, float, int]
-"""(instant, instant of the next one, job, demand, priority). In the closed model nobody knows the instants before."""
+"""(instant, instant of the next one, job, demand, priority). In the closed model the instants are not known before."""
 
 JOB = 2
 NO_ARRIVAL: Arrival = (FOREVER, NEVER, NOBODY, 0.0, 0)
@@ -62,7 +62,7 @@ class Simulation:
         thinks = run.plan.think_times
         self._thinks = None if thinks is None else chain.from_iterable(map(_as_list, thinks))
         # In the closed model the end of releasing is one more entry of the heap: the loop then wakes, though users think. So
-        # the heap is empty exactly when nobody is to come: in the open model always, in the closed one once it is closed.
+        # the heap is empty exactly when no job is to come: in the open model always, in the closed one once it is closed.
         self._stop_ns = FOREVER if thinks is None or run.plan.stop_ns is None else run.plan.stop_ns
         self._thinking = [] if thinks is None else [*[0] * run.plan.users, self._stop_ns]
         # Jobs that have arrived at ``_stood_at`` without an end to it; see `_check_progress`.
@@ -136,7 +136,8 @@ class Simulation:
     def _close(self, now: int) -> Arrival:
         """No other job arrives: as a rule, that was the last. Gives what stands for the next, which is the stop ahead."""
         self._thinking.clear()
-        # Where a stop cut the stream off, it was not the last: no drain begins, and nobody learns how many jobs there are.
+        # Where a stop cut the stream off, it was not the last: no drain begins, and the judge does not learn how many jobs
+        # there are.
         if not self._cut_off:
             # In the closed model users may have thought on until the duration was over.
             latest = now if self._thinks is None else self._recorder.latest_release(self._dispatcher.arrived)[0]
@@ -150,7 +151,7 @@ class Simulation:
 
     def _look(self, now: int) -> None:
         """Digest what has ended, where that is wanted, and ask whether to stop. All of ``now`` but its ends is over."""
-        # Before anybody looks, the columns must say what the dispatcher's counts say.
+        # Before progress is reported, the columns must say what the dispatcher's counts say.
         self._write_ends()
         self._recorder.digest_batch(BATCH)
         if self._watch(now) and not self._stop_requested:

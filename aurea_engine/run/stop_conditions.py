@@ -14,9 +14,9 @@ from aurea_engine.run.recorder import Recorder
 from aurea_engine.spec import RunSpec
 
 # Four things end a run before its last job has ended: `Workload.stop_at`, the end of `Workload.drain`, an objective that is
-# lost (`aborts`), and somebody outside (``watch``). The first two are one instant, as far as it is known (`StopInstant`). A
-# job's wait ends early by patience or deadline (`patience`). Drivers ask the objects in here at the places that
-# `aurea_engine.run.driver` names; what a stop does then is theirs, and the same for all of them.
+# lost (`aborts`), and a stop from outside (``watch``). The first two are one instant, as far as it is known
+# (`StopInstant`). A job's wait ends early by patience or deadline (`patience`). Drivers ask the objects in here at the
+# places that `aurea_engine.run.driver` names; what a stop does then is theirs, and the same for all of them.
 
 Watch = Callable[[int], bool]
 """Called with the ns since the window opened; True stops the run."""
@@ -25,7 +25,7 @@ Watch = Callable[[int], bool]
 class StopInstant:
     """The instant at which a run ends with what it has, as far as it is known: `Workload.stop_at`, or the end of the drain.
 
-    The drain begins with the last arrival. In the closed model nobody knows that it was the last before the duration is
+    The drain begins with the last arrival. In the closed model it is not known that it was the last before the duration is
     over, so there it does not end the run earlier than that.
     """
 
@@ -57,12 +57,12 @@ class StopInstant:
 
     def left_off(self, at: int) -> bool:
         """Whether more jobs would have arrived, had the run not ended ``at``."""
-        # At the end of the duration itself nobody can tell a job that would have come from one that was too late anyway.
+        # At the end of the duration itself a job that would have come cannot be told from one that was too late anyway.
         return self.releasing or (self._closed_ns == at and self.too_late(at))
 
     def close(self, now: int) -> None:
         """No job will arrive any more."""
-        # The drain counts from the last arrival, but cannot end before anybody could know that it was the last.
+        # The drain counts from the last arrival, but cannot end before it is known that it was the last.
         self.releasing, self._closed_ns = False, now
         if self._drain_ns is not None:
             # In a shard the last job of all may be another's: the plan knows when it arrives.
@@ -81,7 +81,7 @@ class StopConditions:
     stop_instant: StopInstant
     aborts: AbortJudge | None
     plain: bool
-    """Whether nothing but the last job ends the run (or ``watch``), and nobody leaves."""
+    """Whether nothing but the last job ends the run (or ``watch``), and no waiting job leaves."""
 
     @classmethod
     def of(
