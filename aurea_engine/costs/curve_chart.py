@@ -12,6 +12,7 @@ from aurea_engine.costs.projection import BreakEven, CurvePoint
 WIDTH, HEIGHT = 860, 480
 STYLE = 'font-family="system-ui, sans-serif" font-size="12" fill="#334155"'
 LEFT, RIGHT, TOP, BOTTOM = 80, 200, 48, 56
+# Dark enough for white paper. With more than eight curves they start again, so the legend also names each curve.
 COLORS = ("#0b6e99", "#c2410c", "#4d7c0f", "#7e22ce", "#b91c1c", "#0f766e", "#a16207", "#334155")
 
 

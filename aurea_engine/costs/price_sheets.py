@@ -147,6 +147,7 @@ class PriceSheet(Checked):
     evidence: Annotated[str, Meta(max_length=1000)] = ""
     region: Name = ""
     prices: tuple[SheetPrice, ...] = ()
+    # Set by parse_sheet, from the content of the file: a sheet that is made in Python has none.
     sha256: Name = ""
 
     def check(self) -> Iterator[Problem]:

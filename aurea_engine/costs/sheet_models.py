@@ -77,6 +77,7 @@ class Sizes(CostModel):
         for i, override in enumerate(self.prices):
             if override.sku not in skus:
                 yield Problem(f"prices[{i}].sku", f"must be one of {', '.join(skus)}", override.sku)
+        # A size that no price uses is not asked for, and one that several use is reported once.
         missing: dict[str, str] = {}
         for price in sheet.prices:
             for field in _list_sizes_needed(price.meter):

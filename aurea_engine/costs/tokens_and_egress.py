@@ -21,6 +21,7 @@ from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Checked, Name, non_empty
 from aurea_engine.records.measures import ColumnName, Schema
 
+# Vendors price tokens per million.
 MILLION = 1_000_000
 
 

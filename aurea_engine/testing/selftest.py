@@ -141,6 +141,7 @@ def _read_mean_wait(result: RunResult) -> float:
 async def run_real_checks() -> list[Check]:
     """Short runs on the real clock. Lower bounds hold everywhere; upper ones leave room for a busy machine."""
     batch = await run(RunSpec(Workload(Sleep(ConstantDuration(0.05)), jobs=1000), seed=SEED))
+    # A sleep may last longer than specified, and must never be shorter. So lower bounds are exact, and upper ones generous.
     service = batch.service_time
     queued = await run(RunSpec(Workload(Sleep(ConstantDuration(0.02)), jobs=50), Fifo(slots=10), seed=SEED))
     return [
