@@ -159,7 +159,7 @@ async def run(
     """Run ``spec`` by the clock it names, and return the run's result.
 
     A run in virtual time takes a thread of its own, so the event loop stays free. Cancelling the task ends the run without
-    a result; `Stop` ends it with one. Raises `SpecError` for what cannot be run, `StrategyError` where a strategy breaks
+    a result; `Stop` ends it with one. Raises `SpecError` for what cannot be run, `StrategyError` if a strategy breaks
     its contract; what jobs raise is their outcome and never comes here.
     """
     if spec.clock == "virtual":

@@ -205,6 +205,6 @@ def find_kinds(document: object) -> Iterator[str]:
 def load_catalog_for(document: object) -> Catalog:
     """The built-in kinds, and those of installed packages that ``document`` names: no other package is loaded.
 
-    Raises `StrategyError` where one cannot be loaded.
+    Raises `StrategyError` if one cannot be loaded.
     """
     return default_catalog().with_entry_points(set(find_kinds(document)))

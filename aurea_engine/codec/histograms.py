@@ -25,7 +25,7 @@ _MOST_NS, _MOST_SUM = 2**63, 10**60
 
 
 def histogram_to_dict(histogram: LatencyHistogram) -> dict[str, Any] | None:
-    """``histogram`` as JSON values, None where it is empty."""
+    """``histogram`` as JSON values, None if it is empty."""
     if not histogram.count:
         return None
     members: dict[str, Any] = histogram.to_dict()

@@ -65,7 +65,7 @@ def result_from_dict(
 ) -> RunResult:
     """The result that `result_to_dict` wrote as ``data``, also an earlier version's. Raises `SpecError` with every problem.
 
-    ``jobs`` is None where ``data`` does not hold all of them. ``local`` False is for what came from elsewhere: then its
+    ``jobs`` is None if ``data`` does not hold all of them. ``local`` False is for what came from elsewhere: then its
     specification may name no file of this machine. ``keep_unknown``: kinds that the catalog does not know are kept as they
     are, so that the result can be shown and written again, but not run.
     """

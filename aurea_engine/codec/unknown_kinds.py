@@ -117,7 +117,7 @@ class StandIns:
     measures: tuple[Measure, ...] = ()
 
     def make(self, group: str, kind: str, members: Mapping[str, Any]) -> UnknownKind:
-        """A stand-in for ``kind``. Raises `SpecError` where a member that every kind of the group has is wrong."""
+        """A stand-in for ``kind``. Raises `SpecError` if a member that every kind of the group has is wrong."""
         # The report names the slots, and utilization is a share of them.
         shared = {name: members[name] for name in ("slots", "queue_limit") if group == "schedulers" and name in members}
         made = STAND_INS[group](kind=kind, members=make_plain(members), **shared)  # type: ignore[call-arg]

@@ -32,7 +32,7 @@ class Line:
     """One line of a bill. ``amount`` is exactly ``quantity × unit_price``, and None if the price is not known.
 
     ``consumed``: the quantity before it was rounded up to steps and minimums. ``used``: the part of what was kept ready that
-    jobs filled (allocated lines). Both are in ``unit``, and None where they have no meaning. ``source``: the price sheet.
+    jobs filled (allocated lines). Both are in ``unit``, and None if they have no meaning. ``source``: the price sheet.
     ``component``: the name of its component, by default its own. ``of``: a credit belongs to the lines with these
     keys, or to the whole bill if it is empty.
     """

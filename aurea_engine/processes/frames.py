@@ -69,7 +69,7 @@ class Pieces:
         self._sizes[name] = self._sizes.get(name, 0) + size
 
     def take(self, name: str) -> bytes:
-        """The whole value, once, which makes room for others; empty where no piece of it came."""
+        """The whole value, once, which makes room for others; empty if no piece of it came."""
         self._size -= self._sizes.pop(name, 0)
         return bytes(self._values.pop(name, b""))
 

@@ -60,7 +60,7 @@ def guard_worker(worker: int, *ends: int) -> int:
 
 
 def reap() -> dict[int, int]:
-    """The children that have ended, with their wait status. Raises ChildProcessError where there are no children at all."""
+    """The children that have ended, with their wait status. Raises ChildProcessError if there are no children at all."""
     found: dict[int, int] = {}
     try:
         while True:

@@ -103,7 +103,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return {**shown, "cost": None if self.cost is None else parse_ratio(self.cost)}
 
     def histogram(self, name: str) -> LatencyHistogram:
-        """One of `HISTOGRAMS`, empty where the runner sent none."""
+        """One of `HISTOGRAMS`, empty if the runner sent none."""
         data = self.histograms.get(name)
         return LatencyHistogram() if data is None else LatencyHistogram.from_dict(data)
 

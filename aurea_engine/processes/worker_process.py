@@ -81,7 +81,7 @@ class WorkerProcess:
         """What `aurea_engine.execute` returns, measured there.
 
         ``on_progress`` is called about twice a second with the parts so far, which have no records and no series; one that
-        raises is not called again. ``catalog`` names the kinds of ``spec``. Raises SpecError where ``spec`` cannot be
+        raises is not called again. ``catalog`` names the kinds of ``spec``. Raises SpecError if ``spec`` cannot be
         written down or run, or not in shards, and `ProcessFailed` for everything else that happens there. Cancelling ends
         the process.
         """

@@ -86,7 +86,7 @@ class JobBatch:
     and ``finished`` is when it left.
 
     ``marks`` and ``measures`` hold what jobs reported, one column for each that they declare; ``group`` is the position in
-    ``groups`` of each job's group, None where the run has no groups. Two batches are equal where all their columns are.
+    ``groups`` of each job's group, None if the run has no groups. Two batches are equal where all their columns are.
     """
 
     intended: Instants
@@ -142,14 +142,14 @@ class JobBatch:
         return Schema(tuple(self.marks), tuple(self.measures), self.groups)
 
     def mark(self, name: str) -> Instants:
-        """The column of a mark. Raises `NotReported` where no job of the run declares it."""
+        """The column of a mark. Raises `NotReported` if no job of the run declares it."""
         found = find_declared(self.marks, name)
         if found is None:
             raise _not_reported("mark", name, [each.name for each in self.marks])
         return self.marks[found]
 
     def measure(self, name: str) -> Instants:
-        """The column of a measure, ``value × scale``. Raises `NotReported` where no job of the run declares it."""
+        """The column of a measure, ``value × scale``. Raises `NotReported` if no job of the run declares it."""
         return self.measures[self.declared_measure(name)]
 
     def declared_measure(self, name: str) -> Measure:
@@ -160,7 +160,7 @@ class JobBatch:
         return found
 
     def of_group(self, name: str) -> JobBatch:
-        """The jobs of one group. Raises `NotReported` where the run has none of that name."""
+        """The jobs of one group. Raises `NotReported` if the run has none of that name."""
         if self.group is None or name not in self.groups:
             raise _not_reported("group", name, self.groups)
         return self.only(np.asarray(self.group == self.groups.index(name)))
@@ -181,7 +181,7 @@ class JobBatch:
     def concatenate(cls, parts: list[JobBatch]) -> JobBatch:
         """All rows of ``parts``, in that order: merging runs is nothing more.
 
-        What only some of them have is `NEVER` in the others; groups of one name are one group. Raises ValueError where two
+        What only some of them have is `NEVER` in the others; groups of one name are one group. Raises ValueError if two
         parts declare a measure of one name otherwise: their sum would be of nothing.
         """
         if not parts:

@@ -48,7 +48,7 @@ _READ = 32 * 1024
 
 @dataclass(frozen=True)
 class StoredRecords:
-    """All records of a run, and what each job cost (NaN where it has no cost of its own)."""
+    """All records of a run, and what each job cost (NaN if it has no cost of its own)."""
 
     benchmark_id: str
     started_at: datetime
@@ -68,7 +68,7 @@ class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def schema(self) -> Schema:
-        """Which optional columns follow. Raises `SpecError` where a name is none."""
+        """Which optional columns follow. Raises `SpecError` if a name is none."""
         schema = Schema(
             tuple(map(Mark, self.marks)), tuple(Measure(*each) for each in self.measures), tuple(self.groups)
         )
@@ -117,7 +117,7 @@ class _Column:
         self._unpacking = zlib.decompressobj()
 
     def take(self, size: int) -> bytes:
-        """The next ``size`` bytes. Raises `DamagedParts` where there are fewer."""
+        """The next ``size`` bytes. Raises `DamagedParts` if there are fewer."""
         pieces, missing = [], size
         # A compressed column may be a thousandth of what it holds: never more is unpacked than was asked for.
         while missing:
@@ -129,7 +129,7 @@ class _Column:
         return b"".join(pieces)
 
     def check_end(self) -> None:
-        """Raises `DamagedParts` where anything is left, or the column does not end where it should."""
+        """Raises `DamagedParts` if anything is left, or the column does not end where it should."""
         # The end of the stream also checks its sum (Adler-32): only then is the column what was written.
         while not self._unpacking.eof:
             more = self._more()

@@ -226,7 +226,7 @@ class LatencyHistogram:
 
     def le_largest(self, exponents: range = LE_EXPONENTS) -> list[float | None]:
         """The largest value, seconds, in each of Prometheus' buckets and at last in the one above them, within
-        `RELATIVE_ERROR`; None where a bucket has none: an example for each.
+        `RELATIVE_ERROR`; None if a bucket has none: an example for each.
         """
         filled, _ = self._list_filled()
         bounds = [(k - _LOWEST + 1) * PARTS for k in exponents]

@@ -111,11 +111,11 @@ class Schema:
         return (*self.marks, *self.measures)
 
     def measure(self, name: str) -> Measure | None:
-        """The measure of that name, None where no job declares it."""
+        """The measure of that name, None if no job declares it."""
         return find_declared(self.measures, name)
 
     def mark(self, name: str) -> Mark | None:
-        """The mark of that name, None where no job declares it."""
+        """The mark of that name, None if no job declares it."""
         return find_declared(self.marks, name)
 
 
@@ -127,7 +127,7 @@ def find_declared(declared: Iterable[Declared], name: str) -> Declared | None:
 def join_declared(kinds: Sequence[object]) -> tuple[tuple[Mark, ...], tuple[Measure, ...]]:
     """The marks and measures of all ``kinds`` of jobs of one run, each once, in the order of their first declaration.
 
-    Raises `SpecError` where a declaration is none, or where two kinds mean different things by one name: one column holds
+    Raises `SpecError` if a declaration is none, or where two kinds mean different things by one name: one column holds
     both, and a sum over it would be of nothing.
     """
     # Dictionaries keep the order of the first declaration, which is the order of columns in every file and report.

@@ -120,7 +120,7 @@ def records_from_rows(rows: object, schema: Schema | None = None) -> JobBatch | 
     """The records that `record_rows` wrote as ``rows``, to the nanosecond.
 
     ``schema``: the marks, measures and groups of the run. Without it they are what the first row names, and only whole
-    amounts can be read. None where the rows have no instants, as those of older results. Raises `SpecError` naming the
+    amounts can be read. None if the rows have no instants, as those of older results. Raises `SpecError` naming the
     member that is none.
     """
     if not isinstance(rows, Sequence) or isinstance(rows, (str, bytes)):

@@ -31,7 +31,7 @@ MOST = 2048
 class Point(NamedTuple):
     """One bin. ``at``: its beginning, seconds; quantiles of response time in seconds, or None.
 
-    ``throughput``: completed jobs per second of the part of the bin that lies inside the run; None where no time passed.
+    ``throughput``: completed jobs per second of the part of the bin that lies inside the run; None if no time passed.
     """
 
     at: float
@@ -84,7 +84,7 @@ class _Bin:
             self.joined()
 
     def fill(self, row: BinRow) -> None:
-        """Take the values of ``row``. Raises ValueError where they are not those of a bin."""
+        """Take the values of ``row``. Raises ValueError if they are not those of a bin."""
         buckets, counts = np.array(row.buckets, np.int64), np.array(row.counts, np.int64)
         rising = len(buckets) == len(counts) and bool((np.diff(buckets) > 0).all() and (counts > 0).all())
         in_range = not len(buckets) or bool(buckets[0] >= 0 and buckets[-1] < BUCKETS)
@@ -204,7 +204,7 @@ class Series:
 
     @classmethod
     def from_rows(cls, width: int, rows: list[BinRow]) -> Series:
-        """The inverse of `to_rows`. Raises ValueError where the rows are no bins of a series."""
+        """The inverse of `to_rows`. Raises ValueError if the rows are no bins of a series."""
         series, last = cls(), -1
         if width < 1 or width & (width - 1) or width > _WIDEST:
             raise ValueError(f"the width of a series must be a power of two, not {width}")

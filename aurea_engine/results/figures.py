@@ -22,7 +22,7 @@ from aurea_engine.spec import RunSpec
 @dataclass(frozen=True)
 class Figures:
     """``meters`` are under the warm-up that holds; ``counted`` are the jobs that were meant to start after it, and ``times``
-    are of these. ``jobs`` are all records, None where none were kept. ``is_steady``: whether the warm-up that was asked for
+    are of these. ``jobs`` are all records, None if none were kept. ``is_steady``: whether the warm-up that was asked for
     could be found.
 
     The window is that of all jobs (``ended_ns`` is when the last of them ended), and stays open until releasing ended.

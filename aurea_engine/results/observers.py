@@ -27,7 +27,7 @@ class Progress:
     """A run at an instant. Times in seconds, rates in jobs per second.
 
     ``utilization``: share of the slots in use at this instant. ``bill``: an estimate of the cost so far, in lines.
-    ``fraction_done``: of the jobs or of the time to release them, None where neither is limited; below 1 until the last job
+    ``fraction_done``: of the jobs or of the time to release them, None if neither is limited; below 1 until the last job
     has ended. ``time_left``: seconds, if it goes on like that. ``findings``: as they stand; those of the last report are
     the result's.
     ``meters`` are the engine's own and go on changing: read what you need, or copy it, before you return.

@@ -54,7 +54,7 @@ class ObjectiveResult:
 class TheoryRow:
     """A figure that queueing theory gives for this very specification, beside the measured one.
 
-    ``z``: how many standard errors lie between them, None where no standard error is known.
+    ``z``: how many standard errors lie between them, None if no standard error is known.
     """
 
     model: str
@@ -105,10 +105,10 @@ class RunResult:
 
     Times in seconds. ``duration`` runs from the opening of the window to the end of the last job; rates are over ``window``
     (begin, end), which leaves the warm-up out and never closes before the arrivals' own end, so that 100 jobs at 100/s are
-    100/s and not 101. ``reason`` says why a run did not complete, and is None where it did. ``histograms`` holds one for
+    100/s and not 101. ``reason`` says why a run did not complete, and is None if it did. ``histograms`` holds one for
     each kind of time, mark and measure, of the same jobs as its `Timing`. ``marks`` and ``measures`` are by name; ``groups``
-    are in the order of the workload, and empty where jobs are not told apart. ``jobs`` are the records, in order of arrival,
-    None where they were not kept. ``parts`` is what all of it was computed from, None where the result was read from
+    are in the order of the workload, and empty if jobs are not told apart. ``jobs`` are the records, in order of arrival,
+    None if they were not kept. ``parts`` is what all of it was computed from, None if the result was read from
     elsewhere.
     """
 

@@ -59,7 +59,7 @@ class Timing:
 
 
 def find_quantile(ordered: Instants, q: float, unit: int = NS) -> float | None:
-    """Quantile ``q`` of whole numbers in rising order, ``unit`` of them to the unit; None where there are too few."""
+    """Quantile ``q`` of whole numbers in rising order, ``unit`` of them to the unit; None if there are too few."""
     n = len(ordered)
     return int(ordered[find_rank(q, n) - 1]) / unit if n >= count_samples_needed(q) else None
 
@@ -143,7 +143,7 @@ def estimate_mean_interval(values: Instants, unit: int = NS) -> Interval | None:
 def find_quantile_interval(ordered: Instants, q: float, unit: int = NS) -> Interval | None:
     """Of quantile ``q``, between two order statistics whose ranks are binomial: no assumption on the distribution.
 
-    It takes values as independent. None where the sample has no value far enough out.
+    It takes values as independent. None if the sample has no value far enough out.
     """
     n = len(ordered)
     tail = (1 - CONFIDENCE) / 2
@@ -161,7 +161,7 @@ def find_quantile_interval(ordered: Instants, q: float, unit: int = NS) -> Inter
 def find_quantile_ranks(n: int, q: float, tail: float) -> tuple[int | None, int | None]:
     """Ranks (the first is 1) of ``n`` values between which quantile ``q`` lies; each end errs with chance ``tail`` at most.
 
-    How many values do not exceed the quantile is binomial. None where the sample has no value far enough out.
+    How many values do not exceed the quantile is binomial. None if the sample has no value far enough out.
     """
     # Eight standard deviations on either side hold all of a binomial distribution that a float can tell from none.
     spread = 8 * math.sqrt(n * q * (1 - q)) + 8

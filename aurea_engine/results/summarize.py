@@ -26,7 +26,7 @@ def summarize(spec: RunSpec, parts: RunParts, *, benchmark_id: str | None = None
     """The result of the run of ``spec`` that ``parts`` are of. ``benchmark_id``: its id, made from the run's start if
     none is given.
 
-    Raises ValueError where ``parts`` are not of such a run, hold no shard, or one that has not ended.
+    Raises ValueError if ``parts`` are not of such a run, hold no shard, or one that has not ended.
     """
     if parts.status is None:
         raise ValueError("the run has not ended" if parts.shards else "there is no shard in these parts to summarize")

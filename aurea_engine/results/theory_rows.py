@@ -12,7 +12,7 @@ DISPATCH_NS = 100_000
 
 
 def compare_with_theory(result: RunResult, figures: Figures) -> list[TheoryRow]:
-    """A row for each figure that theory gives for the specification; empty where it gives none."""
+    """A row for each figure that theory gives for the specification; empty if it gives none."""
     rows, long_enough = [], _is_long(figures)
     for model, figure, expected in predict_figures(result.spec):
         measured, error = _measured_figure(result, figures, figure)

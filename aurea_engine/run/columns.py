@@ -122,7 +122,7 @@ class JobColumns:
         return end
 
     def serve_many(self, jobs: Instants, at: Instants) -> None:
-        """`serve` for many, job by job. Raises `OverflowError` where an end is out of an instant's reach."""
+        """`serve` for many, job by job. Raises `OverflowError` if an end is out of an instant's reach."""
         self._serve_rows(jobs - self.base, at)
 
     def serve_block(self, first: int, at: Instants) -> None:
@@ -263,6 +263,6 @@ class JobColumns:
             ended = min(ended, int(np.min(np.array(self.done, np.int64))) - self.base)
         if ended:
             for column in (self.intended, self.released, self.started, self.finished, self.outcome, self.patience):
-                del column[:ended]  # patience is empty where no job has any
+                del column[:ended]  # patience is empty if no job has any
             self.reports.forget(ended)
             self.base += ended

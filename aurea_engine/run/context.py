@@ -38,7 +38,7 @@ class RunContext:
     """One run, as its driver gets it. Every member is used through its public methods alone.
 
     ``plan``: the jobs that come. ``dispatcher``: who starts when. ``recorder``: the columns. ``conditions``: what may end
-    the run, or a job's wait, early. ``clock`` and ``runs`` (what does one job of each leaf, None where only time has to
+    the run, or a job's wait, early. ``clock`` and ``runs`` (what does one job of each leaf, None if only time has to
     pass) are for real time.
     """
 

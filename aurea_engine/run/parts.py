@@ -43,7 +43,7 @@ class RunParts:
     """The parts of one run, or of some of its shards.
 
     ``seed``: of the run, also where the specification left it open. ``shards``: a report of each shard, by index.
-    ``records``: a row for each job, None where none were kept. ``numbers``: the number of the job of each row, rising; None
+    ``records``: a row for each job, None if none were kept. ``numbers``: the number of the job of each row, rising; None
     where row i is job i. ``meters``, ``series``, ``metered``: of all jobs of these shards. Two parts are equal where
     everything in them is.
 
@@ -66,7 +66,7 @@ class RunParts:
         return cls(spec.seed, (), records, None, meters, Series(), MeteredCounts())
 
     def merge(self, *others: RunParts) -> RunParts:
-        """These and ``others`` together. Raises ValueError where they are not different shards of one run."""
+        """These and ``others`` together. Raises ValueError if they are not different shards of one run."""
         # Parts without a shard are the identity, whatever specification they were made for.
         filled = [parts for parts in (self, *others) if parts.shards]
         if len(filled) < 2:
@@ -109,7 +109,7 @@ class RunParts:
 
     @property
     def started_at(self) -> datetime:
-        """When the window of the earliest shard opened, by the calendar. Raises ValueError where there is no shard."""
+        """When the window of the earliest shard opened, by the calendar. Raises ValueError if there is no shard."""
         return min(report.timeline.started_at for report in self.shards)
 
     @property
@@ -202,7 +202,7 @@ class RunParts:
 
     @property
     def peak(self) -> int | None:
-        """The most jobs in service at once. None where it is not known: of several shards without records."""
+        """The most jobs in service at once. None if it is not known: of several shards without records."""
         # Shards have their peaks at different instants: their sum would be too high, and their greatest too low.
         if len(self.shards) == 1:
             return self.shards[0].totals.peak
@@ -225,7 +225,7 @@ def find_peak(jobs: JobBatch) -> int:
 
 
 def _merge_shards(filled: list[RunParts]) -> tuple[ShardReport, ...]:
-    """All reports by index. Raises ValueError where they are not different shards of one run."""
+    """All reports by index. Raises ValueError if they are not different shards of one run."""
     shards = sorted((report for parts in filled for report in parts.shards), key=lambda report: report.shard)
     # No proof that they are of one run, but what mixing up two runs nearly always trips over.
     if len({parts.seed for parts in filled}) > 1 or len({report.shard.of for report in shards}) > 1:
@@ -261,7 +261,7 @@ def number_rows(parts: RunParts) -> Instants:
 
 
 def with_seed(spec: RunSpec, parts: RunParts) -> RunSpec:
-    """``spec`` with the seed of the run, which it may leave open. Raises ValueError where it has another."""
+    """``spec`` with the seed of the run, which it may leave open. Raises ValueError if it has another."""
     # The seed is the one member of a specification that execution may fill in, so it is the one that parts bring along.
     if spec.seed is not None and parts.seed is not None and spec.seed != parts.seed:
         raise ValueError(f"these parts are of a run with the seed {parts.seed}, not {spec.seed}")

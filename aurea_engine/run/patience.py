@@ -73,7 +73,7 @@ class WaitLimits:
         return left
 
     def left_ns(self, job: int, started: int) -> int | None:
-        """For how long ``job`` may be in service from ``started`` on, ns; None where it has no deadline."""
+        """For how long ``job`` may be in service from ``started`` on, ns; None if it has no deadline."""
         if self._deadline_ns is None:
             return None
         recorder = self._recorder

@@ -42,7 +42,7 @@ class Block:
 
     ``service``: ns until the job ends of itself or by its limit, `UNKNOWN` where its demand is; ``outcome``: the one that
     this leads to; ``limit``: ns, `UNKNOWN` for none; ``demand``: seconds, for schedulers; ``patience``: ns that a job waits,
-    None where all wait until they are served; ``reports``: what is planned for jobs that do not run, as in `Plan`.
+    None if all wait until they are served; ``reports``: what is planned for jobs that do not run, as in `Plan`.
     """
 
     intended: Instants | None
@@ -123,7 +123,7 @@ class JobPlan:
     @property
     def end_ns(self) -> int | None:
         """When releasing ended: the workload's duration, the arrivals' own end, the instant of the first job that
-        ``jobs`` left out, or the one at which the run was ended; None where nothing says.
+        ``jobs`` left out, or the one at which the run was ended; None if nothing says.
         """
         span = self._workload.arrivals.span()
         # The first job that ``jobs`` left out would have come then; a stop may have been earlier.

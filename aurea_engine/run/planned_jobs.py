@@ -21,7 +21,7 @@ class PlannedJobs:
     """What is known of jobs before they are run, a row for each.
 
     ``job``: its number in the whole run; ``intended``: ns since the window opens, None in the closed model; ``demand``:
-    seconds of service that it asks for, NaN where nobody knows; ``leaf``: which of `JobSource.leaves` does it; ``outcome``:
+    seconds of service that it asks for, NaN if nobody knows; ``leaf``: which of `JobSource.leaves` does it; ``outcome``:
     how it ends unless something comes between; ``service``: ns until then, `UNKNOWN` where its demand is.
     """
 
@@ -36,7 +36,7 @@ class PlannedJobs:
 def plan(spec: RunSpec, shard: Shard | None = None) -> PlannedJobs:
     """The jobs of ``spec``, which needs a seed, or of one shard of it: those that `execute` will run.
 
-    Raises `SpecError` where the jobs have no end but a duration and the model is closed: how many of them there will be is
+    Raises `SpecError` if the jobs have no end but a duration and the model is closed: how many of them there will be is
     then known only when they have run.
     """
     # What `execute` would refuse is refused here.

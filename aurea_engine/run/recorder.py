@@ -73,6 +73,6 @@ class Recorder(JobColumns):
         return self.meters.latest_intended_ns, self.meters.latest_released_ns
 
     def close(self) -> JobBatch | None:
-        """Everything digested; the records of all jobs in order of arrival, or None where records are not kept."""
+        """Everything digested; the records of all jobs in order of arrival, or None if records are not kept."""
         self.digest()
         return self.select_ended() if self.keep else None

@@ -70,7 +70,7 @@ class Shard:
         return self.index + self.of * np.arange(rows, dtype=np.int64)
 
     def check(self, spec: RunSpec) -> None:
-        """Raises `SpecError` where a part of ``spec`` cannot be run without knowing of the others.
+        """Raises `SpecError` if a part of ``spec`` cannot be run without knowing of the others.
 
         What all jobs share cannot be cut without a change of meaning: four slots over two processes are not two slots each,
         and a queue in two halves is another queue. Waits, drains, deadlines and stops are no problem: without slots they
@@ -148,7 +148,7 @@ class Totals:
 class Timeline:
     """The instants of a shard. ``started_at``: when its window opened, by the calendar; the rest in ns since then.
 
-    ``elapsed_ns``: how long it lasted, or has lasted so far. ``release_end_ns``: when releasing ended, None where nothing
+    ``elapsed_ns``: how long it lasted, or has lasted so far. ``release_end_ns``: when releasing ended, None if nothing
     says. Of the latest job that arrived, ``due_ns`` says when it was meant to be released, ``released_ns`` when it was.
     """
 

@@ -123,7 +123,7 @@ class Simulation:
     def _check_progress(self, jobs: int) -> None:
         """A closed model whose jobs and thoughts take no time, and that has no number of jobs, would never end.
 
-        Raises `SpecError` where one instant has taken block after block of ``jobs``, and asks for more.
+        Raises `SpecError` if one instant has taken block after block of ``jobs``, and asks for more.
         """
         self._standing_still = self._standing_still + jobs if self._now == self._stood_at else 0
         self._stood_at = self._now

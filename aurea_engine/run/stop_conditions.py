@@ -73,7 +73,7 @@ class StopInstant:
 @dataclass
 class StopConditions:
     """``watch`` is called now and then with the ns since the window opened, and returns whether the run is to stop;
-    ``aborts`` is None where no objective may end it.
+    ``aborts`` is None if no objective may end it.
     """
 
     watch: Watch

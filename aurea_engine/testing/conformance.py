@@ -156,7 +156,7 @@ def _check_plan(plan: Plan, jobs: int, leaves: int) -> None:
     for column in PLANNED:
         shape = getattr(plan, column).shape
         assert shape == (jobs,), f"{column} has an entry for each of {jobs} jobs, not {shape}"
-    assert (np.isnan(plan.demand) | (plan.demand >= 0)).all(), "a demand is seconds, or NaN where unknown"
+    assert (np.isnan(plan.demand) | (plan.demand >= 0)).all(), "a demand is seconds, or NaN if unknown"
     assert (plan.limit > 0).all(), "a limit is more than nothing, infinite where there is none"
     assert ((plan.leaf >= 0) & (plan.leaf < leaves)).all(), "every job has a leaf that does it"
 

@@ -39,7 +39,7 @@ from aurea_engine.workload.planned_reports import Numbers, plan_reports
 from aurea_engine.workload.streams import Streams
 
 Run = Callable[[float], Awaitable[object]]
-"""Does one job of the demand (seconds; NaN where it is not known before). Raising makes the job *failed*."""
+"""Does one job of the demand (seconds; NaN if it is not known before). Raising makes the job *failed*."""
 
 OpenedJob = Run | CallbackPool
 """What `Job.opened` yields: the second where the executor is ``callbacks``."""
@@ -61,7 +61,7 @@ Priority = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 class Plan:
     """Columns for ``len(demand)`` jobs, in order of arrival.
 
-    ``demand``: seconds of service asked for, NaN where unknown; ``limit``: seconds after which the job is stopped as timed
+    ``demand``: seconds of service asked for, NaN if unknown; ``limit``: seconds after which the job is stopped as timed
     out; ``fails``: it does its work and then fails; ``priority``: higher is more urgent; ``leaf``: which of
     `JobSource.leaves` does the work. ``reports``: what jobs report that do not run, by the name of the mark (ns after the
     start) or measure (value × scale); -1 where one reports nothing.
@@ -87,7 +87,7 @@ class JobSource(ABC, Checked):
         """The jobs that do the work, in the order that `Plan.leaf` counts them."""
 
     def groups(self) -> tuple[str, ...]:
-        """The name of the group of each of `leaves`; empty where jobs are not told apart. Leaves may share a group."""
+        """The name of the group of each of `leaves`; empty if jobs are not told apart. Leaves may share a group."""
         return ()
 
 
@@ -174,14 +174,14 @@ class Job(JobSource):
         """Do the work of one job. ``demand`` is what `demands` said for it, in seconds, else NaN."""
 
     def demands(self, rng: np.random.Generator, first: int, n: int) -> Floats | None:
-        """Service times of jobs ``first`` … ``first + n − 1``, seconds, or None where nobody can know them before."""
+        """Service times of jobs ``first`` … ``first + n − 1``, seconds, or None if nobody can know them before."""
         return None
 
     def reports(self, rng: np.random.Generator, first: int, demand: Floats) -> Mapping[str, Numbers] | None:
         """What jobs ``first`` … report when they do not run: in virtual time, or because they only let time pass.
 
         By the names that are declared: marks in seconds after the start, no later than the job's ``demand``; measures as
-        amounts; NaN where a job reports nothing. A name that is left out, or None for all, is reported by no job.
+        amounts; NaN if a job reports nothing. A name that is left out, or None for all, is reported by no job.
         """
         return None
 

@@ -28,7 +28,7 @@ class UnreadableRun(AureaError, ValueError):
 
 @dataclass(frozen=True)
 class RunDocument:
-    """``members`` are those of the document; ``result`` is None where the run came to none, or not yet."""
+    """``members`` are those of the document; ``result`` is None if the run came to none, or not yet."""
 
     members: Mapping[str, Any]
     result: RunResult | None

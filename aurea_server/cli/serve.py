@@ -18,7 +18,7 @@ from aurea_server.stdio import standard_streams
 
 
 def _flag(name: str, option: dataclasses.Field[Any]) -> inspect.Parameter:
-    """A setting as an option of the command line, which is None where it is not given."""
+    """A setting as an option of the command line, which is None if it is not given."""
     # Texts, but for switches: the setting's own reader judges them, and so a flag, a variable and a file are judged alike.
     kind: Any = (
         bool if option.metadata["read"] is parse_bool else list[str] if isinstance(option.default, tuple) else str

@@ -91,7 +91,7 @@ class _RedirectBelow(urllib.request.HTTPRedirectHandler):
 class ServerClient:
     """``url``: where the server is, such as http://localhost:5000, or http://example.org/aurea behind a proxy.
 
-    ``name``: what gave the URL, for complaints. Raises SettingsError where it is none.
+    ``name``: what gave the URL, for complaints. Raises SettingsError if it is none.
     """
 
     def __init__(self, url: str, name: str = "--server") -> None:
@@ -132,7 +132,7 @@ class ServerClient:
             raise ServerError(f"{self.url}: it did not answer as an Aurea server does") from None
 
     def ask(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
-        """The decoded JSON answer, None where there is none."""
+        """The decoded JSON answer, None if there is none."""
         with self.open(method, path, body, headers) as response:
             content = response.read()
             return json.loads(content) if content else None

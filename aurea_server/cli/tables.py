@@ -138,7 +138,7 @@ class Table:
         ]
 
     def _widths(self, width: int) -> list[int] | None:
-        """Of the columns, side by side; None where they do not fit, even with the prose folded."""
+        """Of the columns, side by side; None if they do not fit, even with the prose folded."""
         widths = self._natural()
         excess = sum(widths) + GAP * (len(widths) - 1) - width
         # The widest prose gives way first, down to twenty columns or its longest word: narrower it cannot be read.

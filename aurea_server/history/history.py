@@ -86,7 +86,7 @@ class History:
         return None
 
     async def get(self, run_id: str) -> StoredRun | None:
-        """One run, whole; None where there is none. A malformed id is refused without a look at the disk."""
+        """One run, whole; None if there is none. A malformed id is refused without a look at the disk."""
         return await self._ask(self._ledger.get, run_id) if is_run_id(run_id) else None
 
     async def page(self, limit: int, before: int, state: str | None) -> tuple[list[StoredRun], int | None]:
@@ -108,11 +108,11 @@ class History:
     # --- Records ---------------------------------------------------------------------------------------------------
 
     async def records(self, run_id: str) -> bytes | None:
-        """A run's records, None where it has none. Raises `Damaged` where they are not what was written."""
+        """A run's records, None if it has none. Raises `Damaged` where they are not what was written."""
         return await self._ask(self._ledger.records, run_id)
 
     async def parts(self, run_id: str) -> bytes | None:
-        """What a run measured but its records, None where that was not stored."""
+        """What a run measured but its records, None if that was not stored."""
         return await self._ask(self._ledger.parts, run_id)
 
     async def open_records(self, run_id: str) -> BinaryIO | None:
@@ -227,7 +227,7 @@ class History:
         return gone
 
     async def close(self, seconds: float) -> bool:
-        """After everything that was asked; False where the disk does not answer within so many seconds."""
+        """After everything that was asked; False if the disk does not answer within so many seconds."""
         in_time = True
         try:
             async with asyncio.timeout(seconds):

@@ -241,7 +241,7 @@ class Ledger:
         files.delete_removed(gone)
 
     def records(self, run_id: str) -> bytes | None:
-        """A run's records, None where it has none. Raises `Damaged` where what was written is not there any more."""
+        """A run's records, None if it has none. Raises `Damaged` where what was written is not there any more."""
         file = self.open_records(run_id)
         if file is None:
             return None
@@ -249,7 +249,7 @@ class Ledger:
             return file.read()
 
     def parts(self, run_id: str) -> bytes | None:
-        """What a run measured but its records, None where it has none: a run without a result, or of an older version."""
+        """What a run measured but its records, None if it has none: a run without a result, or of an older version."""
         found = self._read("SELECT parts FROM run WHERE id = ?", (run_id,))
         parts = found[0][0] if found else None
         return parts if isinstance(parts, bytes) else None

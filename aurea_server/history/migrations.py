@@ -74,7 +74,7 @@ def open_ledger(folder: DataFolder) -> sqlite3.Connection:
 
 
 def _check_read_only(folder: DataFolder) -> bool:
-    """Whether the ledger was checked without the right to write; False where that takes writing, as after a crash it may."""
+    """Whether the ledger was checked without the right to write; False if that takes writing, as after a crash it may."""
     try:
         with closing(sqlite3.connect(f"{folder.ledger.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as reader:
             _check(reader, folder)

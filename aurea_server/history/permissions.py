@@ -38,7 +38,7 @@ def make_folder(folder: Path) -> None:
 def restrict_folder(descriptor: int, folder: Path) -> None:
     """Take away others' rights to a folder that holds nothing but our files; a folder with anything else stays as it is.
 
-    Raises `LedgerUnusable` where others may write there and that cannot be changed: they could replace the ledger.
+    Raises `LedgerUnusable` if others may write there and that cannot be changed: they could replace the ledger.
     """
     mode = os.fstat(descriptor).st_mode
     if not mode & 0o077:
@@ -82,7 +82,7 @@ def restrict_file(descriptor: int, mode: int) -> None:
 
 
 def refuse_links(paths: Iterable[Path]) -> None:
-    """Raises `LedgerUnusable` where a file that SQLite keeps beside the ledger is a link, or no regular file."""
+    """Raises `LedgerUnusable` if a file that SQLite keeps beside the ledger is a link, or no regular file."""
     for path in paths:
         with suppress(FileNotFoundError):
             _check_file(path, path.lstat())

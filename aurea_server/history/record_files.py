@@ -48,7 +48,7 @@ class RecordFiles:
         self.folder = folder
 
     def make(self) -> None:
-        """Make the folder, with mode 0700. Raises OSError where something else is in its place, such as a link."""
+        """Make the folder, with mode 0700. Raises OSError if something else is in its place, such as a link."""
         try:
             self.folder.mkdir(mode=FOLDER_MODE)
         except FileExistsError:

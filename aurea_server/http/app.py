@@ -26,7 +26,7 @@ async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings 
     """An app that is ready to serve. ``catalog``: which kinds its clients may name; the built-in ones if None.
 
     What is not built in must be offered by an installed package: runner processes look for it there, and only they run it.
-    Raises `LedgerUnusable` where the history cannot be used, `SettingsError` where the settings are wrong.
+    Raises `LedgerUnusable` if the history cannot be used, `SettingsError` if the settings are wrong.
     """
     settings = settings or Settings()
     kinds = Kinds.of(catalog) if isinstance(catalog, Catalog) else catalog or Kinds()

@@ -23,7 +23,7 @@ _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)", re.ASCII)
 
 
 def parse_host(text: str) -> str | None:
-    """The name in a ``Host`` header or an authority, lower case and without its port; None where it is none."""
+    """The name in a ``Host`` header or an authority, lower case and without its port; None if it is none."""
     found = _HOST.fullmatch(text)
     if found is None:
         return None

@@ -42,7 +42,7 @@ class MediaRange:
     place: int
 
     def specificity(self, offer: Offer) -> tuple[int, int] | None:
-        """How closely the range describes ``offer``; None where it does not match.
+        """How closely the range describes ``offer``; None if it does not match.
 
         A parameter that the offer does not have says nothing about it, and is passed over.
         """
@@ -58,7 +58,7 @@ class MediaRange:
 
 @dataclass(frozen=True)
 class Choice:
-    """Number of the offer that is sent, and the range that asked for it; None where no range did."""
+    """Number of the offer that is sent, and the range that asked for it; None if no range did."""
 
     index: int
     range: MediaRange | None
@@ -90,7 +90,7 @@ def parse_accept(accept: Iterable[str]) -> list[MediaRange]:
 
 
 def choose(accept: Iterable[str], offers: Sequence[Offer]) -> Choice | None:
-    """The best of ``offers`` for an ``Accept`` header; None where every one of them is refused.
+    """The best of ``offers`` for an ``Accept`` header; None if every one of them is refused.
 
     Offers of equal weight: one that is named comes before one that only a wildcard allows, then the client's order counts,
     then the order of ``offers``. Without a header, or where nothing that is offered is listed, the first offer is sent.
@@ -114,7 +114,7 @@ def choose(accept: Iterable[str], offers: Sequence[Offer]) -> Choice | None:
 
 
 def choose_coding(accept_encoding: Sequence[str], codings: Sequence[str]) -> str | None:
-    """One of ``codings`` or ``identity`` for an ``Accept-Encoding`` header; None where all of them are refused.
+    """One of ``codings`` or ``identity`` for an ``Accept-Encoding`` header; None if all of them are refused.
 
     A coding is used only where it is asked for. ``identity`` is always acceptable unless it is refused, by name or by
     ``*;q=0`` (RFC 9110, 12.5.3); of equal weights the coding wins, since a client that lists it can read it.

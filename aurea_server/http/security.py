@@ -59,7 +59,7 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class RequestGuard:
-    """``hosts``: names that this server answers to. ``token``: what callers must show, None where callers need none.
+    """``hosts``: names that this server answers to. ``token``: what callers must show, None if callers need none.
 
     ``open_handlers``: of routes that need no token: probes, and the pages that say how to use it. ``most_body``: bytes.
     """

@@ -13,7 +13,7 @@ from fractions import Fraction
 from prometheus_client.samples import Exemplar
 
 Key = tuple[str, ...]
-"""Values of a series' labels, in order; empty where it has none."""
+"""Values of a series' labels, in order; empty if it has none."""
 
 
 @dataclass(frozen=True)

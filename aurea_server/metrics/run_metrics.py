@@ -210,7 +210,7 @@ class RunMetrics:
 
     @property
     def dollars(self) -> float | None:
-        """Cost of the current run, or the last, None where it is in another currency or has no price."""
+        """Cost of the current run, or the last, None if it is in another currency or has no price."""
         return self._gauges.cost if self._gauges.currency == "USD" else None
 
     def _name(self, name: str) -> str:

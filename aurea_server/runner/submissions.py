@@ -26,7 +26,7 @@ class Submission:
 
 
 def check_size(submission: Submission) -> Submission:
-    """The same. Raises SpecError where it is too large with all its defaults, whatever the size of the body was."""
+    """The same. Raises SpecError if it is too large with all its defaults, whatever the size of the body was."""
     size = len(msgspec.json.encode(submission.document))
     if size > MAX_DOCUMENT:
         raise SpecError(f"takes {size:,} bytes with every default written out, of at most {MAX_DOCUMENT:,}")

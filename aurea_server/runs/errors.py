@@ -25,7 +25,7 @@ from aurea_engine import AureaError
 class RunError(AureaError):
     """The root: the text is one sentence for the client.
 
-    ``retry_after``: seconds after which the same request may succeed; None where waiting does not help.
+    ``retry_after``: seconds after which the same request may succeed; None if waiting does not help.
     """
 
     # A property of the situation and not of a protocol: HTTP writes it as Retry-After.

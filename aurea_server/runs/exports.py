@@ -85,7 +85,7 @@ def open_checked(file: BinaryIO) -> column_file.Reader:
 
 
 class Export:
-    """All jobs of a run as CSV or NDJSON. ``reader``: None where no records are kept.
+    """All jobs of a run as CSV or NDJSON. ``reader``: None if no records are kept.
 
     ``decoders``: the places of those who may decode at a time.
     """
@@ -95,7 +95,7 @@ class Export:
         self._working: asyncio.Future[bytes] | None = None
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Raises `DamagedParts` where the file changes under way."""
+        """Raises `DamagedParts` if the file changes under way."""
         if self._reader is None:
             yield encode_no_jobs(self._form)
             return

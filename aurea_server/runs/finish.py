@@ -81,6 +81,6 @@ def judge_failure(run: ActiveRun, reason: Reason) -> tuple[str, Reason]:
 
 
 def raise_spec_error(reason: Reason | None) -> None:
-    """Raises SpecError where the specification proved impossible only in the runner process; else does nothing."""
+    """Raises SpecError if the specification proved impossible only in the runner process; else does nothing."""
     if reason is not None and reason.code == "invalid_spec":
         raise SpecError([Problem(*each) for each in reason.problems] or reason.detail)

@@ -111,7 +111,7 @@ class RunLifecycle:
     async def wait(self, run: ActiveRun, *, detached: bool) -> bytes:
         """The result as JSON. A client that leaves ends its run, unless it may come back for it (``detached``).
 
-        Raises `StoreError` where the result could not be stored, `SpecError` where the run turned out to be impossible.
+        Raises `StoreError` if the result could not be stored, `SpecError` if the run turned out to be impossible.
         """
         try:
             # Many may wait for one run: cancelling one of them must not cancel the future of the others.
@@ -232,7 +232,7 @@ class RunLifecycle:
         self._active.forget_events(run_id)
 
     def interrupt(self) -> bool:
-        """Stop every run as interrupted, those that are being accepted included; False where that was done before."""
+        """Stop every run as interrupted, those that are being accepted included; False if that was done before."""
         if self._interrupted:
             return False
         self._interrupted = True

@@ -48,7 +48,7 @@ class RunQueue:
             raise Stopping
 
     def check_room(self) -> None:
-        """Raises `QueueFull` where no more may wait."""
+        """Raises `QueueFull` if no more may wait."""
         # While nothing is running, the first of those that are accepted is about to start: it does not wait.
         waiting = len(self._waiting) + self._reserved - (self.running is None)
         if waiting >= self._most:
@@ -98,7 +98,7 @@ class RunQueue:
         self.running = None
 
     def withdraw(self, run: ActiveRun) -> bool:
-        """Take a waiting run out of the queue; False where it does not wait."""
+        """Take a waiting run out of the queue; False if it does not wait."""
         if run not in self._waiting:
             return False
         self._waiting.remove(run)

@@ -49,7 +49,7 @@ class _Usage(msgspec.Struct):
 
 
 class RunReader:
-    """Reads runs by their ids. Every method raises `NotFound` where there is none, `StoreError` where it cannot be read."""
+    """Reads runs by their ids. Every method raises `NotFound` where there is none, `StoreError` if it cannot be read."""
 
     def __init__(self, history: History, active: ActiveRuns, queue: RunQueue, followers: Followers) -> None:
         self._history, self._active, self._queue, self._followers = history, active, queue, followers
@@ -191,7 +191,7 @@ class RunReader:
         return msgspec.json.decode(row.head, type=_Usage).usage
 
     async def records(self, run_id: str) -> bytes:
-        """The content of a run's file of records, empty where none are kept."""
+        """The content of a run's file of records, empty if none are kept."""
         return await self._history.records(run_id) or b""
 
     # --- Events ----------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ class SpecificationValidator:
     async def validate(self, content: bytes) -> Submission:
         """The specification in a body, whole and as plain data, as it will run: with its seed, within the limits.
 
-        Raises SpecError, `StrategyFailed`, `QueueFull` where too many such checks wait, or `Stopping`.
+        Raises SpecError, `StrategyFailed`, `QueueFull` if too many such checks wait, or `Stopping`.
         """
         submission = await run_off_loop(content, lambda: self._validate_built_in(content))
         if submission is not None:
@@ -51,14 +51,14 @@ class SpecificationValidator:
             raise _strategy_error(failed.reason) from None
 
     def _validate_built_in(self, content: bytes) -> Submission | None:
-        """None where the document names kinds that this process must not load."""
+        """None if the document names kinds that this process must not load."""
         document = parse_document(content)
         if self._kinds.is_foreign(document):
             return None
         return check_size(judge_built_in(document, self._kinds.built_in, self._limits))
 
     async def validate_cost(self, content: bytes) -> None:
-        """Raises SpecError where a body is not ``{"cost": …}`` with a cost model that can be used."""
+        """Raises SpecError if a body is not ``{"cost": …}`` with a cost model that can be used."""
         await run_off_loop(content, lambda: self._validate_cost(content))
 
     def _validate_cost(self, content: bytes) -> None:

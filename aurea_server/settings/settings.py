@@ -88,7 +88,7 @@ class Settings:
 
     @property
     def folder(self) -> Path:
-        """Where the history lies. Raises `LedgerUnusable` where nothing says it, and the user has no home."""
+        """Where the history lies. Raises `LedgerUnusable` if nothing says it, and the user has no home."""
         return Path(self.data) if self.data else default_data_folder()
 
     @property
@@ -125,7 +125,7 @@ class Settings:
         return text.encode() or None
 
     def check(self) -> list[str]:
-        """Warnings. Raises `SettingsError` where serving with these settings would be unsafe, or impossible."""
+        """Warnings. Raises `SettingsError` if serving with these settings would be unsafe, or impossible."""
         if self.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
             raise SettingsError("loop: uvloop is not installed; with auto the server takes what there is")
         # Without a token everybody who reaches the port can start runs, so only loopback may be open.

@@ -27,7 +27,7 @@ _LINKS = 40
 
 def find_descriptor(path: Path) -> int | None:
     """The open descriptor that ``path`` stands for: ``-``, ``/dev/stdout``, ``/dev/fd/N``, a link to these, or the file of
-    stdout or stderr. None where it is none. Raises OSError where a descriptor is named that is not open for writing.
+    stdout or stderr. None if it is none. Raises OSError if a descriptor is named that is not open for writing.
     """
     number = OUT if str(path) == "-" else _parse_descriptor(path)
     if number is None:
@@ -61,7 +61,7 @@ def _is_file_of(descriptor: int, path: Path) -> bool:
 
 
 def check_output(path: Path | None) -> None:
-    """Raises SpecError where it is clear that ``path`` cannot be written: before the work, which would be lost."""
+    """Raises SpecError if it is clear that ``path`` cannot be written: before the work, which would be lost."""
     if path is None:
         return
     try:
@@ -89,7 +89,7 @@ def is_stdout(path: Path | None) -> bool:
 def write_output(path: Path, pieces: Iterable[bytes]) -> None:
     """Write all ``pieces``. A plain file keeps what it holds until the last of them is written.
 
-    Raises SpecError where it cannot be written; OSError where it is stdout, whose failure is not the option's.
+    Raises SpecError if it cannot be written; OSError if it is stdout, whose failure is not the option's.
     """
     try:
         descriptor = find_descriptor(path)

@@ -110,7 +110,7 @@ class Tasks(Executor):
             except BaseException as raised:  # noqa: BLE001
                 self._end(job, began, _FAILED, raised)
                 return
-            # Empty where all jobs end in their first step.
+            # Empty if all jobs end in their first step.
             if running:
                 running.pop(job, None)
             if not ends:  # as `ExecutorContext.log_end`, without the call
@@ -177,7 +177,7 @@ class Tasks(Executor):
 
 
 def find_eager_start(loop: asyncio.AbstractEventLoop) -> StartTask | None:
-    """What makes tasks of ``loop`` that run their first step as they are made; None where nothing does.
+    """What makes tasks of ``loop`` that run their first step as they are made; None if nothing does.
 
     It is tried out, since more than a version decides it. A loop with a task factory makes its tasks in a way of its own,
     which is left to it.
