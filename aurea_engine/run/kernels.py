@@ -116,6 +116,13 @@ class _KernelRun:
             recorder.finish_as_planned(ended)
             self._dispatcher.account(ended=len(ended))
 
+    def _end_all(self, begun: Instants) -> None:
+        """Nothing stops the run any more: ``begun`` start, and all jobs end."""
+        # Piece by piece, so that a long queue takes no memory a second time. Once at least, for those in service.
+        for first in range(0, max(len(begun), 1), BATCH):
+            self._advance(begun[first : first + BATCH], None)
+            self._recorder.digest_batch(BATCH)
+
     def _note_peak(self, begun: Instants) -> None:
         """Count the jobs in service at each of these starts: from before and since, less who has ended."""
         if not len(begun):
@@ -181,7 +188,7 @@ class _FifoRun(_KernelRun):
         until = self._close(last)
         # Virtual time goes on to the stop only if a job is still there by then.
         if until is None or not first or self._last_end() < until:
-            return self._advance(np.arange(self._queued, first), None)
+            return self._end_all(np.arange(self._queued, first))
         self._advance(self._take_begun(until), until)
         return self._stop(until, np.arange(self._queued, first))
 
@@ -242,7 +249,7 @@ class _KeyedRun(_KernelRun):
         until = self._close(last)
         self._serve_the_rest(last, until)
         if until is None or not first or (not self._waiting and max(self._free) < until):
-            return self._advance(self._write_starts(), None)
+            return self._end_all(self._write_starts())
         self._advance(self._write_starts(), until)
         return self._stop(until, self._who_waits())
 
