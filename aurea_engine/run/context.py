@@ -28,6 +28,7 @@ class DriverStats:
     instant for which it waited. In virtual time nothing is waited for, and nothing is late.
     """
 
+    # Mutable, and made before the run: progress reports of a run in real time read it while the driver writes it.
     window_ns: int = 0
     waited_ns: int = 0
     late_ns: int = 0

@@ -63,6 +63,7 @@ class WaitLimits:
 
     def _leave(self, until: tuple[int, int], now: int) -> list[int]:
         heap, recorder, left = self._heap, self._recorder, []
+        # (instant, why) sorts a deadline before an end of patience of the same instant, as they are to count.
         while heap and heap[0][:2] < until:
             _, why, job = heapq.heappop(heap)
             if not recorder.waits(job):

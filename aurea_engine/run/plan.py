@@ -60,6 +60,7 @@ class Block:
 
     def __getitem__(self, rows: slice) -> Block:
         """The same columns of some of the jobs."""
+        # Views: a shard keeps every N-th row, and copying what it drops would cost as much as drawing it.
         columns = {name: column for name, column in vars(self).items() if isinstance(column, np.ndarray)}
         reports = {name: column[rows] for name, column in self.reports.items()}
         return replace(self, **{name: column[rows] for name, column in columns.items()}, reports=reports)
@@ -107,6 +108,7 @@ class JobPlan:
 
     def stop(self, at: int, *, releasing: bool) -> None:
         """The driver has ended the run at ``at``, before all jobs had ended; while ``releasing``, more were to come."""
+        # Where no more were to come, releasing had ended before, and `end_ns` knows when.
         self.stopped_ns = at
         self._left_off_ns = at if releasing else None
 
@@ -134,6 +136,7 @@ class JobPlan:
         known = (self._duration_ns, _ns(span), left_out, self._left_off_ns)
         return min((end for end in known if end is not None), default=None)
 
+    # A generator, and used once: what it gives out has been drawn, and random streams do not go back.
     def blocks(self) -> Iterator[Block]:
         """All jobs, lazily, `BLOCK` at a time (the last may be shorter)."""
         while True:
