@@ -155,13 +155,13 @@ def test_injected_failures_are_of_no_class() -> None:
     assert result.errors == {"InjectedFailure": 10}
 
 
-def test_what_start_raises_is_the_jobs_failure() -> None:
+def test_what_start_raises_fails_the_job() -> None:
     """As for what a job raises that is a coroutine."""
     result = run_jumping(RunSpec(Workload(Pooled(Refuses), jobs=10), Fifo(2), seed=0))
     assert (result.counts.failed, result.errors) == (10, {"ConnectionRefusedError": 10})
 
 
-def test_jobs_that_wait_in_the_pool_never_started() -> None:
+def test_jobs_waiting_in_a_pool_never_started() -> None:
     """They hold slots, and are cancelled at the end of the run without a start."""
     spec = RunSpec(Workload(Pooled(NeverFree), jobs=10, stop_at=1.0), Fifo(3), seed=0)
     result = run_jumping(spec)
@@ -170,7 +170,7 @@ def test_jobs_that_wait_in_the_pool_never_started() -> None:
     assert not result.jobs.was_started.any()
 
 
-def test_jobs_in_service_are_cancelled_with_their_start() -> None:
+def test_cancelled_jobs_keep_their_start() -> None:
     """Two of five are in service when the run is stopped; their rows say since when."""
     stop = Stop()
 
@@ -258,7 +258,7 @@ def test_a_pool_that_breaks_it_ends_the_run(pool: type[CallbackPool], later: boo
 
 
 @pytest.mark.parametrize("executor", ["callbacks", "tasks", "threads"])
-def test_a_leaf_must_open_what_its_executor_needs(executor: str) -> None:
+def test_a_leaf_opens_what_its_executor_needs(executor: str) -> None:
     """A pool for callbacks, a function for tasks; and the executor must be one of ours."""
 
     class Wrong(Pooled):

@@ -14,7 +14,7 @@ MS = 1_000_000
 
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("wait", [0, 100_000, 5 * MS], ids=["now", "0.1 ms", "5 ms"])
-async def test_a_wait_that_is_exact_ends_not_before_its_time(exact: bool, wait: int) -> None:
+async def test_exact_waits_never_end_early(exact: bool, wait: int) -> None:
     """Callers look again after one that is not."""
     clock = MonotonicClock()
     until = clock.now() + wait
@@ -22,7 +22,7 @@ async def test_a_wait_that_is_exact_ends_not_before_its_time(exact: bool, wait: 
     assert not exact or clock.now() >= until
 
 
-def test_the_same_on_the_fastest_loop_there_is() -> None:
+def test_exact_waits_on_the_fastest_loop() -> None:
     """Uvloop's timers also fire early."""
 
     async def main() -> int:
@@ -47,7 +47,7 @@ async def test_a_bell_ends_a_wait_early(exact: bool) -> None:
     assert time.monotonic() - began < 50
 
 
-async def test_a_bell_that_was_rung_is_not_waited_for() -> None:
+async def test_a_rung_bell_is_not_waited_for() -> None:
     """Nor does ringing it twice hurt."""
     bell = Bell()
     bell.ring()
@@ -57,7 +57,7 @@ async def test_a_bell_that_was_rung_is_not_waited_for() -> None:
     assert bell.rung
 
 
-async def test_a_bell_may_be_rung_as_its_time_runs_out() -> None:
+async def test_a_bell_and_its_timer_at_once() -> None:
     """Both at once wake the waiter once."""
     bell = Bell()
     waiting = asyncio.create_task(bell.wait(60))
@@ -71,7 +71,7 @@ async def test_a_bell_may_be_rung_as_its_time_runs_out() -> None:
 
 
 @pytest.mark.realtime
-async def test_an_exact_wait_is_exact_to_a_fraction_of_a_millisecond() -> None:
+async def test_exact_waits_are_a_fraction_of_1_ms_late() -> None:
     """Half of fifty waits end within 0.2 ms, where the loop's own timer takes 1 ms."""
     clock, late = MonotonicClock(), []
     for _ in range(50):

@@ -91,7 +91,7 @@ def test_cpu_jobs_can_be_simulated() -> None:
 
 
 @pytest.mark.parametrize("job", [Cpu(0.001), Sleep(0.001)], ids=["cpu", "sleep"])
-def test_our_own_jobs_pass_the_conformance_check(job: Cpu | Sleep) -> None:
+def test_built_in_jobs_pass_the_check(job: Cpu | Sleep) -> None:
     """With a job really done."""
     check_job(job)
 

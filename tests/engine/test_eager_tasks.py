@@ -90,7 +90,7 @@ async def test_a_loop_with_a_task_factory_keeps_it() -> None:
     assert find_eager_start(loop) is None
 
 
-def test_the_first_step_has_a_task_of_its_own(do_all: Callable[..., RunResult]) -> None:
+def test_a_first_step_has_its_own_task(do_all: Callable[..., RunResult]) -> None:
     """Not the pump's, nor that of another job; it is among all tasks, and the same after a wait."""
     seen: list[asyncio.Task[Any]] = []
 
@@ -106,7 +106,7 @@ def test_the_first_step_has_a_task_of_its_own(do_all: Callable[..., RunResult]) 
     assert do_all(work).counts.completed == 20 == len(seen)
 
 
-def test_the_pump_is_itself_again_after_a_start(do_all: Callable[..., RunResult]) -> None:
+def test_the_caller_keeps_its_current_task(do_all: Callable[..., RunResult]) -> None:
     """Whoever awaits the run has the current task that it had."""
 
     async def work(_: float) -> None:
@@ -121,7 +121,7 @@ def test_the_pump_is_itself_again_after_a_start(do_all: Callable[..., RunResult]
     assert do_all(work).errors == {}
 
 
-def test_timeouts_and_groups_work_in_the_first_step(do_all: Callable[..., RunResult]) -> None:
+def test_timeouts_and_groups_in_the_first_step(do_all: Callable[..., RunResult]) -> None:
     """Both need the current task; here before anything was awaited."""
 
     async def work(_: float) -> None:
@@ -188,7 +188,7 @@ def test_what_a_step_raises_stays_inside(
     assert (result.status, result.counts.failed, result.errors) == ("completed", 20, {error.__name__: 20})
 
 
-def test_a_job_may_cancel_itself_in_its_first_step(do_all: Callable[..., RunResult]) -> None:
+def test_a_first_step_may_cancel_its_job(do_all: Callable[..., RunResult]) -> None:
     """A failure, as the cancellation is its own; one that ends before it takes effect has completed."""
 
     async def and_waits(_: float) -> None:
@@ -217,7 +217,7 @@ def test_starts_do_not_nest(do_all: Callable[..., RunResult]) -> None:
     assert len(set(depths[1:])) == 1
 
 
-def test_jobs_that_never_wait_leave_room_for_others() -> None:
+def test_jobs_that_never_wait_let_others_run() -> None:
     """A closed loop that always has something due lets the event loop go round: a timer of 10 ms fires, and stops it."""
     stop = Stop()
 
@@ -236,7 +236,7 @@ def test_jobs_that_never_wait_leave_room_for_others() -> None:
         stop = Stop()
 
 
-def test_one_that_started_is_cancelled_with_its_start() -> None:
+def test_a_stop_cancels_jobs_with_their_start() -> None:
     """The stamps of jobs in service when the run stops: each since it began, at the stop; those that waited have none."""
 
     async def work(_: float) -> None:
@@ -250,7 +250,7 @@ def test_one_that_started_is_cancelled_with_its_start() -> None:
     assert jobs.finished.tolist() == [1_000_000_000] * 2 + [-1] * 3
 
 
-def test_a_limit_holds_from_the_first_step_on() -> None:
+def test_limits_hold_from_the_first_step() -> None:
     """With and without one in the same run: those that have it are stopped, the others are not."""
 
     async def work(_: float) -> None:

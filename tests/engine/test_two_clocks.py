@@ -48,7 +48,7 @@ Compare = Callable[[RunResult, RunResult], None]
 @example(spec=RunSpec(Workload(Sleep(0.0), Closed(3), jobs=2), Fifo(), seed=1))
 @example(spec=RunSpec(Workload(Sleep(0.1), AllAtOnce(), jobs=40), Priority(3, 4), seed=1))
 @example(spec=RunSpec(Workload(Sleep(0.1), Closed(3, Constant(0.1)), jobs=40), Lifo(1, 1), seed=1))
-def test_both_clocks_give_the_same_times_job_by_job(spec: RunSpec, same_jobs: Compare) -> None:
+def test_both_clocks_give_the_same_times(spec: RunSpec, same_jobs: Compare) -> None:
     """Open, closed and all at once; every scheduler, slots and queue limits; faults, limits and mixes."""
     virtual, real = simulate(spec), run_jumping(spec)
     same_jobs(virtual, real)
@@ -83,7 +83,7 @@ def napping(source: JobSource) -> JobSource:
 
 @given(spec=st.from_type(RunSpec))
 @settings(max_examples=60)
-def test_jobs_that_run_as_tasks_give_the_same_times_too(spec: RunSpec, same_jobs: Compare) -> None:
+def test_tasks_give_the_simulated_times(spec: RunSpec, same_jobs: Compare) -> None:
     """Tasks stamp their own start and end; their limits are the event loop's timeouts."""
     spec = replace(spec, workload=replace(spec.workload, job=napping(spec.workload.job)))
     same_jobs(simulate(spec), run_jumping(spec))
@@ -117,7 +117,7 @@ def test_an_hour_passes_in_no_time() -> None:
     assert run_jumping(spec).duration == 4000.0
 
 
-def test_the_loop_says_when_it_would_wait_for_ever() -> None:
+def test_the_loop_raises_where_it_would_hang() -> None:
     """Nothing ready, no timer: an error, instead of a test that hangs."""
     loop = JumpingLoop(patience=0)
     try:
