@@ -53,7 +53,6 @@ from aurea_engine.run.realtime import RealTimeDriver
 from aurea_engine.testing import run_jumping
 
 NS = 1_000_000_000
-COLUMNS = ("intended", "released", "started", "finished", "outcome")
 DISCIPLINES = (Fifo, Lifo, ShortestFirst, Priority)
 Watch = Callable[[int], bool]
 
@@ -90,8 +89,10 @@ def accepting(spec: RunSpec) -> list[Driver]:
 def assert_same_rows(one: JobBatch | None, two: JobBatch | None) -> None:
     assert one is not None
     assert two is not None
-    for column in COLUMNS:
-        np.testing.assert_array_equal(getattr(one, column), getattr(two, column), column)
+    theirs = two.columns()
+    assert one.schema == two.schema
+    for name, column in one.columns().items():
+        np.testing.assert_array_equal(column, theirs[name], name)
 
 
 def assert_all_alike(spec: RunSpec) -> RunParts:
