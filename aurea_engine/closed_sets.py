@@ -92,6 +92,16 @@ RUN_ID_PATTERN = "benchmark-[0-9]{1,19}"
 
 # --- A job -----------------------------------------------------------------------------------------------------------
 
+ExecutorName = Literal["timers", "tasks", "cpu_workers", "callbacks"]
+"""What does the work of a kind of job in real time.
+
+``timers``: nothing but the demand has to pass; `Job.run` is never called. ``tasks``: each job is an asyncio task.
+``cpu_workers``: the same for work that needs this machine's processors, such as processes that burn CPU time: the generator
+does not spin on the clock beside it, and releases jobs to a millisecond or two. ``callbacks``: a `CallbackPool`, which
+`Job.opened` yields, does the jobs without a task for each.
+"""
+EXECUTORS: tuple[ExecutorName, ...] = get_args(ExecutorName)
+
 
 class Outcome(IntEnum):
     """How a job ended. ``PENDING`` has not ended yet; ``ABANDONED`` left the queue when its patience was over.

@@ -12,12 +12,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter_ns
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar
 
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from aurea_engine.closed_sets import ExecutorName
 from aurea_engine.errors import StrategyError
 from aurea_engine.fields.checked import Checked
 from aurea_engine.records.batch import NS, Floats
@@ -43,16 +44,6 @@ Run = Callable[[float], Awaitable[object]]
 
 OpenedJob = Run | CallbackPool
 """What `Job.opened` yields: the second where the executor is ``callbacks``."""
-
-ExecutorName = Literal["timers", "tasks", "cpu_workers", "callbacks"]
-"""What does the work of a kind of job in real time.
-
-``timers``: nothing but the demand has to pass; `Job.run` is never called. ``tasks``: each job is an asyncio task.
-``cpu_workers``: the same for work that needs this machine's processors, such as processes that burn CPU time: the generator
-does not spin on the clock beside it, and releases jobs to a millisecond or two. ``callbacks``: a `CallbackPool`, which
-`Job.opened` yields, does the jobs without a task for each.
-"""
-EXECUTORS: tuple[ExecutorName, ...] = get_args(ExecutorName)
 
 Priority = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
+from aurea_engine.closed_sets import ExecutorName
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Name, Seconds, non_empty, show_value
 from aurea_engine.records.batch import NS, Floats, Instants
@@ -17,7 +18,7 @@ from aurea_engine.records.rows import seconds_of
 from aurea_engine.workload.arrival_instants import BLOCK
 from aurea_engine.workload.arrivals import Arrivals
 from aurea_engine.workload.distributions import cut_to_whole_ns
-from aurea_engine.workload.jobs import ExecutorName, Job, Sleep
+from aurea_engine.workload.jobs import Job, Sleep
 from aurea_engine.workload.time_cells import TimeUnit, parse_time
 from aurea_engine.workload.trace_files import (
     FILE_MEMBERS,

@@ -293,3 +293,21 @@ async def test_a_first_step_that_blocks_is_noticed(waits: bool) -> None:
     result = await aurea_engine.run(spec, clock=clock)
     found = {finding.code: finding.detail for finding in result.findings}
     assert found["loop_lag"] == "the event loop was blocked for 0.2 s"
+
+
+@pytest.mark.skipif(not EAGER, reason="the clock of this test reaches the stop before the first step")
+async def test_ends_after_a_stop_are_cancelled_at_it() -> None:
+    """The pump notices the stop at 0.1 s only after the jobs have ended: 60 ms each, one after the other, in one turn. What
+    was in service then is cancelled then, as in virtual time; what had begun after it lasted for no time.
+    """
+    clock = StandsStill()
+
+    async def work(_: float) -> None:
+        clock.ns += 60_000_000
+
+    spec = RunSpec(Workload(Does(work), jobs=3, stop_at=0.1), seed=0)
+    jobs = (await aurea_engine.run(spec, clock=clock)).jobs
+    assert jobs is not None
+    assert jobs.outcome.tolist() == [Outcome.COMPLETED, Outcome.CANCELLED, Outcome.CANCELLED]
+    assert jobs.started.tolist() == [0, 60_000_000, 120_000_000]
+    assert jobs.finished.tolist() == [60_000_000, 100_000_000, 120_000_000]

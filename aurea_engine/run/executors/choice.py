@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aurea_engine.closed_sets import EXECUTORS
 from aurea_engine.errors import StrategyError
 from aurea_engine.records.reports import ReportReader
 from aurea_engine.run.executors.callbacks import Callbacks
@@ -11,7 +12,7 @@ from aurea_engine.run.executors.contract import Executor, ExecutorContext
 from aurea_engine.run.executors.tasks import Tasks
 from aurea_engine.run.executors.timers import Timers
 from aurea_engine.workload.callbacks import CallbackPool
-from aurea_engine.workload.jobs import EXECUTORS, Job, OpenedJob
+from aurea_engine.workload.jobs import Job, OpenedJob
 
 
 def make_executors(
