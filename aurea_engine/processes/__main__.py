@@ -1,4 +1,4 @@
-"""``python -m aurea_engine.processes SOCKET LIFELINE MEMORY PROGRAM``: what `spawn` starts; see `keeper` and `child`."""
+"""What `spawn` starts, with the arguments SOCKET LIFELINE MEMORY PROGRAM; see `keeper` and `child`."""
 
 # First make sure that nothing can be left behind, then limit what can be taken, then load what is not the engine's own.
 # Importing this module has loaded the engine already. No code of anybody else's ran by that, so nothing could hide; and

@@ -10,7 +10,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 # From <linux/prctl.h>; Python has no names for them.
-_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
+PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
@@ -20,7 +20,7 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
     that lives as long as the process is wanted. And the kernel says nothing where the parent was gone before the call, so
     a caller that cannot exclude that looks at `os.getppid` afterwards.
     """
-    _prctl(_PR_SET_PDEATHSIG, number)
+    _prctl(PR_SET_PDEATHSIG, number)
 
 
 def adopt_orphans() -> None:

@@ -13,8 +13,22 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from aurea_engine.processes.kernel import PR_SET_PDEATHSIG
+
 HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that wait while a process is being started: what every process gets at once is for the supervisor to judge."""
+
+# The same as ``python -m aurea_engine.processes``, but for one thing before: loading the package takes a third of a
+# second, and much longer on a busy machine. Where the supervisor is killed meanwhile, nobody watches this process yet. So
+# the kernel is asked to end it with its parent before anything is loaded, and where the parent is gone by then, it ends
+# by itself.
+_START = """\
+import contextlib, ctypes, os, runpy
+with contextlib.suppress(OSError, AttributeError):
+    ctypes.CDLL(None).prctl({death_signal}, {kill}, 0, 0, 0)
+if os.getppid() == {parent}:
+    runpy.run_module("aurea_engine.processes", run_name="__main__", alter_sys=True)
+"""
 
 WORKER = "aurea_engine.processes.worker:start"
 """The program that executes specifications."""
@@ -56,6 +70,7 @@ def start_process(command: Command) -> Started:
         output, output_write = os.pipe()
         theirs.callback(os.close, output_write)
         ours.callback(os.close, output)
+        start = _START.format(death_signal=PR_SET_PDEATHSIG, kill=int(signal.SIGKILL), parent=os.getpid())
         arguments = [f"{far.fileno()}", f"{lifeline_read}", f"{command.memory}", command.program]
         # The mask is inherited over exec. Without it, a Ctrl-C between exec and the first line of ours would end a
         # process that nobody had asked to end. `__main__` ignores these signals first and unblocks them then.
@@ -63,7 +78,7 @@ def start_process(command: Command) -> Started:
             signal.pthread_sigmask, signal.SIG_SETMASK, signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
         )
         process = subprocess.Popen(  # noqa: S603 - our own module; vfork and exec take a millisecond
-            [sys.executable, *_search_path_flags(), "-m", "aurea_engine.processes", *arguments],
+            [sys.executable, *_search_path_flags(), "-c", start, *arguments],
             stdin=subprocess.DEVNULL,  # a job that reads it must not take our terminal's input
             stdout=output_write,
             stderr=output_write,
@@ -79,7 +94,7 @@ def start_process(command: Command) -> Started:
 @functools.cache
 def _search_path_flags() -> list[str]:
     """The process looks for modules where we do: in the folder it was started in only if we do."""
-    # `-m` puts the folder of the call in front of everything else. A user's `numpy.py` that lies there would be
+    # `-c` puts the folder of the call in front of everything else. A user's `numpy.py` that lies there would be
     # loaded in place of the library, into a process that is ours: so only where this program was started like that, too.
     try:
         here = str(Path.cwd())

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -53,14 +55,18 @@ def figures(spec: RunSpec, parts: RunParts) -> dict[str, Any]:
     return {name: value for name, value in result.items() if name not in ("start_time", "end_time", "environment")}
 
 
-async def ended(pid: int) -> bool:
-    """Whether a process is gone, waited for a while."""
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        if not Path(f"/proc/{pid}").exists():
+async def ended(pid: int, seconds: float = 10) -> bool:
+    """Whether a process is gone, or waits to be reaped by whoever adopted it; waited for a while."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            if (Path(f"/proc/{pid}/stat")).read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
             return True
+        if time.monotonic() >= until:
+            return False
         await asyncio.sleep(0.02)
-    return False
 
 
 @pytest.mark.parametrize(
@@ -211,3 +217,27 @@ async def test_impossible_run_leaves_the_worker(worker: WorkerProcess) -> None:
         await worker.execute(endless)
     assert there.value.problems == here.value.problems
     assert worker.alive
+
+
+SUPERVISOR = """
+import os, sys, time
+from aurea_engine.processes.spawn import Command, start_process
+os.environ["PYTHONPATH"] = os.pathsep.join(sys.argv[1:])
+print(start_process(Command()).process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+async def test_death_while_loading_leaves_nothing(tmp_path: Path) -> None:
+    """Nobody watches a process that has not loaded yet, and on a busy machine that takes seconds: here a minute."""
+    (tmp_path / "msgspec.py").write_text("import time\ntime.sleep(60)\n")
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": root}
+    command = [sys.executable, "-c", SUPERVISOR, str(tmp_path), root]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as supervisor:
+        assert supervisor.stdout is not None
+        pid = int(supervisor.stdout.readline())
+        await asyncio.sleep(0.5)
+        assert not await ended(pid, 0)
+        supervisor.kill()
+    assert await ended(pid)
