@@ -122,6 +122,8 @@ def test_whoever_waits_when_the_server_stops_is_answered(
     for thread in (*waiting, follower):
         thread.join(5)
     assert [(status, result["status"]) for status, _, result in answers] == [(200, "interrupted")] * 3
+    (stopped,) = (result for _, _, result in answers if result["benchmark_id"] == on)
+    assert (stopped["reason"]["code"], stopped["counts"]["cancelled"], len(stopped["jobs"])) == ("server_stopped", 1, 1)
     assert b"event: end" in heard[0]
     assert set(server.states().values()) >= {"interrupted"}
     assert "cancelled" not in server.states().values()
