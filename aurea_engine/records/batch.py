@@ -172,6 +172,7 @@ class JobBatch:
     @classmethod
     def empty(cls, schema: Schema | None = None) -> JobBatch:
         """No jobs, with the columns of ``schema``."""
+        # One array for all of them: nothing can be written into an array without elements.
         none, schema = np.empty(0, np.int64), schema or Schema()
         marks, measures = dict.fromkeys(schema.marks, none), dict.fromkeys(schema.measures, none)
         group = np.empty(0, np.int32) if schema.groups else None
@@ -242,6 +243,7 @@ class JobBatch:
 
     def record(self, index: int) -> JobRecord:
         """Row ``index`` as an object."""
+        # Python's own numbers: whoever holds a record should not hold the arrays through it.
         started, finished = int(self.started[index]), int(self.finished[index])
         group = NEVER if self.group is None else int(self.group[index])
         return JobRecord(

@@ -120,6 +120,7 @@ class ReportColumns:
 
 def encode_planned(planned: Instants) -> Instants:
     """Planned values as they stand in a column until their job has ended; `NEVER` stays."""
+    # −2 − v turns 0, 1, 2, … into −2, −3, −4, …: every planned value is below `NEVER`, and no reported one is.
     return np.where(planned == NEVER, NEVER, -2 - planned)
 
 

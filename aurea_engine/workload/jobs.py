@@ -195,6 +195,7 @@ class Job(JobSource):
             reports = self.reports(streams.rng("reports"), first, demand)
         return Plan(
             demand=demand,
+            # A job by itself has no limit, never fails and has no rank: wrappers and branches write those columns.
             limit=np.full(n, np.inf),
             fails=np.zeros(n, bool),
             priority=np.zeros(n, np.int64),
