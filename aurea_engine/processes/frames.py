@@ -2,8 +2,8 @@
 
 # Nothing is ever pickled. What a process sends is judged like what a client sends over the network, since jobs run where
 # it comes from: a job may write into the socket whatever it likes, and unpickling that would run its code in the
-# supervisor. So every message is plain data, every length is checked before memory is taken for it, and whoever reads a
-# message decodes it into a type of its own before anything in it is believed.
+# supervisor. So every message is plain data, every length is checked before memory is taken for it, and the reader of
+# a message decodes it into a type of its own before anything in it is believed.
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@
 # - the *lifeline* closed: the supervisor is gone, or wants all of this ended, which are the same to us;
 # - the *tie* closed: the keeper is gone, so nobody is left who would tell the supervisor how this ended.
 #
-# The guard is in a process group of its own: the supervisor's last resort is SIGKILL to the worker's group, and whoever
-# cleans up afterwards must not be in it.
+# The guard is in a process group of its own: the supervisor's last resort is SIGKILL to the worker's group, and the
+# process that cleans up afterwards must not be in it.
 
 from __future__ import annotations
 

@@ -243,7 +243,7 @@ class JobBatch:
 
     def record(self, index: int) -> JobRecord:
         """Row ``index`` as an object."""
-        # Python's own numbers: whoever holds a record should not hold the arrays through it.
+        # Python's own numbers: a record that is kept must not keep the arrays alive.
         started, finished = int(self.started[index]), int(self.finished[index])
         group = NEVER if self.group is None else int(self.group[index])
         return JobRecord(

@@ -133,7 +133,7 @@ class LatencyHistogram:
 
     def _list_filled(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The buckets that hold anything, in rising order, and how many values each holds."""
-        # Whoever reads a histogram takes them from here: it is all the same how much memory lies around them.
+        # Readers of a histogram take them from here, whatever memory lies around them.
         filled = np.flatnonzero(self._counts)
         buckets, counts = filled + self._first, self._counts[filled]
         if not self._zeros:
