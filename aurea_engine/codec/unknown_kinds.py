@@ -118,8 +118,9 @@ class StandIns:
 
     def make(self, group: str, kind: str, members: Mapping[str, Any]) -> UnknownKind:
         """A stand-in for ``kind``. Raises `SpecError` if a member that every kind of the group has is wrong."""
-        # The report names the slots, and utilization is a share of them.
-        shared = {name: members[name] for name in ("slots", "queue_limit") if group == "schedulers" and name in members}
+        # The report names the slots, utilization is a share of them, and a finding says where they were divided.
+        known = ("slots", "queue_limit", "divided") if group == "schedulers" else ()
+        shared = {name: members[name] for name in known if name in members}
         made = STAND_INS[group](kind=kind, members=make_plain(members), **shared)  # type: ignore[call-arg]
         if group == "jobs":
             # Of this job and not of its class, where jobs declare them otherwise: objectives and costs may refer to them.

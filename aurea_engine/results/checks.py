@@ -15,6 +15,7 @@ from aurea_engine.closed_sets import Outcome, Severity
 from aurea_engine.records.batch import NS, summed
 from aurea_engine.records.quantiles import QUANTILES, count_samples_needed
 from aurea_engine.results.arrival_fit import check_arrivals
+from aurea_engine.results.division import check_divided
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.generator_checks import check_generator
 from aurea_engine.results.run_state import RunState
@@ -67,7 +68,7 @@ def check_progress(state: RunState) -> tuple[Finding, ...]:
 
 
 def _check_state(state: RunState, *, is_settled: bool) -> list[Finding]:
-    checks = (_check_cost, _check_records, _check_heavy_tail, _check_retries)
+    checks = (_check_cost, _check_records, _check_heavy_tail, _check_retries, check_divided)
     found = [finding for check in checks for finding in check(state)]
     # In virtual time there is no generator that could be late.
     return [*found, *check_generator(state, is_settled=is_settled)] if state.spec.clock == "real" else found

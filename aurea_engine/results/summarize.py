@@ -12,6 +12,7 @@ from aurea_engine.closed_sets import Reason, Status
 from aurea_engine.costs import RunInfo, Usage, measure, price
 from aurea_engine.records.batch import NS
 from aurea_engine.results.checks import EndedRun, check_result
+from aurea_engine.results.division import list_divided
 from aurea_engine.results.figures import Figures, count_outcomes, name_errors, work_out_figures
 from aurea_engine.results.groups import ReportSummary, summarize_groups
 from aurea_engine.results.judging import judge_objective
@@ -85,13 +86,14 @@ def _judge(result: RunResult, parts: RunParts, figures: Figures) -> RunResult:
     spec = result.spec
     # By position: two objectives may be equal, and then only the one that ended the run is lost for certain.
     lost = spec.objectives[parts.lost] if parts.lost is not None and parts.lost < len(spec.objectives) else None
+    is_divided = bool(list_divided(spec, parts))
     result = replace(
         result,
         objectives=tuple(
             judge_objective(objective, result, figures, is_lost=objective is lost) for objective in spec.objectives
         ),
-        # Theory is of the whole workload: a run that was cut short is none of its samples.
-        theory=tuple(compare_with_theory(result, figures)) if result.status == "completed" else (),
+        # Theory is of the whole workload, in one queue: a run that was cut short, or divided, is none of its samples.
+        theory=() if result.status != "completed" or is_divided else tuple(compare_with_theory(result, figures)),
     )
     state = RunState(
         spec, parts, result.duration, result.cost.problem, parts.records is not None, is_heavy_tailed(spec)

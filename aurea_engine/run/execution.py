@@ -36,11 +36,14 @@ class Execution:
     def __init__(self, spec: RunSpec, shard: Shard, look: Look, *, live: bool) -> None:
         shard.check(spec)
         assert spec.seed is not None  # drawn by the caller: a run without one could not be repeated
-        plan = JobPlan(spec.workload, Streams(spec.seed), simulated=spec.clock == "virtual", shard=shard)
+        # What is divided is divided here and nowhere else: the plan has the shard's users, the dispatcher its slots. All
+        # others see the specification of the whole run, so that the parts of its shards are counted by the same rules.
+        scheduler, simulated = shard.share_scheduler(spec.scheduler), spec.clock == "virtual"
+        plan = JobPlan(spec.workload, Streams(spec.seed), simulated, shard, scheduler.divided)
         # One of each for one run: nothing here is used again, so nothing has to be put back.
         self._shard = shard
         self._metering = Metering(spec.cost, measures=spec.workload.schema.measures)
-        recorder, dispatcher = Recorder(spec, self._metering, live, shard), Dispatcher(spec.scheduler)
+        recorder, dispatcher = Recorder(spec, self._metering, live, shard), Dispatcher(scheduler)
         self._started_at = _read_calendar()
         # An objective on the cost may end the run, and prices depend on the day on which the window opened. In real time
         # that is later than now (jobs set up first), so the conditions are given a way to ask, not an instant.

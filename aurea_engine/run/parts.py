@@ -10,6 +10,8 @@ merged, are the parts of the same run in one piece:
 
 - Counts, histograms and series are whole numbers that add up (`aurea_engine.run.meters`).
 - Records are put in the order of their job numbers, which every part of a cut run carries with it.
+- Where a scheduler is ``divided``, there is no run in one piece to be equal to, for each shard was a queue of its own. Parts
+  add up all the same. Users of a closed model may leave holes in the numbers, and rows are then not quite by instant.
 - What depends on more than one job at a time does not add up: the most jobs in service at once, and what interval meters
   count (``packed``, ``fleet``, ``instance_busy``). It is left out here, and computed again from the merged records; where
   no records were kept, the result has null and says why.

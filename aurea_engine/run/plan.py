@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import NotSimulable, Problem, SpecError, StrategyError
 from aurea_engine.records.batch import NEVER, NS, Instants, Outcomes
-from aurea_engine.run.shard import CLOSED, Shard
+from aurea_engine.run.shard import Shard
 from aurea_engine.workload.arrival_instants import BEYOND, BLOCK
 from aurea_engine.workload.distributions import draw_durations
 from aurea_engine.workload.jobs import Job, Plan, plan_jobs
@@ -72,10 +72,19 @@ class JobPlan:
     A shard draws every block of the whole plan and then keeps its own rows: jobs k, k + N, k + 2N, … That costs a few per
     cent of a run and buys that no number of shards changes any draw, and that every shard knows when the *last job of all*
     arrives, whose ever it is.
+
+    In the closed model a shard has its share of the users, if that is asked for (``divided``). They send the shard's own
+    jobs, and think its own thoughts: the k-th, k + N-th, … of all. Were every shard to draw the same thoughts, their users
+    would come back in step, and the merged run would look far more bursty than any run of the whole.
     """
 
     def __init__(
-        self, workload: Workload, streams: Streams, simulated: bool = False, shard: Shard | None = None
+        self,
+        workload: Workload,
+        streams: Streams,
+        simulated: bool = False,
+        shard: Shard | None = None,
+        divided: bool = False,
     ) -> None:
         self._shard = shard or Shard()
         self._simulated = simulated
@@ -87,11 +96,11 @@ class JobPlan:
         # A process with think times is the closed model; then the first block of instants only says how many users there
         # are.
         thinks = arrivals.think_times(streams.rng("think times"))
-        self.think_times = None if thinks is None else _thoughts(thinks, type(arrivals).__name__)
+        self.think_times = None if thinks is None else self._keep_own(_thoughts(thinks, type(arrivals).__name__))
         self._instants = _in_order(arrivals.instants(streams.rng("arrivals")), type(arrivals).__name__)
-        if self.think_times is not None and not self._shard.is_whole:
-            raise SpecError([Problem("workload.arrivals", CLOSED)])
-        self.users = len(next(self._instants, ())) if self.think_times is not None else 0
+        self.users = 0
+        if self.think_times is not None:
+            self.users = self._shard.share_users(len(next(self._instants, ())), divided=divided)
         self._duration_ns = _ns(workload.duration)
         self.stop_at_ns = _ns(workload.stop_at)
         """When the run ends with what it has, where the specification says so."""
@@ -152,9 +161,21 @@ class JobPlan:
                 self.latest_ns = int(intended[-1])
             if self._shard.is_whole:
                 yield block
-            # Row 0 of this block is job ``first`` of the run; the shard's first job is the next one that is its own.
-            elif len(mine := block[slice((self._shard.index - first) % self._shard.of, None, self._shard.of)]):
+            elif len(mine := block[self._own_rows(first)]):
                 yield mine
+
+    def _own_rows(self, first: int) -> slice:
+        """The shard's rows of a block whose row 0 is number ``first`` of the run."""
+        # The shard's first is the next number that is its own; from there on it is every N-th.
+        return slice((self._shard.index - first) % self._shard.of, None, self._shard.of)
+
+    def _keep_own(self, blocks: Iterator[Instants]) -> Iterator[Instants]:
+        """The same blocks with the shard's rows only. A short block may hold none of them."""
+        # Of a whole run every row is its own, and the slice is a view: nothing is copied.
+        first = 0
+        for block in blocks:
+            yield block[self._own_rows(first)]
+            first += len(block)
 
     def _upcoming(self, wanted: int) -> Instants:
         """The next ``wanted`` instants, fewer at the end."""

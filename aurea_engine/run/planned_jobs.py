@@ -45,7 +45,8 @@ def plan(spec: RunSpec, shard: Shard | None = None) -> PlannedJobs:
     # Execution may draw a seed; a plan without one would be of no run.
     if spec.seed is None:
         raise SpecError([Problem("seed", "is required: without one every execution draws other jobs")])
-    job_plan = JobPlan(spec.workload, Streams(spec.seed), simulated=spec.clock == "virtual", shard=shard)
+    simulated, divided = spec.clock == "virtual", spec.scheduler.divided
+    job_plan = JobPlan(spec.workload, Streams(spec.seed), simulated=simulated, shard=shard, divided=divided)
     if job_plan.closed and job_plan.unlimited:
         raise SpecError([Problem("workload.jobs", "is required to plan a closed model: only its users end it")])
     # Whole, in memory: a plan is looked at, and 41 bytes a job are less than the records that it will lead to.

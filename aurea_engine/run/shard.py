@@ -7,7 +7,7 @@ the number of shards changes no random number, and job 17 is the same job howeve
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated
 
@@ -19,14 +19,13 @@ from aurea_engine.errors import Problem, SpecError
 from aurea_engine.records.batch import Instants
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.arrivals import Closed
+from aurea_engine.workload.schedulers import Scheduler
 
 # More than any cluster has cores; it bounds what a damaged file may ask for.
 MOST_SHARDS = 100_000
 
-CLOSED = "cannot be used in a shard: use arrivals of the open model, such as poisson"
-"""Each user of a closed model belongs to one shard, but the *number* of the job that a user sends next, and with it the
-demand, depends on when the jobs of all others end: shards would not run the jobs of the whole.
-"""
+DIVIDE = "set divided to true on the scheduler, and each shard has its share"
+"""The remedy that all refusals have in common; see `Scheduler.divided`."""
 
 # Types with their bounds, because reports of shards are read back from bytes that another machine sent.
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -59,7 +58,7 @@ class Shard:
         return self.of == 1
 
     def count_of(self, jobs: int) -> int:
-        """How many of the first ``jobs`` jobs of the workload are in this shard."""
+        """How many of the first ``jobs`` jobs of the workload are in this shard; users and slots are dealt out alike."""
         # ⌈(jobs − index) ÷ of⌉ in whole numbers; below 0 where the shard's first job is beyond them.
         return max(0, -(-(jobs - self.index) // self.of))
 
@@ -69,30 +68,42 @@ class Shard:
         # shards. Only the plan cuts, and only here is it undone.
         return self.index + self.of * np.arange(rows, dtype=np.int64)
 
+    def share_scheduler(self, scheduler: Scheduler) -> Scheduler:
+        """``scheduler`` with this shard's share of its slots and of its queue, if it is to be divided."""
+        if self.is_whole or not scheduler.divided:
+            return scheduler
+        # Dealt out like jobs, one to each shard in turn: shares differ by one at most, and add up to the whole. A share of a
+        # queue may be 0, which is a queue limit like others; one of the slots may not, see `check`.
+        slots, limit = (
+            None if whole is None else self.count_of(whole) for whole in (scheduler.slots, scheduler.queue_limit)
+        )
+        return replace(scheduler, slots=slots, queue_limit=limit)
+
+    def share_users(self, users: int, *, divided: bool) -> int:
+        """This shard's share of the ``users`` of a closed model. Raises `SpecError` if it cannot have one."""
+        if problems := self._check_users(users, divided=divided):
+            raise SpecError(problems)
+        return self.count_of(users)
+
     def check(self, spec: RunSpec) -> None:
         """Raises `SpecError` if a part of ``spec`` cannot be run without knowing of the others.
 
         What all jobs share cannot be cut without a change of meaning: four slots over two processes are not two slots each,
-        and a queue in two halves is another queue. Waits, drains, deadlines and stops are no problem: without slots they
-        depend on the job itself, or on the plan, which every shard knows whole.
+        and a queue in two halves is another queue. So it is cut only if the specification says so (`Scheduler.divided`).
+        Waits, drains, deadlines and stops are no problem: without slots they depend on the job itself, or on the plan, which
+        every shard knows whole.
         """
         if self.is_whole:
             return
         # All problems are told at once, as of every specification.
-        scheduler = spec.scheduler
-        reasons = {
-            "seed": (spec.seed is None, "give a seed: all shards must draw the same jobs"),
-            "scheduler.slots": (scheduler.slots is not None, "remove it: slots are shared by all jobs of a run"),
-            "scheduler.queue_limit": (
-                scheduler.queue_limit is not None,
-                "remove it: a queue is shared by all jobs of a run",
-            ),
-        }
-        problems = [
-            Problem(path, f"cannot be used in a shard: {remedy}") for path, (wrong, remedy) in reasons.items() if wrong
-        ]
-        if isinstance(spec.workload.arrivals, Closed):
-            problems.append(Problem("workload.arrivals", CLOSED))
+        arrivals, problems = spec.workload.arrivals, self._check_scheduler(spec.scheduler)
+        if spec.seed is None:
+            problems.append(
+                Problem("seed", "cannot be left out in a shard: give a seed, for all shards must draw the same jobs")
+            )
+        # Of somebody else's closed model only the plan learns how many users there are, and asks `share_users`.
+        if isinstance(arrivals, Closed):
+            problems += self._check_users(arrivals.users, divided=spec.scheduler.divided)
         # An objective that ends the run is lost by the jobs of all shards together. A shard that ended by its own jobs alone
         # would end at another instant than the run; one that went on would not be the run that was asked for.
         problems += [
@@ -106,6 +117,45 @@ class Shard:
         ]
         if problems:
             raise SpecError(problems)
+
+    def _check_scheduler(self, scheduler: Scheduler) -> list[Problem]:
+        slots, limit = scheduler.slots, scheduler.queue_limit
+        if not scheduler.divided:
+            shared = {
+                "slots": (slots, "slots are shared by all jobs of a run"),
+                "queue_limit": (limit, "a queue is shared by all jobs of a run"),
+            }
+            return [
+                Problem(f"scheduler.{name}", f"cannot be used in a shard: {why}. Remove it, or {DIVIDE}")
+                for name, (value, why) in shared.items()
+                if value is not None
+            ]
+        # A shard without a slot would never serve its jobs. It is the run that is refused, not the one shard: so every shard
+        # says so, also one that would have a slot.
+        if slots is None or slots >= self.of:
+            return []
+        return [
+            Problem(
+                "scheduler.slots",
+                f"must be at least {self.of:,}, one for each shard: use fewer shards, or more slots",
+                f"{slots:,}",
+            )
+        ]
+
+    def _check_users(self, users: int, *, divided: bool) -> list[Problem]:
+        # Each user belongs to one shard, but the *number* of the job that a user sends next, and with it the demand, depends
+        # on when the jobs of all others end. So the shards of a closed model do not run the jobs of the whole, only jobs
+        # like them, and it too is cut only if that is asked for.
+        if self.is_whole:
+            return []
+        if not divided:
+            problem = f"cannot be used in a shard: use arrivals of the open model, such as poisson, or {DIVIDE}"
+            return [Problem("workload.arrivals", problem)]
+        if users >= self.of:
+            return []
+        # Without a user the jobs of a shard would never be sent, and the run would end with fewer than were asked for.
+        problem = f"must have at least {self.of:,} users, one for each shard: use fewer shards, or more users"
+        return [Problem("workload.arrivals", problem, f"{users:,}")]
 
 
 # What follows are plain values without behaviour, so that they can be read back from bytes by their types alone. Each is

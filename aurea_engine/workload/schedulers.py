@@ -6,7 +6,7 @@ import heapq
 import math
 from abc import ABC, abstractmethod
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from msgspec import Meta
@@ -47,11 +47,14 @@ class Scheduler(ABC, Checked):
     """The queueing discipline. Subclass it and write `queue`.
 
     ``slots``: how many jobs may be in service at once (the c of M/M/c), None for no limit. ``queue_limit``: how many may
-    wait, None for no limit. A job that finds the queue full is rejected, and counted.
+    wait, None for no limit. A job that finds the queue full is rejected, and counted. ``divided``: a run in shards may
+    divide these, and the users of a closed model, so that each shard has its share; without shards it changes nothing.
     """
 
     slots: Slots | None = None
     queue_limit: Limit | None = None
+    # By keyword only: a subclass with fields of its own keeps the positions of its arguments.
+    divided: bool = field(default=False, kw_only=True)
 
     @abstractmethod
     def queue(self) -> Queue:
