@@ -1,7 +1,6 @@
 """What one turn of the pump does: ends, a stop, arrivals, starts, in the order of `aurea_engine.run.driver`.
 
-Nothing in here waits; whatever is due at one reading of the clock is done before the next. The theory is in
-`aurea_engine.run.realtime`.
+Nothing in here waits: all that is due at one reading of the clock is done. `aurea_engine.run.realtime` has the theory.
 """
 
 # Two ways through a turn. Where every job waits until it is served and nothing but the last job ends the run (`plain`), a
@@ -24,6 +23,8 @@ from aurea_engine.run.context import RunContext
 from aurea_engine.run.executors.choice import make_executors
 from aurea_engine.run.executors.contract import End, Executor, ExecutorContext
 from aurea_engine.run.executors.timers import Timers
+
+Work = tuple[Executor, Sequence[int], Sequence[float], Sequence[int]]  # an executor and what its `start` is called with
 
 MOST_ARRIVALS = 1024
 """Arrivals of different instants that are taken in one turn: a generator that is behind still looks at the ends."""
@@ -144,9 +145,8 @@ class Turns:
         stop, schedule = self._stop_instant, self._schedule
         if not stop.releasing:
             return
-        if schedule.exhausted or (
-            schedule.closed and stop.too_late(now) and stop.too_late(schedule.next_instant() or now)
-        ):
+        over = schedule.closed and stop.too_late(now) and stop.too_late(schedule.next_instant() or now)
+        if schedule.exhausted or over:
             stop.close(now)
             schedule.close()
             if self._conditions.aborts is not None:
@@ -223,33 +223,49 @@ class Turns:
             self._note_ends([job], [now], now)
 
     def _start(self) -> None:
-        """Jobs that enter service now begin: first those that never queued, which came before those that do."""
-        # Only now, not as they arrived: an eager task runs its first step as it starts, and every job of this turn that
-        # was still to be released would have been late by it.
+        """Whoever enters service now begins: first those that never queued, which came before those that do."""
+        timed: list[int] = []
+        running: list[Work] = []
+        # Only now, not as they arrived: the first step of an eager task would hold up the release of every later job.
         for batch in self._entering:
-            self._start_batch(batch)
+            self._split_batch(batch, timed, running)
         self._entering.clear()
         jobs = self._dispatcher.starts()
-        if not self._work:
-            if jobs:
-                self._timers.start(jobs)
+        if self._work:
+            self._fetch_work(jobs, timed, running)
+        else:
+            timed += jobs
+        # All timers in one call, and before anything runs: they share a stamp, so ten thousand equal sleeps end in one turn.
+        # With a stamp for each batch, the ends of one would hold up those of the next.
+        if timed:
+            self._timers.start(timed)
+        for executor, started, demands, limits in running:
+            executor.start(started, demands, limits)
+
+    def _split_batch(self, batch: Batch, timed: list[int], running: list[Work]) -> None:
+        jobs, executors = range(batch.first, batch.first + len(batch.intended)), self._executors
+        if batch.leaf is not None:
+            if executors[batch.leaf] is self._timers:
+                timed += jobs
+            else:
+                running.append((executors[batch.leaf], jobs, batch.demands, batch.limits))
             return
+        for job, leaf, demand, limit in zip(jobs, batch.leaves, batch.demands, batch.limits, strict=True):
+            if executors[leaf] is self._timers:
+                timed.append(job)
+            else:
+                running.append((executors[leaf], (job,), (demand,), (limit,)))
+
+    def _fetch_work(self, jobs: Sequence[int], timed: list[int], running: list[Work]) -> None:
+        """What these jobs, which leave the queue, have to do."""
         for job in jobs:
             if (work := self._work.pop(job, None)) is None:
-                self._timers.start((job,))
+                timed.append(job)
                 continue
             executor, demand, limit = work
             # It has a slot, so it does not leave any more; the executor will say when it really began.
             self._recorder.start(job, self._now())
-            executor.start((job,), (demand,), (limit,))
-
-    def _start_batch(self, batch: Batch) -> None:
-        jobs, executors = range(batch.first, batch.first + len(batch.intended)), self._executors
-        if batch.leaf is not None:
-            executors[batch.leaf].start(jobs, batch.demands, batch.limits)
-            return
-        for job, leaf, demand, limit in zip(jobs, batch.leaves, batch.demands, batch.limits, strict=True):
-            executors[leaf].start((job,), (demand,), (limit,))
+            running.append((executor, (job,), (demand,), (limit,)))
 
     # --- The end of the run ------------------------------------------------------------------------------------------
 

@@ -13,7 +13,20 @@ from typing import Any
 import pytest
 
 import aurea_engine
-from aurea_engine import Bell, Closed, Fifo, Job, Limited, Outcome, RunResult, RunSpec, Stop, Workload, loop_factory
+from aurea_engine import (
+    Bell,
+    Closed,
+    Fifo,
+    Job,
+    Limited,
+    Outcome,
+    RunResult,
+    RunSpec,
+    Sleep,
+    Stop,
+    Workload,
+    loop_factory,
+)
 from aurea_engine.run.executors.tasks import find_eager_start
 from aurea_engine.testing import check_result, run_jumping
 
@@ -311,3 +324,21 @@ async def test_ends_after_a_stop_are_cancelled_at_it() -> None:
     assert jobs.outcome.tolist() == [Outcome.COMPLETED, Outcome.CANCELLED, Outcome.CANCELLED]
     assert jobs.started.tolist() == [0, 60_000_000, 120_000_000]
     assert jobs.finished.tolist() == [60_000_000, 100_000_000, 120_000_000]
+
+
+async def test_timers_of_one_turn_share_their_stamps() -> None:
+    """Three thousand equal sleeps at once, more than one batch: they start at one instant, and end at one."""
+    clock = Ticking()
+    spec = RunSpec(Workload(Sleep(0.1), jobs=3000), seed=0)
+    jobs = (await aurea_engine.run(spec, clock=clock)).jobs
+    assert jobs is not None
+    assert len(set(jobs.started.tolist())) == 1
+    assert len(set(jobs.finished.tolist())) == 1
+
+
+class Ticking(StandsStill):
+    """A clock on which every look takes a microsecond, so that two stamps are two instants."""
+
+    def now(self) -> int:
+        self.ns += 1_000
+        return self.ns
