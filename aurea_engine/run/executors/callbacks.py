@@ -64,8 +64,10 @@ class Callbacks(Executor):
             self._break(f"is done with job {job}, which it was not given, or twice")
         if not 0 <= started <= finished or outcome not in (_COMPLETED, _FAILED, _TIMED_OUT):
             self._break(f"says that job {job} was in service from {started} to {finished}, with outcome {outcome}")
+        # Before what may still raise below: whatever becomes of its report, this job has ended, and once.
         self._running.discard(job)
         planned = self._context.recorder.planned_outcome(job)
+        # The pool did the work; a failure that the workload injects is of no class, and one of the job's own is its own.
         if outcome == _COMPLETED and planned == _FAILED:
             outcome, error = _FAILED, None
         if self._reader is not None and (marks or measures):

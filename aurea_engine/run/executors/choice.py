@@ -32,6 +32,7 @@ def _make_executor(
     # author is told before the window opens.
     name = type(leaf).__name__
     match leaf.executor:
+        # Whatever its `opened` would yield: it is not opened at all.
         case "timers":
             return timers
         case "callbacks":
@@ -45,5 +46,6 @@ def _make_executor(
             if isinstance(opened, CallbackPool) or not callable(opened):
                 raise StrategyError(f"{name}.opened must yield what does one job, a function, not {opened!r:.100}")
             return Tasks(context, opened, reader)
+        # A subclass may say anything: the type checker does not see other people's code.
         case other:
             raise StrategyError(f"{name}.executor must be one of {', '.join(EXECUTORS)}, not {other!r:.100}")
