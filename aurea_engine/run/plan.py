@@ -1,8 +1,8 @@
 """The workload as the drivers take it: numbered jobs, in blocks of columns of integer nanoseconds."""
 
 # This is where `Workload.jobs`, `Workload.duration` and `Workload.stop_at` cut the arrivals off, and where third-party
-# arrivals and jobs are checked before anything is run on them. What comes out is whole numbers only: every driver adds the
-# same nanoseconds, so no order of additions can make two drivers differ.
+# arrivals and jobs are checked before anything is run on them (`plan_checks`). What comes out is whole numbers only: every
+# driver adds the same nanoseconds, so no order of additions can make two drivers differ.
 #
 # Draws never depend on how far a run comes. Jobs and patience are drawn for whole blocks of `BLOCK` jobs, also where the
 # workload ends within one, and each purpose has a random stream of its own. So job 17 is the same job under another
@@ -13,27 +13,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aurea_engine.closed_sets import Outcome
-from aurea_engine.errors import NotSimulable, Problem, SpecError, StrategyError
+from aurea_engine.errors import NotSimulable, Problem, SpecError
 from aurea_engine.records.batch import NEVER, NS, Instants, Outcomes
+from aurea_engine.run.plan_checks import LONGEST, check_instants, check_service_times, check_think_times
 from aurea_engine.run.shard import Shard
 from aurea_engine.workload.arrival_instants import BEYOND, BLOCK
 from aurea_engine.workload.distributions import draw_durations
-from aurea_engine.workload.jobs import Job, Plan, plan_jobs
+from aurea_engine.workload.jobs import plan_jobs
 from aurea_engine.workload.streams import Streams
 from aurea_engine.workload.workload import Workload
 
 UNKNOWN = -1
 """Service time of a job whose demand is not known."""
-
-_LONGEST = 4.6e18
-"""Nanoseconds, half of int64: an instant plus a service time still fits."""
 
 
 @dataclass
@@ -96,8 +94,10 @@ class JobPlan:
         # A process with think times is the closed model; then the first block of instants only says how many users there
         # are.
         thinks = arrivals.think_times(streams.rng("think times"))
-        self.think_times = None if thinks is None else self._keep_own(_thoughts(thinks, type(arrivals).__name__))
-        self._instants = _in_order(arrivals.instants(streams.rng("arrivals")), type(arrivals).__name__)
+        self.think_times = (
+            None if thinks is None else self._keep_own(check_think_times(thinks, type(arrivals).__name__))
+        )
+        self._instants = check_instants(arrivals.instants(streams.rng("arrivals")), type(arrivals).__name__)
         self.users = 0
         if self.think_times is not None:
             self.users = self._shard.share_users(len(next(self._instants, ())), divided=divided)
@@ -201,7 +201,7 @@ class JobPlan:
         job = self._workload.job
         plan = plan_jobs(job, self._streams.child("jobs"), self._taken, BLOCK)
         known = ~np.isnan(plan.demand)
-        _check(plan, known, job.leaves())
+        check_service_times(plan, known, job.leaves())
         if self._simulated and not known.all():
             name = type(job.leaves()[int(plan.leaf[~known][0])]).__name__
             problem = f'{name} has no demand that is known before it runs: give it demands(), or set clock to "real"'
@@ -213,7 +213,7 @@ class JobPlan:
         # Rounded once, here: from now on an instant plus a service time is exact.
         service = np.full(len(known), UNKNOWN, np.int64)
         service[known] = np.rint(np.minimum(plan.demand, plan.limit)[known] * NS).astype(np.int64)
-        limit = np.where(np.isinf(plan.limit), UNKNOWN, np.rint(np.minimum(plan.limit, _LONGEST / NS) * NS))
+        limit = np.where(np.isinf(plan.limit), UNKNOWN, np.rint(np.minimum(plan.limit, LONGEST / NS) * NS))
         return Block(
             intended,
             service[:n],
@@ -239,72 +239,8 @@ class JobPlan:
         if self._workload.patience is None:
             return None
         seconds = draw_durations(self._workload.patience, self._streams.rng("patience"), BLOCK)[:n]
-        return np.asarray(np.rint(np.minimum(seconds, _LONGEST / NS) * NS), np.int64)
+        return np.asarray(np.rint(np.minimum(seconds, LONGEST / NS) * NS), np.int64)
 
 
 def _ns(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * NS)
-
-
-def _check(plan: Plan, known: NDArray[np.bool_], leaves: tuple[Job, ...]) -> None:
-    """Whether every service time is one: known where only time passes, not negative, and within an instant's reach."""
-
-    def first(wrong: NDArray[np.bool_]) -> tuple[str, float]:
-        return type(leaves[int(plan.leaf[wrong][0])]).__name__, float(plan.demand[wrong][0])
-
-    # A timer has nothing but its demand: without one it would never end.
-    unknown = ~known & np.array([leaf.executor == "timers" for leaf in leaves])[plan.leaf]
-    if unknown.any():
-        raise StrategyError(
-            f"{first(unknown)[0]} only lets its demand pass, and says of a job that it is not known (NaN)"
-        )
-    wrong = known & ~((plan.demand >= 0) & np.isfinite(plan.demand) & (plan.limit >= 0))
-    if wrong.any():
-        name, demand = first(wrong)
-        raise StrategyError(f"{name} demands a service time of {demand:g} s, or has no limit of it that is one")
-    # Longer is possible in principle, but an instant plus two of them would overflow.
-    long = known & (np.minimum(plan.demand, plan.limit) * NS >= _LONGEST)
-    if long.any():
-        name, demand = first(long)
-        problem = (
-            f"{name} takes {demand:.3g} s, more than 146 years: give its duration a smaller mean or cv, or a timeout"
-        )
-        raise SpecError([Problem("workload.job", problem)])
-
-
-def _blocks(blocks: object, what: str) -> Iterator[Instants]:
-    """The same blocks, each looked at for its form."""
-    if not isinstance(blocks, Iterable):
-        raise StrategyError(f"{what} must yield int64 arrays of nanoseconds, and gave {type(blocks).__name__}")
-    for block in blocks:
-        if not isinstance(block, np.ndarray) or block.dtype != np.int64 or block.ndim != 1:
-            found = f"{block.ndim}-D {block.dtype}" if isinstance(block, np.ndarray) else type(block).__name__
-            raise StrategyError(f"{what} must yield int64 arrays of nanoseconds, one-dimensional ones, not {found}")
-        yield block
-
-
-def _in_order(blocks: object, name: str) -> Iterator[Instants]:
-    """Blocks of instants: whole nanoseconds, none negative, none before the one before it."""
-    # Every driver relies on this order: the kernels start jobs by it, the heap takes the next arrival for the earliest.
-    last = 0
-    for block in _blocks(blocks, f"{name}.instants"):
-        if not len(block):
-            continue
-        if block[0] < last or (np.diff(block) < 0).any():
-            raise StrategyError(f"{name}.instants came out of order or negative")
-        last = int(block[-1])
-        yield block
-
-
-def _thoughts(blocks: object, name: str) -> Iterator[Instants]:
-    """Blocks of think times: whole nanoseconds, none negative, none that no instant reaches; for ever."""
-    what = f"{name}.think_times"
-    # Each block must hold something: one after another that is empty would never let a user come back.
-    for block in _blocks(blocks, what):
-        if not len(block) or block.min() < 0:
-            raise StrategyError(f"{what} must yield times that are not negative, and some in each block")
-        if block.max() >= _LONGEST:
-            problem = "draws a time of more than 146 years: give it a smaller mean or cv"
-            raise SpecError([Problem("workload.arrivals.think_time", problem)])
-        yield block
-    raise StrategyError(f"{what} came to an end: a user thinks after every job")
