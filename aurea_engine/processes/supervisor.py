@@ -157,6 +157,8 @@ class SupervisedProcess:
         while True:
             message = await self.receive()
             try:
+                for name, content in msgspec.convert(message.pop("values", {}), dict[str, bytes]).items():
+                    values.add({"piece": name, "content": content})
                 if "piece" in message:
                     values.add(message)
                 elif "failure" in message:

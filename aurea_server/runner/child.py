@@ -76,14 +76,13 @@ def _execute(order: Message, parent: ParentConnection, loop: asyncio.Runner) -> 
         spec = spec_from_dict(order["spec"], catalog, local=False)
         result = _run(spec, reporter, parent.stops[run_id], run_id, loop)
         end, values = _close(result, reporter.last, catalog)
-        for name, value in values.items():
-            parent.send_in_pieces(name, value)
         message = {"end": to_plain(end)}
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this run and not the server
+        values = {}
         message = judging.describe_failure(error)
     # Before the answer: once it is sent the server may stop the *next* run, and must not find this one's Stop.
     del parent.stops[run_id]
-    parent.send(message)
+    parent.send_answer(message, values)
 
 
 def _run(spec: RunSpec, reporter: ProgressReporter, stop: Stop, run_id: str, loop: asyncio.Runner) -> RunResult:
