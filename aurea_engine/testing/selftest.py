@@ -29,6 +29,9 @@ JOBS = 200_000
 HONEST_LAG = 0.001
 """A rate is honest if 99 % of its jobs are released within this time, in seconds."""
 
+LOWEST_RATE = 1000.0
+"""Where the search for the highest honest rate begins, in jobs per second. The rate is 0 if not even this one is honest."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -197,7 +200,7 @@ async def _measure_dispatch_floor() -> float:
 
 async def find_highest_honest_rate(seconds: float = 0.4, steps: int = 7) -> float:
     """The highest constant rate of empty jobs with a p99 lag within `HONEST_LAG`: doubling, then bisection."""
-    low, high = 1000.0, 2000.0
+    low, high = LOWEST_RATE, 2 * LOWEST_RATE
     if not await _is_honest(low, seconds):
         return 0.0
     while high < 1e7 and await _is_honest(high, seconds):

@@ -122,7 +122,8 @@ def _name_flags() -> Iterator[None]:
 
 
 def _tabulate_curves(curves: Mapping[str, Sequence[CurvePoint]], currency: str) -> Table:
-    heads = ("jobs/s", *(f"{name}, {unit}" for name in curves for unit in ("per hour", "per million")))
+    # Short heads: two models stand side by side on a terminal of 80 columns.
+    heads = ("jobs/s", *(f"{name}/{unit}" for name in curves for unit in ("hour", "million")))
     table = Table(*(Column(head, right=True) for head in heads))
     rows = list(zip(*curves.values(), strict=True))
     # A dozen lines fit on a screen; the picture has all points.

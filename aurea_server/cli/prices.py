@@ -35,7 +35,7 @@ def list_sheets() -> None:
 # The day on which a sheet was last compared with its source, in yellow once prices may well have changed since.
 def _describe_age(sheet: PriceSheet) -> Text:
     if sheet.is_stale(datetime.now(UTC).date()):
-        return Text(f"{sheet.checked}, long ago", "yellow")
+        return Text(f"{sheet.checked}, old", "yellow")
     return Text(str(sheet.checked))
 
 

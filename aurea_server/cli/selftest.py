@@ -11,7 +11,14 @@ from rich.text import Text
 
 from aurea_engine import loop_factory
 from aurea_engine.closed_sets import ExitCode
-from aurea_engine.testing.selftest import Check, Machine, measure_machine, run_real_checks, run_virtual_checks
+from aurea_engine.testing.selftest import (
+    LOWEST_RATE,
+    Check,
+    Machine,
+    measure_machine,
+    run_real_checks,
+    run_virtual_checks,
+)
 from aurea_server.cli.number_format import format_digits, format_number, format_seconds
 from aurea_server.cli.signals import handle_signals
 from aurea_server.cli.tables import Column, Table, show
@@ -68,7 +75,9 @@ def tabulate_machine(found: Machine) -> Table:
         ("dispatch floor", f"{format_seconds(found.dispatch_floor)} a job"),
         (
             "highest honest rate",
-            f"{format_number(found.highest_honest_rate)} jobs/s (99 % of them released within 1 ms)",
+            f"{format_number(found.highest_honest_rate)} jobs/s (99 % of them released within 1 ms)"
+            if found.highest_honest_rate
+            else f"none: even at {format_number(LOWEST_RATE)} jobs/s, fewer than 99 % were released within 1 ms",
         ),
     ):
         table.add_row(Text(label, "dim"), figure)

@@ -94,7 +94,7 @@ def test_a_curve_goes_to_stdout_too(log: Path) -> None:
     said = log.read_text()
     assert said.startswith(LINE)
     assert "<svg" in said
-    assert "per million" in said
+    assert "million" in said
 
 
 def test_descriptor_of_the_shell_is_appended_to(tmp_path: Path) -> None:

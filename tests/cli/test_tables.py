@@ -23,7 +23,7 @@ from aurea_engine.testing.selftest import Check, Machine
 from aurea_server.cli import main
 from aurea_server.cli.report import render_report
 from aurea_server.cli.selftest import tabulate_checks, tabulate_machine
-from aurea_server.cli.tables import NO_WIDTH, Column, Prose, Table, fold, join_fitting, measure_width
+from aurea_server.cli.tables import NO_WIDTH, Column, Prose, Table, fold, join_fitting, measure_width, show
 
 QUEUE = Path(__file__).parents[2] / "examples" / "specs" / "queue.json"
 WIDTHS = [*range(1, 30), *range(30, 90, 3), 120, 200]
@@ -82,6 +82,12 @@ def test_the_self_test_at_every_width() -> None:
     check(tabulate_machine(Machine("uvloop", 1e-9, 1.2e-5, 3.4e-4, 5.6e-6, 123_456)))
 
 
+def test_a_machine_too_busy_for_any_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    """It has no highest honest rate: 0 jobs/s would be a figure that nobody measured."""
+    show(tabulate_machine(Machine("uvloop", 1e-9, 1.2e-5, 3.4e-4, 5.6e-6, 0)))
+    assert "none: even at 1,000 jobs/s" in capsys.readouterr().out
+
+
 PER_JOB, LONG = '{"kind": "per_job", "price": "0.0002"}', '{"kind": "per_second", "price": "12345.678901"}'
 
 
@@ -112,6 +118,24 @@ def test_commands_on_terminals_of_all_widths(command: tuple[str, ...], terminal:
     for columns in (1, 10, 17, 33, 40, 60, 79):
         lines = terminal(command, columns)
         assert [each for each in figures if not any(each in line for line in lines)] == [], columns
+
+
+@pytest.mark.parametrize(
+    ("command", "heads"),
+    [
+        (("prices", "list"), ["sheet", "currency", "region", "checked"]),
+        (
+            ("cost-curve", "--service-time", "0.1", "--cost", PER_JOB, "--cost", PER_JOB),
+            ["jobs/s", "1: per_job/hour", "1: per_job/million", "2: per_job/hour", "2: per_job/million"],
+        ),
+    ],
+    ids=["prices list", "cost-curve"],
+)
+def test_common_tables_fit_80_columns(
+    command: tuple[str, ...], heads: list[str], terminal: Callable[..., list[str]]
+) -> None:
+    """Side by side: stacked, a dozen rows of them fill three screens."""
+    assert any(re.split(r" {2,}", line.strip()) == heads for line in terminal(command, 80))
 
 
 @pytest.fixture
