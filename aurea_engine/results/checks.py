@@ -81,7 +81,7 @@ def _sort_by_severity(found: Iterable[Finding]) -> tuple[Finding, ...]:
 def _check_conservation(run: EndedRun) -> Iterator[Finding]:
     result, jobs, parts = run.result, run.result.jobs, run.state.parts
     holds = parts.conserved and parts.arrived == result.counts.arrived
-    detail = f"{parts.arrived} jobs arrived and {result.counts.arrived} are accounted for"
+    detail = f"{parts.arrived:,} jobs arrived and {result.counts.arrived:,} are accounted for"
     if holds and jobs is not None and len(jobs) <= LITTLE_LIMIT and result.status == "completed":
         # Little's law over a whole run is an identity: the area under N(t) is the sum of the response times (Little 1961;
         # Stidham 1974). The area is taken from the sorted instants, so a job that was paired with another's end shows.
@@ -97,14 +97,14 @@ def _check_conservation(run: EndedRun) -> Iterator[Finding]:
 def _check_drained(run: EndedRun) -> Iterator[Finding]:
     result, unfinished = run.result, run.result.counts.cancelled
     if result.status != "completed":
-        detail = f"the run ended as {result.status} with {unfinished} jobs unfinished"
+        detail = f"the run ended as {result.status} with {unfinished:,} jobs unfinished"
         advice = "Its figures cover the part that ran. Run it to the end before you compare it."
         yield Finding("not_drained", Severity.DEGRADED, detail, advice)
     elif unfinished:
         stop_at = result.spec.workload.stop_at
         # A run that stop_at ended did what it was asked to: that its last jobs are cut off is worth a note only.
         was_asked = stop_at is not None and result.window[1] >= stop_at
-        detail = f"{unfinished} jobs had not ended {'at stop_at' if was_asked else 'at the end of the drain'}"
+        detail = f"{unfinished:,} jobs had not ended {'at stop_at' if was_asked else 'at the end of the drain'}"
         remedy = "run longer." if was_asked else "allow a longer drain, or lower the rate."
         severity = Severity.NOTE if was_asked else Severity.DEGRADED
         yield Finding("not_drained", severity, detail, f"No figure includes their times: {remedy}")
@@ -198,7 +198,7 @@ def _check_queue(run: EndedRun) -> Iterator[Finding]:
     if second > 1.3 * first and last > 1.2 * second and backlog > 0.02 * len(jobs) + 3 * slots:
         detail = (
             f"mean waits in the three thirds of the run were {first / NS:.3g}, {second / NS:.3g} and {last / NS:.3g} s, "
-            f"and {backlog} jobs were left when the last one arrived"
+            f"and {backlog:,} jobs were left when the last one arrived"
         )
         advice = "Lower the rate, or add slots: these times depend on the length of the run."
         yield Finding("queue_growing", Severity.DEGRADED, detail, advice)

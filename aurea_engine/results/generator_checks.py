@@ -46,7 +46,9 @@ def _check_lag(state: RunState) -> Iterator[Finding]:
     late, worst = lag.count_above(limits.lag) / lag.count, lag.maximum / NS
     if late > limits.late_ratio or worst >= limits.loop_lag:
         severity = Severity.INVALID if late > 50 * limits.late_ratio else Severity.DEGRADED
-        detail = f"{late:.1%} of the jobs were released more than {limits.lag:g} s late, the latest by {worst:.3g} s"
+        detail = (
+            f"{100 * late:.1f} % of the jobs were released more than {limits.lag:g} s late, the latest by {worst:.3g} s"
+        )
         advice = "Keep other work off this process and machine, or lower the rate."
         yield Finding("late_releases", severity, detail, advice)
 
@@ -63,7 +65,7 @@ def _check_cpu(state: RunState) -> Iterator[Finding]:
     busy = state.generator.busy
     has_begun = state.elapsed > 0.5 and state.parts.arrived > ENOUGH_TO_SATURATE
     if busy > state.spec.thresholds.cpu and has_begun:
-        detail = f"the generator was busy for {busy:.0%} of the window"
+        detail = f"the generator was busy for {100 * busy:.0f} % of the window"
         advice = "The throughput may be the generator's limit: lower the rate."
         yield Finding("cpu_saturated", _severity_without_rate(state), detail, advice)
 
