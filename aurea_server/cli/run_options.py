@@ -43,7 +43,7 @@ class RunOptions:
     "For how long jobs arrive, such as 2m; without a unit, seconds."
 
     warmup: str | None = None
-    "What no statistic counts at the beginning, such as 10s, or auto."
+    "How much of the beginning to leave out of the figures, such as 10s, or auto."
 
     slots: int | None = None
     "How many jobs may be in service at once."
