@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from aurea_engine.closed_sets import FINDING_CODES, OUTCOMES, SEVERITIES, Severity
 from aurea_engine.codec.histograms import histogram_from_dict
-from aurea_engine.codec.members import Members
+from aurea_engine.codec.member_reading import Members
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.measures import Schema
 from aurea_engine.records.quantiles import QUANTILES

@@ -38,7 +38,7 @@ from aurea_engine.codec.figure_reading import (
     read_measures,
     read_timing,
 )
-from aurea_engine.codec.members import Members
+from aurea_engine.codec.member_reading import Members
 from aurea_engine.codec.results import format_utc
 from aurea_engine.codec.specifications import read_spec
 from aurea_engine.codec.unknown_kinds import StandIns

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aurea_engine.closed_sets import Outcome
+from aurea_engine.costs.billing_step import round_up
 from aurea_engine.costs.cost_model import Composite, CostModel
 from aurea_engine.costs.discounts import Discounts
 from aurea_engine.costs.meters import JobCount, JobMeter, JobTime, Meter
@@ -138,12 +139,8 @@ def _make_counter(meter: JobMeter) -> Count:
     if type(meter) is JobCount:
         return lambda _: 1
     if type(meter) is JobTime:
-        return lambda job: _round_billed_ns(meter, job.finished - job.started)
+        return lambda job: round_up(job.finished - job.started + meter.extra, meter.step, meter.minimum)
     return lambda job: call_safely(lambda: int(meter.measure_checked(_make_row(job))[0]))[0]
-
-
-def _round_billed_ns(meter: JobTime, service_ns: int) -> int:
-    return max(-(-(service_ns + meter.extra) // meter.step) * meter.step, meter.minimum)
 
 
 def _make_row(job: _Job) -> JobBatch:

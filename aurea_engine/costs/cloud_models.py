@@ -6,6 +6,7 @@ have parameters, because each is a row of a price list: give them by name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +16,7 @@ from msgspec import Meta
 
 from aurea_engine.closed_sets import SECONDS_AS_HOURS
 from aurea_engine.costs.bill_lines import Currency
+from aurea_engine.costs.billing_step import round_up
 from aurea_engine.costs.cost_model import Component, CostModel
 from aurea_engine.costs.decimals import Price, Size
 from aurea_engine.costs.interval_meters import BusyTime, Concurrency, Scope
@@ -29,11 +31,6 @@ from aurea_engine.records.batch import NS, Floats, JobBatch
 
 Megabytes = Annotated[int, Meta(ge=1, le=10**9)]
 Places = Annotated[int, Meta(ge=1, le=1_000_000)]
-
-
-def round_up(value: int, step: int, least: int) -> int:
-    """``value`` rounded up to a whole ``step``, at least ``least``."""
-    return max(least, -(-value // step) * step)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +150,7 @@ class PackedTime(Quantity):
         # The histogram of levels has all that the integral needs: level L lasted ns, and needed ⌈L/c⌉ instances.
         time = sum((Fraction(ns) * -(-int(level) // self.concurrency) for level, ns in levels.items()), Fraction(0))
         # A projection is a month of many runs. Rounding the total once, as for one run, would mean nothing there.
-        return Fraction(-(-time // self.step) * self.step, NS) if usage.factor is None else time / NS
+        return Fraction(round_up(math.ceil(time), self.step), NS) if usage.factor is None else time / NS
 
     def per_job(self, batch: JobBatch) -> Floats:
         return BilledTime(billed=self.billed).per_job(batch) / self.concurrency

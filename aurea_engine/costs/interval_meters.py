@@ -17,6 +17,7 @@ from typing import Literal
 
 import numpy as np
 
+from aurea_engine.costs.billing_step import count_steps, round_up
 from aurea_engine.costs.job_routing import Numbers, find_busy_periods
 from aurea_engine.costs.meters import Meter, MeterState, Whole, sum_exactly
 from aurea_engine.costs.started_jobs import STARTED, Billed, StartedJobs
@@ -201,12 +202,12 @@ class _Busy(_Intervals):
         instances, periods = find_busy_periods(starts, finishes, self.meter.concurrency)
         step = self.meter.step
         if self.meter.scope == "period":
-            billed = sum_exactly(-(-periods // step)) * step
+            billed = sum_exactly(count_steps(periods, step)) * step
         elif self.meter.scope == "instance":
             count = int(instances.max()) + 1 if len(instances) else 0
             totals = _sum_by_label(instances, periods) if count else []
-            billed = sum(-(-total // step) * step for total in totals)
+            billed = sum(round_up(total, step) for total in totals)
         else:
-            billed = -(-sum_exactly(periods) // step) * step
+            billed = round_up(sum_exactly(periods), step)
         used = int(instances.max()) + 1 if len(instances) else 0
         return {"billed": billed, "busy": sum_exactly(periods), "jobs": job_ns, "instances": used}

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from aurea_engine.costs.billing_step import round_up_each
 from aurea_engine.costs.started_jobs import StartedJobs
 from aurea_engine.errors import NotReported, StrategyError
 from aurea_engine.records.batch import JobBatch
@@ -166,11 +167,5 @@ class JobTime(JobMeter):
         time = jobs.service_ns
         if self.extra:
             time += self.extra
-        if self.step > 1:
-            # Integers only: in floats 23,000,000 ns × 1e-9 ÷ 0.001 is above 23, and its ceiling would bill a 24th step.
-            time += self.step - 1
-            time //= self.step
-            time *= self.step
-        if self.minimum:
-            np.maximum(time, self.minimum, out=time)
+        round_up_each(time, self.step, self.minimum)
         return time

@@ -13,7 +13,8 @@ from msgspec import Meta
 
 from aurea_engine.closed_sets import PRICED_UNITS
 from aurea_engine.costs.bill_lines import Line, SheetRef
-from aurea_engine.costs.cloud_models import FleetTime, InstanceTime, Megabytes, PackedTime, Places, round_up
+from aurea_engine.costs.billing_step import round_up
+from aurea_engine.costs.cloud_models import FleetTime, InstanceTime, Megabytes, PackedTime, Places
 from aurea_engine.costs.cost_model import Component, CostModel
 from aurea_engine.costs.decimals import Amount, Price, Size
 from aurea_engine.costs.discounts import Allowance

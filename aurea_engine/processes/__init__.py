@@ -6,7 +6,7 @@ A supervisor (a server, a study, a sharded run) starts a process by `supervisor.
 | module | side | what is in it |
 |---|---|---|
 | `supervisor`, `spawn` | supervisor | start, orders and answers, the kill ladder, what is known of an end |
-| `keeper`, `guard`, `kernel` | process | nothing that a job starts outlives it |
+| `keeper`, `guard`, `linux` | process | nothing that a job starts outlives it |
 | `child`, `__main__` | process | limits, orders, stops, progress |
 | `frames`, `messages`, `reasons` | both | what is said, and how it is checked |
 """

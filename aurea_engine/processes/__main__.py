@@ -17,7 +17,7 @@ from pathlib import Path
 
 from aurea_engine.processes.child import Program, serve
 from aurea_engine.processes.keeper import enclose
-from aurea_engine.processes.kernel import die_with_parent
+from aurea_engine.processes.linux import die_with_parent
 
 SPARE = 32 * 1024**2
 """Bytes of address space that can always be had where memory is not what is missing."""

@@ -1,7 +1,7 @@
 """The supervised process, from the inside: takes one order after the other from its socket, and answers."""
 
 # What it does with an order is a *program*: a function that is called once, with the connection, and gives back the
-# function that handles an order. `aurea_engine.processes.worker` is one; a server may bring its own.
+# function that handles an order. `aurea_engine.processes.worker_program` is one; a server may bring its own.
 #
 # Two threads. The main one loads the program, then handles orders, one at a time. A daemon thread reads the socket,
 # because a stop must be heard while a run holds the main thread. It only puts things where the main thread finds them: an

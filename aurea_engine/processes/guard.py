@@ -29,7 +29,7 @@ import select
 import signal
 import time
 
-from aurea_engine.processes.kernel import PROC, children
+from aurea_engine.processes.linux import PROC, children
 
 KILL_PATIENCE = 5.0
 """Seconds that descendants have to die by SIGKILL: one that hangs in the kernel must not hold up the others' end."""

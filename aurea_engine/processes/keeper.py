@@ -31,7 +31,7 @@ import signal
 from typing import NoReturn
 
 from aurea_engine.processes.guard import end_descendants, guard_worker
-from aurea_engine.processes.kernel import adopt_orphans, die_with_parent, set_process_name
+from aurea_engine.processes.linux import adopt_orphans, die_with_parent, set_process_name
 
 
 def enclose(peer: int, lifeline: int) -> None:

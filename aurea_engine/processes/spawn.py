@@ -13,7 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from aurea_engine.processes.kernel import PR_SET_PDEATHSIG
+from aurea_engine.processes.linux import PR_SET_PDEATHSIG
 
 HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that wait while a process is being started: what every process gets at once is for the supervisor to judge."""
@@ -30,7 +30,7 @@ if os.getppid() == {parent}:
     runpy.run_module("aurea_engine.processes", run_name="__main__", alter_sys=True)
 """
 
-WORKER = "aurea_engine.processes.worker:start"
+WORKER = "aurea_engine.processes.worker_program:start"
 """The program that executes specifications."""
 
 

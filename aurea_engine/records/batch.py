@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import NotReported
-from aurea_engine.records.columns import COLUMNS
+from aurea_engine.records.column_names import COLUMNS
 from aurea_engine.records.measures import Mark, Measure, Schema, find_declared
 
 Instants = NDArray[np.int64]

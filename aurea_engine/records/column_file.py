@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from aurea_engine.errors import DamagedParts
 from aurea_engine.records.batch import NEVER, Groups, Instants, JobBatch
-from aurea_engine.records.columns import INSTANTS
+from aurea_engine.records.column_names import INSTANTS
 from aurea_engine.records.measures import MOST_COLUMNS, Mark, Measure, Schema
 
 MAGIC = b"AUREAC1\n"

@@ -23,7 +23,7 @@ from msgspec import Meta
 
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, Invalid, show_value
-from aurea_engine.records.columns import RESERVED
+from aurea_engine.records.column_names import RESERVED
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _GROUP = re.compile(r"[^:=+@\s-][^:]{0,127}")

@@ -15,7 +15,7 @@ from aurea_engine.results.checks import EndedRun, check_result
 from aurea_engine.results.division import list_divided
 from aurea_engine.results.figures import Figures, count_outcomes, name_errors, work_out_figures
 from aurea_engine.results.groups import ReportSummary, summarize_groups
-from aurea_engine.results.judging import judge_objective
+from aurea_engine.results.objective_figures import judge_objective
 from aurea_engine.results.result import Concurrency, RunResult
 from aurea_engine.results.run_state import RunState, is_heavy_tailed
 from aurea_engine.results.theory_rows import compare_with_theory

@@ -1,6 +1,8 @@
 """Real time: the dispatcher driven by a clock and an event loop. One task, the *pump*, goes round in turns."""
 
-# Theory of operation ------------------- A turn (`aurea_engine.run.turns`) takes all that is due at one reading of the
+# Theory of operation
+# -------------------
+# A turn (`aurea_engine.run.realtime_turns`) takes all that is due at one reading of the
 # clock, in the order that every driver keeps (`aurea_engine.run.driver`): ends, then a stop, then arrivals, then starts.
 # Between turns the pump waits for the next instant at which something is due, or for the bell that an executor rings when
 # a job has ended.
@@ -36,8 +38,8 @@ import asyncio
 from aurea_engine.records.batch import NS
 from aurea_engine.run.context import DriverStats, RunContext
 from aurea_engine.run.executors.contract import ExecutorContext
+from aurea_engine.run.realtime_turns import Turns
 from aurea_engine.run.recorder import BATCH_REALTIME
-from aurea_engine.run.turns import Turns
 from aurea_engine.spec import RunSpec
 
 TICK = NS // 10

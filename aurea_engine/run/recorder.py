@@ -15,7 +15,7 @@ import numpy as np
 from aurea_engine.costs import Metering
 from aurea_engine.records.batch import Instants, JobBatch
 from aurea_engine.records.series import Series
-from aurea_engine.run.columns import JobColumns
+from aurea_engine.run.job_columns import JobColumns
 from aurea_engine.run.meters import CountingRules, Meters
 from aurea_engine.run.shard import Shard
 from aurea_engine.spec import RunSpec

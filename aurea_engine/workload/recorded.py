@@ -19,7 +19,7 @@ from aurea_engine.workload.arrival_instants import BLOCK
 from aurea_engine.workload.arrivals import Arrivals
 from aurea_engine.workload.distributions import cut_to_whole_ns
 from aurea_engine.workload.jobs import Job, Sleep
-from aurea_engine.workload.time_cells import TimeUnit, parse_time
+from aurea_engine.workload.time_parsing import TimeUnit, parse_time
 from aurea_engine.workload.trace_files import (
     FILE_MEMBERS,
     LIMIT,

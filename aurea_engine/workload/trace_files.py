@@ -23,7 +23,7 @@ from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import show_value
 from aurea_engine.fields.text_files import decode_text
 from aurea_engine.records.batch import Instants
-from aurea_engine.workload.time_cells import TimeUnit, is_plain_number, parse_time
+from aurea_engine.workload.time_parsing import TimeUnit, is_plain_number, parse_time
 
 # Bounds, so that a wrong name (a disk image, /dev/zero) is an error and does not fill the memory.
 MOST_ROWS = 20_000_000

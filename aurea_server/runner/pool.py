@@ -78,7 +78,7 @@ class RunnerPool:
     """Executes one run at a time. ``memory``: bytes of address space that a runner process may have."""
 
     def __init__(self, memory: int) -> None:
-        self._command = Command("aurea_server.runner.child:start", memory, SECRETS)
+        self._command = Command("aurea_server.runner.program:start", memory, SECRETS)
         self._starting: asyncio.Task[SupervisedProcess] | None = None
         self._loading: SupervisedProcess | None = None
         self._idle: SupervisedProcess | None = None

@@ -50,7 +50,7 @@ from aurea_engine import (
 from aurea_engine.engine import execute
 from aurea_engine.results.arrival_fit import find_poisson_misfits
 from aurea_engine.results.summarize import summarize
-from aurea_engine.run import columns
+from aurea_engine.run import job_columns
 from aurea_engine.testing import JumpingLoop, ManualClock, run_jumping
 
 STEADY = Workload(Sleep(0.001), ConstantRate(1000), duration=1)
@@ -277,7 +277,7 @@ def test_a_run_that_measured_nothing_is_not_valid(workload: Workload, warmup: fl
 
 def test_auto_warmup_needs_records(monkeypatch: pytest.MonkeyPatch) -> None:
     """MSER-5 needs the records, and a run that outgrows them has none."""
-    monkeypatch.setattr(columns, "KEPT_JOBS", 4096)
+    monkeypatch.setattr(job_columns, "KEPT_JOBS", 4096)
     spec = RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=5000), seed=0, warmup="auto")
     (found,) = [finding for finding in simulate(spec).findings if finding.code == "no_steady_state"]
     assert "were not kept" in found.detail

@@ -25,7 +25,7 @@ from aurea_engine import (
     SpecError,
     Workload,
 )
-from aurea_engine.records.columns import COLUMNS, RESERVED
+from aurea_engine.records.column_names import COLUMNS, RESERVED
 from aurea_engine.records.measures import number_repeated
 from aurea_engine.workload.jobs import map_leaves_to_groups, read_schema
 

@@ -56,7 +56,7 @@ from aurea_engine import (
 )
 from aurea_engine.closed_sets import ARRIVAL_KINDS, JOB_KINDS, SCHEDULER_KINDS, Reason
 from aurea_engine.costs import Fleet, InstanceBusy, Packed
-from aurea_engine.run import columns
+from aurea_engine.run import job_columns
 from aurea_engine.run.parts import find_peak
 
 CUTS = (2, 3, 7)
@@ -201,7 +201,7 @@ def test_merged_shards_equal_it_across_blocks(of: int) -> None:
 @pytest.mark.parametrize(("kept", "of"), [(20, 3), (21, 3), (19, 2), (40, 7), (41, 7)])
 def test_cuts_do_not_change_when_records_go(kept: int, of: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty jobs and room for so many records: the shards keep theirs where the whole does."""
-    monkeypatch.setattr(columns, "KEPT_JOBS", kept)
+    monkeypatch.setattr(job_columns, "KEPT_JOBS", kept)
     spec = RunSpec(Workload(Sleep(0.1), Poisson(10), jobs=40), seed=1, clock="virtual")
     pieces = cut(spec, of)
     assert (pieces[0].merge(*pieces[1:]).records is None) == (execute(spec).records is None) == (kept < 40)

@@ -14,10 +14,11 @@ from aurea_engine.errors import InvalidReport, StrategyError
 from aurea_engine.records.batch import NEVER
 from aurea_engine.records.reports import ReportReader
 from aurea_engine.run.executors.contract import Executor, ExecutorContext
+from aurea_engine.run.executors.job_exceptions import FAILED, name_failure
 from aurea_engine.run.plan import UNKNOWN
 from aurea_engine.workload.callbacks import CallbackPool
 
-_COMPLETED, _FAILED, _TIMED_OUT = int(Outcome.COMPLETED), int(Outcome.FAILED), int(Outcome.TIMED_OUT)
+_COMPLETED, _TIMED_OUT = int(Outcome.COMPLETED), int(Outcome.TIMED_OUT)
 
 
 class Callbacks(Executor):
@@ -45,7 +46,7 @@ class Callbacks(Executor):
             except Exception as raised:  # noqa: BLE001 - as for a job that raises
                 # It may have called back before it raised; then that was the job's end.
                 if job in running:
-                    self._done(job, now, context.now(), _FAILED, error=type(raised).__name__)
+                    self._done(job, now, context.now(), FAILED, error=name_failure(raised))
 
     def _done(
         self,
@@ -62,21 +63,21 @@ class Callbacks(Executor):
             return  # what a pool says of a cancelled job is in no figure
         if job not in self._running:
             self._break(f"is done with job {job}, which it was not given, or twice")
-        if not 0 <= started <= finished or outcome not in (_COMPLETED, _FAILED, _TIMED_OUT):
+        if not 0 <= started <= finished or outcome not in (_COMPLETED, FAILED, _TIMED_OUT):
             self._break(f"says that job {job} was in service from {started} to {finished}, with outcome {outcome}")
         # Before what may still raise below: whatever becomes of its report, this job has ended, and once.
         self._running.discard(job)
         planned = self._context.recorder.planned_outcome(job)
         # The pool did the work; a failure that the workload injects is of no class, and one of the job's own is its own.
-        if outcome == _COMPLETED and planned == _FAILED:
-            outcome, error = _FAILED, None
+        if outcome == _COMPLETED and planned == FAILED:
+            outcome, error = FAILED, None
         if self._reader is not None and (marks or measures):
             try:
                 # Its instants count from the opening of the window already, unlike those of a coroutine.
                 values = self._reader.read_parts(marks, measures, started, finished)
                 self._context.recorder.report(job, self._reader.declared, values)
             except InvalidReport as raised:
-                outcome, error = _FAILED, type(raised).__name__
+                outcome, error = FAILED, name_failure(raised)
         self._context.log_end(job, started, finished, outcome, error)
 
     def _break(self, how: str) -> NoReturn:

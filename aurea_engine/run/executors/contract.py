@@ -1,6 +1,8 @@
 """The contract of executors, and what they share with the pump."""
 
-# Theory of operation ------------------- The pump (`aurea_engine.run.realtime`) decides when a job enters service. An
+# Theory of operation
+# -------------------
+# The pump (`aurea_engine.run.realtime`) decides when a job enters service. An
 # executor then does what the job's leaf asks for, and says when that was over. Which one does it, the leaf declares
 # (`Job.executor`):
 #

@@ -1,7 +1,6 @@
 """Jobs that are coroutines, each as an asyncio task: whatever one raises is its outcome, and never leaves here.
 
-A job is *cancelled* only when the run is over. A `CancelledError` of its own (it cancelled its task, a child of it did, it
-awaited something that was cancelled) is a failure like any other exception.
+A job is *cancelled* only when the run is over. What happens when one raises is in `job_exceptions`.
 """
 
 # Where the time goes. A job that does nothing costs what its task costs, so this is the hottest code of a run of users'
@@ -31,6 +30,7 @@ from aurea_engine.closed_sets import Outcome
 from aurea_engine.records.batch import NS
 from aurea_engine.records.reports import ReportReader
 from aurea_engine.run.executors.contract import End, Executor, ExecutorContext
+from aurea_engine.run.executors.job_exceptions import FAILED, name_failure
 from aurea_engine.run.plan import UNKNOWN
 from aurea_engine.workload.jobs import Run
 
@@ -40,7 +40,7 @@ GRACE = 2.0
 LONG_STEP = NS // 100
 """First steps that together take longer than this are timed one by one."""
 
-_COMPLETED, _FAILED, _TIMED_OUT = int(Outcome.COMPLETED), int(Outcome.FAILED), int(Outcome.TIMED_OUT)
+_COMPLETED, _TIMED_OUT = int(Outcome.COMPLETED), int(Outcome.TIMED_OUT)
 
 StartTask = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
@@ -104,11 +104,10 @@ class Tasks(Executor):
                 finished = clock() - opened
                 if reader is not None:  # what makes no sense raises, and so fails the job as anything that it raises
                     recorder.report(job, reader.declared, reader.read(returned, opened, began, finished))
-            # Everything, since asyncio lets SystemExit and KeyboardInterrupt of a task through: out of the event loop in
-            # a later step, out of the pump in an eager first one. A GeneratorExit is the job's own as well: nobody closes
-            # this coroutine but an interpreter that shuts down.
+            # Everything: see `job_exceptions`. A GeneratorExit is the job's own as well: nobody closes this coroutine but an
+            # interpreter that shuts down.
             except BaseException as raised:  # noqa: BLE001
-                self._end(job, began, _FAILED, raised)
+                self._end(job, began, FAILED, raised)
                 return
             # Empty if all jobs end in their first step.
             if running:
@@ -144,7 +143,7 @@ class Tasks(Executor):
         if scope.expired():  # also when the job took no notice of being stopped
             self._end(job, began, _TIMED_OUT)
         elif failure is not None:
-            self._end(job, began, _FAILED, failure)
+            self._end(job, began, FAILED, failure)
         else:
             self._end(job, began, self._planned_outcome(job))
 
@@ -160,7 +159,7 @@ class Tasks(Executor):
         """Log it. Once the run is over nobody reads the log: the job was cancelled, whatever it did then."""
         finished = self._context.now()
         self._running.pop(job, None)
-        self._context.log_end(job, began, finished, outcome, None if raised is None else type(raised).__name__)
+        self._context.log_end(job, began, finished, outcome, None if raised is None else name_failure(raised))
 
     def give_up(self) -> list[int]:
         return list(self._running)

@@ -33,10 +33,10 @@ from aurea_engine import (
 from aurea_engine.codec.catalog import load_catalog_for
 from aurea_engine.processes.child import Handler, ParentConnection, ProgressReporter, to_plain
 from aurea_engine.processes.frames import Message
-from aurea_engine.processes.kernel import resident_bytes
+from aurea_engine.processes.linux import resident_bytes
 from aurea_engine.processes.messages import Reason, Snapshot
 from aurea_engine.records import column_file
-from aurea_server.runner import judging
+from aurea_server.runner import third_party
 from aurea_server.runner.messages import RunEnd, make_figures
 
 REUSABLE_BYTES = 400 * 1024 * 1024
@@ -51,9 +51,9 @@ def start(parent: ParentConnection, loop: asyncio.Runner) -> Handler:
 
 def _handle(parent: ParentConnection, loop: asyncio.Runner, order: Message) -> None:
     if "judge" in order:
-        parent.send(judging.judge(parent.attached("document"), order["judge"], parent.send))
+        parent.send(third_party.judge(parent.attached("document"), order["judge"], parent.send))
     elif "price" in order:
-        parent.send(judging.price_run(order["price"], order["usage"], parent.attached("records")))
+        parent.send(third_party.price_run(order["price"], order["usage"], parent.attached("records")))
     else:
         _execute(order, parent, loop)
 
@@ -79,7 +79,7 @@ def _execute(order: Message, parent: ParentConnection, loop: asyncio.Runner) -> 
         message = {"end": to_plain(end)}
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this run and not the server
         values = {}
-        message = judging.describe_failure(error)
+        message = third_party.describe_failure(error)
     # Before the answer: once it is sent the server may stop the *next* run, and must not find this one's Stop.
     del parent.stops[run_id]
     parent.send_answer(message, values)
