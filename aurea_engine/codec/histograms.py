@@ -11,11 +11,9 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import show_value
-from aurea_engine.records.histogram import BUCKETS, LatencyHistogram, buckets_of
+from aurea_engine.records.histogram import BUCKETS, LatencyHistogram
 
 _BUCKET = re.compile(r"([0-9]{1,5}):([0-9]{1,19})", re.ASCII)
 _DIGITS = re.compile(r"-?[0-9]{1,60}", re.ASCII)
@@ -54,7 +52,7 @@ def histogram_from_dict(data: object, path: str, problems: list[Problem]) -> Lat
         return LatencyHistogram()
     # Bucket numbers are in range and rising by now: numpy would wrap a negative one around, and take the last of two.
     histogram = LatencyHistogram.from_dict({**sums, "shift_ns": 0, "buckets": buckets, "counts": counts})
-    if wrong := _find_contradiction(histogram, buckets, counts):
+    if wrong := histogram.find_contradiction():
         problems.append(Problem(path, f"contradicts itself: {wrong}"))
         return LatencyHistogram()
     return histogram
@@ -84,20 +82,3 @@ def _buckets(text: object, path: str, problems: list[Problem]) -> tuple[list[int
         problems.append(Problem(path, form, show_value(text)))
         return [], []
     return buckets, counts
-
-
-def _find_contradiction(histogram: LatencyHistogram, buckets: list[int], counts: list[int]) -> str | None:
-    """What no set of values can have: figures made of such a histogram would be nonsense, or raise."""
-    low, high, count = histogram.minimum, histogram.maximum, histogram.count
-    if sum(counts) != count:
-        return f"its buckets hold {sum(counts)} values, and count is {count}"
-    if not -_MOST_NS <= low <= high < _MOST_NS:
-        return "min_ns must not be above max_ns, and both must fit 64 bits"
-    # The clamp of quantiles to minimum and maximum relies on it.
-    if [int(at) for at in buckets_of(np.array([low, high]))] != [buckets[0], buckets[-1]]:
-        return "min_ns and max_ns must lie in its first and last bucket"
-    if not count * low <= histogram.total <= count * high:
-        return "total_ns must be the sum of count values between min_ns and max_ns"
-    if histogram.variance < 0 or histogram.squares < 0:
-        return "squares must be a sum of squares"
-    return None

@@ -236,6 +236,24 @@ class LatencyHistogram:
             for start, end in pairwise([0, *ends, len(filled)])
         ]
 
+    def find_contradiction(self) -> str | None:
+        """What no set of values can have, of a histogram that was read: figures made of it would be nonsense, or raise."""
+        buckets, counts = self._list_filled()
+        low, high, count = self.minimum, self.maximum, self.count
+        if sum(counts.tolist()) != count:
+            return f"its buckets hold {sum(counts.tolist())} values, and count is {count}"
+        if not count:
+            return "a sum of no values must be 0" if low or high or self.total or self.squares else None
+        if not -(2**63) < low <= high < 2**63:
+            return "min_ns must not be above max_ns, and both must fit 64 bits"
+        # The clamp of quantiles to minimum and maximum relies on it.
+        if buckets_of(np.array([low, high])).tolist() != [buckets[0], buckets[-1]]:
+            return "min_ns and max_ns must lie in its first and last bucket"
+        if not count * low <= self.total <= count * high:
+            return "total_ns must be the sum of count values between min_ns and max_ns"
+        # n·Σx² ≥ (Σx)², of any values (Cauchy and Schwarz); so a root of the variance can be taken.
+        return "squares must be a sum of squares" if self.variance < 0 or self.squares < 0 else None
+
     def to_dict(self) -> dict[str, object]:
         """All of it, sparse, JSON-able; large sums as decimal strings."""
         buckets, counts = self._list_filled()

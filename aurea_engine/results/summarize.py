@@ -11,6 +11,7 @@ from dataclasses import replace
 from aurea_engine.closed_sets import Reason, Status
 from aurea_engine.costs import RunInfo, Usage, measure, price
 from aurea_engine.records.batch import NS
+from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.results.checks import EndedRun, check_result
 from aurea_engine.results.division import list_divided
 from aurea_engine.results.figures import Figures, count_outcomes, name_errors, work_out_figures
@@ -19,6 +20,7 @@ from aurea_engine.results.objective_figures import judge_objective
 from aurea_engine.results.result import Concurrency, RunResult
 from aurea_engine.results.run_state import RunState, is_heavy_tailed
 from aurea_engine.results.theory_rows import compare_with_theory
+from aurea_engine.run.meters import Meters, name_from_start
 from aurea_engine.run.parts import RunParts, with_seed
 from aurea_engine.spec import RunSpec
 
@@ -61,16 +63,26 @@ def summarize(spec: RunSpec, parts: RunParts, *, benchmark_id: str | None = None
         series=tuple(parts.series.points(figures.closed_ns)),
         series_width=parts.series.width,
         # All shards should run on the same kind of machine; where they do not, the first by index speaks for them.
-        environment=parts.shards[0].environment,
+        environment=dict(sorted(parts.shards[0].environment.items())),
         jobs=parts.records,
         marks=reports.marks(spec.workload.schema),
         measures=reports.measures(spec.workload.schema),
         groups=summarize_groups(figures, parts),
         reason=reason,
-        histograms={**figures.meters.times, **figures.meters.reported},
+        histograms={**figures.meters.times, **_order_reported(figures.meters, spec)},
         parts=parts,
     )
     return _judge(result, parts, figures)
+
+
+def _order_reported(meters: Meters, spec: RunSpec) -> dict[str, LatencyHistogram]:
+    """Histograms of what jobs reported, as it is declared, and not as jobs came to report it or as parts were stored: the
+    same parts give the same text.
+    """
+    schema = spec.workload.schema
+    names = [name for mark in schema.marks for name in (mark.name, name_from_start(mark))]
+    names += [measure.name for measure in schema.measures]
+    return {name: meters.reported[name] for name in names if name in meters.reported}
 
 
 def _find_status(parts: RunParts) -> tuple[Status, Reason | None]:

@@ -163,14 +163,15 @@ class RunParts:
         errors: Counter[str] = Counter()
         for report in self.shards:
             errors.update(report.totals.errors)
-        return dict(errors)
+        # By name: neither merging nor storing keeps the order in which they were first raised.
+        return dict(sorted(errors.items()))
 
     def errors_of(self, group: str) -> dict[str, int]:
         """The same of the jobs of one group."""
         errors: Counter[str] = Counter()
         for report in self.shards:
             errors.update(report.totals.group_errors.get(group, {}))
-        return dict(errors)
+        return dict(sorted(errors.items()))
 
     @property
     def status(self) -> Status | None:

@@ -31,6 +31,9 @@ _SUMS = (
 
 # A whole number that may leave 64 bits, as text. At most 400 digits: the time that `int` takes grows with their square.
 BigWhole = Annotated[str, Meta(pattern=r"^[0-9]{1,400}\Z")]
+# Of a run no sum has more: squares of int64, of as many jobs as an int64 can count, have 57. So each fits a float, and each
+# figure that is a ratio of two.
+Sum = Annotated[str, Meta(pattern=r"^[0-9]{1,60}\Z")]
 Whole = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
@@ -40,8 +43,8 @@ class StoredHistogram:
 
     # Sums leave 64 bits (a million jobs of a day each), and squares of nanoseconds do after a second or two.
     count: Whole
-    total: BigWhole
-    squares: BigWhole
+    total: Sum
+    squares: Sum
     minimum: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
     maximum: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
     buckets: list[Whole]
@@ -59,10 +62,10 @@ class StoredMeters:
     counts: dict[str, Whole]
     counted: dict[str, Whole]
     first_counted_ns: Whole | None
-    numbers: dict[str, BigWhole]
+    numbers: dict[str, Sum]
     times: dict[str, StoredHistogram]
     reported: dict[str, StoredHistogram]
-    totals: dict[str, BigWhole]
+    totals: dict[str, Sum]
 
 
 @dataclass(frozen=True)
@@ -140,8 +143,7 @@ def _load_histogram(stored: StoredHistogram) -> LatencyHistogram:
     in_range = not stored.buckets or stored.buckets[-1] < BUCKETS
     if not (rising and in_range and len(stored.buckets) == len(stored.counts) and sum(stored.counts) == stored.count):
         raise DamagedParts("these parts of a run are damaged: a histogram does not add up")
-    # Minimum, maximum and sums are taken as they stand: any of them is the sum of some values, and none is an index.
-    return LatencyHistogram.from_dict(
+    histogram = LatencyHistogram.from_dict(
         {
             "count": stored.count,
             "total_ns": stored.total,
@@ -153,3 +155,7 @@ def _load_histogram(stored: StoredHistogram) -> LatencyHistogram:
             "counts": stored.counts,
         }
     )
+    # Sums that no values have would only be noticed far from here: as the root of a negative number, or a negative quantile.
+    if wrong := histogram.find_contradiction():
+        raise DamagedParts(f"these parts of a run are damaged: a histogram contradicts itself: {wrong}")
+    return histogram

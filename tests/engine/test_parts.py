@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import struct
 import zlib
 from contextlib import suppress
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from aurea_engine import (
     AureaError,
@@ -23,7 +25,10 @@ from aurea_engine import (
     Exponential,
     Faulty,
     Fifo,
+    Job,
     JobBatch,
+    Mark,
+    Measure,
     Objective,
     Observer,
     Poisson,
@@ -35,13 +40,16 @@ from aurea_engine import (
     SpecError,
     Stop,
     Workload,
+    encode_json,
     execute,
+    result_to_dict,
     run,
     run_sync,
     simulate,
     summarize,
 )
 from aurea_engine.run import parts_file
+from aurea_engine.testing import run_jumping
 
 SPEC = RunSpec(
     Workload(Faulty(Sleep(Exponential(0.06)), 0.1), Poisson(55), jobs=300),
@@ -62,7 +70,9 @@ def test_stored_parts_give_the_same_result(spec: RunSpec, keep: bool, warmup: fl
     assert result.parts is not None
     again = RunParts.from_bytes(result.parts.to_bytes())
     assert again == result.parts
-    assert summarize(spec, again) == result
+    summary = summarize(spec, again)
+    assert summary == result
+    assert encode_json(result_to_dict(summary)) == encode_json(result_to_dict(result))
 
 
 def test_a_real_run_is_summarised_again_alike() -> None:
@@ -71,6 +81,39 @@ def test_a_real_run_is_summarised_again_alike() -> None:
     result = run_sync(spec)
     assert result.parts is not None
     assert summarize(spec, RunParts.from_bytes(result.parts.to_bytes())) == result
+
+
+def read_loop_clock() -> int:
+    return round(asyncio.get_running_loop().time() * 1e9)
+
+
+class Told(Job):
+    """Reports seldom, and fails in two ways, of which the later one comes first by name."""
+
+    marks = (Mark("z"), Mark("a"))
+    measures = (Measure("rows", "rows"),)
+
+    async def run(self, demand: float) -> dict[str, int]:
+        await asyncio.sleep(demand)
+        if demand < 0.002:
+            raise ValueError if demand > 0.001 else KeyError
+        return {"rows": 1} if demand < 0.02 else {"rows": 1, "a": read_loop_clock(), "z": read_loop_clock()}
+
+    def demands(self, rng: np.random.Generator, first: int, n: int) -> NDArray[np.float64]:
+        return rng.exponential(0.02, n)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_stored_parts_give_the_same_text(seed: int) -> None:
+    """Byte for byte: maps of the result are in an order of their own, and not in the one in which jobs came to fail or report,
+    or in which parts were written.
+    """
+    result = run_jumping(RunSpec(Workload(Told(), Poisson(100), jobs=200), seed=seed))
+    assert result.parts is not None
+    assert len(result.errors) == 2
+    again = summarize(result.spec, RunParts.from_bytes(result.parts.to_bytes()), benchmark_id=result.benchmark_id)
+    assert encode_json(result_to_dict(again)) == encode_json(result_to_dict(result))
+    assert list(result.histograms)[-5:] == ["z", "z/from_start", "a", "a/from_start", "rows"]
 
 
 def test_the_seed_that_was_drawn_is_in_the_parts() -> None:
@@ -240,6 +283,33 @@ def test_a_deeply_nested_environment_is_refused() -> None:
     forged = zlib.compress(deep)
     with pytest.raises(DamagedParts):
         RunParts.from_bytes(seal(LENGTHS.pack(len(forged), len(deep), numbers, rows) + forged + body[packed:]))
+
+
+@pytest.mark.parametrize(
+    ("part", "member", "value"),
+    [
+        ("times", "squares", "0"),
+        ("times", "squares", "9" * 61),
+        ("times", "total", "9" * 60),
+        ("times", "total", "0"),
+        ("times", "minimum", 2**62),
+        ("times", "maximum", -5),
+        ("times", "count", 2**60),
+        ("numbers", "busy_in_window_ns", "9" * 61),
+    ],
+)
+def test_impossible_sums_of_parts_are_refused(part: str, member: str, value: object) -> None:
+    """They got as far as the summary, which took the root of a negative number, or divided what no float can hold."""
+    whole = stored()["whole"]
+    packed, _, numbers, rows = LENGTHS.unpack(whole[24 : 24 + LENGTHS.size])
+    body = whole[24 + LENGTHS.size :]
+    head = json.loads(zlib.decompress(body[:packed]))
+    meters = head["meters"][part]
+    (meters["response_time"] if part == "times" else meters)[member] = value
+    plain = json.dumps(head).encode()
+    forged = zlib.compress(plain)
+    with pytest.raises(DamagedParts):
+        RunParts.from_bytes(seal(LENGTHS.pack(len(forged), len(plain), numbers, rows) + forged + body[packed:]))
 
 
 def test_no_more_is_unpacked_than_was_promised() -> None:
