@@ -105,8 +105,8 @@ class Told(Job):
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_stored_parts_give_the_same_text(seed: int) -> None:
-    """Byte for byte: maps of the result are in an order of their own, and not in the one in which jobs came to fail or report,
-    or in which parts were written.
+    """Byte for byte: maps of the result are in an order of their own, and not in that in which jobs failed or reported, or in
+    which parts were written.
     """
     result = run_jumping(RunSpec(Workload(Told(), Poisson(100), jobs=200), seed=seed))
     assert result.parts is not None
