@@ -23,7 +23,8 @@ class MeteredCounts:
 
     def merge(self, other: MeteredCounts) -> MeteredCounts:
         """The additive counts of two parts of one run. A meter that only one of them kept is dropped, as partial."""
-        broken = {**other.broken, **self.broken}
+        # Where both broke, one of the two faults, whichever parts are merged into the others: the first in the alphabet.
+        broken = {key: min(_faults(key, self, other)) for key in {**self.broken, **other.broken}}
         both = {key for key in self.additive & other.additive if key not in broken}
         return MeteredCounts(
             {key: _add(self.counts[key], other.counts[key]) for key in self.counts if key in both},
@@ -34,6 +35,10 @@ class MeteredCounts:
     def usage(self, run: RunInfo) -> Usage:
         """The usage of the run that ``run`` describes."""
         return Usage(run, self.counts, self.broken)
+
+
+def _faults(key: str, *counts: MeteredCounts) -> list[str]:
+    return [each.broken[key] for each in counts if key in each.broken]
 
 
 def _add(mine: Mapping[str, int], theirs: Mapping[str, int]) -> dict[str, int]:

@@ -26,6 +26,7 @@ from aurea_engine import (
     Faulty,
     Fifo,
     GammaArrivals,
+    JobBatch,
     JobSource,
     Lifo,
     Limited,
@@ -55,7 +56,8 @@ from aurea_engine import (
     summarize,
 )
 from aurea_engine.closed_sets import ARRIVAL_KINDS, JOB_KINDS, SCHEDULER_KINDS, Reason
-from aurea_engine.costs import Fleet, InstanceBusy, Packed
+from aurea_engine.costs import Component, Flat, Fleet, InstanceBusy, JobMeter, MeterTotal, Packed
+from aurea_engine.records.batch import Instants
 from aurea_engine.run import job_columns
 from aurea_engine.run.parts import find_peak
 
@@ -264,6 +266,29 @@ def test_merging_is_associative_and_commutative(drawn: tuple[int, bool, list[int
     bracketed = [RunParts.empty(spec).merge(*(pieces[i] for i in group)) for group in groups]
     assert bracketed[0].merge(bracketed[1]).merge(bracketed[2]) == bracketed[2].merge(bracketed[0], bracketed[1])
     assert bracketed[1].merge(bracketed[2]).merge(bracketed[0]) == pieces[0].merge(*pieces[1:])
+
+
+@dataclass(frozen=True)
+class Upset(JobMeter):
+    """Raises, with another text in each shard."""
+
+    def measure(self, jobs: JobBatch) -> Instants:
+        raise ValueError(f"the first of these came at {jobs.intended[0]} ns")
+
+
+@dataclass(frozen=True)
+class UpsetModel(CostModel):
+    def components(self) -> Iterator[Component]:
+        yield Component("upset", MeterTotal(Upset()), Flat("1"), "upsets")
+
+
+def test_broken_meters_merge_in_any_order() -> None:
+    """Each shard has a fault of its own to tell of. The merged parts told of whichever happened to come first."""
+    spec = RunSpec(Workload(Sleep(0.1), Poisson(10), jobs=9), seed=1, clock="virtual", cost=UpsetModel())
+    pieces = cut(spec, 3)
+    merged = [first.merge(*others) for first, *others in itertools.permutations(pieces)]
+    assert all(parts == merged[0] for parts in merged)
+    assert [*merged[0].metered.broken.values()] in [[*parts.metered.broken.values()] for parts in pieces]
 
 
 @given(specs)
