@@ -44,6 +44,7 @@ from aurea_engine.codec.specifications import read_spec
 from aurea_engine.codec.unknown_kinds import StandIns
 from aurea_engine.costs import Cost, Line, RunInfo, SheetRef, Usage, price
 from aurea_engine.costs.bill_lines import Basis
+from aurea_engine.costs.bill_validation import validate_lines
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import MOST_PROBLEMS
 from aurea_engine.records.batch import JobBatch
@@ -230,9 +231,14 @@ def _read_cost(members: Members, usage: Usage, spec: RunSpec) -> Cost:
     if all(value == again[name] for name, value in members.read_plain("cost").items() if name in again):
         return priced
     # A credit no longer knows which lines it belongs to; that only matters to how idle and wasted money is shared out.
+    # Held to what the lines of a model are held to: numbers without bounds make ratios that no float holds. Lines that have
+    # no total, since a price is not known, are lines all the same.
+    lines, wrong = validate_lines([_read_line(line) for line in written.read_objects("lines")])
+    if wrong is not None and not lines:
+        written.report("lines", wrong)
     return Cost(
         written.read("currency", Text, "USD"),
-        tuple(_read_line(line) for line in written.read_objects("lines")),
+        lines,
         priced.attempts,
         priced.successes,
         priced.good,

@@ -327,6 +327,16 @@ def test_all_problems_are_reported_at_once() -> None:
     assert found["duration"].got == "'soon'"
 
 
+@pytest.mark.parametrize("change", [{"used": "9" * 400}, {"quantity": "1e-2000"}, {"consumed": "-1"}])
+def test_unwieldy_lines_of_a_bill_are_refused(change: dict[str, str]) -> None:
+    """A bill that its model does not confirm is read as it is written, but within the bounds of any other bill: the result
+    could not be written again, since no float holds its utilization.
+    """
+    written = result_to_dict(simulate_small())
+    written["cost"]["lines"][0].update(change)
+    assert find_problems(written)[0].path.startswith("cost.lines")
+
+
 @pytest.mark.parametrize("document", [None, [], "x", 5, {}, {"spec": {}}, {"spec": {"num_jobs": 1}}])
 def test_what_is_no_result_is_refused(document: object) -> None:
     """With a problem, never with another exception."""
