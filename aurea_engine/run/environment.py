@@ -34,7 +34,7 @@ def engine_version() -> str:
 
 
 @functools.cache
-def _describe_machine() -> dict[str, object]:
+def _describe_machine() -> dict[str, str | int | None]:
     return {
         "aurea": engine_version(),
         "python": platform.python_version(),
@@ -65,7 +65,7 @@ def read_loop_name() -> str | None:
         return None
 
 
-def describe_environment() -> Mapping[str, object]:
+def describe_environment() -> Mapping[str, str | int | None]:
     """Machine, versions and event loop: what must be equal if two results are compared."""
     return {**_describe_machine(), "loop": read_loop_name()}
 

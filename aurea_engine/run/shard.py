@@ -29,6 +29,7 @@ DIVIDE = "set divided to true on the scheduler, and each shard has its share"
 
 # Types with their bounds, because reports of shards are read back from bytes that another machine sent.
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Plain = str | int | float | bool | None
 
 
 @dataclass(frozen=True, order=True)
@@ -224,4 +225,5 @@ class ShardReport:
     reason: Reason | None = None
     lost: Count | None = None
     generator: GeneratorStats = GeneratorStats()
-    environment: Mapping[str, object] = field(default_factory=dict)
+    # Plain values only: whoever forges bytes could nest millions of objects into a few of them.
+    environment: Mapping[str, Plain] = field(default_factory=dict)
