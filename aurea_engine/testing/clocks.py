@@ -167,8 +167,8 @@ async def _settle() -> None:
 def run_jumping(spec: RunSpec, observers: Iterable[Observer] = (), *, stop: Stop | None = None) -> RunResult:
     """Run ``spec`` with the driver of real time on a `JumpingLoop`: as fast as virtual time, and jobs are really called.
 
-    The same specification and seed give the response times of `simulate`, job by job, to the nanosecond. Marks are instants of
-    the loop, ``round(asyncio.get_running_loop().time() * 1e9)``; those of another clock are none of this run.
+    The same specification and seed give the response times of `simulate`, job by job, to the nanosecond. Marks are instants
+    of the loop, ``round(asyncio.get_running_loop().time() * 1e9)``; those of another clock are none of this run.
     """
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:
         return runner.run(run(replace(spec, clock="real"), observers, stop=stop, clock=LoopClock()))
