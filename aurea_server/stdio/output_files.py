@@ -31,6 +31,7 @@ def find_descriptor(path: Path) -> int | None:
     """
     number = OUT if str(path) == "-" else _parse_descriptor(path)
     if number is None:
+        # `aurea run -o log >> log`: the file has other names, but it is the one that the shell has open.
         return next((each for each in (OUT, ERR) if _is_file_of(each, path)), None)
     if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
         raise PermissionError(0, f"descriptor {number} is open for reading only")
@@ -126,6 +127,7 @@ def _write_path(path: Path, pieces: Iterable[bytes]) -> None:
     if stat.S_ISREG(before.st_mode) and os.access(path.parent, os.W_OK) and _keeps_owner(before):
         _replace(path, before, pieces)
         return
+    # Only a file has something to cut off. A terminal that is opened must not become the one that controls this process.
     truncate = os.O_TRUNC if stat.S_ISREG(before.st_mode) else 0
     descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC | truncate)
     try:
@@ -136,6 +138,7 @@ def _write_path(path: Path, pieces: Iterable[bytes]) -> None:
 
 def _keeps_owner(before: os.stat_result) -> bool:
     """Whether a new file can be given to the owner of the old one. Only root gives files away."""
+    # Without that right `fchown` would fail with everything written; so it is asked before.
     groups = {os.getegid(), *os.getgroups()}
     return os.geteuid() == 0 or (before.st_uid == os.geteuid() and before.st_gid in groups)
 
@@ -146,6 +149,7 @@ def _replace(path: Path, before: os.stat_result | None, pieces: Iterable[bytes])
     aside = path.with_name(f".aurea-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         with aside.open("xb") as file:
+            # Rights after the owner: a change of owner takes the set-user-id bits away.
             if before is not None:
                 os.fchown(file.fileno(), before.st_uid, before.st_gid)
                 os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))

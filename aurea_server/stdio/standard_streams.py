@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 OUT, ERR = 1, 2
 _NAMES = ("stdin", "stdout", "stderr")
+# A terminal or a pipe that knows only ASCII gets these in place of question marks.
 _SPELT = {"–": "-", "−": "-", "…": "...", "µ": "u", "×": "x", "✓": "+", "✗": "!"}
 
 
@@ -57,6 +58,7 @@ def _spell_in_ascii(error: UnicodeError) -> tuple[str, int]:
 
 def write_all(descriptor: int, content: ReadableBuffer) -> None:
     """Write every byte, and wait as long as that takes, also where the descriptor is non-blocking. Raises OSError."""
+    # By bytes, since `os.write` says how many of them it took, whatever the items of the buffer are. Nothing is copied.
     left = memoryview(content).cast("B")
     while left:
         try:
@@ -88,6 +90,7 @@ class _WholeWriter(io.RawIOBase):
             try:
                 write_all(self._descriptor, content)
             except OSError:
+                # stderr: nobody can be told of it, and the run's result must not be lost for a warning.
                 if not self._lossy:
                     raise
         return memoryview(content).nbytes
@@ -133,6 +136,7 @@ def _make_whole(stream: TextIO, *, lossy: bool) -> TextIO:
 
 def write_out(content: bytes) -> None:
     """Write all of it to stdout, after what is there already. Raises OSError."""
+    # What was printed before must stand before: it may still wait in the stream.
     sys.stdout.flush()
     try:
         descriptor = sys.stdout.fileno()
@@ -154,6 +158,7 @@ def write_briefly(descriptor: int, text: str, patience: float = 0.5) -> None:
         with contextlib.suppress(OSError):
             write_text(descriptor, text)
 
+    # A daemon: one that still waits for its reader must not hold up the exit either.
     thread = threading.Thread(target=write, daemon=True, name="write-briefly")
     with contextlib.suppress(RuntimeError):  # no thread to be had
         thread.start()
