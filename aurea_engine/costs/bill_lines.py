@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Annotated, Literal
 
 from aurea_engine.fields.checked import Invalid
@@ -54,7 +55,8 @@ class Line:
         # A frozen dataclass sets its fields only this way. Tiers have names of their own and share a component.
         object.__setattr__(self, "component", self.component or self.name)
 
-    @property
+    # Kept: a bill asks for it dozens of times, and each product of fractions looks for a common divisor.
+    @cached_property
     def amount(self) -> Fraction | None:
         return None if self.unit_price is None else self.quantity * self.unit_price
 

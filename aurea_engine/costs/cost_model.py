@@ -16,6 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 import numpy as np
@@ -208,9 +209,14 @@ class PerSecond(CostModel):
     billed: Billed = STARTED
     currency: Currency = "USD"
 
-    def components(self) -> Iterator[Component]:
+    def components(self) -> tuple[Component, ...]:
+        return self._components
+
+    # The default of every run. It is asked four times for each, and building the parts checks all of their fields anew.
+    @cached_property
+    def _components(self) -> tuple[Component, ...]:
         time = BilledTime(self.step, self.minimum, billed=self.billed)
-        yield Component("time", time, Flat(self.price), "Seconds", consumed=BilledTime(billed=self.billed))
+        return (Component("time", time, Flat(self.price), "Seconds", consumed=BilledTime(billed=self.billed)),)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,8 @@ class Cost:
     sheets: tuple[SheetRef, ...] = ()
     monotone: bool = False
 
-    @property
+    # Sums of fractions, each asked for many times by whoever shows a bill. A cost is frozen, so they are worked out once.
+    @cached_property
     def total(self) -> Fraction | None:
         if self.problem is not None:
             return None
@@ -74,13 +76,13 @@ class Cost:
         """The part that jobs used: pay-per-use lines, and of what was kept ready, the share that jobs filled."""
         return None if self.total is None or self.idle is None else self.total - self.idle
 
-    @property
+    @cached_property
     def idle(self) -> Fraction | None:
         """The money for what was kept ready and filled by no job. Never negative."""
         # Idle and wasted are parts of a charge, so a discount of a half on the charge halves them, too.
         return self._sum_net_charges(lambda line: line.idle)
 
-    @property
+    @cached_property
     def wasted(self) -> Fraction | None:
         """The part that only rounding up to steps and minimums added."""
         return self._sum_net_charges(lambda line: line.wasted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, Count, PositiveSeconds, Seconds
@@ -34,7 +35,8 @@ class Workload(Checked):
 
     def check(self) -> list[Problem]:
         try:
-            read_schema(self.job)
+            # Kept for the run, which reads it many times.
+            _ = self.schema
         except SpecError as error:
             return [problem.within("job") for problem in error.problems]
         # These arrive at one instant without end, so even a duration of a second would never be over.
@@ -46,7 +48,7 @@ class Workload(Checked):
             return [Problem("duration", "is required, or jobs or stop_at: this workload would never end")]
         return []
 
-    @property
+    @cached_property
     def schema(self) -> Schema:
         """The marks, measures and groups of its jobs: the columns that the run's records have beside the built-in ones."""
         return read_schema(self.job)
