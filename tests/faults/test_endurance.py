@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import statistics
 import threading
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from aurea_engine import encode_json, result_to_dict, run_sync, spec_from_dict
 
 pytestmark = pytest.mark.faults
 
@@ -79,16 +82,42 @@ def test_probes_answer_while_a_runner_burns_all_it_is_given(
 
 
 @pytest.mark.realtime
-def test_one_job_costs_little_beyond_itself(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
-    """The contract is 10 ms at the median on a quiet machine. Here the best of sixty, which other work spares."""
+def test_one_job_costs_little_beyond_itself(
+    serve: Callable[..., Any], invariants: Callable[[Any], None], tmp_path: Path
+) -> None:
+    """The contract is 10 ms at the median on a quiet machine. Here the best of sixty, which other work spares.
+
+    A machine or a disk may be slower by itself. There the same job and its two commits, made by this very process at the
+    same moments, say by how much: HTTP, the queue and the runner's process may double that, and half as much again.
+    """
     server = serve()
-    over = []
+    over, floor = [], []
+    ledger = sqlite3.connect(tmp_path / "floor.db")
+    ledger.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE run (result BLOB)")
     for _ in range(60):
         began = time.monotonic()
-        server.run({"num_jobs": 1, "job_duration_ms": 10})
+        server.run(ONE_JOB)
         over.append(time.monotonic() - began - 0.010)
-    assert min(over) < 0.010, sorted(over)
+        began = time.monotonic()
+        do_it_here(ledger)
+        floor.append(time.monotonic() - began - 0.010)
+    ledger.close()
+    assert min(over) < max(0.010, 2.5 * min(floor)), (sorted(over), sorted(floor))
     invariants(server)
+
+
+ONE_JOB = {"num_jobs": 1, "job_duration_ms": 10}
+
+
+def do_it_here(ledger: sqlite3.Connection) -> None:
+    """What no server can do without: the run, its result as JSON, and one commit before and one after it."""
+    ledger.execute("INSERT INTO run VALUES ('accepted')")
+    ledger.commit()
+    ledger.execute(
+        "UPDATE run SET result = ? WHERE rowid = last_insert_rowid()",
+        (encode_json(result_to_dict(run_sync(spec_from_dict(ONE_JOB)))),),
+    )
+    ledger.commit()
 
 
 def resident(server: Any) -> int:
