@@ -104,6 +104,11 @@ class LatencyHistogram:
         # Squares are taken about the first value: of values that are large and alike, Σx² − (Σx)²/n leaves no digit.
         if not self.count:
             self._shift, self.minimum, self.maximum = low, low, high
+        self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
+        self.count += len(ns)
+        if low == high:
+            self._record_alike(low, len(ns))
+            return
         buckets = buckets_of(ns)
         if low <= 0:
             buckets = buckets[buckets > 0]
@@ -111,11 +116,21 @@ class LatencyHistogram:
         if len(buckets):
             self._make_room(int(buckets.min()), int(buckets.max()))
             self._counts += np.bincount(buckets - self._first, minlength=len(self._counts))
-        self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
-        self.count += len(ns)
         centred = ns - self._shift
         self.total += len(ns) * self._shift + summed(centred)
         self.squares += _sum_of_squares(np.abs(centred))
+
+    def _record_alike(self, ns: int, count: int) -> None:
+        """The bucket and the sums of ``count`` durations that are all the same."""
+        # Common enough for a way of its own: in virtual time every lag is 0, and constant durations are all alike.
+        bucket = int(buckets_of(np.array([ns], np.int64))[0])
+        if bucket:
+            self._make_room(bucket, bucket)
+            self._counts[bucket - self._first] += count
+        else:
+            self._zeros += count
+        self.total += count * ns
+        self.squares += count * (ns - self._shift) ** 2
 
     def _make_room(self, low: int, high: int) -> None:
         """Memory for the octaves of the buckets ``low`` to ``high``, beside those that there are."""

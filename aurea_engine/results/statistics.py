@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ def summarize_values(values: Instants, unit: int = NS) -> Timing:
     n = len(values)
     if not n:
         return Timing(0)
-    ordered = np.sort(values)
+    ordered = _order_partly(values)
     # The sum is exact in whole numbers. Squares are taken about the mean, since about 0 those of large values that differ
     # little would cancel (Welford 1962), and what the whole-number mean is off by is taken out again.
     total = summed(values)
@@ -145,17 +146,33 @@ def find_quantile_interval(ordered: Instants, q: float, unit: int = NS) -> Inter
 
     It takes values as independent. None if the sample has no value far enough out.
     """
-    n = len(ordered)
+    ranks = find_interval_ranks(len(ordered), q)
+    return None if ranks is None else Interval(int(ordered[ranks[0] - 1]) / unit, int(ordered[ranks[1] - 1]) / unit)
+
+
+# The four times of a run, and of each of its groups, often have as many values: the ranks depend on nothing else.
+@lru_cache(maxsize=64)
+def find_interval_ranks(n: int, q: float) -> tuple[int, int] | None:
+    """The ranks (the first is 1) of the two values of ``n`` that are the interval of quantile ``q``, or None."""
     tail = (1 - CONFIDENCE) / 2
-    if (
-        max(q, 1 - q) ** n > 1.001 * tail
-    ):  # all values on one side of it: the sum below would say so, in thirty times as long
+    # All values on one side of it. The sum below would say so, too, in thirty times as long.
+    if max(q, 1 - q) ** n > 1.001 * tail:
         return None
     # The values at these ranks enclose the quantile whatever the distribution is (Conover 1999, 3.2).
     low, high = find_quantile_ranks(n, q, tail)
-    if low is None or high is None:
-        return None
-    return Interval(int(ordered[low - 1]) / unit, int(ordered[high - 1]) / unit)
+    return None if low is None or high is None else (low, high)
+
+
+def _order_partly(values: Instants) -> Instants:
+    """``values`` with those in place, as if sorted, that a `Timing` reads: its quantiles, their intervals, both ends."""
+    # Some twenty of perhaps a million. To put just these in place takes a quarter of the time of sorting them all.
+    n = len(values)
+    if values[0] == values[-1] and (values == values[0]).all():
+        return values  # as all lags in virtual time are
+    ranks = {1, n}
+    for q in QUANTILES.values():
+        ranks |= {find_rank(q, n), *(find_interval_ranks(n, q) or ())}
+    return np.partition(values, [rank - 1 for rank in sorted(ranks)])
 
 
 def find_quantile_ranks(n: int, q: float, tail: float) -> tuple[int | None, int | None]:

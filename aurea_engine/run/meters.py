@@ -195,27 +195,36 @@ class Meters:
             self.totals[measure.name] += summed(np.maximum(amounts, 0))
         if batch.group is None:
             return
-        # Sorted once and cut, so that the work does not grow with the number of groups.
-        order = np.argsort(batch.group, kind="stable")
-        ends = np.searchsorted(batch.group[order], np.arange(len(batch.groups)), side="right").tolist()
+        # Sorted once and cut, so that the work does not grow with the number of groups. In 16 bits the sort is by counting,
+        # five times as fast.
+        group = batch.group.astype(np.int16) if len(batch.groups) < 2**15 else batch.group
+        order = np.argsort(group, kind="stable")
+        ends = np.searchsorted(group[order], np.arange(len(batch.groups)), side="right").tolist()
         # Jobs of no group are −1, and so before the first cut.
-        first = int(np.searchsorted(batch.group[order], 0))
+        first = int(np.searchsorted(group[order], 0))
+        alike = replace(batch, group=None, groups=())
         for name, begin, end in zip(batch.groups, [first, *ends], ends, strict=False):
-            part = replace(batch[order[begin:end]], group=None, groups=())
+            part = alike[order[begin:end]]
             self.groups.setdefault(name, Meters(CountingRules(self.rules.warmup_ns))).feed(part)
 
     def _feed_window(self, batch: JobBatch) -> None:
         """What happened in the window. A job that was in service when the warm-up ended was busy in the window from then on,
         and if it was good, it finished in the window, although its times are in no histogram.
         """
-        warmup = self.rules.warmup_ns
-        good, in_window = self.rules.mask_good(batch), batch.finished >= warmup
-        self.good += int(good.sum())
+        warmup, good, served = self.rules.warmup_ns, self.rules.mask_good(batch), batch.was_served
+        started = batch.only(batch.was_started)
+        count = int(good.sum())
+        self.good += count
+        if not warmup:  # everything is in the window: most runs, and half the work
+            self.good_in_window += count
+            self.finished_in_window += int(served.sum())
+            self.busy_in_window_ns += summed(started.service_ns)
+            return
         # Rates are of what *ended* inside the window, whenever it began: in a steady state as many jobs cross its beginning
         # as its end, and the rate comes out right.
+        in_window = batch.finished >= warmup
         self.good_in_window += int((good & in_window).sum())
-        self.finished_in_window += int((batch.was_served & in_window).sum())
-        started = batch.only(batch.was_started)
+        self.finished_in_window += int((served & in_window).sum())
         # Only the part of the service inside the window; of a job that ended before the warm-up was over, nothing.
         begun = np.maximum(started.started, warmup)
         self.busy_in_window_ns += summed(np.maximum(started.finished - begun, 0))

@@ -186,3 +186,15 @@ def test_a_narrow_histogram_is_small() -> None:
     """A thousand groups have thousands of them."""
     narrow = of(*range(10**6, 2 * 10**6, 1000), 0)
     assert narrow._counts.nbytes <= 3 * 128 * 8
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**15), st.integers(1, 40)), min_size=1, max_size=8))
+def test_values_alike_count_as_any_others(runs: list[tuple[int, int]]) -> None:
+    """A batch of equal durations has a way of its own, and the histogram is that of the same values one after another."""
+    batches = [np.full(count, ns, np.int64) for ns, count in runs]
+    at_once, in_turn = LatencyHistogram(), LatencyHistogram()
+    for batch in batches:
+        in_turn.record(batch)
+    at_once.record(np.concatenate(batches))
+    assert in_turn == at_once
+    assert (in_turn.mean, in_turn.variance) == (at_once.mean, at_once.variance)

@@ -235,3 +235,15 @@ def test_ranks_about_a_quantile_are_tight(n: int, q: float) -> None:
     assert below(low or 0) > 0.05 - 1e-9
     assert below(n - 1 if high is None else high - 2) < 0.95 + 1e-9
     assert high is None or below(high - 1) >= 0.95 - 1e-9
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=3000), st.integers(1, 3000))
+def test_partly_ordered_values_are_enough(few: list[int], repeated: int) -> None:
+    """A table reads some twenty values of a sample, with many ties too, and they are those of the sample in order."""
+    values = np.array(few * (1 + repeated % 7), np.int64)
+    ordered = np.sort(values)
+    timing = summarize_values(values, 1)
+    assert (timing.min, timing.max) == (ordered[0], ordered[-1])
+    assert [timing.quantile(name) for name in QUANTILES] == [find_quantile(ordered, q, 1) for q in QUANTILES.values()]
+    expected = {name: find_quantile_interval(ordered, q, 1) for name, q in QUANTILES.items()}
+    assert dict(timing.intervals) == {name: interval for name, interval in expected.items() if interval is not None}
