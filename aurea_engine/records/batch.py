@@ -30,15 +30,6 @@ NS = 1_000_000_000
 """Nanoseconds in a second."""
 
 
-def summed(ns: Instants) -> int:
-    """Exact sum, also where it leaves int64: ten jobs of the longest service that may be asked for do."""
-    if not len(ns):
-        return 0
-    # No partial sum is beyond rows × the largest size, so where that fits, numpy's sum cannot wrap around.
-    fits = max(abs(int(ns.min())), abs(int(ns.max()))) * len(ns) < 2**63
-    return int(ns.sum()) if fits else sum(ns.tolist())
-
-
 NEVER = -1
 """Stands for an instant that did not come (a rejected job never started), for an amount that a job did not report, and for
 the group of a job that belongs to none.

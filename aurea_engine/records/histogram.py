@@ -21,7 +21,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from aurea_engine.records.batch import NS, Instants, summed
+from aurea_engine.records.batch import NS, Instants
+from aurea_engine.records.exact_sums import sum_squares, summed
 from aurea_engine.records.quantiles import find_rank
 
 PARTS = 128
@@ -61,18 +62,6 @@ def _upper(index: int) -> float:
 def value_of(index: int) -> float:
     """The middle of a bucket, seconds: what a quantile that falls into it is answered with."""
     return (_upper(index - 1) + _upper(index)) / 2 if index else 0.0
-
-
-def _sum_of_squares(sizes: Instants) -> int:
-    """Exact, whatever the sizes: in 21-bit digits no product of two sums leaves int64 for up to 2²⁰ values."""
-    if len(sizes) > 2**20:
-        return sum(_sum_of_squares(part) for part in np.array_split(sizes, len(sizes) // 2**20 + 1))
-    low, middle, high = sizes & 0x1FFFFF, (sizes >> 21) & 0x1FFFFF, sizes >> 42
-    lows, mixed = int(low @ low), 2 * int(low @ middle)
-    if not high.any():
-        return lows + (mixed << 21) + (int(middle @ middle) << 42)
-    upper = int(middle @ middle) + 2 * int(low @ high)
-    return lows + (mixed << 21) + (upper << 42) + (2 * int(middle @ high) << 63) + (int(high @ high) << 84)
 
 
 class LatencyHistogram:
@@ -118,7 +107,7 @@ class LatencyHistogram:
             self._counts += np.bincount(buckets - self._first, minlength=len(self._counts))
         centred = ns - self._shift
         self.total += len(ns) * self._shift + summed(centred)
-        self.squares += _sum_of_squares(np.abs(centred))
+        self.squares += sum_squares(np.abs(centred))
 
     def _record_alike(self, ns: int, count: int) -> None:
         """The bucket and the sums of ``count`` durations that are all the same."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aurea_engine.closed_sets import Outcome, Severity
-from aurea_engine.records.batch import NS, summed
+from aurea_engine.records.batch import NS
+from aurea_engine.records.exact_sums import summed
 from aurea_engine.records.quantiles import QUANTILES, count_samples_needed
 from aurea_engine.results.arrival_fit import check_arrivals
 from aurea_engine.results.division import check_divided

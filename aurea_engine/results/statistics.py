@@ -14,7 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from aurea_engine.records.batch import NS, Floats, Instants, summed
+from aurea_engine.records.batch import NS, Floats, Instants
+from aurea_engine.records.exact_sums import summed
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.quantiles import CONFIDENCE, QUANTILES, count_samples_needed, find_rank
 

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aurea_engine.closed_sets import Outcome
-from aurea_engine.records.batch import Instants, JobBatch, summed
+from aurea_engine.records.batch import Instants, JobBatch
+from aurea_engine.records.exact_sums import summed
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.measures import Mark
 from aurea_engine.spec import RunSpec, split_metric

@@ -11,7 +11,8 @@ import numpy as np
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.engine import simulate
 from aurea_engine.errors import InvalidReport
-from aurea_engine.records.batch import NS, Instants, JobBatch, summed
+from aurea_engine.records.batch import NS, Instants, JobBatch
+from aurea_engine.records.exact_sums import summed
 from aurea_engine.records.reports import ReportReader
 from aurea_engine.results.result import RunResult
 from aurea_engine.results.statistics import integrate_jobs_in_system
