@@ -65,7 +65,8 @@ class Mix(JobSource):
             if branch.priority is not None:
                 part.priority[:] = branch.priority
             part.leaf += offset
-            mine = choice == i
+            # Row numbers and not a mask, which each of the columns below would count through again, on both sides.
+            mine = np.flatnonzero(choice == i)
             for column in PLANNED:
                 getattr(whole, column)[mine] = getattr(part, column)[mine]
             # Other branches may not declare what this one reports: their jobs report nothing by that name.
