@@ -7,6 +7,7 @@ AureaError
 │   └── InvalidReport                 a job reported an invalid mark or measure
 ├── NeedsRecords (LookupError)        the answer needs job records that were not kept
 ├── NotReported (LookupError)         a mark, measure or group that no job of the run declares
+├── TargetRefused (RuntimeError)      a target that the run may not send to
 └── DamagedParts (ValueError)         stored parts of a run, or their records, are damaged
 """
 
@@ -15,8 +16,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-LOCAL_REFERENCE = "names a file, and a specification that comes over HTTP names none: send the values themselves"
-"""The problem of a member that would read a local file, in a specification from elsewhere."""
+LOCAL_REFERENCE = (
+    "names what only the server's machine has (a file, a variable, a socket), and a specification that comes over HTTP "
+    "names none: send the values themselves, or the name of what the operator published"
+)
+"""The problem of a member that would use something of this machine, in a specification from elsewhere."""
+
+LITERAL_CREDENTIAL = (
+    "holds a credential as it is, and specifications are stored and shown: name a secret that the operator published, "
+    'as {"secret": NAME} in auth'
+)
+"""The problem of a member that would put a credential into a specification from elsewhere."""
 
 
 class Problem(NamedTuple):
@@ -76,6 +86,12 @@ class NeedsRecords(AureaError, LookupError):
 
 class NotReported(AureaError, LookupError):
     """A mark, a measure or a group was asked for by a name that no job of the run declares."""
+
+
+class TargetRefused(AureaError, RuntimeError):
+    """A run may not send to this target. Failed jobs are counted as ``target_not_allowed``."""
+
+    failure = "target_not_allowed"
 
 
 class DamagedParts(AureaError, ValueError):

@@ -16,20 +16,22 @@ from decimal import Decimal
 from difflib import get_close_matches
 from enum import Enum
 from fractions import Fraction
+from pathlib import Path
 from typing import Annotated, Any, Union
 
 from msgspec import Meta
 
 from aurea_engine.codec.catalog import GROUPS, Catalog, default_catalog
+from aurea_engine.codec.local_members import admit_members, join_path, local_defaults
 from aurea_engine.codec.unknown_kinds import StandIns, UnknownKind
 from aurea_engine.costs import CostModel, exact_text
-from aurea_engine.errors import LOCAL_REFERENCE, Problem, SpecError
+from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import MAX_SECONDS, MOST_PROBLEMS, Checked, convert, resolve_hints, show_value
+from aurea_engine.fields.local_files import DataFile
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.arrivals import AllAtOnce
 from aurea_engine.workload.distributions import Constant, Weighted
 from aurea_engine.workload.jobs import Sleep
-from aurea_engine.workload.trace_files import Local, LocalFile
 from aurea_engine.workload.workload import Workload
 
 DEFAULT_KINDS = {"schedulers": "fifo"}
@@ -42,19 +44,29 @@ SEED = {
 }
 
 
-def spec_from_dict(data: object, catalog: Catalog | None = None, *, local: bool = True) -> RunSpec:
+def spec_from_dict(
+    data: object, catalog: Catalog | None = None, *, local: bool = True, data_dir: Path | None = None
+) -> RunSpec:
     """The specification that ``data`` describes: see docs/spec.md. Raises `SpecError` with every problem.
 
-    ``local`` False is for what came from elsewhere: it may name no file of this machine, and none is looked at.
+    ``local`` False is for what came from elsewhere: it may refer to nothing of this machine, and no file is looked at, but
+    those in ``data_dir``, by their plain names.
     """
-    return read_spec(data, catalog or default_catalog(), local=local)
+    return read_spec(data, catalog or default_catalog(), local=local, data_dir=data_dir)
 
 
-def read_spec(data: object, catalog: Catalog, *, local: bool, stand_ins: StandIns | None = None) -> RunSpec:
+def read_spec(
+    data: object,
+    catalog: Catalog,
+    *,
+    local: bool,
+    data_dir: Path | None = None,
+    stand_ins: StandIns | None = None,
+) -> RunSpec:
     """`spec_from_dict`. ``stand_ins`` take the place of kinds that ``catalog`` does not know, which else are a problem."""
     if not isinstance(data, dict):
         raise SpecError([Problem("", "must be an object", show_value(data))])
-    reader = _SpecReader(catalog, local=local, stand_ins=stand_ins)
+    reader = _SpecReader(catalog, local=local, data_dir=data_dir, stand_ins=stand_ins)
     members = dict(data)
     # Two forms: the full one, and the two members of the first version of the interface, which many clients still send.
     if "workload" not in members:
@@ -88,9 +100,16 @@ _MISSING = object()
 class _SpecReader:
     """Turns JSON values into strategies and collects what is wrong on the way."""
 
-    def __init__(self, catalog: Catalog, *, local: bool = True, stand_ins: StandIns | None = None) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        local: bool = True,
+        data_dir: Path | None = None,
+        stand_ins: StandIns | None = None,
+    ) -> None:
         self._catalog = catalog
-        self._local, self._stand_ins = local, stand_ins
+        self._local, self._data_dir, self._stand_ins = local, data_dir, stand_ins
         self.problems: list[Problem] = []
 
     def stop_if_too_many(self) -> None:
@@ -162,15 +181,14 @@ class _SpecReader:
             self.stop_if_too_many()
             near = get_close_matches(name, known, n=1)
             hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(known) or 'none'}"
-            self.problems.append(Problem(_join_path(path, show_value(name).strip("'")), f"is not a member: {hint}"))
+            self.problems.append(Problem(join_path(path, show_value(name).strip("'")), f"is not a member: {hint}"))
         for name in _find_required(cls) - members.keys():
-            self.problems.append(Problem(_join_path(path, name), "is required"))
+            self.problems.append(Problem(join_path(path, name), "is required"))
         # Refused before any constructor runs, since that is what would open the file.
         if not self._local:
-            named = [name for name, value in members.items() if value is not None and _is_file(hints.get(name))]
-            self.problems += [Problem(_join_path(path, name), LOCAL_REFERENCE) for name in named]
+            members = admit_members(members, hints, path, self._data_dir, self.problems)
         values = {
-            name: self.make_value(hints[name], value, _join_path(path, name))
+            name: self.make_value(hints[name], value, join_path(path, name))
             for name, value in members.items()
             if name in hints
         }
@@ -185,7 +203,7 @@ class _SpecReader:
         # Not made, but each member that is there is still checked by itself: all problems at once.
         for name, value in values.items():
             if value is not _MISSING and not _holds_missing(value):
-                convert(value, hints[name], _join_path(path, name), self.problems)
+                convert(value, hints[name], join_path(path, name), self.problems)
         return _MISSING
 
     def make_value(self, hint: Any, value: object, path: str) -> object:
@@ -221,10 +239,6 @@ def _list_options(hint: Any) -> tuple[Any, ...]:
     return (hint,)
 
 
-def _is_file(hint: Any) -> bool:
-    return any(isinstance(rule, LocalFile) for rule in typing.get_args(hint))
-
-
 @functools.cache
 def _find_required(cls: type) -> frozenset[str]:
     if not dataclasses.is_dataclass(cls):
@@ -234,10 +248,6 @@ def _find_required(cls: type) -> frozenset[str]:
         for field in dataclasses.fields(cls)
         if field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     )
-
-
-def _join_path(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
 
 
 def spec_to_dict(spec: RunSpec, catalog: Catalog | None = None) -> dict[str, Any]:
@@ -251,7 +261,7 @@ def _encode(value: object, catalog: Catalog) -> object:
     if isinstance(value, UnknownKind):
         return {"kind": value.kind, **value.members}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        hidden = _local_defaults(type(value))
+        hidden = local_defaults(type(value))
         members = {
             name: _encode(member, catalog)
             for name in resolve_hints(type(value))
@@ -274,17 +284,8 @@ def _encode(value: object, catalog: Catalog) -> object:
         return [_encode(item, catalog) for item in value]
     if isinstance(value, Mapping):
         return {str(name): _encode(item, catalog) for name, item in value.items()}
-    return value
-
-
-@functools.cache
-def _local_defaults(cls: Any) -> dict[str, Any]:
-    """Members that only have a sense beside a file of this machine: where there is none, they are not written."""
-    hints = resolve_hints(cls)
-    fields = [field for field in dataclasses.fields(cls) if field.name in hints]
-    return {
-        f.name: f.default for f in fields if any(isinstance(rule, Local) for rule in typing.get_args(hints[f.name]))
-    }
+    # The plain name alone: the operator's folder is nobody's business.
+    return str(value) if isinstance(value, DataFile) else value
 
 
 def _is_record(value: object) -> bool:

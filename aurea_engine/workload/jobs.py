@@ -28,6 +28,7 @@ from aurea_engine.records.measures import (
     Schema,
     join_declared,
 )
+from aurea_engine.workload.access import Reach
 from aurea_engine.workload.callbacks import CallbackPool
 from aurea_engine.workload.cpu_workers import CpuWorkers
 from aurea_engine.workload.distributions import (
@@ -179,6 +180,10 @@ class Job(JobSource):
     def distribution(self) -> Distribution | None:
         """The distribution of `demands`, where it has a name: the result then carries queueing theory beside it."""
         return None
+
+    def reach(self) -> Reach:
+        """What its jobs send to, as their specification says: a server refuses a run by it before anything is sent."""
+        return Reach()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[OpenedJob]:

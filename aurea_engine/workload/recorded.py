@@ -13,6 +13,7 @@ import numpy as np
 from aurea_engine.closed_sets import ExecutorName
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Name, Seconds, non_empty, show_value
+from aurea_engine.fields.local_files import LOCAL, LOCAL_FILE, FileName
 from aurea_engine.records.batch import NS, Floats, Instants
 from aurea_engine.records.rows import seconds_of
 from aurea_engine.workload.arrival_instants import BLOCK
@@ -23,11 +24,8 @@ from aurea_engine.workload.time_parsing import TimeUnit, parse_time
 from aurea_engine.workload.trace_files import (
     FILE_MEMBERS,
     LIMIT,
-    LOCAL,
-    LOCAL_FILE,
     OR_FILE,
     Digest,
-    FileName,
     Form,
     Rows,
     Source,

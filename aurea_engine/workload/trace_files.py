@@ -21,6 +21,7 @@ from msgspec import Meta
 
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import show_value
+from aurea_engine.fields.local_files import read_file
 from aurea_engine.fields.text_files import decode_text
 from aurea_engine.records.batch import Instants
 from aurea_engine.workload.time_parsing import TimeUnit, is_plain_number, parse_time
@@ -32,26 +33,13 @@ LIMIT = 2**62
 """ns, 146 years: an instant and a service time after it fit int64."""
 
 
-class Local:
-    """An annotation: the member only makes sense with a local file, so the HTTP interface does not offer it."""
-
-    local = True
-
-
-class LocalFile(Local):
-    """An annotation: the member names a local file. A specification from elsewhere must not have it."""
-
-
 class OrFile:
     """An annotation: the member may be left out only if there is a file instead."""
 
     or_file = True
 
 
-LOCAL = Local()
 OR_FILE = OrFile()
-LOCAL_FILE = LocalFile()
-FileName = Annotated[str, Meta(max_length=4096)]
 Form = Literal["csv", "jsonl"]
 RowNumber = Annotated[int, Meta(ge=0, le=MOST_ROWS)]
 Rows = tuple[RowNumber, RowNumber | None]
@@ -156,16 +144,11 @@ def _infer_format(name: str) -> Form:
 
 def _read_content(name: str) -> bytes:
     try:
-        # One byte more than allowed tells too long from just right, without asking for the size: a pipe has none.
-        with Path(name).open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise Unreadable(
-            "file", f"cannot be read: {getattr(error, 'strerror', None) or error}", show_value(name)
-        ) from None
-    if len(content) > MOST_BYTES:
-        raise Unreadable("file", f"must be at most {MOST_BYTES:,} bytes", show_value(name))
-    return content
+        return read_file(name, MOST_BYTES)
+    except ValueError as error:
+        raise Unreadable("file", str(error), show_value(name)) from None
+    except OSError as error:
+        raise Unreadable("file", f"cannot be read: {error.strerror or error}", show_value(name)) from None
 
 
 def _decode_lines(source: Source, content: bytes) -> Iterator[str]:

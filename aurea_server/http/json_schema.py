@@ -117,7 +117,7 @@ class Schemas:
         for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
             rules = typing.get_args(hints[field.name])
             # Members that name files of the server's machine are refused over HTTP, and so not described.
-            if not field.init or any(hasattr(rule, "local") for rule in rules):
+            if not field.init or any(getattr(rule, "local", False) for rule in rules):
                 continue
             # Elsewhere the value may come from a file instead; over HTTP it has to be there.
             if any(hasattr(rule, "or_file") for rule in rules):
