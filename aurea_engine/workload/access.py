@@ -174,6 +174,10 @@ class Access:
         )
 
 
+LOCAL_USER = Access()
+"""Who runs a specification of their own: anywhere, with whatever the user may read."""
+
+
 def _target_to_plain(target: AllowedTarget) -> list[Any]:
     return [target.host, target.port, [str(network) for network in target.networks]]
 
