@@ -8,7 +8,7 @@ print(simulate(spec).response_time.p99)
 
 from __future__ import annotations
 
-from aurea_engine.closed_sets import FINAL, FINDING_CODES, Outcome, Reason, Severity
+from aurea_engine.closed_sets import FAILURE_CLASSES, FINAL, FINDING_CODES, Outcome, Reason, Severity
 from aurea_engine.codec.catalog import Catalog, default_catalog
 from aurea_engine.codec.parsing import parse_json, parse_toml
 from aurea_engine.codec.result_reading import result_from_dict
@@ -53,6 +53,7 @@ from aurea_engine.run.parts import RunParts
 from aurea_engine.run.planned_jobs import PlannedJobs, plan
 from aurea_engine.run.shard import Shard
 from aurea_engine.spec import Objective, RunSpec, Thresholds
+from aurea_engine.workload.access import Access
 from aurea_engine.workload.arrivals import (
     AllAtOnce,
     Arrivals,
@@ -69,7 +70,7 @@ from aurea_engine.workload.arrivals import (
 from aurea_engine.workload.arrivals import (
     Gamma as GammaArrivals,
 )
-from aurea_engine.workload.callbacks import CallbackPool
+from aurea_engine.workload.callbacks import CallbackPool, PoolState
 from aurea_engine.workload.combinations import Branch, Faulty, Limited, Mix
 from aurea_engine.workload.distributions import (
     Constant,
@@ -84,6 +85,7 @@ from aurea_engine.workload.distributions import (
     Uniform,
     Weighted,
 )
+from aurea_engine.workload.job_setup import JobSetup
 from aurea_engine.workload.jobs import Cpu, Job, JobSource, Plan, Sleep
 from aurea_engine.workload.recorded import Replay, Trace, inline_files
 from aurea_engine.workload.schedulers import Fifo, Lifo, Priority, Queue, Scheduler, ShortestFirst
@@ -91,6 +93,7 @@ from aurea_engine.workload.streams import Streams
 from aurea_engine.workload.workload import Workload
 
 __all__ = [
+    "Access",
     "AllAtOnce",
     "Arrivals",
     "AureaError",
@@ -111,6 +114,7 @@ __all__ = [
     "Distribution",
     "Empirical",
     "Exponential",
+    "FAILURE_CLASSES",
     "FINAL",
     "FINDING_CODES",
     "Faulty",
@@ -124,6 +128,7 @@ __all__ = [
     "Job",
     "JobBatch",
     "JobRecord",
+    "JobSetup",
     "JobSource",
     "LOCAL_REFERENCE",
     "LatencyHistogram",
@@ -152,6 +157,7 @@ __all__ = [
     "PlannedJobs",
     "Point",
     "Poisson",
+    "PoolState",
     "Priority",
     "Problem",
     "Progress",

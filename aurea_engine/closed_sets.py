@@ -122,6 +122,34 @@ FINAL = tuple(outcome for outcome in Outcome if outcome is not Outcome.PENDING)
 OUTCOMES = tuple(outcome.name.lower() for outcome in FINAL)
 """How a job may have ended, as it is written in JSON, CSV and labels."""
 
+FAILURE_CLASSES: Mapping[str, str] = MappingProxyType(
+    {
+        "dns": "the name of the target could not be resolved",
+        "refused": "the target refused the connection",
+        "unreachable": "there was no way to the target, or to none of its addresses",
+        "connect_timeout": "no connection was made within the limit for it",
+        "tls": "the TLS handshake failed, or a certificate was not accepted",
+        "reset": "the connection was reset",
+        "closed_early": "the target closed the connection before its answer was complete",
+        "timeout": "the job reached its limit; its outcome is timed_out",
+        "protocol": "the answer was not valid HTTP, or not an answer to this request",
+        "too_large": "the answer, or a part of it, was larger than allowed",
+        "redirects": "there were more redirects than allowed, or one that cannot be followed",
+        "status": "the status was not an expected one",
+        "check": "the answer did not pass a check of its content",
+        "extract": "the answer did not hold what was to be extracted from it",
+        "stream_error": "the target reported an error within a stream that had begun",
+        "target_not_allowed": "the target is not among those that this process may reach",
+        "local": "the generator's own machine was at fault: no descriptor, no free port, no memory",
+    }
+)
+"""Why a job that sends requests failed, with the meaning of each class. A user's own job fails by the type of its exception,
+and of these only so many are told apart (`MOST_FAILURE_CLASSES`).
+"""
+
+MOST_FAILURE_CLASSES = 50
+"""Classes of failures that a run tells apart by their own names; any others are counted as `OTHER`."""
+
 # --- Judgement -------------------------------------------------------------------------------------------------------
 
 Verdict = Literal["valid", "degraded", "invalid"]

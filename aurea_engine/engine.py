@@ -28,6 +28,8 @@ from aurea_engine.run.execution import Execution
 from aurea_engine.run.parts import RunParts
 from aurea_engine.run.shard import Shard
 from aurea_engine.spec import RunSpec
+from aurea_engine.workload.access import LOCAL_USER, Access
+from aurea_engine.workload.job_setup import JobSetup
 from aurea_engine.workload.jobs import Job, OpenedJob
 
 # Often enough for eyes, seldom enough that a report (some hundred microseconds) is lost in what a run does meanwhile.
@@ -50,11 +52,13 @@ class Stop:
 
 
 class _Watch:
-    """Who looks at a run from outside, while it goes on: observers, who are told, and a `Stop`, which is obeyed."""
+    """Who looks at a run from outside, while it goes on: observers, who are told, and a `Stop`, which is obeyed. ``access``
+    is what the run's jobs may reach.
+    """
 
-    def __init__(self, spec: RunSpec, observers: Iterable[Observer], stop: Stop | None) -> None:
+    def __init__(self, spec: RunSpec, observers: Iterable[Observer], stop: Stop | None, access: Access) -> None:
         self.spec = spec if spec.seed is not None else replace(spec, seed=secrets.randbits(53))
-        self.observers, self.stop = Observers(observers), stop or Stop()
+        self.observers, self.stop, self.access = Observers(observers), stop or Stop(), access
         self._reports = ProgressReports.of(self.spec) if self.observers else None
         self._reported = perf_counter_ns()
 
@@ -84,16 +88,21 @@ class _Watch:
 
 
 def execute(
-    spec: RunSpec, shard: Shard = WHOLE, observers: Iterable[Observer] = (), *, stop: Stop | None = None
+    spec: RunSpec,
+    shard: Shard = WHOLE,
+    observers: Iterable[Observer] = (),
+    *,
+    stop: Stop | None = None,
+    access: Access = LOCAL_USER,
 ) -> RunParts:
     """Run ``spec``, or one shard of it, and return what was measured: `summarize` makes the result of it.
 
-    Blocks until the run has ended, by the clock that ``spec`` names. `Shard` says what cannot be run in shards. Raises as
-    `run` does.
+    Blocks until the run has ended, by the clock that ``spec`` names. `Shard` says what cannot be run in shards. ``access``:
+    what its jobs may reach. Raises as `run` does.
     """
     # Before a seed is drawn: shards that draw their own would each run another workload.
     shard.check(spec)
-    return _execute(_Watch(spec, observers, stop), shard)
+    return _execute(_Watch(spec, observers, stop, access), shard)
 
 
 def _execute(watch: _Watch, shard: Shard) -> RunParts:
@@ -108,19 +117,21 @@ def _execute(watch: _Watch, shard: Shard) -> RunParts:
 
 
 def _simulate(watch: _Watch, shard: Shard) -> RunParts:
-    execution = Execution(watch.spec, shard, watch.look, live=bool(watch.observers))
+    execution = Execution(watch.spec, shard, watch.look, live=bool(watch.observers), access=watch.access)
     watch.observers.on_start(watch.spec)
     step_to_end(pick_driver(watch.spec).drive(execution.context))
     return watch.close(execution)
 
 
 async def _drive(watch: _Watch, shard: Shard, clock: Clock) -> RunParts:
-    execution = Execution(watch.spec, shard, watch.look, live=bool(watch.observers))
+    execution = Execution(watch.spec, shard, watch.look, live=bool(watch.observers), access=watch.access)
     # What jobs open (pools, worker processes) is closed after the window, whatever ended the run, a cancellation too.
     async with AsyncExitStack() as opened:
         runs: list[OpenedJob | None] = [
-            None if leaf.executor == "timers" else await opened.enter_async_context(_opened(leaf))
-            for leaf in watch.spec.workload.job.leaves()
+            None
+            if leaf.executor == "timers"
+            else await opened.enter_async_context(_opened(leaf, execution.describe_setup(number)))
+            for number, leaf in enumerate(watch.spec.workload.job.leaves())
         ]
         watch.observers.on_start(watch.spec)
         # Where the engine alone makes objects, it makes no cycles, and a collection would only hold jobs up.
@@ -130,15 +141,15 @@ async def _drive(watch: _Watch, shard: Shard, clock: Clock) -> RunParts:
 
 
 @asynccontextmanager
-async def _opened(leaf: Job) -> AsyncIterator[OpenedJob]:
-    """`Job.opened`, but a `CancelledError` of its own is a fault of the job and no wish that the run should end."""
+async def _opened(leaf: Job, setup: JobSetup) -> AsyncIterator[OpenedJob]:
+    """`Job.opened_in`, but a `CancelledError` of its own is a fault of the job and no wish that the run should end."""
     task = asyncio.current_task()
     assert task is not None
     # Hazard: a job's own CancelledError looks just like that of a caller who cancels the run. Only the count of requests
     # tells them apart: it rises on request, and never when a job raises.
     asked = task.cancelling()
     try:
-        async with leaf.opened() as run_one:
+        async with leaf.opened_in(setup) as run_one:
             yield run_one
     except asyncio.CancelledError as error:
         if task.cancelling() > asked:
@@ -155,8 +166,9 @@ async def run(
     stop: Stop | None = None,
     benchmark_id: str | None = None,
     clock: Clock | None = None,
+    access: Access = LOCAL_USER,
 ) -> RunResult:
-    """Run ``spec`` by the clock it names, and return the run's result.
+    """Run ``spec`` by the clock it names, and return the run's result. ``access``: what its jobs may reach.
 
     A run in virtual time takes a thread of its own, so the event loop stays free. Cancelling the task ends the run without
     a result; `Stop` ends it with one. Raises `SpecError` for what cannot be run, `StrategyError` if a strategy breaks
@@ -166,10 +178,12 @@ async def run(
         # A thread cannot be cancelled: if this task is, the run in the thread is told to stop, and its result is dropped.
         stop = stop or Stop()
         try:
-            return await asyncio.to_thread(simulate, spec, observers, stop=stop, benchmark_id=benchmark_id)
+            return await asyncio.to_thread(
+                simulate, spec, observers, stop=stop, benchmark_id=benchmark_id, access=access
+            )
         finally:
             stop.now()
-    watch = _Watch(spec, observers, stop)
+    watch = _Watch(spec, observers, stop, access)
     return watch.summarize(await _drive(watch, WHOLE, clock or MonotonicClock()), benchmark_id)
 
 
@@ -179,27 +193,34 @@ def simulate(
     *,
     stop: Stop | None = None,
     benchmark_id: str | None = None,
+    access: Access = LOCAL_USER,
 ) -> RunResult:
     """Run ``spec`` in virtual time, whatever clock it names: the same figures, as fast as they can be computed.
 
-    The same specification and seed give bit-identical figures. Raises `NotSimulable` for a job whose demand is not known
-    before it runs.
+    ``access`` is taken as by `run`, but in virtual time no job reaches for anything. The same specification and seed give
+    bit-identical figures. Raises `NotSimulable` for a job whose demand is not known before it runs.
     """
     if spec.clock != "virtual":
         spec = replace(spec, clock="virtual")
-    watch = _Watch(spec, observers, stop)
+    watch = _Watch(spec, observers, stop, access)
     return watch.summarize(_simulate(watch, WHOLE), benchmark_id)
 
 
-def run_sync(spec: RunSpec, observers: Iterable[Observer] = (), *, stop: Stop | None = None) -> RunResult:
+def run_sync(
+    spec: RunSpec,
+    observers: Iterable[Observer] = (),
+    *,
+    stop: Stop | None = None,
+    access: Access = LOCAL_USER,
+) -> RunResult:
     """`run` for a program without an event loop. uvloop runs it where it is installed."""
     if spec.clock == "virtual":
-        return simulate(spec, observers, stop=stop)
+        return simulate(spec, observers, stop=stop, access=access)
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            return runner.run(run(spec, observers, stop=stop))
+            return runner.run(run(spec, observers, stop=stop, access=access))
     raise SpecError("run_sync was called inside a running event loop: await aurea_engine.run(spec) instead")
 
 

@@ -30,6 +30,7 @@ from aurea_engine.processes.supervisor import ProcessFailed, SupervisedProcess
 from aurea_engine.run.parts import RunParts
 from aurea_engine.run.shard import Shard
 from aurea_engine.spec import RunSpec
+from aurea_engine.workload.access import LOCAL_USER, Access
 
 log = logging.getLogger(__name__)
 log.addHandler(logging.NullHandler())
@@ -77,8 +78,9 @@ class WorkerProcess:
         on_progress: Watch | None = None,
         stop: Stop | None = None,
         catalog: Catalog | None = None,
+        access: Access = LOCAL_USER,
     ) -> RunParts:
-        """What `aurea_engine.execute` returns, measured there.
+        """What `aurea_engine.execute` returns, measured there, by jobs that may reach what ``access`` says.
 
         ``on_progress`` is called about twice a second with the parts so far, which have no records and no series; one that
         raises is not called again. ``catalog`` names the kinds of ``spec``. Raises SpecError if ``spec`` cannot be
@@ -89,7 +91,13 @@ class WorkerProcess:
         watch = _harmless(on_progress)
         order_id = f"{next(self._ids)}"
         document = spec_to_dict(spec, catalog)
-        order = {"id": order_id, "spec": document, "shard": (shard.index, shard.of), "watched": on_progress is not None}
+        order = {
+            "id": order_id,
+            "spec": document,
+            "shard": (shard.index, shard.of),
+            "watched": on_progress is not None,
+            "access": access.to_plain(),
+        }
 
         def take(message: Message, values: Pieces) -> RunParts | None:
             if "progress" in message:

@@ -15,6 +15,7 @@ from aurea_engine.records.series import Series
 from aurea_engine.results.observers import Observer
 from aurea_engine.run.parts import RunParts
 from aurea_engine.run.shard import Shard
+from aurea_engine.workload.access import Access
 
 
 def start(parent: ParentConnection, _: asyncio.Runner) -> Handler:
@@ -31,7 +32,8 @@ def _execute(parent: ParentConnection, order: Message) -> None:
         # A run that nobody watches is cheaper: it need not keep its meters up to date under way.
         observers = [_PartsSender(parent)] if order["watched"] else []
         # `execute` opens an event loop for each run in real time, and closes it with all that jobs left in it.
-        parts = execute(spec, Shard(*order["shard"]), observers, stop=parent.stops[order_id])
+        access = Access.from_plain(order["access"])
+        parts = execute(spec, Shard(*order["shard"]), observers, stop=parent.stops[order_id], access=access)
         parent.send_in_pieces("parts", parts.to_bytes())
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this order and not the supervisor
         del parent.stops[order_id]

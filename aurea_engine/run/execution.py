@@ -23,6 +23,8 @@ from aurea_engine.run.recorder import Recorder
 from aurea_engine.run.shard import GeneratorStats, Shard, ShardReport, Timeline, Totals
 from aurea_engine.run.stop_conditions import StopConditions
 from aurea_engine.spec import RunSpec
+from aurea_engine.workload.access import LOCAL_USER, Access
+from aurea_engine.workload.job_setup import JobSetup
 from aurea_engine.workload.jobs import OpenedJob
 from aurea_engine.workload.streams import Streams
 
@@ -31,9 +33,11 @@ Look = Callable[["Execution", int], bool]
 
 
 class Execution:
-    """One shard of ``spec``, which has its seed. ``live``: the run is observed, so meters are kept up to date during it."""
+    """One shard of ``spec``, which has its seed. ``live``: the run is observed, so meters are kept up to date during it.
+    ``access``: what its jobs may reach.
+    """
 
-    def __init__(self, spec: RunSpec, shard: Shard, look: Look, *, live: bool) -> None:
+    def __init__(self, spec: RunSpec, shard: Shard, look: Look, *, live: bool, access: Access = LOCAL_USER) -> None:
         shard.check(spec)
         assert spec.seed is not None  # drawn by the caller: a run without one could not be repeated
         # What is divided is divided here and nowhere else: the plan has the shard's users, the dispatcher its slots. All
@@ -41,7 +45,7 @@ class Execution:
         scheduler, simulated = shard.share_scheduler(spec.scheduler), spec.clock == "virtual"
         plan = JobPlan(spec.workload, Streams(spec.seed), simulated, shard, scheduler.divided)
         # One of each for one run: nothing here is used again, so nothing has to be put back.
-        self._shard = shard
+        self._shard, self._access = shard, access
         self._metering = Metering(spec.cost, measures=spec.workload.schema.measures)
         recorder, dispatcher = Recorder(spec, self._metering, live, shard), Dispatcher(scheduler)
         self._started_at = _read_calendar()
@@ -52,6 +56,20 @@ class Execution:
         )
         self.context = RunContext(spec, plan, dispatcher, recorder, conditions)
         self._garbage: GarbageWatch | None = None
+
+    def describe_setup(self, leaf: int) -> JobSetup:
+        """What the leaf of this position is told when it is set up."""
+        spec, supply = self.context.spec, self.context.plan.supply.supplies[leaf]
+        assert spec.seed is not None
+        jobs = [self._shard.count_of(each) for each in (spec.workload.jobs, supply) if each is not None]
+        return JobSetup(
+            self._access,
+            # A family of its own, beside those of the plan: a draw in the middle of the run moves no other.
+            Streams(spec.seed).child("set up").child(str(leaf)),
+            jobs=min(jobs, default=None),
+            slots=self._shard.share_scheduler(spec.scheduler).slots,
+            users=self.context.plan.users or None,
+        )
 
     def open_window(self, clock: Clock, runs: Sequence[OpenedJob | None], garbage: GarbageWatch) -> RunContext:
         """The window opens now, in real time. Returns what the driver is given."""

@@ -57,6 +57,9 @@ class JobColumns:
         self.started, self.finished = array("q"), array("q")
         self.outcome = bytearray()
         self.patience = array("q")
+        # Of jobs whose leaf asks for it, else empty.
+        self._turns = array("q")
+        self._shard = shard or Shard()
         self.base = 0
         # The jobs that have ended and were not digested yet, in the order of their ends.
         self.done = array("q")
@@ -65,7 +68,7 @@ class JobColumns:
         self.errors: Counter[str] = Counter()
         self.keep = spec.keep_jobs
         # A run keeps its records or drops them as a whole, and it must not depend on the number of shards which.
-        self._most_kept = (shard or Shard()).count_of(KEPT_JOBS)
+        self._most_kept = self._shard.count_of(KEPT_JOBS)
         self.reports = ReportColumns(spec.workload.job)
         self._has_reports = bool(self.reports.schema)
         self.group_errors: dict[str, Counter[str]] = {name: Counter() for name in self.reports.schema.groups}
@@ -85,6 +88,8 @@ class JobColumns:
         self.finished.frombytes(block.service.tobytes())
         if block.patience is not None:
             self.patience.frombytes(block.patience.tobytes())
+        if block.turn is not None:
+            self._turns.frombytes(block.turn.tobytes())
         self.outcome.extend((block.outcome | PENDING).tobytes())
         if not self.plans_failures and (block.outcome != Outcome.COMPLETED).any():
             self.plans_failures = True
@@ -150,6 +155,14 @@ class JobColumns:
     def planned_outcome(self, job: int) -> int:
         """How ``job``, which has not ended, will end if nothing comes between."""
         return self.outcome[job - self.base] & ~PENDING
+
+    def number(self, job: int) -> int:
+        """The number of ``job`` in the whole run, over all shards."""
+        return self._shard.index + self._shard.of * job
+
+    def turn(self, job: int) -> int:
+        """The number of ``job``, which has not ended, among those of its leaf in the whole run."""
+        return self._turns[job - self.base]
 
     def waits(self, job: int) -> bool:
         """Whether ``job``, which has arrived, has neither started nor ended."""
@@ -262,7 +275,9 @@ class JobColumns:
         if self.done:
             ended = min(ended, int(np.min(np.array(self.done, np.int64))) - self.base)
         if ended:
-            for column in (self.intended, self.released, self.started, self.finished, self.outcome, self.patience):
-                del column[:ended]  # patience is empty if no job has any
+            # The last two are empty where no job has any.
+            columns = (self.intended, self.released, self.started, self.finished, self.outcome)
+            for column in (*columns, self.patience, self._turns):
+                del column[:ended]
             self.reports.forget(ended)
             self.base += ended

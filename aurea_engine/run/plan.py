@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import NotSimulable, Problem, SpecError
 from aurea_engine.records.batch import NEVER, NS, Instants, Outcomes
+from aurea_engine.run.job_supply import JobSupply
 from aurea_engine.run.plan_checks import LONGEST, check_instants, check_service_times, check_think_times
 from aurea_engine.run.shard import Shard
 from aurea_engine.workload.arrival_instants import BEYOND, BLOCK
@@ -40,7 +41,8 @@ class Block:
 
     ``service``: ns until the job ends of itself or by its limit, `UNKNOWN` where its demand is; ``outcome``: the one that
     this leads to; ``limit``: ns, `UNKNOWN` for none; ``demand``: seconds, for schedulers; ``patience``: ns that a job waits,
-    None if all wait until they are served; ``reports``: what is planned for jobs that do not run, as in `Plan`.
+    None if all wait until they are served; ``reports``: what is planned for jobs that do not run, as in `Plan`; ``turn``:
+    the number of the job among those of its leaf, over all shards, None if no leaf asks for it.
     """
 
     intended: Instants | None
@@ -52,6 +54,7 @@ class Block:
     leaf: NDArray[np.intp]
     patience: Instants | None = None
     reports: dict[str, Instants] = field(default_factory=dict)
+    turn: Instants | None = None
 
     def __len__(self) -> int:
         return len(self.service)
@@ -88,8 +91,9 @@ class JobPlan:
         self._simulated = simulated
         self._workload = workload
         self._streams = streams
-        self._taken = 0
+        self._taken = self.own = 0
         self._left = np.empty(0, np.int64)
+        self.supply = JobSupply(workload.job.leaves())
         arrivals = workload.arrivals
         # A process with think times is the closed model; then the first block of instants only says how many users there
         # are.
@@ -148,21 +152,32 @@ class JobPlan:
     # A generator, and used once: what it gives out has been drawn, and random streams do not go back.
     def blocks(self) -> Iterator[Block]:
         """All jobs, lazily, `BLOCK` at a time (the last may be shorter)."""
-        while True:
+        while self.supply.used_up is None:
             left = BLOCK if self._workload.jobs is None else min(BLOCK, self._workload.jobs - self._taken)
             intended = None if self.closed else self._upcoming(left)
             n = left if intended is None else len(intended)
             if not n:
                 return
-            block, first = self._block(intended, n), self._taken
+            block, first = self._supplied(self._block(intended, n)), self._taken
             # Before the block is given out: a consumer that stops here has still taken it.
-            self._taken += n
-            if intended is not None:
-                self.latest_ns = int(intended[-1])
-            if self._shard.is_whole:
-                yield block
-            elif len(mine := block[self._own_rows(first)]):
+            self._taken += len(block)
+            if block.intended is not None and len(block):
+                self.latest_ns = int(block.intended[-1])
+            mine = block if self._shard.is_whole else block[self._own_rows(first)]
+            self.own += len(mine)
+            if len(mine):
                 yield mine
+
+    def _supplied(self, block: Block) -> Block:
+        """``block`` with the turns of its jobs, up to the first that there is no supply for."""
+        turn = self.supply.count(block.leaf)
+        if turn is None:
+            return block
+        kept = len(turn)
+        # The first job that is left out says how long the arrivals would have gone on, as after the last of ``jobs``.
+        if kept < len(block) and block.intended is not None:
+            self.next_instant = int(block.intended[kept])
+        return replace(block[:kept], turn=turn)
 
     def _own_rows(self, first: int) -> slice:
         """The shard's rows of a block whose row 0 is number ``first`` of the run."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import operator
 from collections.abc import Sequence
 from time import perf_counter_ns
 
 from aurea_engine.closed_sets import Outcome
-from aurea_engine.workload.callbacks import CallbackPool
+from aurea_engine.workload.callbacks import CallbackPool, PoolState
 
 ENDINGS = (Outcome.COMPLETED, Outcome.FAILED, Outcome.TIMED_OUT)
 """The outcomes that a pool may report. All others are decided by the run."""
@@ -45,7 +46,7 @@ class _Ends:
             taken = self.taken.pop(job)
             assert taken <= started <= finished <= self.now(), "a job starts in the pool, and ends after its start"
             assert outcome in ENDINGS, f"a pool says completed, failed or timed out, not {outcome}"
-            assert error is None or outcome == Outcome.FAILED, "only a failure has a class"
+            assert error is None or outcome != Outcome.COMPLETED, "only a failure or a timeout has a class"
             assert all(started <= mark <= finished for mark in marks if mark >= 0), "a mark lies within the service"
             assert all(measure >= -1 for measure in measures), "a measure is from 0 up, or -1 where there is none"
         except AssertionError as broken:
@@ -70,15 +71,20 @@ async def check_callback_pool(pool: CallbackPool, demand: float = float("nan"), 
     """Raises AssertionError if ``pool`` does not keep its contract. Call it inside a running event loop.
 
     The pool does `AT_ONCE` jobs together and one alone, within ``patience`` seconds, and gives up one that is cancelled.
+    What it says of its connections must fit the jobs that it has.
     """
     ends = _Ends()
     pool.now, pool.done = ends.now, ends.done
+    # As in a run of these jobs alone: each is at its own place, among its leaf's and among all.
+    pool.number = pool.turn = operator.index
+    _check_state(pool.state(), waiting=0)
     # First all together, then one more: a pool that never frees its places does the first twenty and hangs on the next.
     # Together, so that jobs wait for each other in a pool of few connections; then alone, on one that was used before.
     for jobs in (range(AT_ONCE), range(AT_ONCE, AT_ONCE + 1)):
         for job in jobs:
             ends.taken[job] = ends.now()  # before `start`, which may already be done with it
             pool.start(job, demand, None, None)
+            _check_state(pool.state(), waiting=len(ends.taken))
         await ends.wait(patience)
     # Cancelling is a race that the pool may win: the job may be done when `start` returns. Then there is nothing to cancel.
     cancelled = AT_ONCE + 1
@@ -87,3 +93,14 @@ async def check_callback_pool(pool: CallbackPool, demand: float = float("nan"), 
     if cancelled in ends.taken:
         began = pool.cancel(cancelled)
         assert began is None or taken <= began <= ends.now(), "cancel gives the instant at which the service began"
+
+
+def _check_state(state: PoolState | None, *, waiting: int) -> None:
+    """Whether ``state`` can be that of a pool that has so many jobs, of which some may wait."""
+    if state is None:
+        return
+    assert isinstance(state, PoolState), f"state gives a PoolState or None, not {type(state).__name__}"
+    assert min(vars(state).values()) >= 0, f"nothing in a state is less than nothing: {state}"
+    assert state.busy <= state.open, f"{state.busy} connections have a job, and {state.open} are open"
+    assert state.waiting <= waiting, f"{state.waiting} jobs wait for a connection, and the pool has {waiting}"
+    assert state.open <= state.opened, f"{state.open} connections are open, and {state.opened} were ever opened"

@@ -22,6 +22,7 @@ from aurea_engine.testing.fakes import ScriptedArrivals
 from aurea_engine.workload.arrivals import Arrivals
 from aurea_engine.workload.callbacks import CallbackPool
 from aurea_engine.workload.distributions import Distribution, Empirical
+from aurea_engine.workload.job_setup import JobSetup
 from aurea_engine.workload.jobs import PLANNED, Job, JobSource, Plan, Sleep
 from aurea_engine.workload.schedulers import Queue, Scheduler
 from aurea_engine.workload.streams import Streams
@@ -164,7 +165,7 @@ def _check_plan(plan: Plan, jobs: int, leaves: int) -> None:
 
 async def _try_job(leaf: Job, demand: float) -> None:
     name = type(leaf).__name__
-    async with leaf.opened() as work:
+    async with leaf.opened_in(JobSetup()) as work:
         if leaf.executor == "callbacks":
             assert isinstance(work, CallbackPool), f"{name}.opened yields a CallbackPool, as its executor says"
             await check_callback_pool(work, demand)

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from msgspec import Meta
 
 
 class Done(Protocol):
@@ -28,10 +31,32 @@ class Done(Protocol):
     ) -> None:
         """``job`` was in service from ``started`` to ``finished``, instants of `CallbackPool.now`.
 
-        ``outcome``: `Outcome.COMPLETED`, `FAILED` or `TIMED_OUT`; ``error`` names the class of a failure, under which it is
-        counted. ``marks`` (instants of `CallbackPool.now`) and ``measures``: what the job declares, each in the order of its
-        declaration, -1 for what it did not see; or nothing at all.
+        ``outcome``: `Outcome.COMPLETED`, `FAILED` or `TIMED_OUT`; ``error`` names the class of a failure or a timeout, under
+        which it is counted. ``marks`` (instants of `CallbackPool.now`) and ``measures``: what the job declares, each in the
+        order of its declaration, -1 for what it did not see; or nothing at all.
         """
+
+
+# With their bounds, because states are read back from bytes that another machine sent.
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+@dataclass(frozen=True)
+class PoolState:
+    """The connections of a pool at an instant, or of several pools together.
+
+    ``open``, ``busy``: connections that are open, and those of them that have a job; ``waiting``: jobs that wait for one.
+    Since the window opened: ``waited``: jobs that had to wait at all; ``full_ns``: how long every connection that is allowed
+    was busy; ``opened``: connections that were opened, the warm ones too; ``failed_dials``: attempts that failed.
+    """
+
+    open: Count = 0
+    busy: Count = 0
+    waiting: Count = 0
+    waited: Count = 0
+    full_ns: Count = 0
+    opened: Count = 0
+    failed_dials: Count = 0
 
 
 class CallbackPool(ABC):
@@ -46,6 +71,11 @@ class CallbackPool(ABC):
     """Nanoseconds since the run's window opened: the time of every stamp. Set before the first `start`."""
     done: Done
     """To be told of every job's end. It starts nothing, so it may be called from within `start`."""
+    number: Callable[[int], int]
+    """The number of a job in the whole run, over all shards, from 0."""
+    turn: Callable[[int], int]
+    """The number of a job among those of its leaf in the whole run, over all shards, from 0. Only where the leaf says
+    `Job.counts_turns`."""
 
     @abstractmethod
     def start(self, job: int, demand: float, limit: int | None, deadline: int | None) -> None:
@@ -58,3 +88,9 @@ class CallbackPool(ABC):
     @abstractmethod
     def cancel(self, job: int) -> int | None:
         """The run is over: give up ``job``, which is not done. Returns the instant at which its service began, if it has."""
+
+    def state(self) -> PoolState | None:
+        """How the pool's connections stand; None if it has none. Asked for now and then, and before jobs are cancelled at
+        the run's end.
+        """
+        return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Annotated, ClassVar
@@ -37,6 +37,7 @@ from aurea_engine.workload.distributions import (
     draw_durations,
     to_floats,
 )
+from aurea_engine.workload.job_setup import JobSetup
 from aurea_engine.workload.planned_reports import Numbers, plan_reports
 from aurea_engine.workload.streams import Streams
 
@@ -161,6 +162,9 @@ class Job(JobSource):
     executor: ClassVar[ExecutorName] = "tasks"
     """What does this work in real time; see `ExecutorName`."""
 
+    counts_turns: ClassVar[bool] = False
+    """Whether its pool asks for the turn of a job: see `CallbackPool.turn`."""
+
     @abstractmethod
     async def run(self, demand: float) -> object:
         """Do the work of one job. ``demand`` is what `demands` said for it, in seconds, else NaN."""
@@ -189,6 +193,17 @@ class Job(JobSource):
     async def opened(self) -> AsyncIterator[OpenedJob]:
         """Set up what one run needs before its window opens; yields what does one job, or the pool that does all."""
         yield self.run
+
+    def opened_in(self, setup: JobSetup) -> AbstractAsyncContextManager[OpenedJob]:
+        """`opened`, for jobs that need to know of the run. A run calls this one."""
+        return self.opened()
+
+    def supply(self) -> int | None:
+        """How many jobs of this kind there can be, such as rows of data that are used once each; None for any number.
+
+        Arrivals end with the first job of any kind that there is no supply for.
+        """
+        return None
 
     def plan(self, streams: Streams, first: int, n: int) -> Plan:
         # A stream for each purpose: reports that are drawn, or not, change no demand.

@@ -29,6 +29,7 @@ class Callbacks(Executor):
         self._running: set[int] = set()
         self._over = False
         pool.now, pool.done = context.now, self._done
+        pool.number, pool.turn = context.recorder.number, context.recorder.turn
 
     def start(self, jobs: Sequence[int], demands: Sequence[float], limits: Sequence[int]) -> None:
         context, running, begin = self._context, self._running, self._pool.start
@@ -68,6 +69,8 @@ class Callbacks(Executor):
         # Before what may still raise below: whatever becomes of its report, this job has ended, and once.
         self._running.discard(job)
         planned = self._context.recorder.planned_outcome(job)
+        if outcome == _COMPLETED:
+            error = None
         # The pool did the work; a failure that the workload injects is of no class, and one of the job's own is its own.
         if outcome == _COMPLETED and planned == FAILED:
             outcome, error = FAILED, None
