@@ -26,6 +26,7 @@ from aurea_engine.spec import RunSpec
 from aurea_engine.workload.access import LOCAL_USER, Access
 from aurea_engine.workload.job_setup import JobSetup
 from aurea_engine.workload.jobs import OpenedJob
+from aurea_engine.workload.pacing import SendPacer
 from aurea_engine.workload.streams import Streams
 
 Look = Callable[["Execution", int], bool]
@@ -45,7 +46,8 @@ class Execution:
         scheduler, simulated = shard.share_scheduler(spec.scheduler), spec.clock == "virtual"
         plan = JobPlan(spec.workload, Streams(spec.seed), simulated, shard, scheduler.divided)
         # One of each for one run: nothing here is used again, so nothing has to be put back.
-        self._shard, self._access = shard, access
+        self._shard, self._access = shard, _share_connections(access, spec)
+        self._pacer = None if access.most_rate is None else SendPacer(access.most_rate)
         self._metering = Metering(spec.cost, measures=spec.workload.schema.measures)
         recorder, dispatcher = Recorder(spec, self._metering, live, shard), Dispatcher(scheduler)
         self._started_at = _read_calendar()
@@ -69,6 +71,7 @@ class Execution:
             jobs=min(jobs, default=None),
             slots=self._shard.share_scheduler(spec.scheduler).slots,
             users=self.context.plan.users or None,
+            pacer=self._pacer,
         )
 
     def open_window(self, clock: Clock, runs: Sequence[OpenedJob | None], garbage: GarbageWatch) -> RunContext:
@@ -141,6 +144,15 @@ class Execution:
         stats = self.context.stats
         busy = 1 - stats.waited_ns / elapsed_ns if elapsed_ns else 0.0
         return GeneratorStats(busy, stats.late_ns, self._garbage.total_ns, self._garbage.longest_ns)
+
+
+def _share_connections(access: Access, spec: RunSpec) -> Access:
+    """``access`` with each leaf's share of the ceiling of connections."""
+    # A ceiling is of the run, and leaves know nothing of each other. At least one each: without any, a leaf would never end.
+    reaching = sum(bool(leaf.reach().targets) for leaf in spec.workload.job.leaves())
+    if access.most_connections is None or reaching < 2:
+        return access
+    return replace(access, most_connections=max(1, access.most_connections // reaching))
 
 
 def _lost_reason(spec: RunSpec, lost: int, status: Status) -> Reason | None:

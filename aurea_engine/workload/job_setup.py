@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from aurea_engine.workload.access import Access
+from aurea_engine.workload.pacing import SendPacer
 from aurea_engine.workload.streams import Streams
 
 
@@ -12,9 +13,11 @@ from aurea_engine.workload.streams import Streams
 class JobSetup:
     """The run that a job is set up for, as far as the job may know of it.
 
-    ``access``: what the jobs of the run may reach. ``streams``: random streams of this leaf alone, for draws while the run
-    goes on; no draw from them changes the plan. ``jobs``, ``slots`` and ``users`` are upper bounds of this process: jobs
-    that can come, jobs that can be in service at once, and users of a closed model; None where nothing bounds them.
+    ``access``: what the jobs of this leaf may reach; where there is a ceiling of connections, its ``most_connections`` are
+    the leaf's share of it. ``streams``: random streams of this leaf alone, for draws while the run goes on; no draw from
+    them changes the plan. ``jobs``, ``slots`` and ``users`` are upper bounds of this process: jobs that can come, jobs that
+    can be in service at once, and users of a closed model; None where nothing bounds them. ``pacer``: the ceiling on the
+    rate of all that the run sends, None if there is none.
     """
 
     access: Access = field(default_factory=Access)
@@ -22,6 +25,7 @@ class JobSetup:
     jobs: int | None = None
     slots: int | None = None
     users: int | None = None
+    pacer: SendPacer | None = None
 
     @property
     def most_in_service(self) -> int | None:

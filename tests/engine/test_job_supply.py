@@ -31,6 +31,7 @@ from aurea_engine import (
     run_sync,
 )
 from aurea_engine.testing import run_jumping
+from aurea_engine.workload.access import Reach
 from aurea_engine.workload.arrival_instants import BLOCK
 
 Seen = list[tuple[int, int, int]]
@@ -165,6 +166,22 @@ def test_jobs_are_told_of_their_run() -> None:
     (setup,) = leaf.setups
     assert setup.access is access
     assert (setup.jobs, setup.slots, setup.users, setup.most_in_service) == (20, 5, 7, 5)
+
+
+def test_ceilings_are_shared_by_all_leaves() -> None:
+    """Connections are dealt out among the leaves that reach for a target; the rate is one for all that the run sends."""
+
+    class Reaching(Rows):
+        def reach(self) -> Reach:
+            return Reach((("target.example", 80),))
+
+    leaves = Reaching(), Reaching(), Rows()
+    access = Access(most_connections=7, most_rate=100.0)
+    run_sync(RunSpec(Workload(Mix(tuple(Branch(1, leaf) for leaf in leaves)), jobs=3), seed=3), access=access)
+    setups = [leaf.setups[0] for leaf in leaves]
+    assert [setup.access.most_connections for setup in setups] == [3, 3, 3]
+    assert setups[0].pacer is not None
+    assert all(setup.pacer is setups[0].pacer for setup in setups)
 
 
 def test_shards_are_told_of_their_share() -> None:
