@@ -6,11 +6,31 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import closed_loop, machine, memory, open_loop, report, sleeps_at_once, virtual_time
+from benchmarks import (
+    closed_loop,
+    http_client,
+    http_scale,
+    http_stall,
+    machine,
+    memory,
+    open_loop,
+    report,
+    sleeps_at_once,
+    virtual_time,
+)
 from benchmarks.contest import Row, add_before
 from benchmarks.side_by_side import Outcome, measure
 
-ROWS = (*closed_loop.ROWS, *sleeps_at_once.ROWS, *open_loop.ROWS, *virtual_time.ROWS, *memory.ROWS)
+ROWS = (
+    *closed_loop.ROWS,
+    *sleeps_at_once.ROWS,
+    *open_loop.ROWS,
+    *http_client.ROWS,
+    *http_stall.ROWS,
+    *http_scale.ROWS,
+    *virtual_time.ROWS,
+    *memory.ROWS,
+)
 
 
 def main() -> int:

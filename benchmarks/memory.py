@@ -19,7 +19,8 @@ def _make_spec(jobs: int, keep_jobs: bool) -> RunSpec:
     return RunSpec(workload, Fifo(slots=4), clock="virtual", keep_jobs=keep_jobs)
 
 
-def _read_peak() -> int:
+def read_peak() -> int:
+    """Bytes that were resident at most, since this process began."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -30,11 +31,11 @@ def _read_resident() -> int:
 def run_without_records(jobs: int) -> Figures:
     """Peak of the resident set after the run, over what a fresh process with the package imported had."""
     # A peak cannot be lowered, so this needs a process in which nothing larger came before.
-    before = _read_peak()
+    before = read_peak()
     result = simulate(_make_spec(jobs, keep_jobs=False))
     assert result.counts.completed == jobs
     assert result.jobs is None
-    return {"growth": (_read_peak() - before) / MIB}
+    return {"growth": (read_peak() - before) / MIB}
 
 
 def run_with_records(jobs: int) -> Figures:
