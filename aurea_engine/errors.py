@@ -28,6 +28,11 @@ LITERAL_CREDENTIAL = (
 )
 """The problem of a member that would put a credential into a specification from elsewhere."""
 
+TARGET_NOT_ALLOWED = (
+    "is no target that runs on this server may send to; its operator allows targets with --allow-target"
+)
+"""The problem of a workload that aims at something else."""
+
 
 class Problem(NamedTuple):
     """One problem of a specification.

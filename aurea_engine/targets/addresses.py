@@ -148,6 +148,9 @@ async def _resolve_entry(target: AllowedTarget) -> AllowedTarget:
         return target
     assert target.host is not None
     assert target.port is not None
-    addresses = [_read_address(found) for found in await _look_up(target.host, target.port)]
+    try:
+        addresses = [_read_address(found) for found in await _look_up(target.host, target.port)]
+    except OSError as error:
+        raise OSError(f"{target.host} has no address now: {error.strerror or error}") from None
     networks = [ipaddress.ip_network(unwrap(address)) for address in addresses]
     return replace(target, networks=tuple(dict.fromkeys(networks)))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import msgspec
 from aiohttp import web
 
-from aurea_engine import Catalog
+from aurea_engine import Access, Catalog
+from aurea_engine.targets.addresses import resolve_entries
 from aurea_server.history import History
 from aurea_server.http import app_keys
 from aurea_server.http.host_header import allowed_hosts
@@ -19,23 +21,25 @@ from aurea_server.http.security import RequestGuard, assign_request_id, guard_re
 from aurea_server.metrics.registry import BenchmarkMetrics, Registry
 from aurea_server.runner.kinds import Kinds
 from aurea_server.runs.service import RunService
-from aurea_server.settings.settings import Settings
+from aurea_server.settings.settings import Settings, SettingsError
 
 
 async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings | None = None) -> web.Application:
     """An app that is ready to serve. ``catalog``: which kinds its clients may name; the built-in ones if None.
 
     What is not built in must be offered by an installed package: runner processes look for it there, and only they run it.
-    Raises `LedgerUnusable` if the history cannot be used, `SettingsError` if the settings are wrong.
+    Raises `LedgerUnusable` if the history cannot be used, `SettingsError` if the settings are wrong, or if an allowed
+    target has no address now.
     """
     settings = settings or Settings()
     kinds = Kinds.of(catalog) if isinstance(catalog, Catalog) else catalog or Kinds()
     hosts = allowed_hosts(settings.host, settings.allowed_host)
-    guard = RequestGuard(hosts, settings.secret, OPEN_HANDLERS, settings.max_body)
+    guard = RequestGuard(hosts, settings.caller_token, OPEN_HANDLERS, settings.max_body)
     # Shown by the build metric, so that figures of different event loops can be told apart.
     loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
     metrics = BenchmarkMetrics(loop, settings.limits.seconds)
-    service = RunService(metrics, History(settings.folder, settings.retention), settings.limits, kinds)
+    access = await _resolve_access(settings)
+    service = RunService(metrics, History(settings.folder, settings.retention), settings.limits, kinds, access)
     # In this order: what the guard refuses is an error that is answered, and every answer has the id of its request.
     middlewares = [assign_request_id, answer_errors, guard_requests(guard)]
     app = web.Application(client_max_size=settings.max_body, middlewares=middlewares)
@@ -59,3 +63,13 @@ async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings 
     # aiohttp closes the connections before it runs this, so clients that wait have been answered when the processes end.
     app.cleanup_ctx.append(lifetime)
     return app
+
+
+async def _resolve_access(settings: Settings) -> Access:
+    """What runs may reach, with the addresses that allowed names have now: later ones are not allowed."""
+    access = settings.access
+    assert access.targets is not None
+    try:
+        return replace(access, targets=await resolve_entries(access.targets))
+    except OSError as error:
+        raise SettingsError(f"allow_target: {error}") from None

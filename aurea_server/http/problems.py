@@ -16,6 +16,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from aurea_engine import LOCAL_REFERENCE, Problem, SpecError
+from aurea_engine.errors import LITERAL_CREDENTIAL, TARGET_NOT_ALLOWED
 from aurea_server.context import request_id
 from aurea_server.history import Damaged, StorageFull, StoreError
 from aurea_server.runs import errors
@@ -83,13 +84,22 @@ def to_problem(error: errors.RunError | StoreError) -> HttpProblem:
     return HttpProblem(meaning.status, meaning.code, meaning.sentence or str(error), headers=headers)
 
 
+PROBLEM_CODES = {
+    TARGET_NOT_ALLOWED: "target_not_allowed",
+    LOCAL_REFERENCE: "local_reference",
+    LITERAL_CREDENTIAL: "literal_credential",
+}
+"""Problem that a client cannot mend in the document alone → its code. The first that occurs is the code of the whole."""
+
+
 def spec_problem(error: SpecError) -> HttpProblem:
-    """400 with every problem of a body at once."""
+    """400 with every problem of a body at once; 403 where it aims at what is not allowed."""
     # The first problem makes the sentence, so that it is useful to a client that shows nothing else.
     first, more = error.problems[0], len(error.problems) - 1
     text = f"{first} (and {more} more)" if more else str(first)
-    local = any(problem.problem == LOCAL_REFERENCE for problem in error.problems)
-    return HttpProblem(400, "local_reference" if local else "invalid_spec", text, error.problems)
+    codes = {PROBLEM_CODES[problem.problem] for problem in error.problems if problem.problem in PROBLEM_CODES}
+    code = next((code for code in PROBLEM_CODES.values() if code in codes), "invalid_spec")
+    return HttpProblem(403 if code == "target_not_allowed" else 400, code, text, error.problems)
 
 
 # Codes are an interface: clients compare them. Sentences may change.
@@ -134,7 +144,8 @@ def encode_problem(problem: HttpProblem) -> bytes:
 
 def _describe_problem(problem: Problem) -> dict[str, str]:
     described = {"path": problem.path, "problem": problem.problem, "got": problem.got}
-    return {**described, "code": "local_reference"} if problem.problem == LOCAL_REFERENCE else described
+    code = PROBLEM_CODES.get(problem.problem)
+    return described if code is None else {**described, "code": code}
 
 
 def make_response(problem: HttpProblem) -> web.Response:

@@ -25,7 +25,7 @@ from aurea_server.http import app_keys
 from aurea_server.http.app import create_app
 from aurea_server.http.connections import make_runner
 from aurea_server.runner.kinds import Kinds
-from aurea_server.settings.settings import Settings
+from aurea_server.settings.settings import Settings, SettingsError
 from aurea_server.stdio import standard_streams
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,8 @@ async def serve(settings: Settings, kinds: Kinds) -> int:
         return _report_error(str(error), ServeExitCode.INTERNAL)
     try:
         app = await create_app(kinds, settings)
+    except SettingsError as error:
+        return _report_error(str(error), ServeExitCode.UNSAFE)
     except LedgerNewer as error:
         return _report_error(str(error), ServeExitCode.LEDGER_NEWER)
     except LedgerUnusable as error:
@@ -94,6 +96,7 @@ async def serve(settings: Settings, kinds: Kinds) -> int:
                 f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}",
                 ServeExitCode.CANNOT_BIND,
             )
+        service.set_listeners((address[0], address[1]) for address in runner.addresses)
         gc.collect()
         # What is loaded now stays until the end: no later collection need look at it, so their pauses stay short.
         gc.freeze()

@@ -16,17 +16,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Protocol
 
 import msgspec
 
+from aurea_engine import Access
 from aurea_engine.processes.frames import Message, Pieces
 from aurea_engine.processes.messages import Reason, Snapshot, check_snapshot
 from aurea_engine.processes.spawn import Command
 from aurea_engine.processes.supervisor import STOP_PATIENCE, TERM_PATIENCE, ProcessFailed, SupervisedProcess
 from aurea_server.runner.messages import ExecutedRun, RunEnd, check_executed
 from aurea_server.runner.submissions import Submission
+from aurea_server.settings.targets import hidden_variables, secret_variables
 
 Name = Annotated[str, msgspec.Meta(max_length=256)]
 
@@ -42,9 +46,6 @@ MAX_PRICED = 8
 STOPPING = Reason(code="server_stopped", detail="the server is stopping")
 
 MALFORMED = Reason(code="strategy", detail="a strategy made its process send what no runner sends")
-
-SECRETS = ("AUREA_TOKEN", "AUREA_TOKEN_FILE")
-"""Environment variables that jobs must not see."""
 
 MAX_SENT = 384 * 1024 * 1024
 """Bytes that a process may send of one run: its result and its records."""
@@ -75,10 +76,16 @@ class Busy(Exception):
 
 
 class RunnerPool:
-    """Executes one run at a time. ``memory``: bytes of address space that a runner process may have."""
+    """Executes one run at a time. ``memory``: bytes of address space that a runner process may have; ``access``: what its
+    jobs may reach, which goes with each order.
+    """
 
-    def __init__(self, memory: int) -> None:
-        self._command = Command("aurea_server.runner.program:start", memory, SECRETS)
+    def __init__(self, memory: int, access: Access) -> None:
+        self.access = access
+        # A secret is read where the run opens, so its variable is there; what prices or judges sends nothing.
+        hidden = hidden_variables(access, os.environ)
+        self._command = Command("aurea_server.runner.program:start", memory, hidden)
+        self._asking = replace(self._command, secrets=hidden | secret_variables(access))
         self._starting: asyncio.Task[SupervisedProcess] | None = None
         self._loading: SupervisedProcess | None = None
         self._idle: SupervisedProcess | None = None
@@ -135,7 +142,7 @@ class RunnerPool:
         deadline = asyncio.get_running_loop().call_later(seconds, on_timeout)
         reusable = False
         try:
-            executed = await execute_run(process, run, on_progress)
+            executed = await execute_run(process, run, on_progress, self.access)
             # Whatever a package left in the process would be the next run's: threads, patches, a changed seed.
             reusable = executed.reusable and not run.foreign
             return executed
@@ -166,7 +173,7 @@ class RunnerPool:
         Raises `ProcessFailed`, also where they take longer than they may, or `Busy` where `MAX_JUDGED` are there already.
         """
         async with self._judging.turn(MAX_JUDGED), self._process() as process:
-            process.send_order({"judge": most_jobs}, document=content)
+            process.send_order({"judge": most_jobs, "access": self.access.to_plain()}, document=content)
             await process.answer("loaded", LOAD_SECONDS, "the package was not loaded")
             judged = await process.answer("judged", JUDGE_SECONDS, "the strategies did not answer")
         return _read_submission(judged)
@@ -195,7 +202,7 @@ class RunnerPool:
         """A process for one question, of which nothing is left afterwards."""
         if self._closed:
             raise ProcessFailed(STOPPING)
-        process = await SupervisedProcess.spawn(self._command)
+        process = await SupervisedProcess.spawn(self._asking)
         try:
             await process.ready()
             yield process
@@ -226,10 +233,10 @@ class RunnerPool:
 
 
 async def execute_run(
-    process: SupervisedProcess, run: RunOrder, on_progress: Callable[[Snapshot], None]
+    process: SupervisedProcess, run: RunOrder, on_progress: Callable[[Snapshot], None], access: Access
 ) -> ExecutedRun:
     """Have ``process`` execute it. Raises `ProcessFailed` where it came to no result."""
-    process.send_order({"id": run.id, "spec": run.document, "foreign": run.foreign})
+    process.send_order({"id": run.id, "spec": run.document, "foreign": run.foreign, "access": access.to_plain()})
     if run.stopping is not None:  # that was asked for while the process was being started
         process.stop(run.id, run.stopping)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 import aurea_engine
 from aurea_engine import (
+    Access,
     Catalog,
     JobBatch,
     RunParts,
@@ -51,7 +52,8 @@ def start(parent: ParentConnection, loop: asyncio.Runner) -> Handler:
 
 def _handle(parent: ParentConnection, loop: asyncio.Runner, order: Message) -> None:
     if "judge" in order:
-        parent.send(third_party.judge(parent.attached("document"), order["judge"], parent.send))
+        access = Access.from_plain(order["access"])
+        parent.send(third_party.judge(parent.attached("document"), order["judge"], access, parent.send))
     elif "price" in order:
         parent.send(third_party.price_run(order["price"], order["usage"], parent.attached("records")))
     else:
@@ -73,8 +75,9 @@ def _execute(order: Message, parent: ParentConnection, loop: asyncio.Runner) -> 
     try:
         catalog = load_catalog_for(order["spec"]) if order["foreign"] else default_catalog()
         reporter = ProgressReporter(parent, catalog)
-        spec = spec_from_dict(order["spec"], catalog, local=False)
-        result = _run(spec, reporter, parent.stops[run_id], run_id, loop)
+        access = Access.from_plain(order["access"])
+        spec = spec_from_dict(order["spec"], catalog, local=False, data_dir=access.data_dir)
+        result = _run(spec, reporter, parent.stops[run_id], run_id, loop, access)
         end, values = _close(result, reporter.last, catalog)
         message = {"end": to_plain(end)}
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this run and not the server
@@ -85,11 +88,13 @@ def _execute(order: Message, parent: ParentConnection, loop: asyncio.Runner) -> 
     parent.send_answer(message, values)
 
 
-def _run(spec: RunSpec, reporter: ProgressReporter, stop: Stop, run_id: str, loop: asyncio.Runner) -> RunResult:
+def _run(
+    spec: RunSpec, reporter: ProgressReporter, stop: Stop, run_id: str, loop: asyncio.Runner, access: Access
+) -> RunResult:
     # Virtual time needs no event loop, and in this thread SIGTERM reaches the strategies that it calls.
     if spec.clock == "virtual":
         return simulate(spec, [reporter], stop=stop, benchmark_id=run_id)
-    return loop.run(run(spec, [reporter], stop=stop, benchmark_id=run_id))
+    return loop.run(run(spec, [reporter], stop=stop, benchmark_id=run_id, access=access))
 
 
 def _close(result: RunResult, last: Snapshot, catalog: Catalog) -> tuple[RunEnd, dict[str, bytes]]:

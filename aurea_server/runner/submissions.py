@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from aurea_engine import Catalog, CostModel, RunSpec, Sleep, SpecError, Workload, spec_from_dict, spec_to_dict
+from aurea_engine import Access, Catalog, CostModel, RunSpec, Sleep, SpecError, Workload, spec_from_dict, spec_to_dict
+from aurea_server.runner.reach import check_reach
 from aurea_server.settings.limits import Limits, apply_limits, draw_seed
 
 MAX_DOCUMENT = 24 * 1024**2
@@ -33,13 +34,14 @@ def check_size(submission: Submission) -> Submission:
     return submission
 
 
-def judge_built_in(document: object, catalog: Catalog, limits: Limits) -> Submission:
+def judge_built_in(document: object, catalog: Catalog, limits: Limits, access: Access) -> Submission:
     """The submission of a specification that names built-in kinds only. Raises SpecError."""
     # The seed goes into the document: a specification that is made once more for it would be checked once more, which is
     # a tenth of what a short run costs here.
     if isinstance(document, dict) and document.get("seed") is None:
         document = {**document, "seed": draw_seed()}
-    spec = apply_limits(spec_from_dict(document, catalog, local=False), limits)
+    spec = apply_limits(spec_from_dict(document, catalog, local=False, data_dir=access.data_dir), limits)
+    check_reach(spec, access)
     return Submission(spec_to_dict(spec, catalog), spec.label, foreign=False)
 
 

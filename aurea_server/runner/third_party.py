@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from aurea_engine import (
+    Access,
     JobBatch,
     NeedsRecords,
     Problem,
@@ -27,6 +28,7 @@ from aurea_engine.costs import reprice
 from aurea_engine.processes.messages import Failure
 from aurea_engine.processes.reasons import explain_failure, name_class
 from aurea_engine.records import column_file
+from aurea_server.runner.reach import check_reach
 from aurea_server.runner.submissions import cost_to_dict
 from aurea_server.settings.limits import Limits, apply_limits
 
@@ -34,7 +36,7 @@ T = TypeVar("T")
 Message = dict[str, Any]
 
 
-def judge(content: bytes, most_jobs: int, tell: Callable[[Message], None]) -> Message:
+def judge(content: bytes, most_jobs: int, access: Access, tell: Callable[[Message], None]) -> Message:
     """The specification in ``content`` (JSON), whole and as plain data, if it can be run here.
 
     ``tell`` is called when the packages are loaded: from then on a shorter deadline holds.
@@ -44,7 +46,8 @@ def judge(content: bytes, most_jobs: int, tell: Callable[[Message], None]) -> Me
         catalog = load_catalog_for(document)
         # Loading a package may well take seconds (it may be large); being made and asked may not.
         tell({"loaded": True})
-        spec = _build(lambda: spec_from_dict(document, catalog, local=False))
+        spec = _build(lambda: spec_from_dict(document, catalog, local=False, data_dir=access.data_dir))
+        _build(lambda: check_reach(spec, access))
         return {"judged": spec_to_dict(apply_limits(spec, Limits(jobs=most_jobs)), catalog)}
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer to this request
         return describe_failure(error)

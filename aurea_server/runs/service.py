@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 
+from aurea_engine import Access
 from aurea_engine.processes.messages import Reason
 from aurea_engine.processes.supervisor import STOP_PATIENCE, TERM_PATIENCE
 from aurea_server.history import History, StoreError
@@ -41,10 +43,12 @@ class RunService:
     ``lifecycle`` accepts and ends runs; ``reader`` reads them; ``validator`` checks specifications; ``repricer`` prices.
     """
 
-    def __init__(self, metrics: BenchmarkMetrics, history: History, limits: Limits, kinds: Kinds) -> None:
+    def __init__(
+        self, metrics: BenchmarkMetrics, history: History, limits: Limits, kinds: Kinds, access: Access
+    ) -> None:
         followers = Followers(limits.followers)
         self._history = history
-        self._pool = RunnerPool(limits.memory)
+        self._pool = RunnerPool(limits.memory, access)
         self._active = ActiveRuns(followers)
         self._queue = RunQueue(limits.queued, metrics.set_waiting)
         self._tasks = Tasks()
@@ -53,6 +57,10 @@ class RunService:
         self.validator = SpecificationValidator(kinds, self._pool, limits)
         self.repricer = Repricer(self.reader, self.validator, self._pool)
         self.disk_stuck = False
+
+    def set_listeners(self, listeners: Iterable[tuple[str, int]]) -> None:
+        """Where this server listens: no run may send there. To be called before the first request."""
+        self._pool.access = replace(self._pool.access, listeners=tuple(listeners))
 
     async def open(self) -> None:
         """Take over the history, and be ready for runs."""

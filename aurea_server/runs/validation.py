@@ -28,7 +28,7 @@ SHORT_BODY = 8 * 1024
 
 
 class SpecificationValidator:
-    """``kinds``: which kinds clients may name; ``limits``: how large a run may be."""
+    """``kinds``: which kinds clients may name; ``limits``: how large a run may be; the pool says what it may reach."""
 
     def __init__(self, kinds: Kinds, pool: RunnerPool, limits: Limits) -> None:
         self._kinds, self._pool, self._limits = kinds, pool, limits
@@ -55,7 +55,7 @@ class SpecificationValidator:
         document = parse_document(content)
         if self._kinds.is_foreign(document):
             return None
-        return check_size(judge_built_in(document, self._kinds.built_in, self._limits))
+        return check_size(judge_built_in(document, self._kinds.built_in, self._limits, self._pool.access))
 
     async def validate_cost(self, content: bytes) -> None:
         """Raises SpecError if a body is not ``{"cost": …}`` with a cost model that can be used."""

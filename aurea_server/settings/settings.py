@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from aurea_engine import AureaError, SpecError
 from aurea_engine.fields.text_files import read_text
+from aurea_engine.workload.access import Access
 from aurea_server.history import Retention, default_data_folder
 from aurea_server.settings.addresses import is_loopback, parse_address, parse_base_path
 from aurea_server.settings.limits import Limits
@@ -30,10 +31,11 @@ from aurea_server.settings.parsers import (
     parse_size,
     size_parser,
 )
+from aurea_server.settings.targets import Ceilings, make_access, parse_secrets, parse_targets, warn_of_secrets
 
 Origin = Literal["command line", "environment", "configuration file", "default"]
 # Each default stands once, in the value that it becomes a part of.
-_LIMITS, _RETENTION = Limits(), Retention()
+_LIMITS, _RETENTION, _CEILINGS = Limits(), Retention(), Ceilings()
 
 
 class SettingsError(AureaError, ValueError):
@@ -84,6 +86,25 @@ class Settings:
     min_free: int = _option(
         _RETENTION.floor, parse_size, "a size such as 64MiB", "No new runs with less room on the disk."
     )
+    allow_target: tuple[str, ...] = _option(
+        (),
+        parse_targets,
+        "host:port, network or network:port, and no link-local address",
+        "What runs of clients may send to: host:port, network or network:port. Nothing by default.",
+    )
+    secret: tuple[str, ...] = _option(
+        (),
+        parse_secrets,
+        "NAME=env:VARIABLE@host:port or NAME=file:PATH@host:port",
+        "A secret that runs of clients may send to one target: NAME=env:VARIABLE@host:port or NAME=file:PATH@host:port.",
+    )
+    data_dir: str = _option("", str, "a path", "Folder of files that specifications of clients may name.")
+    max_target_connections: int = _option(
+        _CEILINGS.connections, number_parser(1, 100_000), "1 to 100000", "Connections of a run to targets at once."
+    )
+    max_target_rate: float = _option(
+        _CEILINGS.rate, number_parser(0.001, 1e9, float), "0.001 to 10^9", "Requests per second that a run may send."
+    )
     drain: float = _option(10.0, number_parser(0, 600, float), "seconds", "How long runs may go on after SIGTERM.")
 
     @property
@@ -100,7 +121,16 @@ class Settings:
         return Retention(self.keep_runs, self.keep_size, self.keep_days, self.min_free)
 
     @property
-    def secret(self) -> bytes | None:
+    def access(self) -> Access:
+        """What runs of clients may reach; names are not resolved yet. Raises `SettingsError`."""
+        ceilings = Ceilings(self.max_target_connections, self.max_target_rate)
+        try:
+            return make_access(self.allow_target, self.secret, self.data_dir, ceilings)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+
+    @property
+    def caller_token(self) -> bytes | None:
         """The token, from its file or the environment. Raises `SettingsError`."""
         text = self.token
         if self.token_file:
@@ -128,15 +158,19 @@ class Settings:
         """Warnings. Raises `SettingsError` if serving with these settings would be unsafe, or impossible."""
         if self.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
             raise SettingsError("loop: uvloop is not installed; with auto the server takes what there is")
+        warnings = warn_of_secrets(self.access)
         # Without a token everybody who reaches the port can start runs, so only loopback may be open.
-        if self.secret is not None or is_loopback(self.host):
-            return []
+        if self.caller_token is not None or is_loopback(self.host):
+            return warnings
         if not self.insecure_no_auth:
             raise SettingsError(
                 f"refusing to listen on {self.host or 'every address'} without a token: set AUREA_TOKEN_FILE or "
                 "--token-file, or say --insecure-no-auth"
             )
-        return [f"anyone who reaches {self.host} can start runs here: there is no token (--insecure-no-auth)"]
+        return [
+            *warnings,
+            f"anyone who reaches {self.host} can start runs here: there is no token (--insecure-no-auth)",
+        ]
 
 
 OPTIONS = {each.name: each for each in fields(Settings)}

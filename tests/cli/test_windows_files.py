@@ -59,7 +59,7 @@ def test_settings_and_token(write: Callable[..., Path], encoding: str) -> None:
     config = write("config.toml", "port = 5001\r\n", encoding)
     assert resolve({}, {"AUREA_CONFIG": str(config)}).settings.port == 5001
     file = write("token", TOKEN + "\r\n", encoding)
-    assert Settings(token_file=str(file)).secret == TOKEN.encode()
+    assert Settings(token_file=str(file)).caller_token == TOKEN.encode()
     assert read_token({"AUREA_TOKEN_FILE": str(file)}) == TOKEN
 
 

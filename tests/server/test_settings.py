@@ -81,7 +81,7 @@ def test_beyond_loopback_a_token_is_needed(host: str, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(TOKEN + "\n")
     assert Settings(host=host, token_file=str(file)).check() == []
-    assert Settings(token_file=str(file)).secret == TOKEN.encode()
+    assert Settings(token_file=str(file)).caller_token == TOKEN.encode()
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_token_with_blanks_around_it_is_refused(token: str, capfd: pytest.Capt
     """Whoever wrote that meant something else, and a server that took it would have no token, or not that one."""
     with pytest.raises(SettingsError, match="blanks or line breaks"):
         Settings(token=token).check()
-    assert resolve({}, {"AUREA_TOKEN": ""}).settings.secret is None
+    assert resolve({}, {"AUREA_TOKEN": ""}).settings.caller_token is None
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_token_file_may_end_its_line(tmp_path: Path, content: str) -> None:
     """Also as editors on Windows write it: the mark says how the file is encoded, and is no part of it."""
     file = tmp_path / "token"
     file.write_bytes(content.encode())
-    assert Settings(token_file=str(file)).secret == TOKEN.encode()
+    assert Settings(token_file=str(file)).caller_token == TOKEN.encode()
 
 
 @pytest.mark.parametrize("token", ["short", "with a space in it", "ünïcödé-ünïcödé-x"])

@@ -164,7 +164,10 @@ def test_entries_allow_what_they_say(entry: str, inside: list[tuple[str, int]], 
 
 @named(
     "text",
-    ["", "a", "a:", "a:0", "a:65536", "a:+1", "a:１", "10.0.0.0/33", "10.0.0.1/8", "http://a:1", "a:1:2", "[::1", "*:80", "a/8"],
+    [
+        "", "a", "a:", "a:0", "a:65536", "a:+1", "a:１", "10.0.0.0/33", "10.0.0.1/8", "http://a:1", "a:1:2", "[::1",
+        "*:80", "a/8",
+    ],
 )  # fmt: skip
 def test_malformed_entries_are_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
@@ -227,7 +230,9 @@ def test_nothing_is_resolved_for_foreign_names(resolver: Callable[[dict[str, Ans
 
 def test_names_may_resolve_into_a_network(resolver: Callable[[dict[str, Answers]], list[str]]) -> None:
     """What lies outside it is left out, and an answer without anything inside is a refusal."""
-    asked = resolver({"two.example": [["192.0.2.9", "10.0.0.9", "10.0.0.9"]], "out.example": [["192.0.2.9", "169.254.169.254"]]})
+    asked = resolver(
+        {"two.example": [["192.0.2.9", "10.0.0.9", "10.0.0.9"]], "out.example": [["192.0.2.9", "169.254.169.254"]]}
+    )
     access = allow("10.0.0.0/8:80")
     assert in_plain_loop(lambda: resolve("two.example", 80, access)) == [("10.0.0.9", 80)]
     with pytest.raises(TargetRefused, match="no address that is allowed"):
@@ -237,7 +242,9 @@ def test_names_may_resolve_into_a_network(resolver: Callable[[dict[str, Answers]
 
 def test_names_keep_the_addresses_of_the_start(resolver: Callable[[dict[str, Answers]], list[str]]) -> None:
     """DNS rebinding: the first answer is what the operator allowed, and the second points into the cloud, or next door."""
-    resolver({"app.example": [["10.0.0.1", "10.0.0.2"], ["10.0.0.2"], ["127.0.0.1"], ["169.254.169.254"], ["10.0.0.3"]]})
+    resolver(
+        {"app.example": [["10.0.0.1", "10.0.0.2"], ["10.0.0.2"], ["127.0.0.1"], ["169.254.169.254"], ["10.0.0.3"]]}
+    )
     targets = in_plain_loop(lambda: resolve_entries([parse_allowed_target("app.example:80")]))
     access = Access(targets=targets, local=False)
     assert in_plain_loop(lambda: resolve("app.example", 80, access)) == [("10.0.0.2", 80)]

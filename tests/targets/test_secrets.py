@@ -34,7 +34,9 @@ def test_published_variables_are_read_for_their_target(monkeypatch: pytest.Monke
     assert read_secret(SecretReference(secret="api"), Target("APP.example.", 443), access) == PLANTED
 
 
-@pytest.mark.parametrize("target", [Target("other.example", 443), Target("app.example", 80), Target("10.0.0.1", 443), Target("..", 443)])
+@pytest.mark.parametrize(
+    "target", [Target("other.example", 443), Target("app.example", 80), Target("10.0.0.1", 443), Target("..", 443)]
+)
 def test_secrets_go_to_no_other_target(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the answer is the same as for a secret that is not there: nobody learns which there are."""
     monkeypatch.setenv("API", PLANTED)

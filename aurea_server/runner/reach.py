@@ -1,0 +1,68 @@
+"""Whether a run may reach for what its specification names: asked before it is accepted, with nothing resolved or sent.
+
+Each kind of job says what it aims at (`Job.reach`), at whatever depth of a mix or a wrapper it stands. What shows only while
+the run is on (the addresses of a name, a redirect) is checked where it is dialled, and fails the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aurea_engine import Problem, RunSpec, SpecError
+from aurea_engine.errors import TARGET_NOT_ALLOWED, TargetRefused
+from aurea_engine.fields.hosts import join_host_port
+from aurea_engine.targets.addresses import check_target
+from aurea_engine.targets.secrets import find_published
+from aurea_engine.workload.access import Access, Reach
+
+
+def check_reach(spec: RunSpec, access: Access) -> None:
+    """Raises SpecError with every target, secret and rate that the run may not have."""
+    leaves = [leaf.reach() for leaf in spec.workload.job.leaves()]
+    reaching = [reach for reach in leaves if reach.targets]
+    if not reaching:
+        return
+    problems = [*_refuse_targets(reaching, access), *_refuse_secrets(reaching, access)]
+    problems += _refuse_connections(reaching, access)
+    # Where some jobs send nothing, how often the others come is the mix's affair: the run is paced where it sends.
+    rate = spec.workload.arrivals.asked_rate()
+    if rate is not None and len(reaching) == len(leaves):
+        problems += _refuse_rate(rate * min(reach.requests for reach in reaching), access)
+    if problems:
+        raise SpecError(problems)
+
+
+def _refuse_targets(reaching: list[Reach], access: Access) -> Iterator[Problem]:
+    for host, port in dict.fromkeys(target for reach in reaching for target in reach.targets):
+        try:
+            check_target(host, port, access)
+        except TargetRefused:
+            # The same words for each reason: which addresses an operator allows is not told to who is refused.
+            yield Problem("workload.job", TARGET_NOT_ALLOWED, ascii(join_host_port(host, port))[1:-1][:300])
+
+
+def _refuse_secrets(reaching: list[Reach], access: Access) -> Iterator[Problem]:
+    for name, host, port in dict.fromkeys(secret for reach in reaching for secret in reach.secrets):
+        try:
+            find_published(name, host, port, access)
+        except SpecError as error:
+            yield from (problem.within("workload.job") for problem in error.problems)
+
+
+def _refuse_connections(reaching: list[Reach], access: Access) -> Iterator[Problem]:
+    most = access.most_connections
+    if most is None:
+        return
+    # The engine gives each job of the workload an equal share, since none knows of the others.
+    share = most // len(reaching)
+    asked = max(reach.connections or 1 for reach in reaching)
+    if asked > share:
+        each = "" if len(reaching) == 1 else f", {share:,} for each of {len(reaching):,} kinds of job"
+        text = f"asks for more connections to targets at once than a run may have on this server: {most:,}{each}"
+        yield Problem("workload.job", text, f"{asked:,}")
+
+
+def _refuse_rate(rate: float, access: Access) -> Iterator[Problem]:
+    if access.most_rate is not None and rate > access.most_rate:
+        text = f"would send more requests per second than a run may on this server: {access.most_rate:,g}"
+        yield Problem("workload.arrivals", text, f"{rate:,g}")
