@@ -107,8 +107,9 @@ def _open_published(name: DataFile) -> int:
     finally:
         os.close(folder)
     status = os.fstat(descriptor)
-    # A second hard link may be anybody's file, put here by whoever can write to the folder.
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+    # A second hard link may be anybody's file, put here by whoever can write to the folder. None at all is a file that was
+    # replaced since.
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         os.close(descriptor)
         raise OSError(None, "is no regular file with one name")
     return descriptor
