@@ -118,11 +118,13 @@ class Objective(Checked):
         reported = [each.name for each in schema.declared]
         # Names are checked against what the jobs declare, so a misspelt mark is refused before a run of an hour, and not
         # "inconclusive" after it.
-        if group is not None and group not in schema.groups:
-            known = ", ".join(schema.groups) or "none: groups are the branches of a mix"
+        if group is not None and group not in (*schema.groups, *schema.steps):
+            known = ", ".join((*schema.groups, *schema.steps)) or "none: groups are the branches of a mix"
             return [Problem("metric", f"must name a group of the workload: known are {known}", ascii(group))]
         if figure not in (*built_in, *reported):
             return [Problem("metric", f"must be one of {', '.join((*built_in, *reported))}", ascii(figure))]
+        if group in schema.steps and self.abort:
+            return [Problem("abort", "cannot be used on a step: set it to false; it is judged when the run has ended")]
         if schema.measure(figure) is not None and getattr(self, "_is_written_as_time", False):
             name = "at_most" if self.at_most is not None else "at_least"
             return [Problem(name, f"must be a number: it bounds the measure {figure}, which is not a time")]
@@ -225,12 +227,13 @@ class RunSpec(Checked):
     def good_within(self) -> tuple[tuple[str, int], ...]:
         """(metric, most) of every objective that limits single jobs. A *good* job is within all of them.
 
-        In the whole numbers of the columns: ns, or value × scale of a measure.
+        In the whole numbers of the columns: ns, or value × scale of a measure. An objective on a step limits no job.
         """
+        steps = self.workload.schema.steps
         return tuple(
             (each.metric, self._most_of(each))
             for each in self.objectives
-            if each.is_of_jobs and each.quantile is not None and each.at_most is not None
+            if each.is_of_jobs and each.quantile is not None and each.at_most is not None and each.group not in steps
         )
 
     def _most_of(self, objective: Objective) -> int:

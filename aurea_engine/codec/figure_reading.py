@@ -100,6 +100,7 @@ def read_group(members: Members) -> GroupResult:
         read_timing(members, "lag"),
         read_marks(members),
         read_measures(members),
+        members.read("not_reached", Number | None, None),
     )
 
 

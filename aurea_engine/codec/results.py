@@ -112,6 +112,7 @@ def _encode_group(group: GroupResult) -> dict[str, Any]:
         "lag": _encode_timing(group.lag),
         "marks": _encode_marks(group.marks),
         "measures": _encode_measures(group.measures),
+        "not_reached": group.not_reached,
     }
 
 

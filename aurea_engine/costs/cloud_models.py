@@ -2,6 +2,8 @@
 
 Prices are per the unit that price lists use, and sizes are exact numbers. The models have more fields than a function should
 have parameters, because each is a row of a price list: give them by name.
+
+With ``per="step"`` each of them bills the steps of jobs instead of jobs: a flow's thinking is then no time of a function.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from aurea_engine.costs.meters import Meter
 from aurea_engine.costs.quantities import BilledTime, Jobs, Quantity, to_nanoseconds
 from aurea_engine.costs.rates import Flat
 from aurea_engine.costs.started_jobs import STARTED, Billed
+from aurea_engine.costs.step_billing import Per
 from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Count, Seconds
@@ -50,6 +53,7 @@ class Serverless(CostModel):
     memory_minimum: Megabytes = 1
     init: Seconds = 0
     billed: Billed = STARTED
+    per: Per = "job"
     currency: Currency = "USD"
 
     def components(self) -> Iterator[Component]:
@@ -58,8 +62,8 @@ class Serverless(CostModel):
         # Rounded and not rounded, from two meters: the difference is what the bill calls wasted.
         time = BilledTime(self.step, self.minimum, self.init, self.billed).times(billed_gb)
         consumed = BilledTime(extra=self.init, billed=self.billed).times(Fraction(self.memory_mb, 1024))
-        yield Component("duration", time, Flat(self.price), "GB-Seconds", consumed=consumed)
-        yield Component("requests", Jobs(self.billed), Flat(self.request_price), "Requests")
+        yield Component("duration", time, Flat(self.price), "GB-Seconds", consumed=consumed).billed_per(self.per)
+        yield Component("requests", Jobs(self.billed), Flat(self.request_price), "Requests").billed_per(self.per)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +80,7 @@ class ContainerTask(CostModel):
     step: Seconds = 1
     minimum: Seconds = 60
     billed: Billed = STARTED
+    per: Per = "job"
     currency: Currency = "USD"
 
     def components(self) -> Iterator[Component]:
@@ -85,7 +90,8 @@ class ContainerTask(CostModel):
             ("memory", Fraction(self.memory_gb), self.memory_price, "GB-Hours"),
         ):
             hours = size * SECONDS_AS_HOURS
-            yield Component(name, time.times(hours), Flat(price), unit, consumed=raw.times(hours))
+            consumed = raw.times(hours)
+            yield Component(name, time.times(hours), Flat(price), unit, consumed=consumed).billed_per(self.per)
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,7 @@ class InstanceBusy(CostModel):
     step: Seconds = 0.1
     scope: Scope = "period"
     billed: Billed = STARTED
+    per: Per = "job"
     currency: Currency = "USD"
 
     def components(self) -> Iterator[Component]:
@@ -130,8 +137,9 @@ class InstanceBusy(CostModel):
         meter = BusyTime(self.concurrency, max(1, to_nanoseconds(self.step)), self.scope, self.billed)
         billed, busy, filled = (InstanceTime(meter, part) for part in ("billed", "busy", "jobs"))
         rate = Flat(self.price)
-        yield Component("instances", billed, rate, "Instance-Seconds", "allocated", consumed=busy, used=filled)
-        yield Component("requests", Jobs(self.billed), Flat(self.request_price), "Requests")
+        instances = Component("instances", billed, rate, "Instance-Seconds", "allocated", consumed=busy, used=filled)
+        yield instances.billed_per(self.per)
+        yield Component("requests", Jobs(self.billed), Flat(self.request_price), "Requests").billed_per(self.per)
 
 
 @dataclass(frozen=True)
@@ -168,6 +176,7 @@ class Packed(CostModel):
     request_price: Price = "0"
     step: Seconds = 0
     billed: Billed = STARTED
+    per: Per = "job"
     currency: Currency = "USD"
 
     def components(self) -> Iterator[Component]:
@@ -175,8 +184,9 @@ class Packed(CostModel):
         exact = PackedTime(self.concurrency, 1, self.billed)
         filled = BilledTime(billed=self.billed).times(Fraction(1, self.concurrency))
         rate = Flat(self.price)
-        yield Component("instances", time, rate, "Instance-Seconds", "allocated", consumed=exact, used=filled)
-        yield Component("requests", Jobs(self.billed), Flat(self.request_price), "Requests")
+        instances = Component("instances", time, rate, "Instance-Seconds", "allocated", consumed=exact, used=filled)
+        yield instances.billed_per(self.per)
+        yield Component("requests", Jobs(self.billed), Flat(self.request_price), "Requests").billed_per(self.per)
 
 
 @dataclass(frozen=True)
@@ -237,6 +247,7 @@ class Fleet(CostModel):
     instances: Count | None = None
     step: Seconds = 1
     minimum: Seconds = 60
+    per: Per = "job"
     currency: Currency = "USD"
 
     def check(self) -> list[Problem]:
@@ -252,4 +263,5 @@ class Fleet(CostModel):
         filled = BilledTime().times(SECONDS_AS_HOURS / self.slots)
         window = _FleetWindow(*size).times(SECONDS_AS_HOURS)
         hours, rate = FleetTime(*size).times(SECONDS_AS_HOURS), Flat(self.price)
-        yield Component("instances", hours, rate, "Instance-Hours", "allocated", consumed=window, used=filled)
+        instances = Component("instances", hours, rate, "Instance-Hours", "allocated", consumed=window, used=filled)
+        yield instances.billed_per(self.per)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated
 
@@ -28,6 +28,7 @@ from aurea_engine.costs.quantities import BilledTime, Jobs, Quantity
 from aurea_engine.costs.rates import Flat, Rate
 from aurea_engine.costs.safe_call import call_safely
 from aurea_engine.costs.started_jobs import STARTED, Billed
+from aurea_engine.costs.step_billing import Per, PerStep
 from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Checked, Seconds, non_empty
@@ -47,6 +48,13 @@ class Component:
     consumed: Quantity | None = None
     used: Quantity | None = None
     source: str = ""
+
+    def billed_per(self, per: Per) -> Component:
+        """The same component, of steps where ``per`` says so."""
+        if per == "job":
+            return self
+        consumed, used = (None if each is None else PerStep(each) for each in (self.consumed, self.used))
+        return replace(self, quantity=PerStep(self.quantity), consumed=consumed, used=used)
 
     def meters(self) -> list[Meter]:
         wanted = (self.quantity, self.consumed, self.used)
@@ -201,12 +209,16 @@ class Free(CostModel):
 
 @dataclass(frozen=True)
 class PerSecond(CostModel):
-    """``price`` per second of service. Each job's time is rounded up to ``step`` seconds, at least ``minimum``."""
+    """``price`` per second of service. Each job's time is rounded up to ``step`` seconds, at least ``minimum``.
+
+    ``per``: whether each job is billed, with the time in which a user of a flow thinks, or each of its steps.
+    """
 
     price: Price = "0.001"
     step: Seconds = 0
     minimum: Seconds = 0
     billed: Billed = STARTED
+    per: Per = "job"
     currency: Currency = "USD"
 
     def components(self) -> tuple[Component, ...]:
@@ -216,16 +228,19 @@ class PerSecond(CostModel):
     @cached_property
     def _components(self) -> tuple[Component, ...]:
         time = BilledTime(self.step, self.minimum, billed=self.billed)
-        return (Component("time", time, Flat(self.price), "Seconds", consumed=BilledTime(billed=self.billed)),)
+        consumed = BilledTime(billed=self.billed)
+        return (Component("time", time, Flat(self.price), "Seconds", consumed=consumed).billed_per(self.per),)
 
 
 @dataclass(frozen=True)
 class PerJob(CostModel):
-    """``price`` for each started job: a request fee."""
+    """``price`` for each started job, or each step of one (``per``): a request fee."""
 
     price: Price
     billed: Billed = STARTED
+    per: Per = "job"
     currency: Currency = "USD"
 
     def components(self) -> Iterator[Component]:
-        yield Component("jobs", Jobs(self.billed), Flat(self.price), "Jobs")
+        name, unit = ("jobs", "Jobs") if self.per == "job" else ("steps", "Steps")
+        yield Component(name, Jobs(self.billed), Flat(self.price), unit).billed_per(self.per)

@@ -15,6 +15,7 @@ from aurea_engine.costs.decimals import Price, Size
 from aurea_engine.costs.quantities import BilledTime, Jobs, Quantity, Window
 from aurea_engine.costs.rates import Flat, Mode, Tier, Tiers, find_tier_problems
 from aurea_engine.costs.started_jobs import STARTED, Billed
+from aurea_engine.costs.step_billing import Per
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Seconds
 
@@ -49,6 +50,7 @@ class Tiered(CostModel):
     step: Seconds = 0
     minimum: Seconds = 0
     billed: Billed = STARTED
+    per: Per = "job"
     currency: Currency = "USD"
 
     def check(self) -> Iterator[Problem]:
@@ -61,10 +63,12 @@ class Tiered(CostModel):
     def components(self) -> Iterator[Component]:
         rate = Tiers(self.mode, self.tiers)
         if self.quantity == "jobs":
-            yield Component("jobs", Jobs(self.billed), rate, "Jobs")
+            name, unit = ("jobs", "Jobs") if self.per == "job" else ("steps", "Steps")
+            yield Component(name, Jobs(self.billed), rate, unit).billed_per(self.per)
             return
         # Without a memory size the quantity is seconds: a factor of 1.
         size = Fraction(self.memory_mb or 1024, 1024)
         unit = "GB-Seconds" if self.quantity == "gb_seconds" else "Seconds"
         billed: Quantity = BilledTime(self.step, self.minimum, billed=self.billed).times(size)
-        yield Component("time", billed, rate, unit, consumed=BilledTime(billed=self.billed).times(size))
+        consumed = BilledTime(billed=self.billed).times(size)
+        yield Component("time", billed, rate, unit, consumed=consumed).billed_per(self.per)

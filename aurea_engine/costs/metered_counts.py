@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from aurea_engine.costs.usage import RunInfo, Usage
+from aurea_engine.costs.usage import STEPS, RunInfo, Usage
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,21 @@ class MeteredCounts:
             broken,
         )
 
+    def with_steps(self, steps: MeteredCounts) -> MeteredCounts:
+        """These counts of jobs and those of their ``steps``, in one: under keys of their own."""
+        return MeteredCounts(
+            {**self.counts, **_name_steps(steps.counts)},
+            self.additive.union(STEPS + key for key in steps.additive),
+            {**self.broken, **_name_steps(steps.broken)},
+        )
+
     def usage(self, run: RunInfo) -> Usage:
         """The usage of the run that ``run`` describes."""
         return Usage(run, self.counts, self.broken)
+
+
+def _name_steps(values: Mapping[str, T]) -> dict[str, T]:
+    return {STEPS + key: value for key, value in values.items()}
 
 
 def _faults(key: str, *counts: MeteredCounts) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from fractions import Fraction
 from numbers import Integral
@@ -18,11 +18,13 @@ from aurea_engine.costs.pricing import Cost, price
 from aurea_engine.costs.reported_meters import ReportedAmount
 from aurea_engine.costs.safe_call import call_safely, make_printable
 from aurea_engine.costs.started_jobs import StartedJobs
+from aurea_engine.costs.step_billing import OfSteps
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.errors import StrategyError
 from aurea_engine.fields.checked import show_value
 from aurea_engine.records.batch import JobBatch
 from aurea_engine.records.measures import Measure
+from aurea_engine.records.steps import find_groups_without_steps
 
 MS = 1_000_000
 
@@ -48,11 +50,15 @@ _CHUNK = 1 << 16  # rows: all meters pass over the same chunk, which then stays 
 class Metering:
     """Counts what ``models`` need, `LEDGER`, and all ``measures``. Feed it ended jobs in any order, in batches of any size.
 
+    ``steps``: the names of the steps of the run's jobs, where they have any.
     A meter that raises is dropped with its reason, and the others go on: a broken cost model never breaks a run.
     """
 
-    def __init__(self, *models: CostModel, measures: Iterable[Measure] = ()) -> None:
-        self._model = models[0] if models else None
+    def __init__(self, *models: CostModel, measures: Iterable[Measure] = (), steps: Collection[str] = ()) -> None:
+        measures, self._model = tuple(measures), models[0] if models else None
+        self._steps = steps
+        # The same once more for the steps of a run that has any: under keys of their own, with the common meters.
+        self._of_steps = Metering(measures=measures) if steps else None
         self._states: dict[str, MeterState] = {}
         self._broken: dict[str, str] = {}
         self._waiting: list[JobBatch] = []
@@ -78,6 +84,10 @@ class Metering:
             self._add(meter)
 
     def _add(self, meter: Meter) -> None:
+        if isinstance(meter, OfSteps):
+            counting = self if self._of_steps is None else self._of_steps
+            counting._add(meter.of)  # noqa: SLF001 - of the same class
+            return
         # The key goes into JSON and names the meter for ever, so it must survive being written and read.
         key = meter.key
         if not isinstance(key, str) or make_printable(key) != key:
@@ -87,6 +97,11 @@ class Metering:
 
     def feed(self, batch: JobBatch) -> None:
         """Count ended jobs. Each job once."""
+        if self._of_steps is not None and batch.group is not None:
+            # A job without steps is one step.
+            without = find_groups_without_steps(batch.groups, self._steps)
+            places = [i for i, name in enumerate(batch.groups) if name in without]
+            self._of_steps.feed(batch.only(np.isin(batch.group, places)))
         if len(batch) >= _ENOUGH:
             for first in range(0, len(batch), _CHUNK):
                 self._count(batch[first : first + _CHUNK])
@@ -96,6 +111,11 @@ class Metering:
             self._waiting_rows += len(batch)
             if self._waiting_rows >= _ENOUGH:
                 self._flush()
+
+    def feed_steps(self, batch: JobBatch) -> None:
+        """Count steps of jobs, a row for each, once the job has ended."""
+        assert self._of_steps is not None
+        self._of_steps.feed(batch)
 
     def _flush(self) -> None:
         waiting, self._waiting, self._waiting_rows = self._waiting, [], 0
@@ -120,6 +140,8 @@ class Metering:
         other._flush()
         self._last_ns = max(self._last_ns, other._last_ns)
         self._broken = {**other._broken, **self._broken}
+        if self._of_steps is not None and other._of_steps is not None:
+            self._of_steps.merge(other._of_steps)
         for key in list(self._states):
             if key in other._states:
                 _, wrong = call_safely(self._states[key].merge, other._states[key])
@@ -139,7 +161,8 @@ class Metering:
             if counted is not None:
                 counts[key] = counted
         additive = frozenset(key for key in counts if self._states[key].additive)
-        return MeteredCounts(counts, additive, dict(self._broken))
+        whole = MeteredCounts(counts, additive, dict(self._broken))
+        return whole if self._of_steps is None else whole.with_steps(self._of_steps.count(rough=rough))
 
     def close(self, run: RunInfo) -> Usage:
         """The exact usage. May be called again after more jobs."""

@@ -11,29 +11,34 @@ from aurea_engine.costs.pricing import Cost, price, price_from
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.errors import NeedsRecords
 from aurea_engine.records.batch import JobBatch
+from aurea_engine.records.steps import StepBatch
 
 Records = JobBatch | Iterable[JobBatch]
 
 
-def measure(records: Records, run: RunInfo, *models: CostModel) -> Usage:
-    """The usage of ended jobs, with all meters that ``models`` need."""
-    metering = Metering(*models)
+def measure(records: Records, run: RunInfo, *models: CostModel, steps: StepBatch | None = None) -> Usage:
+    """The usage of ended jobs, with all meters that ``models`` need. ``steps``: those of the jobs, where they have any."""
+    metering = Metering(*models, steps=() if steps is None else steps.rows.groups)
     for batch in (records,) if isinstance(records, JobBatch) else records:
         metering.feed(batch)
+    if steps is not None:
+        metering.feed_steps(steps.rows)
     return metering.close(run)
 
 
-def reprice(usage: Usage, model: CostModel, records: Records | None = None) -> Cost:
+def reprice(usage: Usage, model: CostModel, records: Records | None = None, steps: StepBatch | None = None) -> Cost:
     """The exact cost of the run of ``usage`` under another model.
 
-    ``records`` are counted only if the run did not keep what ``model`` meters. Raises `NeedsRecords` if there are none.
+    ``records``, and ``steps`` of jobs that have any, are counted only if the run did not keep what ``model`` meters. Raises
+    `NeedsRecords` if there are none.
     """
     try:
         return price_from(usage, model)
     except NeedsRecords:
-        if records is None:
+        # Without its steps a run would be counted as one without any.
+        if records is None or (usage.has_steps and steps is None):
             raise
-        return price(measure(records, usage.run, model), model)
+        return price(measure(records, usage.run, model, steps=steps), model)
 
 
 def complete(usage: Usage, records: Records, *models: CostModel) -> Usage:

@@ -23,6 +23,7 @@ from aurea_engine.costs.price_sheets import DayRule, PriceSheet, SheetMeter, She
 from aurea_engine.costs.quantities import BilledTime, Jobs, Quantity, Window, to_nanoseconds
 from aurea_engine.costs.rates import Flat, Rate, Unpriced
 from aurea_engine.costs.sheet_files import shipped_sheet
+from aurea_engine.costs.step_billing import Per
 from aurea_engine.costs.usage import Usage
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Checked, Count, Name
@@ -59,6 +60,7 @@ class Sizes(CostModel):
     target_utilization: Size = "0.7"
     as_of: Annotated[str | date, _DayTextRule()] | None = None
     prices: tuple[Override, ...] = ()
+    per: Per = "job"
 
     @abstractmethod
     def sheet(self) -> PriceSheet:
@@ -138,7 +140,7 @@ class Sizes(CostModel):
             None if consumed is None else consumed.times(factor),
             None if used is None else used.times(factor),
             source,
-        )
+        ).billed_per(self.per)
 
     def _make_quantities(self, meter: SheetMeter) -> tuple[Quantity, Quantity | None, Quantity | None]:
         """The quantity billed, the same before rounding, and the one that jobs filled; in base units."""

@@ -17,6 +17,7 @@ from aurea_engine.costs.quantities import Jobs, MeterTotal, Quantity, Reported
 from aurea_engine.costs.rates import Flat
 from aurea_engine.costs.reported_meters import ReportedAmount, TokenCount
 from aurea_engine.costs.started_jobs import STARTED, Billed
+from aurea_engine.costs.step_billing import Per
 from aurea_engine.errors import Problem
 from aurea_engine.fields.checked import Checked, Name, non_empty
 from aurea_engine.records.measures import ColumnName, Schema
@@ -64,6 +65,7 @@ class Tokens(CostModel):
     long_over: Annotated[int, Meta(ge=0, le=10**12)] | None = None
     long_rule: Literal["above", "from"] = "above"
     billed: Billed = STARTED
+    per: Per = "job"
     currency: Currency = "USD"
 
     def check(self) -> Iterator[Problem]:
@@ -93,6 +95,10 @@ class Tokens(CostModel):
         return prompt >= self.long_over if self.long_rule == "from" else prompt > self.long_over
 
     def components(self) -> Iterator[Component]:
+        for component in self._make_components():
+            yield component.billed_per(self.per)
+
+    def _make_components(self) -> Iterator[Component]:
         if self.requests is None:
             yield from self._make_reported_components()
             return
@@ -148,6 +154,7 @@ class Egress(CostModel):
     unit: Literal["GB", "GiB"]
     measure: ColumnName = "bytes_received"
     billed: Billed = STARTED
+    per: Per = "job"
     currency: Currency = "USD"
 
     def components(self) -> Iterator[Component]:
@@ -156,7 +163,7 @@ class Egress(CostModel):
             data: Quantity = Reported(self.measure, billed=self.billed).times(per_byte)
         else:
             data = Jobs(self.billed).times(Fraction(self.bytes_per_job) * per_byte)
-        yield Component("egress", data, Flat(self.price), self.unit)
+        yield Component("egress", data, Flat(self.price), self.unit).billed_per(self.per)
 
     def check_measures(self, schema: Schema) -> list[Problem]:
         if self.bytes_per_job is not None:

@@ -8,15 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from aurea_engine.closed_sets import FINAL, Outcome
 from aurea_engine.costs.decimals import exact_text
 from aurea_engine.errors import NeedsRecords, Problem, SpecError
 from aurea_engine.fields.checked import show_value
 
+T = TypeVar("T")
+
 Quanta = Mapping[str, int | Fraction]
 """The counts of one meter, by label (an outcome, or a level of concurrency). Whole numbers, unless projected."""
+
+STEPS = "step/"
+"""Begins the keys of meters that counted steps. No meter of jobs has such a key."""
 
 # Of the JSON form. It changes when an old reader would misread a new usage.
 VERSION = 1
@@ -121,6 +126,18 @@ class Usage:
             raise NeedsRecords(f"the run did not keep the meter {key!r}: price it from its records, or run it again")
         return self.quanta[key]
 
+    @property
+    def has_steps(self) -> bool:
+        """Whether the jobs of the run had steps."""
+        # The common meters are kept of the steps of every run that has any, so one key at least tells.
+        return any(key.startswith(STEPS) for key in (*self.quanta, *self.broken))
+
+    def of_steps(self) -> Usage:
+        """The same run by its steps, as if each were a job. Of a run without steps it is the run: a job is one step."""
+        if not self.has_steps:
+            return self
+        return replace(self, quanta=_keep_steps(self.quanta), broken=_keep_steps(self.broken))
+
     def merge(self, other: Usage) -> Usage:
         """The usage of two runs, one after the other. Only meters that both kept remain."""
         if self.factor is not None or other.factor is not None:
@@ -186,6 +203,11 @@ def _make_error(path: str, problem: str, got: object) -> SpecError:
 
 def _quote_name(key: object) -> str:
     return show_value(key).strip("'")
+
+
+def _keep_steps(values: Mapping[str, T]) -> dict[str, T]:
+    """What is of meters of steps, under the keys of the meters themselves."""
+    return {key.removeprefix(STEPS): value for key, value in values.items() if key.startswith(STEPS)}
 
 
 def _require_object(value: Any, path: str) -> Mapping[str, Any]:

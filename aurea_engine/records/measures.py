@@ -95,12 +95,14 @@ Declared = TypeVar("Declared", bound=Mark | Measure)
 class Schema:
     """The columns that the records of one run have beside the built-in ones. Without any, a record takes 33 bytes.
 
-    ``groups``: the names that the numbers in the column ``group`` stand for.
+    ``groups``: the names that the numbers in the column ``group`` stand for. ``steps``: the same of the records of steps,
+    which are a batch of their own and no column of the jobs.
     """
 
     marks: tuple[Mark, ...] = ()
     measures: tuple[Measure, ...] = ()
     groups: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.marks or self.measures or self.groups)

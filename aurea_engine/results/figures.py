@@ -14,6 +14,7 @@ from aurea_engine.closed_sets import FINAL, Outcome
 from aurea_engine.records.batch import NS, JobBatch
 from aurea_engine.results.result import Counts
 from aurea_engine.results.statistics import Timing, find_warmup_mser5, summarize_histogram, summarize_values
+from aurea_engine.results.step_figures import StepFigures, work_out_step_figures
 from aurea_engine.run.meters import CountingRules, Meters, measure_times
 from aurea_engine.run.parts import RunParts
 from aurea_engine.spec import RunSpec
@@ -35,6 +36,7 @@ class Figures:
     ended_ns: int
     release_end_ns: int | None
     is_steady: bool
+    steps: StepFigures | None = None
 
     @property
     def warmup_ns(self) -> int:
@@ -107,6 +109,23 @@ class Figures:
             return self.jobs
         return self.jobs.only(self.jobs.intended >= self.warmup_ns)
 
+    def meters_of(self, group: str) -> Meters:
+        """The meters of one group: of the jobs of a branch, or of a step."""
+        # A group of which no job came has no meters, and is in the result with counts of 0.
+        steps = self._steps_of(group)
+        whole = self.meters if steps is None else steps.meters
+        return whole.groups.get(group) or Meters(whole.rules)
+
+    def counted_of(self, group: str) -> JobBatch | None:
+        """The records of one group, after the warm-up; None if none were kept."""
+        steps = self._steps_of(group)
+        jobs = self.counted_jobs() if steps is None else steps.counted
+        # A run in which no job ended has no groups.
+        return jobs if jobs is None else jobs[:0] if jobs.group is None else jobs.of_group(group)
+
+    def _steps_of(self, group: str) -> StepFigures | None:
+        return self.steps if group in self.spec.workload.schema.steps else None
+
 
 def work_out_figures(spec: RunSpec, parts: RunParts) -> Figures:
     """All figures of a run that has ended."""
@@ -122,6 +141,7 @@ def work_out_figures(spec: RunSpec, parts: RunParts) -> Figures:
         meters.last_ns if drained else parts.elapsed_ns,
         parts.release_end_ns if drained else None,
         is_steady,
+        work_out_step_figures(parts.steps, warmup_ns),
     )
     return _with_times(figures)
 

@@ -6,6 +6,9 @@ anyone who filters the exported rows; where none are, they come from meters that
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from aurea_engine.records.batch import NS, JobBatch
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.measures import Measure, Schema
@@ -49,23 +52,28 @@ class ReportSummary:
 
 
 def summarize_groups(figures: Figures, parts: RunParts) -> tuple[GroupResult, ...]:
-    """Every group of the workload, in its order."""
-    schema = figures.spec.workload.schema
-    return tuple(_summarize_group(name, schema, figures, parts) for name in schema.groups)
+    """Every group of the workload, in its order: the groups of jobs, then the steps."""
+    schema, steps = figures.spec.workload.schema, figures.steps
+    jobs = (_summarize_group(name, schema, figures, parts.errors_of(name)) for name in schema.groups)
+    # Parts that were measured by a version without steps have none, whatever the jobs are now.
+    of_steps = () if steps is None else schema.steps
+    return (*jobs, *(_summarize_step(name, schema, figures) for name in of_steps))
 
 
-def _summarize_group(name: str, schema: Schema, figures: Figures, parts: RunParts) -> GroupResult:
-    # A group of which no job came has no meters, and is in the result with counts of 0.
-    meters = figures.meters.groups.get(name) or Meters(figures.meters.rules)
-    jobs = figures.counted_jobs()
-    if jobs is not None:
-        jobs = jobs.of_group(name) if jobs.group is not None else jobs[:0]
+def _summarize_step(name: str, schema: Schema, figures: Figures) -> GroupResult:
+    assert figures.steps is not None
+    group = _summarize_group(name, schema, figures, figures.steps.failures.get(name, {}))
+    return replace(group, not_reached=figures.steps.not_reached.get(name, 0))
+
+
+def _summarize_group(name: str, schema: Schema, figures: Figures, errors: Mapping[str, int]) -> GroupResult:
+    meters, jobs = figures.meters_of(name), figures.counted_of(name)
     times, counts = summarize_times(meters, jobs), count_outcomes(meters.counts)
     reports = ReportSummary(meters, jobs)
     return GroupResult(
         name,
         counts,
-        name_errors(parts.errors_of(name), counts),
+        name_errors(errors, counts),
         times["response_time"],
         times["waiting_time"],
         times["service_time"],

@@ -58,14 +58,11 @@ def _count_jobs(objective: Objective, figures: Figures) -> Counts:
 
 
 def _meters_of(objective: Objective, figures: Figures) -> Meters:
-    if objective.group is None:
-        return figures.meters
-    return figures.meters.groups.get(objective.group) or Meters(figures.meters.rules)
+    return figures.meters if objective.group is None else figures.meters_of(objective.group)
 
 
 def _jobs_of(objective: Objective, figures: Figures) -> JobBatch | None:
-    jobs = figures.counted_jobs()
-    return jobs if jobs is None or objective.group is None else jobs.of_group(objective.group)
+    return figures.counted_jobs() if objective.group is None else figures.counted_of(objective.group)
 
 
 def _judge_time(objective: Objective, figures: Figures, since: str) -> ObjectiveResult:

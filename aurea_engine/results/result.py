@@ -11,6 +11,7 @@ from aurea_engine.costs import Cost, Usage
 from aurea_engine.records.batch import JobBatch
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.series import Point
+from aurea_engine.records.steps import StepBatch
 from aurea_engine.results.findings import Finding, find_verdict
 from aurea_engine.results.statistics import Timing
 from aurea_engine.run.parts import RunParts
@@ -86,7 +87,11 @@ class MeasureAmounts:
 
 @dataclass(frozen=True)
 class GroupResult:
-    """The jobs of one group. ``counts`` and ``errors`` are of the whole run, times of completed jobs after the warm-up."""
+    """The jobs of one group. ``counts`` and ``errors`` are of the whole run, times of completed jobs after the warm-up.
+
+    Of a step, ``counts`` are of the jobs that reached it, and ``not_reached`` are those that were served and ended before.
+    It is None of a group of jobs.
+    """
 
     name: str
     counts: Counts
@@ -97,6 +102,7 @@ class GroupResult:
     lag: Timing
     marks: Mapping[str, MarkTimes] = field(default_factory=dict)
     measures: Mapping[str, MeasureAmounts] = field(default_factory=dict)
+    not_reached: int | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,8 @@ class RunResult:
     100/s and not 101. ``reason`` says why a run did not complete, and is None if it did. ``histograms`` holds one for
     each kind of time, mark and measure, of the same jobs as its `Timing`. ``marks`` and ``measures`` are by name; ``groups``
     are in the order of the workload, and empty if jobs are not told apart. ``jobs`` are the records, in order of arrival,
-    None if they were not kept. ``parts`` is what all of it was computed from, None if the result was read from
+    None if they were not kept; ``steps`` are those of the jobs' steps, None if there are none, or too many to keep.
+    ``parts`` is what all of it was computed from, None if the result was read from
     elsewhere.
     """
 
@@ -145,6 +152,7 @@ class RunResult:
     series_width: int = 1
     environment: Mapping[str, object] = field(default_factory=dict)
     jobs: JobBatch | None = None
+    steps: StepBatch | None = None
     marks: Mapping[str, MarkTimes] = field(default_factory=dict)
     measures: Mapping[str, MeasureAmounts] = field(default_factory=dict)
     groups: tuple[GroupResult, ...] = ()

@@ -65,6 +65,7 @@ def summarize(spec: RunSpec, parts: RunParts, *, benchmark_id: str | None = None
         # All shards should run on the same kind of machine; where they do not, the first by index speaks for them.
         environment=dict(sorted(parts.shards[0].environment.items())),
         jobs=parts.records,
+        steps=None if parts.steps is None else parts.steps.records,
         marks=reports.marks(spec.workload.schema),
         measures=reports.measures(spec.workload.schema),
         groups=summarize_groups(figures, parts),
@@ -129,7 +130,10 @@ def _work_out_usage(parts: RunParts, figures: Figures) -> Usage:
     usage = parts.metered.usage(run)
     if len(parts.shards) == 1 or parts.records is None:
         return usage
-    counted = measure(parts.records, run, spec.cost)
+    steps = None if parts.steps is None else parts.steps.records
+    if parts.steps is not None and steps is None:
+        return usage  # of steps nothing more can be counted, and of jobs alone it would be half a bill
+    counted = measure(parts.records, run, spec.cost, steps=steps)
     # What did add up stands; a meter that broke in one shard stays broken, so that the result does not hide it.
     quanta = {key: counts for key, counts in counted.quanta.items() if key not in usage.broken}
     return replace(usage, quanta={**quanta, **usage.quanta}, broken={**counted.broken, **usage.broken})

@@ -21,6 +21,7 @@ from aurea_engine.run.parts import RunParts
 from aurea_engine.run.plan import JobPlan
 from aurea_engine.run.recorder import Recorder
 from aurea_engine.run.shard import GeneratorStats, Shard, ShardReport, Timeline, Totals
+from aurea_engine.run.step_meters import StepParts
 from aurea_engine.run.stop_conditions import StopConditions
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.access import LOCAL_USER, Access
@@ -48,7 +49,8 @@ class Execution:
         # One of each for one run: nothing here is used again, so nothing has to be put back.
         self._shard, self._access = shard, _share_connections(access, spec)
         self._pacer = None if access.most_rate is None else SendPacer(access.most_rate)
-        self._metering = Metering(spec.cost, measures=spec.workload.schema.measures)
+        schema = spec.workload.schema
+        self._metering = Metering(spec.cost, measures=schema.measures, steps=schema.steps)
         recorder, dispatcher = Recorder(spec, self._metering, live, shard), Dispatcher(scheduler)
         self._started_at = _read_calendar()
         # An objective on the cost may end the run, and prices depend on the day on which the window opened. In real time
@@ -98,7 +100,8 @@ class Execution:
         # Exact counts of interval meters take a sort of all jobs so far; an estimate from the latest ones does for a look.
         metered = self._metering.count(rough=True)
         report = self._report(elapsed_ns, None)
-        return RunParts(self.context.spec.seed, (report,), None, None, recorder.meters, recorder.series, metered)
+        steps = None if recorder.steps is None else StepParts(recorder.steps.meters)
+        return RunParts(self.context.spec.seed, (report,), None, None, recorder.meters, recorder.series, metered, steps)
 
     def close(self, status: Status) -> RunParts:
         """The driver is done: the parts of the shard."""
@@ -114,9 +117,8 @@ class Execution:
             lost=lost,
             environment=describe_environment(),
         )
-        return RunParts(
-            spec.seed, (report,), records, numbers, recorder.meters, recorder.series, self._metering.count()
-        )
+        metered, steps = self._metering.count(), None if recorder.steps is None else recorder.steps.close()
+        return RunParts(spec.seed, (report,), records, numbers, recorder.meters, recorder.series, metered, steps)
 
     def _report(self, elapsed_ns: int, status: Status | None) -> ShardReport:
         dispatcher, recorder = self.context.dispatcher, self.context.recorder

@@ -40,6 +40,7 @@ from aurea_engine.records.measures import Mark, Measure
 from aurea_engine.run.plan import Block
 from aurea_engine.run.report_columns import ReportColumns
 from aurea_engine.run.shard import Shard
+from aurea_engine.run.step_columns import StepColumns
 from aurea_engine.spec import KEPT_JOBS, RunSpec
 
 PENDING = 0x80
@@ -71,6 +72,7 @@ class JobColumns:
         self._most_kept = self._shard.count_of(KEPT_JOBS)
         self.reports = ReportColumns(spec.workload.job)
         self._has_reports = bool(self.reports.schema)
+        self.steps = StepColumns(spec, shard) if spec.workload.schema.steps else None
         self.group_errors: dict[str, Counter[str]] = {name: Counter() for name in self.reports.schema.groups}
 
     def extend(self, block: Block) -> None:
@@ -97,6 +99,8 @@ class JobColumns:
             self.reports.extend(block)
         if len(self.outcome) > self._most_kept:
             self.keep = False
+        if self.steps is not None and (not self.keep or len(self.outcome) > self.steps.most_jobs_kept):
+            self.steps.drop_records()
 
     def arrive(self, job: int, intended: int, released: int) -> None:
         """``job``, which was meant to arrive at ``intended``, was released."""
@@ -192,6 +196,8 @@ class JobColumns:
                 row = job - self.base
                 self.started[row], self.finished[row], self.outcome[row] = began, at, outcome
         self.done.extend(jobs)
+        if self.steps is not None:
+            self.steps.end_all(jobs)
         if any(errors):
             for job, error in zip(jobs, errors, strict=True):
                 if error is not None:
@@ -233,6 +239,8 @@ class JobColumns:
     def cancel(self, job: int, finished: int) -> None:
         """``job`` was stopped in service at ``finished``, or while it waited (`NEVER`)."""
         self.finish(job, finished, _CANCELLED)
+        if self.steps is not None:
+            self.steps.cancel(job, finished)
 
     def write(self, jobs: Instants, started: Instants, finished: Instants, outcomes: Outcomes | Outcome) -> None:
         """How many jobs ended, in that order; `NEVER` where one did not start. ``outcomes``: of each, or one of all."""

@@ -34,6 +34,7 @@ from aurea_engine.records.series import Series
 from aurea_engine.run.meters import CountingRules, Meters
 from aurea_engine.run.parts_file import decode_parts, encode_parts
 from aurea_engine.run.shard import GeneratorStats, ShardReport
+from aurea_engine.run.step_meters import StepParts
 from aurea_engine.spec import RunSpec
 
 # A run whose shards ended differently ended as the first of these that any of them did: the more serious comes first.
@@ -46,8 +47,8 @@ class RunParts:
 
     ``seed``: of the run, also where the specification left it open. ``shards``: a report of each shard, by index.
     ``records``: a row for each job, None if none were kept. ``numbers``: the number of the job of each row, rising; None
-    where row i is job i. ``meters``, ``series``, ``metered``: of all jobs of these shards. Two parts are equal where
-    everything in them is.
+    where row i is job i. ``meters``, ``series``, ``metered``: of all jobs of these shards. ``steps``: what was measured of
+    their steps, None if they have none. Two parts are equal where everything in them is.
 
     Parts of a run that is not over yet, as they are made for observers, share their meters and series with the run.
     """
@@ -59,13 +60,14 @@ class RunParts:
     meters: Meters
     series: Series
     metered: MeteredCounts
+    steps: StepParts | None = None
 
     @classmethod
     def empty(cls, spec: RunSpec) -> RunParts:
         """No shard of ``spec``: what merging starts from."""
         records = JobBatch.empty(spec.workload.schema) if spec.keep_jobs else None
         meters = Meters(CountingRules.of(spec))
-        return cls(spec.seed, (), records, None, meters, Series(), MeteredCounts())
+        return cls(spec.seed, (), records, None, meters, Series(), MeteredCounts(), StepParts.empty(spec))
 
     def merge(self, *others: RunParts) -> RunParts:
         """These and ``others`` together. Raises ValueError if they are not different shards of one run."""
@@ -85,11 +87,13 @@ class RunParts:
             series.merge(parts.series)
         # Every merge keeps only what adds up, so it does not matter that three parts take two of them.
         metered = reduce(MeteredCounts.merge, [parts.metered for parts in filled])
-        return RunParts(filled[0].seed, shards, records, numbers, meters, series, metered)
+        steps = StepParts.merge(parts.steps for parts in filled)
+        return RunParts(filled[0].seed, shards, records, numbers, meters, series, metered, steps)
 
     def to_bytes(self) -> bytes:
         """All of it, to be sent or stored. Equal parts have equal bytes."""
-        return encode_parts(self.seed, self.shards, self.records, self.numbers, self.meters, self.series, self.metered)
+        columns = (self.records, self.numbers)
+        return encode_parts(self.seed, self.shards, columns, self.meters, self.series, self.metered, self.steps)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> RunParts:

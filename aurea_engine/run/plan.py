@@ -23,7 +23,13 @@ from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import NotSimulable, Problem, SpecError
 from aurea_engine.records.batch import NEVER, NS, Instants, Outcomes
 from aurea_engine.run.job_supply import JobSupply
-from aurea_engine.run.plan_checks import LONGEST, check_instants, check_service_times, check_think_times
+from aurea_engine.run.plan_checks import (
+    LONGEST,
+    check_instants,
+    check_no_steps,
+    check_service_times,
+    check_think_times,
+)
 from aurea_engine.run.shard import Shard
 from aurea_engine.workload.arrival_instants import BEYOND, BLOCK
 from aurea_engine.workload.distributions import draw_durations
@@ -91,6 +97,8 @@ class JobPlan:
         self._simulated = simulated
         self._workload = workload
         self._streams = streams
+        if simulated:
+            check_no_steps(workload.job.leaves())
         self._taken = self.own = 0
         self._left = np.empty(0, np.int64)
         self.supply = JobSupply(workload.job.leaves())

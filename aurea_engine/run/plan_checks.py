@@ -10,12 +10,20 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from aurea_engine.errors import Problem, SpecError, StrategyError
+from aurea_engine.errors import NotSimulable, Problem, SpecError, StrategyError
 from aurea_engine.records.batch import NS, Instants
 from aurea_engine.workload.jobs import Job, Plan
 
 LONGEST = 4.6e18
 """Nanoseconds, half of int64: an instant plus a service time still fits."""
+
+
+def check_no_steps(leaves: tuple[Job, ...]) -> None:
+    """Raises `NotSimulable` for jobs that consist of steps: nobody knows before when each of them would end."""
+    names = [type(leaf).__name__ for leaf in leaves if leaf.steps()]
+    if names:
+        problem = f'{names[0]} consists of steps, which take place in real time only: set clock to "real"'
+        raise NotSimulable([Problem("workload.job", problem)])
 
 
 def check_service_times(plan: Plan, known: NDArray[np.bool_], leaves: tuple[Job, ...]) -> None:

@@ -18,6 +18,7 @@ from aurea_engine.records.series import Series
 from aurea_engine.run.job_columns import JobColumns
 from aurea_engine.run.meters import CountingRules, Meters
 from aurea_engine.run.shard import Shard
+from aurea_engine.run.step_columns import ROWS_AT_ONCE, StepColumns
 from aurea_engine.spec import RunSpec
 
 BATCH = 65_536
@@ -41,11 +42,21 @@ class Recorder(JobColumns):
         """Digest ``batch`` ended jobs where so many have come together, and the run is watched or keeps no records."""
         if len(self.done) >= batch and (self.live or not self.keep):
             self._digest(batch)
+        # Whoever looks: as tuples, steps take ten times the memory that they take as columns.
+        if self.steps is not None:
+            self._digest_steps(self.steps, ROWS_AT_ONCE)
 
     def digest(self) -> None:
         """Bring meters, cost and series up to date with every job that has ended."""
         while self.done:
             self._digest(BATCH)
+        if self.steps is not None:
+            self._digest_steps(self.steps)
+
+    def _digest_steps(self, steps: StepColumns, least: int = 1) -> None:
+        ended = steps.digest(least)
+        if ended is not None:
+            self.metering.feed_steps(ended)
 
     def _digest(self, batch: int) -> None:
         ended = self._cut_out(np.array(self.done[:batch], np.int64) - self.base)

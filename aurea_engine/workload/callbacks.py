@@ -59,6 +59,32 @@ class PoolState:
     failed_dials: Count = 0
 
 
+StepTimes = tuple[int, int, int, int]
+"""When a step was meant to start, was released by the pool, started and finished: instants of `CallbackPool.now`. The first
+two are taken from the job itself for its first step.
+"""
+
+
+class StepDone(Protocol):
+    """**Protocol:** tells the run how one step of a job ended, in the order of the steps and before `Done` of that job."""
+
+    def __call__(
+        self,
+        job: int,
+        step: int,
+        times: StepTimes,
+        outcome: int,
+        marks: Sequence[int] = (),
+        measures: Sequence[int] = (),
+        error: str | None = None,
+    ) -> None:
+        """Step number ``step`` (from 0, in `Job.steps`) of ``job`` has ended. The rest is as for `Done`.
+
+        In `CallbackPool.cancel`, and only there, the step that the job is at is told as `Outcome.CANCELLED`, with -1 as its
+        end, and -1 as its start where it still waits for its service.
+        """
+
+
 class CallbackPool(ABC):
     """Does the jobs of one leaf for one run.
 
@@ -76,6 +102,8 @@ class CallbackPool(ABC):
     turn: Callable[[int], int]
     """The number of a job among those of its leaf in the whole run, over all shards, from 0. Only where the leaf says
     `Job.counts_turns`."""
+    record_step: StepDone
+    """To be told of the end of every step that was reached, where `Job.steps` names any. Set before the first `start`."""
 
     @abstractmethod
     def start(self, job: int, demand: float, limit: int | None, deadline: int | None) -> None:

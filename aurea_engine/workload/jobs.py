@@ -38,6 +38,7 @@ from aurea_engine.workload.distributions import (
     to_floats,
 )
 from aurea_engine.workload.job_setup import JobSetup
+from aurea_engine.workload.job_steps import name_step_groups
 from aurea_engine.workload.planned_reports import Numbers, plan_reports
 from aurea_engine.workload.streams import Streams
 
@@ -99,7 +100,8 @@ def read_schema(source: JobSource) -> Schema:
         name = type(source).__name__
         raise StrategyError(f"{name}.groups must name {len(leaves)} groups, one for each leaf, and names {len(groups)}")
     marks, measures = join_declared(leaves)
-    return Schema(marks, measures, tuple(dict.fromkeys(groups)))
+    steps = dict.fromkeys(name for each in name_step_groups(leaves, groups) for name in each)
+    return Schema(marks, measures, tuple(dict.fromkeys(groups)), tuple(steps))
 
 
 def map_leaves_to_groups(source: JobSource) -> NDArray[np.int32]:
@@ -164,6 +166,13 @@ class Job(JobSource):
 
     counts_turns: ClassVar[bool] = False
     """Whether its pool asks for the turn of a job: see `CallbackPool.turn`."""
+
+    def steps(self) -> tuple[str, ...]:
+        """The names of the steps of which one job consists, in their order; empty for a job that has none.
+
+        Only a `CallbackPool` can record steps (`CallbackPool.record_step`). Each step is a group of the result.
+        """
+        return ()
 
     @abstractmethod
     async def run(self, demand: float) -> object:

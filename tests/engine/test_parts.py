@@ -326,7 +326,7 @@ def test_no_more_is_unpacked_than_was_promised() -> None:
     [
         pytest.param(b"", "no parts", id="nothing"),
         pytest.param(b"AUREAC1\n" + bytes(40), "no parts", id="records alone"),
-        pytest.param(b"AUREAP2\n" + bytes(40), "newer", id="a later format"),
+        pytest.param(b"AUREAP3\n" + bytes(40), "newer", id="a later format"),
         pytest.param(b"AUREAP1\n" + bytes(40), "not what was written", id="a wrong digest"),
         pytest.param(seal(b""), "damaged", id="nothing inside"),
     ],

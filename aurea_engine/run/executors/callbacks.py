@@ -16,19 +16,26 @@ from aurea_engine.records.reports import ReportReader
 from aurea_engine.run.executors.contract import Executor, ExecutorContext
 from aurea_engine.run.executors.job_exceptions import FAILED, name_failure
 from aurea_engine.run.plan import UNKNOWN
-from aurea_engine.workload.callbacks import CallbackPool
+from aurea_engine.run.step_columns import LeafSteps
+from aurea_engine.workload.callbacks import CallbackPool, StepTimes
 
-_COMPLETED, _TIMED_OUT = int(Outcome.COMPLETED), int(Outcome.TIMED_OUT)
+_COMPLETED, _TIMED_OUT, _CANCELLED = int(Outcome.COMPLETED), int(Outcome.TIMED_OUT), int(Outcome.CANCELLED)
 
 
 class Callbacks(Executor):
     """The jobs of one leaf, done by ``pool``."""
 
-    def __init__(self, context: ExecutorContext, pool: CallbackPool, reader: ReportReader | None = None) -> None:
-        self._context, self._pool, self._reader = context, pool, reader
+    def __init__(
+        self,
+        context: ExecutorContext,
+        pool: CallbackPool,
+        reader: ReportReader | None = None,
+        steps: LeafSteps | None = None,
+    ) -> None:
+        self._context, self._pool, self._reader, self._steps = context, pool, reader, steps
         self._running: set[int] = set()
         self._over = False
-        pool.now, pool.done = context.now, self._done
+        pool.now, pool.done, pool.record_step = context.now, self._done, self._record_step
         pool.number, pool.turn = context.recorder.number, context.recorder.turn
 
     def start(self, jobs: Sequence[int], demands: Sequence[float], limits: Sequence[int]) -> None:
@@ -40,6 +47,8 @@ class Callbacks(Executor):
             context.recorder.start(job, now)
             # Before the pool has it, since it may be done with it before it returns.
             running.add(job)
+            if self._steps is not None:
+                self._steps.open(job)
             try:
                 begin(job, demand, None if limit == UNKNOWN else limit, None if left is None else now + left)
             except StrategyError:
@@ -83,6 +92,41 @@ class Callbacks(Executor):
                 outcome, error = FAILED, name_failure(raised)
         self._context.log_end(job, started, finished, outcome, error)
 
+    def _record_step(
+        self,
+        job: int,
+        step: int,
+        times: StepTimes,
+        outcome: int,
+        marks: Sequence[int] = (),
+        measures: Sequence[int] = (),
+        error: str | None = None,
+    ) -> None:
+        """`StepDone`: its rows wait with the job, and are decided with it (`aurea_engine.run.step_columns`)."""
+        if job not in self._running:
+            if self._over:
+                return
+            self._break(f"has ended a step of job {job}, which it was not given, or is done with")
+        if self._steps is None:
+            self._break("has ended a step, and the steps() of its job names none")
+        intended, released, started, finished = times
+        if step == 0:
+            # Nobody but the run knows when the job was meant to start.
+            recorder = self._context.recorder
+            row = job - recorder.base
+            intended, released = recorder.intended[row], recorder.released[row]
+        if self._over:
+            # It is being given up: the instant at which it is cancelled is the run's to say.
+            right = outcome == _CANCELLED and intended <= released and (started == NEVER or released <= started)
+            finished = NEVER
+        else:
+            right = intended <= released <= started <= finished and outcome in (_COMPLETED, FAILED, _TIMED_OUT)
+        if not right:
+            self._break(f"says that step {step} of job {job} was in service from {started} to {finished}")
+        exact = (intended, released, started, finished)
+        if wrong := self._steps.record(job, step, exact, outcome, (marks, measures), error):
+            self._break(wrong)
+
     def _break(self, how: str) -> NoReturn:
         """Raised twice: here, where the pool's author sees it, and by the pump, since a callback's exception goes no further
         than the event loop.
@@ -99,4 +143,5 @@ class Callbacks(Executor):
             # The stamp of `start` was when the pool took it; one that still waits there never began.
             began = self._pool.cancel(job)
             recorder.start(job, NEVER if began is None else began)
+            self._running.discard(job)
         return jobs
