@@ -32,7 +32,7 @@ NAMES = {"jobs": "job", "arrivals": "arrivals", "distributions": "distribution",
          "cost_models": "cost model"}  # fmt: skip
 NOUNS = {"Branch": "branches", "TokenClass": "token classes", "TokenRequest": "token requests",
          "Weighted": "weighted distributions"}  # fmt: skip
-COMMON = ("billed", "currency")
+COMMON = ("billed", "per", "currency")
 """Members that nearly every cost model has; the page explains them once."""
 BASES = {float: "number", int: "whole number", str: "text", bool: "true or false"}
 SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}

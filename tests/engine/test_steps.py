@@ -62,6 +62,7 @@ from aurea_engine.run.step_meters import StepParts
 from aurea_engine.spec import KEPT_JOBS
 from aurea_engine.testing import check_result, run_jumping
 from aurea_engine.testing.clocks import JumpingLoop, LoopClock
+from aurea_engine.workload.access import LOCAL_USER
 
 
 class StepTimers(CallbackPool):
@@ -271,7 +272,7 @@ def test_failures_of_steps_have_their_class() -> None:
 def run_shard(spec: RunSpec, shard: Shard) -> RunParts:
     """One shard of ``spec``, in time that jumps."""
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        return runner.run(engine._drive(engine._Watch(spec, (), None), shard, LoopClock()))
+        return runner.run(engine._drive(engine._Watch(spec, (), None, LOCAL_USER), shard, LoopClock()))
 
 
 def sharded(**changes: object) -> tuple[RunSpec, list[RunParts]]:
