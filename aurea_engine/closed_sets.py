@@ -150,6 +150,9 @@ and of these only so many are told apart (`MOST_FAILURE_CLASSES`).
 MOST_FAILURE_CLASSES = 50
 """Classes of failures that a run tells apart by their own names; any others are counted as `OTHER`."""
 
+STATUS_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "other", "none")
+"""Classes of the status that a target answered with; ``none``: the request failed before there was one."""
+
 # --- Judgement -------------------------------------------------------------------------------------------------------
 
 Verdict = Literal["valid", "degraded", "invalid"]

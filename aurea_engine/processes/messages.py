@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -21,6 +21,9 @@ from aurea_engine.results.observers import Progress
 
 HISTOGRAMS = {"service": "service_time", "response": "response_time", "waiting": "waiting_time", "lag": "lag"}
 """Histograms that metrics show, with the kind of time of each."""
+
+MOST = 2**63 - 1
+"""The greatest whole number that a message can hold."""
 
 # ASCII, since `int` would also read the digits of other scripts; no denominator of zeros. At most 2,000 digits: `int` of
 # a longer text takes quadratic time, and Python refuses one of more than 4,300 anyway.
@@ -68,8 +71,34 @@ class Remark(msgspec.Struct, frozen=True, kw_only=True):
     advice: str
 
 
+Whole = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
+
+ByClass = Annotated[dict[str, Whole], msgspec.Meta(max_length=100)]
+"""More classes than the engine tells apart come from no engine."""
+
+
+class Traffic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a run has exchanged with targets, and how its connections stand, as metrics need it.
+
+    ``statuses``: jobs by class of status (`STATUS_CLASSES`); ``failures``: jobs by class of failure, which may be a name of
+    a user's own; the rest as in `PoolState`.
+    """
+
+    statuses: ByClass = {}
+    failures: ByClass = {}
+    bytes_sent: Whole = 0
+    bytes_received: Whole = 0
+    open: Whole = 0
+    busy: Whole = 0
+    waiting: Whole = 0
+    waited: Whole = 0
+    full_ns: Whole = 0
+    opened: Whole = 0
+    failed_dials: Whole = 0
+
+
 # Members that are for metrics: too large, or too exact, to be shown to people.
-_INSIDE = ("histograms", "cost", "findings", "bill", "offered_rate")
+_INSIDE = ("histograms", "cost", "findings", "bill", "offered_rate", "traffic")
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,6 +120,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     utilization: float | None = None
     offered_rate: float | None = None
     bill: Bill = Bill()
+    traffic: Traffic = Traffic()
 
     @property
     def ended(self) -> int:

@@ -23,6 +23,7 @@ from aurea_engine.processes.messages import Snapshot
 from aurea_server.metrics.cost_metrics import CostMetrics
 from aurea_server.metrics.exemplars import Exemplars, ExemplarSource
 from aurea_server.metrics.run_metrics import Clock, RunMetrics
+from aurea_server.metrics.target_metrics import TargetMetrics
 from aurea_server.runner.messages import Figures
 
 SMALLEST, LARGEST = -20, 25
@@ -58,6 +59,7 @@ class BenchmarkMetrics(Collector):
             "real": (RunMetrics(real, exemplars), CostMetrics(real.prefix, exemplars)),
             "virtual": (RunMetrics(simulated, exemplars), CostMetrics(simulated.prefix, exemplars)),
         }
+        self._targets = TargetMetrics(real.prefix, exemplars)
         # Which clock's families a run moves is decided by its start; until then, by none.
         self._runs, self._costs = self._clocks["real"]
         self._waiting = 0
@@ -76,18 +78,23 @@ class BenchmarkMetrics(Collector):
         at = self._now()
         self._runs.update_run(now, at)
         self._costs.update_run(now.bill, ExemplarSource(self._runs.run_id, at))
+        # In virtual time nothing is sent, and what is said to have failed did not.
+        if self._runs is self._clocks["real"][0]:
+            self._targets.update_run(now.traffic, ExemplarSource(self._runs.run_id, at))
 
     def finish_run(self, figures: Figures) -> None:
         """The current run has ended with a result."""
         at = self._now()
         self._runs.finish_run(figures, at)
         self._costs.end_run(figures.bill, ExemplarSource(self._runs.run_id, at))
+        self._targets.end_run()
 
     def fail_run(self, status: str) -> None:
         """The current run has ended without a result."""
         at = self._now()
         self._runs.fail_run(status, at)
         self._costs.end_run(None, ExemplarSource(self._runs.run_id, at))
+        self._targets.end_run()
 
     def describe(self) -> Iterable[Metric]:
         """The names, for requests that ask for some of them: ``/metrics?name[]=…``."""
@@ -105,6 +112,7 @@ class BenchmarkMetrics(Collector):
             "benchmark_runs_queued", "Runs of any clock that wait for their turn.", value=self._waiting
         )
         yield from costs.families()
+        yield from self._targets.families()
         runs, costs = self._clocks["virtual"]
         yield from runs.counters()
         yield from runs.gauges()

@@ -27,6 +27,7 @@ VERDICT_COLOURS = {"valid": GOOD, "degraded": WARN, "invalid": BAD}
 OBJECTIVE_COLOURS = {"met": GOOD, "inconclusive": WARN, "missed": BAD}
 OUTCOME_COLOURS = {"completed": GOOD, "failed": BAD, "timed_out": WARN, "rejected": "purple", "abandoned": "yellow",
                    "cancelled": "blue"}  # fmt: skip
+STATUS_COLOURS = {"2xx": GOOD, "3xx": "blue", "4xx": WARN, "5xx": BAD, "none": "purple"}
 RUN_COLOURS = {"completed": GOOD, "failed": BAD, "timed_out": WARN, "cancelled": "blue", "interrupted": "purple"}
 
 
@@ -257,7 +258,39 @@ ROWS: dict[str, list[Panel]] = {
               "The documented query as it stands, without the filters of this dashboard: the 95th percentile of the "
               "service times of the last five minutes. " + OCTAVES, 6),
     ],
+    # Last, so that the ids of the rows above stay what links to them say.
+    "Targets": [
+        Panel("Requests by status", "suffix: requests/s",
+              {"{{status_class}}": f"sum by (status_class) ({rate('benchmark_target_requests_total')})"},
+              "Requests per second by the class of the status that came back. None: the request failed before one came.",
+              8, colours=STATUS_COLOURS, stacked=True),
+        Panel("Failures by class", "suffix: jobs/s",
+              {"{{failure}}": f"sum by (failure) ({rate('benchmark_job_failures_total')}) > 0"},
+              "Jobs per second that failed or timed out, by what went wrong. Local: this machine had no descriptor or port "
+              "left.", 8, stacked=True),
+        Panel("Bytes", "Bps", {"sent": f"sum({rate('benchmark_target_sent_bytes_total')})",
+                               "received": f"sum({rate('benchmark_target_received_bytes_total')})"},
+              "Bytes of HTTP per second, before TLS.", 8),
+        Panel("Connections", "suffix: connections", {"open": f"sum({one('benchmark_target_open_connections')})",
+                                                     "busy": f"sum({one('benchmark_target_busy_connections')})"},
+              "Connections of the current run to its targets, and those of them that have a job.", 8),
+        Panel("Jobs that wait for a connection", "suffix: jobs",
+              {"waiting": f"sum({one('benchmark_target_waiting_jobs')})",
+               "had to wait, per second": f"sum({rate('benchmark_target_waited_jobs_total')})"},
+              "Every connection that the run may open is busy, so these jobs have not started. Their wait is part of the "
+              "response time.", 8),
+        Panel("Pool full", "percentunit", {"{{instance}}": rate("benchmark_target_pool_full_seconds_total")},
+              "Share of the time in which every connection that the run may open was busy.", 8),
+        Panel("Opened connections", "suffix: connections/s",
+              {"opened": f"sum({rate('benchmark_target_connections_opened_total')})",
+               "failed": f"sum({rate('benchmark_target_failed_dials_total')})"},
+              "Connections opened per second, and attempts that failed. Many opened ones during a run: the target closes "
+              "its connections, or reuse is off.", 8),
+    ],
 }
+
+COLLAPSED = {"Targets"}
+"""Rows that are folded until somebody opens them: most servers send nothing."""
 # fmt: on
 
 
@@ -379,13 +412,19 @@ def layout() -> list[Json]:
     y = 0
     for row_id, (title, row) in zip(range(100, 10_000, 100), ROWS.items(), strict=False):
         place = {"x": 0, "y": y, "w": 24, "h": 1}
-        panels.append({"id": row_id, "type": "row", "title": title, "collapsed": False, "panels": [], "gridPos": place})
+        folded: list[Json] = []
+        collapsed = title in COLLAPSED
+        panels.append(
+            {"id": row_id, "type": "row", "title": title, "collapsed": collapsed, "panels": folded, "gridPos": place}
+        )
+        # The panels of a folded row stand inside it, those of an open one behind it.
+        shown = folded if collapsed else panels
         panel_id, y = row_id, y + 1
         for line in lines(row):
             x, h = 0, STAT_HEIGHT if all(panel.kind == "stat" for panel in line) else HEIGHT
             for panel in line:
                 panel_id += 1
-                panels.append(render(panel, panel_id, {"x": x, "y": y, "w": panel.width, "h": h}))
+                shown.append(render(panel, panel_id, {"x": x, "y": y, "w": panel.width, "h": h}))
                 x += panel.width
             y += h
     return panels

@@ -25,6 +25,17 @@ ROOT = Path(__file__).parents[2]
 METRICS = frozenset(
     [
         "benchmark_build_info",
+        "benchmark_job_failures_total",
+        "benchmark_target_busy_connections",
+        "benchmark_target_connections_opened_total",
+        "benchmark_target_failed_dials_total",
+        "benchmark_target_open_connections",
+        "benchmark_target_pool_full_seconds_total",
+        "benchmark_target_received_bytes_total",
+        "benchmark_target_requests_total",
+        "benchmark_target_sent_bytes_total",
+        "benchmark_target_waited_jobs_total",
+        "benchmark_target_waiting_jobs",
         "benchmark_cost_total",
         "benchmark_billed_quantity_total",
         "benchmark_cost_usd_total",

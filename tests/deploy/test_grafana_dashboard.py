@@ -18,7 +18,9 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "deploy/grafana"
 FILE = FOLDER / "dashboards/aurea.json"
 DASHBOARD = json.loads(FILE.read_text(encoding="utf-8"))
-PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+# The panels of a folded row stand inside it.
+ALL_PANELS = [each for panel in DASHBOARD["panels"] for each in (panel, *panel.get("panels", ()))]
+PANELS = [panel for panel in ALL_PANELS if panel["type"] != "row"]
 by_title = pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
 
 PROCESS = {
@@ -76,7 +78,7 @@ def test_links_to_the_dashboard_stay_good() -> None:
     """Its address is made of the uid, a panel's of its id: neither may be left to Grafana to choose."""
     assert DASHBOARD["uid"] == "aurea-benchmark"
     assert "id" not in DASHBOARD, "the id belongs to one Grafana's database"
-    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+    ids = [panel["id"] for panel in ALL_PANELS]
     assert len(ids) == len(set(ids))
 
 
@@ -90,12 +92,14 @@ def test_grafana_11_reads_it_without_asking() -> None:
 def test_it_has_the_rows_that_a_person_looks_for() -> None:
     rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
     asked = ["Overview", "Latency", "Load", "Cost", "Simulated runs", "Server"]
-    assert rows == [*asked, "The documented queries, on every server"]
+    assert rows == [*asked, "The documented queries, on every server", "Targets"]
+    folded = [panel["title"] for panel in DASHBOARD["panels"] if panel.get("collapsed")]
+    assert folded == ["Targets"]
 
 
 def test_panels_lie_on_the_grid_and_never_on_one_another() -> None:
     taken: dict[tuple[int, int], str] = {}
-    for panel in DASHBOARD["panels"]:
+    for panel in ALL_PANELS:
         place = panel["gridPos"]
         assert 0 <= place["x"] < place["x"] + place["w"] <= 24
         for x in range(place["x"], place["x"] + place["w"]):

@@ -27,7 +27,8 @@ ROOT = Path(__file__).parents[2]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/aurea.json").read_text())
 TARGETS = {
     (panel["title"], target["legendFormat"]): target["expr"]
-    for panel in DASHBOARD["panels"]
+    for row in DASHBOARD["panels"]
+    for panel in (row, *row.get("panels", ()))
     for target in panel.get("targets", [])
 }
 RECORDED = re.findall(r"record: (\S+)", (ROOT / "deploy/prometheus/rules/recording.yml").read_text())
