@@ -101,8 +101,8 @@ def test_names_from_a_job_are_no_labels(metrics: BenchmarkMetrics) -> None:
     "traffic",
     [
         {"open": -1}, {"bytes_sent": 1.5}, {"bytes_sent": "1"}, {"busy": True}, {"busy": 2**63}, {"unknown": 1},
-        {"statuses": {"2xx": -1}}, {"statuses": [1]}, {"failures": {"a": None}}, {"failures": {str(i): 1 for i in range(101)}},
-        None, [], "x",
+        {"statuses": {"2xx": -1}}, {"statuses": [1]}, {"failures": {"a": None}},
+        {"failures": {str(i): 1 for i in range(101)}}, None, [], "x",
     ],
 )  # fmt: skip
 def test_impossible_traffic_is_refused(traffic: Any) -> None:
