@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, Union
 from msgspec import Meta
 
 from aurea_engine import Constant, RunSpec
+from aurea_engine.fields.local_files import Local, NotFromElsewhere
 from aurea_server.runner.kinds import Kinds
 from aurea_server.settings.limits import Limits
 
@@ -40,10 +41,11 @@ _PLAIN = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
 class Schemas:
-    """Builds components as they are referred to."""
+    """Builds components as they are referred to. ``files``: the server's operator has published some."""
 
-    def __init__(self, kinds: Kinds, max_jobs: int = MAX_JOBS) -> None:
+    def __init__(self, kinds: Kinds, max_jobs: int = MAX_JOBS, *, files: bool = False) -> None:
         self._catalog, self._others, self._max_jobs = kinds.built_in, kinds.others, max_jobs
+        self._files = files
         self.components: dict[str, Schema] = {}
 
     def specification(self) -> Schema:
@@ -107,6 +109,13 @@ class Schemas:
         }
         return f"#/components/schemas/{name}"
 
+    def _is_refused(self, rule: object) -> bool:
+        """Whether a member with this annotation is refused over HTTP, and so not described."""
+        if isinstance(rule, NotFromElsewhere) and not rule.publishable:
+            return rule.local
+        # Files, and members that only make sense beside one, are for servers whose operator publishes some.
+        return isinstance(rule, Local) and rule.local and not self._files
+
     def _record(self, cls: type, kind: str | None, *, optional_kind: bool = False) -> Schema:
         properties: dict[str, Schema] = {}
         # Only `fifo`, the default scheduler, may leave its kind out: `{"slots": 4}` is a scheduler by itself.
@@ -116,11 +125,10 @@ class Schemas:
         hints = typing.get_type_hints(cls, include_extras=True) if dataclasses.is_dataclass(cls) else {}
         for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
             rules = typing.get_args(hints[field.name])
-            # Members that name files of the server's machine are refused over HTTP, and so not described.
-            if not field.init or any(getattr(rule, "local", False) for rule in rules):
+            if not field.init or any(self._is_refused(rule) for rule in rules):
                 continue
-            # Elsewhere the value may come from a file instead; over HTTP it has to be there.
-            if any(hasattr(rule, "or_file") for rule in rules):
+            # Where no file is published, the value has to be there itself.
+            if not self._files and any(hasattr(rule, "or_file") for rule in rules):
                 properties[field.name] = self.describe(
                     next(each for each in typing.get_args(rules[0]) if each is not type(None))
                 )

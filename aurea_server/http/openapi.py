@@ -14,7 +14,7 @@ from aurea_engine.closed_sets import OUTCOMES, REASONS, RUN_ID_PATTERN, SEVERITI
 from aurea_server.http.json_schema import MAX_JOBS, Schemas
 from aurea_server.http.monitoring import SERVICE
 from aurea_server.http.operations import OPERATIONS, Answer, Operation
-from aurea_server.http.problems import reason_phrase
+from aurea_server.http.problems import PROBLEM_CODES, reason_phrase
 from aurea_server.runner.kinds import Kinds
 from aurea_server.stdio.output_files import write_output
 
@@ -29,10 +29,13 @@ COUNT = {"type": "integer", "minimum": 0}
 
 
 def build_document(
-    operations: Iterable[Operation], kinds: Kinds, max_jobs: int = MAX_JOBS, base_path: str = ""
+    operations: Iterable[Operation], kinds: Kinds, max_jobs: int = MAX_JOBS, base_path: str = "", *, files: bool = False
 ) -> dict[str, Any]:
-    """The whole description, of a server that runs at most ``max_jobs`` jobs at a time, reached under ``base_path``."""
-    schemas = Schemas(kinds, max_jobs)
+    """The whole description, of a server that runs at most ``max_jobs`` jobs at a time, reached under ``base_path``.
+
+    ``files``: its operator has published some.
+    """
+    schemas = Schemas(kinds, max_jobs, files=files)
     components: dict[str, Any] = {"Specification": schemas.specification(), "CostChoice": _cost_choice(schemas)}
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -173,8 +176,8 @@ def _answers() -> dict[str, Any]:
         "jobs": _list(_named("JobRow")),
     }
     listed = _object({**run, **figures, "currency": TEXT, "created_time": TEXT}, ["benchmark_id", "status"])
-    problem = {"path": {"type": "string"}, "problem": {"type": "string"}, "got": {"type": "string"}}
-    problem["code"] = {"const": "local_reference"}
+    problem: dict[str, Any] = {"path": {"type": "string"}, "problem": {"type": "string"}, "got": {"type": "string"}}
+    problem["code"] = {"enum": list(PROBLEM_CODES.values())}
     finding = ["code", "severity", "detail", "advice"]
     texts_of_finding = {name: {"type": "string"} for name in finding}
     texts = {name: {"type": "string"} for name in ("type", "title", "detail", "code", "request_id", "error")}
