@@ -149,9 +149,9 @@ class Execution:
 
 
 def _share_connections(access: Access, spec: RunSpec) -> Access:
-    """``access`` with each leaf's share of the ceiling of connections."""
-    # A ceiling is of the run, and leaves know nothing of each other. At least one each: without any, a leaf would never end.
-    reaching = sum(bool(leaf.reach().targets) for leaf in spec.workload.job.leaves())
+    """``access`` with the share that each target of each leaf has of the ceiling of connections."""
+    # A ceiling is of the run, and pools know nothing of each other. At least one each: without any, a leaf would never end.
+    reaching = sum(len(leaf.reach().targets) for leaf in spec.workload.job.leaves())
     if access.most_connections is None or reaching < 2:
         return access
     return replace(access, most_connections=max(1, access.most_connections // reaching))

@@ -53,11 +53,12 @@ def _refuse_connections(reaching: list[Reach], access: Access) -> Iterator[Probl
     most = access.most_connections
     if most is None:
         return
-    # The engine gives each job of the workload an equal share, since none knows of the others.
-    share = most // len(reaching)
+    # The engine gives each target of each kind of job an equal share, since their pools know nothing of each other.
+    pools = sum(len(reach.targets) for reach in reaching)
+    share = most // pools
     asked = max(reach.connections or 1 for reach in reaching)
     if asked > share:
-        each = "" if len(reaching) == 1 else f", {share:,} for each of {len(reaching):,} kinds of job"
+        each = "" if pools == 1 else f", {share:,} for each of {pools:,} targets of its jobs"
         text = f"asks for more connections to targets at once than a run may have on this server: {most:,}{each}"
         yield Problem("workload.job", text, f"{asked:,}")
 
