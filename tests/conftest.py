@@ -6,8 +6,9 @@ import asyncio
 import os
 import shutil
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -107,3 +108,19 @@ def require() -> Callable[..., str]:
         pytest.skip(reason)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def shop() -> Iterator[str]:
+    """Address of the small web shop of the examples, which stands on port 8080 in what readers see: `127.0.0.1:PORT`."""
+    program = Path(__file__).parent.parent / "examples" / "http_aiohttp_app.py"
+    environment = {**os.environ, "PYTHONPATH": str(program.parent.parent)}
+    command = [sys.executable, str(program), "serve", "0"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert "http://" in said, "the shop did not say where it is"
+        try:
+            yield said.rpartition("http://")[2].strip()
+        finally:
+            process.kill()

@@ -14,13 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from aurea_engine import parse_json, parse_toml, simulate, spec_from_dict, spec_to_dict
+from aurea_engine import RunSpec, parse_json, parse_toml, run_sync, simulate, spec_from_dict, spec_to_dict
 from aurea_engine.testing import check_result
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 PROGRAMS = sorted(EXAMPLES.glob("*.py"))
-SPECS = sorted((EXAMPLES / "specs").iterdir())
+SHOP = "127.0.0.1:8080"
+SENDING = sorted(file for file in (EXAMPLES / "specs").iterdir() if SHOP in file.read_text())
+"""Specifications that send requests, to the shop of the examples."""
+SPECS = sorted(set((EXAMPLES / "specs").iterdir()) - set(SENDING))
 CLI = "import sys; from aurea_server.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
@@ -43,12 +46,27 @@ def test_every_output_has_its_program() -> None:
 @pytest.mark.parametrize("file", SPECS, ids=lambda path: path.name)
 def test_example_specification_runs(file: Path) -> None:
     """In virtual time, where a day is over at once; its objectives, where it has any, are met."""
-    spec = spec_from_dict((parse_toml if file.suffix == ".toml" else parse_json)(file.read_bytes()))
-    assert spec_from_dict(spec_to_dict(spec)) == spec
+    spec = read_spec(file, file.read_text())
     result = simulate(spec)
     check_result(result)
     assert result.counts.completed > 0
     assert [judged.outcome for judged in result.objectives] == ["met"] * len(spec.objectives)
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("file", SENDING, ids=lambda path: path.name)
+def test_example_specification_sends(file: Path, shop: str) -> None:
+    """In real time, to the shop. What objectives say of its speed is the machine's affair."""
+    result = run_sync(read_spec(file, file.read_text().replace(SHOP, shop)))
+    check_result(result)
+    assert result.counts.completed == result.counts.arrived > 0
+
+
+def read_spec(file: Path, text: str) -> RunSpec:
+    """What ``text`` of the file says, which comes back as it was written."""
+    spec = spec_from_dict((parse_toml if file.suffix == ".toml" else parse_json)(text))
+    assert spec_from_dict(spec_to_dict(spec)) == spec
+    return spec
 
 
 # A package's strategies, by their names

@@ -5,13 +5,14 @@ How a block is tried follows from its language:
 - ``python`` is run, all blocks of a page in one namespace; what it prints must be the ``text`` block that follows it
   directly, and nothing where none follows.
 - ``console`` holds commands (``$ ...``) and what they print on stdout. They are run by sh, beside a copy of ``examples/``,
-  with a real server on a free port in place of port 5000.
+  with a real server on a free port in place of port 5000, and the shop of the examples in place of port 8080.
 - ``json`` and ``toml`` must be specifications. After the language a page may say which part one is:
   ``json arrivals`` holds one object a line, each of them arrivals.
 
 After the language a page may also say:
 
-- ``digits vary``: numbers are compared as numbers, whatever their value (times, dates and ids of a real run).
+- ``digits vary``: numbers are compared as numbers, whatever their value, the unit of a time and how wide that makes a column
+  (times, dates and ids of a real run).
 - ``needs ...``: it is not run, because it needs what stands there; programs of ours that it calls must exist. So it is with
   ``sh`` blocks, which hold commands without their output.
 - ``file PATH``: it is a part of that file, to the letter.
@@ -37,8 +38,9 @@ from aurea_engine import FINDING_CODES, parse_json, parse_toml, spec_from_dict, 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
+SHOP = "127.0.0.1:8080"
 _FENCE = re.compile(r"^```(?P<language>\S*) *(?P<note>.*)$")
-_NUMBER = re.compile(r"\d[\d,.]*(e[+-]?\d+)?")
+_NUMBER = re.compile(r"\d[\d,.]*(e[+-]?\d+)?( [nµm]?s\b)?")
 _RUN = re.compile(r"benchmark-\d{13}")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{3} UTC)?")
 
@@ -75,7 +77,7 @@ def comparable(text: str, varies: bool) -> list[str]:
     number.
     """
     lines = [_INSTANT.sub("#", _RUN.sub("benchmark-#", line.rstrip())) for line in text.strip("\n").split("\n")]
-    return [_NUMBER.sub("#", line) for line in lines] if varies else lines
+    return [re.sub(" +", " ", _NUMBER.sub("#", line)) for line in lines] if varies else lines
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -178,8 +180,10 @@ def test_python_prints_what_the_page_shows(page: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory, require: Callable[..., str]) -> Iterator[Callable[[str], str]]:
-    """Runs a command as a reader would, who has the server on port 5000 and stands in the project's folder."""
+def shell(
+    tmp_path_factory: pytest.TempPathFactory, require: Callable[..., str], shop: str
+) -> Iterator[Callable[[str], str]]:
+    """Runs a command as a reader would: server on port 5000, shop on port 8080, in the project's folder."""
     require("curl")
     folder = tmp_path_factory.mktemp("reader")
     shutil.copytree(ROOT / "examples", folder / "examples")
@@ -206,12 +210,12 @@ def shell(tmp_path_factory: pytest.TempPathFactory, require: Callable[..., str])
     port = first[1]
 
     def answer(command: str) -> str:
-        command = re.sub(r"(localhost|127\.0\.0\.1):5000", rf"127.0.0.1:{port}", command)
+        command = re.sub(r"(localhost|127\.0\.0\.1):5000", rf"127.0.0.1:{port}", command).replace(SHOP, shop)
         done = subprocess.run(
             ["sh", "-c", command], check=False, cwd=folder, env=environment, capture_output=True, encoding="utf-8"
         )
         assert done.returncode in (0, 3), f"{command}\n{done.stderr}"
-        return done.stdout.replace(f"127.0.0.1:{port}", "127.0.0.1:5000")
+        return done.stdout.replace(f"127.0.0.1:{port}", "127.0.0.1:5000").replace(shop, SHOP)
 
     yield answer
     server.terminate()
