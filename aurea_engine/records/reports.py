@@ -29,6 +29,9 @@ class ReportReader:
         self.declared: tuple[Mark | Measure, ...] = (*marks, *measures)
         self._names = [each.name for each in self.declared]
         self._scales = [each.scale if isinstance(each, Measure) else 0 for each in self.declared]
+        self.sizes = len(marks), len(measures)
+        self.whole = all(each.scale == 1 for each in measures)
+        """Whether every measure is stored as it is reported."""
 
     def read(self, returned: object, opened: int, started: int, finished: int) -> list[int]:
         """A number for each of ``declared``, `NEVER` where the job did not report it. Raises `InvalidReport`.

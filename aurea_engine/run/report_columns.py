@@ -16,7 +16,7 @@ said; one that failed or timed out keeps what it said itself, and loses what was
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.records.batch import NEVER, Groups, Instants, Outcomes
 from aurea_engine.records.measures import Mark, Measure
-from aurea_engine.records.reports import ReportReader
+from aurea_engine.records.reports import MOST, ReportReader
 from aurea_engine.run.plan import Block
 from aurea_engine.workload.jobs import JobSource, map_leaves_to_groups, read_schema
 
@@ -73,6 +73,34 @@ class ReportColumns:
         # The row is pending until the pump logs the end, so nothing has been read of it, and nothing was dropped.
         for each, value in zip(declared, values, strict=True):
             self._columns[each][row] = value
+
+    def make_writer(self, reader: ReportReader) -> Callable[[int, Sequence[int], Sequence[int], int, int], None]:
+        """``write(row, marks, measures, started, finished)``: what a job of the leaf of ``reader`` says of itself, as
+        `ReportReader.read_parts` takes it. Raises `InvalidReport`, and then has written nothing.
+        """
+        columns, read = [self._columns[each] for each in reader.declared], reader.read_parts
+        (n_marks, n_measures), whole = reader.sizes, reader.whole
+
+        def fits(marks: Sequence[int], measures: Sequence[int], started: int, finished: int) -> bool:
+            # Loops and not `all`: up to Python 3.11 a comprehension is a call.
+            for mark in marks:
+                if mark.__class__ is not int or (mark != NEVER and not started <= mark <= finished):
+                    return False
+            for value in measures:
+                if value.__class__ is not int or not NEVER <= value <= MOST:
+                    return False
+            return whole and len(marks) == n_marks and len(measures) == n_measures
+
+        def write(row: int, marks: Sequence[int], measures: Sequence[int], started: int, finished: int) -> None:
+            # Nearly every report is as declared, and then its numbers are stored as they are: to read one costs as much
+            # as the rest of its job's bookkeeping together.
+            values: Sequence[int] = (*marks, *measures)
+            if not fits(marks, measures, started, finished):
+                values = read(marks, measures, started, finished)
+            for column, value in zip(columns, values):  # noqa: B905 - they are equally many, and strict costs
+                column[row] = value
+
+        return write
 
     def read(self, row: int, declared: Mark | Measure, started: int) -> int:
         """What the job of ``row``, which has completed, reported; `NEVER` for nothing."""

@@ -3,6 +3,11 @@
 # The pool is third-party code, and its calls come from anywhere: from within `start`, from a callback of the event
 # loop, or after the run is over. So each is checked, which costs tenths of a microsecond: a stamp from the future or an
 # end that is told twice would make every figure of the run wrong, and no later check could find out which.
+#
+# Where the time goes. A request on a kept connection costs the kernel five microseconds, so what is done here for each job
+# counts. A job that does nothing, with three marks and three measures, takes 2.4 µs of CPU time in a closed loop: 0.5 for
+# its report, 0.8 for the rest of `done` and `start`, 0.5 for the pump, 0.3 for the figures at the end of the run.
+# `ReportColumns.make_writer` says how its report is stored without being read.
 
 from __future__ import annotations
 
@@ -17,9 +22,10 @@ from aurea_engine.run.executors.contract import Executor, ExecutorContext
 from aurea_engine.run.executors.job_exceptions import FAILED, name_failure
 from aurea_engine.run.plan import UNKNOWN
 from aurea_engine.run.step_columns import LeafSteps
-from aurea_engine.workload.callbacks import CallbackPool, StepTimes
+from aurea_engine.workload.callbacks import CallbackPool, Done, StepTimes
 
-_COMPLETED, _TIMED_OUT, _CANCELLED = int(Outcome.COMPLETED), int(Outcome.TIMED_OUT), int(Outcome.CANCELLED)
+_COMPLETED, _CANCELLED = int(Outcome.COMPLETED), int(Outcome.CANCELLED)
+_ENDS = (_COMPLETED, FAILED, int(Outcome.TIMED_OUT))
 
 
 class Callbacks(Executor):
@@ -35,16 +41,24 @@ class Callbacks(Executor):
         self._context, self._pool, self._reader, self._steps = context, pool, reader, steps
         self._running: set[int] = set()
         self._over = False
-        pool.now, pool.done, pool.record_step = context.now, self._done, self._record_step
+        pool.now, pool.record_step = context.now, self._record_step
         pool.number, pool.turn = context.recorder.number, context.recorder.turn
 
+    def open(self) -> None:
+        clock, opened = self._context.clock.now, self._context.opened
+        # A closure of two cells: a pool asks for the time three times a job, and a method costs half as much again.
+        self._pool.now = lambda: clock() - opened
+        self._pool.done = self._done = self._make_done()
+
     def start(self, jobs: Sequence[int], demands: Sequence[float], limits: Sequence[int]) -> None:
-        context, running, begin = self._context, self._running, self._pool.start
+        context, recorder, begin = self._context, self._context.recorder, self._pool.start
+        running, waits, clock, opened = self._running, context.wait_limits, context.clock.now, context.opened
+        bounded, enter = waits.stops_service, recorder.start
         for job, demand, limit in zip(jobs, demands, limits, strict=True):
-            now = context.now()
-            left = context.wait_limits.left_ns(job, now)
+            now = clock() - opened
+            left = waits.left_ns(job, now) if bounded else None
             # It waits for a slot no longer; the pool will say when its service really began.
-            context.recorder.start(job, now)
+            enter(job, now)
             # Before the pool has it, since it may be done with it before it returns.
             running.add(job)
             if self._steps is not None:
@@ -56,41 +70,46 @@ class Callbacks(Executor):
             except Exception as raised:  # noqa: BLE001 - as for a job that raises
                 # It may have called back before it raised; then that was the job's end.
                 if job in running:
-                    self._done(job, now, context.now(), FAILED, error=name_failure(raised))
+                    self._done(job, now, clock() - opened, FAILED, error=name_failure(raised))
 
-    def _done(
-        self,
-        job: int,
-        started: int,
-        finished: int,
-        outcome: int,
-        marks: Sequence[int] = (),
-        measures: Sequence[int] = (),
-        error: str | None = None,
-    ) -> None:
-        """`Done`: hot, since it is called for every job. It logs, and starts nothing."""
-        if self._over:
-            return  # what a pool says of a cancelled job is in no figure
-        if job not in self._running:
-            self._break(f"is done with job {job}, which it was not given, or twice")
-        if not 0 <= started <= finished or outcome not in (_COMPLETED, FAILED, _TIMED_OUT):
-            self._break(f"says that job {job} was in service from {started} to {finished}, with outcome {outcome}")
-        # Before what may still raise below: whatever becomes of its report, this job has ended, and once.
-        self._running.discard(job)
-        planned = self._context.recorder.planned_outcome(job)
-        if outcome == _COMPLETED:
-            error = None
-        # The pool did the work; a failure that the workload injects is of no class, and one of the job's own is its own.
-        if outcome == _COMPLETED and planned == FAILED:
-            outcome, error = FAILED, None
-        if self._reader is not None and (marks or measures):
-            try:
-                # Its instants count from the opening of the window already, unlike those of a coroutine.
-                values = self._reader.read_parts(marks, measures, started, finished)
-                self._context.recorder.report(job, self._reader.declared, values)
-            except InvalidReport as raised:
-                outcome, error = FAILED, name_failure(raised)
-        self._context.log_end(job, started, finished, outcome, error)
+    def _make_done(self) -> Done:
+        """The run's `Done`. It is called for every job, so what it uses lives in cells; it logs, and starts nothing."""
+        context, recorder, running, reader = self._context, self._context.recorder, self._running, self._reader
+        ends, ring, forget = context.ends, context.bell.ring, self._running.discard
+        write = None if reader is None else recorder.reports.make_writer(reader)
+
+        def done(
+            job: int,
+            started: int,
+            finished: int,
+            outcome: int,
+            marks: Sequence[int] = (),
+            measures: Sequence[int] = (),
+            error: str | None = None,
+        ) -> None:
+            if self._over:
+                return  # what a pool says of a cancelled job is in no figure
+            if job not in running:
+                self._break(f"is done with job {job}, which it was not given, or twice")
+            if not 0 <= started <= finished or outcome not in _ENDS:
+                self._break(f"says that job {job} was in service from {started} to {finished}, with outcome {outcome}")
+            # Before what may still raise below: whatever becomes of its report, this job has ended, and once.
+            forget(job)
+            if outcome == _COMPLETED:
+                error = None
+                # The pool did the work; a failure that the workload injects has no class.
+                if recorder.plans_failures and recorder.planned_outcome(job) == FAILED:
+                    outcome = FAILED
+            if write is not None and (marks or measures):
+                try:
+                    write(job - recorder.base, marks, measures, started, finished)
+                except InvalidReport as raised:
+                    outcome, error = FAILED, name_failure(raised)
+            if not ends:  # as `ExecutorContext.log_end`, without the call
+                ring()
+            ends.append((finished, job, started, outcome, error))
+
+        return done
 
     def _record_step(
         self,
@@ -120,7 +139,7 @@ class Callbacks(Executor):
             right = outcome == _CANCELLED and intended <= released and (started == NEVER or released <= started)
             finished = NEVER
         else:
-            right = intended <= released <= started <= finished and outcome in (_COMPLETED, FAILED, _TIMED_OUT)
+            right = intended <= released <= started <= finished and outcome in _ENDS
         if not right:
             self._break(f"says that step {step} of job {job} was in service from {started} to {finished}")
         exact = (intended, released, started, finished)
