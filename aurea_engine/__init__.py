@@ -28,8 +28,9 @@ from aurea_engine.errors import (
     StrategyError,
 )
 from aurea_engine.fields.units import parse_duration, parse_rate
-from aurea_engine.records.batch import JobBatch, JobRecord
+from aurea_engine.records.batch import JobBatch
 from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.records.job_record import JobRecord
 from aurea_engine.records.measures import Mark, Measure, Schema
 from aurea_engine.records.rows import record_rows, records_from_rows
 from aurea_engine.records.series import Point

@@ -122,6 +122,11 @@ FINAL = tuple(outcome for outcome in Outcome if outcome is not Outcome.PENDING)
 OUTCOMES = tuple(outcome.name.lower() for outcome in FINAL)
 """How a job may have ended, as it is written in JSON, CSV and labels."""
 
+UNCLASSED: Mapping[int, str] = MappingProxyType({Outcome.FAILED: "InjectedFailure", Outcome.TIMED_OUT: "timeout"})
+"""What a job that failed or timed out is counted as where nobody named a class. A failure that the workload injects
+(`Faulty`) raises nothing.
+"""
+
 FAILURE_CLASSES: Mapping[str, str] = MappingProxyType(
     {
         "dns": "the name of the target could not be resolved",
@@ -152,6 +157,8 @@ MOST_FAILURE_CLASSES = 50
 
 STATUS_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "other", "none")
 """Classes of the status that a target answered with; ``none``: the request failed before there was one."""
+MOST_FAILURE_NAME = 128
+"""Characters of the name of a class; a longer one is cut."""
 
 # --- Judgement -------------------------------------------------------------------------------------------------------
 

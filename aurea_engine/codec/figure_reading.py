@@ -81,19 +81,33 @@ def read_measures(members: Members) -> dict[str, MeasureAmounts]:
             (each := measures.read_object(name)).read("unit", Text, ""),
             each.read("scale", Number, 1),
             # A whole number where the measure counts whole ones; those may be larger than a float can tell apart.
-            each.read("total", Whole | Amount, 0),
+            each.read("total", Whole | Amount | None, 0),
             read_timing(measures, name),
         )
         for name in measures.data
     }
 
 
+def read_failures(members: Members) -> dict[str, int]:
+    """Class → jobs, which earlier versions called ``errors``."""
+    return _read_numbers(members, "failures" if "failures" in members.data else "errors")
+
+
+def read_statuses(members: Members) -> dict[str, int]:
+    """Code → jobs."""
+    return _read_numbers(members, "statuses")
+
+
+def _read_numbers(members: Members, name: str) -> dict[str, int]:
+    numbers = members.read_object(name)
+    return {str(each): numbers.read(each, Number, 0) or 0 for each in numbers.data}
+
+
 def read_group(members: Members) -> GroupResult:
-    errors = members.read_object("errors")
     return GroupResult(
         members.require("name", Text) or "",
         read_counts(members),
-        {str(name): errors.read(name, Number) for name in errors.data},
+        read_failures(members),
         read_timing(members, "response_time"),
         read_timing(members, "waiting_time"),
         read_timing(members, "service_time"),
@@ -101,6 +115,7 @@ def read_group(members: Members) -> GroupResult:
         read_marks(members),
         read_measures(members),
         members.read("not_reached", Number | None, None),
+        read_statuses(members),
     )
 
 

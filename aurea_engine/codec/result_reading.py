@@ -31,11 +31,13 @@ from aurea_engine.codec.figure_reading import (
     Span,
     Text,
     read_counts,
+    read_failures,
     read_findings,
     read_group,
     read_histograms,
     read_marks,
     read_measures,
+    read_statuses,
     read_timing,
 )
 from aurea_engine.codec.member_reading import Members
@@ -90,7 +92,7 @@ def _read_result(members: Members, spec: RunSpec | None) -> RunResult | None:
     benchmark_id, status = members.require("benchmark_id", Text), members.require("status", Status)
     duration = members.read("duration", Span, 0.0)
     started_at = _read_start(members, usage, duration)
-    errors, window = members.read_object("errors"), members.read_object("window")
+    window = members.read_object("window")
     result = RunResult(
         benchmark_id=benchmark_id,
         status=status,
@@ -100,7 +102,7 @@ def _read_result(members: Members, spec: RunSpec | None) -> RunResult | None:
         window=(window.read("start", Span, 0.0), window.read("end", Span, duration)),
         counts=counts,
         good=members.read("good", Number, counts.completed if usage.run.good is None else usage.run.good),
-        errors={str(name): errors.read(name, Number) for name in errors.data},
+        failures=read_failures(members),
         offered_rate=members.read("offered_rate", Figure),
         throughput=members.read("throughput", Figure),
         goodput=members.read("goodput", Figure),
@@ -123,6 +125,7 @@ def _read_result(members: Members, spec: RunSpec | None) -> RunResult | None:
         marks=read_marks(members),
         measures=read_measures(members),
         groups=tuple(read_group(each) for each in members.read_objects("groups")),
+        statuses=read_statuses(members),
         reason=_read_reason(members, status),
         histograms=read_histograms(members, Schema() if spec is None else spec.workload.schema),
     )

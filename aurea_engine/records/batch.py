@@ -1,16 +1,15 @@
 """What happened to each job, as columns: int64 nanoseconds since the window opened, and an outcome.
 
 Instants are stored, durations derived. A run of a million jobs is five arrays (33 bytes a job), never a million objects.
-Marks, measures and a group are further columns, which only a run whose jobs declare them has: a plain record never pays for
-what others report.
+Marks, measures and a group are further columns, which only a run whose jobs declare them has, and the class of a failure is
+one where any job failed by a class: a plain record never pays for what others report.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import NotReported
 from aurea_engine.records.column_names import COLUMNS
+from aurea_engine.records.job_record import JobRecord
 from aurea_engine.records.measures import Mark, Measure, Schema, find_declared
 
 Instants = NDArray[np.int64]
@@ -35,37 +35,6 @@ NEVER = -1
 the group of a job that belongs to none.
 """
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-class JobRecord(NamedTuple):
-    """One job, made on demand as a view of the columns. Instants and durations in seconds.
-
-    ``marks`` and ``measures`` hold what the job reported, by name; ``group`` is the name of its group, None for none.
-    """
-
-    number: int
-    outcome: Outcome
-    intended: float
-    started: float | None
-    finished: float | None
-    group: str | None = None
-    marks: Mapping[str, float] = _NOTHING
-    measures: Mapping[str, float] = _NOTHING
-
-    @property
-    def waiting_time(self) -> float | None:
-        until = self.finished if self.started is None else self.started
-        return None if until is None else until - self.intended
-
-    @property
-    def service_time(self) -> float | None:
-        return None if self.started is None or self.finished is None else self.finished - self.started
-
-    @property
-    def response_time(self) -> float | None:
-        return None if self.started is None or self.finished is None else self.finished - self.intended
-
 
 @dataclass(frozen=True, eq=False)
 class JobBatch:
@@ -77,7 +46,9 @@ class JobBatch:
     and ``finished`` is when it left.
 
     ``marks`` and ``measures`` hold what jobs reported, one column for each that they declare; ``group`` is the position in
-    ``groups`` of each job's group, None if the run has no groups. Two batches are equal where all their columns are.
+    ``groups`` of each job's group, None if the run has no groups. ``failure`` is the position in ``failures``, which are
+    sorted, of the class by which each job failed or timed out, `NEVER` for none; None if no job has any. Two batches are
+    equal where all their columns are.
     """
 
     intended: Instants
@@ -90,6 +61,8 @@ class JobBatch:
     measures: Mapping[Measure, Instants] = field(default_factory=dict)
     group: Groups | None = None
     groups: tuple[str, ...] = ()
+    failure: Groups | None = None
+    failures: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.outcome)
@@ -101,7 +74,8 @@ class JobBatch:
         if not isinstance(other, JobBatch):
             return NotImplemented
         mine, theirs = self.columns(), other.columns()
-        return self.schema == other.schema and all(np.array_equal(mine[name], theirs[name]) for name in mine)
+        alike = self.schema == other.schema and self.failures == other.failures and mine.keys() == theirs.keys()
+        return alike and all(np.array_equal(mine[name], theirs[name]) for name in mine)
 
     __hash__ = None  # type: ignore[assignment]  # arrays can be written to
 
@@ -117,15 +91,18 @@ class JobBatch:
             {measure: change(column) for measure, column in self.measures.items()},
             None if self.group is None else change(self.group),
             self.groups,
+            None if self.failure is None else change(self.failure),
+            self.failures,
         )
 
     def columns(self) -> dict[str, Column]:
-        """Every column by its name: the built-in ones, then marks, measures and the group, where there are any."""
+        """Every column by its name: the built-in ones, then marks, measures, group and failure, where there are any."""
         # No mark and no measure has the name of another column (`columns.RESERVED`), so none hides one here.
         named: dict[str, Column] = {name: getattr(self, name) for name in COLUMNS}
         named.update({mark.name: column for mark, column in self.marks.items()})
         named.update({measure.name: column for measure, column in self.measures.items()})
-        return named if self.group is None else {**named, "group": self.group}
+        last = {"group": self.group, "failure": self.failure}
+        return named | {name: column for name, column in last.items() if column is not None}
 
     @property
     def schema(self) -> Schema:
@@ -174,8 +151,8 @@ class JobBatch:
     def concatenate(cls, parts: list[JobBatch]) -> JobBatch:
         """All rows of ``parts``, in that order: merging runs is nothing more.
 
-        What only some of them have is `NEVER` in the others; groups of one name are one group. Raises ValueError if two
-        parts declare a measure of one name otherwise: their sum would be of nothing.
+        What only some of them have is `NEVER` in the others; groups, or failures, of one name are one. Raises ValueError if
+        two parts declare a measure of one name otherwise: their sum would be of nothing.
         """
         if not parts:
             return cls.empty()
@@ -185,9 +162,20 @@ class JobBatch:
         names = [mark.name for mark in marks] + [measure.name for measure in measures]
         if len({*names}) < len(names):
             raise ValueError(f"the parts declare one name in different ways: {', '.join(sorted(names))}")
-        groups, group = _join_groups(parts)
+        # In the order of their first appearance: the parts of one run all have the same names in the same order.
+        groups = tuple(dict.fromkeys(name for part in parts for name in part.groups))
+        # In the order of the alphabet: which class came first differs from shard to shard.
+        failures = tuple(sorted({name for part in parts for name in part.failures}))
         built_in = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
-        return cls(**built_in, marks=marks, measures=measures, group=group, groups=groups)
+        return cls(
+            **built_in,
+            marks=marks,
+            measures=measures,
+            group=_join_named([(part.group, part.groups, len(part)) for part in parts], groups),
+            groups=groups,
+            failure=_join_named([(part.failure, part.failures, len(part)) for part in parts], failures),
+            failures=failures,
+        )
 
     @property
     def was_started(self) -> NDArray[np.bool_]:
@@ -251,7 +239,13 @@ class JobBatch:
                 for each, column in self.measures.items()
                 if column[index] >= 0
             },
+            self.failure_of(index),
         )
+
+    def failure_of(self, index: int) -> str | None:
+        """The class by which the job of row ``index`` failed or timed out; None for any other job."""
+        position = NEVER if self.failure is None else int(self.failure[index])
+        return self.failures[position] if position >= 0 else None
 
 
 def _not_reported(what: str, name: str, known: Iterable[str]) -> NotReported:
@@ -275,15 +269,13 @@ def _in_all(parts: Iterable[JobBatch], columns: list[Mapping[Kind, Instants]]) -
     }
 
 
-def _join_groups(parts: list[JobBatch]) -> tuple[tuple[str, ...], Groups | None]:
-    """The names of all groups, and the column that counts in them."""
-    # In the order of their first appearance: the parts of one run all have the same names in the same order.
-    names = tuple(dict.fromkeys(name for part in parts for name in part.groups))
+def _join_named(parts: Iterable[tuple[Groups | None, tuple[str, ...], int]], names: tuple[str, ...]) -> Groups | None:
+    """A column of positions in ``names``, joined of columns of positions in names of their own: (column, names, length)."""
     if not names:
-        return (), None
-    columns = []
-    for part in parts:
-        # Position in the part's own names → position in all names; the last entry is what -1, no group, picks.
-        position = np.array([*(names.index(name) for name in part.groups), NEVER], np.int32)
-        columns.append(position[-1].repeat(len(part)) if part.group is None else position[part.group])
-    return names, np.concatenate(columns)
+        return None
+    places, columns = {name: place for place, name in enumerate(names)}, []
+    for column, own, length in parts:
+        # Position in the part's own names → position in all names; the last entry is what -1, no name, picks.
+        position = np.array([*(places[name] for name in own), NEVER], np.int32)
+        columns.append(position[-1].repeat(length) if column is None else position[column])
+    return np.concatenate(columns)

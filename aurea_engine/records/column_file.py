@@ -5,8 +5,9 @@ other, each compressed by itself: int64 nanoseconds since the window opened (int
 outcome, float64 cost. The instants are stored as differences to the row before, which compress about twice as well.
 
 Where jobs declare marks, measures or groups, the header names them, and their columns follow: int64 for a mark (as
-differences too) or a measure, int32 for the group. A file of jobs that declare nothing is the same, byte for byte, as before
-there were such columns.
+differences too) or a measure, int32 for the group. Where jobs failed by a class, the header names the classes, and a last
+column of int32 counts in them. A file of jobs without any of that is the same, byte for byte, as before there were such
+columns.
 
 `Reader` goes through a file block by block: what it holds depends on the block, not on the file, so that an export of any
 length to a client of any speed takes some hundred kilobytes.
@@ -17,7 +18,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from aurea_engine.closed_sets import MOST_FAILURE_NAME
 from aurea_engine.errors import DamagedParts
 from aurea_engine.records.batch import NEVER, Groups, Instants, JobBatch
 from aurea_engine.records.column_names import INSTANTS
@@ -42,6 +44,8 @@ MOST_GROUPS = 100_000
 
 CHECKED = 8192
 """Rows at a time while a file is checked."""
+
+FailureClass = Annotated[str, msgspec.Meta(max_length=MOST_FAILURE_NAME)]
 
 _READ = 32 * 1024
 
@@ -65,6 +69,7 @@ class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
     marks: Annotated[list[str], msgspec.Meta(max_length=MOST_COLUMNS)] = []
     measures: Annotated[list[tuple[str, str, int]], msgspec.Meta(max_length=MOST_COLUMNS)] = []
     groups: Annotated[list[str], msgspec.Meta(max_length=MOST_GROUPS)] = []
+    failures: Annotated[list[FailureClass], msgspec.Meta(max_length=MOST_GROUPS)] = []
 
     @property
     def schema(self) -> Schema:
@@ -75,6 +80,9 @@ class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
         for names in ([each.name for each in schema.declared], self.groups):
             if len({*names}) < len(names):
                 raise DamagedParts("the file of records is damaged: two of its columns or groups have one name")
+        # In the order of the alphabet, so that records that are equal are equal whatever they were made of.
+        if self.failures != sorted(set(self.failures)):
+            raise DamagedParts("the file of records is damaged: its classes of failures are not in order")
         return schema
 
 
@@ -82,12 +90,12 @@ def encode(records: StoredRecords) -> bytes:
     """The file's content."""
     jobs, schema = records.jobs, records.jobs.schema
     built_in: list[NDArray[Any]] = [_differ(getattr(jobs, name)) for name in INSTANTS] + [jobs.outcome, records.costs]
-    group = [] if jobs.group is None else [jobs.group]
+    named = [column for column in (jobs.group, jobs.failure) if column is not None]
     plain: list[NDArray[Any]] = [
         *built_in,
         *(_differ(column) for column in jobs.marks.values()),
         *jobs.measures.values(),
-        *group,
+        *named,
     ]
     # Level 1: a higher one takes several times as long, and the differences are small numbers already.
     columns = [zlib.compress(column.tobytes(), 1) for column in plain]
@@ -100,6 +108,7 @@ def encode(records: StoredRecords) -> bytes:
             [mark.name for mark in schema.marks],
             [(measure.name, measure.unit, measure.scale) for measure in schema.measures],
             list(schema.groups),
+            list(jobs.failures),
         )
     )
     return b"".join((MAGIC, _LENGTH.pack(len(header)), header, *columns))
@@ -162,8 +171,8 @@ class Reader:
             header = msgspec.json.decode(file.read(length), type=_Header)
             self._schema = schema = header.schema
         # A file with more or fewer columns than its header names is damaged, or of a newer version: neither is guessed at.
-        group = (4,) if schema.groups else ()
-        self._widths = (*WIDTHS, *(8 for _ in schema.declared), *group)
+        named = (4 for names in (schema.groups, header.failures) if names)
+        self._widths = (*WIDTHS, *(8 for _ in schema.declared), *named)
         if len(header.sizes) != len(self._widths) or min(header.sizes) < 0:
             raise DamagedParts("the file of records is damaged: it has not the columns that it should")
         self._header, self._first = header, len(MAGIC) + _LENGTH.size + length
@@ -202,17 +211,19 @@ class Reader:
 
     def _read_reports(
         self, taken: list[bytes]
-    ) -> tuple[dict[Mark, Instants], dict[Measure, Instants], Groups | None, tuple[str, ...]]:
+    ) -> tuple[
+        dict[Mark, Instants], dict[Measure, Instants], Groups | None, tuple[str, ...], Groups | None, tuple[str, ...]
+    ]:
         """The optional columns of a block, as `JobBatch` takes them."""
         schema, first = self._schema, len(self._schema.marks)
         marks = {mark: self._instants(len(INSTANTS) + i, taken[i]) for i, mark in enumerate(schema.marks)}
         measures = {each: np.frombuffer(taken[first + i], np.int64) for i, each in enumerate(schema.measures)}
-        group = np.frombuffer(taken[-1], np.int32) if schema.groups else None
-        if group is not None and len(group) and not NEVER <= group.min() <= group.max() < len(schema.groups):
-            raise DamagedParts("the file of records is damaged: a job is in a group that there is not")
+        failures = tuple(self._header.failures)
+        failure = _read_named(taken.pop(), failures, "has a class of failure") if failures else None
+        group = _read_named(taken.pop(), schema.groups, "is in a group") if schema.groups else None
         if any((column < NEVER).any() for column in (*marks.values(), *measures.values())):
             raise DamagedParts("the file of records is damaged: what a job reported is less than nothing")
-        return marks, measures, group, schema.groups
+        return marks, measures, group, schema.groups, failure, failures
 
     def _instants(self, i: int, differences: bytes) -> NDArray[np.int64]:
         """Instants from differences; the first of a block is one to the last of the block before."""
@@ -233,6 +244,14 @@ class Reader:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+
+
+def _read_named(taken: bytes, names: Sequence[str], what: str) -> Groups:
+    """A column of positions in ``names``."""
+    column = np.frombuffer(taken, np.int32)
+    if len(column) and not NEVER <= column.min() <= column.max() < len(names):
+        raise DamagedParts(f"the file of records is damaged: a job {what} that there is not")
+    return column
 
 
 @contextmanager

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aurea_engine.closed_sets import FINAL, Outcome
+from aurea_engine.closed_sets import FINAL, MOST_FAILURE_NAME, Outcome
 from aurea_engine.errors import InvalidReport, Problem, SpecError
 from aurea_engine.fields.checked import show_value
-from aurea_engine.records.batch import NEVER, NS, Instants, JobBatch
+from aurea_engine.records.batch import NEVER, NS, Groups, Instants, JobBatch
+from aurea_engine.records.failure_classes import name_failures
 from aurea_engine.records.measures import Mark, Measure, Schema
 from aurea_engine.records.reports import read_amount
 
@@ -35,8 +36,8 @@ def record_rows(
 
     ``intended``, ``released``, ``started``, ``finished`` and ``marks`` are instants, seconds since the window opened:
     floats, and from 26 days on decimals where no float holds the nanosecond. What did not come (a rejected job's start) is
-    None, and so is a cost that is not finite, and what a job did not report. ``group``, ``marks`` and ``measures`` are there
-    where any job declares them.
+    None, and so is a cost that is not finite, what a job did not report, and the ``failure`` of a job that did not fail.
+    ``group``, ``marks`` and ``measures`` are there where any job declares them.
     """
     columns = zip(
         batch.intended.tolist(),
@@ -44,12 +45,13 @@ def record_rows(
         batch.started.tolist(),
         batch.finished.tolist(),
         batch.outcome.tolist(),
+        name_failures(batch),
         costs,
         _timestamps(started_at, batch),
         _reports(batch),
         strict=True,
     )
-    for i, (intended, released, started, finished, outcome, cost, stamp, report) in enumerate(columns, first):
+    for i, (intended, released, started, finished, outcome, failure, cost, stamp, report) in enumerate(columns, first):
         # One that was cancelled in service has both instants, and one that left the queue has no start.
         served = started >= 0 and finished >= 0
         yield {
@@ -58,6 +60,7 @@ def record_rows(
             "cost": cost if math.isfinite(cost) else None,
             "timestamp": stamp,
             "outcome": _NAMES[outcome],
+            "failure": failure,
             "response_time": (finished - intended) / NS if served else None,
             "intended": seconds_of(intended),
             "released": seconds_of(released),
@@ -145,7 +148,23 @@ def records_from_rows(rows: object, schema: Schema | None = None) -> JobBatch | 
         _refuse((at >= 0) & ((at < started) | (at > finished)), f"must have its mark {mark.name} while it was served")
     measures = {measure: _amounts(rows, measure) for measure in schema.measures}
     group = np.array([_group(row, i, schema.groups) for i, row in enumerate(rows)], np.int32) if schema.groups else None
-    return JobBatch(intended, released, started, finished, outcomes, marks, measures, group, schema.groups)
+    return JobBatch(
+        intended, released, started, finished, outcomes, marks, measures, group, schema.groups, *_read_failures(rows)
+    )
+
+
+def _read_failures(rows: Sequence[Any]) -> tuple[Groups | None, tuple[str, ...]]:
+    """The classes of failures of ``rows``, as `JobBatch` takes them."""
+    for i, row in enumerate(rows):
+        failure = row.get("failure")
+        if failure is not None and not (isinstance(failure, str) and len(failure) <= MOST_FAILURE_NAME):
+            problem = f"must be a text of at most {MOST_FAILURE_NAME} characters, or null"
+            raise SpecError([Problem(f"jobs[{i}].failure", problem, show_value(failure))])
+    names = tuple(sorted({failure for row in rows if (failure := row.get("failure")) is not None}))
+    if not names:
+        return None, ()
+    places = {None: NEVER, **{name: place for place, name in enumerate(names)}}
+    return np.array([places[row.get("failure")] for row in rows], np.int32), names
 
 
 def find_schema(rows: Sequence[Any]) -> Schema:

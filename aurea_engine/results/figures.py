@@ -190,9 +190,3 @@ def count_outcomes(counts: Mapping[Outcome, int]) -> Counts:
     """Counts by outcome as a result has them."""
     each = {outcome.name.lower(): counts.get(outcome, 0) for outcome in FINAL}
     return Counts(arrived=sum(each.values()), **each)
-
-
-def name_errors(errors: Mapping[str, int], counts: Counts) -> dict[str, int]:
-    """Class of a failure → jobs. What `Faulty` made fail raised nothing; it is what is left of the failed."""
-    injected = counts.failed - sum(errors.values())
-    return {**errors, "InjectedFailure": injected} if injected else dict(errors)

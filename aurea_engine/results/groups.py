@@ -6,18 +6,18 @@ anyone who filters the exported rows; where none are, they come from meters that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from aurea_engine.records.batch import NS, JobBatch
+from aurea_engine.records.failure_classes import fold_failures, name_unclassed
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.measures import Measure, Schema
 from aurea_engine.records.reports import MOST
-from aurea_engine.results.figures import Figures, count_outcomes, name_errors, summarize_times
+from aurea_engine.records.status_codes import STATUS, name_statuses
+from aurea_engine.results.figures import Figures, count_outcomes, summarize_times
 from aurea_engine.results.result import GroupResult, MarkTimes, MeasureAmounts
 from aurea_engine.results.statistics import Timing, summarize_histogram, summarize_values
 from aurea_engine.run.meters import Meters, measure_reports, name_from_start
-from aurea_engine.run.parts import RunParts
 
 
 class ReportSummary:
@@ -39,6 +39,9 @@ class ReportSummary:
         return {measure.name: self._measure(measure) for measure in schema.measures}
 
     def _measure(self, measure: Measure) -> MeasureAmounts:
+        # Of a name there is no sum and no mean: all that can be said is how many jobs have one.
+        if measure == STATUS:
+            return MeasureAmounts(measure.unit, measure.scale, None, Timing(self._meters.statuses.total()))
         total = self._meters.totals[measure.name]
         # JSON has no whole number beyond 64 bits that all readers take.
         whole = measure.to_unit(total) if total <= MOST else total / measure.scale
@@ -51,10 +54,10 @@ class ReportSummary:
         return summarize_values(self._values[name], unit) if name in self._values else Timing(0)
 
 
-def summarize_groups(figures: Figures, parts: RunParts) -> tuple[GroupResult, ...]:
+def summarize_groups(figures: Figures) -> tuple[GroupResult, ...]:
     """Every group of the workload, in its order: the groups of jobs, then the steps."""
     schema, steps = figures.spec.workload.schema, figures.steps
-    jobs = (_summarize_group(name, schema, figures, parts.errors_of(name)) for name in schema.groups)
+    jobs = (_summarize_group(name, schema, figures) for name in schema.groups)
     # Parts that were measured by a version without steps have none, whatever the jobs are now.
     of_steps = () if steps is None else schema.steps
     return (*jobs, *(_summarize_step(name, schema, figures) for name in of_steps))
@@ -62,22 +65,23 @@ def summarize_groups(figures: Figures, parts: RunParts) -> tuple[GroupResult, ..
 
 def _summarize_step(name: str, schema: Schema, figures: Figures) -> GroupResult:
     assert figures.steps is not None
-    group = _summarize_group(name, schema, figures, figures.steps.failures.get(name, {}))
-    return replace(group, not_reached=figures.steps.not_reached.get(name, 0))
+    group = _summarize_group(name, schema, figures)
+    failures = name_unclassed(figures.steps.failures.get(name, {}), group.counts.failed, group.counts.timed_out)
+    return replace(group, failures=fold_failures(failures), not_reached=figures.steps.not_reached.get(name, 0))
 
 
-def _summarize_group(name: str, schema: Schema, figures: Figures, errors: Mapping[str, int]) -> GroupResult:
+def _summarize_group(name: str, schema: Schema, figures: Figures) -> GroupResult:
     meters, jobs = figures.meters_of(name), figures.counted_of(name)
-    times, counts = summarize_times(meters, jobs), count_outcomes(meters.counts)
-    reports = ReportSummary(meters, jobs)
+    times, reports = summarize_times(meters, jobs), ReportSummary(meters, jobs)
     return GroupResult(
         name,
-        counts,
-        name_errors(errors, counts),
+        count_outcomes(meters.counts),
+        fold_failures(meters.failures),
         times["response_time"],
         times["waiting_time"],
         times["service_time"],
         times["lag"],
         reports.marks(schema),
         reports.measures(schema),
+        statuses=name_statuses(meters.statuses),
     )

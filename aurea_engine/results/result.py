@@ -76,18 +76,20 @@ class MarkTimes:
 @dataclass(frozen=True)
 class MeasureAmounts:
     """What jobs reported of a measure, in ``unit``. ``total`` is of all jobs of the run that reported it, ``amounts`` are of
-    the completed ones after the warm-up, as all times are.
+    the completed ones after the warm-up, as all times are. Of a status, which is the name of an answer and no quantity,
+    only their ``count`` is known, of all jobs that have one.
     """
 
     unit: str
     scale: int
-    total: float
+    total: float | None
     amounts: Timing
 
 
 @dataclass(frozen=True)
 class GroupResult:
-    """The jobs of one group. ``counts`` and ``errors`` are of the whole run, times of completed jobs after the warm-up.
+    """The jobs of one group. ``counts``, ``failures`` and ``statuses`` are of the whole run, times of completed jobs after
+    the warm-up.
 
     Of a step, ``counts`` are of the jobs that reached it, and ``not_reached`` are those that were served and ended before.
     It is None of a group of jobs.
@@ -95,7 +97,7 @@ class GroupResult:
 
     name: str
     counts: Counts
-    errors: Mapping[str, int]
+    failures: Mapping[str, int]
     response_time: Timing
     waiting_time: Timing
     service_time: Timing
@@ -103,6 +105,7 @@ class GroupResult:
     marks: Mapping[str, MarkTimes] = field(default_factory=dict)
     measures: Mapping[str, MeasureAmounts] = field(default_factory=dict)
     not_reached: int | None = None
+    statuses: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,10 @@ class RunResult:
     (begin, end), which leaves the warm-up out and never closes before the arrivals' own end, so that 100 jobs at 100/s are
     100/s and not 101. ``reason`` says why a run did not complete, and is None if it did. ``histograms`` holds one for
     each kind of time, mark and measure, of the same jobs as its `Timing`. ``marks`` and ``measures`` are by name; ``groups``
-    are in the order of the workload, and empty if jobs are not told apart. ``jobs`` are the records, in order of arrival,
-    None if they were not kept; ``steps`` are those of the jobs' steps, None if there are none, or too many to keep.
-    ``parts`` is what all of it was computed from, None if the result was read from
+    are in the order of the workload, and empty if jobs are not told apart. ``failures`` counts jobs by the class of their
+    failure or timeout, ``statuses`` by the code that they reported. ``jobs`` are the records, in order of arrival, None if
+    they were not kept; ``steps`` are those of the jobs' steps, None if there are none, or too many to keep. ``parts`` is
+    what all of it was computed from, None if the result was read from
     elsewhere.
     """
 
@@ -129,7 +133,7 @@ class RunResult:
     # What happened to the jobs, all of them; the rates and times below leave the warm-up out.
     counts: Counts
     good: int
-    errors: Mapping[str, int]
+    failures: Mapping[str, int]
     offered_rate: float | None
     throughput: float | None
     goodput: float | None
@@ -156,6 +160,7 @@ class RunResult:
     marks: Mapping[str, MarkTimes] = field(default_factory=dict)
     measures: Mapping[str, MeasureAmounts] = field(default_factory=dict)
     groups: tuple[GroupResult, ...] = ()
+    statuses: Mapping[str, int] = field(default_factory=dict)
     reason: Reason | None = None
     histograms: Mapping[str, LatencyHistogram] = field(default_factory=dict)
     # Left out of comparison: parts tell of processes and instants, which equal results may differ in.

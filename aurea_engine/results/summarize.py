@@ -11,10 +11,12 @@ from dataclasses import replace
 from aurea_engine.closed_sets import Reason, Status
 from aurea_engine.costs import RunInfo, Usage, measure, price
 from aurea_engine.records.batch import NS
+from aurea_engine.records.failure_classes import fold_failures
 from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.records.status_codes import name_statuses
 from aurea_engine.results.checks import EndedRun, check_result
 from aurea_engine.results.division import list_divided
-from aurea_engine.results.figures import Figures, count_outcomes, name_errors, work_out_figures
+from aurea_engine.results.figures import Figures, count_outcomes, work_out_figures
 from aurea_engine.results.groups import ReportSummary, summarize_groups
 from aurea_engine.results.objective_figures import judge_objective
 from aurea_engine.results.result import Concurrency, RunResult
@@ -47,7 +49,7 @@ def summarize(spec: RunSpec, parts: RunParts, *, benchmark_id: str | None = None
         window=figures.window,
         counts=counts,
         good=figures.meters.good_in_window,
-        errors=name_errors(parts.errors, counts),
+        failures=fold_failures(figures.meters.failures),
         offered_rate=figures.offered_rate,
         throughput=figures.throughput,
         goodput=figures.goodput,
@@ -68,7 +70,8 @@ def summarize(spec: RunSpec, parts: RunParts, *, benchmark_id: str | None = None
         steps=None if parts.steps is None else parts.steps.records,
         marks=reports.marks(spec.workload.schema),
         measures=reports.measures(spec.workload.schema),
-        groups=summarize_groups(figures, parts),
+        groups=summarize_groups(figures),
+        statuses=name_statuses(figures.meters.statuses),
         reason=reason,
         histograms={**figures.meters.times, **_order_reported(figures.meters, spec)},
         parts=parts,

@@ -132,8 +132,6 @@ class Execution:
             dispatcher.waiting,
             dispatcher.peak,
             dispatcher.conserved,
-            dict(recorder.errors),
-            {group: dict(errors) for group, errors in recorder.group_errors.items() if errors},
         )
         timeline = Timeline(self._started_at, elapsed_ns, self.context.plan.end_ns, due_ns, released_ns)
         return ShardReport(self._shard, timeline, totals, status, generator=self._describe_generator(elapsed_ns))

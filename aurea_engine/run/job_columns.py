@@ -29,7 +29,6 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -37,6 +36,7 @@ import numpy as np
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.records.batch import NEVER, Instants, JobBatch, Outcomes
 from aurea_engine.records.measures import Mark, Measure
+from aurea_engine.run.failure_column import FailureColumn
 from aurea_engine.run.plan import Block
 from aurea_engine.run.report_columns import ReportColumns
 from aurea_engine.run.shard import Shard
@@ -66,14 +66,13 @@ class JobColumns:
         self.done = array("q")
         self.plans_failures = False
         """Whether any job so far is planned to end otherwise than as completed."""
-        self.errors: Counter[str] = Counter()
+        self._failures = FailureColumn()
         self.keep = spec.keep_jobs
         # A run keeps its records or drops them as a whole, and it must not depend on the number of shards which.
         self._most_kept = self._shard.count_of(KEPT_JOBS)
         self.reports = ReportColumns(spec.workload.job)
         self._has_reports = bool(self.reports.schema)
         self.steps = StepColumns(spec, shard) if spec.workload.schema.steps else None
-        self.group_errors: dict[str, Counter[str]] = {name: Counter() for name in self.reports.schema.groups}
 
     def extend(self, block: Block) -> None:
         """Rows for the jobs of ``block``: in the open model they are meant to arrive, and to be released, as it says.
@@ -97,6 +96,7 @@ class JobColumns:
             self.plans_failures = True
         if self._has_reports:
             self.reports.extend(block)
+        self._failures.extend(n)
         if len(self.outcome) > self._most_kept:
             self.keep = False
         if self.steps is not None and (not self.keep or len(self.outcome) > self.steps.most_jobs_kept):
@@ -201,7 +201,7 @@ class JobColumns:
         if any(errors):
             for job, error in zip(jobs, errors, strict=True):
                 if error is not None:
-                    self.count_error(job, error)
+                    self._failures.write(job - self.base, len(self.outcome), error)
 
     def finish_as_planned(self, jobs: array[int] | Instants) -> None:
         """These, which have started, have ended when they were to end: ``jobs`` in the order of their ends."""
@@ -212,13 +212,6 @@ class JobColumns:
     def report(self, job: int, declared: Iterable[Mark | Measure], values: Iterable[int]) -> None:
         """``job``, which is in service, says what it has seen: a value for each of ``declared``, `NEVER` for none."""
         self.reports.write(job - self.base, declared, values)
-
-    def count_error(self, job: int, error: str) -> None:
-        """``job`` failed, and ``error`` is the class of its failure."""
-        self.errors[error] += 1
-        group = self.reports.group_of(job - self.base)
-        if group is not None:
-            self.group_errors[group][error] += 1
 
     def row(self, job: int) -> JobBatch:
         """The record of ``job``, which has ended, as a batch of one."""
@@ -259,7 +252,13 @@ class JobColumns:
         started, outcome = column(self.started), np.frombuffer(self.outcome, np.uint8)[rows].copy()
         reported = self.reports.select(rows, started, outcome)
         return JobBatch(
-            column(self.intended), column(self.released), started, column(self.finished), outcome, *reported
+            column(self.intended),
+            column(self.released),
+            started,
+            column(self.finished),
+            outcome,
+            *reported,
+            *self._failures.select(rows, outcome),
         )
 
     def select_ended(self) -> JobBatch:
@@ -273,8 +272,11 @@ class JobColumns:
         columns = (self.intended, self.released, self.started, self.finished)
         intended, released, started, finished = (np.frombuffer(column, np.int64)[:last] for column in columns)
         outcome = np.frombuffer(self.outcome, np.uint8)[:last]
-        reported = self.reports.select(slice(0, last), started, outcome)
-        return JobBatch(intended, released, started, finished, outcome, *reported)
+        rows = slice(0, last)
+        reported = self.reports.select(rows, started, outcome)
+        return JobBatch(
+            intended, released, started, finished, outcome, *reported, *self._failures.select(rows, outcome)
+        )
 
     def forget(self) -> None:
         """Drop the rows before the first job that has not ended, or has ended and was not digested yet."""
@@ -288,4 +290,5 @@ class JobColumns:
             for column in (*columns, self.patience, self._turns):
                 del column[:ended]
             self.reports.forget(ended)
+            self._failures.forget(ended)
             self.base += ended

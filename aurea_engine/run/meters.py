@@ -23,8 +23,10 @@ from numpy.typing import NDArray
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.records.batch import Instants, JobBatch
 from aurea_engine.records.exact_sums import summed
+from aurea_engine.records.failure_classes import count_failures
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.measures import Mark
+from aurea_engine.records.status_codes import STATUS, count_statuses
 from aurea_engine.spec import RunSpec, split_metric
 
 
@@ -70,7 +72,8 @@ def measure_reports(jobs: JobBatch) -> dict[str, Instants]:
         values[mark.name] = (at - served.intended)[came]
         values[name_from_start(mark)] = (at - served.started)[came]
     for measure, amounts in served.measures.items():
-        values[measure.name] = amounts[amounts >= 0]
+        if measure != STATUS:
+            values[measure.name] = amounts[amounts >= 0]
     return values
 
 
@@ -145,7 +148,9 @@ class Meters:
     was released; of several at that instant, the one that was released last.
 
     ``reported`` holds a histogram for each of `measure_reports`, without the warm-up as ``times``; ``totals`` the sum of
-    each measure over all jobs that reported it. ``groups`` holds meters of the jobs of each group alone.
+    each measure over all jobs that reported it. ``statuses`` counts jobs by the code that they reported as `STATUS` (higher
+    ones than `MOST_STATUS` together, one above it), ``failures`` by the class of their failure or timeout. ``groups`` holds
+    meters of the jobs of each group alone.
     """
 
     # Rules are kept with what they were applied to, so that meters of different rules are never mixed up.
@@ -157,6 +162,8 @@ class Meters:
     times: dict[str, LatencyHistogram] = field(default_factory=lambda: {name: LatencyHistogram() for name in SPANS})
     reported: dict[str, LatencyHistogram] = field(default_factory=dict)
     totals: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
     groups: dict[str, Meters] = field(default_factory=dict)
     finished_in_window: int = 0
     good_in_window: int = 0
@@ -170,7 +177,9 @@ class Meters:
         # An empty array has no maximum.
         if not len(batch):
             return
-        _add_counts(self.counts, batch)
+        counted = _add_counts(self.counts, batch)
+        if counted[Outcome.FAILED] or counted[Outcome.TIMED_OUT]:
+            self.failures.update(count_failures(batch))
         self.last_ns = max(self.last_ns, int(batch.finished.max()), int(batch.released.max()))
         self._note_latest(batch)
         self._feed_window(batch)
@@ -193,7 +202,10 @@ class Meters:
         """Sums of measures, and the groups. Like the counts and the cost, these are of the whole run."""
         # What is not reported is −1, and adds nothing.
         for measure, amounts in batch.measures.items():
-            self.totals[measure.name] += summed(np.maximum(amounts, 0))
+            if measure == STATUS:
+                self.statuses.update(count_statuses(amounts))
+            else:
+                self.totals[measure.name] += summed(np.maximum(amounts, 0))
         if batch.group is None:
             return
         # Sorted once and cut, so that the work does not grow with the number of groups. In 16 bits the sort is by counting,
@@ -265,6 +277,8 @@ class Meters:
         for metric, histogram in other.times.items():
             self.times[metric].merge(histogram)
         self.totals.update(other.totals)
+        self.statuses.update(other.statuses)
+        self.failures.update(other.failures)
         # What only one of them has seen, such as a group of which no job has ended elsewhere, is taken over.
         for name, histogram in other.reported.items():
             self.reported.setdefault(name, LatencyHistogram()).merge(histogram)
@@ -279,8 +293,11 @@ class Meters:
         return twin
 
 
-def _add_counts(counts: Counter[Outcome], batch: JobBatch) -> None:
+def _add_counts(counts: Counter[Outcome], batch: JobBatch) -> list[int]:
+    """Adds the jobs of ``batch`` to ``counts``. Returns their numbers by outcome."""
     # One pass for all outcomes. Zeros are left out, so that equal counts are equal whatever batches they came in.
-    for outcome, n in enumerate(np.bincount(batch.outcome, minlength=len(Outcome)).tolist()):
+    counted: list[int] = np.bincount(batch.outcome, minlength=len(Outcome)).tolist()
+    for outcome, n in enumerate(counted):
         if n:
             counts[Outcome(outcome)] += n
+    return counted

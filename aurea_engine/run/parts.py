@@ -20,7 +20,6 @@ merged, are the parts of the same run in one piece:
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
@@ -160,22 +159,6 @@ class RunParts:
     def conserved(self) -> bool:
         """Whether the books of every dispatcher balance."""
         return all(report.totals.conserved for report in self.shards)
-
-    @property
-    def errors(self) -> dict[str, int]:
-        """Exception class → jobs that raised it."""
-        errors: Counter[str] = Counter()
-        for report in self.shards:
-            errors.update(report.totals.errors)
-        # By name: neither merging nor storing keeps the order in which they were first raised.
-        return dict(sorted(errors.items()))
-
-    def errors_of(self, group: str) -> dict[str, int]:
-        """The same of the jobs of one group."""
-        errors: Counter[str] = Counter()
-        for report in self.shards:
-            errors.update(report.totals.group_errors.get(group, {}))
-        return dict(sorted(errors.items()))
 
     @property
     def status(self) -> Status | None:

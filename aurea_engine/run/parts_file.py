@@ -43,6 +43,7 @@ from aurea_engine.costs.metered_counts import MeteredCounts
 from aurea_engine.errors import DamagedParts, SpecError
 from aurea_engine.records.batch import Instants, JobBatch
 from aurea_engine.records.column_file import Reader, StoredRecords, encode
+from aurea_engine.records.failure_classes import name_unclassed
 from aurea_engine.records.series import BinRow, Series
 from aurea_engine.run.meters import Meters
 from aurea_engine.run.shard import ShardReport
@@ -189,6 +190,8 @@ def _decode(content: bytes) -> tuple[Any, ...]:
         raise DamagedParts("these parts of a run are damaged: the numbers of their jobs do not rise")
     _check_shards(head.shards)
     meters = load_run_meters(head.meters)
+    if head.meters.failures is None:
+        _recover_failures(meters, head.shards)
     # The figures come from the meters and quantiles from the records: they must be of the same jobs.
     if records is not None and meters.counts.total() != len(records):
         raise DamagedParts("these parts of a run are damaged: records and counts are not of the same jobs")
@@ -245,6 +248,17 @@ def _check_shards(shards: tuple[ShardReport, ...]) -> None:
     indices = [report.shard.index for report in shards]
     if indices != sorted(set(indices)) or len({report.shard.of for report in shards}) > 1:
         raise DamagedParts("these parts of a run are damaged: their shards are not of one run, each once and in order")
+
+
+def _recover_failures(meters: Meters, shards: tuple[ShardReport, ...]) -> None:
+    """Put in ``meters`` the classes of failures that an earlier version counted by shard, and only where a job named one."""
+    for report in shards:
+        meters.failures.update(report.totals.errors)
+        for name, errors in report.totals.group_errors.items():
+            meters.groups[name].failures.update(errors)
+    for each in (meters, *meters.groups.values()):
+        counts = each.counts
+        each.failures = name_unclassed(each.failures, counts[Outcome.FAILED], counts[Outcome.TIMED_OUT])
 
 
 def _load_metered(head: _Head) -> MeteredCounts:

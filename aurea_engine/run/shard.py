@@ -180,8 +180,7 @@ class GeneratorStats:
 @dataclass(frozen=True)
 class Totals:
     """The dispatcher's counts at an instant: jobs that arrived, were rejected, are in service, or wait; and the most that
-    were in service at once. ``conserved``: whether its books balance. ``errors``: exception class → jobs that raised it;
-    ``group_errors``: the same for each group.
+    were in service at once. ``conserved``: whether its books balance.
     """
 
     arrived: Count = 0
@@ -191,6 +190,8 @@ class Totals:
     # Not additive: see `RunParts.peak`.
     peak: Count = 0
     conserved: bool = True
+    # Read from parts of earlier versions, which counted failures here and not in the meters: see `parts_file`. Empty in new
+    # ones.
     errors: Mapping[str, Count] = field(default_factory=dict)
     group_errors: Mapping[str, Mapping[str, Count]] = field(default_factory=dict)
 

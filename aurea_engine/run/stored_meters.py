@@ -7,14 +7,15 @@ a histogram happened to see. The types carry their bounds, so that `msgspec` ref
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from msgspec import Meta
 
-from aurea_engine.closed_sets import Outcome
+from aurea_engine.closed_sets import MOST_FAILURE_NAME, Outcome
 from aurea_engine.errors import DamagedParts
 from aurea_engine.records.histogram import BUCKETS, LatencyHistogram
+from aurea_engine.records.status_codes import MOST_STATUS
 from aurea_engine.run.meters import SPANS, CountingRules, Meters
 
 _SUMS = (
@@ -35,6 +36,8 @@ BigWhole = Annotated[str, Meta(pattern=r"^[0-9]{1,400}\Z")]
 # figure that is a ratio of two.
 Sum = Annotated[str, Meta(pattern=r"^[0-9]{1,60}\Z")]
 Whole = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+StatusCode = Annotated[int, Meta(ge=0, le=MOST_STATUS + 1)]
+FailureClass = Annotated[str, Meta(max_length=MOST_FAILURE_NAME)]
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,9 @@ class StoredMeters:
     times: dict[str, StoredHistogram]
     reported: dict[str, StoredHistogram]
     totals: dict[str, Sum]
+    # Parts of earlier versions have neither, and said elsewhere which classes there were: see `parts_file`.
+    statuses: dict[StatusCode, Whole] = field(default_factory=dict)
+    failures: dict[FailureClass, Whole] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class StoredRunMeters(StoredMeters):
 
     # Two types for two levels. One type that holds itself would let the writer of the bytes choose how deep it nests.
 
-    groups: dict[str, StoredMeters]
+    groups: dict[str, StoredMeters] = field(default_factory=dict)
 
 
 def store_run_meters(meters: Meters) -> StoredRunMeters:
@@ -104,6 +110,8 @@ def _store_meters(meters: Meters) -> StoredMeters:
         {metric: _store_histogram(histogram) for metric, histogram in meters.times.items()},
         {name: _store_histogram(histogram) for name, histogram in meters.reported.items()},
         {name: str(total) for name, total in meters.totals.items()},
+        dict(meters.statuses),
+        dict(meters.failures),
     )
 
 
@@ -122,6 +130,8 @@ def _load_meters(stored: StoredMeters) -> Meters:
         times={metric: _load_histogram(stored.times[metric]) for metric in SPANS},
         reported={name: _load_histogram(histogram) for name, histogram in stored.reported.items()},
         totals=Counter({name: int(text) for name, text in stored.totals.items()}),
+        statuses=Counter(stored.statuses),
+        failures=Counter(stored.failures or {}),
         **numbers,
     )
 

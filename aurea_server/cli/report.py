@@ -7,7 +7,7 @@ label, the message of a third-party cost model) is shown as it is, never read as
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
@@ -73,9 +73,21 @@ def _list_facts(result: RunResult) -> Iterator[tuple[str, Text]]:
     yield "throughput", _describe_throughput(result)
     yield "cost", _describe_cost(result)
     yield "jobs", _describe_jobs(result)
-    if result.errors:
-        yield "errors", Text(", ".join(f"{count:,} {make_printable(name)}" for name, count in result.errors.items()))
+    if result.failures:
+        yield "failures", _list_counts(result.failures)
+    if result.statuses:
+        yield "statuses", _list_counts(result.statuses)
     yield "concurrency", _describe_concurrency(result)
+
+
+def _list_counts(counted: Mapping[str, int]) -> Text:
+    """``990 200, 10 503`` would be read as anything: the name comes first where it is a number."""
+    return Text(
+        ", ".join(
+            f"{name}: {count:,}" if name.isdigit() else f"{count:,} {make_printable(name)}"
+            for name, count in counted.items()
+        )
+    )
 
 
 def format_instant(at: datetime) -> str:

@@ -101,7 +101,7 @@ def _close(result: RunResult, last: Snapshot, catalog: Catalog) -> tuple[RunEnd,
     """(the last message, what is sent ahead of it in pieces)."""
     assert result.parts is not None  # of a result that was computed here, and not read from JSON
     parts = result.parts
-    memory_errors = result.errors.get("MemoryError")
+    memory_errors = result.failures.get("MemoryError")
     if memory_errors:
         parts = _fail(parts, f"{memory_errors:,} jobs found no memory left within the runner's limit")
         result = summarize(result.spec, parts, benchmark_id=result.benchmark_id)

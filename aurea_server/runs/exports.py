@@ -22,7 +22,7 @@ from aurea_engine.records import column_file
 T = TypeVar("T")
 
 CSV_COLUMNS = (
-    "job_id", "outcome", "latency", "response_time", "cost", "timestamp", "intended", "started", "finished",
+    "job_id", "outcome", "latency", "response_time", "cost", "timestamp", "intended", "started", "finished", "failure",
 )  # fmt: skip
 """Of every run. The group, marks and measures follow where the run's jobs have any: see `name_columns`."""
 ROWS_AT_ONCE = 2_000

@@ -168,7 +168,7 @@ def test_leaving_counts_against_the_run() -> None:
     assert (result.counts.completed, result.counts.abandoned) == (1, 3)
     assert [judged.observed for judged in result.objectives] == [0.75, 1.0]
     assert [judged.outcome for judged in result.objectives] == ["missed", "missed"]
-    assert (result.cost.total, result.response_time.count, result.errors) == (1, 1, {})
+    assert (result.cost.total, result.response_time.count, result.failures) == (1, 1, {})
     assert not result.theory
 
 

@@ -152,13 +152,13 @@ def test_ends_within_start_do_not_nest() -> None:
 def test_injected_failures_are_of_no_class() -> None:
     """The pool did its work; that the workload lets it fail is counted as such."""
     result = run_jumping(RunSpec(Workload(Faulty(Pooled(AtOnce), 1.0), jobs=10), seed=0))
-    assert result.errors == {"InjectedFailure": 10}
+    assert result.failures == {"InjectedFailure": 10}
 
 
 def test_what_start_raises_fails_the_job() -> None:
     """As for what a job raises that is a coroutine."""
     result = run_jumping(RunSpec(Workload(Pooled(Refuses), jobs=10), Fifo(2), seed=0))
-    assert (result.counts.failed, result.errors) == (10, {"ConnectionRefusedError": 10})
+    assert (result.counts.failed, result.failures) == (10, {"ConnectionRefusedError": 10})
 
 
 def test_jobs_waiting_in_a_pool_never_started() -> None:

@@ -131,7 +131,7 @@ def test_the_caller_keeps_its_current_task(do_all: Callable[..., RunResult]) -> 
         assert asyncio.current_task() is mine
 
     asyncio.run(main())
-    assert do_all(work).errors == {}
+    assert do_all(work).failures == {}
 
 
 def test_timeouts_and_groups_in_the_first_step(do_all: Callable[..., RunResult]) -> None:
@@ -173,7 +173,7 @@ def test_context_variables_do_not_leak(do_all: Callable[..., RunResult]) -> None
     token = given.set("outside")
     try:
         for each in (work, at_once):
-            assert do_all(each).errors == {}
+            assert do_all(each).failures == {}
             assert own.get() == 0
     finally:
         given.reset(token)
@@ -198,7 +198,7 @@ def test_what_a_step_raises_stays_inside(
         raise error
 
     result = do_all(work)
-    assert (result.status, result.counts.failed, result.errors) == ("completed", 20, {error.__name__: 20})
+    assert (result.status, result.counts.failed, result.failures) == ("completed", 20, {error.__name__: 20})
 
 
 def test_a_first_step_may_cancel_its_job(do_all: Callable[..., RunResult]) -> None:
@@ -215,7 +215,7 @@ def test_a_first_step_may_cancel_its_job(do_all: Callable[..., RunResult]) -> No
         assert task is not None
         task.cancel()
 
-    assert do_all(and_waits).errors == {"CancelledError": 20}
+    assert do_all(and_waits).failures == {"CancelledError": 20}
     assert do_all(and_returns).counts.completed == 20
 
 

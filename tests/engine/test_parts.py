@@ -110,7 +110,7 @@ def test_stored_parts_give_the_same_text(seed: int) -> None:
     """
     result = run_jumping(RunSpec(Workload(Told(), Poisson(100), jobs=200), seed=seed))
     assert result.parts is not None
-    assert len(result.errors) == 2
+    assert len(result.failures) == 2
     again = summarize(result.spec, RunParts.from_bytes(result.parts.to_bytes()), benchmark_id=result.benchmark_id)
     assert encode_json(result_to_dict(again)) == encode_json(result_to_dict(result))
     assert list(result.histograms)[-5:] == ["z", "z/from_start", "a", "a/from_start", "rows"]

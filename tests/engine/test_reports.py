@@ -161,7 +161,7 @@ def test_nonsense_fails_the_job_without_a_trace(jumping: Callable[..., Any], non
             return nonsense(first)
 
     result = real(jumping, Wrong(), jobs=3)
-    assert result.errors == {"InvalidReport": 3}
+    assert result.failures == {"InvalidReport": 3}
     assert result.counts.failed == 3
     assert result.jobs is not None
     assert result.jobs.measure("rows").tolist() == result.jobs.mark("first_row").tolist() == [-1] * 3
@@ -289,7 +289,7 @@ def test_groups_add_up_to_the_run() -> None:
     for outcome in vars(result.counts):
         assert sum(getattr(group.counts, outcome) for group in result.groups) == getattr(result.counts, outcome)
     assert result.counts.rejected > 0
-    assert [dict(group.errors) for group in result.groups] == [{}, {}, result.errors]
+    assert [dict(group.failures) for group in result.groups] == [{}, {}, result.failures]
     assert sum(group.response_time.count for group in result.groups) == result.response_time.count
 
 
@@ -310,7 +310,7 @@ def test_groups_need_no_records() -> None:
     exact, rough = simulate(reads_and_writes()), simulate(reads_and_writes(keep_jobs=False))
     assert rough.jobs is None
     for one, two in zip(exact.groups, rough.groups, strict=True):
-        assert (one.counts, one.errors) == (two.counts, two.errors)
+        assert (one.counts, one.failures) == (two.counts, two.failures)
         assert two.response_time.p95 == pytest.approx(one.response_time.p95, rel=0.004)
         assert two.response_time.mean == pytest.approx(one.response_time.mean)
         assert two.measures["rows"].total == one.measures["rows"].total
@@ -328,7 +328,7 @@ def test_errors_are_counted_by_group(jumping: Callable[..., Any]) -> None:
 
     mix = Mix((Branch(1, Query(), name="good"), Branch(1, Broken(), name="bad")))
     result = real(jumping, mix)  # type: ignore[arg-type]
-    assert [dict(group.errors) for group in result.groups] == [{}, {"ConnectionError": result.counts.failed}]
+    assert [dict(group.failures) for group in result.groups] == [{}, {"ConnectionError": result.counts.failed}]
 
 
 @pytest.mark.parametrize("keep_jobs", [True, False])
@@ -511,7 +511,7 @@ def test_a_callback_pool_reports_with_its_ends(jumping: Callable[..., Any]) -> N
 
     result = real(jumping, Called(), jobs=5)
     assert result.jobs is not None
-    assert result.errors == {"InvalidReport": 1, "reset": 1}
+    assert result.failures == {"InvalidReport": 1, "reset": 1}
     assert result.jobs.measure("rows").tolist() == [3, 3, -1, 3, 3]
     came = result.jobs.mark("first_row") - result.jobs.started
     assert came[[0, 3, 4]].tolist() == [NS // 10] * 3

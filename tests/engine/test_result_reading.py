@@ -290,7 +290,10 @@ def test_kinds_from_elsewhere_are_kept(place: str, member: dict[str, Any]) -> No
     assert again["counts"] == written["counts"]
 
 
-OLDER = ("reason", "good", "histograms", "series", "theory", "environment", "failure_time", "errors", "usage", "window")
+OLDER = (
+    "reason", "good", "histograms", "series", "theory", "environment", "failure_time", "failures", "statuses", "usage",
+    "window",
+)  # fmt: skip
 
 
 def test_results_of_earlier_versions_are_read() -> None:

@@ -266,7 +266,7 @@ def test_what_steps_report_is_theirs() -> None:
 def test_failures_of_steps_have_their_class() -> None:
     """Counted where the step is, and the job failed by the same."""
     result = run_visits(Visit(fails=0.5))
-    assert sum(group.errors.get("check", 0) for group in result.groups) == result.errors["check"]
+    assert sum(group.failures.get("check", 0) for group in result.groups) == result.failures["check"]
 
 
 def run_shard(spec: RunSpec, shard: Shard) -> RunParts:

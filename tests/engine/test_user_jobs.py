@@ -74,13 +74,13 @@ def test_whatever_a_job_raises_is_counted(error: BaseException) -> None:
     result = run_jumping(RunSpec(Workload(Does(raising(error)), ConstantRate(10), jobs=5), seed=0))
     assert (result.status, result.counts.arrived, result.counts.failed) == ("completed", 5, 5)
     # A coroutine may not raise StopIteration: Python makes a RuntimeError of it.
-    assert {"RuntimeError" if isinstance(error, StopIteration) else type(error).__name__: 5} == result.errors
+    assert {"RuntimeError" if isinstance(error, StopIteration) else type(error).__name__: 5} == result.failures
 
 
 def test_a_job_that_exits_the_program_does_not() -> None:
     """`sys.exit` is an exception like any other."""
     result = run_jumping(RunSpec(Workload(Does(sys.exit), jobs=2), seed=0))
-    assert result.errors == {"SystemExit": 2}
+    assert result.failures == {"SystemExit": 2}
 
 
 def test_failure_times_are_kept_apart() -> None:
@@ -103,7 +103,7 @@ def test_hanging_job_holds_its_slot_to_limit() -> None:
     job = Limited(Does(lambda: asyncio.sleep(3600)), 0.2)
     result = run_jumping(RunSpec(Workload(job, jobs=3), Fifo(1), seed=0))
     assert (result.counts.timed_out, result.duration) == (3, 0.6)
-    assert result.errors == {}
+    assert result.failures == {"timeout": 3}
 
 
 def test_ignored_limit_still_times_out() -> None:
@@ -128,7 +128,7 @@ def test_a_timeout_of_the_job_s_own_is_a_failure() -> None:
             await asyncio.sleep(1)
 
     result = run_jumping(RunSpec(Workload(Limited(Does(own), 5.0), jobs=2), seed=0))
-    assert (result.errors, result.counts.timed_out) == ({"TimeoutError": 2}, 0)
+    assert (result.failures, result.counts.timed_out) == ({"TimeoutError": 2}, 0)
 
 
 async def cancels_itself() -> None:
@@ -183,7 +183,7 @@ def test_own_cancellation_is_a_failure(work: Callable[[], object], limit: float 
     objective = Objective("failure_ratio", at_most=0.1)
     result = run_jumping(RunSpec(Workload(job, jobs=2), seed=0, objectives=(objective,)))
     assert (result.status, result.counts.failed, result.counts.cancelled) == ("completed", 2, 0)
-    assert result.errors == {"CancelledError": 2}
+    assert result.failures == {"CancelledError": 2}
     assert result.objectives[0].outcome == "missed"
 
 
@@ -218,7 +218,7 @@ def test_last_acts_of_stopped_jobs_not_counted() -> None:
     ways = (Does(functools.partial(obeys_in_its_own_way, last)) for last in (ValueError(), 0.0, 0.5, SystemExit(1)))
     job = Mix(tuple(Branch(1, each) for each in ways))
     result = run_jumping(RunSpec(Workload(job, jobs=20), seed=0), stop=stop)
-    assert (result.counts.cancelled, result.errors, result.duration) == (20, {}, 1.0)
+    assert (result.counts.cancelled, result.failures, result.duration) == (20, {}, 1.0)
 
 
 def test_a_cancellation_while_opening_is_no_stop() -> None:
@@ -379,7 +379,7 @@ def test_faulty_fails_at_its_rate() -> None:
     """Binomial: 2,500 ± 4·√(10,000·¼·¾) of 10,000; their time is a failure's."""
     result = simulate(RunSpec(Workload(Faulty(Sleep(0.1), 0.25), ConstantRate(100), jobs=10_000), seed=4))
     assert abs(result.counts.failed - 2500) <= 4 * (10_000 * 0.25 * 0.75) ** 0.5
-    assert {"InjectedFailure": result.counts.failed} == result.errors
+    assert {"InjectedFailure": result.counts.failed} == result.failures
     assert result.failure_time.min == 0.1
 
 
