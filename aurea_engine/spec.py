@@ -18,6 +18,7 @@ from aurea_engine.fields.checked import Checked, Invalid, Name, Ratio, Seconds, 
 from aurea_engine.fields.units import BOUND, DURATION, RATE
 from aurea_engine.records.batch import NS
 from aurea_engine.records.measures import Schema
+from aurea_engine.records.status_codes import STATUS
 from aurea_engine.workload.schedulers import Fifo, Scheduler
 from aurea_engine.workload.workload import Workload
 
@@ -123,6 +124,11 @@ class Objective(Checked):
             return [Problem("metric", f"must name a group of the workload: known are {known}", ascii(group))]
         if figure not in (*built_in, *reported):
             return [Problem("metric", f"must be one of {', '.join((*built_in, *reported))}", ascii(figure))]
+        if schema.measure(figure) == STATUS:
+            remedy = "bound failure_ratio, and say which ones are expected"
+            return [
+                Problem("metric", f"cannot be {figure}: it is the name of an answer and no quantity. Instead, {remedy}")
+            ]
         if group in schema.steps and self.abort:
             return [Problem("abort", "cannot be used on a step: set it to false; it is judged when the run has ended")]
         if schema.measure(figure) is not None and getattr(self, "_is_written_as_time", False):

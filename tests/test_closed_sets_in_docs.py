@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from aurea_engine.closed_sets import (
+    FAILURE_CLASSES,
     FINDING_CODES,
     OBJECTIVE_OUTCOMES,
     OUTCOMES,
@@ -46,6 +47,14 @@ def test_judgements_are_in_the_page_on_numbers() -> None:
     """Verdicts and outcomes of objectives."""
     assert read_table("numbers.md", "verdict") == list(VERDICTS)
     assert read_table("numbers.md", "outcome") == list(OBJECTIVE_OUTCOMES)
+
+
+def test_classes_of_failures_are_in_the_page_on_numbers() -> None:
+    """In their order, each with the meaning that it has in the code."""
+    assert read_table("numbers.md", "failure") == list(FAILURE_CLASSES)
+    text = (DOCS / "numbers.md").read_text()
+    for name, meaning in FAILURE_CLASSES.items():
+        assert f"| `{name}` | {meaning} |" in text
 
 
 def test_every_finding_has_a_section() -> None:

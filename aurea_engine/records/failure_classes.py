@@ -41,11 +41,10 @@ def name_unclassed(named: Mapping[str, int], failed: int, timed_out: int) -> Cou
     return +counted
 
 
-def fold_failures(counted: Counter[str]) -> dict[str, int]:
-    """The classes that most jobs failed by, in the order of the alphabet, and all others as `OTHER`."""
-    if len(counted) <= MOST_FAILURE_CLASSES:
-        return dict(sorted(counted.items()))
+def fold_failures(counted: Mapping[str, int]) -> dict[str, int]:
+    """The classes that most jobs failed by, in the order of the alphabet; at the end all others as `OTHER`."""
     # By number and then by name: which of two equal ones is kept must not depend on the order of shards.
-    ranked = sorted(counted, key=lambda name: (-counted[name], name))
-    kept = {name: counted[name] for name in sorted(ranked[:MOST_FAILURE_CLASSES]) if name != OTHER}
-    return {**kept, OTHER: counted.total() - sum(kept.values())}
+    ranked = sorted((name for name in counted if name != OTHER), key=lambda name: (-counted[name], name))
+    kept = {name: counted[name] for name in sorted(ranked[:MOST_FAILURE_CLASSES])}
+    others = sum(counted.values()) - sum(kept.values())
+    return {**kept, OTHER: others} if others else kept

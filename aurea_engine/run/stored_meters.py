@@ -70,7 +70,7 @@ class StoredMeters:
     reported: dict[str, StoredHistogram]
     totals: dict[str, Sum]
     # Parts of earlier versions have neither, and said elsewhere which classes there were: see `parts_file`.
-    statuses: dict[StatusCode, Whole] = field(default_factory=dict)
+    statuses: list[tuple[StatusCode, Whole]] = field(default_factory=list)
     failures: dict[FailureClass, Whole] | None = None
 
 
@@ -110,7 +110,7 @@ def _store_meters(meters: Meters) -> StoredMeters:
         {metric: _store_histogram(histogram) for metric, histogram in meters.times.items()},
         {name: _store_histogram(histogram) for name, histogram in meters.reported.items()},
         {name: str(total) for name, total in meters.totals.items()},
-        dict(meters.statuses),
+        sorted(meters.statuses.items()),
         dict(meters.failures),
     )
 
@@ -130,7 +130,7 @@ def _load_meters(stored: StoredMeters) -> Meters:
         times={metric: _load_histogram(stored.times[metric]) for metric in SPANS},
         reported={name: _load_histogram(histogram) for name, histogram in stored.reported.items()},
         totals=Counter({name: int(text) for name, text in stored.totals.items()}),
-        statuses=Counter(stored.statuses),
+        statuses=Counter(dict(stored.statuses)),
         failures=Counter(stored.failures or {}),
         **numbers,
     )
