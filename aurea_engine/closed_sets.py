@@ -157,6 +157,7 @@ MOST_FAILURE_CLASSES = 50
 
 STATUS_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "other", "none")
 """Classes of the status that a target answered with; ``none``: the request failed before there was one."""
+
 MOST_FAILURE_NAME = 128
 """Characters of the name of a class; a longer one is cut."""
 

@@ -71,9 +71,8 @@ def measure_reports(jobs: JobBatch) -> dict[str, Instants]:
         came = at >= 0
         values[mark.name] = (at - served.intended)[came]
         values[name_from_start(mark)] = (at - served.started)[came]
-    for measure, amounts in served.measures.items():
-        if measure != STATUS:
-            values[measure.name] = amounts[amounts >= 0]
+    for measure in served.measures.keys() - {STATUS}:
+        values[measure.name] = (amounts := served.measures[measure])[amounts >= 0]
     return values
 
 
@@ -174,9 +173,8 @@ class Meters:
 
     def feed(self, batch: JobBatch) -> None:
         """Take over jobs that have ended, each once, in any order."""
-        # An empty array has no maximum.
         if not len(batch):
-            return
+            return  # an empty array has no maximum
         counted = _add_counts(self.counts, batch)
         if counted[Outcome.FAILED] or counted[Outcome.TIMED_OUT]:
             self.failures.update(count_failures(batch))
@@ -201,11 +199,10 @@ class Meters:
     def _feed_reports(self, batch: JobBatch) -> None:
         """Sums of measures, and the groups. Like the counts and the cost, these are of the whole run."""
         # What is not reported is −1, and adds nothing.
-        for measure, amounts in batch.measures.items():
-            if measure == STATUS:
-                self.statuses.update(count_statuses(amounts))
-            else:
-                self.totals[measure.name] += summed(np.maximum(amounts, 0))
+        if STATUS in batch.measures:
+            self.statuses.update(count_statuses(batch.measures[STATUS]))
+        for measure in batch.measures.keys() - {STATUS}:
+            self.totals[measure.name] += summed(np.maximum(batch.measures[measure], 0))
         if batch.group is None:
             return
         # Sorted once and cut, so that the work does not grow with the number of groups. In 16 bits the sort is by counting,
