@@ -29,6 +29,7 @@ from aurea_engine.processes import frames
 from aurea_engine.processes.frames import Message
 from aurea_engine.processes.messages import Failure, Snapshot, make_snapshot
 from aurea_engine.processes.reasons import explain_failure
+from aurea_engine.processes.traffic import NO_REQUESTS, Requests
 from aurea_engine.results.observers import Observer, Progress
 from aurea_engine.run.parts import RunParts
 from aurea_engine.spec import RunSpec
@@ -134,17 +135,18 @@ class ProgressReporter(Observer):
 
     def __init__(self, parent: ParentConnection, catalog: Catalog) -> None:
         self._parent, self._catalog, self._model = parent, catalog, "other"
+        self._requests = NO_REQUESTS
         self.last = Snapshot()
         self._has_ended = False
 
     def on_start(self, spec: RunSpec) -> None:
-        self._model = self._catalog.kind_of(spec.cost)
+        self._model, self._requests = self._catalog.kind_of(spec.cost), Requests.of(spec)
 
     def on_parts(self, parts: RunParts) -> None:
         self._has_ended = parts.status is not None
 
     def on_progress(self, progress: Progress) -> None:
-        self.last = make_snapshot(progress, self._model)
+        self.last = make_snapshot(progress, self._model, self._requests)
         # Twice the same would cost the supervisor a tenth of all that a run of one job costs it.
         if not self._has_ended:
             self._parent.send_if_free({"progress": to_plain(self.last)})

@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from aurea_engine.closed_sets import ReasonCode
 from aurea_engine.costs import Cost
+from aurea_engine.processes.traffic import NO_REQUESTS, Requests, Traffic, make_traffic
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.observers import Progress
 
 HISTOGRAMS = {"service": "service_time", "response": "response_time", "waiting": "waiting_time", "lag": "lag"}
 """Histograms that metrics show, with the kind of time of each."""
-
-MOST = 2**63 - 1
-"""The greatest whole number that a message can hold."""
 
 # ASCII, since `int` would also read the digits of other scripts; no denominator of zeros. At most 2,000 digits: `int` of
 # a longer text takes quadratic time, and Python refuses one of more than 4,300 anyway.
@@ -69,32 +67,6 @@ class Remark(msgspec.Struct, frozen=True, kw_only=True):
     severity: str
     detail: str
     advice: str
-
-
-Whole = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
-
-ByClass = Annotated[dict[str, Whole], msgspec.Meta(max_length=100)]
-"""More classes than the engine tells apart come from no engine."""
-
-
-class Traffic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a run has exchanged with targets, and how its connections stand, as metrics need it.
-
-    ``statuses``: jobs by class of status (`STATUS_CLASSES`); ``failures``: jobs by class of failure, which may be a name of
-    a user's own; the rest as in `PoolState`.
-    """
-
-    statuses: ByClass = {}
-    failures: ByClass = {}
-    bytes_sent: Whole = 0
-    bytes_received: Whole = 0
-    open: Whole = 0
-    busy: Whole = 0
-    waiting: Whole = 0
-    waited: Whole = 0
-    full_ns: Whole = 0
-    opened: Whole = 0
-    failed_dials: Whole = 0
 
 
 # Members that are for metrics: too large, or too exact, to be shown to people.
@@ -191,8 +163,8 @@ def make_remarks(findings: Iterable[Finding]) -> list[Remark]:
     ]
 
 
-def make_snapshot(progress: Progress, model: str) -> Snapshot:
-    """A report as plain data; ``model`` is the kind of its cost model."""
+def make_snapshot(progress: Progress, model: str, requests: Requests = NO_REQUESTS) -> Snapshot:
+    """A report as plain data; ``model`` is the kind of its cost model, ``requests`` which of its jobs are requests."""
     return Snapshot(
         elapsed=progress.elapsed,
         arrived=progress.arrived,
@@ -210,6 +182,7 @@ def make_snapshot(progress: Progress, model: str) -> Snapshot:
         utilization=progress.utilization,
         offered_rate=_offered_rate(progress),
         bill=make_bill(progress.bill, model),
+        traffic=make_traffic(progress.meters, requests, None),
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from aurea_engine.closed_sets import FAILURE_CLASSES, OTHER, STATUS_CLASSES
-from aurea_engine.processes.messages import Traffic
+from aurea_engine.processes.traffic import Traffic
 from aurea_server.metrics.exemplars import Exemplars, ExemplarSource, Key
 
 FAILURES = (*FAILURE_CLASSES, OTHER)

@@ -10,7 +10,8 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from aurea_engine.closed_sets import FAILURE_CLASSES, OTHER, STATUS_CLASSES
-from aurea_engine.processes.messages import Snapshot, Traffic, check_snapshot
+from aurea_engine.processes.messages import Snapshot, check_snapshot
+from aurea_engine.processes.traffic import Traffic
 from aurea_server.metrics.registry import BenchmarkMetrics, Registry
 from aurea_server.runner.messages import Figures
 

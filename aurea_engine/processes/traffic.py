@@ -1,0 +1,98 @@
+"""What a run has exchanged with targets, as plain data: for metrics, beside the other figures of a snapshot.
+
+It is read from a process in which a job runs, so it is as strict as the other messages: whole numbers within 63 bits, and no
+more classes than the engine tells apart.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+
+from aurea_engine.closed_sets import STATUS_CLASSES, Outcome
+from aurea_engine.records.failure_classes import fold_failures
+from aurea_engine.records.status_codes import STATUS
+from aurea_engine.run.meters import Meters
+from aurea_engine.spec import RunSpec
+from aurea_engine.workload.callbacks import PoolState
+
+MOST = 2**63 - 1
+"""The greatest whole number that a message can hold."""
+
+SENT = (Outcome.COMPLETED, Outcome.FAILED, Outcome.TIMED_OUT)
+"""Outcomes of jobs that were in service to their end, and so sent their request, or tried."""
+
+Whole = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
+ByClass = Annotated[dict[str, Whole], msgspec.Meta(max_length=100)]
+"""More classes than the engine tells apart come from no engine."""
+
+
+class Traffic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``statuses``: requests by class of status (`STATUS_CLASSES`); ``failures``: jobs by class of failure, which may be a
+    name of a user's own; the rest as in `PoolState`.
+    """
+
+    statuses: ByClass = {}
+    failures: ByClass = {}
+    bytes_sent: Whole = 0
+    bytes_received: Whole = 0
+    open: Whole = 0
+    busy: Whole = 0
+    waiting: Whole = 0
+    waited: Whole = 0
+    full_ns: Whole = 0
+    opened: Whole = 0
+    failed_dials: Whole = 0
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Which jobs of a run are requests: those of all ``groups``, or where there are no groups, ``all`` or none."""
+
+    all: bool = False
+    groups: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, spec: RunSpec) -> Requests:
+        """Jobs that report a status. Where several kinds of job are mixed, each has a group."""
+        job = spec.workload.job
+        asking = [STATUS in leaf.measures for leaf in job.leaves()]
+        groups = job.groups()
+        if not groups:
+            return cls(all=all(asking))
+        return cls(groups=tuple(dict.fromkeys(name for name, asks in zip(groups, asking, strict=True) if asks)))
+
+    def count(self, meters: Meters) -> int:
+        """How many have been sent, or tried to."""
+        chosen = [meters] if self.all else [meters.groups[name] for name in self.groups if name in meters.groups]
+        return sum(each.counts[outcome] for each in chosen for outcome in SENT)
+
+
+NO_REQUESTS = Requests()
+
+
+def make_traffic(meters: Meters, requests: Requests, pool: PoolState | None) -> Traffic:
+    """What the jobs that have ended exchanged, and how the connections stand."""
+    statuses: Counter[str] = Counter()
+    for code, jobs in meters.statuses.items():
+        name = f"{code // 100}xx"
+        statuses[name if name in STATUS_CLASSES else "other"] += jobs
+    # A request that failed before a status came reports none.
+    statuses["none"] = max(requests.count(meters) - statuses.total(), 0)
+    stands = pool or PoolState()
+    return Traffic(
+        statuses={name: jobs for name, jobs in statuses.items() if jobs},
+        failures=fold_failures(meters.failures),
+        bytes_sent=min(meters.totals["bytes_sent"], MOST),
+        bytes_received=min(meters.totals["bytes_received"], MOST),
+        open=stands.open,
+        busy=stands.busy,
+        waiting=stands.waiting,
+        waited=stands.waited,
+        full_ns=stands.full_ns,
+        opened=stands.opened,
+        failed_dials=stands.failed_dials,
+    )
