@@ -34,6 +34,8 @@ from aurea_engine.records.job_record import JobRecord
 from aurea_engine.records.measures import Mark, Measure, Schema
 from aurea_engine.records.rows import record_rows, records_from_rows
 from aurea_engine.records.series import Point
+from aurea_engine.records.step_rows import step_rows
+from aurea_engine.records.steps import StepBatch
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.observers import Observer, Progress
 from aurea_engine.results.result import (
@@ -180,6 +182,7 @@ __all__ = [
     "SpecError",
     "Stage",
     "Stages",
+    "StepBatch",
     "Stop",
     "StrategyError",
     "Streams",
@@ -214,5 +217,6 @@ __all__ = [
     "simulate",
     "spec_from_dict",
     "spec_to_dict",
+    "step_rows",
     "summarize",
 ]

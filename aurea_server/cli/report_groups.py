@@ -28,12 +28,17 @@ def tabulate_groups(result: RunResult) -> Table:
     # One list for all groups, so that their figures stand in one column.
     # 80 columns hold a name, two counts and five times; what does not fit is in the JSON.
     names = _list_supported(group.response_time for group in result.groups)
-    heads = ("jobs", "failed", *(QUANTILES[name] for name in names))
+    # A step also has jobs that never came to it; a column of zeros says nothing.
+    short = any(group.not_reached for group in result.groups)
+    heads = ("jobs", "failed", *(["not reached"] if short else []), *(QUANTILES[name] for name in names))
     table = Table(Column("group", least=LABEL_WIDTH), *(Column(head, right=True) for head in heads))
     for group in result.groups:
         # The name is text from outside: it is shown as it is, never as a terminal's command.
         times = (format_seconds(group.response_time.quantile(name)) for name in names)
-        table.add_row(make_printable(group.name), f"{group.counts.arrived:,}", f"{_count_failed(group):,}", *times)
+        counts = [f"{group.counts.arrived:,}", f"{_count_failed(group):,}"]
+        if short:
+            counts.append("" if group.not_reached is None else f"{group.not_reached:,}")
+        table.add_row(make_printable(group.name), *counts, *times)
     return table
 
 

@@ -1,4 +1,4 @@
-"""``GET /benchmark/runs/{run_id}/jobs``: a page of JSON, or all jobs as a download of CSV or NDJSON."""
+"""``GET /benchmark/runs/{run_id}/jobs``: a page of JSON, or all jobs as a download of CSV or NDJSON; ``…/steps``: a page."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from aurea_server.http.links import link
 from aurea_server.http.negotiation import Offer
 from aurea_server.http.responses import json_bytes, negotiate, query_problem, read_number
 from aurea_server.runs.exports import Export
+from aurea_server.runs.reader import JobPage
 
 log = logging.getLogger(__name__)
 
@@ -36,15 +37,26 @@ async def get_jobs(request: web.Request) -> web.StreamResponse:
     limit = read_number(request, "limit", 1000, MAX_ROWS)
     if form != "json":
         return await _send_export(request, await reader.export(run_id, form), form)
-    rows, total = await reader.jobs(run_id, first, limit)
-    # A cursor is a job's number, so pages stay the same however often they are read: an ended run never changes.
-    after = first + limit if first + limit < total else None
+    return _send_page(request, "jobs", await reader.jobs(run_id, first, limit), first, limit)
+
+
+async def get_steps(request: web.Request) -> web.StreamResponse:
+    """``GET …/steps``"""
+    first, limit = read_number(request, "cursor", 0, 2**62, 0), read_number(request, "limit", 1000, MAX_ROWS)
+    page = await request.app[READER].steps(request.match_info["run_id"], first, limit)
+    return _send_page(request, "steps", page, first, limit)
+
+
+def _send_page(request: web.Request, name: str, page: JobPage, first: int, limit: int) -> web.StreamResponse:
+    """``page`` as JSON under ``name``, with a link to the next."""
+    # A cursor is a row's number, so pages stay the same however often they are read: an ended run never changes.
+    after = first + limit if first + limit < page.total else None
     headers = {}
     if after is not None:
-        where = link(request, f"/benchmark/runs/{run_id}/jobs")
+        where = link(request, f"/benchmark/runs/{request.match_info['run_id']}/{name}")
         headers["Link"] = f'<{where}?limit={limit}&cursor={after}>; rel="next"'
-    page = {"jobs": rows, "total": total, "next": None if after is None else str(after)}
-    return json_bytes(encode_json(page), headers=headers)
+    content = {name: page.rows, "total": page.total, "next": None if after is None else str(after)}
+    return json_bytes(encode_json(content), headers=headers)
 
 
 def _choose_format(request: web.Request) -> str:

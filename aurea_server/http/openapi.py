@@ -156,6 +156,14 @@ def _describe_job() -> dict[str, Any]:
     )
 
 
+def _describe_step() -> dict[str, Any]:
+    """A step of a page of steps: as a job, with a name instead of a group, and without a cost of its own."""
+    properties = {
+        name: schema for name, schema in _describe_job()["properties"].items() if name not in ("cost", "group")
+    }
+    return _object({**properties, "step": {"type": "string"}}, ["job_id", "step", "outcome"])
+
+
 def _answers() -> dict[str, Any]:
     """Responses. Results have more members than are listed here: docs/numbers.md explains them all."""
     ident = {"type": "string", "pattern": f"^{RUN_ID_PATTERN}$"}
@@ -187,6 +195,7 @@ def _answers() -> dict[str, Any]:
         "Probe": _object({"status": {"enum": ["live", "ready"]}}, ["status"]),
         "JobRow": _describe_job(),
         "JobPage": _object({"jobs": _list(_named("JobRow")), "total": COUNT, "next": TEXT}, ["jobs", "total", "next"]),
+        "StepPage": _object({"steps": _list(_describe_step()), "total": COUNT, "next": TEXT}, ["steps", "total", "next"]),
         "Result": _object(result, ["benchmark_id", *figures, "status", "jobs"]),
         # One schema for every state: progress while it is active, and the members of a result once it has ended.
         "Run": _object(

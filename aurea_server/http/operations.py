@@ -72,6 +72,8 @@ STATUS = Parameter("status", "Only runs in this state.", {"type": "string", "enu
 ROWS = Parameter("limit", "Jobs on a page.", {"type": "integer", "minimum": 1, "maximum": job_download.MAX_ROWS})
 # Two cursors that are counted differently: pages of runs by a run's number, pages of jobs by a job's index.
 FIRST = Parameter("cursor", "Number of the first job.", {"type": "integer", "minimum": 0, "maximum": 2**62})
+STEPS = Parameter("limit", "Steps on a page.", {"type": "integer", "minimum": 1, "maximum": job_download.MAX_ROWS})
+FIRST_STEP = Parameter("cursor", "Number of the first row.", {"type": "integer", "minimum": 0, "maximum": 2**62})
 FORMAT = Parameter("format", "Instead of `Accept`.", {"type": "string", "enum": list(EXPORT_FORMATS)})
 
 # In the order of the handler's own table: the first is the default.
@@ -129,6 +131,16 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: Answer("A page, or a stream.", "JobPage", FORMS, ("Link", "Content-Disposition", "Vary"))},
         (RUN_ID, ROWS, FIRST, FORMAT),
         refusals=(400, 404, 406, 409, 503),
+    ),
+    Operation(
+        "GET",
+        "/benchmark/runs/{run_id}/steps",
+        job_download.get_steps,
+        "get_steps",
+        "The steps of the jobs of a run that has ended, in the order of their jobs: a page.",
+        {200: Answer("A page; empty where jobs have no steps.", "StepPage", headers=("Link",))},
+        (RUN_ID, STEPS, FIRST_STEP),
+        refusals=(400, 404, 409, 503),
     ),
     Operation(
         "GET",

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from aurea_engine import DamagedParts, RunParts
+from aurea_engine import DamagedParts, RunParts, step_rows
 from aurea_engine.records import column_file
 from aurea_server.history import Damaged, History, StoredRun
 from aurea_server.runs import exports, views
@@ -180,6 +180,19 @@ class RunReader:
             except DamagedParts as error:
                 raise _damaged(run_id, error) from None
 
+    async def steps(self, run_id: str, first: int, limit: int) -> JobPage:
+        """A page of the steps of the jobs of a run that has ended, from row ``first``; an empty one where it has none, or
+        none were kept. Raises `NotEnded` or `Damaged`.
+        """
+        self.check_ended(run_id, "its steps are available when it has.")
+        await self._row(run_id)
+        async with self._decoding():
+            stored = await self._history.parts(run_id)
+            try:
+                return await asyncio.to_thread(_read_steps, run_id, stored, first, limit)
+            except DamagedParts as error:
+                raise _damaged(run_id, error) from None
+
     # --- Prices ----------------------------------------------------------------------------------------------------
 
     async def usage(self, run_id: str) -> dict[str, Any]:
@@ -222,6 +235,14 @@ def _join_parts(stored: bytes, content: bytes | None) -> RunParts:
     jobs = None if content is None else column_file.decode(content).jobs
     # A run that keeps no records has a file without rows, whatever the number of its jobs.
     return replace(parts, records=jobs if jobs is not None and len(jobs) == parts.meters.counts.total() else None)
+
+
+def _read_steps(run_id: str, stored: bytes | None, first: int, limit: int) -> JobPage:
+    parts = None if stored is None else RunParts.from_bytes(stored)
+    if parts is None or parts.steps is None or parts.steps.records is None:
+        return JobPage([], 0)
+    steps = parts.steps.records
+    return JobPage(list(step_rows(run_id, parts.started_at, steps[first : first + limit])), len(steps))
 
 
 async def _once(event: Event) -> AsyncGenerator[Event, None]:
