@@ -1,0 +1,289 @@
+"""One connection, and the exchange that is under way on it: bytes out, a reply in, stamps and counts of both."""
+
+# Theory of operation
+# -------------------
+# A connection is a protocol of the event loop, the reader of its replies, and the record of the exchange under way, in one
+# object. It is made before it is dialled, since the service of a job begins when its connection begins to be opened, and
+# it lives until it is lost. There is no object for a request: `begin` overwrites the record of the exchange before.
+#
+#     dialling ──connection_made──▶ idle ◀──┐            a job that was waited for is sent at once
+#        │                           │      │
+#        │                         begin    │ the reply is complete, and may be followed by another
+#        │                           ▼      │
+#        └───── failed ──────▶     busy ────┘
+#                │                   │
+#                ▼                   ▼  everything else: a failure, "Connection: close", bytes after the reply
+#              closed ◀──────────── closed
+#
+# *Nothing is sent twice.* A request that has been handed to the transport is answered or failed, whatever the connection
+# had been through before. Only a connection that is known to be lost is passed over.
+#
+# *Stamps.* One look at the clock when a job begins, one when its bytes are handed to the transport, one for each segment
+# that comes. The reply has come with its last segment, so parsing it is not part of its time.
+#
+# *Order at the end.* The place in the pool is given back before the sender hears of the reply, so that what it sends next
+# finds it free. Not so where jobs wait: the first of them takes the place, and the sender of this one must have read the
+# record before.
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from httptools import HttpParserError, HttpParserUpgrade
+
+from aurea_engine.targets.failures import RequestFailed, name_loss
+from aurea_engine.targets.http.expiry import FOREVER
+from aurea_engine.targets.http.outgoing import Outgoing
+from aurea_engine.targets.http.replies import MOST_HEAD_BYTES, NEVER, ReplyRules, Sender
+from aurea_engine.targets.http.reply_heads import NS
+from aurea_engine.targets.http.reply_reader import ReplyReader
+
+if TYPE_CHECKING:
+    from aurea_engine.targets.http.pool import ConnectionPool
+
+SMALL = 64 * 1024
+"""A request of so many bytes is handed to the transport at once; a larger one in pieces, as fast as they are taken."""
+
+
+class Connection(ReplyReader, asyncio.Protocol):
+    """A connection of ``pool``, and the `Reply` of the exchange under way.
+
+    ``sender`` is None while there is none, ``transport`` while it is not open. ``dial`` is the task that opens it.
+    ``idle_ns``: it is not used again after it was idle for longer. ``expires``: when the exchange is over.
+    """
+
+    __slots__ = (
+        "_is_lost", "_is_watched", "_now", "_outgoing", "_pool", "_uses_left", "_write", "bytes_sent", "connected", "dial",
+        "expires", "finished", "first_byte", "idle_ns", "sender", "sent", "started", "token", "transport",
+    )  # fmt: skip
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        super().__init__()
+        self._pool, self._now = pool, pool.now
+        self.transport: asyncio.Transport | None = None
+        self.dial: asyncio.Task[None] | None = None
+        self.sender: Sender | None = None
+        self.token = 0
+        self.started = self.connected = self.sent = self.first_byte = self.finished = NEVER
+        self.bytes_sent = 0
+        self.expires = FOREVER
+        self.idle_ns = pool.idle_ns
+        self._is_lost = False
+        self._is_watched = True  # until it is known what the server says of it
+        self._uses_left: int | None = None
+        self._outgoing: Outgoing | None = None
+
+    def set_clock(self, now: Callable[[], int], shift: int) -> None:
+        """Stamp with another clock, which is ``shift`` ns ahead of the old one."""
+        self._now = now
+        self.finished += shift
+
+    def serves(self, sender: Sender, token: int) -> bool:
+        """Whether the exchange under way is this one."""
+        return self.sender is sender and self.token == token
+
+    # --- An exchange begins ------------------------------------------------------------------------------------------
+
+    def reserve(
+        self,
+        sender: Sender,
+        token: int,
+        rules: ReplyRules,
+        timeout_ns: int | None,
+        deadline: int | None,
+        limit: int | None,
+    ) -> None:
+        """The service of a job begins, on this connection."""
+        self.started = started = self._now()
+        self.sender, self.token = sender, token
+        self.connected = self.sent = self.first_byte = NEVER
+        self.bytes_sent = 0
+        expires = FOREVER if timeout_ns is None else started + timeout_ns
+        if limit is not None and started + limit < expires:
+            expires = started + limit
+        if deadline is not None and deadline < expires:
+            expires = deadline
+        self.expires = expires
+        if expires < self._pool.expiry.soonest:
+            self._pool.expiry.note(expires)
+        self.begin_reply(rules)
+
+    def transmit(self) -> None:
+        """Send the request of the job that this connection is reserved for. One that cannot be encoded ends the exchange."""
+        assert self.sender is not None
+        try:
+            message = self.sender.encode(self.token)
+        except Exception as error:  # noqa: BLE001 - a sender that raises would leave its job without an end
+            self._refuse(error)
+            return
+        if type(message) is bytes and len(message) <= SMALL:
+            self.sent = self._now()
+            self._write(message)
+            self.bytes_sent = len(message)
+        else:
+            self._transmit_slowly(message)
+
+    def _refuse(self, error: Exception) -> None:
+        sender, self.sender = self.sender, None
+        self.finished = self._now()
+        assert sender is not None
+        failure = error.failure if isinstance(error, RequestFailed) else type(error).__name__
+        sender.replied(self.token, self, failure)
+
+    def _transmit_slowly(self, message: bytes | tuple[bytes, bytes]) -> None:
+        head, body = message if isinstance(message, tuple) else (b"", message)
+        assert self.transport is not None
+        self._outgoing = outgoing = Outgoing(self.transport, body)
+        self.sent = self._now()
+        if head:
+            self._write(head)
+            self.bytes_sent = len(head)
+            outgoing.hold()
+        outgoing.push()
+
+    def received_interim(self, status: int) -> None:
+        if status == 100 and self._outgoing is not None:
+            self._outgoing.release()
+
+    # --- What the event loop tells -----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport = cast(asyncio.Transport, transport)  # uvloop's are none by their type
+        if self not in self._pool.connections:  # given up while it was dialled
+            transport.abort()
+            return
+        self.transport, self._write = transport, transport.write
+        self.finished = self._now()  # idle since then
+        self._pool.opened += 1
+        if self.sender is not None:
+            self.connected = self.finished
+            self.transmit()
+        if self.sender is None:
+            self._pool.offer(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.sender is None:
+            self._receive_unasked()
+            return
+        now = self._now()
+        self.bytes_received = received = self.bytes_received + len(data)
+        if received == len(data):
+            self.first_byte = now
+        try:
+            self.parse(data)
+        except (HttpParserError, HttpParserUpgrade):
+            self.reject()
+        if not self.complete or (received > MOST_HEAD_BYTES and not self._seen_head):
+            self.look_at(data)
+        if self.complete:
+            self._succeed(now, data)
+        elif self.problem is not None:
+            self.fail(self.problem, now)
+
+    def _receive_unasked(self) -> None:
+        """Bytes while nothing was asked for: a complaint of the server (408), or the rest of an earlier reply."""
+        if self.transport is not None:
+            self.close()
+            self._pool.fill()
+
+    def pause_writing(self) -> None:
+        if self._outgoing is not None:
+            self._outgoing.pause()
+
+    def resume_writing(self) -> None:
+        if self._outgoing is not None:
+            self._outgoing.resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.transport is None:  # this side has closed it
+            self._pool.closing.discard(self)
+            return
+        self._is_lost = True
+        if self.sender is None:
+            self.close()
+            self._pool.fill()
+            return
+        now = self._now()
+        if exc is None:
+            self.end_of_stream()
+        if self.complete:
+            self.keep_alive = False
+            self._succeed(now, b"")
+        else:
+            self.fail(self.problem or name_loss(exc), now)
+
+    # --- An exchange ends --------------------------------------------------------------------------------------------
+
+    def _succeed(self, now: int, data: bytes) -> None:
+        self.finished = now
+        sender, pool, keep = self.sender, self._pool, self.keep_alive
+        assert sender is not None
+        self.sender = None
+        if self._is_watched or self._is_full:
+            keep = self._look_closer(data) and keep
+        if self._outgoing is not None:
+            keep = self._settle(self._outgoing) and keep
+        if not keep or self.leftover or not pool.reuse:
+            self.close()
+            sender.replied(self.token, self, None)
+            pool.fill()
+        elif pool.waiting:
+            sender.replied(self.token, self, None)
+            pool.offer(self)
+        else:
+            pool.offer(self)
+            sender.replied(self.token, self, None)
+
+    def _look_closer(self, data: bytes) -> bool:
+        """What is not asked of every reply: whether the server lets the connection be used again."""
+        if self._rules.head:
+            self.ends_at(data)
+        if self._uses_left is not None:
+            self._uses_left -= 1
+        elif self._is_watched:
+            head = self.read_head(data)
+            timeout, self._uses_left = (None, None) if head is None else head.keep_alive
+            self._is_watched = self._uses_left is not None
+            if timeout is not None:
+                # Its clock began before ours did: a second is left for that, as browsers do.
+                self.idle_ns = min(self.idle_ns, timeout - min(NS, timeout // 2))
+        return self._uses_left != 0
+
+    def fail(self, failure: str, now: int) -> None:
+        """The exchange is over, and with it the connection: the rest of a reply may still come."""
+        self.finished = now
+        sender, self.sender = self.sender, None
+        if self._outgoing is not None:
+            self.bytes_sent += self._outgoing.handed
+        if self.transport is not None and self.bytes_sent:
+            # What the transport still holds has not been sent.
+            self.bytes_sent = max(self.bytes_sent - self.transport.get_write_buffer_size(), 0)
+        self.close()
+        assert sender is not None
+        sender.replied(self.token, self, failure)
+        self._pool.fill()
+
+    def _settle(self, outgoing: Outgoing) -> bool:
+        """The reply is complete. Whether the request is, too: else the server would take the next one for its rest."""
+        self._outgoing = None
+        outgoing.stop()
+        self.bytes_sent += outgoing.handed
+        if not outgoing.is_done and self.transport is not None:
+            self.bytes_sent = max(self.bytes_sent - self.transport.get_write_buffer_size(), 0)
+        return outgoing.is_done
+
+    def close(self) -> None:
+        """Close it at once, or stop opening it. Its place in the pool is free."""
+        transport, self.transport = self.transport, None
+        if self._outgoing is not None:
+            self._outgoing.stop()
+            self._outgoing = None
+        self._pool.connections.discard(self)
+        if transport is not None and not self._is_lost:
+            self._pool.closing.add(self)
+            # Not `close`, which would first write what it still holds, and with TLS wait for the other side.
+            transport.abort()
+        elif self.dial is not None:
+            self.dial.cancel()

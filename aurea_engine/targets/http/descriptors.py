@@ -1,0 +1,30 @@
+"""How many connections this process may hold: every one takes a file descriptor."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+RESERVE = 64
+"""Descriptors that are left for everything else: files, pipes, the event loop."""
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the limit of this process to the hard one, which needs no right. Returns how many more it may open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+        except (OSError, ValueError):
+            pass  # some systems have an unlimited hard limit and refuse it as a soft one
+    return max(soft - _count_descriptors() - RESERVE, 1)
+
+
+def _count_descriptors() -> int:
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        try:
+            return len(os.listdir(folder))  # noqa: PTH208 - only counted
+        except OSError:
+            continue
+    return 0

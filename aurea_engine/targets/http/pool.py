@@ -1,0 +1,264 @@
+"""The connections of all jobs with equal options: kept, opened when more are needed, and waited for when none may be."""
+
+# A free connection is had at once, the one that was used last first: so the connections that a load does not need grow old
+# together, as `idle` and the servers' own limits want it, and the working ones stay warm. Where none is free and no more
+# may be opened, jobs wait in the order in which they came. That is waiting and no service: a job's service begins when it
+# has a connection, or when one begins to be opened for it.
+#
+# A place is a connection that is open or being opened. The pool is *full* while all places are taken and none is free:
+# only then can a job wait. Closed connections stay in the stack of free ones until they are met there, so that losing ten
+# thousand at once is no search through ten thousand each time.
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from aurea_engine.errors import Problem, SpecError
+from aurea_engine.targets.failures import name_failure
+from aurea_engine.targets.http.connection import Connection
+from aurea_engine.targets.http.descriptors import raise_descriptor_limit
+from aurea_engine.targets.http.dialing import Dialer
+from aurea_engine.targets.http.expiry import FOREVER, Expiry
+from aurea_engine.targets.http.options import MOST_CONNECTIONS, ConnectionOptions
+from aurea_engine.targets.http.replies import NEVER, ReplyRules, Sender
+from aurea_engine.workload.access import Access
+from aurea_engine.workload.callbacks import PoolState
+
+DIALS_AT_ONCE = 64
+"""While a pool is warmed: the queue of a listening socket is short, and who does not fit into it tries again after 1 s."""
+
+Job = tuple[Sender, int, ReplyRules, int | None, int | None, int | None]
+"""(sender, token, rules, timeout_ns, deadline, limit): all that is known of one that waits."""
+
+
+class Unsent:
+    """The `Reply` of a job that never had a connection."""
+
+    connected = sent = first_byte = status = NEVER
+    bytes_sent = bytes_received = 0
+    body = b""
+
+    def __init__(self, instant: int) -> None:
+        self.started = self.finished = instant
+        self.headers: list[tuple[str, str]] = []
+
+
+class ConnectionPool:
+    """See above; `open` it before the first `send`. Raises `SpecError` for options that this machine cannot fulfil.
+
+    ``now``: the clock of all stamps and deadlines; it may be set anew while no job is under way.
+    """
+
+    def __init__(self, options: ConnectionOptions, access: Access, now: Callable[[], int]) -> None:
+        self._options = options
+        self._dialer = Dialer(options, access)
+        self._limit = find_limit(options.limit, access.most_connections)
+        self._now = now
+        self.reuse = options.reuse
+        self.idle_ns = FOREVER if options.idle_ns is None else options.idle_ns
+        self.connections: set[Connection] = set()
+        self.closing: set[Connection] = set()
+        self.waiting: OrderedDict[tuple[Sender, int], Job] = OrderedDict()
+        self.expiry = Expiry(now, self._collect, self._expire)
+        self.opened = 0
+        self._idle: list[Connection] = []
+        self._waited = self._failed_dials = self._full_ns = 0
+        self._full_since = NEVER
+        self._busy: dict[tuple[Sender, int], Connection] = {}
+        self._is_closed = False
+
+    @property
+    def now(self) -> Callable[[], int]:
+        """Nanoseconds, of whatever origin."""
+        return self._now
+
+    @now.setter
+    def now(self, now: Callable[[], int]) -> None:
+        shift = now() - self._now()
+        self._now = self.expiry.now = now
+        for connection in self.connections:
+            connection.set_clock(now, shift)
+
+    # --- A run's beginning and end -----------------------------------------------------------------------------------
+
+    async def open(self, wanted: int) -> None:
+        """Open as many of ``wanted`` connections as may be kept. One that fails ends that, and is no failure of a job."""
+        if not (self._options.warm and self.reuse):
+            return
+        wanted = min(wanted, self._limit)
+        while len(self.connections) < wanted:
+            batch = [self._add_connection() for _ in range(min(DIALS_AT_ONCE, wanted - len(self.connections)))]
+            await asyncio.gather(*(self._warm(connection) for connection in batch))
+            if any(connection.transport is None for connection in batch):
+                return
+
+    async def _warm(self, connection: Connection) -> None:
+        try:
+            await self._dialer.dial(connection)
+        except Exception:  # noqa: BLE001 - the same target fails the jobs, each with its class
+            self._failed_dials += 1
+            connection.close()
+
+    async def close(self) -> None:
+        """Close all connections, and return when their descriptors are free."""
+        self._is_closed = True
+        self.waiting.clear()
+        self.expiry.stop()
+        dials = [connection.dial for connection in self.connections if connection.dial is not None]
+        for connection in list(self.connections):
+            connection.close()
+        await asyncio.gather(self._dialer.close(), *dials, return_exceptions=True)
+        while self.closing:
+            await asyncio.sleep(0.001)
+
+    # --- Jobs come ---------------------------------------------------------------------------------------------------
+
+    def send(
+        self,
+        sender: Sender,
+        token: int,
+        rules: ReplyRules,
+        timeout_ns: int | None,
+        deadline: int | None,
+        limit: int | None = None,
+    ) -> None:
+        """Send a request when there is a connection for it: now, or later.
+
+        ``timeout_ns`` and ``limit`` count from the beginning of the service, ``deadline`` is an instant; the first of them
+        that comes ends the exchange as ``timeout``, also while the job waits.
+        """
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if connection.transport is None:
+                continue
+            connection.reserve(sender, token, rules, timeout_ns, deadline, limit)
+            if connection.started - connection.finished > connection.idle_ns:
+                connection.sender = None
+                connection.close()
+                continue
+            connection.transmit()
+            if connection.sender is None:
+                self.offer(connection)
+            elif not idle and len(self.connections) >= self._limit:
+                self._full_since = connection.started
+            return
+        if len(self.connections) < self._limit:
+            self._dial_for((sender, token, rules, timeout_ns, deadline, limit))
+        else:
+            self._waited += 1
+            self.waiting[sender, token] = (sender, token, rules, timeout_ns, deadline, limit)
+            if deadline is not None and deadline < self.expiry.soonest:
+                self.expiry.note(deadline)
+
+    def offer(self, connection: Connection) -> None:
+        """``connection`` is free: for the first job that waits, or else for those to come."""
+        while self.waiting:
+            _, job = self.waiting.popitem(last=False)
+            connection.reserve(*job)
+            connection.transmit()
+            if connection.sender is not None:
+                return
+        if self._full_since != NEVER:
+            self._full_ns += self._now() - self._full_since
+            self._full_since = NEVER
+        self._idle.append(connection)
+
+    def fill(self) -> None:
+        """A place is free: for the first job that waits."""
+        while self.waiting and len(self.connections) < self._limit and not self._is_closed:
+            self._dial_for(self.waiting.popitem(last=False)[1])
+        if self._full_since != NEVER and len(self.connections) < self._limit:
+            self._full_ns += self._now() - self._full_since
+            self._full_since = NEVER
+
+    def _add_connection(self) -> Connection:
+        connection = Connection(self)
+        self.connections.add(connection)
+        return connection
+
+    def _dial_for(self, job: Job) -> None:
+        connection = self._add_connection()
+        connection.reserve(*job)
+        connection.dial = asyncio.get_running_loop().create_task(self._dial(connection))
+        if len(self.connections) >= self._limit and self._full_since == NEVER and not self._has_idle():
+            self._full_since = connection.started
+
+    def _has_idle(self) -> bool:
+        while self._idle and self._idle[-1].transport is None:
+            self._idle.pop()
+        return bool(self._idle)
+
+    async def _dial(self, connection: Connection) -> None:
+        try:
+            await self._dialer.dial(connection)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is a failure of the job, and has a class
+            self._failed_dials += 1
+            if connection.sender is not None:
+                connection.fail(name_failure(error), self._now())
+        finally:
+            connection.dial = None
+
+    # --- Jobs are given up -------------------------------------------------------------------------------------------
+
+    def cancel(self, token: int, sender: Sender) -> int | None:
+        """The run is over: give up a job. Returns the instant at which its service began, None if it still waits."""
+        if self.waiting.pop((sender, token), None) is not None:
+            return None
+        connection = self._busy.get((sender, token))
+        if connection is None or not connection.serves(sender, token):
+            # Made once for all that are given up: a search for each would be a search of all for all.
+            self._busy = {(busy.sender, busy.token): busy for busy in self.connections if busy.sender is not None}
+            connection = self._busy.get((sender, token))
+        if connection is None:
+            return None
+        started = connection.started
+        connection.sender = None
+        connection.close()
+        return started
+
+    def _collect(self) -> Iterator[tuple[int, Any]]:
+        for connection in self.connections:
+            if connection.sender is not None:
+                yield connection.expires, connection
+        for key, job in self.waiting.items():
+            if job[4] is not None:
+                yield job[4], key
+
+    def _expire(self, what: Any, instant: int) -> None:
+        if isinstance(what, Connection):
+            if what.sender is not None and what.expires == instant:
+                what.fail("timeout", self._now())
+            return
+        job = self.waiting.get(what)
+        if job is not None and job[4] == instant:
+            del self.waiting[what]
+            sender, token = what
+            sender.replied(token, Unsent(self._now()), "timeout")
+
+    def state(self) -> PoolState:
+        """How the connections stand."""
+        full_ns = self._full_ns
+        if self._full_since != NEVER:
+            full_ns += self._now() - self._full_since
+        return PoolState(
+            open=sum(connection.transport is not None for connection in self.connections),
+            busy=sum(connection.sender is not None for connection in self.connections),
+            waiting=len(self.waiting),
+            waited=self._waited,
+            full_ns=full_ns,
+            opened=self.opened,
+            failed_dials=self._failed_dials,
+        )
+
+
+def find_limit(wanted: int | None, allowed: int | None) -> int:
+    """The most connections of a pool: ``wanted`` by its options, ``allowed`` by the operator. Raises `SpecError`."""
+    bounds = [MOST_CONNECTIONS, raise_descriptor_limit()]
+    if wanted is not None and wanted > bounds[1]:
+        problem = f"needs more descriptors than the {bounds[1]} that this process may still open: raise ulimit -n"
+        raise SpecError([Problem("connections", problem, str(wanted))])
+    return min(bound for bound in (wanted, allowed, *bounds) if bound is not None)

@@ -1,0 +1,75 @@
+"""TLS: which certificates are trusted and shown, and the context that connections share."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import Annotated
+
+from aurea_engine.errors import Problem, SpecError
+from aurea_engine.fields.checked import Checked, Name
+from aurea_engine.fields.local_files import LOCAL_ONLY, FileName
+
+
+@dataclass(frozen=True)
+class TlsOptions(Checked):
+    """How a connection is secured. ``verify``: whether the server's certificate is checked, against the system's authorities
+    or those in ``ca``. ``cert`` and ``key``: the client's certificate, sent to the origin of the URL only. ``server_name``:
+    the name that is asked for (SNI) and checked, if it is not the host's.
+    """
+
+    verify: bool = True
+    ca: Annotated[FileName | None, LOCAL_ONLY] = None
+    cert: Annotated[FileName | None, LOCAL_ONLY] = None
+    key: Annotated[FileName | None, LOCAL_ONLY] = None
+    server_name: Name | None = None
+
+    def check(self) -> list[Problem]:
+        problems = []
+        if self.key is not None and self.cert is None:
+            problems.append(Problem("cert", "is required beside key"))
+        if self.ca is not None and not self.verify:
+            problems.append(Problem("ca", "goes with verify true: without verification nothing is compared with it"))
+        return problems
+
+
+def make_tls_context(tls: TlsOptions) -> ssl.SSLContext:
+    """The context of all connections of a pool. Reads the named files; raises `SpecError` that names the member of each."""
+    problems: list[Problem] = []
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.ca is not None:
+        problems += _load_authorities(context, tls.ca)
+    if tls.cert is not None:
+        problems += _load_certificate(context, tls.cert, tls.key)
+    if problems:
+        raise SpecError(problems)
+    return context
+
+
+def _load_authorities(context: ssl.SSLContext, ca: str) -> list[Problem]:
+    try:
+        # The system's authorities are not asked beside it: a private one is named so that no other is trusted.
+        context.load_verify_locations(cafile=ca)
+    except (OSError, ValueError) as error:
+        return [Problem("tls.ca", f"cannot be read as certificates: {_explain(error)}", ca)]
+    return []
+
+
+def _load_certificate(context: ssl.SSLContext, cert: str, key: str | None) -> list[Problem]:
+    try:
+        # With an empty password OpenSSL refuses an encrypted key, where it would otherwise ask at the terminal.
+        context.load_cert_chain(cert, key, password="")
+    except (OSError, ValueError) as error:
+        member = "tls.cert" if key is None else "tls.cert, tls.key"
+        return [Problem(member, f"cannot be read as a certificate and its key: {_explain(error)}", cert)]
+    return []
+
+
+def _explain(error: OSError | ValueError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return error.reason or "it is no PEM file"
+    return getattr(error, "strerror", None) or str(error)
