@@ -28,6 +28,7 @@ from aurea_engine.errors import (
     StrategyError,
 )
 from aurea_engine.fields.units import parse_duration, parse_rate
+from aurea_engine.fields.version import engine_version
 from aurea_engine.records.batch import JobBatch
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.job_record import JobRecord
@@ -51,7 +52,6 @@ from aurea_engine.results.result import (
 from aurea_engine.results.statistics import Interval, Timing
 from aurea_engine.results.summarize import summarize
 from aurea_engine.run.clock import Bell, Clock, MonotonicClock
-from aurea_engine.run.environment import engine_version
 from aurea_engine.run.parts import RunParts
 from aurea_engine.run.planned_jobs import PlannedJobs, plan
 from aurea_engine.run.shard import Shard

@@ -13,24 +13,12 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter_ns
 from types import TracebackType
 from typing import Self
 
-DISTRIBUTION = "aurea-orchestrator"
-
-
-# Reading the metadata of installed packages takes milliseconds, and it cannot change while the process runs.
-@functools.cache
-def engine_version() -> str:
-    """The installed version of Aurea."""
-    # A copy that runs from a folder without being installed has no metadata. That is no reason not to run.
-    try:
-        return version(DISTRIBUTION)
-    except PackageNotFoundError:
-        return "unknown"
+from aurea_engine.fields.version import engine_version
 
 
 @functools.cache

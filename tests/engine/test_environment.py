@@ -9,7 +9,7 @@ import json
 import pytest
 
 from aurea_engine import Job, RunSpec, Sleep, Workload, engine_version, run_sync, simulate
-from aurea_engine.run import environment
+from aurea_engine.fields import version
 from aurea_engine.run.environment import GarbageWatch, describe_environment, read_loop_name
 from aurea_engine.testing import run_jumping
 
@@ -41,7 +41,7 @@ def test_outside_a_loop_there_is_no_name() -> None:
 
 def test_an_unknown_version_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run from a folder that was never installed."""
-    monkeypatch.setattr(environment, "DISTRIBUTION", "no-such-distribution-anywhere")
+    monkeypatch.setattr(version, "DISTRIBUTION", "no-such-distribution-anywhere")
     engine_version.cache_clear()
     assert engine_version() == "unknown"
     monkeypatch.undo()
