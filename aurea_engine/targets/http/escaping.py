@@ -1,0 +1,68 @@
+"""How a value is written where it is inserted: it must end no segment of a URL, no string of JSON and no line of a head."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Literal
+from urllib.parse import quote, quote_plus
+
+import msgspec
+
+from aurea_engine.targets.failures import RequestFailed
+
+Place = Literal["text", "json", "path", "query", "form", "header"]
+"""Where the rendered text will stand, which decides how values are escaped."""
+
+UNFIT_IN_HEADERS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no header may hold (RFC 9110, section 5.5): line ends would begin another header, or another request."""
+
+
+def write_text(value: object) -> str:
+    """A value of JSON as plain text: a text is itself, true is ``true``, a list is JSON."""
+    return value if isinstance(value, str) else write_json(value)
+
+
+def write_json(value: object) -> str:
+    """A value as JSON."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except OverflowError:  # an integer beyond 64 bits, which JSON has, too
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def escape_json(text: str) -> str:
+    """The text as it stands within the quotation marks of a JSON string."""
+    return msgspec.json.encode(text)[1:-1].decode()
+
+
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII)
+
+
+def percent_encode(text: str) -> str:
+    """Everything but RFC 3986's unreserved characters as %XX, so that a value ends no segment and no parameter."""
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
+
+
+def encode_form(text: str) -> str:
+    """As HTML forms are encoded: like a URL, but for the space, which is ``+``."""
+    return text if _UNRESERVED.fullmatch(text) else quote_plus(text)
+
+
+def check_header_value(text: str) -> str:
+    """``text``, which ends no line. Raises `RequestFailed`."""
+    # Class `local`: the request was never made, so it cannot be the target's failure.
+    if UNFIT_IN_HEADERS.search(text):
+        raise RequestFailed("local")
+    return text
+
+
+ESCAPES: Mapping[Place, Callable[[str], str] | None] = {
+    "text": None,
+    "json": escape_json,
+    "path": percent_encode,
+    "query": percent_encode,
+    "form": encode_form,
+    "header": check_header_value,
+}
