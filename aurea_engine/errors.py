@@ -23,8 +23,8 @@ LOCAL_REFERENCE = (
 """The problem of a member that would use something of this machine, in a specification from elsewhere."""
 
 LITERAL_CREDENTIAL = (
-    "holds a credential as it is, and specifications are stored and shown: name a secret that the operator published, "
-    'as {"secret": NAME} in auth'
+    "holds a credential as it is, and specifications are stored and shown: put a reference in its place, or in auth: "
+    '{"secret": NAME} to what the operator published, or on the command line {"env": VARIABLE} or {"file": PATH}'
 )
 """The problem of a member that would put a credential into a specification from elsewhere."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -59,10 +60,23 @@ class TargetUrl(NotFromElsewhere):
         return LOCAL_REFERENCE if is_socket else None
 
 
+class SecretHeaders(NotFromElsewhere):
+    """An annotation: headers of a request, whose values may be references to secrets. From elsewhere to published ones."""
+
+    local = False  # headers are for everybody
+
+    def refuse(self, value: object) -> str | None:
+        references = (
+            [each for each in value.values() if isinstance(each, Mapping)] if isinstance(value, Mapping) else []
+        )
+        return LOCAL_REFERENCE if any("env" in each or "file" in each for each in references) else None
+
+
 LOCAL = Local()
 LOCAL_FILE = LocalFile()
 LOCAL_ONLY = NotFromElsewhere()
 TARGET_URL = TargetUrl()
+SECRET_HEADERS = SecretHeaders()
 
 
 class DataFile(str):

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, NoReturn, Protocol
 
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, Name
 from aurea_engine.fields.local_files import LOCAL_ONLY, FileName
 from aurea_engine.workload.access import Access, PublishedSecret
 
+REFERENCES = 'must be {"secret": NAME}, or on the command line {"env": VARIABLE} or {"file": PATH}'
 MOST_BYTES = 64 * 1024
 """Of a file with a secret: more is no header."""
 
@@ -38,9 +39,14 @@ class SecretReference(Checked):
     env: Annotated[Name | None, LOCAL_ONLY] = None
     file: Annotated[FileName | None, LOCAL_ONLY] = None
 
+    @classmethod
+    def coerce(cls, _: object) -> NoReturn:
+        """Refuses what is no object: it may be the secret itself, so it is not shown."""
+        raise SpecError([Problem("", f"{REFERENCES}, and never the secret itself")])
+
     def check(self) -> list[Problem]:
         if sum(each is not None for each in (self.secret, self.env, self.file)) != 1:
-            return [Problem("", 'must be {"secret": NAME}, or on the command line {"env": VARIABLE} or {"file": PATH}')]
+            return [Problem("", REFERENCES)]
         return []
 
 
