@@ -56,6 +56,12 @@ from aurea_engine.run.parts import RunParts
 from aurea_engine.run.planned_jobs import PlannedJobs, plan
 from aurea_engine.run.shard import Shard
 from aurea_engine.spec import Objective, RunSpec, Thresholds
+from aurea_engine.targets.http.data import Data
+from aurea_engine.targets.http.expectations import Expect
+from aurea_engine.targets.http.job import Http
+from aurea_engine.targets.http.members import Auth
+from aurea_engine.targets.http.tls import TlsOptions
+from aurea_engine.targets.secrets import SecretReference
 from aurea_engine.workload.access import Access
 from aurea_engine.workload.arrivals import (
     AllAtOnce,
@@ -100,6 +106,7 @@ __all__ = [
     "AllAtOnce",
     "Arrivals",
     "AureaError",
+    "Auth",
     "Bell",
     "Branch",
     "CallbackPool",
@@ -114,8 +121,10 @@ __all__ = [
     "Counts",
     "Cpu",
     "DamagedParts",
+    "Data",
     "Distribution",
     "Empirical",
+    "Expect",
     "Exponential",
     "FAILURE_CLASSES",
     "FINAL",
@@ -127,6 +136,7 @@ __all__ = [
     "Gamma",
     "GammaArrivals",
     "GroupResult",
+    "Http",
     "Interval",
     "Job",
     "JobBatch",
@@ -174,6 +184,7 @@ __all__ = [
     "RunSpec",
     "Scheduler",
     "Schema",
+    "SecretReference",
     "Severity",
     "Shard",
     "ShortestFirst",
@@ -189,6 +200,7 @@ __all__ = [
     "TheoryRow",
     "Thresholds",
     "Timing",
+    "TlsOptions",
     "Trace",
     "Uniform",
     "Usage",

@@ -32,6 +32,7 @@ NAMES = {"jobs": "job", "arrivals": "arrivals", "distributions": "distribution",
          "cost_models": "cost model"}  # fmt: skip
 NOUNS = {"Branch": "branches", "TokenClass": "token classes", "TokenRequest": "token requests",
          "Weighted": "weighted distributions"}  # fmt: skip
+RECORDS = {"Auth": "credentials", "Expect": "expectation", "SecretReference": "secret", "TlsOptions": "TLS options"}
 COMMON = ("billed", "per", "currency")
 """Members that nearly every cost model has; the page explains them once."""
 BASES = {float: "number", int: "whole number", str: "text", bool: "true or false"}
@@ -50,7 +51,7 @@ def values(hint: Any) -> str:
     if origin is tuple:
         return f"list of {_plural(inner[0])}"
     group = next((group for group, base in GROUPS.items() if base is hint), None)
-    return NAMES[group] if group else BASES.get(hint) or hint.__name__.lower()
+    return NAMES[group] if group else BASES.get(hint) or RECORDS.get(hint.__name__) or hint.__name__.lower()
 
 
 def _plural(hint: Any) -> str:
@@ -64,6 +65,8 @@ def _annotated(base: Any, *rules: Any) -> str:
     for rule in rules:
         if hasattr(rule, "what"):  # an exact number of the cost models
             return f"exact number {'>' if rule.above else '>='} {rule.least} and <= {format_number(rule.most)}"
+        if hasattr(rule, "words"):
+            return str(rule.words)
         if hasattr(rule, "coerce"):
             kinds = {
                 "DayRule": "date",
@@ -92,7 +95,7 @@ def default(field: dataclasses.Field[Any]) -> str:
     value = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
     if isinstance(value, Constant):
         value = value.value
-    if isinstance(value, Thresholds):
+    if isinstance(value, Thresholds) or type(value).__name__ in RECORDS:
         return "`{}`"
     if isinstance(value, tuple(GROUPS.values())):
         value = {"kind": default_catalog().kind_of(value)}

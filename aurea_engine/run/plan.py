@@ -226,8 +226,13 @@ class JobPlan:
         known = ~np.isnan(plan.demand)
         check_service_times(plan, known, job.leaves())
         if self._simulated and not known.all():
-            name = type(job.leaves()[int(plan.leaf[~known][0])]).__name__
-            problem = f'{name} has no demand that is known before it runs: give it demands(), or set clock to "real"'
+            leaf = job.leaves()[int(plan.leaf[~known][0])]
+            problem = (
+                f'{type(leaf).__name__} sends requests, which takes real time: set clock to "real"'
+                if leaf.real_time_only
+                else f"{type(leaf).__name__} has no demand that is known before it runs: give it demands(), or set clock to "
+                '"real"'
+            )
             raise NotSimulable([Problem("workload.job", problem)])
         # A job that fails does its work first, so it is stopped by its limit before it can fail.
         too_long = known & (plan.demand > plan.limit)

@@ -7,6 +7,7 @@ The branches of a mix are the groups of the result.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -79,17 +80,33 @@ class Mix(JobSource):
         return tuple(leaf for branch in self.of for leaf in branch.job.leaves())
 
     def groups(self) -> tuple[str, ...]:
-        given = [branch.name for branch in self.of if branch.name is not None]
+        names = [branch.name or _own_name(branch.job) for branch in self.of]
         # Names that were given come first: a kind that would be called like one of them is numbered instead.
-        kinds = number_repeated([_kind_of(branch.job) for branch in self.of if branch.name is None], given)
-        unnamed = iter(kinds)
-        names = [next(unnamed) if branch.name is None else branch.name for branch in self.of]
+        given = [name for name in names if name is not None]
+        kinds = iter(
+            number_repeated(
+                [_kind_of(branch.job) for branch, name in zip(self.of, names, strict=True) if name is None], given
+            )
+        )
         # A branch that has groups of its own is told apart by them; its leaves are the leaves of those.
         return tuple(
             f"{name}/{inner}" if inner else name
-            for name, branch in zip(names, self.of, strict=True)
-            for inner in branch.job.groups() or [""] * len(branch.job.leaves())
+            for name, branch in zip([name or next(kinds) for name in names], self.of, strict=True)
+            for inner in _inner_groups(branch.job)
         )
+
+
+def _own_name(source: JobSource) -> str | None:
+    """The name that a job has by itself, also where it is wrapped; None for a job without one, and for a mix."""
+    while isinstance(source, (Faulty, Limited)):
+        source = source.job
+    return next(iter(source.groups()), None) if isinstance(source, Job) else None
+
+
+def _inner_groups(source: JobSource) -> Sequence[str]:
+    """The groups within a branch. A single job has none: its own name, if any, is that of the branch."""
+    is_mix = _own_name(source) is None
+    return (source.groups() if is_mix else ()) or [""] * len(source.leaves())
 
 
 def _kind_of(source: JobSource) -> str:

@@ -164,6 +164,9 @@ class Job(JobSource):
     executor: ClassVar[ExecutorName] = "tasks"
     """What does this work in real time; see `ExecutorName`."""
 
+    real_time_only: ClassVar[bool] = False
+    """Whether it cannot be simulated, whatever the demand: it reaches something whose time goes on by itself."""
+
     counts_turns: ClassVar[bool] = False
     """Whether its pool asks for the turn of a job: see `CallbackPool.turn`."""
 

@@ -222,7 +222,9 @@ class Schemas:
 
 
 def _text(rule: Any) -> Schema:
-    """Text of a form: a currency, a date. A rule without a form accepts any value."""
+    """Text of a form: a currency, a date; or what the rule itself says. A rule without a form accepts any value."""
+    if hasattr(rule, "schema"):
+        return dict(rule.schema)
     names = ("pattern", "format")
     form = {name: getattr(rule, name) for name in names if hasattr(rule, name)}
     return {"type": "string", **form} if form else {}

@@ -1,0 +1,192 @@
+"""Redirects: where one leads, what is sent there, and the jobs that are on their way along them."""
+
+# A job that is redirected is one job with several requests. Its service begins with the first and ends with the last reply;
+# its timeout is for all of them; its bytes are the sum. `connected` and `sent` are those of the first request, `first_byte`
+# that of the last reply: the instant at which the answer that was asked for began to come.
+#
+# What changes with a hop (RFC 9110, section 15.4):
+#
+#     301, 302    a POST becomes a GET without a body, as every browser does; other methods stay
+#     303         everything but HEAD becomes a GET without a body
+#     307, 308    method and body stay
+#
+# What never crosses from one origin (scheme, host and port) to another: the header of `auth`, the headers that hold
+# credentials, those whose value is a secret, and the client's certificate. A cookie goes where its own rules say. The name
+# and each address of another origin are checked by the pool that dials it, as those of a first request are.
+#
+# A loop is not looked for: the number of redirects is bounded, and a job that has followed so many fails as `redirects`.
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from urllib.parse import urljoin
+
+from aurea_engine.errors import SpecError
+from aurea_engine.targets.http.cookies import CookieJar
+from aurea_engine.targets.http.origin import Origin
+from aurea_engine.targets.http.pool import ConnectionPool
+from aurea_engine.targets.http.pools import Limits, Pools
+from aurea_engine.targets.http.prepared import PreparedRequest, origin_of
+from aurea_engine.targets.http.replies import NEVER, Reply
+from aurea_engine.targets.http.requests import Encoded, Request
+from aurea_engine.targets.http.templates import JobContext
+from aurea_engine.targets.http.urls import SplitUrl, split_url
+
+CODES = frozenset((301, 302, 303, 307, 308))
+"""Statuses that lead elsewhere, if a header ``Location`` says where."""
+
+MOST_ORIGINS = 64
+"""Other origins that one pool follows redirects to: a target that invents a host for each job cannot make pools grow."""
+
+MOST_LOCATION = 8192
+
+
+def next_method(status: int, method: str) -> tuple[str, bool]:
+    """The method of the request that follows a redirect, and whether the body is sent again."""
+    if status == 303 and method != "HEAD":
+        return "GET", False
+    if status in (301, 302) and method == "POST":
+        return "GET", False
+    return method, True
+
+
+def resolve_location(url: SplitUrl, location: str) -> SplitUrl | None:
+    """Where ``location`` leads from a reply of ``url``. None if that is nowhere."""
+    if len(location) > MOST_LOCATION:
+        return None
+    try:
+        found = split_url(urljoin(f"{url.scheme}://{url.authority}{url.target}", location.strip()), literal=True)
+    except (SpecError, ValueError):
+        return None
+    # A reply never leads to a socket of this machine.
+    if found.unix is not None:
+        return None
+    # But on a socket it may lead to another path of the same one, which has no other name.
+    stays = url.unix is not None and (found.scheme, found.host, found.port) == (url.scheme, url.host, url.port)
+    return found._replace(unix=url.unix) if stays else found
+
+
+@dataclass
+class Way:
+    """A job on its way along redirects: what it asks for now, and the sums so far, as the attributes of a `Reply`."""
+
+    prepared: PreparedRequest
+    jar: CookieJar | None
+    limits: Limits
+    url: SplitUrl
+    request: Request
+    left: int
+    pool: ConnectionPool
+    started: int = NEVER
+    connected: int = NEVER
+    sent: int = NEVER
+    first_byte: int = NEVER
+    finished: int = NEVER
+    status: int = NEVER
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+
+    def add(self, reply: Reply) -> None:
+        """One more reply of the way. The record of the connection is copied: it is another request's soon."""
+        if self.started == NEVER:
+            self.started, self.connected, self.sent = reply.started, reply.connected, reply.sent
+        self.first_byte, self.finished, self.status = reply.first_byte, reply.finished, reply.status
+        self.bytes_sent += reply.bytes_sent
+        self.bytes_received += reply.bytes_received
+        self.headers, self.body = list(reply.headers), reply.body
+
+    def store_cookies(self) -> None:
+        """What the latest reply set."""
+        if self.jar is not None:
+            for name, value in self.headers:
+                if name == "set-cookie":
+                    self.jar.store(self.url, value)
+
+    def location(self) -> str | None:
+        """Where the latest reply leads; None if it is the last one."""
+        if self.status not in CODES:
+            return None
+        return next((value for name, value in self.headers if name == "location"), None)
+
+
+class RedirectFollower:
+    """Follows redirects for the jobs of one pool. A `Sender` of its own, so that jobs without redirects pay nothing for it.
+
+    ``contexts``: gives the context of a job's templates. ``finish``: is told of the last reply, which has the sums of all.
+    """
+
+    def __init__(
+        self,
+        pools: Pools,
+        contexts: Callable[[int], JobContext],
+        finish: Callable[[int, Reply, str | None], None],
+    ) -> None:
+        self._pools, self._contexts, self._finish = pools, contexts, finish
+        self._ways: dict[int, Way] = {}
+        self._origins: set[Origin] = set()
+
+    def follow(
+        self, token: int, prepared: PreparedRequest, reply: Reply, limits: Limits, jar: CookieJar | None
+    ) -> None:
+        """Go on from ``reply``, which is the first one of a job and of a status in `CODES`."""
+        request = prepared.request
+        url = prepared.url._replace(target=request.target.render(self._contexts(token)))
+        pool = self._pools.get(prepared.options)
+        way = Way(prepared, jar, limits, url, request, prepared.members.redirects, pool)
+        self._ways[token] = way
+        self.replied(token, reply, None)
+
+    def encode(self, token: int) -> Encoded:
+        way = self._ways[token]
+        cookie = "" if way.jar is None else way.jar.header(way.url)
+        return way.request.encode(self._contexts(token), cookie)
+
+    def replied(self, token: int, reply: Reply, failure: str | None) -> None:
+        way = self._ways[token]
+        way.add(reply)
+        if failure is None:
+            way.store_cookies()
+            location = way.location()
+            if location is not None:
+                failure = self._go_on(token, way, location)
+                if failure is None:
+                    return
+        del self._ways[token]
+        self._finish(token, way, failure)
+
+    def _go_on(self, token: int, way: Way, location: str) -> str | None:
+        """Send the next request. Returns the class of the failure if there is none to send."""
+        url = resolve_location(way.url, location) if way.left else None
+        if url is None:
+            return "redirects"
+        origin, options = origin_of(url), way.prepared.options
+        if origin != options.origin:
+            self._origins.add(origin)
+            if len(self._origins) > MOST_ORIGINS:
+                return "redirects"
+            # The trust stays as it was specified; who we are, and the name that was asked for, are not for others.
+            tls = replace(options.tls, cert=None, key=None, server_name=None)
+            options = replace(options, origin=origin, warm=False, tls=tls)
+        timeout, limit = way.limits.left(way.started, way.prepared.timeout_ns, self._pools.now())
+        if timeout <= 0 or (limit is not None and limit <= 0):
+            return "timeout"
+        method, keeps_body = next_method(way.status, way.request.method)
+        same_origin = origin == origin_of(way.url)
+        way.request = way.request.redirected(
+            method, url.target, url.authority, keeps_body=keeps_body, same_origin=same_origin
+        )
+        way.url, way.left, way.pool = url, way.left - 1, self._pools.get(options)
+        rules = replace(way.prepared.rules, head=method == "HEAD", expect_continue=way.request.waits)
+        way.pool.send(self, token, rules, timeout, way.limits.deadline, limit)
+        return None
+
+    def cancel(self, token: int) -> int | None:
+        """Give up a job. Returns the instant at which its service began; None if the job is not on its way."""
+        way = self._ways.pop(token, None)
+        if way is None:
+            return None
+        way.pool.cancel(token, self)
+        return way.started

@@ -1,0 +1,262 @@
+"""The members of an `http` job: what is accepted, and what is refused with which remedy."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aurea_engine import RunSpec, SpecError, Workload, simulate, spec_from_dict, spec_to_dict
+from aurea_engine.errors import LITERAL_CREDENTIAL, LOCAL_REFERENCE, NotSimulable
+from aurea_engine.targets.http.job import Http
+from aurea_engine.targets.http.urls import split_url
+from aurea_engine.workload.access import Reach
+
+URL = "http://127.0.0.1:8080/"
+
+
+def problems_of(**members: Any) -> dict[str, str]:
+    """Path → problem."""
+    with pytest.raises(SpecError) as refused:
+        Http(**{"url": URL, **members})
+    return {problem.path: problem.problem for problem in refused.value.problems}
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("http://example.com", ("http", "example.com", 80, None, "/")),
+        ("HTTP://EXAMPLE.com:8080/A?b=c", ("http", "example.com", 8080, None, "/A?b=c")),
+        ("https://example.com?x", ("https", "example.com", 443, None, "/?x")),
+        ("https://[::1]:8443/", ("https", "::1", 8443, None, "/")),
+        ("http://[2001:DB8::0]/", ("http", "2001:db8::", 80, None, "/")),
+        ("http://bücher.example/ü?ö=%20", ("http", "xn--bcher-kva.example", 80, None, "/%C3%BC?%C3%B6=%20")),
+        ('http://h/a|b"c', ("http", "h", 80, None, "/a%7Cb%22c")),
+        ("http://h:80/{{a b#}}?x={{ c }}", ("http", "h", 80, None, "/{{a b#}}?x={{ c }}")),
+        ("unix:/run/app.sock", ("http", "localhost", 80, "/run/app.sock", "/")),
+        ("unix:/run/app.sock:/a:b?c", ("http", "localhost", 80, "/run/app.sock", "/a:b?c")),
+    ],
+)
+def test_urls_are_split(url: str, parts: tuple[object, ...]) -> None:
+    """Names in ASCII, defaults filled in, other letters percent-encoded, placeholders as written."""
+    assert tuple(split_url(url)) == parts
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("", "must begin with http://"),
+        ("example.com", 'did you mean "http://example.com"?'),
+        ("localhost:8080/x", 'did you mean "http://localhost:8080/x"?'),
+        ("http:/example.com", "must begin with http://"),
+        ("ftp://example.com/", "must begin with http://"),
+        ("http://", "must name a host"),
+        ("http:///path", "must name a host"),
+        ("http://:80/", "must name a host"),
+        ("http://h:0/", "must have a port from 1 to 65535"),
+        ("http://h:65536/", "must have a port from 1 to 65535"),
+        ("http://h:x/", "must have a port from 1 to 65535"),
+        ("http://h:80:80/", "one port at most"),
+        ("http://h:\u0661/", "must have a port from 1 to 65535"),
+        ("http://::1/", "IPv6 address within [ and ]"),
+        ("http://[::1/", "must have an IPv6 address"),
+        ("http://[fe80::1%eth0]/", "must have an IPv6 address, without a zone"),
+        ("http://2130706433/", "four decimal numbers: 127.0.0.1"),
+        ("http://0x7f.1/", "four decimal numbers: 127.0.0.1"),
+        ("http://127.0.0.256/", "must name a host"),
+        ("http://a b/", "must name a host"),
+        ("http://a_b!/", "must name a host"),
+        ("http://-a/", "must name a host"),
+        ("http://ex\u3002ample..com/", "must name a host"),
+        ("http://h/a b", "a space is %20"),
+        ("http://h/a\nb", "no control character"),
+        ("http://h/#top", "must have no fragment"),
+        ("http://h/100%", "a percent sign that is meant is %25"),
+        ("http://{{row.host}}/", "no template in scheme, host or port"),
+        ("http://h:{{row.port}}/", "no template in scheme, host or port"),
+        ("unix:app.sock:/", "must be unix:/path.sock:/request/path"),
+        ("unix:/app.sock:path", "must have a request path that begins with /"),
+        (f"unix:/{'a' * 120}", "at most 107 bytes"),
+    ],
+)
+def test_a_wrong_url_is_refused(url: str, problem: str) -> None:
+    """With what would be right."""
+    assert problem in problems_of(url=url)["url"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://user:swordfish@h/", "swordfish@h", "user:swordfish@h:80/x", "ftp://a:swordfish@h/"]
+)
+def test_no_error_shows_user_info(url: str) -> None:
+    """Nor does one about something else in the same URL."""
+    with pytest.raises(SpecError) as refused:
+        Http(url)
+    assert "swordfish" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("headers", "path", "problem"),
+    [
+        ({"a b": "x"}, "headers", "names of letters"),
+        ({"": "x"}, "headers", "names of letters"),
+        ({"a:": "x"}, "headers", "names of letters"),
+        ({"ü": "x"}, "headers", "names of letters"),
+        ({"X": "a\r\nHost: evil"}, "headers.X", "no line end"),
+        ({"X": "a\nb"}, "headers.X", "no line end"),
+        ({"X": "a\0b"}, "headers.X", "no line end"),
+        ({"X": " a"}, "headers.X", "must not begin or end with a space"),
+        ({"X": "a" * 20_000}, "headers.X", "at most 16,384 bytes"),
+        ({"X": 5}, "headers.X", "must be a text"),
+        ({"Content-Length": "5"}, "headers.Content-Length", "worked out from the body"),
+        ({"transfer-encoding": "chunked"}, "headers.transfer-encoding", "sent with its length"),
+        ({"Expect": "100-continue"}, "headers.Expect", "expect_continue"),
+        ({"Connection": "close"}, "headers.Connection", "reuse false"),
+        ({"Host": "a", "host": "b"}, "headers.host", "must be given once"),
+        ({"Host": "a b"}, "headers.Host", "must be a host"),
+        ({"Host": "{{index}}"}, "headers.Host", "no template"),
+        ({"X": {"env": "A", "file": "B"}}, "headers.X", 'must be {"secret": NAME}'),
+        ({"X": {"secret": "A", "other": 1}}, "headers.X.other", "is not a member"),
+        ([], "headers", "must be an object"),
+    ],
+)
+def test_a_wrong_header_is_refused(headers: object, path: str, problem: str) -> None:
+    """What would end a line, change the framing, or be ambiguous."""
+    assert problem in problems_of(headers=headers)[path]
+
+
+@pytest.mark.parametrize("name", ["Authorization", "proxy-authorization", "Cookie", "X-API-Key"])
+def test_a_credential_as_text_is_refused(name: str) -> None:
+    """Without showing it; a template is none, and a reference is what is asked for."""
+    with pytest.raises(SpecError) as refused:
+        Http(URL, headers={name: "swordfish"})
+    assert [problem.problem for problem in refused.value.problems] == [LITERAL_CREDENTIAL]
+    assert "swordfish" not in str(refused.value)
+    Http(URL, headers={name: {"env": "KEY"}})
+    Http(URL, headers={name: "Bearer {{uuid}}"})
+
+
+def test_all_problems_are_told_at_once() -> None:
+    found = problems_of(
+        url="h",
+        method="get",
+        headers={"a b": "x"},
+        body=5,
+        timeout=0,
+        connections=0,
+        expect={"status": [1]},
+        name="=1",
+    )
+    assert {"url", "method", "headers", "body", "timeout", "connections", "expect", "name"} <= found.keys()
+
+
+@pytest.mark.parametrize(
+    ("members", "path", "problem"),
+    [
+        ({"body": "a", "json": {}, "file": "x"}, "json", "cannot stand beside body"),
+        ({"expect_continue": True}, "expect_continue", "needs a body"),
+        ({"cookies": True}, "cookies", "goes with redirects"),
+        ({"idle": 1, "reuse": False}, "idle", "goes with reuse true"),
+        ({"method": "connect"}, "method", "CONNECT"),
+        ({"method": "CONNECT"}, "method", "tunnels are not spoken"),
+        ({"method": "GET /"}, "method", "must be a method in capitals"),
+        ({"redirects": 21}, "redirects", "<= 20"),
+        ({"connections": 10_001}, "connections", "<= 10,000"),
+        ({"json": {"a": float("inf")}}, "json", "no NaN and no infinity"),
+        ({"json": object()}, "json", "must be a value of JSON"),
+        ({"form": {"a": 1}}, "form.a", "must be a text"),
+        ({"body": "{{row.x}}"}, "body", "there is no data"),
+    ],
+)
+def test_members_that_do_not_fit(members: dict[str, object], path: str, problem: str) -> None:
+    found = problems_of(**members)
+    assert any(where == path and problem in text for where, text in found.items()), found
+
+
+def test_nested_members_are_records_of_json() -> None:
+    """Read by the codec, with the path of what is wrong."""
+    with pytest.raises(SpecError) as refused:
+        read(
+            tls={"verification": False},
+            auth={"bearer": {"secret": "a"}, "basic": {"secret": "b"}},
+            expect={"json": {"a": 1}},
+            data={"pick": "any"},
+        )
+    paths = [problem.path.removeprefix("workload.job.") for problem in refused.value.problems]
+    assert set(paths) == {"tls.verification", "auth", "expect.json", "data.pick"}
+
+
+def read(*, local: bool = True, **members: Any) -> RunSpec:
+    job = {"kind": "http", "url": URL, **members}
+    return spec_from_dict({"workload": {"job": job, "jobs": 1}}, local=local)
+
+
+FULL: dict[str, Any] = {
+    "url": "https://h/{{row.a}}?q={{index}}",
+    "method": "POST",
+    "headers": {"X": "{{uuid}}", "Cookie": {"secret": "jar"}},
+    "json": {"a": [1, 1.5, None, "{{row.a|json}}"], "b": {}},
+    "expect": {"status": [200, "4xx"], "contains": "ok", "json": {"/a": [1.0]}, "max_bytes": 1000},
+    "timeout": 5.0,
+    "connect_timeout": 1.0,
+    "connections": 3,
+    "reuse": True,
+    "idle": 2.0,
+    "warm": False,
+    "tls": {"verify": False, "server_name": "x"},
+    "redirects": 2,
+    "auth": {"basic": {"secret": "login"}},
+    "expect_continue": True,
+    "decompress": True,
+    "name": "orders",
+    "data": {"rows": [{"a": 1}, {"a": "x"}], "pick": "random"},
+}
+
+
+def test_a_specification_comes_back_as_it_was() -> None:
+    """From JSON to the value and back, and the value is equal and hashable."""
+    spec = read(**FULL)
+    written = spec_to_dict(spec)
+    again = spec_from_dict(json.loads(json.dumps(written)))
+    assert spec_to_dict(again) == written
+    assert again.workload.job == spec.workload.job
+    assert hash(again.workload.job) == hash(spec.workload.job)
+    job = written["workload"]["job"]
+    assert {name: job[name] for name in FULL if name not in ("tls", "auth")} == {
+        name: value for name, value in FULL.items() if name not in ("tls", "auth")
+    }
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"file": "/etc/passwd", "method": "POST"},
+        {"data": {"file": "/etc/passwd.csv"}},
+        {"tls": {"ca": "/a"}},
+        {"tls": {"cert": "/a", "key": "/b"}},
+        {"auth": {"bearer": {"env": "HOME"}}},
+        {"auth": {"basic": {"file": "/a"}}},
+        {"headers": {"x": {"env": "HOME"}}},
+        {"headers": {"x": {"file": "/a"}}},
+        {"url": "unix:/run/docker.sock:/"},
+        {"url": "UNIX:/run/docker.sock:/"},
+    ],
+)
+def test_elsewhere_names_nothing_of_this_machine(members: dict[str, object]) -> None:
+    """A specification that came over HTTP: each is a local reference."""
+    with pytest.raises(SpecError) as refused:
+        read(local=False, **members)
+    assert LOCAL_REFERENCE in [problem.problem for problem in refused.value.problems]
+
+
+def test_reach_says_what_is_asked_for() -> None:
+    """Before anything is resolved; a socket is no host."""
+    job = read(**FULL).workload.job.leaves()[0]
+    assert job.reach() == Reach((("h", 443),), (("login", "h", 443), ("jar", "h", 443)), 3)
+    assert Http("unix:/a.sock").reach() == Reach()
+
+
+def test_virtual_time_is_refused() -> None:
+    """With the remedy."""
+    with pytest.raises(NotSimulable, match='sends requests, which takes real time: set clock to "real"'):
+        simulate(RunSpec(Workload(Http(URL), jobs=1)))

@@ -1,0 +1,116 @@
+"""Redirects: where one leads, which method follows, and what never crosses to another origin."""
+
+from __future__ import annotations
+
+import pytest
+
+from aurea_engine.targets.http.job import Http
+from aurea_engine.targets.http.redirects import next_method, resolve_location
+from aurea_engine.targets.http.requests import compile_request
+from aurea_engine.targets.http.templates import JobContext
+from aurea_engine.targets.http.urls import split_url
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "next_one"),
+    [
+        (301, "POST", ("GET", False)),
+        (302, "POST", ("GET", False)),
+        (301, "PUT", ("PUT", True)),
+        (302, "HEAD", ("HEAD", True)),
+        (303, "POST", ("GET", False)),
+        (303, "PUT", ("GET", False)),
+        (303, "HEAD", ("HEAD", True)),
+        (307, "POST", ("POST", True)),
+        (308, "POST", ("POST", True)),
+        (308, "DELETE", ("DELETE", True)),
+    ],
+)
+def test_the_method_follows_the_status(status: int, method: str, next_one: tuple[str, bool]) -> None:
+    assert next_method(status, method) == next_one
+
+
+@pytest.mark.parametrize(
+    ("location", "url"),
+    [
+        ("/c", "http://h:8080/c"),
+        ("c?d=e", "http://h:8080/a/c?d=e"),
+        ("../c", "http://h:8080/c"),
+        ("?x=1", "http://h:8080/a/b?x=1"),
+        ("//other/c", "http://other/c"),
+        ("https://other:8443/c#top", "https://other:8443/c"),
+        (" /c ", "http://h:8080/c"),
+        ("/a b{{row.x y}}", "http://h:8080/a%20b%7B%7Brow.x%20y%7D%7D"),
+        ("/\\evil.com", "http://h:8080/%5Cevil.com"),
+        ("/100%", "http://h:8080/100%"),
+        ("ftp://other/", None),
+        ("javascript:alert(1)", None),
+        ("unix:/run/docker.sock:/", None),
+        ("http://user:pw@other/", None),
+        ("", "http://h:8080/a/b?q"),
+        ("http://[::1", None),
+        ("http://{{row.x}}/", None),
+        ("/" + "a" * 9000, None),
+    ],
+)
+def test_a_location_leads_somewhere_or_nowhere(location: str, url: str | None) -> None:
+    """It comes from the target: braces are no placeholders, and no socket of this machine is reached."""
+    found = resolve_location(split_url("http://h:8080/a/b?q"), location)
+    expected = None if url is None else split_url(url.replace("100%", "100%25"))
+    if expected is not None and url is not None and "100%" in url:
+        expected = expected._replace(target="/100%")
+    assert found == expected
+
+
+def test_a_redirect_of_a_socket_stays_on_it() -> None:
+    """Unless it names another host."""
+    url = split_url("unix:/a.sock:/x")
+    here, there = resolve_location(url, "/y"), resolve_location(url, "http://other/y")
+    assert here is not None
+    assert there is not None
+    assert (here.unix, here.target) == ("/a.sock", "/y")
+    assert (there.unix, there.host) == (None, "other")
+
+
+def follow(*, same_origin: bool, keeps_body: bool) -> str:
+    """The request that follows one with every kind of secret."""
+    http = Http(
+        "http://h/a",
+        method="POST",
+        headers={
+            "X-Plain": "p",
+            "X-Key": {"env": "K"},
+            "Cookie": "c={{uuid}}",
+            "Host": "virtual",
+            "Content-Language": "de",
+        },
+        body="BODY",
+    )
+    request = compile_request(http, http.names(), {"x-key": "swordfish"})
+    after = request.redirected("GET", "/b", "other:81", keeps_body=keeps_body, same_origin=same_origin)
+    context = JobContext(lambda _: "uuid")
+    encoded = after.encode(context)
+    assert isinstance(encoded, bytes)
+    return encoded.decode()
+
+
+def test_secrets_stay_with_their_origin() -> None:
+    """At another one not even the host that was set by hand is sent."""
+    assert "swordfish" in follow(same_origin=True, keeps_body=False)
+    assert "c=uuid" in follow(same_origin=True, keeps_body=False)
+    there = follow(same_origin=False, keeps_body=True)
+    assert "swordfish" not in there
+    assert "c=uuid" not in there
+    assert "\r\nHost: other:81\r\n" in there
+    assert "\r\nX-Plain: p\r\n" in there
+    assert "virtual" not in there
+
+
+def test_a_body_that_is_dropped_takes_its_headers_along() -> None:
+    """Its type, its length and its language."""
+    without = follow(same_origin=True, keeps_body=False)
+    assert "Content-" not in without
+    assert without.endswith("\r\n\r\n")
+    kept = follow(same_origin=True, keeps_body=True)
+    assert kept.endswith("Content-Length: 4\r\n\r\nBODY")
+    assert "Content-Language: de" in kept
