@@ -32,6 +32,7 @@ from aurea_engine import (
     run,
 )
 from aurea_engine.testing import check_job
+from aurea_engine.workload.access import parse_allowed_target
 from aurea_engine.workload.jobs import JobSource
 from tests.targets.recording_server import Received, RecordingServer, recording_server, reply
 
@@ -262,6 +263,22 @@ async def test_a_redirect_that_fails(location: str, redirects: int, failure: str
         result = await run_jobs(Http(server.url("/a"), redirects=redirects))
     assert failures_of(result) == ({} if failure is None else {failure: 1})
     assert len(server.received) == (redirects + 1 if location == "/a" else 1)
+
+
+async def test_a_redirect_is_checked_like_a_first_request() -> None:
+    """To a place that the run may not reach: the job fails by its class, and nobody is asked there."""
+    async with recording_server() as other, recording_server(lambda _: reply("", 302, f"Location: {there}")) as server:
+        allowed = (parse_allowed_target(f"127.0.0.1:{server.port}"),)
+        for there in (
+            other.url(),
+            "http://localhost.invalid/",
+            "http://169.254.169.254/",
+            "http://[::ffff:169.254.169.254]/",
+        ):
+            spec = RunSpec(Workload(Http(server.url(), redirects=1), jobs=2), seed=1)
+            result = await run(spec, access=Access(targets=allowed, local=False))
+            assert failures_of(result) == {"target_not_allowed": 2}
+    assert not other.received
 
 
 async def test_the_timeout_spans_redirects() -> None:
