@@ -10,15 +10,14 @@ import pytest
 from aurea_engine import SpecError
 from aurea_engine.targets.http import data as data_module
 from aurea_engine.targets.http.data import Data, read_rows
+from aurea_engine.targets.http.escaping import Written
 from aurea_engine.targets.http.templates import RowFields
 
-Uses = tuple[tuple[str, bool], ...]
 
-
-def read(data: Data, *uses: str | tuple[str, bool]) -> list[tuple[str, ...]]:
+def read(data: Data, *uses: str | tuple[str, Written]) -> list[tuple[str, ...]]:
     fields = RowFields(None)
     for use in uses:
-        fields.position_of(*(use if isinstance(use, tuple) else (use, False)))
+        fields.position_of(*(use if isinstance(use, tuple) else (use, "text")))
     return read_rows(data, fields)
 
 
@@ -42,13 +41,13 @@ def test_a_csv_has_named_fields(tmp_path: Path) -> None:
 def test_jsonl_has_types(tmp_path: Path) -> None:
     """A text has one form for each; as JSON they stay what they are."""
     data = write(tmp_path, "a.jsonl", '{"a": 1.5, "b": true}\n\n{"b": false, "a": "5"}\n')
-    assert read(data, "a", "b", ("a", True)) == [("1.5", "true", "1.5"), ("5", "false", '"5"')]
+    assert read(data, "a", "b", ("a", "value")) == [("1.5", "true", "1.5"), ("5", "false", '"5"')]
 
 
 def test_cells_read_as_json_where_they_can(tmp_path: Path) -> None:
     """Cells have no types: a number is one, and anything else is a text."""
     data = write(tmp_path, "a.csv", 'a\n5\ntrue\n1e3\n007\nx"y\n"[1]"\n')
-    found = [row[0] for row in read(data, ("a", True))]
+    found = [row[0] for row in read(data, ("a", "value"))]
     assert found == ["5", "true", "1e3", '"007"', '"x\\"y"', '"[1]"']
 
 

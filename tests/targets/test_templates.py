@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aurea_engine import SpecError
+from aurea_engine import Data, SpecError
 from aurea_engine.targets.failures import RequestFailed
+from aurea_engine.targets.http.data import read_rows
 from aurea_engine.targets.http.draws import Draws
 from aurea_engine.targets.http.escaping import Place
 from aurea_engine.targets.http.templates import (
@@ -37,6 +38,11 @@ def render(template: Template, *row: str, index: int = 0, **variables: object) -
     return template.render(context)
 
 
+def row_of(value: object, fields: Names) -> tuple[str, ...]:
+    """The row with the field ``x``, as it is read for the templates that were compiled with ``fields``."""
+    return read_rows(Data(rows=({"x": value},)), fields.row)[0]
+
+
 def test_each_name_stands_for_its_value() -> None:
     """Index, UUID, field and variable, with and without spaces."""
     template = compile_template(
@@ -48,7 +54,7 @@ def test_each_name_stands_for_its_value() -> None:
 
 def test_a_text_without_placeholders_is_literal() -> None:
     """Single and closing braces mean nothing."""
-    text = 'plain {} }} {"a":{"b":1}}'
+    text = 'plain {} }} {"a":{"b":1}} 100% %s'
     template = compile_template(text, "text", names())
     assert template.is_literal
     assert render(template) == text
@@ -61,15 +67,17 @@ def test_braces_that_are_meant_can_be_written() -> None:
 @given(texts)
 def test_json_values_come_back_as_they_were(value: str) -> None:
     """The standard library's parser is the oracle."""
-    template = compile_json({"a": ["<{{row.x}}>", 'quo"te {{row.x}}'], "{{row.x}}": None}, names("x"))
-    assert json.loads(render(template, value)) == {"a": [f"<{value}>", f'quo"te {value}'], value: None}
+    fields = names("x")
+    template = compile_json({"a": ["<{{row.x}}>", 'quo"te {{row.x}}'], "{{row.x}}": None}, fields)
+    assert json.loads(render(template, *row_of(value, fields))) == {"a": [f"<{value}>", f'quo"te {value}'], value: None}
 
 
 @given(texts)
 def test_url_values_come_back_as_they_were(value: str) -> None:
     """In a path and in a query, as the standard library reads them: no value ends a segment or a parameter."""
-    path = render(compile_template("/a/{{row.x}}/b", "path", names("x")), value)
-    query = render(compile_template("x={{row.x}}&y=1", "query", names("x")), value)
+    fields = names("x")
+    templates = compile_template("/a/{{row.x}}/b", "path", fields), compile_template("x={{row.x}}&y=1", "query", fields)
+    path, query = (render(template, *row_of(value, fields)) for template in templates)
     assert path.isascii()
     assert path.count("/") == 3
     assert unquote(urlsplit(f"http://h{path}").path) == f"/a/{value}/b"
@@ -78,7 +86,9 @@ def test_url_values_come_back_as_they_were(value: str) -> None:
 
 @given(texts)
 def test_form_values_come_back_as_they_were(value: str) -> None:
-    form = render(compile_template("x={{row.x}}", "form", names("x")), value)
+    fields = names("x")
+    template = compile_template("x={{row.x}}", "form", fields)
+    form = render(template, *row_of(value, fields))
     assert parse_qs(form, keep_blank_values=True) == {"x": [value]}
 
 
@@ -158,3 +168,11 @@ def test_random_rows_are_drawn_evenly() -> None:
     for number in range(60_000):
         counts[draws.row(number, 6)] += 1
     assert sum((count - 10_000) ** 2 / 10_000 for count in counts) < 25.7
+
+
+@given(texts, st.sampled_from(["text", "json", "path", "query", "form"]))
+def test_variables_are_escaped_like_rows(value: str, place: Place) -> None:
+    """What a step extracted may be as hostile as what a file holds."""
+    fields = names("x", variables=("a.b",))
+    by_row, by_variable = (compile_template(text, place, fields) for text in ("{{row.x}}", "{{a.b}}"))
+    assert render(by_row, *row_of(value, fields)) == render(by_variable, a__b=value)

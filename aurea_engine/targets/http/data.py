@@ -20,7 +20,7 @@ from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, Invalid, show_value
 from aurea_engine.fields.local_files import LOCAL_FILE, FileName, read_file
 from aurea_engine.fields.text_files import decode_text
-from aurea_engine.targets.http.escaping import write_json, write_text
+from aurea_engine.targets.http.escaping import WRITERS, Written, write_json, write_text
 from aurea_engine.targets.http.member_rules import copy_json
 from aurea_engine.targets.http.templates import RowFields
 
@@ -94,12 +94,12 @@ def read_rows(data: Data, fields: RowFields) -> list[Row]:
     # Many rows have the same text in a field, such as a country: one object for all of them.
     kept: dict[str, str] = {}
     for line, row in enumerate(data.rows, 0) if data.rows is not None else _read_file(data):
-        texts = [_read_field(data, line, row, name, as_json) for name, as_json in fields.used]
+        texts = [_read_field(data, line, row, name, written) for name, written in fields.used]
         rows.append(tuple(kept.setdefault(text, text) if len(text) < 40 else text for text in texts))
     return rows
 
 
-def _read_field(data: Data, line: int, row: Mapping[str, Any], name: str, as_json: bool) -> str:
+def _read_field(data: Data, line: int, row: Mapping[str, Any], name: str, written: Written) -> str:
     if name not in row:
         near = get_close_matches(name, row, n=1)
         hint = f' (did you mean "{near[0]}"?)' if near else ""
@@ -107,12 +107,13 @@ def _read_field(data: Data, line: int, row: Mapping[str, Any], name: str, as_jso
             data, line, f"has no field {show_value(name)}, which a template names{hint}: there is {_list_names(row)}"
         )
     value = row[name]
-    if as_json:
+    if written == "value":
         return _write_cell(value) if data.file is not None and not _is_jsonl(data) else write_json(value)
     if value is None or isinstance(value, (dict, list)):
         kind = "null" if value is None else "an object" if isinstance(value, dict) else "a list"
         _refuse(data, line, f"has {kind} in {show_value(name)}, and a text needs a text, a number, true or false")
-    return write_text(value)
+    # One that cannot stand in a header is found out by the job that would send it: it alone fails.
+    return write_text(value) if written == "header" else WRITERS[written](value)
 
 
 def _write_cell(cell: str) -> str:

@@ -15,6 +15,9 @@ from aurea_engine.targets.failures import RequestFailed
 Place = Literal["text", "json", "path", "query", "form", "header"]
 """Where the rendered text will stand, which decides how values are escaped."""
 
+Written = Literal[Place, "value"]
+"""The same; and ``value`` where it stands as a value of JSON by itself."""
+
 UNFIT_IN_HEADERS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """What no header may hold (RFC 9110, section 5.5): line ends would begin another header, or another request."""
 
@@ -58,11 +61,13 @@ def check_header_value(text: str) -> str:
     return text
 
 
-ESCAPES: Mapping[Place, Callable[[str], str] | None] = {
-    "text": None,
-    "json": escape_json,
-    "path": percent_encode,
-    "query": percent_encode,
-    "form": encode_form,
-    "header": check_header_value,
+WRITERS: Mapping[Written, Callable[[object], str]] = {
+    "text": write_text,
+    "value": write_json,
+    "json": lambda value: escape_json(write_text(value)),
+    "path": lambda value: percent_encode(write_text(value)),
+    "query": lambda value: percent_encode(write_text(value)),
+    "form": lambda value: encode_form(write_text(value)),
+    "header": lambda value: check_header_value(write_text(value)),
 }
+"""How a value of JSON is written in each place."""

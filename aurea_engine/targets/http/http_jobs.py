@@ -41,15 +41,17 @@ def outcome_of(failure: str | None) -> int:
 class RowPicker:
     """Which row a job gets. ``pick`` as in `Data`."""
 
+    __slots__ = ("_draws", "_is_random", "_rows")
+
     def __init__(self, rows: Sequence[Row], pick: Pick, draws: Draws) -> None:
-        self._rows, self._pick, self._draws = rows, pick, draws
+        self._rows, self._is_random, self._draws = rows, pick == "random", draws
 
     def pick(self, pool: CallbackPool, job: int) -> Row:
         """The row of a job of ``pool``."""
         rows = self._rows
         if not rows:
             return ()
-        if self._pick == "random":
+        if self._is_random:
             # By its number and not by the order of the draws: another target, or another shard, changes no job's row.
             return rows[self._draws.row(pool.number(job), len(rows))]
         return rows[pool.turn(job) % len(rows)]

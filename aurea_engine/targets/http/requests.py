@@ -94,16 +94,16 @@ class Request:
 
     def encode(self, context: JobContext, cookie: str = "") -> Encoded:
         """The request for the job of ``context``, which also sends ``cookie``. Raises `RequestFailed`."""
-        head, body = self._head.render(context), self._fixed_body
-        if cookie:
-            head += f"Cookie: {cookie}\r\n"
+        body, end = self._fixed_body, "\r\n"
         if isinstance(body, Template):
             body = body.render(context).encode()
-            head += f"Content-Length: {len(body)}\r\n"
-        encoded = f"{head}\r\n".encode()
+            end = f"Content-Length: {len(body)}\r\n\r\n"
+        if cookie:
+            end = f"Cookie: {cookie}\r\n{end}"
+        head = f"{self._head.render(context)}{end}".encode()
         if body is None:
-            return encoded
-        return (encoded, body) if self.waits else encoded + body
+            return head
+        return (head, body) if self.waits else head + body
 
     def redirected(self, method: str, target: str, authority: str, *, keeps_body: bool, same_origin: bool) -> Request:
         """The request that follows a redirect: without a body if it became a GET, without secrets at another origin."""
