@@ -25,6 +25,17 @@ app = cyclopts.App(
 )
 app.register_install_completion_command()
 app.command("aurea_server.cli.run:run_command", name="run", help="Run a benchmark here, and print its result.")
+app.command("aurea_server.cli.http:http_command", name="http", help="Send requests to a URL, and report how it fared.")
+app.command(
+    "aurea_server.cli.null_target:null_target_command",
+    name="null-target",
+    help="A server that answers at once, to see what a client can do at all.",
+)
+app.command(
+    "aurea_server.cli.import_command:imports",
+    name="import",
+    help="Make a specification of requests from elsewhere: a curl command, a HAR file.",
+)
 app.command(
     "aurea_server.cli.selftest:selftest", name="selftest", help="Check known answers here, and measure this machine."
 )

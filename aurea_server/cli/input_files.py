@@ -15,7 +15,7 @@ from aurea_engine.codec.parsing import RESULT_DEPTH
 def read_file(path: Path) -> Any:
     """What a JSON or TOML file holds; ``-`` is JSON on stdin. Raises SpecError."""
     try:
-        text = _read_stdin() if str(path) == "-" else path.read_bytes()
+        text = read_stdin() if str(path) == "-" else path.read_bytes()
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror}") from None
     try:
@@ -27,7 +27,7 @@ def read_file(path: Path) -> Any:
         raise SpecError(each if each.path else each._replace(path=name) for each in error.problems) from None
 
 
-def _read_stdin() -> bytes:
+def read_stdin() -> bytes:
     """All of stdin, also where it is non-blocking: then a read returns what is there by now, or None."""
     # An earlier program may have left the pipe non-blocking; reading it once would silently lose the rest.
     stream, pieces = sys.stdin.buffer, []

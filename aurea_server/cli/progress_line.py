@@ -26,6 +26,15 @@ def shorten_name(name: str) -> str:
     return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1]}…"
 
 
+def list_figures(
+    throughput: float | None, p99: float | None, time_left: float | None, cost: str | None = None
+) -> list[str]:
+    """What the line of a run shows, wherever it runs; the first are the last to be left out on a narrow terminal."""
+    figures = [format_number(throughput, "/s"), f"p99 {format_seconds(p99)}"]
+    figures += [] if cost is None else [cost]
+    return figures if time_left is None else [*figures, f"{time_left:,.0f} s left"]
+
+
 class LiveLine(Observer):
     """A progress bar on stderr with rate, p99, the cost so far and time left; above it, each grave finding as it is made."""
 
@@ -58,11 +67,8 @@ class LiveLine(Observer):
     def on_progress(self, progress: Progress) -> None:
         for finding in progress.findings:
             self._report(finding)
-        parts = [f"{format_number(progress.throughput, '/s')}", f"p99 {format_seconds(progress.p99)}"]
-        if progress.cost is not None:
-            parts.append(format_money(float(progress.cost), self._currency))
-        if progress.time_left is not None:
-            parts.append(f"{progress.time_left:,.0f} s left")
+        cost = None if progress.cost is None else format_money(float(progress.cost), self._currency)
+        parts = list_figures(progress.throughput, progress.p99, progress.time_left, cost)
         # Unknown in a run that ends with its users' patience or a stop: then the bar only moves back and forth.
         share = progress.fraction_done
         self._bar.update(

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from aurea_engine import AureaError
-from aurea_server.cli.number_format import format_number, format_seconds
+from aurea_server.cli.progress_line import list_figures
 from aurea_server.cli.result_output import write_result
 from aurea_server.cli.run_document import RunDocument
 from aurea_server.cli.server_client import ServerClient
@@ -61,9 +61,7 @@ def _follow(client: ServerClient, path: str) -> None:
     shows = sys.stderr.isatty()
     for kind, data in client.events(f"{path}/events"):
         if kind == "progress" and shows:
-            parts = [format_number(data["throughput"], "/s"), f"p99 {format_seconds(data['p99'])}"]
-            if data["time_left"] is not None:
-                parts.append(f"{data['time_left']:.0f} s left")
+            parts = list_figures(data["throughput"], data["p99"], data["time_left"])
             room = measure_width(sys.stderr) - 1
             sys.stderr.write("\r" + join_fitting(parts, room).ljust(room))
             sys.stderr.flush()

@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from aurea_engine import Finding, ObjectiveResult, RunResult, TheoryRow, Timing
+from aurea_server.cli.histogram_chart import HistogramChart
 from aurea_server.cli.number_format import (
     OUTCOME_STYLE,
     SEVERITY_STYLE,
@@ -37,8 +38,9 @@ def render_report(result: RunResult) -> RenderableType:
     timed = any(timing.count for _, timing in _list_timings(result))  # a table needs a column
     for rows, table in (
         (timed, _tabulate_times),
+        (has_statuses(result), chart_response_times),
         (result.groups, tabulate_groups),
-        (result.measures, tabulate_measures),
+        (any(each.total is not None for each in result.measures.values()), tabulate_measures),
         (result.objectives, _tabulate_objectives),
         (result.theory, _tabulate_theory),
         (result.findings, _tabulate_findings),
@@ -46,6 +48,18 @@ def render_report(result: RunResult) -> RenderableType:
         if rows:
             parts += [Text(), table(result)]
     return Group(*parts)
+
+
+def has_statuses(result: RunResult) -> bool:
+    """Whether its jobs were requests to a target: then the spread of times is looked at first, as other tools show it."""
+    status = result.spec.workload.schema.measure("status")
+    return status is not None and status.unit == "code" and result.response_time.count > 0
+
+
+def chart_response_times(result: RunResult) -> RenderableType:
+    """The histogram of response times; nothing where the result was read from a file without one."""
+    histogram = result.histograms.get("response_time")
+    return Text() if histogram is None or not histogram.count else HistogramChart(histogram)
 
 
 def _make_table(*columns: Column, model: str = "") -> Table:

@@ -50,10 +50,12 @@ def _count_failed(group: GroupResult) -> int:
 
 def tabulate_measures(result: RunResult) -> Table:
     """A line for each measure: the total of all jobs, and how much one job reported."""
-    names = _list_supported(each.amounts for each in result.measures.values())
+    # A status is the name of an answer: it has no total, and stands among the facts.
+    measured = {name: each for name, each in result.measures.items() if each.total is not None}
+    names = _list_supported(each.amounts for each in measured.values())
     heads = ("total", *(QUANTILES[name] for name in names))
     table = Table(Column("measure", least=LABEL_WIDTH), *(Column(head, right=True) for head in heads), Column())
-    for name, each in result.measures.items():
+    for name, each in measured.items():
         amounts = (format_number(each.amounts.quantile(quantile)) for quantile in names)
         table.add_row(
             name.replace("_", " "), format_number(each.total), *amounts, Text(make_printable(each.unit), "dim")

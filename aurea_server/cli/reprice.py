@@ -35,13 +35,16 @@ from aurea_server.stdio import standard_streams
 
 def read_model(text: str, catalog: Catalog) -> CostModel:
     """A cost model from JSON text, from a JSON or TOML file, or by the name of a kind that needs no members."""
+    return cost_from_dict(read_model_document(text), catalog)
+
+
+def read_model_document(text: str) -> Any:
+    """The same as plain data, as a specification has it."""
     # No kind and no file name begins with a brace.
     if text.lstrip().startswith("{"):
-        return cost_from_dict(parse_json(text), catalog)
+        return parse_json(text)
     path = Path(text)
-    if path.suffix.lower() in {".json", ".toml"}:
-        return cost_from_dict(read_file(path), catalog)
-    return cost_from_dict({"kind": text}, catalog)
+    return read_file(path) if path.suffix.lower() in {".json", ".toml"} else {"kind": text}
 
 
 def read_usage(path: Path, models: Iterable[CostModel]) -> tuple[Usage, Mapping[str, Any]]:

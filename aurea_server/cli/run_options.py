@@ -12,12 +12,13 @@ from typing import Annotated, Any
 from cyclopts import Parameter, Token
 
 from aurea_engine import Catalog, RunSpec, SpecError, inline_files, spec_from_dict
+from aurea_server.cli.credentials import take_credentials
 from aurea_server.cli.input_files import read_file
 
 _PLAIN = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 
 
-def _parse_whole(_: object, tokens: Sequence[Token]) -> int:
+def parse_whole(_: object, tokens: Sequence[Token]) -> int:
     # cyclopts would take 1e4 and 10.0 for whole numbers, and 10k for a bug in its caller.
     text = tokens[0].value
     if re.fullmatch(r"[+-]?[0-9]{1,40}", text, re.ASCII) is None:
@@ -30,7 +31,7 @@ def _parse_whole(_: object, tokens: Sequence[Token]) -> int:
 class RunOptions:
     """Options of ``aurea run``: what to run where no file says it, and what to change of a file that does."""
 
-    jobs: Annotated[int | None, Parameter(converter=_parse_whole)] = None
+    jobs: Annotated[int | None, Parameter(converter=parse_whole)] = None
     "How many jobs to run, in place of a file: all at once, or at --rate."
 
     duration_ms: float | None = None
@@ -57,13 +58,17 @@ class RunOptions:
     virtual: Annotated[bool, Parameter(negative=())] = False
     "Simulate in virtual time."
 
-    def make_spec(self, file: Path | None, catalog: Catalog) -> RunSpec:
-        """The specification that file and options make together. Raises SpecError."""
+    def make_spec(self, file: Path | None, catalog: Catalog) -> tuple[RunSpec, dict[str, str]]:
+        """The specification that file and options make together, and the values of credentials that stood in the file.
+
+        Names stand in their place, so that no result has them. Raises SpecError.
+        """
+        data, taken = take_credentials(self._apply(self._read_data(file)))
         # Seed, label and clock are put in afterwards: the constructor judges them, and its message names the option.
-        built = spec_from_dict(self._apply(self._read_data(file)), catalog)
+        built = spec_from_dict(data, catalog)
         changes: dict[str, Any] = {"clock": "virtual"} if self.virtual else {}
         changes |= {name: value for name in ("seed", "label") if (value := getattr(self, name)) is not None}
-        return replace(built, **changes)
+        return replace(built, **changes), {each.variable: each.value for each in taken}
 
     def make_data(self, file: Path | None) -> Any:
         """The same as plain data, for a server: it may know kinds that this machine does not. Raises SpecError."""
@@ -105,7 +110,7 @@ class RunOptions:
         if self.slots is not None:
             data = {**data, "scheduler": {**_find_object(data, "scheduler"), "slots": self.slots}}
         if self.warmup is not None:
-            data = {**data, "warmup": _parse_quantity(self.warmup)}
+            data = {**data, "warmup": parse_quantity(self.warmup)}
         if self.rate is not None or self.duration is not None:
             data = {**data, "workload": self._apply_times(data.get("workload"))}
         return data
@@ -114,13 +119,13 @@ class RunOptions:
         if not isinstance(workload, dict):
             raise SpecError("--rate and --duration go with a workload, not with num_jobs, which all arrive at once")
         if self.duration is not None:
-            workload = {**workload, "duration": _parse_quantity(self.duration)}
+            workload = {**workload, "duration": parse_quantity(self.duration)}
         if self.rate is not None:
             # Only where there is a rate to change: ramps and stages have several, and the option does not say which.
             arrivals = _find_object(workload, "arrivals")
             if "rate" not in arrivals:
                 raise SpecError("--rate goes with arrivals that have a rate: constant, poisson, gamma")
-            workload = {**workload, "arrivals": {**arrivals, "rate": _parse_quantity(self.rate)}}
+            workload = {**workload, "arrivals": {**arrivals, "rate": parse_quantity(self.rate)}}
         return workload
 
 
@@ -129,7 +134,7 @@ def _find_object(data: dict[str, Any], name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _parse_quantity(text: str) -> object:
+def parse_quantity(text: str) -> object:
     """A number where it is one, else the text, which is read as in a file."""
     # As a decimal, so that 0.1 is a tenth; a text with a unit has its reader in the engine.
     return Decimal(text) if _PLAIN.fullmatch(text) else text

@@ -28,10 +28,10 @@ _BREAK = re.compile(r"(?<![0-9 ])(?<!\bper) +(?!per million)")
 """Where a line may end: between words. What follows a digit is its unit, or belongs to it, as in "1 USD per million"."""
 
 
-def show(*things: RenderableType) -> None:
-    """Print on stdout; texts are folded as the prose of a table is."""
+def show(*things: RenderableType, color: bool = True) -> None:
+    """Print on stdout; texts are folded as the prose of a table is. NO_COLOR of the environment holds in any case."""
     # With a height too, since rich gives a dumb terminal 80 columns otherwise.
-    console = Console(width=measure_width(sys.stdout), height=25, highlight=False)
+    console = Console(width=measure_width(sys.stdout), height=25, highlight=False, no_color=None if color else True)
     for thing in things:
         console.print(Prose(thing) if isinstance(thing, str | Text) else thing, crop=False)
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 OUT, ERR = 1, 2
 _NAMES = ("stdin", "stdout", "stderr")
 # A terminal or a pipe that knows only ASCII gets these in place of question marks.
-_SPELT = {"–": "-", "−": "-", "…": "...", "µ": "u", "×": "x", "✓": "+", "✗": "!"}
+_SPELT = {"–": "-", "−": "-", "…": "...", "µ": "u", "×": "x", "✓": "+", "✗": "!", "≤": "<="}
+_SPELT |= dict.fromkeys("█▉▊▋▌", "#") | dict.fromkeys("▍▎▏", "-") | dict.fromkeys("“”", '"')
 
 
 def prepare_streams() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from aurea_server.cli import main
 from aurea_server.http.app import create_app
 from aurea_server.settings.settings import Settings
+from tests.targets.recording_server import RecordingServer, recording_server, reply
 
 
 @pytest.fixture
@@ -78,3 +80,25 @@ def aurea_data(tmp_path: Path) -> Callable[[int], tuple[Path, str]]:
         return tmp_path / "data", asyncio.run(fill())
 
     return make
+
+
+@pytest.fixture
+def target() -> Iterator[RecordingServer]:
+    """A server that keeps what it is sent, on a thread: a command has an event loop of its own."""
+    started: list[tuple[RecordingServer, asyncio.AbstractEventLoop, asyncio.Event]] = []
+    ready = threading.Event()
+
+    async def serve() -> None:
+        async with recording_server(lambda _: reply("ok")) as server:
+            ended = asyncio.Event()
+            started.append((server, asyncio.get_running_loop(), ended))
+            ready.set()
+            await ended.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert ready.wait(30)
+    server, loop, ended = started[0]
+    yield server
+    loop.call_soon_threadsafe(ended.set)
+    thread.join()

@@ -28,7 +28,12 @@ from aurea_server.cli.report import render_report
 from aurea_server.cli.run_document import RunDocument
 from aurea_server.cli.selftest import describe_allowed, tabulate_checks
 
-SPECS = sorted((Path(__file__).parents[2] / "examples" / "specs").iterdir())
+SPECS = sorted(
+    # Requests to a target cannot be simulated, and need one.
+    file
+    for file in (Path(__file__).parents[2] / "examples" / "specs").iterdir()
+    if not file.name.startswith("http_")
+)
 HOSTILE = "\x1b[2J\x1b]0;owned\x07[red]red[/red]\n" + "long " * 20
 
 

@@ -29,9 +29,12 @@ from aurea_engine import (
     SpecError,
     Workload,
     execute,
+    result_to_dict,
     run,
+    spec_from_dict,
 )
 from aurea_engine.testing import check_job
+from aurea_engine.workload.access import parse_allowed_target
 from aurea_engine.workload.jobs import JobSource
 from tests.targets.recording_server import Received, RecordingServer, recording_server, reply
 
@@ -228,6 +231,27 @@ async def test_a_wrong_file_ends_the_run_before_it_begins(tmp_path: Path) -> Non
     assert not server.received
 
 
+async def test_published_files_are_read_in_their_folder(tmp_path: Path) -> None:
+    """A specification from elsewhere names them plainly, and its result says no folder."""
+    (tmp_path / "rows.jsonl").write_text('{"a": "x"}\n{"a": "y"}\n')
+    (tmp_path / "body.bin").write_bytes(b"BODY")
+
+    def read(file: str) -> RunSpec:
+        members = {"url": server.url("/{{row.a}}"), "method": "POST", "file": file, "data": {"file": "rows.jsonl"}}
+        document = {"workload": {"job": {"kind": "http", **members}, "jobs": 2}}
+        return spec_from_dict(document, local=False, data_dir=tmp_path)
+
+    async with recording_server() as server:
+        result = await run(read("body.bin"), access=Access(local=False))
+        with pytest.raises(SpecError, match="plain name"):
+            read("../body.bin")
+    assert sorted((received.target, received.body) for received in server.received) == [
+        ("/x", b"BODY"),
+        ("/y", b"BODY"),
+    ]
+    assert str(tmp_path) not in json.dumps(result_to_dict(result)["spec"])
+
+
 async def test_a_value_that_ends_a_header_fails_its_job() -> None:
     """That job only, as `local`, and its connection is used again."""
     rows = ({"a": "good"}, {"a": "bad\r\nHost: evil"}, {"a": "fine"})
@@ -262,6 +286,18 @@ async def test_a_redirect_that_fails(location: str, redirects: int, failure: str
         result = await run_jobs(Http(server.url("/a"), redirects=redirects))
     assert failures_of(result) == ({} if failure is None else {failure: 1})
     assert len(server.received) == (redirects + 1 if location == "/a" else 1)
+
+
+async def test_a_redirect_is_checked_like_a_first_request() -> None:
+    """To a place that the run may not reach: the job fails by its class, and nobody is asked there."""
+    async with recording_server() as other, recording_server() as server:
+        allowed = (parse_allowed_target(f"127.0.0.1:{server.port}"),)
+        for there in (other.url(), "http://none.invalid/", "http://169.254.169.254/", "http://[::ffff:a9fe:a9fe]/"):
+            server.answer = lambda _, there=there: reply("", 302, f"Location: {there}")
+            spec = RunSpec(Workload(Http(server.url(), redirects=1), jobs=2), seed=1)
+            result = await run(spec, access=Access(targets=allowed, local=False))
+            assert failures_of(result) == {"target_not_allowed": 2}
+    assert not other.received
 
 
 async def test_the_timeout_spans_redirects() -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from aurea_engine.targets.http.job import Http
+from aurea_engine.targets.http.options import ConnectionOptions
+from aurea_engine.targets.http.origin import Origin
+from aurea_engine.targets.http.pools import Pools, divide_ceiling
 from aurea_engine.targets.http.redirects import next_method, resolve_location
 from aurea_engine.targets.http.requests import compile_request
 from aurea_engine.targets.http.templates import JobContext
 from aurea_engine.targets.http.urls import split_url
+from aurea_engine.workload.access import Access
 
 
 @pytest.mark.parametrize(
@@ -114,3 +120,24 @@ def test_a_body_that_is_dropped_takes_its_headers_along() -> None:
     kept = follow(same_origin=True, keeps_body=True)
     assert kept.endswith("Content-Length: 4\r\n\r\nBODY")
     assert "Content-Language: de" in kept
+
+
+@pytest.mark.parametrize("most", [1, 3, 4, 8, 63, 64, 100, 1000, 10_000])
+def test_the_ceiling_holds_for_all_pools_together(most: int) -> None:
+    """The pool of the URL and those of every origin that redirects may lead to."""
+    main, elsewhere, origins = divide_ceiling(Access(most_connections=most), follows=True)
+    assert main.most_connections is not None
+    assert elsewhere.most_connections is not None
+    assert main.most_connections >= 1
+    assert main.most_connections + origins * elsewhere.most_connections <= most
+    assert origins <= 64
+    assert divide_ceiling(Access(most_connections=most), follows=False)[0].most_connections == most
+
+
+def test_no_target_makes_pools_grow() -> None:
+    """One that invents a host for each job: after so many its redirects fail."""
+    pools = Pools(Access(), lambda: 0, follows=True)
+    options = ConnectionOptions(Origin("http", "h", 80))
+    made = [pools.get_elsewhere(replace(options, origin=Origin("http", f"h{i}", 80))) for i in range(1000)]
+    assert sum(pool is not None for pool in made) == 64
+    assert pools.get_elsewhere(replace(options, origin=Origin("http", "h0", 80))) is made[0]

@@ -55,12 +55,9 @@ class Dialer:
         loop = asyncio.get_running_loop()
         if not self._access.local:
             raise PermissionError(f"{path}: a Unix socket may only be named by this machine's own user")
-        try:
-            await loop.create_unix_connection(
-                lambda: connection, path, ssl=self._context, server_hostname=self._server_name
-            )
-        except BlockingIOError:  # the server's queue is full, which a Unix socket says at once (connect(2))
-            raise ConnectionRefusedError from None
+        await loop.create_unix_connection(
+            lambda: connection, path, ssl=self._context, server_hostname=self._server_name
+        )
 
     async def _dial_addresses(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()

@@ -115,6 +115,6 @@ class HttpMembers(Checked):
         problems = []
         if not self.reuse and self.idle is not None:
             problems.append(Problem("idle", "goes with reuse true: no connection is kept otherwise"))
-        if self.tls != TlsOptions() and self.split_url.scheme != "https":
-            problems.append(Problem("tls", "goes with https:// URLs only"))
+        if self.tls != TlsOptions() and self.split_url.scheme != "https" and not self.redirects:
+            problems.append(Problem("tls", "goes with https:// URLs, or with redirects that may lead to one"))
         return problems

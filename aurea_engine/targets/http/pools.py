@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aurea_engine.targets.http.options import ConnectionOptions
+from aurea_engine.targets.http.origin import Origin
 from aurea_engine.targets.http.pool import ConnectionPool
 from aurea_engine.workload.access import Access
 from aurea_engine.workload.callbacks import PoolState
 from aurea_engine.workload.job_setup import JobSetup
+
+# A ceiling of connections holds for all pools of a leaf together. Where redirects are followed nobody knows to how many
+# origins they will lead, so a quarter of the ceiling is set apart for them: a sixteenth of that for each, and for no more
+# of them than it lasts for. Without a ceiling there is one only on the number of origins: a target that invents a host for
+# each job must not make pools grow.
+
+MOST_ELSEWHERE = 64
+"""Origins that only redirects led to, of one leaf."""
 
 WARM_UNBOUNDED = 16
 """Connections that are opened before the window where nothing says how many jobs will be in service at once."""
@@ -29,11 +38,13 @@ class Limits:
 
 
 class Pools:
-    """Makes a pool when it is first asked for, and closes all of them."""
+    """Makes a pool when it is first asked for, and closes all of them. ``follows``: redirects may lead elsewhere."""
 
-    def __init__(self, access: Access, now: Callable[[], int]) -> None:
-        self._access, self._now = access, now
+    def __init__(self, access: Access, now: Callable[[], int], *, follows: bool = False) -> None:
+        self._now = now
+        self._access, self._elsewhere, self._most_elsewhere = divide_ceiling(access, follows=follows)
         self._pools: dict[ConnectionOptions, ConnectionPool] = {}
+        self._origins: set[Origin] = set()
 
     @property
     def now(self) -> Callable[[], int]:
@@ -48,10 +59,20 @@ class Pools:
 
     def get(self, options: ConnectionOptions) -> ConnectionPool:
         """The pool for ``options``."""
-        found = self._pools.get(options)
-        if found is None:
-            found = self._pools[options] = ConnectionPool(options, self._access, self._now)
-        return found
+        return self._pools.get(options) or self._make(options, self._access)
+
+    def get_elsewhere(self, options: ConnectionOptions) -> ConnectionPool | None:
+        """The pool for an origin that a redirect led to; None if they have led to too many."""
+        if options in self._pools:
+            return self._pools[options]
+        if options.origin not in self._origins and len(self._origins) >= self._most_elsewhere:
+            return None
+        self._origins.add(options.origin)
+        return self._make(options, self._elsewhere)
+
+    def _make(self, options: ConnectionOptions, access: Access) -> ConnectionPool:
+        made = self._pools[options] = ConnectionPool(options, access, self._now)
+        return made
 
     async def open(self, options: ConnectionOptions, setup: JobSetup) -> ConnectionPool:
         """The pool, with as many connections open as the run can use, if it is to be warm."""
@@ -70,6 +91,17 @@ class Pools:
         """Close every connection."""
         for pool in self._pools.values():
             await pool.close()
+
+
+def divide_ceiling(access: Access, *, follows: bool) -> tuple[Access, Access, int]:
+    """(of the origins that are specified, of each that a redirect led to, how many of these there may be)."""
+    most = access.most_connections
+    if most is None or not follows:
+        return access, access, MOST_ELSEWHERE
+    apart = most // 4
+    each = max(apart // 16, 1)
+    main, elsewhere = (replace(access, most_connections=share) for share in (most - apart, each))
+    return main, elsewhere, min(MOST_ELSEWHERE, apart // each)
 
 
 def count_warm(limit: int | None, setup: JobSetup) -> int:

@@ -24,6 +24,7 @@ from urllib.parse import urljoin
 
 from aurea_engine.errors import SpecError
 from aurea_engine.targets.http.cookies import CookieJar
+from aurea_engine.targets.http.options import ConnectionOptions
 from aurea_engine.targets.http.origin import Origin
 from aurea_engine.targets.http.pool import ConnectionPool
 from aurea_engine.targets.http.pools import Limits, Pools
@@ -35,9 +36,6 @@ from aurea_engine.targets.http.urls import SplitUrl, split_url
 
 CODES = frozenset((301, 302, 303, 307, 308))
 """Statuses that lead elsewhere, if a header ``Location`` says where."""
-
-MOST_ORIGINS = 64
-"""Other origins that one pool follows redirects to: a target that invents a host for each job cannot make pools grow."""
 
 MOST_LOCATION = 8192
 
@@ -126,7 +124,6 @@ class RedirectFollower:
     ) -> None:
         self._pools, self._contexts, self._finish = pools, contexts, finish
         self._ways: dict[int, Way] = {}
-        self._origins: set[Origin] = set()
 
     def follow(
         self, token: int, prepared: PreparedRequest, reply: Reply, limits: Limits, jar: CookieJar | None
@@ -162,14 +159,10 @@ class RedirectFollower:
         url = resolve_location(way.url, location) if way.left else None
         if url is None:
             return "redirects"
-        origin, options = origin_of(url), way.prepared.options
-        if origin != options.origin:
-            self._origins.add(origin)
-            if len(self._origins) > MOST_ORIGINS:
-                return "redirects"
-            # The trust stays as it was specified; who we are, and the name that was asked for, are not for others.
-            tls = replace(options.tls, cert=None, key=None, server_name=None)
-            options = replace(options, origin=origin, warm=False, tls=tls)
+        origin = origin_of(url)
+        pool = self._find_pool(origin, way.prepared.options)
+        if pool is None:
+            return "redirects"
         timeout, limit = way.limits.left(way.started, way.prepared.timeout_ns, self._pools.now())
         if timeout <= 0 or (limit is not None and limit <= 0):
             return "timeout"
@@ -178,10 +171,17 @@ class RedirectFollower:
         way.request = way.request.redirected(
             method, url.target, url.authority, keeps_body=keeps_body, same_origin=same_origin
         )
-        way.url, way.left, way.pool = url, way.left - 1, self._pools.get(options)
+        way.url, way.left, way.pool = url, way.left - 1, pool
         rules = replace(way.prepared.rules, head=method == "HEAD", expect_continue=way.request.waits)
         way.pool.send(self, token, rules, timeout, way.limits.deadline, limit)
         return None
+
+    def _find_pool(self, origin: Origin, options: ConnectionOptions) -> ConnectionPool | None:
+        if origin == options.origin:
+            return self._pools.get(options)
+        # The trust stays as it was specified; who we are, and the name that was asked for, are not for others.
+        tls = replace(options.tls, cert=None, key=None, server_name=None)
+        return self._pools.get_elsewhere(replace(options, origin=origin, warm=False, tls=tls))
 
     def cancel(self, token: int) -> int | None:
         """Give up a job. Returns the instant at which its service began; None if the job is not on its way."""

@@ -1,0 +1,97 @@
+"""``aurea http URL``: requests to one URL, without a specification file."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from aurea_engine import Access, Catalog, Problem, RunSpec, SpecError, default_catalog, encode_json, spec_from_dict
+from aurea_server.cli.credentials import Credential, list_needed, take_credentials
+from aurea_server.cli.http_options import RequestOptions
+from aurea_server.cli.load_options import LoadOptions, name_flags
+from aurea_server.cli.local_run import OutputOptions, run_here
+from aurea_server.cli.reprice import read_model_document
+from aurea_server.stdio.output_files import check_output, write_output
+
+
+def http_command(
+    *url: str,
+    request: RequestOptions = RequestOptions(),
+    load: LoadOptions = LoadOptions(),
+    cost: str | None = None,
+    save: Path | None = None,
+    output: OutputOptions = OutputOptions(),
+) -> int:
+    """Send requests to a URL at a steady rate, and report response times, failures and cost.
+
+    Response times count from the instant at which a request was meant to begin, so a server that stalls cannot hide it.
+    Exit codes are those of ``aurea run``.
+
+    Parameters
+    ----------
+    url
+        Such as http://127.0.0.1:8080/path, https://example.org/ or unix:/run/app.sock:/path.
+    cost
+        A cost model: JSON, a file, or the name of a kind.
+    save
+        Write the specification to this file: ``aurea run FILE`` runs it again, with the same seed.
+    """
+    for path in (output.output, save):
+        check_output(path)
+    catalog = default_catalog().with_entry_points()
+    document, taken = make_document(_choose_url(url), request, load, cost)
+    spec = _make_spec(document, catalog)
+    if save is not None:
+        _save(document, save, taken)
+    access = Access(given={each.variable: each.value for each in taken})
+    return run_here(spec, catalog, output, access=access)
+
+
+def _choose_url(given: tuple[str, ...]) -> str:
+    """The one URL. Raises SpecError, with a hint where something else was meant."""
+    if not given:
+        raise SpecError([Problem("URL", "is missing: give one, such as http://127.0.0.1:8080/")])
+    for extra in given[1:]:
+        if extra.lstrip().startswith(("{", "[", "@")):
+            raise SpecError(
+                [Problem("--json", "prints the result as JSON: a body of JSON is --data-json", ascii(extra)[:40])]
+            )
+    if len(given) > 1:
+        raise SpecError(
+            [Problem("URL", "must be one: several requests are a flow, in a file for aurea run", ascii(given[1])[:40])]
+        )
+    return given[0]
+
+
+def make_document(
+    url: str, request: RequestOptions, load: LoadOptions, cost: str | None = None
+) -> tuple[dict[str, Any], list[Credential]]:
+    """The specification as plain data, with its seed and without credentials; and those. Raises SpecError."""
+    document = load.add_to(request.make_job(url))
+    if cost is not None:
+        document["cost"] = read_model_document(cost)
+    # Drawn here, so that the run and the file that is saved have the same one.
+    document.setdefault("seed", secrets.randbits(53))
+    cleaned, taken = take_credentials(document)
+    return cleaned, taken
+
+
+def _make_spec(document: dict[str, Any], catalog: Catalog) -> RunSpec:
+    try:
+        return spec_from_dict(document, catalog)
+    except SpecError as error:
+        raise name_flags(error) from None
+
+
+def _save(document: dict[str, Any], file: Path, taken: list[Credential]) -> None:
+    """Before the run: a run that is broken off leaves the file with which it can be made again."""
+    write_output(file, [msgspec.json.format(encode_json(document), indent=2) + b"\n"])
+    if taken:
+        lines = "\n".join(list_needed(taken))
+        sys.stderr.write(
+            f"aurea: {file} holds no credentials; set these environment variables before it runs:\n{lines}\n"
+        )

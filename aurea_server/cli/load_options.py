@@ -1,0 +1,124 @@
+"""How many requests `aurea http` sends, and when; and by which flag its users know a member of the specification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from aurea_engine import Problem, SpecError
+from aurea_server.cli.http_options import FLAG, MANY, maybe_quantity, without_none
+from aurea_server.cli.objective_option import parse_objective
+from aurea_server.cli.run_options import parse_quantity, parse_whole
+
+DEFAULT_RATE, DEFAULT_DURATION = 50, "10s"
+
+FLAGS = {
+    "workload.job.url": "URL",
+    "workload.job.method": "--method",
+    "workload.job.headers": "--header",
+    "workload.job.body": "--data",
+    "workload.job.file": "--data",
+    "workload.job.json": "--data-json",
+    "workload.job.form": "--form",
+    "workload.job.expect.status": "--expect-status",
+    "workload.job.expect.contains": "--expect-contains",
+    "workload.job.timeout": "--timeout",
+    "workload.job.connect_timeout": "--connect-timeout",
+    "workload.job.connections": "--connections",
+    "workload.job.tls.ca": "--cacert",
+    "workload.job.tls.cert": "--cert",
+    "workload.job.tls.key": "--key",
+    "workload.job.tls": "--insecure",
+    "workload.job.redirects": "--redirects",
+    "workload.job.auth": "--user",
+    "workload.job.cookies": "--cookie",
+    "workload.arrivals.rate": "--rate",
+    "workload.arrivals.users": "--users",
+    "workload.jobs": "--jobs",
+    "workload.duration": "--duration",
+    "warmup": "--warmup",
+    "seed": "--seed",
+    "label": "--label",
+    "objectives": "--objective",
+}
+"""Member of the specification → the flag that a user of the command line knows it by."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class LoadOptions:
+    """How many requests, and when."""
+
+    rate: str | None = None
+    "How many requests begin per second, evenly, such as 500/s; 50 if not given."
+
+    duration: Annotated[str | None, Parameter(name=["--duration", "-z"])] = None
+    "For how long requests begin, such as 2m; 10s if neither this nor --jobs is given."
+
+    users: Annotated[int | None, Parameter(name=["--users", "-c"], converter=parse_whole)] = None
+    "So many users, each with one request at a time and the next as soon as it ends, in place of --rate."
+
+    jobs: Annotated[int | None, Parameter(name=["--jobs", "-n"], converter=parse_whole)] = None
+    "So many requests in all."
+
+    poisson: Annotated[bool, FLAG] = False
+    "Let requests come at random, as from independent users, and not evenly."
+
+    warmup: str | None = None
+    "How much of the beginning to leave out of the figures, such as 5s, or auto."
+
+    objective: Annotated[list[str], MANY] = field(default_factory=list)
+    "What must hold, such as 'p99 <= 250ms' or 'failure_ratio <= 0.01'; may be given more than once."
+
+    seed: int | None = None
+    "Seed of all random streams."
+
+    label: str | None = None
+    "A name for the result."
+
+    # What other programs call it. Not shown: they are here to be answered.
+    threads: Annotated[str | None, Parameter(name=["--threads", "-t"], show=False)] = None
+    rate_of_each: Annotated[str | None, Parameter(name=["-q", "--qps", "--rps"], show=False)] = None
+
+    def add_to(self, job: dict[str, Any]) -> dict[str, Any]:
+        """The specification. Raises SpecError."""
+        self._refuse_foreign()
+        if self.rate is not None and self.users is not None:
+            raise SpecError(
+                [Problem("--users", "cannot stand beside --rate: requests begin at a rate, or when users are free")]
+            )
+        if self.poisson and self.users is not None:
+            raise SpecError([Problem("--poisson", "goes with --rate: users begin when they are free")])
+        rate = parse_quantity(self.rate or str(DEFAULT_RATE))
+        arrivals = {"kind": "poisson" if self.poisson else "constant", "rate": rate}
+        if self.users is not None:
+            arrivals = {"kind": "closed", "users": self.users}
+        duration = self.duration or (DEFAULT_DURATION if self.jobs is None else None)
+        workload = {"job": job, "arrivals": arrivals, "jobs": self.jobs, "duration": maybe_quantity(duration)}
+        document = {"workload": without_none(workload), "warmup": maybe_quantity(self.warmup)}
+        document |= {"seed": self.seed, "label": self.label}
+        document |= {"objectives": [parse_objective(text) for text in self.objective] or None}
+        return without_none(document)
+
+    def _refuse_foreign(self) -> None:
+        problems = []
+        if self.threads is not None:
+            problems.append(Problem("-t", "is no option here: one process does it; a time limit is --timeout"))
+        if self.rate_of_each is not None:
+            problems.append(Problem("-q", f"is --rate here, of all requests together: --rate {self.rate_of_each[:20]}"))
+        if problems:
+            raise SpecError(problems)
+
+
+def name_flags(error: SpecError) -> SpecError:
+    """The same problems, by the flags that the user knows."""
+    return SpecError([problem._replace(path=_flag_of(problem.path)) for problem in error.problems])
+
+
+def _flag_of(path: str) -> str:
+    for member, flag in FLAGS.items():
+        if path == member or path.startswith((f"{member}.", f"{member}[")):
+            return flag + (f" {path[len(member) :].lstrip('.')}" if path != member else "")
+    return path

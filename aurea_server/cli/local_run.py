@@ -1,0 +1,84 @@
+"""A run in this process, for people: watched on stderr, stopped by a signal, with its result on stdout and in a file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+from rich.console import Console
+
+from aurea_engine import (
+    Access,
+    Catalog,
+    RunResult,
+    RunSpec,
+    Stop,
+    encode_json,
+    loop_factory,
+    result_to_dict,
+    run,
+)
+from aurea_engine.closed_sets import ExitCode
+from aurea_engine.workload.access import LOCAL_USER
+from aurea_server.cli.exit_codes import choose_exit_code
+from aurea_server.cli.progress_line import LiveLine
+from aurea_server.cli.report import render_report
+from aurea_server.cli.result_output import write_result
+from aurea_server.cli.signals import handle_signals
+from aurea_server.cli.tables import show
+from aurea_server.cli.target_line import print_targets
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where the result of a run goes."""
+
+    json: Annotated[bool, Parameter(negative=(), show_default=False)] = False
+    "Print the result as JSON, and nothing else, on stdout."
+
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None
+    "Also write that JSON to a file, a device or a pipe; - is stdout."
+
+    no_color: Annotated[bool, Parameter(negative=(), show_default=False)] = False
+    "Print without colours, as with NO_COLOR in the environment."
+
+
+def run_here(
+    spec: RunSpec,
+    catalog: Catalog,
+    output: OutputOptions,
+    *,
+    access: Access = LOCAL_USER,
+) -> ExitCode:
+    """Run ``spec``, write its result, and return the exit code.
+
+    The first signal stops the run, and not the command: what the run has come to is still written, then aurea ends by that
+    signal.
+    """
+    print_targets(spec, catalog)
+    stop, watcher = Stop(), Console(stderr=True, no_color=output.no_color or None)
+    # In a pipe or a log a line that redraws itself is noise.
+    line = LiveLine(watcher) if watcher.is_terminal else None
+    with handle_signals(stop.now, lambda: None if line is None else line.__exit__()):
+        result = _run(spec, access, stop, line)
+        encoded = msgspec.json.format(encode_json(result_to_dict(result, catalog)), indent=2) + b"\n"
+        write_result(encoded, output.output, json=output.json, people=_shower(result, output))
+        return choose_exit_code(result.status, result.verdict, [judged.outcome for judged in result.objectives])
+
+
+def _shower(result: RunResult, output: OutputOptions) -> Callable[[], None]:
+    return lambda: show(render_report(result), color=not output.no_color)
+
+
+def _run(spec: RunSpec, access: Access, stop: Stop, line: LiveLine | None) -> RunResult:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        if line is None:
+            return runner.run(run(spec, stop=stop, access=access))
+        with line:
+            return runner.run(run(spec, [line], stop=stop, access=access))
