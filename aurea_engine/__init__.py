@@ -38,6 +38,7 @@ from aurea_engine.records.series import Point
 from aurea_engine.records.step_rows import step_rows
 from aurea_engine.records.steps import StepBatch
 from aurea_engine.results.findings import Finding
+from aurea_engine.results.floor import Floor, attach_floor
 from aurea_engine.results.observers import Observer, Progress
 from aurea_engine.results.result import (
     Concurrency,
@@ -132,6 +133,7 @@ __all__ = [
     "Faulty",
     "Fifo",
     "Finding",
+    "Floor",
     "Free",
     "Gamma",
     "GammaArrivals",
@@ -206,6 +208,7 @@ __all__ = [
     "Usage",
     "Weighted",
     "Workload",
+    "attach_floor",
     "cost_from_dict",
     "default_catalog",
     "encode_json",

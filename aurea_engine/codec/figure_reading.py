@@ -17,6 +17,7 @@ from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.measures import Schema
 from aurea_engine.records.quantiles import QUANTILES
 from aurea_engine.results.findings import Finding
+from aurea_engine.results.floor import Floor
 from aurea_engine.results.result import Counts, GroupResult, MarkTimes, MeasureAmounts
 from aurea_engine.results.statistics import Interval, Timing
 from aurea_engine.run.meters import SPANS, name_from_start
@@ -116,6 +117,19 @@ def read_group(members: Members) -> GroupResult:
         read_measures(members),
         members.read("not_reached", Number | None, None),
         read_statuses(members),
+    )
+
+
+def read_floor(members: Members) -> Floor | None:
+    """What a null target allowed, where that was measured."""
+    if members.data.get("floor") is None:
+        return None
+    floor = members.read_object("floor")
+    return Floor(
+        floor.read("throughput", Figure),
+        floor.read("users", Number | None, None),
+        read_timing(floor, "service_time"),
+        read_timing(floor, "response_time"),
     )
 
 

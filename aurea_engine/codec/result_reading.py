@@ -33,6 +33,7 @@ from aurea_engine.codec.figure_reading import (
     read_counts,
     read_failures,
     read_findings,
+    read_floor,
     read_group,
     read_histograms,
     read_marks,
@@ -126,6 +127,7 @@ def _read_result(members: Members, spec: RunSpec | None) -> RunResult | None:
         measures=read_measures(members),
         groups=tuple(read_group(each) for each in members.read_objects("groups")),
         statuses=read_statuses(members),
+        floor=read_floor(members),
         reason=_read_reason(members, status),
         histograms=read_histograms(members, Schema() if spec is None else spec.workload.schema),
     )

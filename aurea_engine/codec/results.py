@@ -19,6 +19,7 @@ from aurea_engine.codec.specifications import spec_to_dict
 from aurea_engine.costs import job_costs
 from aurea_engine.records.rows import record_rows
 from aurea_engine.results.findings import Finding
+from aurea_engine.results.floor import Floor
 from aurea_engine.results.result import GroupResult, MarkTimes, MeasureAmounts, ObjectiveResult, RunResult
 from aurea_engine.results.statistics import Timing
 
@@ -69,6 +70,7 @@ def result_to_dict(result: RunResult, catalog: Catalog | None = None, jobs_shown
         "marks": _encode_marks(result.marks),
         "measures": _encode_measures(result.measures),
         "groups": [_encode_group(group) for group in result.groups],
+        "floor": None if result.floor is None else _encode_floor(result.floor),
         "cost": result.cost.to_dict(),
         "objectives": [_encode_objective(judged) for judged in result.objectives],
         "findings": [_encode_finding(finding) for finding in result.findings],
@@ -115,6 +117,15 @@ def _encode_group(group: GroupResult) -> dict[str, Any]:
         "marks": _encode_marks(group.marks),
         "measures": _encode_measures(group.measures),
         "not_reached": group.not_reached,
+    }
+
+
+def _encode_floor(floor: Floor) -> dict[str, Any]:
+    times = {"service_time": floor.service_time, "response_time": floor.response_time}
+    return {
+        "throughput": floor.throughput,
+        "users": floor.users,
+        **{name: _encode_timing(timing) for name, timing in times.items()},
     }
 
 

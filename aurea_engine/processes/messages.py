@@ -182,7 +182,7 @@ def make_snapshot(progress: Progress, model: str, requests: Requests = NO_REQUES
         utilization=progress.utilization,
         offered_rate=_offered_rate(progress),
         bill=make_bill(progress.bill, model),
-        traffic=make_traffic(progress.meters, requests, None),
+        traffic=make_traffic(progress.meters, requests, progress.pool),
     )
 
 

@@ -7,7 +7,7 @@ generator itself, which only a run in real time needs, are in `aurea_engine.resu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,11 @@ from aurea_engine.records.exact_sums import summed
 from aurea_engine.records.quantiles import QUANTILES, count_samples_needed
 from aurea_engine.results.arrival_fit import check_arrivals
 from aurea_engine.results.division import check_divided
-from aurea_engine.results.findings import Finding
+from aurea_engine.results.findings import Finding, sort_by_severity
 from aurea_engine.results.generator_checks import check_generator
 from aurea_engine.results.run_state import RunState
 from aurea_engine.results.statistics import integrate_jobs_in_system
+from aurea_engine.results.target_checks import check_target
 from aurea_engine.spec import KEPT_JOBS
 from aurea_engine.workload.arrivals import Closed
 
@@ -55,7 +56,7 @@ def check_result(run: EndedRun) -> tuple[Finding, ...]:
     at_the_end = [finding for check in checks for finding in check(run)]
     if run.state.spec.clock == "real" and run.result.jobs is not None:
         at_the_end += check_arrivals(run.result.jobs, run.state.spec)
-    return _sort_by_severity([*at_the_end, *_check_state(run.state, is_settled=True)])
+    return sort_by_severity([*at_the_end, *_check_state(run.state, is_settled=True)])
 
 
 def check_progress(state: RunState) -> tuple[Finding, ...]:
@@ -65,18 +66,15 @@ def check_progress(state: RunState) -> tuple[Finding, ...]:
     that of the queue, which grows now and then in every system that is not idle.
     """
     is_settled = state.meters.times["lag"].count >= ENOUGH_TO_JUDGE and state.elapsed >= 1
-    return _sort_by_severity(_check_state(state, is_settled=is_settled))
+    return sort_by_severity(_check_state(state, is_settled=is_settled))
 
 
 def _check_state(state: RunState, *, is_settled: bool) -> list[Finding]:
     checks = (_check_cost, _check_records, _check_heavy_tail, _check_retries, check_divided)
     found = [finding for check in checks for finding in check(state)]
+    found += check_target(state, is_settled=is_settled)
     # In virtual time there is no generator that could be late.
     return [*found, *check_generator(state, is_settled=is_settled)] if state.spec.clock == "real" else found
-
-
-def _sort_by_severity(found: Iterable[Finding]) -> tuple[Finding, ...]:
-    return tuple(sorted(found, key=lambda finding: -finding.severity))
 
 
 def _check_conservation(run: EndedRun) -> Iterator[Finding]:

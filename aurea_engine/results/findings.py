@@ -26,3 +26,8 @@ def find_verdict(findings: Iterable[Finding]) -> Verdict:
     """Whether the measurement can be trusted, by the gravest of its findings; nothing about whether its figures are good."""
     worst = max((finding.severity for finding in findings), default=Severity.NOTE)
     return VERDICTS[worst]
+
+
+def sort_by_severity(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Gravest first, and otherwise as they come."""
+    return tuple(sorted(found, key=lambda finding: -finding.severity))

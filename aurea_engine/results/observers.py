@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs import Cost
+from aurea_engine.records.failure_classes import fold_failures
+from aurea_engine.records.status_codes import name_statuses
 from aurea_engine.results.findings import Finding
 
 if TYPE_CHECKING:
     from aurea_engine.run.meters import Meters
     from aurea_engine.run.parts import RunParts
     from aurea_engine.spec import RunSpec
+    from aurea_engine.workload.callbacks import PoolState
 
 log = logging.getLogger(__name__)
 # A library says nothing unless the program that uses it asks for it.
@@ -29,7 +32,7 @@ class Progress:
     ``utilization``: share of the slots in use at this instant. ``bill``: an estimate of the cost so far, in lines.
     ``fraction_done``: of the jobs or of the time to release them, None if neither is limited; below 1 until the last job
     has ended. ``time_left``: seconds, if it goes on like that. ``findings``: as they stand; those of the last report are
-    the result's.
+    the result's. ``pool``: the connections of jobs that need some.
     ``meters`` are the engine's own and go on changing: read what you need, or copy it, before you return.
     """
 
@@ -48,6 +51,17 @@ class Progress:
     time_left: float | None
     findings: tuple[Finding, ...]
     meters: Meters
+    pool: PoolState | None = None
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """Jobs by the code that their target answered with."""
+        return name_statuses(self.meters.statuses)
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Jobs by the class of their failure or timeout."""
+        return fold_failures(self.meters.failures)
 
     @property
     def ended(self) -> int:

@@ -84,4 +84,5 @@ def _describe(
         time_left=elapsed * (1 - share_done) / share_done if share_done else None,
         findings=found,
         meters=meters,
+        pool=parts.pool,
     )

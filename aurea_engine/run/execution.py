@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from aurea_engine.closed_sets import Reason, Status
 from aurea_engine.costs import Metering
+from aurea_engine.errors import StrategyError
 from aurea_engine.run.clock import Clock
 from aurea_engine.run.context import RunContext
 from aurea_engine.run.dispatcher import Dispatcher
@@ -25,6 +26,7 @@ from aurea_engine.run.step_meters import StepParts
 from aurea_engine.run.stop_conditions import StopConditions
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.access import LOCAL_USER, Access
+from aurea_engine.workload.callbacks import CallbackPool, PoolState
 from aurea_engine.workload.job_setup import JobSetup
 from aurea_engine.workload.jobs import OpenedJob
 from aurea_engine.workload.pacing import SendPacer
@@ -132,17 +134,41 @@ class Execution:
             dispatcher.waiting,
             dispatcher.peak,
             dispatcher.conserved,
+            paced=0 if self._pacer is None else self._pacer.paced,
         )
-        timeline = Timeline(self._started_at, elapsed_ns, self.context.plan.end_ns, due_ns, released_ns)
-        return ShardReport(self._shard, timeline, totals, status, generator=self._describe_generator(elapsed_ns))
+        plan = self.context.plan
+        timeline = Timeline(self._started_at, elapsed_ns, plan.end_ns, due_ns, released_ns)
+        return ShardReport(
+            self._shard,
+            timeline,
+            totals,
+            status,
+            generator=self._describe_generator(elapsed_ns),
+            pool=self._describe_pools(),
+            # Not before the last job that there was a supply for has arrived: the run may be ended before that.
+            used_up=plan.supply.used_up if dispatcher.arrived == plan.own else None,
+        )
+
+    def _describe_pools(self) -> PoolState | None:
+        """The connections of the pools of all leaves."""
+        states = []
+        for pool in self.context.runs:
+            if isinstance(pool, CallbackPool) and (state := pool.state()) is not None:
+                if not isinstance(state, PoolState):
+                    raise StrategyError(
+                        f"{type(pool).__name__}.state must give a PoolState or None, not {state!r:.100}"
+                    )
+                states.append(state)
+        return PoolState.join(states)
 
     def _describe_generator(self, elapsed_ns: int) -> GeneratorStats:
         # In virtual time nothing is waited for and nothing is late, so there is nothing to be said of the generator.
         if self._garbage is None:
             return GeneratorStats()
-        # At work is all that was not spent waiting for the next instant; jobs that run in this thread are work too.
+        # At work is all that was not spent waiting for the next instant; jobs that run in this thread are work too, and so
+        # are the callbacks of pools that run while the pump waits.
         stats = self.context.stats
-        busy = 1 - stats.waited_ns / elapsed_ns if elapsed_ns else 0.0
+        busy = 1 - max(stats.waited_ns - stats.worked_ns, 0) / elapsed_ns if elapsed_ns else 0.0
         return GeneratorStats(busy, stats.late_ns, self._garbage.total_ns, self._garbage.longest_ns)
 
 

@@ -35,6 +35,7 @@ from aurea_engine.run.parts_file import decode_parts, encode_parts
 from aurea_engine.run.shard import GeneratorStats, ShardReport
 from aurea_engine.run.step_meters import StepParts
 from aurea_engine.spec import RunSpec
+from aurea_engine.workload.callbacks import PoolState
 
 # A run whose shards ended differently ended as the first of these that any of them did: the more serious comes first.
 _SERIOUS_FIRST: tuple[Status, ...] = ("failed", "interrupted", "aborted", "timed_out", "cancelled", "completed")
@@ -189,6 +190,22 @@ class RunParts:
             sum(stats.gc_total_ns for stats in each),
             max((stats.gc_longest_ns for stats in each), default=0),
         )
+
+    @property
+    def pool(self) -> PoolState | None:
+        """The connections of all shards; None if their jobs need none."""
+        return PoolState.join(report.pool for report in self.shards if report.pool is not None)
+
+    @property
+    def paced(self) -> int:
+        """Requests that a ceiling on the rate held back."""
+        return sum(report.totals.paced for report in self.shards)
+
+    @property
+    def used_up(self) -> int | None:
+        """The supply of jobs, such as rows of data, that ended the arrivals; None if something else did."""
+        # All shards end at the same job. One that was stopped before does not know.
+        return max((report.used_up for report in self.shards if report.used_up is not None), default=None)
 
     @property
     def peak(self) -> int | None:

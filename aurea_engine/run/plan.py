@@ -99,9 +99,12 @@ class JobPlan:
         self._streams = streams
         if simulated:
             check_no_steps(workload.job.leaves())
-        self._taken = self.own = 0
+        self._taken = 0
+        self.own = 0
+        """Jobs that were given out so far: the shard's own."""
         self._left = np.empty(0, np.int64)
         self.supply = JobSupply(workload.job.leaves())
+        """Its ``used_up`` says so as soon as the block is drawn in which it ends; jobs before that may still be to come."""
         arrivals = workload.arrivals
         # A process with think times is the closed model; then the first block of instants only says how many users there
         # are.

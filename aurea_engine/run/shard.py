@@ -19,6 +19,7 @@ from aurea_engine.errors import Problem, SpecError
 from aurea_engine.records.batch import Instants
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.arrivals import Closed
+from aurea_engine.workload.callbacks import PoolState
 from aurea_engine.workload.schedulers import Scheduler
 
 # More than any cluster has cores; it bounds what a damaged file may ask for.
@@ -180,7 +181,8 @@ class GeneratorStats:
 @dataclass(frozen=True)
 class Totals:
     """The dispatcher's counts at an instant: jobs that arrived, were rejected, are in service, or wait; and the most that
-    were in service at once. ``conserved``: whether its books balance.
+    were in service at once. ``conserved``: whether its books balance. ``paced``: requests that a ceiling on the rate of what
+    is sent held back.
     """
 
     arrived: Count = 0
@@ -190,6 +192,7 @@ class Totals:
     # Not additive: see `RunParts.peak`.
     peak: Count = 0
     conserved: bool = True
+    paced: Count = 0
     # Read from parts of earlier versions, which counted failures here and not in the meters: see `parts_file`. Empty in new
     # ones.
     errors: Mapping[str, Count] = field(default_factory=dict)
@@ -216,7 +219,8 @@ class Timeline:
 @dataclass(frozen=True)
 class ShardReport:
     """What the process that runs a shard tells of it. ``status`` is None while it runs. ``lost``: the position, in the
-    specification, of the objective that ended the run.
+    specification, of the objective that ended the run. ``pool``: the connections of all its pools, None if it has none.
+    ``used_up``: the supply of jobs, such as rows of data, that ended the arrivals; None if something else did.
     """
 
     shard: Shard
@@ -226,5 +230,7 @@ class ShardReport:
     reason: Reason | None = None
     lost: Count | None = None
     generator: GeneratorStats = GeneratorStats()
+    pool: PoolState | None = None
+    used_up: Count | None = None
     # Plain values only: whoever forges bytes could nest millions of objects into a few of them.
     environment: Mapping[str, Plain] = field(default_factory=dict)

@@ -1,4 +1,5 @@
-"""For tests of your own strategies: clocks that obey, scripted arrivals, a recording observer, and conformance checks.
+"""For tests of your own strategies: clocks that obey, scripted arrivals, connections without a network, a
+recording observer, and conformance checks.
 
 from aurea_engine.testing import check_scheduler
 
@@ -20,9 +21,12 @@ from aurea_engine.testing.conformance import (
     check_result,
     check_scheduler,
 )
+from aurea_engine.testing.fake_connections import FakeConnections, FakeRequests
 from aurea_engine.testing.fakes import RecordingObserver, ScriptedArrivals
 
 __all__ = [
+    "FakeConnections",
+    "FakeRequests",
     "JumpingLoop",
     "LoopClock",
     "ManualClock",

@@ -17,6 +17,7 @@ from aurea_engine.results.observers import Observer
 from aurea_engine.results.result import RunResult
 from aurea_engine.run.clock import Bell
 from aurea_engine.spec import RunSpec
+from aurea_engine.workload.access import LOCAL_USER, Access
 
 
 class ManualClock:
@@ -164,11 +165,13 @@ async def _settle() -> None:
         await asyncio.sleep(0)
 
 
-def run_jumping(spec: RunSpec, observers: Iterable[Observer] = (), *, stop: Stop | None = None) -> RunResult:
+def run_jumping(
+    spec: RunSpec, observers: Iterable[Observer] = (), *, stop: Stop | None = None, access: Access = LOCAL_USER
+) -> RunResult:
     """Run ``spec`` with the driver of real time on a `JumpingLoop`: as fast as virtual time, and jobs are really called.
 
     The same specification and seed give the response times of `simulate`, job by job, to the nanosecond. Marks are instants
     of the loop, ``round(asyncio.get_running_loop().time() * 1e9)``; those of another clock are none of this run.
     """
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        return runner.run(run(replace(spec, clock="real"), observers, stop=stop, clock=LoopClock()))
+        return runner.run(run(replace(spec, clock="real"), observers, stop=stop, clock=LoopClock(), access=access))

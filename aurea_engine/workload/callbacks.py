@@ -9,8 +9,8 @@ A task per job costs microseconds: more than a request on a connection that is a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple, dataclass, fields, replace
 from typing import Annotated, Protocol
 
 from msgspec import Meta
@@ -57,6 +57,19 @@ class PoolState:
     full_ns: Count = 0
     opened: Count = 0
     failed_dials: Count = 0
+
+    @classmethod
+    def join(cls, states: Iterable[PoolState]) -> PoolState | None:
+        """Several pools together; None if there are none."""
+        each = [astuple(state) for state in states]
+        if not each:
+            return None
+        joined = cls(*map(sum, zip(*each, strict=True)))
+        # Two pools that are full at once are full once: the sum could be longer than the run.
+        return replace(joined, full_ns=max(state[_FULL] for state in each))
+
+
+_FULL = [member.name for member in fields(PoolState)].index("full_ns")
 
 
 StepTimes = tuple[int, int, int, int]
@@ -118,7 +131,5 @@ class CallbackPool(ABC):
         """The run is over: give up ``job``, which is not done. Returns the instant at which its service began, if it has."""
 
     def state(self) -> PoolState | None:
-        """How the pool's connections stand; None if it has none. Asked for now and then, and before jobs are cancelled at
-        the run's end.
-        """
+        """How the pool's connections stand; None if it has none. Asked for now and then, and once when the run is over."""
         return None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ import pytest
 import aurea_engine
 from aurea_engine import (
     FINDING_CODES,
+    Access,
     Arrivals,
     Bell,
+    CallbackPool,
     Closed,
     Constant,
     ConstantRate,
@@ -27,9 +30,11 @@ from aurea_engine import (
     Finding,
     GammaArrivals,
     Job,
+    JobSetup,
     Mixture,
     Objective,
     Observer,
+    Outcome,
     Pareto,
     PerSecond,
     Poisson,
@@ -51,7 +56,7 @@ from aurea_engine.engine import execute
 from aurea_engine.results.arrival_fit import find_poisson_misfits
 from aurea_engine.results.summarize import summarize
 from aurea_engine.run import job_columns
-from aurea_engine.testing import JumpingLoop, ManualClock, run_jumping
+from aurea_engine.testing import FakeConnections, FakeRequests, JumpingLoop, ManualClock, run_jumping
 
 STEADY = Workload(Sleep(0.001), ConstantRate(1000), duration=1)
 
@@ -134,6 +139,77 @@ def turned_away(think: float, *, keep: bool = True, jobs: int = 1000) -> RunResu
     return simulate(RunSpec(workload, Fifo(1, queue_limit=0), seed=1, keep_jobs=keep))
 
 
+def on_connections(job: Job) -> RunResult:
+    """Ten seconds of 100 jobs a second, each of which takes a tenth of a second on a connection."""
+    return run_jumping(RunSpec(Workload(job, ConstantRate(100), duration=10), seed=0))
+
+
+class Idle(FakeRequests):
+    """Each is answered at once, so that no connection ever has anything to do."""
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[CallbackPool]:
+        class AtOnce(FakeConnections):
+            def start(self, job: int, demand: float, limit: int | None, deadline: int | None) -> None:
+                self.done(job, self.now(), self.now(), Outcome.COMPLETED)
+
+        yield AtOnce(self.connections)
+
+
+class Fails(FakeRequests):
+    """One job in a hundred fails by ``error``."""
+
+    error: ClassVar[str] = "local"
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[CallbackPool]:
+        error = self.error
+
+        class Failing(FakeConnections):
+            def start(self, job: int, demand: float, limit: int | None, deadline: int | None) -> None:
+                if job % 100:
+                    super().start(job, demand, limit, deadline)
+                else:
+                    self.done(job, self.now(), self.now(), Outcome.FAILED, error=error)
+
+        yield Failing(self.connections)
+
+
+class FailsElsewhere(Fails):
+    error = "refused"
+
+
+@dataclass(frozen=True)
+class Rows(Sleep):
+    """As many jobs as rows."""
+
+    rows: int = 50
+
+    def supply(self) -> int | None:
+        return self.rows
+
+
+class Paced(FakeRequests):
+    """Asks the ceiling of the run for leave."""
+
+    @asynccontextmanager
+    async def opened_in(self, setup: JobSetup) -> AsyncIterator[CallbackPool]:  # type: ignore[override]
+        assert setup.pacer is not None
+        pacer = setup.pacer
+
+        class Asking(FakeConnections):
+            def start(self, job: int, demand: float, limit: int | None, deadline: int | None) -> None:
+                pacer.reserve(self.now())
+                super().start(job, demand, limit, deadline)
+
+        yield Asking(self.connections)
+
+
+def run_paced(most_rate: float) -> RunResult:
+    spec = RunSpec(Workload(Paced(), ConstantRate(10), jobs=100), seed=0)
+    return run_jumping(spec, access=Access(most_rate=most_rate))
+
+
 def divided(slots: int | None, observers: Iterable[Observer] = ()) -> RunResult:
     """Two shards; the first is observed."""
     spec = steady(1000, 200, scheduler=Fifo(slots, divided=True), clock="virtual")
@@ -150,6 +226,10 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
         lambda: run_jumping(RunSpec(Workload(Sleep(0.00001), ConstantRate(1000), duration=1), seed=0)),
         lambda: run_jumping(RunSpec(Workload(Sleep(0.0001), ConstantRate(1000), duration=1), seed=0)),
     ),
+    "client_limited": (
+        lambda: held_up(RunSpec(Workload(Idle(), ConstantRate(1000), duration=1), seed=0), 0.05),
+        lambda: held_up(RunSpec(Workload(Idle(), ConstantRate(1000), duration=1), seed=0), 0.004),
+    ),
     "cost_unpriced": (
         lambda: simulate(RunSpec(STEADY, cost=Broken(), seed=0)),
         lambda: simulate(RunSpec(STEADY, cost=PerSecond("0.001"), seed=0)),
@@ -157,6 +237,10 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
     "cpu_saturated": (
         lambda: saturated(RunSpec(Workload(Sleep(0.0), ConstantRate(30_000), jobs=12_000), Fifo(2), seed=0)),
         lambda: run_jumping(RunSpec(Workload(Sleep(0.0), ConstantRate(30_000), jobs=12_000), Fifo(2), seed=0)),
+    ),
+    "data_exhausted": (
+        lambda: simulate(RunSpec(Workload(Rows(), ConstantRate(10), jobs=51), seed=0)),
+        lambda: simulate(RunSpec(Workload(Rows(), ConstantRate(10), jobs=50), seed=0)),
     ),
     "divided": (lambda: divided(4), lambda: divided(None)),
     "gc_pause": (lambda: littered(0.0), lambda: littered(60.0)),
@@ -168,6 +252,7 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
         lambda: held_up(RunSpec(STEADY, seed=0), 0.05),
         lambda: held_up(RunSpec(STEADY, seed=0), 0.004),
     ),
+    "local_failures": (lambda: on_connections(Fails()), lambda: on_connections(FailsElsewhere())),
     "loop_lag": (
         lambda: held_up(RunSpec(STEADY, seed=0), 0.2),
         lambda: held_up(RunSpec(STEADY, seed=0), 0.09),
@@ -177,6 +262,10 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
         lambda: settling(*[(i * 37 % 100) / 100 for i in range(500)]),
     ),
     "not_drained": (lambda: stopped(RunSpec(STEADY, Fifo(1), seed=0)), lambda: simulate(RunSpec(STEADY, seed=0))),
+    "pool_exhausted": (
+        lambda: on_connections(FakeRequests(connections=9)),
+        lambda: on_connections(FakeRequests(connections=10)),
+    ),
     "queue_growing": (lambda: served(Poisson(300), 0.01), lambda: served(Poisson(150), 0.01)),
     "rate_shortfall": (
         lambda: held_up(RunSpec(STEADY, seed=0), 2.0),
@@ -187,6 +276,7 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=10_000), seed=0, keep_jobs=False)),
     ),
     "retries_at_once": (lambda: turned_away(0.0), lambda: turned_away(0.01)),
+    "target_rate_limited": (lambda: run_paced(9.0), lambda: run_paced(11.0)),
     "too_few_samples": (
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=2994), seed=0)),
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=2995), seed=0)),
@@ -299,6 +389,19 @@ def test_a_saturated_closed_model_is_only_a_note() -> None:
     assert [finding.severity for finding in found] == [Severity.NOTE]
 
 
+def test_a_saturated_client_is_one_without_a_rate_too() -> None:
+    """Its figures are the client's own, whoever asked for them; and what is said is said once."""
+    spec = RunSpec(Workload(Idle(), Closed(5), jobs=15_000), Fifo(5), seed=0)
+    (found,) = [finding for finding in saturated(spec).findings if finding.code in ("client_limited", "cpu_saturated")]
+    assert (found.code, found.severity) == ("client_limited", Severity.DEGRADED)
+    assert "busy for 100 %" in found.detail
+
+
+def test_the_start_of_a_run_is_no_saturated_client() -> None:
+    """The first thousand requests keep any client busy."""
+    assert "client_limited" not in codes(saturated(RunSpec(Workload(Idle(), Closed(5), jobs=900), seed=0)))
+
+
 @pytest.mark.parametrize("arrivals", [ConstantRate(1000), GammaArrivals(1000, 3)], ids=["constant", "gamma"])
 def test_fitting_arrivals_are_no_misfit(arrivals: Arrivals) -> None:
     """Even ones are even; for bursty ones there is no test, so nothing is said."""
@@ -344,15 +447,22 @@ def steady(rate: float, seconds: float, job: Job = MILLISECOND, **more: Any) -> 
 
 UNDER_WAY: dict[str, Callable[[Watcher], RunResult]] = {
     "below_floor": lambda watcher: run_jumping(steady(1000, 3, Sleep(0.00001)), [watcher]),
+    "client_limited": lambda watcher: held_up(steady(1000, 2, Idle()), 0.05, observers=[watcher]),
     "cost_unpriced": lambda watcher: simulate(steady(1000, 200, cost=Broken()), [watcher]),
     "cpu_saturated": lambda watcher: saturated(steady(20_000, 5, Sleep(0)), [watcher]),
     "divided": lambda watcher: divided(4, [watcher]),
+    "data_exhausted": lambda watcher: run_jumping(steady(10, 6, Rows(Constant(9.0))), [watcher]),
     "gc_pause": lambda watcher: run_jumping(steady(10, 3, Littering(), thresholds=Thresholds(gc_pause=0)), [watcher]),
     "heavy_tail": lambda watcher: simulate(steady(1000, 200, Sleep(Pareto(0.01, 1.9))), [watcher]),
     "late_releases": lambda watcher: held_up(steady(1000, 2), 0.05, observers=[watcher]),
+    "local_failures": lambda watcher: run_jumping(steady(1000, 2, Fails(connections=200)), [watcher]),
     "loop_lag": lambda watcher: held_up(steady(1000, 2), 0.2, observers=[watcher]),
+    "pool_exhausted": lambda watcher: run_jumping(steady(100, 2, FakeRequests(connections=9)), [watcher]),
     "rate_shortfall": lambda watcher: saturated(steady(40_000, 3, Sleep(0)), [watcher]),
     "records_dropped": lambda watcher: simulate(steady(1000, 1100), [watcher]),
+    "target_rate_limited": lambda watcher: run_jumping(
+        steady(100, 2, Paced(connections=100)), [watcher], access=Access(most_rate=50.0)
+    ),
     "retries_at_once": lambda watcher: simulate(
         RunSpec(Workload(Sleep(0.1), Closed(5), jobs=100_000), Fifo(1, queue_limit=0), seed=1), [watcher]
     ),
