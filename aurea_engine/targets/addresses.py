@@ -24,7 +24,7 @@ from aurea_engine.fields.hosts import LOCALHOST, LOOPBACK, IPAddress, join_host_
 from aurea_engine.workload.access import Access, AllowedTarget
 
 SocketAddress = tuple[Any, ...]
-"""As `socket.connect` takes it: (address, port), for IPv6 with flow and scope."""
+"""(address, port), for IPv6 with flow and scope, as `socket.connect` takes it; or of a Unix socket (path,)."""
 
 NEVER = tuple(
     map(
@@ -106,6 +106,9 @@ async def resolve(host: str, port: int, access: Access) -> list[SocketAddress]:
     parsed = check_target(host, port, access)
     if not isinstance(parsed, str):
         return [_socket_address(parsed, port)]
+    sockets = [(entry.unix,) for entry in access.targets if entry.unix is not None and entry.could_match(parsed, port)]
+    if sockets:  # the operator's own word for what the name is: nothing is resolved
+        return sockets[:1]
     return _keep_allowed(parsed, port, await _look_up(parsed, port), access)
 
 

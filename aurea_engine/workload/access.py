@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,16 +27,19 @@ class AllowedTarget:
     ``host``: the name or address that the entry is for, None for a network. ``networks``: the addresses that it allows; of
     a name, those that it had when the server started. ``port``: None is any. An entry for a network also allows names
     which resolve into it; one for a host allows no other name, so that for other names nothing need be looked up.
+    ``unix``: the path of a Unix socket that is dialled for the name, which then has no address: so a specification can aim
+    at a socket without naming one.
     """
 
     host: str | None
     port: int | None
     networks: tuple[IPNetwork, ...] = ()
+    unix: str | None = None
 
     @property
     def is_name(self) -> bool:
         """Whether its addresses come from a resolver."""
-        return self.host is not None and isinstance(parse_host(self.host), str)
+        return self.host is not None and self.unix is None and isinstance(parse_host(self.host), str)
 
     def could_match(self, host: IPAddress | str, port: int) -> bool:
         """Whether a target may fall under this entry, as far as that is known before anything is resolved."""
@@ -57,14 +60,18 @@ class AllowedTarget:
 
     def __str__(self) -> str:
         where = self.host if self.host is not None else str(self.networks[0])
-        return where if self.port is None else join_host_port(where, self.port)
+        text = where if self.port is None else join_host_port(where, self.port)
+        return text if self.unix is None else f"{text}=unix:{self.unix}"
 
 
 def parse_allowed_target(text: str) -> AllowedTarget:
-    """``host:port``, ``network`` or ``network:port``. IPv6 stands in brackets before a port: ``[fd00::/8]:80``.
+    """``host:port``, ``network``, ``network:port`` or ``name:port=unix:/path``. Raises ValueError.
 
-    A bare address is a network of one. Raises ValueError.
+    IPv6 stands in brackets before a port: ``[fd00::/8]:80``. A bare address is a network of one.
     """
+    text, is_socket, path = text.partition("=unix:")
+    if is_socket:
+        return _for_socket(parse_allowed_target(text), path)
     host, port = _split_port(text)
     bare = host.removeprefix("[").removesuffix("]")
     if "/" in bare:
@@ -77,6 +84,12 @@ def parse_allowed_target(text: str) -> AllowedTarget:
     address = unwrap(parsed)
     network = ipaddress.ip_network(address)
     return AllowedTarget(None if port is None else str(address), port, (network,))
+
+
+def _for_socket(target: AllowedTarget, path: str) -> AllowedTarget:
+    if not (target.is_name and path.startswith("/") and "\0" not in path):
+        raise ValueError("a Unix socket is allowed as name:port=unix:/path")
+    return replace(target, unix=path)
 
 
 def _split_port(text: str) -> tuple[str, int | None]:
@@ -179,12 +192,12 @@ LOCAL_USER = Access()
 
 
 def _target_to_plain(target: AllowedTarget) -> list[Any]:
-    return [target.host, target.port, [str(network) for network in target.networks]]
+    return [target.host, target.port, [str(network) for network in target.networks], target.unix]
 
 
 def _target_from_plain(plain: list[Any]) -> AllowedTarget:
-    host, port, networks = plain
-    return AllowedTarget(host, port, tuple(ipaddress.ip_network(network) for network in networks))
+    host, port, networks, unix = plain
+    return AllowedTarget(host, port, tuple(ipaddress.ip_network(network) for network in networks), unix)
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,8 @@ class Settings:
     allow_target: tuple[str, ...] = _option(
         (),
         parse_targets,
-        "host:port, network or network:port, and no link-local address",
-        "What runs of clients may send to: host:port, network or network:port. Nothing by default.",
+        "host:port, network, network:port or name:port=unix:/path, and no link-local address",
+        "What runs of clients may send to: host:port, network, network:port or name:port=unix:/path. Nothing by default.",
     )
     secret: tuple[str, ...] = _option(
         (),

@@ -236,15 +236,15 @@ class Scraped(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def scraped_server(deploy: Path, require: Callable[..., str]) -> Callable[[Path], AbstractContextManager[Scraped]]:
-    """Starts a server under the committed configuration: a context manager for a folder."""
+def scraped_server(deploy: Path, require: Callable[..., str]) -> Callable[..., AbstractContextManager[Scraped]]:
+    """Starts a server under the committed configuration: a context manager for a folder, and the server's arguments."""
     program = require("prometheus")
 
     @contextmanager
-    def start(folder: Path) -> Iterator[Scraped]:
+    def start(folder: Path, *arguments: str) -> Iterator[Scraped]:
         server, prometheus = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
         config = committed_configuration(deploy, folder / "prometheus", server.removeprefix("http://"))
-        serve = [sys.executable, "-m", "aurea_server", "--port", server.rpartition(":")[2]]
+        serve = [sys.executable, "-m", "aurea_server", "--port", server.rpartition(":")[2], *arguments]
         watch = [
             program,
             f"--config.file={config}",

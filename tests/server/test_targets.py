@@ -7,6 +7,7 @@ import ipaddress
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from aurea_engine import Access, run, spec_from_dict
 from aurea_engine.targets.addresses import resolve_entries
 from aurea_engine.workload.access import parse_allowed_target
 from aurea_server.http.app_keys import SERVICE
-from tests.server.target_double import Target, open_target, redirect
+from tests.server.target_double import OK, Target, open_target, redirect
 
 Serve = Callable[..., Awaitable[TestClient[Any, Any]]]
 Post = Callable[..., Awaitable[tuple[int, Any]]]
@@ -215,6 +216,21 @@ async def test_literal_credentials_are_refused(serve: Serve, post: Post, members
     )
     assert (status, problem["code"]) == (400, "literal_credential"), problem
     assert "planted-3f" not in str(problem)
+
+
+async def test_a_published_socket_is_sent_to(serve: Serve, post: Post, tmp_path: Path) -> None:
+    """By the name that the operator gave it; its path is in no answer."""
+    target = Target(lambda _: OK)
+    listener = await asyncio.start_unix_server(target.serve, tmp_path / "app.sock")
+    client = await serve(allow_target=(f"app:80=unix:{tmp_path}/app.sock",))
+    status, result = await post(client, asking("http://app/x"))
+    listener.close()
+    assert (status, result["completed_jobs"]) == (200, 3), result
+    assert target.requests == ["GET /x HTTP/1.1"] * 3
+    assert "app.sock" not in str(result)
+    for url in ("http://app:81/", "https://app/", f"unix:{tmp_path}/app.sock:/"):
+        status, _ = await post(client, asking(url))
+        assert status in (400, 403), url
 
 
 async def test_ceilings_are_told_with_the_refusal(serve: Serve, post: Post) -> None:

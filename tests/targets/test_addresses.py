@@ -166,7 +166,8 @@ def test_entries_allow_what_they_say(entry: str, inside: list[tuple[str, int]], 
     "text",
     [
         "", "a", "a:", "a:0", "a:65536", "a:+1", "a:１", "10.0.0.0/33", "10.0.0.1/8", "http://a:1", "a:1:2", "[::1",
-        "*:80", "a/8",
+        "*:80", "a/8", "a:80=unix:", "a:80=unix:relative", "=unix:/a", "unix:/a", "10.0.0.1:80=unix:/a",
+        "10.0.0.0/8=unix:/a", "a=unix:/a",
     ],
 )  # fmt: skip
 def test_malformed_entries_are_refused(text: str) -> None:
@@ -268,8 +269,21 @@ def test_wrapped_answers_of_a_resolver_are_unwrapped(resolver: Callable[[dict[st
     assert in_plain_loop(lambda: resolve("app.example", 80, access)) == [("::ffff:10.0.0.1", 80)]
 
 
+def test_sockets_are_reached_by_their_own_entry(resolver: Callable[[dict[str, Answers]], list[str]]) -> None:
+    """The name stands for the socket at its port; it is looked up nowhere, and no other name or port leads there."""
+    asked = resolver({"app": [["10.0.0.1"]]})
+    access = allow("app:80=unix:/run/app.sock", "10.0.0.0/8")
+    assert in_plain_loop(lambda: resolve("APP.", 80, access)) == [("/run/app.sock",)]
+    assert in_plain_loop(lambda: resolve_entries(access.targets or ())) == access.targets
+    assert asked == []
+    assert in_plain_loop(lambda: resolve("app", 81, access)) == [("10.0.0.1", 81)]
+    assert [str(entry) for entry in access.targets or ()] == ["app:80=unix:/run/app.sock", "10.0.0.0/8"]
+
+
 def test_access_survives_the_pipe_to_a_runner() -> None:
-    access = allow("10.0.0.0/8:80", "app.example:80", "fd00::/8", listeners=(("::1", 5000),))
+    access = allow(
+        "10.0.0.0/8:80", "app.example:80", "fd00::/8", "app:80=unix:/run/app.sock", listeners=(("::1", 5000),)
+    )
     again = Access.from_plain(access.to_plain())
     assert again == access
     assert [is_allowed(again, host) for host in ("10.1.1.1", "app.example", "11.0.0.1")] == [True, True, False]

