@@ -22,6 +22,8 @@ from benchmarks.nginx import Nginx, open_nginx
 
 CONNECTIONS = 50
 CLIENT_CORE, SERVER_CORE = 0, 1
+AUREA_PROGRAM = (sys.executable, "-c", "import sys; from aurea_server.cli import main; sys.exit(main(sys.argv[1:]))")
+"""The command `aurea`, of the checkout that `make_environment` names."""
 
 Command = Callable[[str, float, str], list[str]]
 """(URL of the server, seconds, a folder for files of its own) → the command that sends for so long."""
@@ -81,7 +83,7 @@ def _make_aurea(request: dict[str, object]) -> Command:
         job = {name: value for name, value in members.items() if name != "path"}
         arrivals = {"kind": "closed", "users": CONNECTIONS}
         file = write_spec(folder, {"job": job, "arrivals": arrivals, "duration": seconds})
-        return [sys.executable, "-m", "aurea_server", "run", file]
+        return [*AUREA_PROGRAM, "run", file]
 
     return command
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from benchmarks import k6
 from benchmarks.contest import AUREA, Absent, Bound, Contender, Figure, Figures, Row
-from benchmarks.http_client import CLIENT_CORE, SERVER_CORE, make_environment, write_spec
+from benchmarks.http_client import AUREA_PROGRAM, CLIENT_CORE, SERVER_CORE, make_environment, write_spec
 from benchmarks.machine import find_program, pin, run_on_core
 
 RATE, SILENCE = 1_000, 1.0
@@ -69,7 +69,7 @@ def _run_aurea(seconds: float, members: dict[str, object]) -> Figures:
     def command(url: str, folder: str) -> list[str]:
         job = {"kind": "http", "url": f"{url}/", **members}
         file = write_spec(folder, {"job": job, "arrivals": {"kind": "constant", "rate": RATE}, "duration": seconds})
-        return [sys.executable, "-m", "aurea_server", "run", file, "--json"]
+        return [*AUREA_PROGRAM, "run", file, "--json"]
 
     return measure_stall(seconds, command, _read_aurea)
 

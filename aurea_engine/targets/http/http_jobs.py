@@ -72,6 +72,8 @@ class HttpJobs(CallbackPool):
         verdict = prepared.verdict
         looks = verdict.check is not None or prepared.members.redirects > 0
         self._right_at_once = frozenset() if looks else verdict.codes
+        self._rules, self._timeout_ns = prepared.rules, prepared.timeout_ns
+        self._is_plain = setup.pacer is None and not prepared.members.redirects
         self._paced: dict[int, asyncio.TimerHandle] = {}
         self._limits: dict[int, Limits] = {}
 
@@ -95,12 +97,12 @@ class HttpJobs(CallbackPool):
         await self._pools.close()
 
     def start(self, job: int, demand: float, limit: int | None, deadline: int | None) -> None:
-        prepared = self._prepared
-        if prepared.members.redirects:
-            self._limits[job] = Limits(limit, deadline)
-        if self._setup.pacer is not None and self._wait_for_pace(job, limit, deadline):
-            return
-        self._pool.send(self, job, prepared.rules, prepared.timeout_ns, deadline, limit)
+        if not self._is_plain:
+            if self._prepared.members.redirects:
+                self._limits[job] = Limits(limit, deadline)
+            if self._setup.pacer is not None and self._wait_for_pace(job, limit, deadline):
+                return
+        self._pool.send(self, job, self._rules, self._timeout_ns, deadline, limit)
 
     def _wait_for_pace(self, job: int, limit: int | None, deadline: int | None) -> bool:
         """Whether ``job`` comes too early for the run's ceiling. Then it is sent when its time has come."""
@@ -115,7 +117,7 @@ class HttpJobs(CallbackPool):
 
     def _send_paced(self, job: int, limit: int | None, deadline: int | None) -> None:
         del self._paced[job]
-        self._pool.send(self, job, self._prepared.rules, self._prepared.timeout_ns, deadline, limit)
+        self._pool.send(self, job, self._rules, self._timeout_ns, deadline, limit)
 
     def _context_of(self, job: int) -> JobContext:
         context = self._context
