@@ -52,6 +52,15 @@ class NullServer(asyncio.Protocol):
             if not self._parser.should_keep_alive():
                 self._transport.close()
 
+    def pause_writing(self) -> None:
+        """Who sends and never reads is not read, either: the replies would pile up."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
 
@@ -71,9 +80,9 @@ async def serve_null_target(host: str, port: int, body_bytes: int = BODY_BYTES) 
     if not 0 <= body_bytes <= MOST_BODY_BYTES:
         raise SpecError([Problem("body_bytes", f"must be between 0 and {MOST_BODY_BYTES:,}", str(body_bytes))])
     head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {body_bytes}\r\n\r\n".encode()
-    connections: set[NullServer] = set()
+    reply, connections = head + b"x" * body_bytes, set[NullServer]()
     server = await asyncio.get_running_loop().create_server(
-        lambda: NullServer(head + b"x" * body_bytes, head, connections), address, port, backlog=4096
+        lambda: NullServer(reply, head, connections), address, port, backlog=4096
     )
     try:
         yield server.sockets[0].getsockname()[:2]

@@ -36,6 +36,7 @@ from httptools import HttpParserError, HttpParserUpgrade
 from aurea_engine.targets.failures import RequestFailed, name_loss
 from aurea_engine.targets.http.expiry import FOREVER
 from aurea_engine.targets.http.outgoing import Outgoing
+from aurea_engine.targets.http.peer import is_closed_by_peer
 from aurea_engine.targets.http.replies import MOST_HEAD_BYTES, NEVER, ReplyRules, Sender
 from aurea_engine.targets.http.reply_heads import NS
 from aurea_engine.targets.http.reply_reader import ReplyReader
@@ -83,6 +84,10 @@ class Connection(ReplyReader, asyncio.Protocol):
     def serves(self, sender: Sender, token: int) -> bool:
         """Whether the exchange under way is this one."""
         return self.sender is sender and self.token == token
+
+    def is_usable(self, idle_ns: int) -> bool:
+        """Whether it may be used again after it was idle for so long."""
+        return idle_ns <= self.idle_ns and self.transport is not None and not is_closed_by_peer(self.transport)
 
     # --- An exchange begins ------------------------------------------------------------------------------------------
 
@@ -152,6 +157,7 @@ class Connection(ReplyReader, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)  # uvloop's are none by their type
         if self not in self._pool.connections:  # given up while it was dialled
+            self._pool.closing.add(self)
             transport.abort()
             return
         self.transport, self._write = transport, transport.write
@@ -246,7 +252,9 @@ class Connection(ReplyReader, asyncio.Protocol):
             head = self.read_head(data)
             timeout, self._uses_left = (None, None) if head is None else head.keep_alive
             self._is_watched = self._uses_left is not None
-            if timeout is not None:
+            if timeout == 0:
+                self._uses_left = 0
+            elif timeout is not None:
                 # Its clock began before ours did: a second is left for that, as browsers do.
                 self.idle_ns = min(self.idle_ns, timeout - min(NS, timeout // 2))
         return self._uses_left != 0

@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
+from aurea_engine.errors import TargetRefused
 from aurea_engine.targets.addresses import SocketAddress, check_address, resolve
 from aurea_engine.targets.http.connection import Connection
 from aurea_engine.targets.http.options import NS, ConnectionOptions
@@ -25,16 +26,20 @@ REFRESH = 1.0
 """Seconds at least between two looks at a name: a target that is down must not make a resolver suffer."""
 
 
+Resolver = Callable[[str, int, Access], Awaitable[Sequence[SocketAddress]]]
+"""(host, port, access) → the addresses that may be dialled: `aurea_engine.targets.addresses.resolve`."""
+
+
 class Dialer:
     """Opens the connections of one pool. Raises `SpecError` for files of TLS that cannot be read."""
 
-    def __init__(self, options: ConnectionOptions, access: Access) -> None:
-        self._origin, self._access = options.origin, access
+    def __init__(self, options: ConnectionOptions, access: Access, resolver: Resolver = resolve) -> None:
+        self._origin, self._access, self._resolve = options.origin, access, resolver
         self._seconds = options.connect_timeout_ns / NS
         self._context = make_tls_context(options.tls) if options.origin.is_secure else None
         self._server_name = self._name_server(options)
         self._addresses: Sequence[SocketAddress] | None = None
-        self._lookup: asyncio.Task[list[SocketAddress]] | None = None
+        self._lookup: asyncio.Future[Sequence[SocketAddress]] | None = None
         self._looked_up = 0.0
         self._is_stale = False
 
@@ -53,14 +58,17 @@ class Dialer:
 
     async def _dial_socket(self, connection: Connection, path: str) -> None:
         if not self._access.local:
-            raise PermissionError(f"{path}: a Unix socket may only be named by this machine's own user")
+            raise TargetRefused(f"{path}: a Unix socket may only be named by this machine's own user")
         await self._connect_socket(connection, path)
 
     async def _connect_socket(self, connection: Connection, path: str) -> None:
         loop = asyncio.get_running_loop()
-        await loop.create_unix_connection(
-            lambda: connection, path, ssl=self._context, server_hostname=self._server_name
-        )
+        try:
+            await loop.create_unix_connection(
+                lambda: connection, path, ssl=self._context, server_hostname=self._server_name
+            )
+        except BlockingIOError:  # the server's queue is full, which a Unix socket says at once (connect(2))
+            raise ConnectionRefusedError from None
 
     async def _dial_addresses(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
@@ -89,7 +97,7 @@ class Dialer:
             return self._addresses
         if self._lookup is None or self._lookup.done():
             self._looked_up = loop.time()
-            self._lookup = asyncio.create_task(resolve(self._origin.host, self._origin.port, self._access))
+            self._lookup = asyncio.ensure_future(self._resolve(self._origin.host, self._origin.port, self._access))
         # Shielded: one connection that is given up must not take the answer from the others.
         self._addresses = await asyncio.shield(self._lookup)
         return self._addresses

@@ -30,6 +30,9 @@ from aurea_engine.workload.callbacks import PoolState
 DIALS_AT_ONCE = 64
 """While a pool is warmed: the queue of a listening socket is short, and who does not fit into it tries again after 1 s."""
 
+GLANCE = 10_000_000
+"""Nanoseconds of idleness after which a connection is looked at before it is used again."""
+
 Job = tuple[Sender, int, ReplyRules, int | None, int | None, int | None]
 """(sender, token, rules, timeout_ns, deadline, limit): all that is known of one that waits."""
 
@@ -59,12 +62,14 @@ class ConnectionPool:
         self._now = now
         self.reuse = options.reuse
         self.idle_ns = FOREVER if options.idle_ns is None else options.idle_ns
+        self._glance = min(GLANCE, self.idle_ns)
         self.connections: set[Connection] = set()
         self.closing: set[Connection] = set()
         self.waiting: OrderedDict[tuple[Sender, int], Job] = OrderedDict()
         self.expiry = Expiry(now, self._collect, self._expire)
         self.opened = 0
         self._idle: list[Connection] = []
+        self._dials: set[asyncio.Task[None]] = set()
         self._waited = self._failed_dials = self._full_ns = 0
         self._full_since = NEVER
         self._busy: dict[tuple[Sender, int], Connection] = {}
@@ -107,10 +112,9 @@ class ConnectionPool:
         self._is_closed = True
         self.waiting.clear()
         self.expiry.stop()
-        dials = [connection.dial for connection in self.connections if connection.dial is not None]
         for connection in list(self.connections):
             connection.close()
-        await asyncio.gather(self._dialer.close(), *dials, return_exceptions=True)
+        await asyncio.gather(self._dialer.close(), *self._dials, return_exceptions=True)
         while self.closing:
             await asyncio.sleep(0.001)
 
@@ -135,15 +139,18 @@ class ConnectionPool:
             connection = idle.pop()
             if connection.transport is None:
                 continue
+            idle_since = connection.finished
             connection.reserve(sender, token, rules, timeout_ns, deadline, limit)
-            if connection.started - connection.finished > connection.idle_ns:
+            if connection.started - idle_since > self._glance and not connection.is_usable(
+                connection.started - idle_since
+            ):
                 connection.sender = None
                 connection.close()
                 continue
             connection.transmit()
             if connection.sender is None:
                 self.offer(connection)
-            elif not idle and len(self.connections) >= self._limit:
+            elif len(self.connections) >= self._limit and not self._has_idle():
                 self._full_since = connection.started
             return
         if len(self.connections) < self._limit:
@@ -183,7 +190,9 @@ class ConnectionPool:
     def _dial_for(self, job: Job) -> None:
         connection = self._add_connection()
         connection.reserve(*job)
-        connection.dial = asyncio.get_running_loop().create_task(self._dial(connection))
+        connection.dial = dial = asyncio.get_running_loop().create_task(self._dial(connection))
+        self._dials.add(dial)
+        dial.add_done_callback(self._dials.discard)
         if len(self.connections) >= self._limit and self._full_since == NEVER and not self._has_idle():
             self._full_since = connection.started
 
@@ -196,6 +205,8 @@ class ConnectionPool:
         try:
             await self._dialer.dial(connection)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a failure of the job, and has a class
+            if connection.transport is not None:
+                return  # it is open, and the event loop tells what becomes of it
             self._failed_dials += 1
             if connection.sender is not None:
                 connection.fail(name_failure(error), self._now())

@@ -35,14 +35,17 @@ class TlsOptions(Checked):
 
 def make_tls_context(tls: TlsOptions) -> ssl.SSLContext:
     """The context of all connections of a pool. Reads the named files; raises `SpecError` that names the member of each."""
-    problems: list[Problem] = []
-    context = ssl.create_default_context()
+    # One of its own, and not `ssl.create_default_context`: that would trust the system's authorities beside the named ones.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
+    problems: list[Problem] = []
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if tls.ca is not None:
+    elif tls.ca is not None:
         problems += _load_authorities(context, tls.ca)
+    else:
+        context.load_default_certs()
     if tls.cert is not None:
         problems += _load_certificate(context, tls.cert, tls.key)
     if problems:
@@ -52,7 +55,6 @@ def make_tls_context(tls: TlsOptions) -> ssl.SSLContext:
 
 def _load_authorities(context: ssl.SSLContext, ca: str) -> list[Problem]:
     try:
-        # The system's authorities are not asked beside it: a private one is named so that no other is trusted.
         context.load_verify_locations(cafile=ca)
     except (OSError, ValueError) as error:
         return [Problem("tls.ca", f"cannot be read as certificates: {_explain(error)}", ca)]
