@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,13 +11,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Received:
-    """One request. ``lines``: the head's lines after the first; ``connection``: which one it came over, from 0."""
+    """One request. ``lines``: the head's lines after the first; ``connection``: which one it came over, from 0; ``client``:
+    whether a client's certificate was shown.
+    """
 
     method: str
     target: str
     lines: tuple[str, ...]
     body: bytes
     connection: int
+    client: bool = False
 
     def header(self, name: str) -> str | None:
         """The value of a header, None if it was not sent."""
@@ -42,10 +46,11 @@ class RecordingServer:
     port: int = 0
     received: list[Received] = field(default_factory=list)
     connections: int = 0
+    scheme: str = "http"
 
     def url(self, target: str = "/") -> str:
         """Its URL."""
-        return f"http://127.0.0.1:{self.port}{target}"
+        return f"{self.scheme}://127.0.0.1:{self.port}{target}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
@@ -56,9 +61,11 @@ class RecordingServer:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
                 method, target, _ = head[0].split(" ")
                 lines = tuple(line for line in head[1:] if line)
+                if any(line.lower() == "expect: 100-continue" for line in lines):
+                    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 length = next((int(line[15:]) for line in lines if line.lower().startswith("content-length:")), 0)
                 body = await reader.readexactly(length)
-                received = Received(method, target, lines, body, number)
+                received = Received(method, target, lines, body, number, bool(writer.get_extra_info("peercert")))
                 self.received.append(received)
                 writer.write(self.answer(received))
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -68,9 +75,11 @@ class RecordingServer:
 
 
 @asynccontextmanager
-async def recording_server(answer: Answer = lambda _: reply()) -> AsyncIterator[RecordingServer]:
-    """Running while the block lasts."""
-    recording = RecordingServer(answer)
+async def recording_server(
+    answer: Answer = lambda _: reply(), context: ssl.SSLContext | None = None
+) -> AsyncIterator[RecordingServer]:
+    """Running while the block lasts; with ``context`` it speaks TLS."""
+    recording = RecordingServer(answer, scheme="http" if context is None else "https")
     tasks: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -78,7 +87,7 @@ async def recording_server(answer: Answer = lambda _: reply()) -> AsyncIterator[
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
     recording.port = server.sockets[0].getsockname()[1]
     try:
         yield recording

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,20 @@ async def test_each_body_is_sent_as_its_kind(tmp_path: Path) -> None:
         assert received.header("content-length") == str(len(body))
     assert (server.received[4].header("content-length"), server.received[4].header("content-type")) == ("0", None)
     assert (server.received[5].method, server.received[5].header("content-type")) == ("GET", "text/x")
+
+
+async def test_bodies_can_be_compressed_and_asked_for() -> None:
+    """A check sees what was compressed; the bytes that are counted are those that came, 100 among them."""
+    content = gzip.compress(b'{"a": 1}' * 100)
+    async with recording_server(lambda _: reply(content, 200, "Content-Encoding: gzip")) as server:
+        expect = Expect(contains='{"a": 1}{"a": 1}')
+        http = Http(server.url(), method="PUT", body="x{{index}}", expect_continue=True, decompress=True, expect=expect)
+        result = await run_jobs(http, jobs=2)
+    assert result.counts.completed == 2
+    received = server.received[0]
+    assert (received.header("expect"), received.body[:1]) == ("100-continue", b"x")
+    expected = len(reply(content, 200, "Content-Encoding: gzip")) + len(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert column(result, "bytes_received") == [expected] * 2
 
 
 async def test_headers_replace_the_defaults() -> None:

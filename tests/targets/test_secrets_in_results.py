@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import ssl
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+import trustme
 
 from aurea_engine import (
     Fifo,
+    Http,
     RunResult,
     RunSpec,
     SpecError,
+    TlsOptions,
     Workload,
     encode_json,
     result_from_dict,
@@ -132,6 +136,22 @@ async def test_no_secret_follows_a_redirect(planted: str) -> None:
         assert_absent("a request to another origin", received)
     followed = [received for received in server.received if received.target == "/there"]
     assert [received.header("X-Api-Key") is not None for received in followed] == [True] * 5
+
+
+async def test_no_certificate_follows_a_redirect(tmp_path: Path) -> None:
+    """The client's own, which the first origin is shown; the second one asks for it, and is shown none."""
+    authority, paths = trustme.CA(), {name: str(tmp_path / f"{name}.pem") for name in ("ca", "client")}
+    authority.cert_pem.write_to_path(paths["ca"])
+    authority.issue_cert("a.client").private_key_and_cert_chain_pem.write_to_path(paths["client"])
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=paths["ca"])
+    context.verify_mode = ssl.CERT_OPTIONAL
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    async with recording_server(context=context) as other, recording_server(context=context) as server:
+        server.answer = lambda _: reply("", 302, f"Location: {other.url()}")
+        tls = TlsOptions(ca=paths["ca"], cert=paths["client"])
+        result = await run(RunSpec(Workload(Http(server.url(), tls=tls, redirects=1), jobs=2)))
+    assert result.counts.completed == 2
+    assert [received.client for received in (*server.received, *other.received)] == [True, True, False, False]
 
 
 async def test_a_published_secret_has_one_target(monkeypatch: pytest.MonkeyPatch) -> None:
