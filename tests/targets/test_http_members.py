@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aurea_engine import RunSpec, SpecError, Workload, simulate, spec_from_dict, spec_to_dict
 from aurea_engine.errors import LITERAL_CREDENTIAL, LOCAL_REFERENCE, NotSimulable
@@ -260,3 +264,47 @@ def test_virtual_time_is_refused() -> None:
     """With the remedy."""
     with pytest.raises(NotSimulable, match='sends requests, which takes real time: set clock to "real"'):
         simulate(RunSpec(Workload(Http(URL), jobs=1)))
+
+
+MEMBERS = [each.name for each in fields(Http) if each.init]
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["{{", "{{index}}", "/a", URL]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10) | st.sampled_from(["/a", "env"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(MEMBERS), json_values, max_size=4), st.booleans())
+@settings(max_examples=500)
+def test_any_document_is_taken_or_refused(members: dict[str, Any], local: bool) -> None:
+    """Whatever stands in it: a value that can be written and read again, or problems with paths; never another exception."""
+    document = {"kind": "http", "url": URL, **members}
+    try:
+        spec = spec_from_dict({"workload": {"job": document, "jobs": 1}}, local=local)
+    except SpecError as error:
+        paths = [problem.path for problem in error.problems]
+    else:
+        assert spec_from_dict(json.loads(json.dumps(spec_to_dict(spec)))) == spec
+        paths = []
+    assert all(path.startswith("workload.job") for path in paths)
+
+
+@given(st.text(max_size=60) | st.builds("http://{}".format, st.text(max_size=40)))
+def test_any_url_is_taken_or_refused(text: str) -> None:
+    """What is taken names a host in ASCII, and a target that ends no line."""
+    try:
+        url = split_url(text)
+    except SpecError:
+        return
+    assert url.host.isascii()
+    assert 0 < url.port < 65536
+    assert url.target.startswith("/")
+    if "{{" not in url.target:
+        assert re.fullmatch(r"[\x21-\x7e]+", url.target)
