@@ -6,6 +6,7 @@ import base64
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -295,3 +296,13 @@ def test_no_color_is_obeyed(aurea: Any, target: RecordingServer, monkeypatch: py
     assert "\x1b[" in aurea("http", target.url(), *FAST)[1]
     # Bold is no colour, and NO_COLOR leaves it too.
     assert "\x1b[3" not in aurea("http", target.url(), *FAST, "--no-color")[1]
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("module", ["aurea_server.cli.run", "aurea_server.cli.http", "aurea_server.cli.import_command"])
+def test_connections_are_loaded_when_they_are_used(module: str) -> None:
+    """Parser, pools and connections cost a fifth of the engine's own start; most commands send nothing."""
+    code = f"import sys, {module}; print(*[name for name in sys.modules if 'httptools' in name or 'targets.http.' in name])"
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    late = {"httptools", "aurea_engine.targets.http.pool", "aurea_engine.targets.http.connection"}
+    assert late.isdisjoint(asked.stdout.split())

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from aurea_engine.closed_sets import ExecutorName
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.records.measures import Mark, Measure
 from aurea_engine.targets.http.data import Data, read_rows
-from aurea_engine.targets.http.http_jobs import HttpJobs, open_jobs
 from aurea_engine.targets.http.members import HttpMembers
 from aurea_engine.targets.http.requests import compile_request
 from aurea_engine.targets.http.templates import Names, RowFields
 from aurea_engine.workload.job_setup import JobSetup
 from aurea_engine.workload.jobs import Job, OpenedJob
+
+if TYPE_CHECKING:
+    from aurea_engine.targets.http.http_jobs import HttpJobs
 
 HTTP_MARKS = (Mark("connected"), Mark("sent"), Mark("first_byte"))
 HTTP_MEASURES = (Measure("status", "code"), Measure("bytes_sent", "bytes"), Measure("bytes_received", "bytes"))
@@ -76,6 +78,9 @@ class Http(HttpMembers, Job):
 
     @asynccontextmanager
     async def opened_in(self, setup: JobSetup) -> AsyncIterator[HttpJobs]:
+        # Late: connections, parser and pools are a fifth of what the engine takes to load, and most commands send nothing.
+        from aurea_engine.targets.http.http_jobs import open_jobs  # noqa: PLC0415
+
         jobs = await open_jobs(self, setup)
         try:
             yield jobs
