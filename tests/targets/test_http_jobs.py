@@ -394,6 +394,17 @@ async def test_a_ceiling_on_the_rate_is_waiting() -> None:
     assert result.service_time.p50 < 0.1
 
 
+async def test_redirects_count_against_the_ceiling() -> None:
+    """Each is a request: ten jobs with two each need 190 ms at 100/s, less the burst of 10 ms."""
+    async with recording_server() as server:
+        server.answer = lambda received: reply("", 302, "Location: /b") if received.target == "/a" else reply()
+        spec = RunSpec(Workload(Http(server.url("/a"), redirects=1), jobs=10), seed=1)
+        result = await run(spec, access=Access(most_rate=100))
+    assert (result.counts.completed, len(server.received)) == (10, 20)
+    assert result.jobs is not None
+    assert result.jobs.finished.max() >= 180_000_000
+
+
 async def test_paced_jobs_can_be_given_up() -> None:
     async with recording_server() as server:
         spec = RunSpec(Workload(Http(server.url()), jobs=30, stop_at=0.05), seed=1)

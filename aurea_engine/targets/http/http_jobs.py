@@ -67,7 +67,7 @@ class HttpJobs(CallbackPool):
         # Until the run sets its own clock, for what happens before the window.
         self._pools = Pools(setup.access, perf_counter_ns, follows=prepared.members.redirects > 0)
         self._pool = self._pools.get(prepared.options)
-        self._follower = RedirectFollower(self._pools, self._context_of, self._finish)
+        self._follower = RedirectFollower(self._pools, self._context_of, self._finish, setup.pacer)
         # Statuses that end a job well without a further look. Redirects that are followed, and bodies, need one.
         verdict = prepared.verdict
         looks = verdict.check is not None or prepared.members.redirects > 0
@@ -94,6 +94,7 @@ class HttpJobs(CallbackPool):
         """Close all connections, and forget the jobs that wait for their time."""
         for timer in self._paced.values():
             timer.cancel()
+        self._follower.close()
         await self._pools.close()
 
     def start(self, job: int, demand: float, limit: int | None, deadline: int | None) -> None:

@@ -18,11 +18,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin
 
 from aurea_engine.errors import SpecError
+from aurea_engine.records.batch import NS
 from aurea_engine.targets.http.cookies import CookieJar
 from aurea_engine.targets.http.options import ConnectionOptions
 from aurea_engine.targets.http.origin import Origin
@@ -33,6 +35,7 @@ from aurea_engine.targets.http.replies import NEVER, Reply
 from aurea_engine.targets.http.requests import Encoded, Request
 from aurea_engine.targets.http.templates import JobContext
 from aurea_engine.targets.http.urls import SplitUrl, split_url
+from aurea_engine.workload.pacing import SendPacer
 
 CODES = frozenset((301, 302, 303, 307, 308))
 """Statuses that lead elsewhere, if a header ``Location`` says where."""
@@ -114,6 +117,7 @@ class RedirectFollower:
     """Follows redirects for the jobs of one pool. A `Sender` of its own, so that jobs without redirects pay nothing for it.
 
     ``contexts``: gives the context of a job's templates. ``finish``: is told of the last reply, which has the sums of all.
+    ``pacer``: the run's ceiling on requests, which those that follow redirects are, too.
     """
 
     def __init__(
@@ -121,9 +125,11 @@ class RedirectFollower:
         pools: Pools,
         contexts: Callable[[int], JobContext],
         finish: Callable[[int, Reply, str | None], None],
+        pacer: SendPacer | None = None,
     ) -> None:
-        self._pools, self._contexts, self._finish = pools, contexts, finish
+        self._pools, self._contexts, self._finish, self._pacer = pools, contexts, finish, pacer
         self._ways: dict[int, Way] = {}
+        self._paced: dict[int, asyncio.TimerHandle] = {}
 
     def follow(
         self, token: int, prepared: PreparedRequest, reply: Reply, limits: Limits, jar: CookieJar | None
@@ -148,14 +154,18 @@ class RedirectFollower:
             way.store_cookies()
             location = way.location()
             if location is not None:
-                failure = self._go_on(token, way, location)
+                failure = self._turn(way, location)
                 if failure is None:
+                    self._send_in_time(token, way)
                     return
+        self._end(token, way, failure)
+
+    def _end(self, token: int, way: Way, failure: str | None) -> None:
         del self._ways[token]
         self._finish(token, way, failure)
 
-    def _go_on(self, token: int, way: Way, location: str) -> str | None:
-        """Send the next request. Returns the class of the failure if there is none to send."""
+    def _turn(self, way: Way, location: str) -> str | None:
+        """Find the next request. Returns the class of the failure if there is none."""
         url = resolve_location(way.url, location) if way.left else None
         if url is None:
             return "redirects"
@@ -163,18 +173,34 @@ class RedirectFollower:
         pool = self._find_pool(origin, way.prepared.options)
         if pool is None:
             return "redirects"
-        timeout, limit = way.limits.left(way.started, way.prepared.timeout_ns, self._pools.now())
-        if timeout <= 0 or (limit is not None and limit <= 0):
-            return "timeout"
         method, keeps_body = next_method(way.status, way.request.method)
         same_origin = origin == origin_of(way.url)
         way.request = way.request.redirected(
             method, url.target, url.authority, keeps_body=keeps_body, same_origin=same_origin
         )
         way.url, way.left, way.pool = url, way.left - 1, pool
-        rules = replace(way.prepared.rules, head=method == "HEAD", expect_continue=way.request.waits)
-        way.pool.send(self, token, rules, timeout, way.limits.deadline, limit)
         return None
+
+    def _send_in_time(self, token: int, way: Way) -> None:
+        """Send the next request, when the run's ceiling lets it: the wait is part of the job's service, which has begun."""
+        now = self._pools.now()
+        at = now if self._pacer is None else self._pacer.reserve(now)
+        if at <= now:
+            self._send(token, way)
+        else:
+            self._paced[token] = asyncio.get_running_loop().call_later((at - now) / NS, self._send, token, way)
+
+    def _send(self, token: int, way: Way) -> None:
+        self._paced.pop(token, None)
+        now = self._pools.now()
+        timeout, limit = way.limits.left(way.started, way.prepared.timeout_ns, now)
+        if timeout <= 0 or (limit is not None and limit <= 0):
+            way.finished = now
+            self._end(token, way, "timeout")
+            return
+        head, waits = way.request.method == "HEAD", way.request.waits
+        rules = replace(way.prepared.rules, head=head, expect_continue=waits)
+        way.pool.send(self, token, rules, timeout, way.limits.deadline, limit)
 
     def _find_pool(self, origin: Origin, options: ConnectionOptions) -> ConnectionPool | None:
         if origin == options.origin:
@@ -188,5 +214,12 @@ class RedirectFollower:
         way = self._ways.pop(token, None)
         if way is None:
             return None
+        if (timer := self._paced.pop(token, None)) is not None:
+            timer.cancel()
         way.pool.cancel(token, self)
         return way.started
+
+    def close(self) -> None:
+        """Forget the requests that wait for their time."""
+        for timer in self._paced.values():
+            timer.cancel()
