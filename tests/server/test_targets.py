@@ -251,6 +251,7 @@ async def test_a_flood_is_paced_at_the_ceiling(serve: Serve, post: Post, target:
     assert (status, result["completed_jobs"]) == (200, 60)
     starts = sorted(job["started"] for job in result["jobs"])
     assert starts[-1] - starts[0] >= 59 / 100 - 0.011
+    assert "target_rate_limited" in [finding["code"] for finding in result["findings"]]
     assert len(target.received) <= 4
 
 
