@@ -54,6 +54,9 @@ def serve_command(**given: Any) -> int:
     Values come from the command line, else from AUREA_ variables, else from the configuration file ($AUREA_CONFIG, or
     ~/.config/aurea/config.toml), else they are the defaults. The token is read from --token-file or AUREA_TOKEN.
 
+    Runs of clients may send requests nowhere unless --allow-target says where, and use no file or secret of this machine
+    but those of --data-dir and --secret.
+
     Exit codes: 0 clean; 2 usage or unsafe settings; 3 cannot listen; 4 history unusable or in use; 5 history of a newer
     Aurea; 70 internal; 129, 130 or 143 forced by a second signal.
     """
