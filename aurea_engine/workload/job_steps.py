@@ -31,7 +31,7 @@ def name_step_groups(leaves: Sequence[Any], groups: Sequence[str]) -> tuple[Step
 
 def _read_steps(leaf: Any) -> Steps:
     """What one job says of its steps, checked."""
-    name, steps = type(leaf).__name__, leaf.steps()
+    name, steps = type(leaf).__name__, leaf.step_names()
     if not isinstance(steps, tuple):
         raise StrategyError(f"{name}.steps must give a tuple of names, not {type(steps).__name__}")
     if steps and leaf.executor != "callbacks":

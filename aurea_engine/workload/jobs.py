@@ -170,7 +170,7 @@ class Job(JobSource):
     counts_turns: ClassVar[bool] = False
     """Whether its pool asks for the turn of a job: see `CallbackPool.turn`."""
 
-    def steps(self) -> tuple[str, ...]:
+    def step_names(self) -> tuple[str, ...]:
         """The names of the steps of which one job consists, in their order; empty for a job that has none.
 
         Only a `CallbackPool` can record steps (`CallbackPool.record_step`). Each step is a group of the result.

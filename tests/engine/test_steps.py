@@ -127,7 +127,7 @@ class Visit(Job):
     marks: ClassVar = (Mark("first_byte"),)
     measures: ClassVar = (Measure("pages", "pages"),)
 
-    def steps(self) -> tuple[str, ...]:
+    def step_names(self) -> tuple[str, ...]:
         return self.names
 
     async def run(self, demand: float) -> None:
