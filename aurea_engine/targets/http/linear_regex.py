@@ -72,6 +72,8 @@ class LinearRegex:
         tree = parse_regex(text)
         self._has_group = tree.has_group
         self._program: list[_Instruction] = []
+        # Of equal characters, such as the copies that a counted quantifier makes, one table is enough.
+        self._tests: dict[Char, _Tests] = {}
         self._compile(tree.root, tree.flags)
         self._program.append(_Instruction())
         self._skip = self._find_skip(tree.flags)
@@ -99,7 +101,9 @@ class LinearRegex:
         """Add what matches ``node`` and goes on with whatever is added next."""
         match node:
             case Char():
-                self._add(_Instruction(tests=_Tests(node, flags)))
+                if node not in self._tests:
+                    self._tests[node] = _Tests(node, flags)
+                self._add(_Instruction(tests=self._tests[node]))
             case Edge():
                 self._add(_Instruction(edge=node.source))
             case Sequence():
