@@ -1,7 +1,7 @@
 """Values taken out of replies, for the templates of later steps: by JSON pointer, from a header, or by a regex.
 
-What is extracted comes from a target and stays in memory as long as its flow, so it is bounded: a body that is kept has at
-most 1 MiB, a regex sees the first 64 KiB of it and takes bounded time (`LinearRegex`), and a value has at most 64 KiB as text.
+What is extracted comes from a target and stays in memory as long as its flow, so it is bounded. A body that is kept has at
+most 1 MiB; a regex sees the first 64 KiB of it, and takes bounded time (`LinearRegex`); a value has at most 64 KiB as text.
 A value that is not there, or is not right, fails the step as ``extract``.
 """
 
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import msgspec
+from aurea_engine.targets.http.headers import TOKEN
+from aurea_engine.targets.http.pointers import ABSENT, compile_pointer
+from aurea_engine.targets.http.templates import write_text
 
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, Invalid, show_value
-from aurea_engine.targets.http.headers import TOKEN
 from aurea_engine.targets.http.linear_regex import LinearRegex
-from aurea_engine.targets.http.pointers import ABSENT, compile_pointer
-from aurea_engine.targets.http.templates import write_text
 
 MOST_TEXT = 64 * 1024
 """Bytes of a body that a regex sees, and characters of a value."""
@@ -73,8 +73,8 @@ class _RegexRule:
 
 @dataclass(frozen=True)
 class Extract(Checked):
-    """Where a variable comes from: ``json``, a pointer into the body; ``header``, whose name may be in any case; or ``regex``,
-    of which the group is taken, or the whole match if it has none.
+    """Where a variable comes from: ``json``, a pointer into the body; ``header``, whose name may be in any case; or
+    ``regex``, of which the group is taken, or the whole match if it has none.
     """
 
     json: Annotated[str | None, _PointerRule()] = None
@@ -100,7 +100,12 @@ class ExtractRule:
         "maxProperties": MOST_VARIABLES,
         "additionalProperties": {
             "anyOf": [
-                {"type": "object", "properties": {name: {"type": "string"}}, "required": [name], "additionalProperties": False}
+                {
+                    "type": "object",
+                    "properties": {name: {"type": "string"}},
+                    "required": [name],
+                    "additionalProperties": False,
+                }
                 for name in ("json", "header", "regex")
             ]
         },

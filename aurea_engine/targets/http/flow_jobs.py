@@ -23,12 +23,9 @@ from dataclasses import dataclass, replace
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from aurea_engine.closed_sets import Outcome
-from aurea_engine.errors import Problem, SpecError
 from aurea_engine.targets.http.cookies import CookieJar
 from aurea_engine.targets.http.data import Row, read_rows
 from aurea_engine.targets.http.draws import Draws
-from aurea_engine.targets.http.extraction import Extraction
 from aurea_engine.targets.http.http_jobs import RowPicker, outcome_of
 from aurea_engine.targets.http.pool import ConnectionPool
 from aurea_engine.targets.http.pools import Limits, Pools
@@ -38,6 +35,10 @@ from aurea_engine.targets.http.redirects import RedirectFollower
 from aurea_engine.targets.http.replies import NEVER, Reply
 from aurea_engine.targets.http.requests import Encoded
 from aurea_engine.targets.http.templates import JobContext
+
+from aurea_engine.closed_sets import Outcome
+from aurea_engine.errors import Problem, SpecError
+from aurea_engine.targets.http.extraction import Extraction
 from aurea_engine.targets.http.thinks import Agenda, ThinkTimes
 from aurea_engine.workload.callbacks import CallbackPool, PoolState
 from aurea_engine.workload.job_setup import JobSetup
@@ -108,7 +109,7 @@ class FlowJobs(CallbackPool):
         self._has_cookies = any(step.has_cookies for step in steps)
         self._context = JobContext(Draws(setup.streams).uuid)
         self._follower = RedirectFollower(pools, self._context_of, self._end_redirects)
-        self._agenda = Agenda(lambda: self.now(), self._wake)
+        self._agenda = Agenda(self._read_clock, self._wake)
         self._flows: dict[int, FlowState] = {}
 
     @property
@@ -119,6 +120,9 @@ class FlowJobs(CallbackPool):
     @now.setter
     def now(self, now: Callable[[], int]) -> None:
         self._pools.now = now
+
+    def _read_clock(self) -> int:
+        return self._pools.now()
 
     async def close(self) -> None:
         """Wake no flow any more, and close all connections."""

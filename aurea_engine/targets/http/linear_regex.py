@@ -3,8 +3,8 @@
 # Theory of operation
 # -------------------
 # Python's `re` backtracks: it follows one way through an expression at a time, and comes back where that fails. For some
-# pairs of expression and text the number of ways is exponential, and for many that look harmless, such as ``(\d+) items``, it
-# is the square of the text's length. The text comes from a target, and `re` holds the interpreter while it works: 64 KiB of
+# pairs of expression and text the number of ways is exponential. For many that look harmless, such as ``(\d+) items``, it is
+# the square of the text's length. The text comes from a target, and `re` holds the interpreter while it works: 64 KiB of
 # digits would hold up a run for seconds, and every other job would be late by them.
 #
 # So expressions are matched here as Thompson did it in 1968 ("Regular expression search algorithm", CACM 11:6), with Pike's

@@ -38,7 +38,7 @@ class Char:
 
 @dataclass(frozen=True)
 class Edge:
-    """The beginning (``^``, ``\\A``) or the end (``$``, ``\\Z``) of the text."""
+    r"""The beginning (``^``, ``\A``) or the end (``$``, ``\Z``) of the text."""
 
     source: str
 
