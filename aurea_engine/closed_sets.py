@@ -234,7 +234,7 @@ COST_KINDS = (
     "tiered",
     "tokens",
 )
-JOB_KINDS = ("cpu", "faulty", "http", "limited", "mix", "replay", "sleep")
+JOB_KINDS = ("cpu", "faulty", "flow", "http", "limited", "mix", "replay", "sleep")
 ARRIVAL_KINDS = ("all_at_once", "closed", "constant", "gamma", "poisson", "ramp", "sine", "stages", "trace")
 SCHEDULER_KINDS = ("fifo", "lifo", "priority", "shortest_first")
 DISTRIBUTION_KINDS = ("constant", "empirical", "exponential", "gamma", "lognormal", "mixture", "pareto", "uniform")

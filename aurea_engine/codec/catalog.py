@@ -18,6 +18,7 @@ from typing import Any
 from aurea_engine.closed_sets import BUILT_IN_KINDS
 from aurea_engine.costs import KINDS, CostModel
 from aurea_engine.errors import SpecError, StrategyError
+from aurea_engine.targets.http.flow import Flow
 from aurea_engine.targets.http.job import Http
 from aurea_engine.workload import arrivals, combinations, distributions, jobs, recorded, schedulers
 from aurea_engine.workload.arrivals import Arrivals
@@ -151,6 +152,7 @@ def default_catalog() -> Catalog:
         "jobs": {
             "cpu": jobs.Cpu,
             "faulty": combinations.Faulty,
+            "flow": Flow,
             "http": Http,
             "limited": combinations.Limited,
             "mix": combinations.Mix,

@@ -175,7 +175,7 @@ SCHEDULERS: dict[str, Scheduler] = {
 def test_the_tables_hold_every_kind_there_is() -> None:
     """A kind that is added must be held against its shards too."""
     assert {*ARRIVALS, "closed"} == set(ARRIVAL_KINDS)
-    real_only = {"http"}
+    real_only = {"flow", "http"}
     assert (set(JOBS), set(SCHEDULERS)) == (set(JOB_KINDS) - real_only, set(SCHEDULER_KINDS))
 
 

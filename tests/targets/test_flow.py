@@ -7,9 +7,6 @@ from typing import Any
 from zlib import crc32
 
 import pytest
-from aurea_engine.targets.http.data import Data
-from aurea_engine.targets.http.job import Http
-from tests.targets.recording_server import Received, RecordingServer, recording_server, reply
 
 from aurea_engine import (
     Branch,
@@ -33,11 +30,14 @@ from aurea_engine import (
 )
 from aurea_engine.costs import Egress, PerJob
 from aurea_engine.records.batch import NS
+from aurea_engine.targets.http.data import Data
 from aurea_engine.targets.http.flow import Flow, Step
+from aurea_engine.targets.http.job import Http
 from aurea_engine.targets.http.thinks import BLOCK, BLOCKS_KEPT, ThinkTimes
 from aurea_engine.testing import check_result
 from aurea_engine.workload.jobs import JobSource
 from aurea_engine.workload.streams import Streams
+from tests.targets.recording_server import Received, RecordingServer, recording_server, reply
 
 
 async def run_flows(job: JobSource, jobs: int = 1, slots: int | None = None, **members: Any) -> RunResult:

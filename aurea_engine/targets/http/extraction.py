@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import msgspec
-from aurea_engine.targets.http.headers import TOKEN
-from aurea_engine.targets.http.pointers import ABSENT, compile_pointer
-from aurea_engine.targets.http.templates import write_text
 
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, Invalid, show_value
+from aurea_engine.targets.http.escaping import write_text
+from aurea_engine.targets.http.headers import TOKEN
 from aurea_engine.targets.http.linear_regex import LinearRegex
+from aurea_engine.targets.http.pointers import ABSENT, compile_pointer
 
 MOST_TEXT = 64 * 1024
 """Bytes of a body that a regex sees, and characters of a value."""
@@ -99,15 +99,9 @@ class ExtractRule:
         "type": "object",
         "maxProperties": MOST_VARIABLES,
         "additionalProperties": {
-            "anyOf": [
-                {
-                    "type": "object",
-                    "properties": {name: {"type": "string"}},
-                    "required": [name],
-                    "additionalProperties": False,
-                }
-                for name in ("json", "header", "regex")
-            ]
+            "type": "object",
+            "properties": {"json": _PointerRule.schema, "header": _HeaderRule.schema, "regex": _RegexRule.schema},
+            "additionalProperties": False,
         },
     }
 

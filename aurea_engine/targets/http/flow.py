@@ -8,19 +8,18 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Annotated, Any, ClassVar
 
+from aurea_engine.closed_sets import ExecutorName
+from aurea_engine.errors import Problem, SpecError
+from aurea_engine.fields.checked import Checked, non_empty
+from aurea_engine.records.measures import Mark, Measure
 from aurea_engine.targets.http.data import Data, read_rows
+from aurea_engine.targets.http.extraction import ExtractRule
+from aurea_engine.targets.http.flow_jobs import FlowJobs, open_flows
 from aurea_engine.targets.http.job import HTTP_MARKS, HTTP_MEASURES
 from aurea_engine.targets.http.members import HttpMembers
 from aurea_engine.targets.http.replies import MOST_KEPT_BYTES
 from aurea_engine.targets.http.requests import compile_request
 from aurea_engine.targets.http.templates import Names, RowFields
-
-from aurea_engine.closed_sets import ExecutorName
-from aurea_engine.errors import Problem, SpecError
-from aurea_engine.fields.checked import Checked, non_empty
-from aurea_engine.records.measures import Mark, Measure
-from aurea_engine.targets.http.extraction import ExtractRule
-from aurea_engine.targets.http.flow_jobs import FlowJobs, open_flows
 from aurea_engine.workload.access import Reach
 from aurea_engine.workload.distributions import Distribution
 from aurea_engine.workload.job_setup import JobSetup

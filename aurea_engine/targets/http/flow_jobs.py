@@ -18,15 +18,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
+from aurea_engine.closed_sets import Outcome
+from aurea_engine.errors import Problem, SpecError
 from aurea_engine.targets.http.cookies import CookieJar
-from aurea_engine.targets.http.data import Row, read_rows
+from aurea_engine.targets.http.data import read_rows
 from aurea_engine.targets.http.draws import Draws
+from aurea_engine.targets.http.extraction import Extraction
+from aurea_engine.targets.http.flow_state import FlowState
 from aurea_engine.targets.http.http_jobs import RowPicker, outcome_of
+from aurea_engine.targets.http.options import ConnectionOptions
 from aurea_engine.targets.http.pool import ConnectionPool
 from aurea_engine.targets.http.pools import Limits, Pools
 from aurea_engine.targets.http.prepared import PreparedRequest, prepare_request
@@ -35,11 +41,8 @@ from aurea_engine.targets.http.redirects import RedirectFollower
 from aurea_engine.targets.http.replies import NEVER, Reply
 from aurea_engine.targets.http.requests import Encoded
 from aurea_engine.targets.http.templates import JobContext
-
-from aurea_engine.closed_sets import Outcome
-from aurea_engine.errors import Problem, SpecError
-from aurea_engine.targets.http.extraction import Extraction
 from aurea_engine.targets.http.thinks import Agenda, ThinkTimes
+from aurea_engine.workload.access import Access
 from aurea_engine.workload.callbacks import CallbackPool, PoolState
 from aurea_engine.workload.job_setup import JobSetup
 
@@ -57,43 +60,6 @@ class PreparedStep:
     extraction: Extraction | None
     has_cookies: bool
     has_redirects: bool
-
-
-class FlowState:
-    """One flow in flight. ``at``: the number of its step; ``due``: the instant at which it is to be woken, `NEVER` if it is
-    at a pool; ``held``: only the run's ceiling of requests holds its step back; ``end``: the instant at which it is over.
-    """
-
-    __slots__ = (
-        "at", "due", "end", "held", "intended", "jar", "limit", "marks", "number", "received", "released", "row", "sent",
-        "started", "status", "variables",
-    )  # fmt: skip
-
-    def __init__(self, number: int, row: Row, limit: int | None, end: int | None) -> None:
-        self.number, self.row, self.limit, self.end = number, row, limit, end
-        self.at, self.due, self.held = 0, NEVER, False
-        self.started = self.intended = self.released = NEVER
-        self.marks = (NEVER, NEVER, NEVER)
-        self.status, self.sent, self.received = NEVER, 0, 0
-        self.variables: dict[str, object] = {}
-        self.jar: CookieJar | None = None
-
-    @property
-    def measures(self) -> tuple[int, int, int]:
-        """What the flow reports, as the job declares it."""
-        return self.status, self.sent, self.received
-
-    def add(self, reply: Reply) -> None:
-        """A step has ended, with this reply."""
-        if not self.at:
-            self.started, self.marks = reply.started, (reply.connected, reply.sent, reply.first_byte)
-            if self.limit is not None:
-                over = reply.started + self.limit
-                self.end = over if self.end is None else min(self.end, over)
-        if reply.status >= 0:
-            self.status = reply.status
-        self.sent += reply.bytes_sent
-        self.received += reply.bytes_received
 
 
 class FlowJobs(CallbackPool):
@@ -288,11 +254,24 @@ async def open_flows(flow: Flow, setup: JobSetup) -> FlowJobs:
     if problems:
         raise SpecError(problems)
     rows = [] if data is None or not fields.used else read_rows(data, fields)
+    all_options = list(dict.fromkeys(step.request.options for step in steps))
+    follows = any(step.has_redirects for step in steps)
     # Until the run sets its own clock, for what happens before the window.
-    pools = Pools(setup.access, perf_counter_ns)
+    pools = Pools(_share_connections(setup.access, all_options), perf_counter_ns, follows=follows)
     picker = RowPicker(rows, "in_order" if data is None else data.pick, Draws(setup.streams))
-    thinks = ThinkTimes([step.think for step in flow.steps], setup.streams)
-    flows = FlowJobs(steps, thinks, setup, picker, pools)
-    for options in dict.fromkeys(step.request.options for step in steps):
-        await pools.open(options, setup)
+    flows = FlowJobs(steps, ThinkTimes([step.think for step in flow.steps], setup.streams), setup, picker, pools)
+    try:
+        for options in all_options:
+            await pools.open(options, setup)
+    except BaseException:
+        await flows.close()
+        raise
     return flows
+
+
+def _share_connections(access: Access, all_options: Sequence[ConnectionOptions]) -> Access:
+    """What each pool may reach: the ceiling is of an origin, and steps with other options have pools of their own there."""
+    if access.most_connections is None:
+        return access
+    pools = max(Counter(options.origin for options in all_options).values())
+    return replace(access, most_connections=max(access.most_connections // pools, 1))

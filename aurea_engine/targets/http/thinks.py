@@ -55,7 +55,7 @@ class ThinkTimes:
         seed = np.random.SeedSequence(self._key, spawn_key=(step, block))
         seconds = draw_durations(distribution, np.random.Generator(np.random.PCG64(seed)), BLOCK)
         # A thought of centuries is as good as one that never ends, and an instant must stay within int64.
-        return np.rint(np.minimum(seconds, LONGEST) * NS).astype(np.int64)
+        return np.asarray(np.rint(np.minimum(seconds, LONGEST) * NS), np.int64)
 
 
 LONGEST = 1e9
