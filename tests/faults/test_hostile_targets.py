@@ -65,10 +65,12 @@ def test_each_way_to_harm_ends_as_a_class(
         assert sum(result["failures"].values()) == counts["failed"] + counts["timed_out"], (path, result["failures"])
         assert set(result["failures"]) <= set(FAILURE_CLASSES), (path, result["failures"])
         assert result["duration"] < 5, (path, result["duration"])
-        ended[path] = "/".join(result["failures"]) or "completed"
+        ended[path] = set(result["failures"])
     for path in ("headers", "one_header", "body", "chunks", "small_chunks", "to_the_end", "drip", "nothing"):
-        assert ended[path] in ("timeout", "too_large", "protocol"), (path, ended)
-    assert ended["metadata"] == ("target_not_allowed" if members else "completed"), ended
+        # Which comes first, the bound or the timeout, is the machine's affair.
+        assert ended[path]
+        assert ended[path] <= {"timeout", "too_large", "protocol"}, (path, ended)
+    assert ended["metadata"] == ({"target_not_allowed"} if members else set()), ended
     invariants(server)
 
 
@@ -132,3 +134,31 @@ def test_a_killed_runner_leaves_no_connection(
     result = server.run(asking(target, "fine"))
     assert result["completed_jobs"] == 4
     invariants(server)
+
+
+def test_kinds_of_packages_change_nothing(
+    server: Any, target: HostileTarget, invariants: Callable[[Any], None]
+) -> None:
+    """A specification that names somebody's kind is judged in a process of its own, by the same rules."""
+    own = {"kind": "raises", "what": "ValueError"}
+    for url, code in [("http://169.254.169.254/", "target_not_allowed"), ("unix:/run/app.sock:/", "local_reference")]:
+        job = {"kind": "mix", "of": [{"weight": 1, "job": own}, {"weight": 1, "job": {"kind": "http", "url": url}}]}
+        status, _, problem = server.ask("POST", "/benchmark/run", {"workload": {"job": job, "jobs": 4}})
+        assert (status, problem["code"]) == (403 if code == "target_not_allowed" else 400, code), problem
+    fine = asking(target, "fine")["workload"]["job"]
+    job = {"kind": "mix", "of": [{"weight": 1, "job": own}, {"weight": 1, "job": fine}]}
+    result = server.run({"workload": {"job": job, "jobs": 20}, "seed": 1})
+    assert result["statuses"] == {"200": result["counts"]["completed"]}
+    invariants(server)
+
+
+def test_runners_get_secrets_and_no_settings(serve: Callable[..., Any], target: HostileTarget) -> None:
+    """The variables of secrets are where runs read them; those of the server's own settings are not."""
+    here = f"127.0.0.1:{target.port}"
+    server = serve(
+        AUREA_ALLOW_TARGET=here, AUREA_SECRET=f"api=env:HOSTILE@{here}", AUREA_TOKEN="", HOSTILE=SECRET, OTHER="kept"
+    )
+    variables = Path(f"/proc/{server.runner()}/environ").read_bytes().split(b"\0")
+    assert [each for each in variables if each.startswith(b"AUREA_")] == []
+    assert f"HOSTILE={SECRET}".encode() in variables
+    assert b"OTHER=kept" in variables
