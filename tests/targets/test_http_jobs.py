@@ -202,12 +202,13 @@ async def test_rows_go_in_order_and_again() -> None:
 
 
 async def test_a_row_is_used_once() -> None:
-    """Arrivals end with the rows."""
+    """Arrivals end with the rows, and a finding says so."""
     rows = tuple({"a": i} for i in range(7))
     async with recording_server() as server:
         result = await run_jobs(Http(server.url("/{{row.a}}"), data=Data(rows=rows, pick="once")), jobs=100)
     assert sorted(received.target for received in server.received) == [f"/{i}" for i in range(7)]
     assert result.counts.arrived == result.counts.completed == 7
+    assert "data_exhausted" in [finding.code for finding in result.findings]
 
 
 def test_shards_share_rows_and_uuids(tmp_path: Path) -> None:
