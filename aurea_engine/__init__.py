@@ -59,6 +59,8 @@ from aurea_engine.run.shard import Shard
 from aurea_engine.spec import Objective, RunSpec, Thresholds
 from aurea_engine.targets.http.data import Data
 from aurea_engine.targets.http.expectations import Expect
+from aurea_engine.targets.http.extraction import Extract
+from aurea_engine.targets.http.flow import Flow, Step
 from aurea_engine.targets.http.job import Http
 from aurea_engine.targets.http.members import Auth
 from aurea_engine.targets.http.tls import TlsOptions
@@ -127,6 +129,7 @@ __all__ = [
     "Empirical",
     "Expect",
     "Exponential",
+    "Extract",
     "FAILURE_CLASSES",
     "FINAL",
     "FINDING_CODES",
@@ -134,6 +137,7 @@ __all__ = [
     "Fifo",
     "Finding",
     "Floor",
+    "Flow",
     "Free",
     "Gamma",
     "GammaArrivals",
@@ -195,6 +199,7 @@ __all__ = [
     "SpecError",
     "Stage",
     "Stages",
+    "Step",
     "StepBatch",
     "Stop",
     "StrategyError",

@@ -28,7 +28,7 @@ import numpy as np
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import InvalidReport
 from aurea_engine.records.batch import NEVER, Instants, JobBatch
-from aurea_engine.records.reports import ReportReader
+from aurea_engine.records.reports import MOST, ReportReader
 from aurea_engine.records.steps import StepBatch, schema_of_steps
 from aurea_engine.run.shard import Shard
 from aurea_engine.run.step_meters import StepMeters, StepParts
@@ -102,9 +102,10 @@ class StepColumns:
 
     def _take(self, job: int, leaf: LeafSteps, rows: list[Row]) -> None:
         self._ended += rows
+        if len(rows) == len(leaf.places) and job not in self._failures:
+            return  # nearly always
         names, reached = self.schema.groups, {row[1]: row[6] for row in rows}
-        if len(rows) < len(leaf.places):
-            self.meters.not_reached.update(names[place] for place in leaf.places if place not in reached)
+        self.meters.not_reached.update(names[place] for place in leaf.places if place not in reached)
         for place, failure in self._failures.pop(job, ()):
             # One that failed after the run had ended is cancelled by now, or was not reached.
             if reached.get(place, _CANCELLED) != _CANCELLED:
@@ -170,10 +171,10 @@ class LeafSteps:
         place = self.places[step]
         if rows and self.places.index(rows[-1][1]) >= step:
             return f"told of step {step} of job {job} after a later one, or twice"
-        values = self._nothing
+        values: Sequence[int] = self._nothing
         if outcome != _CANCELLED and any(reports):
             try:
-                values = self._arrange(self._reader.read_parts(*reports, times[2], times[3]))
+                values = self._read(*reports, times[2], times[3])
             except InvalidReport as raised:
                 outcome, error = _FAILED, type(raised).__name__
         rows.append((job, place, *times, outcome, *values))
@@ -181,7 +182,20 @@ class LeafSteps:
             self.columns.note_failure(job, place, error)
         return None
 
-    def _arrange(self, values: list[int]) -> list[int]:
+    def _read(self, marks: Sequence[int], measures: Sequence[int], started: int, finished: int) -> Sequence[int]:
+        """A value for each column of the run's reports. Raises `InvalidReport`."""
+        # Nearly every report is as declared, and its numbers are stored as they are (`ReportColumns.make_writer`).
+        if self._spread is None and (len(marks), len(measures)) == self._reader.sizes and self._reader.whole:
+            for mark in marks:
+                if mark.__class__ is not int or (mark != NEVER and not started <= mark <= finished):
+                    break
+            else:
+                for value in measures:
+                    if value.__class__ is not int or not NEVER <= value <= MOST:
+                        break
+                else:
+                    return (*marks, *measures)
+        values = self._reader.read_parts(marks, measures, started, finished)
         if self._spread is None:
             return values
         arranged = self._nothing.copy()

@@ -74,7 +74,7 @@ class FlowJobs(CallbackPool):
         self._last = len(steps) - 1
         self._has_cookies = any(step.has_cookies for step in steps)
         self._context = JobContext(Draws(setup.streams).uuid)
-        self._follower = RedirectFollower(pools, self._context_of, self._end_redirects)
+        self._follower = RedirectFollower(pools, self._context_of, self._end_redirects, setup.pacer)
         self._agenda = Agenda(self._read_clock, self._wake)
         self._flows: dict[int, FlowState] = {}
 
@@ -93,6 +93,7 @@ class FlowJobs(CallbackPool):
     async def close(self) -> None:
         """Wake no flow any more, and close all connections."""
         self._agenda.close()
+        self._follower.close()
         await self._pools.close()
 
     # --- A step begins -----------------------------------------------------------------------------------------------
