@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from cyclopts import Parameter
 
 from aurea_engine import Access, Catalog, Problem, RunSpec, SpecError, default_catalog, encode_json, spec_from_dict
 from aurea_server.cli.credentials import Credential, list_needed, take_credentials
@@ -23,6 +24,7 @@ def http_command(
     request: RequestOptions = RequestOptions(),
     load: LoadOptions = LoadOptions(),
     cost: str | None = None,
+    floor: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     save: Path | None = None,
     output: OutputOptions = OutputOptions(),
 ) -> int:
@@ -37,6 +39,8 @@ def http_command(
         Such as http://127.0.0.1:8080/path, https://example.org/ or unix:/run/app.sock:/path.
     cost
         A cost model: JSON, a file, or the name of a kind.
+    floor
+        Afterwards also measure what this client can do at all, against a server that answers at once.
     save
         Write the specification to this file: ``aurea run FILE`` runs it again, with the same seed.
     """
@@ -45,10 +49,15 @@ def http_command(
     catalog = default_catalog().with_entry_points()
     document, taken = make_document(_choose_url(url), request, load, cost)
     spec = _make_spec(document, catalog)
+    measure = None
+    if floor:
+        from aurea_server.cli.floor import make_measurer  # noqa: PLC0415 - what only a floor needs is loaded by it
+
+        measure = make_measurer(spec, catalog)
     if save is not None:
         _save(document, save, taken)
     access = Access(given={each.variable: each.value for each in taken})
-    return run_here(spec, catalog, output, access=access)
+    return run_here(spec, catalog, output, access=access, floor=measure)
 
 
 def _choose_url(given: tuple[str, ...]) -> str:

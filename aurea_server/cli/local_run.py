@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from cyclopts import Parameter
@@ -33,6 +33,9 @@ from aurea_server.cli.signals import handle_signals
 from aurea_server.cli.tables import show
 from aurea_server.cli.target_line import print_targets
 
+if TYPE_CHECKING:
+    from aurea_server.cli.floor import MeasureFloor
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)
@@ -55,8 +58,9 @@ def run_here(
     output: OutputOptions,
     *,
     access: Access = LOCAL_USER,
+    floor: MeasureFloor | None = None,
 ) -> ExitCode:
-    """Run ``spec``, write its result, and return the exit code.
+    """Run ``spec``, write its result, and return the exit code. ``floor``: what measures the client's floor afterwards.
 
     The first signal stops the run, and not the command: what the run has come to is still written, then aurea ends by that
     signal.
@@ -67,6 +71,8 @@ def run_here(
     line = LiveLine(watcher) if watcher.is_terminal else None
     with handle_signals(stop.now, lambda: None if line is None else line.__exit__()):
         result = _run(spec, access, stop, line)
+        if floor is not None and stop.status is None:
+            result = floor(result, stop)
         encoded = msgspec.json.format(encode_json(result_to_dict(result, catalog)), indent=2) + b"\n"
         write_result(encoded, output.output, json=output.json, people=_shower(result, output))
         return choose_exit_code(result.status, result.verdict, [judged.outcome for judged in result.objectives])

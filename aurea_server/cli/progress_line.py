@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from rich.cells import cell_len
@@ -18,6 +19,9 @@ from aurea_server.cli.tables import Prose, join_fitting
 NAME_WIDTH = 24
 """Characters of a run's label that the line shows."""
 
+MOST_NAMED = 3
+"""Statuses, and classes of failures, that the line shows."""
+
 BESIDE = 16 + 5 + 3
 """Columns of the line for the bar, the share, and the gaps between."""
 
@@ -27,12 +31,29 @@ def shorten_name(name: str) -> str:
 
 
 def list_figures(
-    throughput: float | None, p99: float | None, time_left: float | None, cost: str | None = None
+    throughput: float | None, p99: float | None, time_left: float | None, more: Sequence[str] = ()
 ) -> list[str]:
-    """What the line of a run shows, wherever it runs; the first are the last to be left out on a narrow terminal."""
-    figures = [format_number(throughput, "/s"), f"p99 {format_seconds(p99)}"]
-    figures += [] if cost is None else [cost]
+    """What the line of a run shows, wherever it runs; the last are the first to be left out on a narrow terminal.
+
+    ``more``: what else is known where it runs, before the time that is left.
+    """
+    figures = [format_number(throughput, "/s"), f"p99 {format_seconds(p99)}", *more]
     return figures if time_left is None else [*figures, f"{time_left:,.0f} s left"]
+
+
+def list_replies(progress: Progress) -> list[str]:
+    """How requests to a target fare: replies by status, failures by class, connections. Nothing for other jobs."""
+    # The classes are a closed set or names of exceptions of the user's own code: not a target's words, but printable anyway.
+    counted = [f"{status}: {count:,}" for status, count in _find_most(progress.statuses)]
+    counted += [f"{count:,} {make_printable(name)}" for name, count in _find_most(progress.failures)]
+    if (pool := progress.pool) is not None:
+        counted.append(f"{pool.busy:,} of {pool.open:,} connections")
+        counted += [f"{pool.waiting:,} wait"] if pool.waiting else []
+    return counted
+
+
+def _find_most(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda each: -each[1])[:MOST_NAMED]
 
 
 class LiveLine(Observer):
@@ -67,8 +88,10 @@ class LiveLine(Observer):
     def on_progress(self, progress: Progress) -> None:
         for finding in progress.findings:
             self._report(finding)
-        cost = None if progress.cost is None else format_money(float(progress.cost), self._currency)
-        parts = list_figures(progress.throughput, progress.p99, progress.time_left, cost)
+        more = list_replies(progress)
+        if progress.cost is not None:
+            more.append(format_money(float(progress.cost), self._currency))
+        parts = list_figures(progress.throughput, progress.p99, progress.time_left, more)
         # Unknown in a run that ends with its users' patience or a stop: then the bar only moves back and forth.
         share = progress.fraction_done
         self._bar.update(

@@ -14,7 +14,6 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from aurea_engine import Finding, ObjectiveResult, RunResult, TheoryRow, Timing
-from aurea_server.cli.histogram_chart import HistogramChart
 from aurea_server.cli.number_format import (
     OUTCOME_STYLE,
     SEVERITY_STYLE,
@@ -26,6 +25,7 @@ from aurea_server.cli.number_format import (
     make_printable,
 )
 from aurea_server.cli.report_groups import list_mark_timings, tabulate_groups, tabulate_measures
+from aurea_server.cli.report_requests import chart_response_times, describe_floor, sends_requests
 from aurea_server.cli.tables import LABEL_WIDTH, Column, Table
 
 THEORY_NAMES = {"wait_ratio": "jobs that wait", "rejected_ratio": "jobs rejected"}
@@ -38,7 +38,7 @@ def render_report(result: RunResult) -> RenderableType:
     timed = any(timing.count for _, timing in _list_timings(result))  # a table needs a column
     for rows, table in (
         (timed, _tabulate_times),
-        (has_statuses(result), chart_response_times),
+        (sends_requests(result), chart_response_times),
         (result.groups, tabulate_groups),
         (any(each.total is not None for each in result.measures.values()), tabulate_measures),
         (result.objectives, _tabulate_objectives),
@@ -48,18 +48,6 @@ def render_report(result: RunResult) -> RenderableType:
         if rows:
             parts += [Text(), table(result)]
     return Group(*parts)
-
-
-def has_statuses(result: RunResult) -> bool:
-    """Whether its jobs were requests to a target: then the spread of times is looked at first, as other tools show it."""
-    status = result.spec.workload.schema.measure("status")
-    return status is not None and status.unit == "code" and result.response_time.count > 0
-
-
-def chart_response_times(result: RunResult) -> RenderableType:
-    """The histogram of response times; nothing where the result was read from a file without one."""
-    histogram = result.histograms.get("response_time")
-    return Text() if histogram is None or not histogram.count else HistogramChart(histogram)
 
 
 def _make_table(*columns: Column, model: str = "") -> Table:
@@ -85,6 +73,8 @@ def _list_facts(result: RunResult) -> Iterator[tuple[str, Text]]:
         yield "status", Text(result.status.replace("_", " "), "bold yellow").append(why, "not bold")
     yield "verdict", Text(result.verdict, VERDICT_STYLE[result.verdict])
     yield "throughput", _describe_throughput(result)
+    if result.floor is not None:
+        yield "floor", describe_floor(result.floor)
     yield "cost", _describe_cost(result)
     yield "jobs", _describe_jobs(result)
     if result.failures:
@@ -171,6 +161,8 @@ def _list_timings(result: RunResult) -> list[tuple[str, Timing]]:
         ("  service", result.service_time),
     ]
     rows += list_mark_timings(result)
+    if result.floor is not None and result.floor.response_time.count:
+        rows.append(("floor", result.floor.response_time))
     # A row of dashes would say nothing. The lag is the generator's: in virtual time, or where all jobs are due at once, it
     # means nothing.
     if result.failure_time.count:

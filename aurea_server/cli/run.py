@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from aurea_engine import Access, default_catalog
+from cyclopts import Parameter
+
+from aurea_engine import Access, Problem, SpecError, default_catalog
 from aurea_server.cli.local_run import OutputOptions, run_here
 from aurea_server.cli.run_options import RunOptions
 from aurea_server.stdio.output_files import check_output
@@ -16,6 +19,7 @@ def run_command(
     *,
     options: RunOptions = RunOptions(),
     output: OutputOptions = OutputOptions(),
+    floor: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     server: str | None = None,
 ) -> int:
     """Run a benchmark here, and print its result.
@@ -28,15 +32,24 @@ def run_command(
     ----------
     spec
         A specification, JSON or TOML, or a result, whose run is then repeated; ``-`` reads JSON from stdin.
+    floor
+        Afterwards also measure what this client can do at all, against a server that answers at once; for jobs of kind http.
     server
         Run it on this server instead, such as http://localhost:5000 or https://example.org/prefix. Ctrl-C cancels it there.
     """
     # Before the run: an hour's work must not be lost to a misspelt folder.
     check_output(output.output)
     if server is not None:
+        if floor:
+            raise SpecError([Problem("--floor", "goes with a run on this machine: leave out --server")])
         from aurea_server.cli.remote_run import run_on_server  # noqa: PLC0415 - what only a remote run needs is loaded by it
 
         return run_on_server(server, options.make_data(spec), output.output, json=output.json)
     catalog = default_catalog().with_entry_points()
     specification, given = options.make_spec(spec, catalog)
-    return run_here(specification, catalog, output, access=Access(given=given))
+    measure = None
+    if floor:
+        from aurea_server.cli.floor import make_measurer  # noqa: PLC0415 - what only a floor needs is loaded by it
+
+        measure = make_measurer(specification, catalog)
+    return run_here(specification, catalog, output, access=Access(given=given), floor=measure)

@@ -7,15 +7,17 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aurea_engine import SpecError
+from aurea_engine import Observer, PoolState, Progress, SpecError, run_sync, spec_from_dict
 from aurea_server.cli.http_options import RequestOptions
 from aurea_server.cli.load_options import LoadOptions
 from aurea_server.cli.objective_option import parse_objective
+from aurea_server.cli.progress_line import list_replies
 from tests.targets.recording_server import Received, RecordingServer, reply
 
 PLANTED = "Pl4nted"
@@ -306,3 +308,16 @@ def test_connections_are_loaded_when_they_are_used(module: str) -> None:
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     late = {"httptools", "aurea_engine.targets.http.pool", "aurea_engine.targets.http.connection"}
     assert late.isdisjoint(asked.stdout.split())
+
+
+def test_the_line_tells_replies_and_connections() -> None:
+    """While it runs: statuses and failures, the most frequent first, and how the connections stand."""
+    told: list[list[str]] = []
+
+    class Listener(Observer):
+        def on_progress(self, progress: Progress) -> None:
+            told.append(list_replies(replace(progress, pool=PoolState(open=12, busy=5, waiting=3))))
+
+    job = {"kind": "http", "url": "http://127.0.0.1:9/"}
+    run_sync(spec_from_dict({"workload": {"job": job, "jobs": 2}}), [Listener()])
+    assert told[-1] == ["2 refused", "5 of 12 connections", "3 wait"]
