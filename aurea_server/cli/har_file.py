@@ -25,6 +25,10 @@ MOST_BYTES = 256 * 1024**2
 """Of a file: replies stand in it, with pictures and all."""
 MOST_ENTRIES = 10_000
 MOST_PROBLEMS = 20
+ASSET_TYPES = (
+    *("image/", "font/", "audio/", "video/", "text/css", "text/javascript", "application/javascript"),
+    *("application/x-javascript", "application/font", "application/x-font", "application/vnd.ms-fontobject"),
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class HarEntry:
     body_type: str
     status: int
     sets_cookies: bool
+    is_asset: bool
     began: float
     ended: float
 
@@ -128,9 +133,19 @@ def _read_entry(number: int, entry: Mapping[str, Any]) -> HarEntry:
         body_type=body_type,
         status=int(response["status"]),
         sets_cookies=any(name.lower() == "set-cookie" for name, _ in _read_headers(response, "response")),
+        is_asset=_is_asset(entry),
         began=began,
         ended=began + took,
     )
+
+
+def _is_asset(entry: Mapping[str, Any]) -> bool:
+    """Whether it is a picture, a font, a style or a script, by the browser's word or by the type of the reply."""
+    if (kind := entry.get("_resourceType")) is not None:
+        return kind in ("image", "font", "stylesheet", "script", "media", "imageset", "texttrack")
+    content = entry["response"].get("content")
+    mime_type = content.get("mimeType") if isinstance(content, dict) else None
+    return isinstance(mime_type, str) and mime_type.lower().startswith(ASSET_TYPES)
 
 
 def _member(entry: Any, *path: str, kind: Any) -> Any:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from cyclopts import Parameter
 
 from aurea_engine import SpecError
+from aurea_engine.targets.http.flow import MOST_STEPS
 from aurea_server.cli.har_file import MOST_BYTES, HarEntry, HarFile, parse_har
 from aurea_server.cli.imported_requests import (
     Imported,
@@ -29,6 +30,7 @@ def import_har_command(
     /,
     *,
     host: Annotated[list[str], Parameter(negative=())] = [],  # noqa: B006 - cyclopts reads the default and changes nothing
+    no_assets: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     options: ImportOptions = ImportOptions(),
 ) -> int:
     """Write a specification of the requests of a HAR file: one flow, with the pauses between them as think times.
@@ -42,9 +44,11 @@ def import_har_command(
         A HAR file, as browsers save it; ``-`` reads stdin.
     host
         Keep requests to this host only, such as shop.example.org; may be given more than once.
+    no_assets
+        Leave out pictures, fonts, styles and scripts.
     """
     options.check()
-    return write_imported(read_har(_read(file), set(host), options.output), options)
+    return write_imported(read_har(_read(file), set(host), options.output, assets=not no_assets), options)
 
 
 def _read(file: Path) -> bytes:
@@ -57,13 +61,22 @@ def _read(file: Path) -> bytes:
         raise SpecError(f"{file}: {error.strerror}") from None
 
 
-def read_har(content: bytes, hosts: set[str], output: Path | None) -> Imported:
+def read_har(content: bytes, hosts: set[str], output: Path | None, *, assets: bool = True) -> Imported:
     """The requests of a HAR file. Bodies that are no text are written beside ``output``. Raises SpecError."""
     har, imported = parse_har(content), Imported("imported from a HAR file")
     entries = _choose_hosts(har, hosts, imported)
+    if not assets:
+        kept = [entry for entry in entries if not entry.is_asset]
+        har.skipped.update({"of assets": len(entries) - len(kept)} if len(kept) < len(entries) else {})
+        entries = kept
     if har.skipped:
         listed = ", ".join(f"{count} {reason}" for reason, count in har.skipped.items())
         imported.remarks.append(f"left out of {sum(har.skipped.values()) + len(entries)} entries: {listed}")
+    if len(entries) > MOST_STEPS:
+        remedy = "--host NAME keeps one host, and --no-assets leaves out pictures, styles and scripts"
+        raise SpecError(
+            f"{len(entries):,} requests are more than the {MOST_STEPS} steps that a flow may have: {remedy}"
+        )
     if not entries:
         raise SpecError("there is no request in the HAR file that could be sent again")
     # A session that was begun within the recording is begun by each user of the run, too.

