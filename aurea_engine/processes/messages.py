@@ -19,6 +19,7 @@ from aurea_engine.processes.traffic import NO_REQUESTS, Requests, Traffic, make_
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.observers import Progress
+from aurea_engine.run.meters import Meters
 
 HISTOGRAMS = {"service": "service_time", "response": "response_time", "waiting": "waiting_time", "lag": "lag"}
 """Histograms that metrics show, with the kind of time of each."""
@@ -163,8 +164,12 @@ def make_remarks(findings: Iterable[Finding]) -> list[Remark]:
     ]
 
 
-def make_snapshot(progress: Progress, model: str, requests: Requests = NO_REQUESTS) -> Snapshot:
-    """A report as plain data; ``model`` is the kind of its cost model, ``requests`` which of its jobs are requests."""
+def make_snapshot(
+    progress: Progress, model: str, requests: Requests = NO_REQUESTS, steps: Meters | None = None
+) -> Snapshot:
+    """A report as plain data. ``model``: the kind of its cost model; ``requests``: which of its jobs are requests;
+    ``steps``: meters of the steps of others.
+    """
     return Snapshot(
         elapsed=progress.elapsed,
         arrived=progress.arrived,
@@ -182,7 +187,7 @@ def make_snapshot(progress: Progress, model: str, requests: Requests = NO_REQUES
         utilization=progress.utilization,
         offered_rate=_offered_rate(progress),
         bill=make_bill(progress.bill, model),
-        traffic=make_traffic(progress.meters, requests, progress.pool),
+        traffic=make_traffic(progress.meters, requests, progress.pool, steps),
     )
 
 

@@ -50,7 +50,10 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 @dataclass(frozen=True)
 class Requests:
-    """Which jobs of a run are requests: those of all ``groups``, or where there are no groups, ``all`` or none."""
+    """Which jobs of a run are requests: those of all ``groups``, or where there are no groups, ``all`` or none.
+
+    A job with steps is none: its steps are.
+    """
 
     all: bool = False
     groups: tuple[str, ...] = ()
@@ -59,29 +62,33 @@ class Requests:
     def of(cls, spec: RunSpec) -> Requests:
         """Jobs that report a status. Where several kinds of job are mixed, each has a group."""
         job = spec.workload.job
-        asking = [STATUS in leaf.measures for leaf in job.leaves()]
+        asking = [STATUS in leaf.measures and not leaf.step_names() for leaf in job.leaves()]
         groups = job.groups()
         if not groups:
             return cls(all=all(asking))
         return cls(groups=tuple(dict.fromkeys(name for name, asks in zip(groups, asking, strict=True) if asks)))
 
-    def count(self, meters: Meters) -> int:
-        """How many have been sent, or tried to."""
+    def choose(self, meters: Meters, steps: Meters | None) -> list[Meters]:
+        """The meters of all requests: of such jobs, and of the steps of others."""
         chosen = [meters] if self.all else [meters.groups[name] for name in self.groups if name in meters.groups]
-        return sum(each.counts[outcome] for each in chosen for outcome in SENT)
+        return chosen if steps is None else [*chosen, steps]
 
 
 NO_REQUESTS = Requests()
 
 
-def make_traffic(meters: Meters, requests: Requests, pool: PoolState | None) -> Traffic:
-    """What the jobs that have ended exchanged, and how the connections stand."""
-    statuses: Counter[str] = Counter()
-    for code, jobs in meters.statuses.items():
-        name = f"{code // 100}xx"
-        statuses[name if name in STATUS_CLASSES else "other"] += jobs
+def make_traffic(
+    meters: Meters, requests: Requests, pool: PoolState | None = None, steps: Meters | None = None
+) -> Traffic:
+    """What the jobs that have ended exchanged, and how the connections stand. ``steps``: meters of all steps of jobs."""
+    statuses, sent = Counter[str](), 0
+    for each in requests.choose(meters, steps):
+        sent += sum(each.counts[outcome] for outcome in SENT)
+        for code, answered in each.statuses.items():
+            name = f"{code // 100}xx"
+            statuses[name if name in STATUS_CLASSES else "other"] += answered
     # A request that failed before a status came reports none.
-    statuses["none"] = max(requests.count(meters) - statuses.total(), 0)
+    statuses["none"] = max(sent - statuses.total(), 0)
     stands = pool or PoolState()
     return Traffic(
         statuses={name: jobs for name, jobs in statuses.items() if jobs},

@@ -205,7 +205,8 @@ class Reach:
     """What the jobs of one kind reach for, as far as their specification says it: see `Job.reach`.
 
     ``targets``: (host, port) as written, each once. ``secrets``: (name, host, port): which published secret goes where.
-    ``connections``: how many the specification asks for, None for as many as are needed. ``requests``: a job sends at least.
+    ``connections``: the most that the specification asks for at one of them, None if it says none. ``requests``: a
+    job sends at least.
     """
 
     targets: tuple[tuple[str, int], ...] = ()

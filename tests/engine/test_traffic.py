@@ -52,7 +52,7 @@ async def traffic_of(job: Any, jobs: int) -> Traffic:
     spec = RunSpec(Workload(job, jobs=jobs), seed=1)
     result = await run(spec)
     assert result.parts is not None
-    return make_traffic(result.parts.meters, Requests.of(spec), None)
+    return make_traffic(result.parts.meters, Requests.of(spec))
 
 
 async def test_requests_are_counted_by_class_of_status() -> None:

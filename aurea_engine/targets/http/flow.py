@@ -134,7 +134,7 @@ class Flow(Job, Checked):
         return Reach(
             tuple(dict.fromkeys(chain.from_iterable(reach.targets for reach in each))),
             tuple(dict.fromkeys(chain.from_iterable(reach.secrets for reach in each))),
-            None if None in bounds else max(bound for bound in bounds if bound is not None),
+            max((bound for bound in bounds if bound is not None), default=None),
             len(self.steps),
         )
 
