@@ -203,7 +203,9 @@ def _read_jobs(members: Members, counts: Counts, spec: RunSpec | None) -> JobBat
         return None
     try:
         # The names of groups are the result's own: that of a branch without one comes from a class that may not be here.
-        groups = tuple(str(each.data.get("name")) for each in members.read_objects("groups"))
+        # Those that can be not reached are steps, which are groups of other rows.
+        of_jobs = (each for each in members.read_objects("groups") if each.data.get("not_reached") is None)
+        groups = tuple(str(each.data.get("name")) for each in of_jobs)
         schema = None if spec is None else replace(spec.workload.schema, groups=groups)
         jobs = records_from_rows(rows, schema)
     except SpecError as error:

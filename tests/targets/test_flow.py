@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 from zlib import crc32
@@ -20,13 +21,20 @@ from aurea_engine import (
     Outcome,
     RunResult,
     RunSpec,
+    Shard,
     Sleep,
     SpecError,
     Workload,
+    encode_json,
+    execute,
+    result_from_dict,
+    result_to_dict,
     run,
+    run_sync,
     simulate,
     spec_from_dict,
     spec_to_dict,
+    summarize,
 )
 from aurea_engine.costs import Egress, PerJob
 from aurea_engine.records.batch import NS
@@ -182,6 +190,47 @@ async def test_each_flow_has_its_row() -> None:
         result = await run_flows(flow, jobs=100, slots=1)
     assert result.counts.completed == 7
     assert [each.target[:5] for each in server.received] == [f"/r{i}/{step}" for i in range(7) for step in (1, 2)]
+
+
+async def test_shards_send_what_the_whole_run_sends() -> None:
+    """The same rows, numbers and UUIDs, drawn by the number of the flow: two processes are the same users."""
+    async with recording_server() as server:
+        steps = (
+            Step(server.url("/{{index}}/{{row.id}}/{{uuid}}"), name="a"),
+            Step(server.url("/{{uuid}}"), name="b", think=Exponential(0.01)),
+        )
+        flow = Flow(steps=steps, data=Data(rows=[{"id": i} for i in range(5)], pick="random"))
+        spec = RunSpec(Workload(flow, jobs=20), seed=4)
+        whole = await run(spec)
+        sent = sorted(each.target for each in server.received)
+        server.received.clear()
+        parts = [await asyncio.to_thread(execute, spec, Shard(k, 3)) for k in range(3)]
+        assert sorted(each.target for each in server.received) == sent
+    merged = summarize(spec, parts[0].merge(*parts[1:]))
+    assert [group.counts for group in merged.groups] == [group.counts for group in whole.groups]
+    assert merged.steps is not None
+    assert whole.steps is not None
+    thoughts = [each.rows.intended[1::2] - each.rows.finished[::2] for each in (whole.steps, merged.steps)]
+    assert (thoughts[0] == thoughts[1]).all()
+
+
+async def test_a_step_that_waits_times_out_with_its_flow() -> None:
+    """The limit of a flow comes while its second step waits for the only connection: the step never began."""
+
+    def answer(received: Received) -> bytes:
+        return b"" if received.target == "/b" else reply()
+
+    async with recording_server(answer) as server:
+        steps = (Step(server.url("/a"), name="a"), Step(server.url("/b"), name="b", connections=1))
+        result = await run_flows(Limited(Flow(steps=steps), 0.2), jobs=5)
+    assert result.counts.timed_out == 5
+    assert dict(result.groups[1].failures) == {"timeout": 5}
+    assert result.steps is not None
+    second = result.steps.rows.of_group("b")
+    # One had the connection. When it was given up, others may have had it for the moment that was left to them.
+    assert (second.service_ns == 0).any()
+    assert (second.waiting_ns >= 0).all()
+    assert [each.target for each in server.received].count("/b") < 5
 
 
 async def test_a_flow_that_thinks_keeps_its_slot() -> None:
@@ -348,6 +397,18 @@ def test_wrong_flows_are_refused(name: str) -> None:
     with pytest.raises(SpecError) as refused:
         spec_from_dict({"workload": {"job": {"kind": "flow", "steps": steps}, "jobs": 1}})
     assert [(f"workload.job.{path}", True)] == [(each.path, says in each.problem) for each in refused.value.problems]
+
+
+@pytest.mark.parametrize("in_a_mix", [False, True])
+def test_a_result_of_flows_survives_json(in_a_mix: bool) -> None:
+    """Nobody listens. The steps of the result are no groups of its jobs, and both are read as they were written."""
+    job: JobSource = Flow(steps=(Step("http://127.0.0.1:9/", name="a"), Step("http://127.0.0.1:9/", name="b")))
+    job = Mix((Branch(1, job, name="f"), Branch(1, Sleep(0.001), name="s"))) if in_a_mix else job
+    result = run_sync(RunSpec(Workload(job, jobs=6), seed=1))
+    again = result_from_dict(json.loads(encode_json(result_to_dict(result))))
+    assert again.jobs == result.jobs
+    assert again.groups == result.groups
+    assert json.loads(encode_json(result_to_dict(again))) == json.loads(encode_json(result_to_dict(result)))
 
 
 def test_a_flow_survives_json() -> None:
