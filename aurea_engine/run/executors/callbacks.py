@@ -41,28 +41,32 @@ class Callbacks(Executor):
         self._context, self._pool, self._reader, self._steps = context, pool, reader, steps
         self._running: set[int] = set()
         self._over = False
+        self._now = context.now
         pool.now, pool.record_step = context.now, self._record_step
         pool.number, pool.turn = context.recorder.number, context.recorder.turn
 
     def open(self) -> None:
         clock, opened = self._context.clock.now, self._context.opened
         # A closure of two cells: a pool asks for the time three times a job, and a method costs half as much again.
-        self._pool.now = lambda: clock() - opened
+        self._pool.now = self._now = lambda: clock() - opened
         self._pool.done = self._done = self._make_done()
 
     def start(self, jobs: Sequence[int], demands: Sequence[float], limits: Sequence[int]) -> None:
-        context, recorder, begin = self._context, self._context.recorder, self._pool.start
-        running, waits, clock, opened = self._running, context.wait_limits, context.clock.now, context.opened
-        bounded, enter = waits.stops_service, recorder.start
+        recorder, begin, opening, running = self._context.recorder, self._pool.start, self._steps, self._running
+        waits, now = self._context.wait_limits, self._now()
+        # Where no job may leave the queue or be stopped, nobody asks when each was handed over: two reads of the clock and a
+        # write a job are spared. The pool says at the end when the service really began.
+        is_stamped, is_bounded, left = waits.anyone, waits.stops_service, None
         for job, demand, limit in zip(jobs, demands, limits, strict=True):
-            now = clock() - opened
-            left = waits.left_ns(job, now) if bounded else None
-            # It waits for a slot no longer; the pool will say when its service really began.
-            enter(job, now)
+            if is_stamped:
+                now = self._now()
+                left = waits.left_ns(job, now) if is_bounded else None
+                # It waits for a slot no longer.
+                recorder.start(job, now)
             # Before the pool has it, since it may be done with it before it returns.
             running.add(job)
-            if self._steps is not None:
-                self._steps.open(job)
+            if opening is not None:
+                opening.open(job)
             try:
                 begin(job, demand, None if limit == UNKNOWN else limit, None if left is None else now + left)
             except StrategyError:
@@ -70,7 +74,7 @@ class Callbacks(Executor):
             except Exception as raised:  # noqa: BLE001 - as for a job that raises
                 # It may have called back before it raised; then that was the job's end.
                 if job in running:
-                    self._done(job, now, clock() - opened, FAILED, error=name_failure(raised))
+                    self._done(job, now, self._now(), FAILED, error=name_failure(raised))
 
     def _make_done(self) -> Done:
         """The run's `Done`. It is called for every job, so what it uses lives in cells; it logs, and starts nothing."""

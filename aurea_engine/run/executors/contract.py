@@ -79,7 +79,7 @@ class Executor(ABC):
     def start(self, jobs: Sequence[int], demands: Sequence[float], limits: Sequence[int]) -> None:
         """Begin these jobs, in this order. ``demands`` are seconds, ``limits`` ns of service (`UNKNOWN`: none).
 
-        Each has a start in its row, or is in ``ends``, when this returns.
+        Where jobs may leave the queue, each has a start in its row, or is in ``ends``, when this returns.
         """
 
     @abstractmethod
