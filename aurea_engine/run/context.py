@@ -24,15 +24,16 @@ class DriverStats:
     """What a driver knows of its own run; kept up to date under way.
 
     ``window_ns``: the length of the window, once it has closed. ``waited_ns``: time spent waiting for the next instant; for
-    the rest of the window the driver was at work. ``worked_ns``: CPU time of this thread meanwhile, in callbacks of jobs, as
-    far as it can be told from spinning on the clock. ``late_ns``: the longest time that the event loop kept it beyond the
-    instant for which it waited. In virtual time nothing is waited for, and nothing is late.
+    the rest of the window the driver was at work. ``used_ns``: for how long its thread had work, jobs' callbacks included;
+    it says nothing where the thread ``has_spun`` on the clock. ``late_ns``: the longest time that the event loop kept it
+    beyond the instant for which it waited. In virtual time nothing is waited for, and nothing is late.
     """
 
     # Mutable, and made before the run: progress reports of a run in real time read it while the driver writes it.
     window_ns: int = 0
     waited_ns: int = 0
-    worked_ns: int = 0
+    used_ns: int = 0
+    has_spun: bool = False
     late_ns: int = 0
 
 

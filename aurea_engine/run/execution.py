@@ -165,10 +165,12 @@ class Execution:
         # In virtual time nothing is waited for and nothing is late, so there is nothing to be said of the generator.
         if self._garbage is None:
             return GeneratorStats()
-        # At work is all that was not spent waiting for the next instant; jobs that run in this thread are work too, and so
-        # are the callbacks of pools that run while the pump waits.
+        # At work is all that was not spent waiting for the next instant; jobs that run in this thread are work too.
+        # Callbacks of pools run while the pump waits. They show in what the thread used, unless that was for spinning on the
+        # clock; a loop that has time to spin is not saturated.
         stats = self.context.stats
-        busy = 1 - max(stats.waited_ns - stats.worked_ns, 0) / elapsed_ns if elapsed_ns else 0.0
+        used_ns = 0 if stats.has_spun else stats.used_ns
+        busy = min(max(elapsed_ns - stats.waited_ns, used_ns) / elapsed_ns, 1.0) if elapsed_ns else 0.0
         return GeneratorStats(busy, stats.late_ns, self._garbage.total_ns, self._garbage.longest_ns)
 
 

@@ -34,14 +34,13 @@
 from __future__ import annotations
 
 import asyncio
-from time import thread_time_ns
 
 from aurea_engine.records.batch import NS
-from aurea_engine.run.clock import MonotonicClock
 from aurea_engine.run.context import DriverStats, RunContext
 from aurea_engine.run.executors.contract import ExecutorContext
 from aurea_engine.run.realtime_turns import Turns
 from aurea_engine.run.recorder import BATCH_REALTIME
+from aurea_engine.run.thread_usage import ThreadUsage
 from aurea_engine.spec import RunSpec
 
 TICK = NS // 10
@@ -71,18 +70,18 @@ class _Pump:
         # A spinning pump would take the very core that these jobs need.
         self._exact = not any(leaf.executor == "cpu_workers" for leaf in run.spec.workload.job.leaves())
         self._context = ExecutorContext(run.recorder, run.conditions.wait_limits, run.clock, run.stats)
-        # A clock that a test moves knows nothing of this thread's work.
-        self._cpu = thread_time_ns if isinstance(run.clock, MonotonicClock) else int
         self._turns = Turns(run, self._context)
         self._bell, self._now = self._context.bell, self._context.now
 
     async def drive(self) -> DriverStats:
         """Until every job has ended, or the run is stopped."""
+        usage = self._usage = ThreadUsage(self._clock)
         self._turns.open(self._clock.now())
         stopped: int | None = None
         # Whatever ends the pump, an error of a strategy or the caller's cancellation too, its jobs end with it.
         try:
             stopped = await self._turn_until_over()
+            self._stats.used_ns = usage.used_ns()
         finally:
             await self._turns.close(stopped)
         self._stats.window_ns = self._now() if stopped is None else stopped
@@ -98,6 +97,7 @@ class _Pump:
             # A caller's function, which may report to observers: not at each turn.
             if now - looked >= TICK:
                 looked = now
+                self._stats.used_ns = self._usage.used_ns()
                 if self._conditions.watch(now):
                     return now
             if bell.rung:
@@ -125,16 +125,13 @@ class _Pump:
 
     async def _wait(self, began: int, due: int | None, tick: int) -> int:
         """For the next instant, the bell, or the next look at the stop flag. Returns the time."""
-        clock, opened, cpu = self._clock, self._context.opened, self._cpu
+        clock, opened = self._clock, self._context.opened
         until = tick if due is None else min(due, tick)
         exact = self._exact and until == due
-        worked = 0 if exact else cpu()
         await clock.wait(until + opened, self._bell, exact)
         now = clock.now() - opened
         self._stats.waited_ns += now - began
-        # An exact wait spins, and its CPU time says nothing. A loop that has time to spin is not saturated.
-        if not exact:
-            self._stats.worked_ns += cpu() - worked
+        self._stats.has_spun |= exact
         # How late the event loop was shows only where the clock ended the wait. A bell may have rung long after the
         # instant, or before it; then nothing can be said.
         if not self._bell.rung:
