@@ -193,7 +193,7 @@ FINDING_CODES: Mapping[str, str] = MappingProxyType(
         "cost_unpriced": "the cost model gave no usable price",
         "cpu_saturated": "the generator was busy for the whole window",
         "data_exhausted": "the arrivals ended because every row of the data was used",
-        "divided": "slots, a queue or the users of a closed model were divided among shards",
+        "divided": "slots, a queue, connections or the users of a closed model were divided among shards",
         "gc_pause": "garbage collection paused the generator",
         "heavy_tail": "the service time has no variance, so means settle slowly",
         "late_releases": "jobs were released later than intended",

@@ -32,12 +32,20 @@ def list_divided(spec: RunSpec, parts: RunParts) -> tuple[str, ...]:
         # Without limited slots no job is ever turned away, so then there was no queue to divide.
         if scheduler.queue_limit is not None:
             divided.append(f"a queue of {scheduler.queue_limit:,}")
+    # Jobs wait for a connection as they wait for a slot.
+    if connections := count_connections(spec):
+        divided.append(f"{connections:,} connections")
     if isinstance(arrivals, Closed):
         divided.append(f"{arrivals.users:,} users")
     # Of somebody else's closed model only its random draws say how many users there are, and nothing is drawn here.
     elif type(arrivals).think_times is not Arrivals.think_times:
         divided.append("the users")
     return tuple(divided)
+
+
+def count_connections(spec: RunSpec) -> int:
+    """The limits of connections of all kinds of jobs together; 0 where none is limited."""
+    return sum(limit for leaf in spec.workload.job.leaves() for limit in leaf.pool_limits())
 
 
 def check_divided(state: RunState) -> Iterator[Finding]:
@@ -48,7 +56,7 @@ def check_divided(state: RunState) -> Iterator[Finding]:
     shards, arrivals = state.parts.shards[0].shard.of, spec.workload.arrivals
     first, last = ", ".join(divided[:-1]), divided[-1]
     detail = f"{f'{first} and {last}' if first else last} were divided among {shards:,} shards"
-    if spec.scheduler.slots is not None:
+    if spec.scheduler.slots is not None or count_connections(spec):
         detail += ": jobs waited in as many queues, not in one"
         advice = "Compare it only with runs in as many shards. For one queue, run it in one process."
         yield Finding("divided", Severity.DEGRADED, detail, advice)

@@ -76,6 +76,7 @@ class Execution:
             slots=self._shard.share_scheduler(spec.scheduler).slots,
             users=self.context.plan.users or None,
             pacer=self._pacer,
+            part=(self._shard.index, self._shard.of) if spec.scheduler.divided else (0, 1),
         )
 
     def open_window(self, clock: Clock, runs: Sequence[OpenedJob | None], garbage: GarbageWatch) -> RunContext:

@@ -98,7 +98,8 @@ class Shard:
         if self.is_whole:
             return
         # All problems are told at once, as of every specification.
-        arrivals, problems = spec.workload.arrivals, self._check_scheduler(spec.scheduler)
+        arrivals = spec.workload.arrivals
+        problems = self._check_scheduler(spec.scheduler) + self._check_connections(spec)
         if spec.seed is None:
             problems.append(
                 Problem("seed", "cannot be left out in a shard: give a seed, for all shards must draw the same jobs")
@@ -143,6 +144,14 @@ class Shard:
                 f"{slots:,}",
             )
         ]
+
+    def _check_connections(self, spec: RunSpec) -> list[Problem]:
+        limits = [limit for leaf in spec.workload.job.leaves() for limit in leaf.pool_limits()]
+        if not spec.scheduler.divided:
+            problem = f"cannot be limited in a shard: all jobs of a run share them. Remove connections, or {DIVIDE}"
+            return [Problem("workload.job.connections", problem, f"{limit:,}") for limit in limits[:1]]
+        problem = f"must be at least {self.of:,}, one for each shard: use fewer shards, or more connections"
+        return [Problem("workload.job.connections", problem, f"{limit:,}") for limit in limits if limit < self.of]
 
     def _check_users(self, users: int, *, divided: bool) -> list[Problem]:
         # Each user belongs to one shard, but the *number* of the job that a user sends next, and with it the demand, depends

@@ -17,7 +17,8 @@ class JobSetup:
     the leaf's share of it. ``streams``: random streams of this leaf alone, for draws while the run goes on; no draw from
     them changes the plan. ``jobs``, ``slots`` and ``users`` are upper bounds of this process: jobs that can come, jobs that
     can be in service at once, and users of a closed model; None where nothing bounds them. ``pacer``: the ceiling on the
-    rate of all that the run sends, None if there is none.
+    rate of all that the run sends, None if there is none. ``part``: (index, of), which part of what is divided among shards
+    this process has.
     """
 
     access: Access = field(default_factory=Access)
@@ -26,6 +27,13 @@ class JobSetup:
     slots: int | None = None
     users: int | None = None
     pacer: SendPacer | None = None
+    part: tuple[int, int] = (0, 1)
+
+    def share(self, limit: int | None) -> int | None:
+        """This process's share of a limit that all jobs of the run have together."""
+        index, of = self.part
+        # Dealt out like jobs, one to each shard in turn: shares differ by one at most, and add up to the whole.
+        return limit if limit is None else -(-(limit - index) // of)
 
     @property
     def most_in_service(self) -> int | None:

@@ -197,6 +197,10 @@ class Job(JobSource):
         """The distribution of `demands`, where it has a name: the result then carries queueing theory beside it."""
         return None
 
+    def pool_limits(self) -> tuple[int, ...]:
+        """The limits of connections that it names: all of its jobs share them, so shards of a run have to divide them."""
+        return ()
+
     def reach(self) -> Reach:
         """What its jobs send to, as their specification says: a server refuses a run by it before anything is sent."""
         return Reach()

@@ -23,6 +23,7 @@ from aurea_engine import (
     Limited,
     Mix,
     Outcome,
+    RunParts,
     RunResult,
     RunSpec,
     Shard,
@@ -33,6 +34,7 @@ from aurea_engine import (
     result_to_dict,
     run,
     spec_from_dict,
+    summarize,
 )
 from aurea_engine.testing import check_job
 from aurea_engine.workload.access import parse_allowed_target
@@ -232,6 +234,29 @@ def test_shards_share_rows_and_uuids(tmp_path: Path) -> None:
         cut = asyncio.run(serve(spec_of, [Shard(0, 2), Shard(1, 2)]))
         assert whole == cut
         assert len(whole) == (9 if pick == "once" else 20)
+
+
+def test_shards_divide_connections() -> None:
+    """Only if the scheduler says so: then each has its share, and the shares add up to the whole."""
+
+    def spec_of(server: RecordingServer, divided: bool) -> RunSpec:
+        scheduler = Fifo(divided=divided)
+        return RunSpec(Workload(Http(server.url(), connections=5), ConstantRate(1000), jobs=60), scheduler, seed=3)
+
+    async def serve() -> list[RunParts]:
+        async with recording_server() as server:
+            with pytest.raises(SpecError, match="cannot be limited in a shard"):
+                Shard(0, 2).check(spec_of(server, False))
+            with pytest.raises(SpecError, match="one for each shard"):
+                Shard(0, 6).check(spec_of(server, True))
+            specs.append(spec_of(server, True))
+            return [await asyncio.to_thread(execute, specs[0], Shard(index, 2)) for index in range(2)]
+
+    specs: list[RunSpec] = []
+    parts = asyncio.run(serve())
+    assert [each.pool and each.pool.opened for each in parts] == [3, 2]
+    finding = next(each for each in summarize(specs[0], parts[0].merge(parts[1])).findings if each.code == "divided")
+    assert "5 connections were divided among 2 shards" in finding.detail
 
 
 async def test_a_wrong_file_ends_the_run_before_it_begins(tmp_path: Path) -> None:

@@ -128,6 +128,9 @@ class Flow(Job, Checked):
         before = self.steps[:step]
         return Names(fields, tuple(f"{each.name}.{variable}" for each in before for variable in each.extract))
 
+    def pool_limits(self) -> tuple[int, ...]:
+        return tuple(limit for step in self.steps for limit in step.pool_limits())
+
     def reach(self) -> Reach:
         each = [step.reach() for step in self.steps]
         bounds = [reach.connections for reach in each]

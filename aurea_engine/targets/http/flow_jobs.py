@@ -258,7 +258,7 @@ async def open_flows(flow: Flow, setup: JobSetup) -> FlowJobs:
     all_options = list(dict.fromkeys(step.request.options for step in steps))
     follows = any(step.has_redirects for step in steps)
     # Until the run sets its own clock, for what happens before the window.
-    pools = Pools(_share_connections(setup.access, all_options), perf_counter_ns, follows=follows)
+    pools = Pools(_share_connections(setup.access, all_options), perf_counter_ns, follows=follows, share=setup.share)
     picker = RowPicker(rows, "in_order" if data is None else data.pick, Draws(setup.streams))
     flows = FlowJobs(steps, ThinkTimes([step.think for step in flow.steps], setup.streams), setup, picker, pools)
     try:

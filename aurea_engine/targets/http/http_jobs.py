@@ -65,7 +65,8 @@ class HttpJobs(CallbackPool):
         draws = Draws(setup.streams)
         self._context, self._picker = JobContext(draws.uuid), RowPicker(rows, pick, draws)
         # Until the run sets its own clock, for what happens before the window.
-        self._pools = Pools(setup.access, perf_counter_ns, follows=prepared.members.redirects > 0)
+        follows = prepared.members.redirects > 0
+        self._pools = Pools(setup.access, perf_counter_ns, follows=follows, share=setup.share)
         self._pool = self._pools.get(prepared.options)
         self._follower = RedirectFollower(self._pools, self._context_of, self._finish, setup.pacer)
         # Statuses that end a job well without a further look. Redirects that are followed, and bodies, need one.

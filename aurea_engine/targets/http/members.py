@@ -87,6 +87,10 @@ class HttpMembers(Checked):
         """Whether the request sends one."""
         return any(getattr(self, name) is not None for name in BODIES)
 
+    def pool_limits(self) -> tuple[int, ...]:
+        """The limit of its pool, if it names one."""
+        return () if self.connections is None else (self.connections,)
+
     def reach(self) -> Reach:
         """What the request goes to, and which published secrets it sends there."""
         url = self.split_url

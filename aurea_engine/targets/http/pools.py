@@ -38,10 +38,19 @@ class Limits:
 
 
 class Pools:
-    """Makes a pool when it is first asked for, and closes all of them. ``follows``: redirects may lead elsewhere."""
+    """Makes a pool when it is first asked for, and closes all of them. ``follows``: redirects may lead elsewhere;
+    ``share``: this process's share of a limit, see `JobSetup.share`.
+    """
 
-    def __init__(self, access: Access, now: Callable[[], int], *, follows: bool = False) -> None:
-        self._now = now
+    def __init__(
+        self,
+        access: Access,
+        now: Callable[[], int],
+        *,
+        follows: bool = False,
+        share: Callable[[int | None], int | None] | None = None,
+    ) -> None:
+        self._now, self._share = now, share or JobSetup().share
         self._access, self._elsewhere, self._most_elsewhere = divide_ceiling(access, follows=follows)
         self._pools: dict[ConnectionOptions, ConnectionPool] = {}
         self._origins: set[Origin] = set()
@@ -71,7 +80,8 @@ class Pools:
         return self._make(options, self._elsewhere)
 
     def _make(self, options: ConnectionOptions, access: Access) -> ConnectionPool:
-        made = self._pools[options] = ConnectionPool(options, access, self._now)
+        limited = replace(options, limit=self._share(options.limit))
+        made = self._pools[options] = ConnectionPool(limited, access, self._now)
         return made
 
     async def open(self, options: ConnectionOptions, setup: JobSetup) -> ConnectionPool:
