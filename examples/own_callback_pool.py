@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
-from aurea_engine import CallbackPool, Closed, Fifo, Job, Measure, Outcome, RunSpec, Workload, run_sync
+from aurea_engine import CallbackPool, Closed, Fifo, Job, Measure, Outcome, PoolState, RunSpec, Workload, run_sync
 from aurea_engine.testing import check_job, check_result
 
 REQUEST = b"ping"
@@ -55,11 +55,14 @@ class Connections(CallbackPool):
         self.all: list[Connection] = []
         self._free: deque[Connection] = deque()
         self._waiting: deque[int] = deque()
+        self._waited = 0
 
     def start(self, job: int, demand: float, limit: int | None, deadline: int | None) -> None:
         self._waiting.append(job)
         if self._free:
             self.release(self._free.popleft())
+        else:
+            self._waited += 1
 
     def release(self, connection: Connection) -> None:
         """``connection`` is free for the next job that waits."""
@@ -75,6 +78,11 @@ class Connections(CallbackPool):
                 return connection.began
         self._waiting.remove(job)
         return None
+
+    def state(self) -> PoolState:
+        """For reports of the run, and for the finding that jobs had to wait."""
+        opened, busy = len(self.all), len(self.all) - len(self._free)
+        return PoolState(open=opened, busy=busy, waiting=len(self._waiting), waited=self._waited, opened=opened)
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,7 @@ def main() -> None:
     received = result.measures["bytes_received"]
     print(f"{result.counts.completed:,} requests, {received.total:,} {received.unit} received")
     print(f"at most {result.concurrency.peak} in service or waiting for one of 4 connections")
+    print([finding.code for finding in result.findings if finding.code == "pool_exhausted"])
 
 
 if __name__ == "__main__":
