@@ -160,6 +160,8 @@ class RequestOptions:
 
     def _make_settings(self) -> dict[str, Any]:
         """Members of how requests are sent and judged: those that are given."""
+        if self.timeout is not None and self.timeout.isalpha():
+            raise SpecError([Problem("-m", f"is the timeout, as with curl: the method is -X {self.timeout[:10]}")])
         tls = {"ca": self.cacert, "cert": self.cert, "key": self.key} | ({"verify": False} if self.insecure else {})
         redirects = self.redirects if self.redirects is not None else MOST_REDIRECTS if self.location else None
         status = None if self.expect_status is None else _read_statuses(self.expect_status)

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
 
-from aurea_engine import Catalog, RunSpec, SpecError, inline_files, spec_from_dict
+from aurea_engine import Catalog, Problem, RunSpec, SpecError, inline_files, spec_from_dict
+from aurea_engine.errors import LITERAL_CREDENTIAL
 from aurea_server.cli.credentials import take_credentials
 from aurea_server.cli.input_files import read_file
 
@@ -72,8 +73,10 @@ class RunOptions:
 
     def make_data(self, file: Path | None) -> Any:
         """The same as plain data, for a server: it may know kinds that this machine does not. Raises SpecError."""
-        # A server may not read this machine's files, so recorded times are sent in their place.
+        # A server may not read files of this machine: recorded times are sent in their place. Credentials are sent nowhere.
         data = inline_files(self._apply(self._read_data(file)))
+        if taken := take_credentials(data)[1]:
+            raise SpecError([Problem(each.purpose, LITERAL_CREDENTIAL) for each in taken])
         if not isinstance(data, dict):
             return data
         changes: dict[str, Any] = {"clock": "virtual"} if self.virtual else {}

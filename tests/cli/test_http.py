@@ -127,6 +127,7 @@ def test_what_is_no_objective(text: str) -> None:
         (("http://h/", "--json", '{"a": 1}'), "a body of JSON is --data-json"),
         (("http://h/", "-d", "10s"), "--duration (or -z)"),
         (("http://h/", "-t", "4"), "--timeout"),
+        (("http://h/", "-m", "POST"), "-X POST"),
         (("http://h/", "-q", "50"), "--rate 50"),
         (("http://h/", "--rate", "5", "--users", "5"), "--users: cannot stand beside --rate"),
         (("http://h/", "--rate", "fast"), "--rate:"),

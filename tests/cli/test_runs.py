@@ -212,3 +212,49 @@ def test_a_server_below_a_prefix(tmp_path: Path, aurea: Callable[..., Any]) -> N
             assert aurea("runs", *command, "--server", url)[0] == 0
     finally:
         server.stop()
+
+
+HTTP = {"kind": "http", "url": "http://127.0.0.1:9/", "method": "POST"}
+
+
+@pytest.mark.parametrize(
+    ("members", "path"),
+    [
+        ({"file": "body.bin"}, "workload.job.file"),
+        ({"data": {"file": "rows.csv"}}, "workload.job.data.file"),
+        ({"auth": {"bearer": {"env": "HOME"}}}, "workload.job.auth.bearer.env"),
+        ({"headers": {"X-Api-Key": {"env": "HOME"}}}, "workload.job.headers"),
+        ({"url": "https://127.0.0.1:9/", "tls": {"ca": "ca.pem"}}, "workload.job.tls.ca"),
+        ({"url": "unix:/run/app.sock:/"}, "workload.job.url"),
+    ],
+)
+def test_a_server_is_sent_no_local_references(
+    serving: Serving, aurea: Callable[..., Any], tmp_path: Path, members: dict[str, Any], path: str
+) -> None:
+    """Nothing is read here for a server: it refuses them, and its message names the member."""
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps({"workload": {"job": HTTP | members, "jobs": 1}}))
+    (tmp_path / "body.bin").write_text("secret")
+    code, out, err = aurea("run", spec, "--server", serving.url)
+    assert (code, out) == (2, "")
+    assert path in err
+
+
+def test_a_target_that_a_server_does_not_allow(serving: Serving, aurea: Callable[..., Any], tmp_path: Path) -> None:
+    """The server's own words, with what its operator has to do."""
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps({"workload": {"job": HTTP, "jobs": 1}}))
+    code, out, err = aurea("run", spec, "--server", serving.url)
+    assert (code, out) == (1, "")
+    assert "--allow-target" in err
+
+
+def test_credentials_are_not_sent_to_a_server(aurea: Callable[..., Any], tmp_path: Path) -> None:
+    """They are refused here, by the remedy and without the value: nothing is asked of the server."""
+    spec = tmp_path / "spec.json"
+    job = HTTP | {"headers": {"Authorization": "Bearer Pl4nted"}}
+    spec.write_text(json.dumps({"workload": {"job": job, "jobs": 1}}))
+    code, out, err = aurea("run", spec, "--server", "http://127.0.0.1:9")
+    assert (code, out) == (2, "")
+    assert '{"secret": NAME}' in err
+    assert "Pl4nted" not in err
