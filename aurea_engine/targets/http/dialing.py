@@ -50,11 +50,17 @@ class Dialer:
 
     async def dial(self, connection: Connection) -> None:
         """Open ``connection``. Raises what went wrong, as `name_failure` reads it; TimeoutError after the timeout for it."""
-        async with asyncio.timeout(self._seconds):
-            if self._origin.unix is not None:
-                await self._dial_socket(connection, self._origin.unix)
-            else:
-                await self._dial_addresses(connection)
+        try:
+            async with asyncio.timeout(self._seconds):
+                if self._origin.unix is not None:
+                    await self._dial_socket(connection, self._origin.unix)
+                else:
+                    await self._dial_addresses(connection)
+        except ConnectionError as error:
+            # A connection that was made, and ends before TLS is agreed upon: loops call it reset, whoever closed it.
+            if self._context is None or isinstance(error, ConnectionRefusedError):
+                raise
+            raise ssl.SSLError(f"the handshake was broken off: {error}") from error
 
     async def _dial_socket(self, connection: Connection, path: str) -> None:
         if not self._access.local:

@@ -168,8 +168,9 @@ class ReplyReader:
             self.leftover = True  # of a reply to HEAD
             return
         self._quiet = 0
-        self._body_reader.feed(piece)
-        self.problem = self._body_reader.problem
+        if self.problem is None:
+            self._body_reader.feed(piece)
+            self.problem = self._body_reader.problem
 
     def _on_chunk_header(self) -> None:
         if self.complete:
