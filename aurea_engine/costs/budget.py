@@ -18,12 +18,13 @@ from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs.billing_step import round_up
 from aurea_engine.costs.cost_model import Composite, CostModel
 from aurea_engine.costs.discounts import Discounts
-from aurea_engine.costs.meters import JobCount, JobMeter, JobTime, Meter
+from aurea_engine.costs.meters import JobCount, JobMeter, JobTime, Meter, sum_exactly
 from aurea_engine.costs.pricing import price
 from aurea_engine.costs.quantities import Quantity
 from aurea_engine.costs.safe_call import call_safely
 from aurea_engine.costs.sheet_models import Sizes
-from aurea_engine.costs.started_jobs import STARTED
+from aurea_engine.costs.started_jobs import STARTED, StartedJobs
+from aurea_engine.costs.step_billing import OfSteps
 from aurea_engine.costs.usage import RunInfo, Usage
 from aurea_engine.records.batch import JobBatch
 
@@ -42,20 +43,49 @@ class Budget:
     its meters, so it is priced at every job.
     """
 
-    def __init__(self, model: CostModel, limit: float, opened: Callable[[], datetime | None] = lambda: None) -> None:
+    def __init__(
+        self,
+        model: CostModel,
+        limit: float,
+        opened: Callable[[], datetime | None] = lambda: None,
+        *,
+        has_steps: bool = False,
+    ) -> None:
         self._model, self._limit, self._opened = model, limit, opened
         # Every question to the model goes through call_safely: it may be third-party code, and a run must survive it.
         monotone, _ = call_safely(lambda: model.monotone is True)
-        meters, _ = call_safely(lambda: [*_index_by_key([JobCount(), *model.meters()]).values()])
+        meters, _ = call_safely(lambda: _list_meters(model, has_steps))
         self._counting = [(meter.key, _make_counter(meter)) for meter in meters or () if isinstance(meter, JobMeter)]
+        self._of_steps = [
+            (meter.key, meter.of)
+            for meter in meters or ()
+            if isinstance(meter, OfSteps) and isinstance(meter.of, JobMeter)
+        ]
         # Only counts per job can be followed job by job. One interval meter (packed, busy) and the budget does not watch.
-        self._watching = monotone is True and meters is not None and len(self._counting) == len(meters)
+        followed = len(self._counting) + len(self._of_steps)
+        self._watching = monotone is True and meters is not None and followed == len(meters)
         self._known = call_safely(_depends_on_meters_only, model)[0] is True
-        self._counts: Counts = {key: dict.fromkeys(STARTED, 0) for key, _ in self._counting}
+        keys = [key for key, _ in (*self._counting, *self._of_steps)]
+        self._counts: Counts = {key: dict.fromkeys(STARTED, 0) for key in keys}
         # Below every count at first, so the first job is priced.
-        self._ceilings: Counts = {key: dict.fromkeys(STARTED, -1) for key, _ in self._counting}
+        self._ceilings: Counts = {key: dict.fromkeys(STARTED, -1) for key in keys}
         self._growth = Fraction(1)
         self._latest_ns = 0
+
+    @property
+    def counts_steps(self) -> bool:
+        """Whether it is told of the steps of each job, by `add_steps`, before the job itself."""
+        return self._watching and bool(self._of_steps)
+
+    def add_steps(self, steps: JobBatch) -> None:
+        """Add the steps of a job that has ended, or the job itself where it has none."""
+        for name, rows in StartedJobs(steps).by_outcome.items():
+            for key, meter in self._of_steps:
+                counted, wrong = call_safely(meter.measure_checked, rows)
+                if counted is None or wrong is not None:
+                    self._watching = False
+                    return
+                self._counts[key][name] += sum_exactly(counted)
 
     def add_job(self, started: int, finished: int, outcome: int, row: Callable[[], JobBatch] | None = None) -> bool:
         """Add a started job that has ended (ns). True if all jobs so far cost more than the limit.
@@ -74,6 +104,9 @@ class Budget:
             counts = self._counts[key]
             counts[name] += more
             within = within and counts[name] <= self._ceilings[key][name]
+        for key, _ in self._of_steps:
+            ceilings = self._ceilings[key]
+            within = within and all(count <= ceilings[each] for each, count in self._counts[key].items())
         return not within and not self._is_within_limit()
 
     def _is_within_limit(self) -> bool:
@@ -103,6 +136,13 @@ class Budget:
         total = price(Usage(run, counts), self._model).total
         # As a float, because the objective that set the limit compares floats. No total (a missing price) exceeds nothing.
         return total is not None and float(total) > self._limit
+
+
+def _list_meters(model: CostModel, has_steps: bool) -> list[Meter]:
+    """What has to be counted. Where jobs have no steps, a meter of steps is one of jobs."""
+    meters = [JobCount(), *model.meters()]
+    plain = [each.of if isinstance(each, OfSteps) and not has_steps else each for each in meters]
+    return [*_index_by_key(plain).values()]
 
 
 def _index_by_key(meters: list[Meter]) -> dict[str, Meter]:

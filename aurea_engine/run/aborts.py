@@ -64,7 +64,13 @@ class AbortJudge:
         self._none_left = False
         # Each objective counts for itself: by group, mark or measure, different jobs count for different ones.
         wanted, schema = aborting(spec), spec.workload.schema
-        self._budgets = [(each, Budget(spec.cost, _limit(each), opened)) for each in wanted if each.metric == "cost"]
+        self._budgets = [
+            (each, Budget(spec.cost, _limit(each), opened, has_steps=bool(schema.steps)))
+            for each in wanted
+            if each.metric == "cost"
+        ]
+        if recorder.steps is not None and any(budget.counts_steps for _, budget in self._budgets):
+            recorder.steps.remember_ended()
         ratios = [_Ratio(each) for each in wanted if each.figure == "failure_ratio"]
         self._tallies: list[_Ratio | _Above] = [*ratios, *(_Above(each, schema) for each in wanted if each.is_of_jobs)]
         self.lost: Objective | None = None
@@ -79,7 +85,10 @@ class AbortJudge:
         row = job - recorder.base
         outcome, started, finished = recorder.outcome[row], recorder.started[row], recorder.finished[row]
         # Money is spent by warm-up jobs too; the other objectives leave them out.
+        steps = None if recorder.steps is None else recorder.steps.recall_ended(job)
         for objective, budget in self._budgets:
+            if budget.counts_steps:
+                budget.add_steps(recorder.row(job) if steps is None else steps)
             if started >= 0 and budget.add_job(started, finished, outcome, lambda: recorder.row(job)):
                 self.lost = self.lost or objective
         intended = recorder.intended[row]

@@ -71,6 +71,7 @@ class StepColumns:
         self._failures: dict[int, list[tuple[int, str]]] = {}
         self._ended: list[Row] = []
         self._kept: list[StepBatch] = []
+        self._remembered: dict[int, list[Row]] | None = None
 
     def open(self, job: int, leaf: LeafSteps) -> None:
         """``job`` is about to begin, and its steps are those of ``leaf``."""
@@ -100,8 +101,19 @@ class StepColumns:
         leaf, rows = found
         self._take(job, leaf, [row for each in rows if (row := _cut(each, at, first=each is rows[0])) is not None])
 
+    def remember_ended(self) -> None:
+        """Keep the steps of each job that ends, until `recall_ended` asks for them."""
+        self._remembered = {}
+
+    def recall_ended(self, job: int) -> JobBatch | None:
+        """The steps of ``job``, which has just ended; None if it has none, or nobody wanted to know."""
+        rows = None if self._remembered is None else self._remembered.pop(job, None)
+        return None if rows is None else self._make_columns(rows).rows
+
     def _take(self, job: int, leaf: LeafSteps, rows: list[Row]) -> None:
         self._ended += rows
+        if self._remembered is not None:
+            self._remembered[job] = rows
         if len(rows) == len(leaf.places) and job not in self._failures:
             return  # nearly always
         names, reached = self.schema.groups, {row[1]: row[6] for row in rows}

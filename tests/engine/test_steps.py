@@ -499,3 +499,15 @@ def test_the_cost_so_far_counts_steps() -> None:
     spec = RunSpec(Workload(Visit(), Poisson(40), jobs=50), seed=5, cost=PerJob(1, per="step"))
     run_jumping(spec, [Look()])
     assert seen[-1] == 150
+
+
+@pytest.mark.parametrize("with_others", [False, True])
+def test_a_run_ends_when_its_steps_cost_too_much(with_others: bool) -> None:
+    """At the first job with which they do, as if each step were a job; jobs without steps are one step each."""
+    goal = Objective("cost", at_most=100, abort=True)
+    job = Mix((Branch(1, Visit(), name="a"), Branch(1, Sleep(0.01), name="b"))) if with_others else Visit()
+    result = run_visits(job, cost=PerJob(1, per="step"), objectives=(goal,))
+    assert result.status == "aborted"
+    # Up to three steps end together with the job that is one too many; what was cancelled in service is billed, too.
+    ended = result.cost.total - sum(group.counts.cancelled for group in result.groups if group.not_reached is not None)
+    assert 100 < ended <= 103 + 3 * result.counts.cancelled
