@@ -99,7 +99,7 @@ class StepColumns:
             self._failures.pop(job, None)
             return
         leaf, rows = found
-        self._take(job, leaf, [row for each in rows if (row := _cut(each, at, first=each is rows[0])) is not None])
+        self._take(job, leaf, [row for each in rows if (row := cut_step(each, at, first=each is rows[0])) is not None])
 
     def remember_ended(self) -> None:
         """Keep the steps of each job that ends, until `recall_ended` asks for them."""
@@ -216,7 +216,7 @@ class LeafSteps:
         return arranged
 
 
-def _cut(row: Row, at: int, *, first: bool) -> Row | None:
+def cut_step(row: Row, at: int, *, first: bool) -> Row | None:
     """A step of a job that was in service ``at`` the end of the run, as it was then; None if it was not reached."""
     job, place, intended, released, started, finished, _, *reported = row
     # The first was meant to begin when its job was, and its job was in service.

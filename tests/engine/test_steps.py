@@ -57,7 +57,7 @@ from aurea_engine.costs import (
 )
 from aurea_engine.records.batch import NS
 from aurea_engine.records.steps import StepBatch
-from aurea_engine.run.step_columns import StepColumns
+from aurea_engine.run.step_columns import StepColumns, cut_step
 from aurea_engine.run.step_meters import StepParts
 from aurea_engine.spec import KEPT_JOBS
 from aurea_engine.testing import check_result, run_jumping
@@ -511,3 +511,30 @@ def test_a_run_ends_when_its_steps_cost_too_much(with_others: bool) -> None:
     # Up to three steps end together with the job that is one too many; what was cancelled in service is billed, too.
     ended = result.cost.total - sum(group.counts.cancelled for group in result.groups if group.not_reached is not None)
     assert 100 < ended <= 103 + 3 * result.counts.cancelled
+
+
+def step_row(*times: int, outcome: int = Outcome.COMPLETED) -> tuple[int, ...]:
+    """Of job 7, step 1, with one report; ``times``: intended, released, started, finished."""
+    return 7, 1, *times, outcome, 5
+
+
+@pytest.mark.parametrize(
+    ("row", "first", "after"),
+    [
+        (step_row(10, 10, 20, 50), False, step_row(10, 10, 20, 50)),
+        (step_row(10, 10, 20, 100), False, step_row(10, 10, 20, 100)),
+        (step_row(10, 10, 20, 101), False, (7, 1, 10, 10, 20, 100, Outcome.CANCELLED, -1)),
+        (step_row(10, 10, 120, 150), False, (7, 1, 10, 10, -1, -1, Outcome.CANCELLED, -1)),
+        (step_row(10, 110, 120, 150), False, (7, 1, 10, 100, -1, -1, Outcome.CANCELLED, -1)),
+        (step_row(100, 100, 120, 150), False, None),
+        (step_row(130, 130, 140, 150), False, None),
+        (step_row(10, 10, -1, -1, outcome=Outcome.CANCELLED), False, (7, 1, 10, 10, -1, -1, Outcome.CANCELLED, -1)),
+        (step_row(10, 10, 20, -1, outcome=Outcome.CANCELLED), False, (7, 1, 10, 10, 20, 100, Outcome.CANCELLED, -1)),
+        (step_row(10, 10, 105, 150), True, (7, 1, 10, 10, 105, 105, Outcome.CANCELLED, -1)),
+    ],
+)
+def test_a_late_pump_undoes_what_came_after_a_stop(
+    row: tuple[int, ...], first: bool, after: tuple[int, ...] | None
+) -> None:
+    """A stop at 100 that is noticed later: steps are as they were at 100, and one that was to come then never was."""
+    assert cut_step(row, 100, first=first) == after

@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from aurea_engine import SpecError
-from aurea_engine.targets.http.extraction import MOST_TEXT, Extract, Extraction, ExtractRule
+from aurea_engine.targets.http.extraction import MOST_NESTED, MOST_TEXT, MOST_VALUE, Extract, Extraction, ExtractRule
 from aurea_engine.targets.http.linear_regex import MOST_STEPS, LinearRegex
 
 HEADERS = [("location", "/orders/7"), ("set-cookie", "a=1"), ("set-cookie", "b=2"), ("x-empty", "")]
@@ -42,13 +42,20 @@ def test_a_pointer_finds_a_value(pointer: str, value: object) -> None:
         (b"not json", ""),
         (b"\xff\xfe", ""),
         (b"[" * 100_000, "/0"),
-        (b'"%s"' % (b"x" * (MOST_TEXT + 1)), ""),
+        (b'"%s"' % (b"x" * (MOST_VALUE + 1)), ""),
+        (b"[%s[]]" % (b"[]," * (MOST_NESTED // 3)), ""),
         (b"", ""),
     ],
 )
 def test_what_is_missing_is_missing(body: bytes, pointer: str) -> None:
     """Nothing there, null, no JSON, or more than is kept."""
     assert take(body, json=pointer) is None
+
+
+def test_long_values_are_taken_up_to_a_bound() -> None:
+    """A text of 16,384 characters, and a list of 4,096 as JSON."""
+    assert take(b'"%s"' % (b"x" * MOST_VALUE), json="") == "x" * MOST_VALUE
+    assert take(b"[%s[]]" % (b"[]," * ((MOST_NESTED - 4) // 3)), json="") is not None
 
 
 def test_a_header_is_found_in_any_case() -> None:

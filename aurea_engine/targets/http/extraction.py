@@ -1,8 +1,8 @@
 """Values taken out of replies, for the templates of later steps: by JSON pointer, from a header, or by a regex.
 
-What is extracted comes from a target and stays in memory as long as its flow, so it is bounded. A body that is kept has at
-most 1 MiB; a regex sees the first 64 KiB of it, and takes bounded time (`LinearRegex`); a value has at most 64 KiB as text.
-A value that is not there, or is not right, fails the step as ``extract``.
+What is extracted comes from a target and stays in memory as long as its flow, of which thousands may be in flight. So it is
+bounded: a body that is kept has at most 1 MiB; a regex sees the first 64 KiB of it, and takes bounded time (`LinearRegex`);
+a value has at most `MOST_VALUE` characters. A value that is not there, or is not right, fails the step as ``extract``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ from aurea_engine.targets.http.linear_regex import LinearRegex
 from aurea_engine.targets.http.pointers import ABSENT, compile_pointer
 
 MOST_TEXT = 64 * 1024
-"""Bytes of a body that a regex sees, and characters of a value."""
+"""Bytes of a body that a regex sees."""
+
+MOST_VALUE = 16 * 1024
+"""Characters of a text."""
+
+MOST_NESTED = 4 * 1024
+"""Characters of an object or a list as JSON: in memory it takes up to thirty times as much."""
 
 MOST_VARIABLES = 100
 MOST_EXPRESSION = 1024
@@ -163,7 +169,8 @@ class Extraction:
             found += [(name, regex.find(text)) for name, regex in self._regexes]
         for name, value in found:
             # A null would become the text "null" in the next request, which nobody means.
-            if value is ABSENT or value is None or len(write_text(value)) > MOST_TEXT:
+            most = MOST_NESTED if isinstance(value, (dict, list)) else MOST_VALUE
+            if value is ABSENT or value is None or len(write_text(value)) > most:
                 return False
             variables[name] = value
         return True
