@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from secrets import token_hex
@@ -118,6 +119,10 @@ def load(job: dict[str, Any], rate: float, jobs: int) -> RunResult:
     return run_sync(spec_from_dict({"workload": workload, "seed": 7}))
 
 
+def show(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{word} ({jobs})" for word, jobs in sorted(counts.items()))
+
+
 def main() -> None:
     ours, theirs = get_context("spawn").Pipe()
     server = get_context("spawn").Process(target=serve_for_ever, args=(0, theirs), daemon=True)
@@ -126,7 +131,8 @@ def main() -> None:
 
     products = load(look_at_products(shop), rate=200, jobs=400)
     print(f"products: {products.counts.completed} of {products.counts.arrived} completed")
-    print(f"  statuses {dict(products.statuses)}, failures {dict(products.failures)}")
+    print(f"  statuses: {show(products.statuses)}")
+    print(f"  failures: {show(products.failures)}")
     visits = load(visit(shop), rate=20, jobs=40)
     print(f"visits: {visits.counts.completed} of {visits.counts.arrived} completed")
     for group in visits.groups:

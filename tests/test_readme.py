@@ -13,6 +13,8 @@ After the language a page may also say:
 
 - ``digits vary``: numbers are compared as numbers, whatever their value, the unit of a time and how wide that makes a column
   (times, dates and ids of a real run).
+- ``times vary``: of what a run on the machine's clock reports, the first words of each line are compared, and neither the
+  histogram, the findings nor whether a connection was opened, which depend on how busy the machine is.
 - ``needs ...``: it is not run, because it needs what stands there; programs of ours that it calls must exist. So it is with
   ``sh`` blocks, which hold commands without their output.
 - ``file PATH``: it is a part of that file, to the letter.
@@ -41,6 +43,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SHOP = "127.0.0.1:8080"
 _FENCE = re.compile(r"^```(?P<language>\S*) *(?P<note>.*)$")
 _NUMBER = re.compile(r"\d[\d,.]*(e[+-]?\d+)?( [nµm]?s\b)?")
+_OF_THE_MACHINE = re.compile(r" +[≤>] |(note|degraded|invalid) {2,}|response time$|  connected ")
 _RUN = re.compile(r"benchmark-\d{13}")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{3} UTC)?")
 
@@ -59,8 +62,9 @@ class Block:
         return f"{self.page.name}:{self.line}"
 
     @property
-    def varies(self) -> bool:
-        return self.note == "digits vary"
+    def varies(self) -> str:
+        """What may differ each time."""
+        return self.note.removesuffix(" vary") if self.note in ("digits vary", "times vary") else "nothing"
 
     @property
     def needs(self) -> str | None:
@@ -72,12 +76,16 @@ class Block:
         assert comparable(printed, self.varies) == comparable(self.text, self.varies), f"{self} shows something else"
 
 
-def comparable(text: str, varies: bool) -> list[str]:
+def comparable(text: str, varies: str) -> list[str]:
     """Lines without what nobody sees at their ends, and without ids and instants of runs; where digits vary, a number is a
-    number.
+    number, and where times do, only what a line begins with counts.
     """
     lines = [_INSTANT.sub("#", _RUN.sub("benchmark-#", line.rstrip())) for line in text.strip("\n").split("\n")]
-    return [re.sub(" +", " ", _NUMBER.sub("#", line)) for line in lines] if varies else lines
+    if varies == "digits":
+        return [re.sub(" +", " ", _NUMBER.sub("#", line)) for line in lines]
+    if varies == "times":
+        return [line.strip().partition("  ")[0] for line in lines if line and not _OF_THE_MACHINE.match(line)]
+    return lines
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -253,7 +261,7 @@ def test_no_block_escapes(block: Block) -> None:
         assert block.text in (ROOT / block.note.removeprefix("file ")).read_text(), f"{block} is no part of it any more"
         return
     assert block.language in {"python", "console", "json", "sh", "toml", "text"}
-    known = block.needs or block.note in ("", "digits vary", *PARTS)
+    known = block.needs or block.note in ("", "digits vary", "times vary", *PARTS)
     assert known, f"{block}: nothing is known of {block.note!r}"
 
 
