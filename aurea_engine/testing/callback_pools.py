@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from time import perf_counter_ns
 
 from aurea_engine.closed_sets import Outcome
-from aurea_engine.workload.callbacks import CallbackPool, PoolState
+from aurea_engine.workload.callbacks import CallbackPool, PoolState, StepTimes
 
 ENDINGS = (Outcome.COMPLETED, Outcome.FAILED, Outcome.TIMED_OUT)
 """The outcomes that a pool may report. All others are decided by the run."""
@@ -25,6 +25,7 @@ class _Ends:
         self._origin = perf_counter_ns()
         self._broken: AssertionError | None = None
         self._all_done = asyncio.Event()
+        self._latest_step: dict[int, int] = {}
         self.taken: dict[int, int] = {}
         """Job → the instant at which the pool got it, until the pool is done with it."""
 
@@ -56,6 +57,41 @@ class _Ends:
             if self._broken or not self.taken:
                 self._all_done.set()
 
+    def record_step(
+        self,
+        job: int,
+        step: int,
+        times: StepTimes,
+        outcome: int,
+        marks: Sequence[int] = (),
+        measures: Sequence[int] = (),
+        error: str | None = None,
+    ) -> None:
+        try:
+            assert job in self.taken, f"a step of job {job} has ended, which the pool does not have: before its end"
+            assert step > self._latest_step.get(job, -1), f"step {step} of job {job} comes once, and in its order"
+            self._latest_step[job] = step
+            intended, released, started, finished = times
+            # When the first step was meant to start, only the run knows.
+            due = self.taken[job] if step == 0 else released
+            if outcome == Outcome.CANCELLED:
+                assert started == -1 or due <= started <= self.now(), (
+                    "a cancelled step starts in the pool, or not at all"
+                )
+                return
+            assert outcome in ENDINGS, f"a pool says of a step completed, failed or timed out, not {outcome}"
+            assert step == 0 or intended <= released, "a step is let go when it was meant to start, or later"
+            assert due <= started <= finished <= self.now(), (
+                "a step starts when it was let go, and ends after its start"
+            )
+            assert error is None or outcome != Outcome.COMPLETED, "only a failure or a timeout has a class"
+            assert all(started <= mark <= finished for mark in marks if mark >= 0), "a mark lies within its step"
+            assert all(measure >= -1 for measure in measures), "a measure is from 0 up, or -1 where there is none"
+        except AssertionError as broken:
+            self._broken = broken
+            self._all_done.set()
+            raise
+
     async def wait(self, patience: float) -> None:
         """Wait until the pool is done with all jobs that it got."""
         if self.taken:
@@ -74,7 +110,7 @@ async def check_callback_pool(pool: CallbackPool, demand: float = float("nan"), 
     What it says of its connections must fit the jobs that it has.
     """
     ends = _Ends()
-    pool.now, pool.done = ends.now, ends.done
+    pool.now, pool.done, pool.record_step = ends.now, ends.done, ends.record_step
     # As in a run of these jobs alone: each is at its own place, among its leaf's and among all.
     pool.number = pool.turn = operator.index
     _check_state(pool.state(), waiting=0)

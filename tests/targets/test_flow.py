@@ -42,7 +42,7 @@ from aurea_engine.targets.http.data import Data
 from aurea_engine.targets.http.flow import Flow, Step
 from aurea_engine.targets.http.job import Http
 from aurea_engine.targets.http.thinks import BLOCK, BLOCKS_KEPT, ThinkTimes
-from aurea_engine.testing import check_result
+from aurea_engine.testing import check_callback_pool, check_result
 from aurea_engine.workload.jobs import JobSource
 from aurea_engine.workload.streams import Streams
 from tests.targets.recording_server import Received, RecordingServer, recording_server, reply
@@ -317,6 +317,12 @@ async def test_bytes_are_billed_alike_by_flow_and_by_step() -> None:
         async with recording_server(answer) as server:
             result = await run_flows(shop(server), jobs=10, cost=Egress(price=1, unit="GB", per=per))
         assert result.cost.total * 10**9 == sum(map(len, sent))
+
+
+async def test_flows_keep_the_contract_of_pools() -> None:
+    """The check that is there for everybody's pools."""
+    async with recording_server(answer_shop) as server, shop(server).opened() as pool:
+        await check_callback_pool(pool)
 
 
 async def test_open_arrivals_start_users() -> None:

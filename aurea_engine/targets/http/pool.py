@@ -255,9 +255,11 @@ class ConnectionPool:
         full_ns = self._full_ns
         if self._full_since != NEVER:
             full_ns += self._now() - self._full_since
+        # One that is being opened for a job is not open yet.
+        is_open = [connection for connection in self.connections if connection.transport is not None]
         return PoolState(
-            open=sum(connection.transport is not None for connection in self.connections),
-            busy=sum(connection.sender is not None for connection in self.connections),
+            open=len(is_open),
+            busy=sum(connection.sender is not None for connection in is_open),
             waiting=len(self.waiting),
             waited=self._waited,
             full_ns=full_ns,
