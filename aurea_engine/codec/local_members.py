@@ -49,6 +49,16 @@ def _admit(value: object, hint: Any, path: str, data_dir: Path | None, problems:
     return value
 
 
+def find_opened(cls: Any, members: Mapping[str, Any]) -> str | None:
+    """The member that names a file which making a ``cls`` of ``members`` would open; None if there is none."""
+    # A strategy need not be a dataclass; then it has no members.
+    for name in [] if not dataclasses.is_dataclass(cls) else [each.name for each in dataclasses.fields(cls)]:
+        rules = typing.get_args(resolve_hints(cls).get(name))
+        if members.get(name) is not None and any(isinstance(rule, NotFromElsewhere) and rule.opens for rule in rules):
+            return name
+    return None
+
+
 @functools.cache
 def local_defaults(cls: Any) -> dict[str, Any]:
     """Members that only have a sense beside a file of this machine: where there is none, they are not written."""

@@ -69,9 +69,9 @@ def result_from_dict(
 ) -> RunResult:
     """The result that `result_to_dict` wrote as ``data``, also an earlier version's. Raises `SpecError` with every problem.
 
-    ``jobs`` is None if ``data`` does not hold all of them. ``local`` False is for what came from elsewhere: then its
-    specification may name no file of this machine. ``keep_unknown``: kinds that the catalog does not know are kept as they
-    are, so that the result can be shown and written again, but not run.
+    ``jobs`` is None if ``data`` does not hold all of them. ``local`` False is for what came from elsewhere: no file that its
+    specification names is opened. ``keep_unknown``: kinds that the catalog does not know, or that would have to open a file,
+    are kept as they are, so that the result can be shown and written again, but not run.
     """
     problems: list[Problem] = []
     members = Members(data, "", problems)
@@ -80,7 +80,8 @@ def result_from_dict(
     if not problems:
         stand_ins = StandIns(*_read_declared(members)) if keep_unknown else None
         spec = _read_spec(
-            members, lambda data: read_spec(data, catalog or default_catalog(), local=local, stand_ins=stand_ins)
+            members,
+            lambda data: read_spec(data, catalog or default_catalog(), local=True, opens=local, stand_ins=stand_ins),
         )
         result = _read_result(members, spec)
     if result is None or problems:

@@ -22,10 +22,10 @@ from typing import Annotated, Any, Union
 from msgspec import Meta
 
 from aurea_engine.codec.catalog import GROUPS, Catalog, default_catalog
-from aurea_engine.codec.local_members import admit_members, join_path, local_defaults
+from aurea_engine.codec.local_members import admit_members, find_opened, join_path, local_defaults
 from aurea_engine.codec.unknown_kinds import StandIns, UnknownKind
 from aurea_engine.costs import CostModel, exact_text
-from aurea_engine.errors import Problem, SpecError
+from aurea_engine.errors import LOCAL_REFERENCE, Problem, SpecError
 from aurea_engine.fields.checked import MAX_SECONDS, MOST_PROBLEMS, Checked, convert, resolve_hints, show_value
 from aurea_engine.fields.local_files import DataFile
 from aurea_engine.spec import RunSpec
@@ -62,11 +62,15 @@ def read_spec(
     local: bool,
     data_dir: Path | None = None,
     stand_ins: StandIns | None = None,
+    opens: bool = True,
 ) -> RunSpec:
-    """`spec_from_dict`. ``stand_ins`` take the place of kinds that ``catalog`` does not know, which else are a problem."""
+    """`spec_from_dict`. ``stand_ins`` take the place of kinds that ``catalog`` does not know, which else are a problem.
+
+    ``opens`` False is for a run that is over: it may refer to anything, and a kind that would open a file has a stand-in.
+    """
     if not isinstance(data, dict):
         raise SpecError([Problem("", "must be an object", show_value(data))])
-    reader = _SpecReader(catalog, local=local, data_dir=data_dir, stand_ins=stand_ins)
+    reader = _SpecReader(catalog, local=local, data_dir=data_dir, stand_ins=stand_ins, opens=opens)
     members = dict(data)
     # Two forms: the full one, and the two members of the first version of the interface, which many clients still send.
     if "workload" not in members:
@@ -107,8 +111,9 @@ class _SpecReader:
         local: bool = True,
         data_dir: Path | None = None,
         stand_ins: StandIns | None = None,
+        opens: bool = True,
     ) -> None:
-        self._catalog = catalog
+        self._catalog, self._opens = catalog, opens
         self._local, self._data_dir, self._stand_ins = local, data_dir, stand_ins
         self.problems: list[Problem] = []
 
@@ -151,11 +156,13 @@ class _SpecReader:
             self.problems.append(Problem(where, f"{text}: {self._catalog.suggestion(group, '')}", got))
             return _MISSING
         found = self._catalog.find(group, kind)
-        if found is not None:
+        opened = None if found is None or self._opens else find_opened(found, members)
+        if found is not None and opened is None:
             return self.make_record(found, members, path)
         if self._stand_ins is not None:
             return self._make_stand_in(self._stand_ins, group, kind, members, path)
-        self.problems.append(Problem(where, self._catalog.suggestion(group, kind), show_value(kind)))
+        unknown = Problem(where, self._catalog.suggestion(group, kind), show_value(kind))
+        self.problems.append(unknown if opened is None else Problem(join_path(path, opened), LOCAL_REFERENCE))
         return _MISSING
 
     def _make_stand_in(self, stand_ins: StandIns, group: str, kind: str, members: dict[str, Any], path: str) -> object:

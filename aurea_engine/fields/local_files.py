@@ -38,6 +38,8 @@ class NotFromElsewhere(Local):
     """An annotation: the member refers to this machine, and one from elsewhere may not have it."""
 
     publishable = False
+    opens = False
+    """Whether a value that is made with this member opens what it names; others do so when a run is set up."""
 
     def refuse(self, value: object) -> str | None:
         """Why a specification from elsewhere may not say ``value`` here; None if it may."""
@@ -48,6 +50,13 @@ class LocalFile(NotFromElsewhere):
     """An annotation: the member names a local file. From elsewhere it may name one that the operator published."""
 
     publishable = True
+    opens = True
+
+
+class RunFile(LocalFile):
+    """An annotation: the same, for a file that is read when a run is set up, and not when the value is made."""
+
+    opens = False
 
 
 class TargetUrl(NotFromElsewhere):
@@ -74,6 +83,7 @@ class SecretHeaders(NotFromElsewhere):
 
 LOCAL = Local()
 LOCAL_FILE = LocalFile()
+RUN_FILE = RunFile()
 LOCAL_ONLY = NotFromElsewhere()
 TARGET_URL = TargetUrl()
 SECRET_HEADERS = SecretHeaders()

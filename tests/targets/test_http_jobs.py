@@ -31,6 +31,7 @@ from aurea_engine import (
     SpecError,
     Workload,
     execute,
+    result_from_dict,
     result_to_dict,
     run,
     spec_from_dict,
@@ -291,6 +292,29 @@ async def test_published_files_are_read_in_their_folder(tmp_path: Path) -> None:
         ("/y", b"BODY"),
     ]
     assert str(tmp_path) not in json.dumps(result_to_dict(result)["spec"])
+
+
+async def test_results_are_read_where_nothing_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On another machine a result can be shown, whatever files and variables its specification names."""
+    monkeypatch.setenv("AUREA_TEST_SECRET", "swordfish")
+    (tmp_path / "rows.csv").write_text("a\nx\n")
+    (tmp_path / "times.csv").write_text("0\n0.001\n")
+    async with recording_server() as server:
+        job = {
+            "kind": "http",
+            "url": server.url("/{{row.a}}"),
+            "data": {"file": str(tmp_path / "rows.csv")},
+            "headers": {"X": {"env": "AUREA_TEST_SECRET"}},
+        }
+        arrivals = {"kind": "trace", "file": str(tmp_path / "times.csv"), "unit": "s"}
+        spec = spec_from_dict({"workload": {"job": job, "arrivals": arrivals}})
+        written = result_to_dict(await run(spec))
+    (tmp_path / "rows.csv").unlink()
+    (tmp_path / "times.csv").unlink()
+    again = result_from_dict(written, local=False, keep_unknown=True)
+    assert result_to_dict(again)["spec"] == written["spec"]
+    with pytest.raises(SpecError, match=r"workload\.arrivals\.file"):
+        result_from_dict(written, local=False)
 
 
 async def test_a_value_that_ends_a_header_fails_its_job() -> None:

@@ -18,7 +18,7 @@ import msgspec
 
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, Invalid, show_value
-from aurea_engine.fields.local_files import LOCAL_FILE, FileName, read_file
+from aurea_engine.fields.local_files import RUN_FILE, FileName, read_file
 from aurea_engine.fields.text_files import decode_text
 from aurea_engine.targets.http.escaping import WRITERS, Written, write_json, write_text
 from aurea_engine.targets.http.member_rules import copy_json
@@ -61,7 +61,7 @@ class Data(Checked):
     each row has one job, and arrivals end with the rows.
     """
 
-    file: Annotated[FileName | None, LOCAL_FILE] = None
+    file: Annotated[FileName | None, RUN_FILE] = None
     rows: Annotated[tuple[dict[str, Any], ...] | None, RowsRule()] = None
     pick: Pick = "in_order"
 

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, PositiveSeconds
-from aurea_engine.fields.local_files import LOCAL_FILE, SECRET_HEADERS, TARGET_URL, FileName
+from aurea_engine.fields.local_files import RUN_FILE, SECRET_HEADERS, TARGET_URL, FileName
 from aurea_engine.records.measures import GroupName
 from aurea_engine.targets.http.expectations import Expect
 from aurea_engine.targets.http.member_rules import FormRule, HeadersRule, JsonRule, MethodRule, UrlRule
@@ -61,7 +61,7 @@ class HttpMembers(Checked):
     body: Body | None = None
     json: Annotated[Any, JsonRule()] = field(default=None, hash=False)
     form: Annotated[Mapping[str, str] | None, FormRule()] = field(default=None, hash=False)
-    file: Annotated[FileName | None, LOCAL_FILE] = None
+    file: Annotated[FileName | None, RUN_FILE] = None
     expect: Expect = field(default_factory=Expect)
     timeout: PositiveSeconds = 30.0
     connect_timeout: PositiveSeconds = 10.0
