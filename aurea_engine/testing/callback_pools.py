@@ -113,14 +113,14 @@ async def check_callback_pool(pool: CallbackPool, demand: float = float("nan"), 
     pool.now, pool.done, pool.record_step = ends.now, ends.done, ends.record_step
     # As in a run of these jobs alone: each is at its own place, among its leaf's and among all.
     pool.number = pool.turn = operator.index
-    _check_state(pool.state(), waiting=0)
+    _check_state(pool.state(), jobs=0)
     # First all together, then one more: a pool that never frees its places does the first twenty and hangs on the next.
     # Together, so that jobs wait for each other in a pool of few connections; then alone, on one that was used before.
     for jobs in (range(AT_ONCE), range(AT_ONCE, AT_ONCE + 1)):
         for job in jobs:
             ends.taken[job] = ends.now()  # before `start`, which may already be done with it
             pool.start(job, demand, None, None)
-            _check_state(pool.state(), waiting=len(ends.taken))
+            _check_state(pool.state(), jobs=len(ends.taken))
         await ends.wait(patience)
     # Cancelling is a race that the pool may win: the job may be done when `start` returns. Then there is nothing to cancel.
     cancelled = AT_ONCE + 1
@@ -131,12 +131,12 @@ async def check_callback_pool(pool: CallbackPool, demand: float = float("nan"), 
         assert began is None or taken <= began <= ends.now(), "cancel gives the instant at which the service began"
 
 
-def _check_state(state: PoolState | None, *, waiting: int) -> None:
+def _check_state(state: PoolState | None, *, jobs: int) -> None:
     """Whether ``state`` can be that of a pool that has so many jobs, of which some may wait."""
     if state is None:
         return
     assert isinstance(state, PoolState), f"state gives a PoolState or None, not {type(state).__name__}"
     assert min(vars(state).values()) >= 0, f"nothing in a state is less than nothing: {state}"
-    assert state.busy <= state.open, f"{state.busy} connections have a job, and {state.open} are open"
-    assert state.waiting <= waiting, f"{state.waiting} jobs wait for a connection, and the pool has {waiting}"
+    there = f"{state.busy} connections have a job and {state.waiting} jobs wait for one, and the pool has {jobs}"
+    assert state.busy + state.waiting <= jobs, there
     assert state.open <= state.opened, f"{state.open} connections are open, and {state.opened} were ever opened"

@@ -45,9 +45,10 @@ Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 class PoolState:
     """The connections of a pool at an instant, or of several pools together.
 
-    ``open``, ``busy``: connections that are open, and those of them that have a job; ``waiting``: jobs that wait for one.
-    Since the window opened: ``waited``: jobs that had to wait at all; ``full_ns``: how long every connection that is allowed
-    was busy; ``opened``: connections that were opened, the warm ones too; ``failed_dials``: attempts that failed.
+    ``open``: connections that are open; ``busy``: those that have a job, also while they are being opened for it;
+    ``waiting``: jobs that wait for one. Since the window opened: ``waited``: jobs that had to wait at all; ``full_ns``: how
+    long every connection that is allowed was busy; ``opened``: connections that were opened, the warm ones too;
+    ``failed_dials``: attempts that failed.
     """
 
     open: Count = 0
@@ -91,7 +92,7 @@ class StepDone(Protocol):
         measures: Sequence[int] = (),
         error: str | None = None,
     ) -> None:
-        """Step number ``step`` (from 0, in `Job.steps`) of ``job`` has ended. The rest is as for `Done`.
+        """Step number ``step`` (from 0, in `Job.step_names`) of ``job`` has ended. The rest is as for `Done`.
 
         In `CallbackPool.cancel`, and only there, the step that the job is at is told as `Outcome.CANCELLED`, with -1 as its
         end, and -1 as its start where it still waits for its service.

@@ -27,6 +27,7 @@ from aurea_engine import (
     Limited,
     Mix,
     Outcome,
+    PoolState,
     RunResult,
     RunSpec,
     Sleep,
@@ -268,3 +269,19 @@ def test_a_leaf_opens_what_its_executor_needs(executor: str) -> None:
     make = LoopTimers if executor == "tasks" else int
     with pytest.raises(StrategyError, match=r"Wrong\.(opened must yield|executor must be one of)"):
         run_jumping(RunSpec(Workload(Wrong(make), jobs=1), seed=0))
+
+
+@pytest.mark.parametrize(
+    ("state", "match"),
+    [(PoolState(open=1, busy=2, opened=2), "2 connections have a job"), (PoolState(waiting=30), "30 jobs wait"),
+     (PoolState(open=2), "0 were ever opened"), (PoolState(waited=-1), "less than nothing"), ("fine", "PoolState or None")],
+)  # fmt: skip
+def test_states_are_checked_by_the_shipped_check(state: object, match: str) -> None:
+    """What a pool says of its connections must be possible."""
+
+    class Tells(AtOnce):
+        def state(self) -> PoolState:
+            return state  # type: ignore[return-value]
+
+    with pytest.raises(AssertionError, match=match):
+        check_job(Pooled(Tells))

@@ -92,10 +92,7 @@ class Pools:
 
     def state(self) -> PoolState:
         """Of all pools together."""
-        states = [pool.state() for pool in self._pools.values()]
-        if len(states) == 1:
-            return states[0]
-        return PoolState(*(sum(each) for each in zip(*map(_to_tuple, states), strict=True)))
+        return PoolState.join(pool.state() for pool in self._pools.values()) or PoolState()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -119,15 +116,3 @@ def count_warm(limit: int | None, setup: JobSetup) -> int:
     # The number of jobs bounds nothing by itself: a run of a million jobs may have one in service at a time.
     bounds = [bound for bound in (setup.slots, setup.users, limit) if bound is not None] or [WARM_UNBOUNDED]
     return min(bounds if setup.jobs is None else [*bounds, setup.jobs])
-
-
-def _to_tuple(state: PoolState) -> tuple[int, ...]:
-    return (
-        state.open,
-        state.busy,
-        state.waiting,
-        state.waited,
-        state.full_ns,
-        state.opened,
-        state.failed_dials,
-    )
