@@ -444,6 +444,17 @@ async def test_a_ceiling_on_the_rate_is_waiting() -> None:
     assert result.service_time.p50 < 0.1
 
 
+async def test_a_deadline_ends_the_wait_for_the_ceiling() -> None:
+    """Nothing is sent for such a job."""
+    async with recording_server() as server:
+        spec = RunSpec(Workload(Http(server.url()), jobs=10, deadline=0.05), seed=1)
+        result = await run(spec, access=Access(most_rate=1))
+    assert result.counts.completed == len(server.received)
+    assert result.counts.completed + result.counts.timed_out == 10
+    assert result.counts.timed_out >= 8
+    assert result.duration < 5
+
+
 async def test_redirects_count_against_the_ceiling() -> None:
     """Each is a request: ten jobs with two each need 190 ms at 100/s, less the burst of 10 ms."""
     async with recording_server() as server:

@@ -16,6 +16,7 @@ from aurea_engine.records.batch import NS
 from aurea_engine.targets.http.cookies import CookieJar
 from aurea_engine.targets.http.data import Row, read_rows
 from aurea_engine.targets.http.draws import Draws
+from aurea_engine.targets.http.pool import Unsent
 from aurea_engine.targets.http.pools import Limits, Pools
 from aurea_engine.targets.http.prepared import PreparedRequest, prepare_request
 from aurea_engine.targets.http.redirects import CODES as REDIRECTS
@@ -113,13 +114,19 @@ class HttpJobs(CallbackPool):
         at = self._setup.pacer.reserve(now)
         if at <= now:
             return False
+        # A job whose deadline comes first has waited until then, and nothing is sent for it.
+        delay = (at if deadline is None else min(at, deadline)) - now
         loop = asyncio.get_running_loop()
-        self._paced[job] = loop.call_later((at - now) / NS, self._send_paced, job, limit, deadline)
+        self._paced[job] = loop.call_later(max(delay, 0) / NS, self._send_paced, job, limit, deadline)
         return True
 
     def _send_paced(self, job: int, limit: int | None, deadline: int | None) -> None:
         del self._paced[job]
-        self._pool.send(self, job, self._rules, self._timeout_ns, deadline, limit)
+        now = self.now()
+        if deadline is not None and now >= deadline:
+            self._finish(job, Unsent(now), "timeout")
+        else:
+            self._pool.send(self, job, self._rules, self._timeout_ns, deadline, limit)
 
     def _context_of(self, job: int) -> JobContext:
         context = self._context
@@ -183,12 +190,14 @@ async def open_jobs(http: Http, setup: JobSetup) -> HttpJobs:
 
     Raises `SpecError` for what cannot be read, and for templates that name nothing.
     """
-    names = http.names()
-    data = http.data
-    if data is not None and data.file is not None:
-        names.row.known = None
+    names, data = http.names(), http.data
     prepared = prepare_request(http, names, setup.access)
-    rows = [] if data is None or not names.row.used else read_rows(data, names.row)
+    # In a thread: a million rows take seconds, and whoever watches this process expects the event loop to answer.
+    rows = [] if data is None or not names.row.used else await asyncio.to_thread(read_rows, data, names.row)
     jobs = HttpJobs(prepared, setup, rows, "in_order" if data is None else data.pick)
-    await jobs.open()
+    try:
+        await jobs.open()
+    except BaseException:
+        await jobs.close()
+        raise
     return jobs
