@@ -21,18 +21,26 @@ CODINGS = {"gzip": GZIP, "x-gzip": GZIP, "deflate": ZLIB}
 
 
 class BodyReader:
-    """The body of one reply. ``size``: bytes so far, decompressed. ``problem``: the class of failure that they are."""
+    """Bodies of replies, one after the other. ``size``: bytes so far, decompressed. ``problem``: the class of failure that
+    they are.
+    """
 
     __slots__ = ("_inflater", "_keep", "_most", "_pieces", "problem", "size")
 
-    def __init__(self, rules: ReplyRules, coding: str = "") -> None:
-        """``coding``: the header Content-Encoding. One that is not known leaves the body as it is."""
+    def __init__(self, rules: ReplyRules) -> None:
         bounds = [rules.most_body, MOST_KEPT_BYTES if rules.keep_body else None]
         self._most = min((bound for bound in bounds if bound is not None), default=None)
         self._keep = rules.keep_body
         self._pieces: list[bytes] = []
-        wbits = CODINGS.get(coding.strip().lower()) if rules.decompress else None
+        self.begin()
+
+    def begin(self, coding: str = "") -> None:
+        """Another body is to come. ``coding``: the header Content-Encoding, if it is to be undone. One that is not known
+        leaves the body as it is.
+        """
+        wbits = CODINGS.get(coding.strip().lower()) if coding else None
         self._inflater = None if wbits is None else Inflater(wbits)
+        self._pieces.clear()
         self.size = 0
         self.problem: str | None = None
 
@@ -65,7 +73,7 @@ class BodyReader:
         """The body, if it is kept, when its last byte has come. A compressed one must be whole."""
         if self._inflater is not None and not self._inflater.is_whole and self.problem is None:
             self.problem = "protocol"
-        return b"".join(self._pieces)
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
 
 class Inflater:

@@ -56,13 +56,14 @@ class Connection(ReplyReader, asyncio.Protocol):
     """
 
     __slots__ = (
-        "_is_lost", "_is_watched", "_now", "_outgoing", "_pool", "_uses_left", "_write", "bytes_sent", "connected", "dial",
-        "expires", "finished", "first_byte", "idle_ns", "sender", "sent", "started", "token", "transport",
+        "_expiry", "_is_lost", "_is_watched", "_now", "_outgoing", "_pool", "_uses_left", "_write", "bytes_sent",
+        "connected", "dial", "expires", "finished", "first_byte", "idle_ns", "sender", "sent", "started", "token",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, pool: ConnectionPool) -> None:
         super().__init__()
-        self._pool, self._now = pool, pool.now
+        self._pool, self._now, self._expiry = pool, pool.now, pool.expiry
         self.transport: asyncio.Transport | None = None
         self.dial: asyncio.Task[None] | None = None
         self.sender: Sender | None = None
@@ -103,17 +104,19 @@ class Connection(ReplyReader, asyncio.Protocol):
         """The service of a job begins, on this connection."""
         self.started = started = self._now()
         self.sender, self.token = sender, token
-        self.connected = self.sent = self.first_byte = NEVER
-        self.bytes_sent = 0
+        self.connected = self.sent = self.first_byte = self.status = NEVER
+        self.bytes_sent = self.bytes_received = 0
+        self.complete = self.has_head = False
+        if rules is not self.rules or not self.is_simple or self._seen_head or self._pieces:
+            self.begin_reply(rules)
         expires = FOREVER if timeout_ns is None else started + timeout_ns
         if limit is not None and started + limit < expires:
             expires = started + limit
         if deadline is not None and deadline < expires:
             expires = deadline
         self.expires = expires
-        if expires < self._pool.expiry.soonest:
-            self._pool.expiry.note(expires)
-        self.begin_reply(rules)
+        if expires < self._expiry.soonest:
+            self._expiry.note(expires)
 
     def transmit(self) -> None:
         """Send the request of the job that this connection is reserved for. One that cannot be encoded ends the exchange."""
@@ -174,9 +177,10 @@ class Connection(ReplyReader, asyncio.Protocol):
             self._receive_unasked()
             return
         now = self._now()
-        self.bytes_received = received = self.bytes_received + len(data)
-        if received == len(data):
+        received = self.bytes_received
+        if not received:
             self.first_byte = now
+        self.bytes_received = received = received + len(data)
         try:
             self.parse(data)
         except (HttpParserError, HttpParserUpgrade):
@@ -227,10 +231,8 @@ class Connection(ReplyReader, asyncio.Protocol):
         sender, pool, keep = self.sender, self._pool, self.keep_alive
         assert sender is not None
         self.sender = None
-        if self._is_watched or self._is_full:
+        if self._is_watched or self._is_full or self._outgoing is not None:
             keep = self._look_closer(data) and keep
-        if self._outgoing is not None:
-            keep = self._settle(self._outgoing) and keep
         if not keep or self.leftover or not pool.reuse:
             self.close()
             sender.replied(self.token, self, None)
@@ -239,13 +241,16 @@ class Connection(ReplyReader, asyncio.Protocol):
             sender.replied(self.token, self, None)
             pool.offer(self)
         else:
-            pool.offer(self)
+            pool.idle.append(self)
+            if pool.full_since != NEVER:
+                pool.end_full()
             sender.replied(self.token, self, None)
 
     def _look_closer(self, data: bytes) -> bool:
-        """What is not asked of every reply: whether the server lets the connection be used again."""
-        if self._rules.head:
+        """What is not asked of every reply. Whether the connection may be used again, as far as that goes."""
+        if self.rules.head:
             self.ends_at(data)
+        is_sent = self._outgoing is None or self._settle(self._outgoing)
         if self._uses_left is not None:
             self._uses_left -= 1
         elif self._is_watched:
@@ -257,7 +262,7 @@ class Connection(ReplyReader, asyncio.Protocol):
             elif timeout is not None:
                 # Its clock began before ours did: a second is left for that, as browsers do.
                 self.idle_ns = min(self.idle_ns, timeout - min(NS, timeout // 2))
-        return self._uses_left != 0
+        return is_sent and self._uses_left != 0
 
     def fail(self, failure: str, now: int) -> None:
         """The exchange is over, and with it the connection: the rest of a reply may still come."""

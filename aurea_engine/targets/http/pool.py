@@ -68,10 +68,10 @@ class ConnectionPool:
         self.waiting: OrderedDict[tuple[Sender, int], Job] = OrderedDict()
         self.expiry = Expiry(now, self._collect, self._expire)
         self.opened = 0
-        self._idle: list[Connection] = []
+        self.idle: list[Connection] = []
         self._dials: set[asyncio.Task[None]] = set()
         self._waited = self._failed_dials = self._full_ns = 0
-        self._full_since = NEVER
+        self.full_since = NEVER
         self._busy: dict[tuple[Sender, int], Connection] = {}
         self._is_closed = False
 
@@ -134,7 +134,7 @@ class ConnectionPool:
         ``timeout_ns`` and ``limit`` count from the beginning of the service, ``deadline`` is an instant; the first of them
         that comes ends the exchange as ``timeout``, also while the job waits.
         """
-        idle = self._idle
+        idle = self.idle
         while idle:
             connection = idle.pop()
             if connection.transport is None:
@@ -151,7 +151,7 @@ class ConnectionPool:
             if connection.sender is None:
                 self.offer(connection)
             elif len(self.connections) >= self._limit and not self._has_idle():
-                self._full_since = connection.started
+                self.full_since = connection.started
             return
         if len(self.connections) < self._limit:
             self._dial_for((sender, token, rules, timeout_ns, deadline, limit))
@@ -169,18 +169,21 @@ class ConnectionPool:
             connection.transmit()
             if connection.sender is not None:
                 return
-        if self._full_since != NEVER:
-            self._full_ns += self._now() - self._full_since
-            self._full_since = NEVER
-        self._idle.append(connection)
+        self.idle.append(connection)
+        if self.full_since != NEVER:
+            self.end_full()
+
+    def end_full(self) -> None:
+        """A connection is free, or one may be opened."""
+        self._full_ns += self._now() - self.full_since
+        self.full_since = NEVER
 
     def fill(self) -> None:
         """A place is free: for the first job that waits."""
         while self.waiting and len(self.connections) < self._limit and not self._is_closed:
             self._dial_for(self.waiting.popitem(last=False)[1])
-        if self._full_since != NEVER and len(self.connections) < self._limit:
-            self._full_ns += self._now() - self._full_since
-            self._full_since = NEVER
+        if self.full_since != NEVER and len(self.connections) < self._limit:
+            self.end_full()
 
     def _add_connection(self) -> Connection:
         connection = Connection(self)
@@ -193,13 +196,13 @@ class ConnectionPool:
         connection.dial = dial = asyncio.get_running_loop().create_task(self._dial(connection))
         self._dials.add(dial)
         dial.add_done_callback(self._dials.discard)
-        if len(self.connections) >= self._limit and self._full_since == NEVER and not self._has_idle():
-            self._full_since = connection.started
+        if len(self.connections) >= self._limit and self.full_since == NEVER and not self._has_idle():
+            self.full_since = connection.started
 
     def _has_idle(self) -> bool:
-        while self._idle and self._idle[-1].transport is None:
-            self._idle.pop()
-        return bool(self._idle)
+        while self.idle and self.idle[-1].transport is None:
+            self.idle.pop()
+        return bool(self.idle)
 
     async def _dial(self, connection: Connection) -> None:
         try:
@@ -253,8 +256,8 @@ class ConnectionPool:
     def state(self) -> PoolState:
         """How the connections stand."""
         full_ns = self._full_ns
-        if self._full_since != NEVER:
-            full_ns += self._now() - self._full_since
+        if self.full_since != NEVER:
+            full_ns += self._now() - self.full_since
         # One that is being opened for a job is not open yet.
         is_open = [connection for connection in self.connections if connection.transport is not None]
         return PoolState(

@@ -37,9 +37,14 @@ class ReplyRules:
     decompress: bool = False
 
     @property
-    def looks_at_more(self) -> bool:
-        """Whether status and sizes are not all: then headers or body have to be read one by one."""
-        return self.head or self.keep_headers or self.keep_body or self.decompress or self.most_body is not None
+    def looks_at_headers(self) -> bool:
+        """Whether they have to be read one by one."""
+        return self.head or self.keep_headers or self.decompress
+
+    @property
+    def looks_at_body(self) -> bool:
+        """Whether its pieces have to be."""
+        return self.keep_body or self.most_body is not None
 
 
 class Reply(Protocol):

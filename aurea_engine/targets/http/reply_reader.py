@@ -18,9 +18,9 @@ decided here, which it leaves open or would get wrong for a client.
 #    keeps pieces of trailers in memory, because headers are looked at, bytes that come without any of them being body are,
 #    too.
 #
-# Two parsers, because callbacks are what parsing costs: 0.3 µs for a usual reply with the three that say status and end,
-# and 2 µs with those for each header and each piece of the body. A connection has one of either, made when it is needed
-# and used for all its replies. A parser that may hold the rest of an earlier reply is never used again.
+# Three parsers, because callbacks are what parsing costs: 0.3 µs for a usual reply with the three that say status and end,
+# little more with one for the pieces of the body, and 2 µs with one for each header. A connection makes each when it is
+# needed, and uses it for all its replies. A parser that may hold the rest of an earlier reply is never used again.
 
 from __future__ import annotations
 
@@ -42,12 +42,13 @@ class ReplyReader:
 
     ``complete``: the last byte has come; ``problem``: the class of failure, if the reply is not acceptable; ``leftover``:
     something came after it; ``keep_alive``: its head leaves the connection open. ``headers`` and ``body``: if they are kept.
+    ``rules``: those of the reply; ``is_simple``: they ask for status and sizes only.
     """
 
     __slots__ = (
         "_body_reader", "_ends_with_connection", "_full", "_head", "_is_full", "_light", "_parser", "_pieces", "_quiet",
-        "_rules", "_seen_head", "body", "bytes_received", "complete", "has_head", "headers", "keep_alive", "leftover",
-        "parse", "problem", "status",
+        "_seen_head", "_with_body", "body", "bytes_received", "complete", "has_head", "headers", "is_simple", "keep_alive",
+        "leftover", "parse", "problem", "rules", "status",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -58,8 +59,8 @@ class ReplyReader:
         self.complete = self.has_head = self.leftover = self.keep_alive = False
         self.problem: str | None = None
         self._light: HttpResponseParser | None = None
+        self._with_body: HttpResponseParser | None = None
         self._full: HttpResponseParser | None = None
-        self._body_reader = BodyReader(PLAIN)
         self._head: Head | None = None
         self._seen_head = self._ends_with_connection = False
         self._pieces: list[bytes] = []
@@ -67,51 +68,43 @@ class ReplyReader:
         self._choose_parser(PLAIN)
 
     def begin_reply(self, rules: ReplyRules) -> None:
-        """Another reply is to come. Hot: its rules are nearly always those of the one before."""
+        """Another reply is to come. Its rules are nearly always those of the one before."""
         self.bytes_received = 0
         self.status = NEVER
         self.complete = self.has_head = self._seen_head = False
         if self._pieces:
             self._pieces.clear()
-        if rules is not self._rules:
+        if rules is not self.rules:
             self._choose_parser(rules)
-        elif self._is_full:
-            self._begin_full()
+        elif not self.is_simple:
+            self._begin_closer_look()
 
     def _choose_parser(self, rules: ReplyRules) -> None:
-        self._rules = rules
-        self._is_full = rules.looks_at_more
-        if self._is_full:
-            self._begin_full()
-            return
-        self.headers, self.body = [], b""
-        if self._light is None:
-            self._light = HttpResponseParser(
-                SimpleNamespace(
-                    on_message_begin=self._on_message_begin,
-                    on_headers_complete=self._on_headers_complete,
-                    on_message_complete=self._on_message_complete,
-                )
-            )
-        self._parser, self.parse = self._light, self._light.feed_data
+        self.rules, self._is_full = rules, rules.looks_at_headers
+        self.is_simple = not (rules.looks_at_headers or rules.looks_at_body)
+        self._body_reader = BodyReader(rules)
+        self._begin_closer_look()
 
-    def _begin_full(self) -> None:
+    def _begin_closer_look(self) -> None:
         self.headers, self.body, self._quiet = [], b"", 0
-        self._body_reader = BodyReader(self._rules)
-        if self._full is None:
-            self._full = HttpResponseParser(
-                SimpleNamespace(
-                    on_message_begin=self._on_message_begin_full,
-                    on_header=self._on_header,
-                    on_headers_complete=self._on_headers_complete_full,
-                    on_body=self._on_body,
-                    on_chunk_header=self._on_chunk_header,
-                    on_message_complete=self._on_message_complete_full,
-                )
-            )
-        self._parser, self.parse = self._full, self._full.feed_data
+        self._body_reader.begin()
+        if self.is_simple:
+            parser = self._light = self._light or self._make_light_parser()
+        elif not self._is_full:
+            parser = self._with_body = self._with_body or self._make_parser_with_body()
+        else:
+            parser = self._full = self._full or self._make_full_parser()
+        self._parser, self.parse = parser, parser.feed_data
 
     # --- The light parser: status and end ----------------------------------------------------------------------------
+
+    def _make_light_parser(self) -> HttpResponseParser:
+        callbacks = SimpleNamespace(
+            on_message_begin=self._on_message_begin,
+            on_headers_complete=self._on_headers_complete,
+            on_message_complete=self._on_message_complete,
+        )
+        return HttpResponseParser(callbacks)
 
     def _on_message_begin(self) -> None:
         if self.complete:
@@ -121,15 +114,17 @@ class ReplyReader:
         if self.complete:
             return  # the head of a message that nobody asked for
         status = self._parser.get_status_code()
-        # llhttp reads 0.9 and 2.0, too. A server that speaks either does not mean what the rest of the head seems to say.
-        if status < 100 or self._parser.get_http_version()[0] != "1":
-            self.problem = "protocol"
-        elif status >= 200:
+        # With a length or chunks: llhttp keeps no connection open whose reply only its end would end.
+        self.keep_alive = keep_alive = self._parser.should_keep_alive()
+        if status >= 200:
             self.status, self.has_head = status, True
-            # With a length or chunks: llhttp keeps no connection open whose reply only its end would end.
-            self.keep_alive = self._parser.should_keep_alive()
-        else:
+        elif status >= 100:
             self.received_interim(status)
+        else:
+            self.problem = "protocol"
+        # llhttp reads 0.9 and 2.0, too, and closes both; what such a server means by the rest, nobody knows.
+        if not keep_alive and self._parser.get_http_version() not in ("1.0", "1.1"):
+            self.problem, self.has_head, self.status = "protocol", False, NEVER
 
     def _on_message_complete(self) -> None:
         # An interim reply is complete, too. After 101 llhttp stops, and so there is no need to look for it.
@@ -139,7 +134,47 @@ class ReplyReader:
     def received_interim(self, status: int) -> None:
         """An interim reply has come. For the owner to override."""
 
-    # --- The full parser: headers and body, too ----------------------------------------------------------------------
+    # --- The parser with bodies --------------------------------------------------------------------------------------
+
+    def _make_parser_with_body(self) -> HttpResponseParser:
+        callbacks = SimpleNamespace(
+            on_message_begin=self._on_message_begin,
+            on_headers_complete=self._on_headers_complete,
+            on_body=self._on_body,
+            on_message_complete=self._on_message_complete_with_body,
+        )
+        return HttpResponseParser(callbacks)
+
+    def _on_body(self, piece: bytes) -> None:
+        if self.complete:
+            self.leftover = True  # of a reply to HEAD
+            return
+        self._quiet = 0
+        if self.problem is None:
+            self._body_reader.feed(piece)
+            self.problem = self._body_reader.problem
+
+    def _on_message_complete_with_body(self) -> None:
+        if self.has_head and not self.complete:
+            self._finish_body()
+
+    def _finish_body(self) -> None:
+        self.body = self._body_reader.finish()
+        self.problem = self._body_reader.problem
+        self.complete = self.problem is None
+
+    # --- The full parser: headers and body ---------------------------------------------------------------------------
+
+    def _make_full_parser(self) -> HttpResponseParser:
+        callbacks = SimpleNamespace(
+            on_message_begin=self._on_message_begin_full,
+            on_header=self._on_header,
+            on_headers_complete=self._on_headers_complete_full,
+            on_body=self._on_body,
+            on_chunk_header=self._on_chunk_header,
+            on_message_complete=self._on_message_complete_with_body,
+        )
+        return HttpResponseParser(callbacks)
 
     def _on_message_begin_full(self) -> None:
         if self.complete:
@@ -156,37 +191,19 @@ class ReplyReader:
         self._on_headers_complete()
         if already or not self.has_head:
             return
-        head = Head(self.status, self._parser.get_http_version(), self.headers)
-        if self._rules.head:
+        if self.rules.head:
+            head = Head(self.status, self._parser.get_http_version(), self.headers)
             self.complete, self.keep_alive = True, head.keeps_connection
             self._full = None
-        elif self._rules.decompress:
-            self._body_reader = BodyReader(self._rules, ",".join(head.values("content-encoding")))
-
-    def _on_body(self, piece: bytes) -> None:
-        if self.complete:
-            self.leftover = True  # of a reply to HEAD
-            return
-        self._quiet = 0
-        if self.problem is None:
-            self._body_reader.feed(piece)
-            self.problem = self._body_reader.problem
+        elif self.rules.decompress:
+            codings = [value for name, value in self.headers if name == "content-encoding"]
+            self._body_reader.begin(",".join(codings))
 
     def _on_chunk_header(self) -> None:
         if self.complete:
             self.leftover = True
         # The parser tells of a header when the next one begins, and the last trailer in the next reply.
         self._full = None
-
-    def _on_message_complete_full(self) -> None:
-        if not self.has_head or self.complete:
-            return
-        self._finish_body()
-
-    def _finish_body(self) -> None:
-        self.body = self._body_reader.finish()
-        self.problem = self._body_reader.problem
-        self.complete = self.problem is None
 
     # --- What a parser does not know ---------------------------------------------------------------------------------
 
@@ -224,10 +241,10 @@ class ReplyReader:
         """The server has closed the connection: that is the end of a reply which has no other."""
         if self.complete or not (self._seen_head and self._ends_with_connection):
             return
-        if self._is_full:
-            self._finish_body()
-        else:
+        if self.is_simple:
             self.complete = True
+        else:
+            self._finish_body()
 
     def ends_at(self, data: bytes) -> None:
         """A reply to HEAD is complete with ``data``: whatever stands behind its head is no part of it."""
