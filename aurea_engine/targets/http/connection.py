@@ -28,18 +28,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from httptools import HttpParserError, HttpParserUpgrade
 
 from aurea_engine.targets.failures import RequestFailed, name_loss
-from aurea_engine.targets.http.expiry import FOREVER
+from aurea_engine.targets.http.exchange import Exchange
 from aurea_engine.targets.http.outgoing import Outgoing
 from aurea_engine.targets.http.peer import is_closed_by_peer
-from aurea_engine.targets.http.replies import MOST_HEAD_BYTES, NEVER, ReplyRules, Sender
+from aurea_engine.targets.http.replies import MOST_HEAD_BYTES, NEVER
 from aurea_engine.targets.http.reply_heads import NS
-from aurea_engine.targets.http.reply_reader import ReplyReader
 
 if TYPE_CHECKING:
     from aurea_engine.targets.http.pool import ConnectionPool
@@ -48,75 +46,41 @@ SMALL = 64 * 1024
 """A request of so many bytes is handed to the transport at once; a larger one in pieces, as fast as they are taken."""
 
 
-class Connection(ReplyReader, asyncio.Protocol):
+class Connection(Exchange, asyncio.Protocol):
     """A connection of ``pool``, and the `Reply` of the exchange under way.
 
-    ``sender`` is None while there is none, ``transport`` while it is not open. ``dial`` is the task that opens it.
-    ``idle_ns``: it is not used again after it was idle for longer. ``expires``: when the exchange is over.
+    ``transport`` is None while it is not open. ``dial`` is the task that opens it. ``idle_ns``: it is not used again after
+    it was idle for longer.
     """
 
     __slots__ = (
-        "_expiry", "_is_lost", "_is_watched", "_now", "_outgoing", "_pool", "_uses_left", "_write", "bytes_sent",
-        "connected", "dial", "expires", "finished", "first_byte", "idle_ns", "sender", "sent", "started", "token",
+        "_is_lost",
+        "_is_watched",
+        "_outgoing",
+        "_pool",
+        "_uses_left",
+        "_write",
+        "dial",
+        "idle_ns",
         "transport",
-    )  # fmt: skip
+    )
 
     def __init__(self, pool: ConnectionPool) -> None:
-        super().__init__()
-        self._pool, self._now, self._expiry = pool, pool.now, pool.expiry
+        super().__init__(pool.now, pool.expiry)
+        self._pool = pool
         self.transport: asyncio.Transport | None = None
         self.dial: asyncio.Task[None] | None = None
-        self.sender: Sender | None = None
-        self.token = 0
-        self.started = self.connected = self.sent = self.first_byte = self.finished = NEVER
-        self.bytes_sent = 0
-        self.expires = FOREVER
         self.idle_ns = pool.idle_ns
         self._is_lost = False
         self._is_watched = True  # until it is known what the server says of it
         self._uses_left: int | None = None
         self._outgoing: Outgoing | None = None
 
-    def set_clock(self, now: Callable[[], int], shift: int) -> None:
-        """Stamp with another clock, which is ``shift`` ns ahead of the old one."""
-        self._now = now
-        self.finished += shift
-
-    def serves(self, sender: Sender, token: int) -> bool:
-        """Whether the exchange under way is this one."""
-        return self.sender is sender and self.token == token
-
     def is_usable(self, idle_ns: int) -> bool:
         """Whether it may be used again after it was idle for so long."""
         return idle_ns <= self.idle_ns and self.transport is not None and not is_closed_by_peer(self.transport)
 
     # --- An exchange begins ------------------------------------------------------------------------------------------
-
-    def reserve(
-        self,
-        sender: Sender,
-        token: int,
-        rules: ReplyRules,
-        timeout_ns: int | None,
-        deadline: int | None,
-        limit: int | None,
-    ) -> None:
-        """The service of a job begins, on this connection."""
-        self.started = started = self._now()
-        self.sender, self.token = sender, token
-        self.connected = self.sent = self.first_byte = self.status = NEVER
-        self.bytes_sent = self.bytes_received = 0
-        self.complete = self.has_head = False
-        if rules is not self.rules or not self.is_simple or self._seen_head or self._pieces:
-            self.begin_reply(rules)
-        expires = FOREVER if timeout_ns is None else started + timeout_ns
-        if limit is not None and started + limit < expires:
-            expires = started + limit
-        if deadline is not None and deadline < expires:
-            expires = deadline
-        self.expires = expires
-        if expires < self._expiry.soonest:
-            self._expiry.note(expires)
 
     def transmit(self) -> None:
         """Send the request of the job that this connection is reserved for. One that cannot be encoded ends the exchange."""
