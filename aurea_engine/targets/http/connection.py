@@ -124,7 +124,6 @@ class Connection(Exchange, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)  # uvloop's are none by their type
         if self not in self._pool.connections:  # given up while it was dialled
-            self._pool.closing.add(self)
             transport.abort()
             return
         self.transport, self._write = transport, transport.write

@@ -30,6 +30,9 @@ from aurea_engine.workload.callbacks import PoolState
 DIALS_AT_ONCE = 64
 """While a pool is warmed: the queue of a listening socket is short, and who does not fit into it tries again after 1 s."""
 
+CLOSING = 2.0
+"""Seconds for which `ConnectionPool.close` waits for the event loop to say that connections are closed."""
+
 GLANCE = 10_000_000
 """Nanoseconds of idleness after which a connection is looked at before it is used again."""
 
@@ -115,7 +118,8 @@ class ConnectionPool:
         for connection in list(self.connections):
             connection.close()
         await asyncio.gather(self._dialer.close(), *self._dials, return_exceptions=True)
-        while self.closing:
+        until = asyncio.get_running_loop().time() + CLOSING
+        while self.closing and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(0.001)
 
     # --- Jobs come ---------------------------------------------------------------------------------------------------
