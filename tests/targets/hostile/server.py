@@ -17,6 +17,7 @@ import socket
 import ssl
 import struct
 import sys
+import time
 from dataclasses import asdict, dataclass
 
 import uvloop
@@ -153,7 +154,7 @@ class Visit:
             await self.tell()
             return True
         if path.startswith(b"/sleep/"):
-            await asyncio.sleep(float(path.split(b"/")[2]))
+            await sleep_until(time.perf_counter() + float(path.split(b"/")[2]))
             await self.wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
             return True
         case = case_at(path.decode())
@@ -214,6 +215,12 @@ class Visit:
         body = json.dumps([asdict(seen) for seen in self.log]).encode()
         self.log.clear()
         await self.wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+async def sleep_until(instant: float) -> None:
+    """A timer of uvloop goes by whole milliseconds, and may be early."""
+    while (left := instant - time.perf_counter()) > 0:
+        await asyncio.sleep(left)
 
 
 def length_of(head: bytes) -> int:

@@ -1,0 +1,75 @@
+"""What a run of requests must say of servers whose behaviour is known, on the real clock.
+
+A constant rate, and a server that stalls for a second or takes a known time: the figures follow by arithmetic.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.realtime
+ROOT = Path(__file__).parents[2]
+RATE, JOBS = 1000, 10_000
+
+
+@pytest.fixture
+def stalling() -> Iterator[str]:
+    """The URL of a server that stalls from second 5 to second 6 of its life with requests."""
+    command = [sys.executable, "-m", "tests.targets.stalling_server", "5", "1"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}/"
+        process.stdin.close()
+
+
+def test_stall_behind_one_connection(stalling: str, ask: Callable[..., Any]) -> None:
+    """The job that meets the stall has a service of 1 s, and 1,000 others arrive meanwhile and wait.
+
+    With a service of s otherwise, the backlog is gone after n = 1,000 / (1 - 1,000 s) jobs, whose response times fall from
+    1 s to nothing: so p99 is 1 - 100/n and p95 is 1 - 500/n. For s = 0 that is 0.90 and 0.50; for 0.2 ms 0.92 and 0.60; for
+    0.5 ms, which no machine needs here, 0.95 and 0.75. Who looks at service alone sees nothing of it.
+    """
+    result = ask(stalling, jobs=JOBS, arrivals={"kind": "constant", "rate": RATE}, connections=1)
+    assert result.counts.completed == JOBS
+    assert 0.89 <= result.response_time.p99 <= 0.96
+    assert 0.49 <= result.response_time.p95 <= 0.76
+    assert 1.0 <= result.response_time.max <= 1.1
+    assert result.service_time.p99 <= 0.02
+    assert 0.99 <= result.service_time.max <= 1.1
+    assert result.response_time.mean >= 10 * result.service_time.mean
+
+
+def test_stall_without_a_limit(stalling: str, ask: Callable[..., Any]) -> None:
+    """Each job has a connection, so none waits: 1,000 meet the stall, and it shows in service as in response.
+
+    The jobs that arrive u seconds into it take 1 - u: of 10,000 jobs 1 % take 0.9 s or more, and 5 % 0.5 s or more.
+    """
+    result = ask(stalling, jobs=JOBS, arrivals={"kind": "constant", "rate": RATE})
+    assert result.counts.completed == JOBS
+    for times in (result.response_time, result.service_time):
+        assert 0.49 <= times.p95 <= 0.60
+        assert 0.89 <= times.p99 <= 1.0, result.response_time
+
+
+def test_pool_of_four_connections(hostile: Any, ask: Callable[..., Any]) -> None:
+    """100/s for 10 s, of 100 ms each, over 4 connections that can do 40/s: the pool is a queue.
+
+    Job 999 arrives at 9.99 s as the last of 250 rounds: it starts at 0.03 + 249 x 0.1 = 24.93 s, waits 14.94 s, and ends at
+    25.03 s. A server's 100 ms are never less, and at most a few ms more, 250 times after each other. Service stays 100 ms.
+    """
+    result = ask(
+        f"{hostile.base}/sleep/0.1", jobs=1000, arrivals={"kind": "constant", "rate": 100}, connections=4, timeout=60
+    )
+    assert result.counts.completed == 1000
+    assert 14.93 <= result.waiting_time.max <= 14.94 + 250 * 0.005
+    assert 25.02 <= result.duration <= 25.03 + 250 * 0.005
+    assert 0.0999 <= result.service_time.min
+    assert result.service_time.p50 <= 0.105
+    assert "pool_exhausted" in [finding.code for finding in result.findings]
