@@ -65,7 +65,7 @@ async def names() -> AsyncIterator[NameServer]:
 
 @pytest.fixture
 def serving(require: Callable[..., str], tmp_path: Path) -> Callable[..., Any]:
-    """Starts a server: ``async with serving("app.test:80") as ask``. ``await ask(url)`` is the status and the body."""
+    """Starts a server that may send to the entries given, and ends it. It gives a coroutine: the status and the body for a URL."""
     unshare = require("unshare")
     if subprocess.run([unshare, "--mount", "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("needs the right to make a mount namespace")
