@@ -56,7 +56,8 @@ def _check_client(state: RunState) -> Iterator[Finding]:
     if busy >= limits.cpu and has_begun:
         yield make_client_limited(f"the generator was busy for {100 * busy:.0f} % of the window")
     elif (
-        state.has_rate
+        # Jobs that are all meant to start at once cannot; users who think can.
+        state.spec.workload.arrivals.ends != "with jobs"
         and lag.count
         and (late := lag.quantile(0.99)) > limits.lag
         and in_service < IDLE * max(pool.open, pool.busy)

@@ -17,6 +17,7 @@ import aurea_engine
 from aurea_engine import (
     FINDING_CODES,
     Access,
+    AllAtOnce,
     Arrivals,
     Bell,
     CallbackPool,
@@ -395,6 +396,13 @@ def test_a_saturated_client_is_one_without_a_rate_too() -> None:
     (found,) = [finding for finding in saturated(spec).findings if finding.code in ("client_limited", "cpu_saturated")]
     assert (found.code, found.severity) == ("client_limited", Severity.DEGRADED)
     assert "busy for 100 %" in found.detail
+
+
+@pytest.mark.parametrize(("arrivals", "is_late"), [(Closed(10, Constant(0.01)), True), (AllAtOnce(), False)])
+def test_a_late_client_is_found_without_a_rate(arrivals: Arrivals, is_late: bool) -> None:
+    """Users whose thoughts are over wait for the client; jobs that are all due at once cannot be on time."""
+    spec = RunSpec(Workload(Idle(), arrivals, jobs=1000), seed=0)
+    assert ("client_limited" in codes(held_up(spec, *[0.05] * 10))) == is_late
 
 
 def test_the_start_of_a_run_is_no_saturated_client() -> None:
