@@ -133,7 +133,7 @@ def clean_headers(headers: Iterable[tuple[str, str]], host: str) -> dict[str, st
         # Two headers of one name are one, with a comma between (RFC 9110, section 5.3); cookies have semicolons.
         first = names.setdefault(lower, name)
         joint = "; " if lower == "cookie" else ", "
-        kept[first] = f"{kept[first]}{joint}{value}" if first in kept else value
+        kept[first] = f"{kept[first]}{joint}{value.strip()}" if first in kept else value.strip()
     return kept
 
 
@@ -208,7 +208,8 @@ def escape_braces(value: Any) -> Any:
 
 def take_tokens(imported: Imported, step: dict[str, Any], where: str) -> None:
     """Take what looks like a credential out of the URL and the body of ``step``, and note what must be supplied."""
-    step["url"], dropped = drop_tokens(step["url"])
+    # A percent sign that begins no escape is sent by browsers as it is; a specification spells it out.
+    step["url"], dropped = drop_tokens(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", step["url"]))
     imported.needed += [f"{where}: the parameter {name} of the url" for name in dropped]
     if isinstance(step.get("body"), str):
         headers = {name.lower(): value for name, value in step.get("headers", {}).items()}

@@ -58,13 +58,10 @@ def describe_load(spec: RunSpec) -> str:
     workload = spec.workload
     arrivals = workload.arrivals
     users, rate = getattr(arrivals, "users", None), getattr(arrivals, "rate", None)
-    how = (
-        f"{users:,} users"
-        if users is not None
-        else f"{format_number(rate, '/s')}"
-        if rate is not None
-        else "as specified"
-    )
+    if users is not None:
+        how = f"{users:,} {'user' if users == 1 else 'users'}"
+    else:
+        how = "as specified" if rate is None else format_number(rate, "/s")
     much = [f"{workload.jobs:,} jobs"] if workload.jobs is not None else []
     much += [format_seconds(workload.duration)] if workload.duration is not None else []
     return f"{how}{' for ' if much else ''}{' or '.join(much)}"

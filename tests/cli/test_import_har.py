@@ -121,6 +121,12 @@ def test_headers_of_a_connection_are_left_out() -> None:
     assert steps_of(entry("http://h/#x", request=given)) == [{"url": "http://h/", "headers": {"Accept": "a, b"}}]
 
 
+def test_what_browsers_tolerate_is_spelt_out() -> None:
+    """A percent sign by itself, and blanks around a value: a specification takes neither."""
+    (step,) = steps_of(entry("http://h/100%?a=%2F&b=%zz", request=headers(a=" b ")))
+    assert (step["url"], step["headers"]) == ("http://h/100%25?a=%2F&b=%25zz", {"a": "b"})
+
+
 def test_sessions_begin_anew() -> None:
     """Where replies set cookies, each user of the run has his own; else the recorded ones are a credential."""
     sets = entry("http://h/login", 0, response=headers(Set_Cookie="sid=Pl4nted"))
