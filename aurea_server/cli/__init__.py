@@ -34,7 +34,7 @@ app.command(
 app.command(
     "aurea_server.cli.import_command:imports",
     name="import",
-    help="Make a specification of requests from elsewhere: a curl command, a HAR file.",
+    help="Make a specification of requests from elsewhere: a curl command, a HAR file, an OpenAPI document.",
 )
 app.command(
     "aurea_server.cli.selftest:selftest", name="selftest", help="Check known answers here, and measure this machine."

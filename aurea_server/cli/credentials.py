@@ -144,7 +144,7 @@ class _Taker:
 
     def _name(self, name: str, purpose: str, value: str) -> dict[str, str]:
         """The reference that stands for ``value``; the same one for the same value."""
-        base = PREFIX + re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")
+        base = name_variable(name)
         number, variable = 1, base
         known = {each.variable: each.purpose if self._by_target else each.value for each in self.taken}
         while variable in known and known[variable] != (purpose if self._by_target else value):
@@ -153,6 +153,29 @@ class _Taker:
         if variable not in known:
             self.taken.append(Credential(variable, purpose, value))
         return {"env": variable}
+
+
+def name_variable(name: str) -> str:
+    """The environment variable for the credential of a header or a scheme: ``AUREA_SECRET_X_API_KEY``."""
+    return PREFIX + re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")
+
+
+def list_variables(document: Any) -> list[str]:
+    """Every environment variable of ours that a specification refers to."""
+    found: dict[str, None] = {}
+
+    def visit(value: Any) -> None:
+        if isinstance(value, dict):
+            if isinstance(name := value.get("env"), str) and len(value) == 1:
+                found[name] = None
+            for member in value.values():
+                visit(member)
+        elif isinstance(value, list):
+            for each in value:
+                visit(each)
+
+    visit(document)
+    return list(found)
 
 
 def split_userinfo(url: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from aurea_server.cli.imported_requests import (
     take_tokens,
     write_imported,
 )
-from aurea_server.cli.input_files import read_stdin
+from aurea_server.cli.input_files import read_bytes
 
 SHORTEST_PAUSE = 0.001
 """Seconds. What is shorter was the browser's own doing, and no one's thought."""
@@ -48,17 +48,9 @@ def import_har_command(
         Leave out pictures, fonts, styles and scripts.
     """
     options.check()
-    return write_imported(read_har(_read(file), set(host), options.output, assets=not no_assets), options)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        if str(file) == "-":
-            return read_stdin()
-        with file.open("rb") as opened:
-            return opened.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise SpecError(f"{file}: {error.strerror}") from None
+    return write_imported(
+        read_har(read_bytes(file, MOST_BYTES), set(host), options.output, assets=not no_assets), options
+    )
 
 
 def read_har(content: bytes, hosts: set[str], output: Path | None, *, assets: bool = True) -> Imported:

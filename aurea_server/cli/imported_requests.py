@@ -18,7 +18,7 @@ import msgspec
 from cyclopts import Parameter
 
 from aurea_engine import SpecError, default_catalog, encode_json, spec_from_dict
-from aurea_server.cli.credentials import is_credential, list_needed, take_credentials
+from aurea_server.cli.credentials import is_credential, list_needed, list_variables, take_credentials
 from aurea_server.cli.number_format import make_printable
 from aurea_server.cli.run_options import parse_quantity
 from aurea_server.stdio.output_files import check_output, write_output
@@ -39,6 +39,8 @@ class Imported:
     """Requests on their way into a specification, with remarks on what was changed or left out."""
 
     label: str
+    is_mix: bool = False
+    """Whether its requests are independent of each other, and no flow."""
     steps: list[dict[str, Any]] = field(default_factory=list)
     """The members of each request, as in a specification; ``think`` among them where it is known."""
     remarks: list[str] = field(default_factory=list)
@@ -90,13 +92,21 @@ def write_imported(imported: Imported, options: ImportOptions) -> int:
         for path, body in imported.files.items():
             write_output(path, [body])
         write_output(options.output, [encoded])
-    _report(imported, list(list_needed(taken)), options.output)
+    # A variable that a command or a document named itself has to be set as well.
+    named = {each.variable for each in taken}
+    own = [f"  {name}" for name in list_variables(document) if name not in named]
+    _report(imported, [*list_needed(taken), *own], options.output)
     return 0
 
 
 def _make_document(imported: Imported, options: ImportOptions) -> dict[str, Any]:
     job = {"kind": "http", **imported.steps[0]}
-    if len(imported.steps) > 1:
+    if imported.is_mix:
+        steps = _name_steps(imported.steps)
+        branches = [{"kind": "http", **{name: step[name] for name in step if name != "name"}} for step in steps]
+        branches = [{"weight": 1, "name": step["name"], "job": job} for step, job in zip(steps, branches, strict=True)]
+        job = {"kind": "mix", "of": branches}
+    elif len(imported.steps) > 1:
         job = {"kind": "flow", "steps": _name_steps(imported.steps)}
     else:
         job.pop("think", None)

@@ -27,6 +27,17 @@ def read_file(path: Path) -> Any:
         raise SpecError(each if each.path else each._replace(path=name) for each in error.problems) from None
 
 
+def read_bytes(path: Path, most: int) -> bytes:
+    """``most`` bytes of a file, and one more if it is longer than that; ``-`` is stdin. Raises SpecError."""
+    try:
+        if str(path) == "-":
+            return read_stdin()
+        with path.open("rb") as file:
+            return file.read(most + 1)
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror}") from None
+
+
 def read_stdin() -> bytes:
     """All of stdin, also where it is non-blocking: then a read returns what is there by now, or None."""
     # An earlier program may have left the pipe non-blocking; reading it once would silently lose the rest.
