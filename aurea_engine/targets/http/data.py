@@ -4,6 +4,11 @@ Rows are read once, before the run's window opens, and only the fields that temp
 is said with its line, before anything is sent.
 """
 
+# A row becomes a tuple of texts, one for each use of a field, and each is escaped already for the place where it is used. So
+# a job costs a look-up, and a million rows of two short fields 150 MB. What no template names is not kept: data are often
+# an export with fifty columns. Every row is looked at before the first request: a wrong one would fail its job an hour
+# later, as a failure of nobody, and `pick: once` would have used up the rows before it.
+
 from __future__ import annotations
 
 import csv
@@ -66,7 +71,7 @@ class Data(Checked):
     pick: Pick = "in_order"
 
     def __hash__(self) -> int:
-        # Rows are dicts, so they take no part; equal values are still equal.
+        # Rows are dicts, which have no hash, so they take no part; equal values still have equal hashes.
         return hash((self.file, self.pick))
 
     def check(self) -> list[Problem]:
@@ -154,6 +159,7 @@ def _read_file(data: Data) -> Iterator[tuple[int, Mapping[str, Any]]]:
         raise SpecError(
             [Problem("file", f"cannot be read: {error.strerror or error}", show_value(data.file))]
         ) from None
+    # Lazily, line by line: what the rows need in memory is what is kept of them.
     rows = _read_jsonl(data, text) if _is_jsonl(data) else _read_csv(data, text)
     number = 0
     for number, row in enumerate(rows, 1):
@@ -183,6 +189,7 @@ def _read_csv(data: Data, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def _check_names(data: Data, line: int, cells: Sequence[str]) -> list[str]:
+    # "id, name" is written so by hand. In the cells below spaces may mean something, and stay.
     names = [name.strip() for name in cells]
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:

@@ -27,6 +27,7 @@ def write_text(value: object) -> str:
     return value if isinstance(value, str) else write_json(value)
 
 
+# msgspec writes JSON ten times as fast as the standard library, and knows integers of 64 bits only.
 def write_json(value: object) -> str:
     """A value as JSON."""
     try:
@@ -43,6 +44,7 @@ def escape_json(text: str) -> str:
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII)
 
 
+# Most values need no encoding: a number, a name, a UUID. Asking first costs a tenth of encoding.
 def percent_encode(text: str) -> str:
     """Everything but RFC 3986's unreserved characters as %XX, so that a value ends no segment and no parameter."""
     return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")

@@ -48,6 +48,7 @@ class Expect(Checked):
     max_bytes: Annotated[int, Meta(ge=0, le=2**53)] | None = None
 
     def check(self) -> list[Problem]:
+        # An expectation that nothing can fail is a mistake, and one that nobody would notice.
         if self.contains == "":
             return [Problem("contains", "must not be empty: every body contains nothing")]
         if self.looks_at_body and self.max_bytes is not None and self.max_bytes > MOST_KEPT_BYTES:

@@ -106,6 +106,7 @@ class HeadersRule:
             problems.append(Problem(where, "must be a text, or a reference to a secret"))
 
 
+# A form's fields are texts: a number would have more than one way to be written.
 class FormRule:
     """Name → text, sent as an HTML form."""
 
@@ -146,6 +147,7 @@ class ExpectedJsonRule:
             return None
         if not isinstance(value, Mapping) or not value:
             raise Invalid('must be an object of JSON pointers, such as {"/status": "ok"}')
+        # Compiled when the run is set up; here only for what is wrong with them.
         problems = list[Problem]()
         for pointer in value:
             try:

@@ -55,6 +55,7 @@ class Auth(Checked):
 class HttpMembers(Checked):
     """One request, and how it is sent and judged. Its texts are templates: see `aurea_engine.targets.http.templates`."""
 
+    # What is sent.
     url: Annotated[str, UrlRule(), TARGET_URL]
     method: Annotated[str, MethodRule()] = "GET"
     headers: Annotated[Mapping[str, Any], HeadersRule(), SECRET_HEADERS] = field(default_factory=dict, hash=False)
@@ -62,14 +63,18 @@ class HttpMembers(Checked):
     json: Annotated[Any, JsonRule()] = field(default=None, hash=False)
     form: Annotated[Mapping[str, str] | None, FormRule()] = field(default=None, hash=False)
     file: Annotated[FileName | None, RUN_FILE] = None
+    # What a right reply is like, and how long it may take. Half a minute is more than any user waits, and less than it takes
+    # a dead target to hold up the end of a run.
     expect: Expect = field(default_factory=Expect)
     timeout: PositiveSeconds = 30.0
     connect_timeout: PositiveSeconds = 10.0
+    # The connections. Requests that are equal in these members, and in their origin, can share a pool.
     connections: Annotated[int, Meta(ge=1, le=MOST_CONNECTIONS)] | None = None
     reuse: bool = True
     idle: PositiveSeconds | None = None
     warm: bool = True
     tls: TlsOptions = field(default_factory=TlsOptions)
+    # All that a browser does unasked is off: it would be sent and paid for without being seen.
     redirects: Annotated[int, Meta(ge=0, le=MOST_REDIRECTS)] = 0
     auth: Auth | None = None
     cookies: bool = False
@@ -103,6 +108,7 @@ class HttpMembers(Checked):
         return Reach(((url.host, url.port),), secrets, self.connections)
 
     def check(self) -> list[Problem]:
+        # Members that contradict each other are refused, and none is silently preferred.
         given = [name for name in BODIES if getattr(self, name) is not None]
         problems = [Problem(name, f"cannot stand beside {given[0]}: a request has one body") for name in given[1:]]
         if self.expect_continue and not given:

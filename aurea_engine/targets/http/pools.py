@@ -113,6 +113,7 @@ def divide_ceiling(access: Access, *, follows: bool) -> tuple[Access, Access, in
 
 def count_warm(limit: int | None, setup: JobSetup) -> int:
     """How many connections are opened before the window, for a pool of at most ``limit``."""
+    # Idle connections cost a server memory, and a burst of them may be refused: no more are opened than can be used.
     # The number of jobs bounds nothing by itself: a run of a million jobs may have one in service at a time.
     bounds = [bound for bound in (setup.slots, setup.users, limit) if bound is not None] or [WARM_UNBOUNDED]
     return min(bounds if setup.jobs is None else [*bounds, setup.jobs])

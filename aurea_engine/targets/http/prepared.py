@@ -1,5 +1,8 @@
 """A request made ready for a run: files and secrets are read, templates compiled, and all that could be wrong is known."""
 
+# Secrets are read here, when the run is set up, and live on in the bytes of the request alone: not in the specification,
+# which is stored and shown, and in no value that has a representation. What cannot be read ends the run before its window.
+
 from __future__ import annotations
 
 from base64 import b64encode
@@ -69,6 +72,7 @@ def prepare_request(
         request,
         ReplyRules(
             head=members.method == "HEAD",
+            # Both cost at every reply, so only where somebody looks.
             keep_headers=keep_headers or members.redirects > 0 or members.cookies,
             keep_body=expect.looks_at_body,
             most_body=expect.max_bytes,
@@ -107,6 +111,7 @@ def _read_secrets(members: HttpMembers, origin: Origin, access: Access) -> Mappi
     }
     if members.auth is not None:
         wanted["auth"] = ("authorization", members.auth.reference)
+    # All that is missing is told at once: whoever starts a run would else set one variable after the other.
     for path, (header, reference) in wanted.items():
         try:
             found[header] = read_secret(reference, origin, access)
