@@ -65,7 +65,7 @@ async def names() -> AsyncIterator[NameServer]:
 
 @pytest.fixture
 def serving(require: Callable[..., str], tmp_path: Path) -> Callable[..., Any]:
-    """Starts a server that may send to the entries given, and ends it. It gives a coroutine: the status and the body for a URL."""
+    """Starts a server that may send to the given entries, and ends it. It gives a coroutine: status and body for a URL."""
     unshare = require("unshare")
     if subprocess.run([unshare, "--mount", "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("needs the right to make a mount namespace")
