@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +15,6 @@ from aurea_engine.targets.http import pool as pool_module
 from aurea_engine.targets.http.descriptors import raise_descriptor_limit
 from aurea_engine.targets.http.pool import ConnectionPool, find_limit
 from aurea_engine.targets.http.replies import ReplyRules
-from aurea_engine.targets.null_target import serve_null_target
 from aurea_engine.workload.access import Access
 from tests.targets.connections.exchanges import (
     OK,
@@ -405,21 +406,45 @@ def test_descriptor_limit_is_raised() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-@pytest.mark.long
+NULL_TARGET = """
+import asyncio
+from aurea_engine.targets.http.descriptors import raise_descriptor_limit
+from aurea_engine.targets.null_target import serve_null_target
+
+async def main():
+    raise_descriptor_limit()
+    async with serve_null_target("127.0.0.1", 0) as (_, port):
+        print(port, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.service
 async def test_ten_thousand_connections_are_kept() -> None:
-    """Open before the window, each used twice, none opened twice."""
-    if raise_descriptor_limit() < 10_500:
+    """Under a soft limit of 1,024 descriptors: all are open before the window, each is used twice, none opened twice."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 10_500:
         pytest.skip("the hard limit of descriptors is below 10,500")
-    async with serve_null_target("127.0.0.1", 0) as (_, port), pool_for(port, warm=True) as pool:
-        wanted = min(10_000, raise_descriptor_limit() // 2)
-        await pool.open(wanted)
-        sender = Recorder()
-        for round_ in (1, 2):
-            send(pool, sender, *range(wanted))
-            seen = await sender.wait(round_ * wanted)
-        state = pool.state()
-    assert (state.open, state.opened, state.failed_dials) == (wanted, wanted, 0)
-    assert failures_of(seen) == [None] * (2 * wanted)
+    server = subprocess.Popen([sys.executable, "-c", NULL_TARGET], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+        async with pool_for(port, warm=True) as pool:
+            await pool.open(10_000)
+            sender = Recorder()
+            for round_ in (1, 2):
+                send(pool, sender, *range(10_000))
+                seen = await sender.wait(round_ * 10_000)
+            state = pool.state()
+    finally:
+        server.kill()
+        server.communicate()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (state.open, state.opened, state.failed_dials) == (10_000, 10_000, 0)
+    assert failures_of(seen) == [None] * 20_000
     assert all(each.is_kept for each in seen)
 
 
