@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -474,11 +475,24 @@ async def test_paced_jobs_can_be_given_up() -> None:
     assert result.counts.cancelled >= 28
 
 
-async def test_many_bodies_at_flat_memory() -> None:
-    """Two thousand jobs wait for one connection: each body is made when its turn has come, so none waits with them."""
+async def test_each_body_is_made_in_its_turn() -> None:
+    """Two thousand jobs wait for one connection, and go in their order."""
     async with recording_server() as server:
-        http = Http(server.url(), method="POST", json={"x": "y" * 5000, "i": "{{index|json}}"}, connections=1)
+        http = Http(server.url(), method="POST", json={"i": "{{index|json}}"}, connections=1)
         result = await run_jobs(http, jobs=2000)
     assert result.counts.completed == 2000
-    numbers = [json.loads(received.body)["i"] for received in server.received]
-    assert numbers == list(range(2000))
+    assert [json.loads(received.body)["i"] for received in server.received] == list(range(2000))
+
+
+async def test_what_waits_is_a_number_and_no_text() -> None:
+    """Five thousand jobs with bodies of 10 kB wait for a target that hangs: their bodies would be 50 MB."""
+    async with recording_server(lambda _: b"") as server:
+        http = Http(server.url(), method="POST", json={"x": "y" * 10_000, "i": "{{index|json}}"}, connections=1)
+        tracemalloc.start()
+        try:
+            result = await run_jobs(http, jobs=5000, stop_at=0.2)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert result.counts.cancelled == 5000
+    assert peak < 15_000_000
