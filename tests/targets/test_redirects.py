@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from aurea_engine.targets.http.cookies import CookieJar
 from aurea_engine.targets.http.job import Http
 from aurea_engine.targets.http.options import ConnectionOptions
 from aurea_engine.targets.http.origin import Origin
@@ -47,6 +51,8 @@ def test_the_method_follows_the_status(status: int, method: str, next_one: tuple
         ("https://other:8443/c#top", "https://other:8443/c"),
         (" /c ", "http://h:8080/c"),
         ("/a b{{row.x y}}", "http://h:8080/a%20b%7B%7Brow.x%20y%7D%7D"),
+        ("/gr\xc3\xbcn", "http://h:8080/gr%C3%BCn"),
+        ("/gr\xfcn", "http://h:8080/gr%C3%BCn"),
         ("/\\evil.com", "http://h:8080/%5Cevil.com"),
         ("/100%", "http://h:8080/100%"),
         ("ftp://other/", None),
@@ -141,3 +147,33 @@ def test_no_target_makes_pools_grow() -> None:
     made = [pools.get_elsewhere(replace(options, origin=Origin("http", f"h{i}", 80))) for i in range(1000)]
     assert sum(pool is not None for pool in made) == 64
     assert pools.get_elsewhere(replace(options, origin=Origin("http", "h0", 80))) is made[0]
+
+
+@given(
+    st.text(max_size=60)
+    | st.builds("{}{}".format, st.sampled_from(["//", "http://", "https:", "/", "?"]), st.text(max_size=40))
+)
+def test_any_location_leads_to_a_sound_request(location: str) -> None:
+    """Whatever a target sends, nothing is raised, and nothing that it says ends a line or reaches a socket."""
+    found = resolve_location(split_url("http://h/a"), location)
+    if found is not None:
+        assert found.host.isascii()
+        assert re.fullmatch(r"/[\x21-\x7e]*", found.target)
+        assert found.unix is None
+
+
+@given(st.lists(st.text(st.characters(max_codepoint=255), max_size=40), max_size=4))
+def test_any_cookie_goes_back_within_its_line(cookies: list[str]) -> None:
+    """The bytes of each as they came."""
+    jar, url = CookieJar(), split_url("http://h/a")
+    for cookie in cookies:
+        jar.store(url, f"n={cookie}")
+        jar.store(url, cookie)
+    http = Http("http://h/a")
+    encoded = compile_request(http, http.names()).encode(JobContext(), jar.header(url))
+    assert isinstance(encoded, bytes)
+    head, _, rest = encoded.partition(b"\r\n\r\n")
+    assert rest == b""
+    assert len(head.split(b"\r\n")) <= 5
+    assert (b"Cookie: " in head) is (jar.header(url) != "")
+    assert jar.header(url).encode("latin-1") in head

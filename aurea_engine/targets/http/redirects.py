@@ -56,8 +56,9 @@ def resolve_location(url: SplitUrl, location: str) -> SplitUrl | None:
     """Where ``location`` leads from a reply of ``url``. None if that is nowhere."""
     if len(location) > MOST_LOCATION:
         return None
+    base = f"{url.scheme}://{url.authority}{url.target}"
     try:
-        found = split_url(urljoin(f"{url.scheme}://{url.authority}{url.target}", location.strip()), literal=True)
+        found = split_url(urljoin(base, _read_utf8(location.strip())), literal=True)
     except (SpecError, ValueError):
         return None
     # A reply never leads to a socket of this machine.
@@ -66,6 +67,14 @@ def resolve_location(url: SplitUrl, location: str) -> SplitUrl | None:
     # But on a socket it may lead to another path of the same one, which has no other name.
     stays = url.unix is not None and (found.scheme, found.host, found.port) == (url.scheme, url.host, url.port)
     return found._replace(unix=url.unix) if stays else found
+
+
+def _read_utf8(header: str) -> str:
+    """Headers are read as Latin-1. Letters of other scripts in a URL come as UTF-8, if they come at all."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 @dataclass

@@ -98,9 +98,11 @@ class Request:
         if isinstance(body, Template):
             body = body.render(context).encode()
             end = f"Content-Length: {len(body)}\r\n\r\n"
-        if cookie:
-            end = f"Cookie: {cookie}\r\n{end}"
         head = f"{self._head.render(context)}{end}".encode()
+        if cookie:
+            # Its bytes go back as they came (RFC 6265, section 5.4), and they were read as Latin-1.
+            line = f"Cookie: {cookie}\r\n".encode("latin-1", "replace")
+            head = head[:-2] + line + head[-2:]
         if body is None:
             return head
         return (head, body) if self.waits else head + body
