@@ -416,6 +416,20 @@ def test_fitting_arrivals_are_no_misfit(arrivals: Arrivals) -> None:
     assert "arrivals_misfit" not in codes(run_jumping(RunSpec(Workload(Sleep(0.001), arrivals, duration=1), seed=0)))
 
 
+@pytest.mark.parametrize("arrivals", [ConstantRate(1000), Poisson(1000)], ids=["constant", "poisson"])
+def test_shards_that_were_late_otherwise_are_judged(arrivals: Arrivals) -> None:
+    """Their releases are one process: instants that fall in the order of the jobs' numbers are no reason to fail."""
+    spec = RunSpec(Workload(Sleep(0.001), arrivals, duration=1), seed=0)
+    parts = run_jumping(spec).parts
+    assert parts is not None
+    assert parts.records is not None
+    released = parts.records.released.copy()
+    released[1::2] += 20_000_000
+    late = replace(parts, records=replace(parts.records, released=released))
+    assert (released[1:] < released[:-1]).any()
+    assert summarize(spec, late).counts.arrived == len(released)
+
+
 def test_a_constant_rate_in_bursts_is_a_misfit() -> None:
     """Twenty releases of fifty jobs are not a thousand evenly spaced ones."""
     result = held_up(RunSpec(STEADY, seed=0), *[0.05] * 20)
