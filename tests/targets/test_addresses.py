@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ from aurea_engine.errors import TargetRefused
 from aurea_engine.fields.hosts import parse_host, unwrap
 from aurea_engine.targets.addresses import check_address, check_target, resolve, resolve_entries
 from aurea_engine.workload.access import Access, parse_allowed_target
+from aurea_server.settings.targets import parse_secrets, parse_targets
 
 named = pytest.mark.parametrize
 Answers = list[list[str]]
@@ -101,6 +103,27 @@ def test_each_host_has_one_form(text: str, expected: str) -> None:
 def test_what_is_no_host_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the sentence is checked where people see it
         parse_host(text)
+
+
+@given(st.text("0123456789abcdefxX.:[]%-１。", max_size=18))
+def test_what_the_system_reads_as_an_address_is_one(text: str) -> None:
+    """The oracle is the resolver itself, asked not to look anything up: what it takes for an address is no name to us."""
+    try:
+        system = socket.getaddrinfo(text, 80, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4][0]
+    except (OSError, UnicodeError):
+        return
+    try:
+        ours = parse_host(text)
+    except ValueError:
+        return
+    assert str(ours) == system
+
+
+@given(st.text(max_size=30))
+def test_nothing_but_a_value_error_comes_of_a_text(text: str) -> None:
+    for parse in (parse_host, parse_allowed_target, parse_targets, parse_secrets):
+        with contextlib.suppress(ValueError):
+            parse(text)
 
 
 @given(st.integers(0, 2**32 - 1))
