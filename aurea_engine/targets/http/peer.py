@@ -13,7 +13,8 @@ _CLOSED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR | se
 
 def is_closed_by_peer(transport: asyncio.Transport) -> bool:
     """Costs about a microsecond."""
-    number = transport.get_extra_info("socket").fileno()
+    sock = transport.get_extra_info("socket")
+    number = -1 if sock is None else sock.fileno()  # none: uvloop's TLS has already let go of it
     if number < 0:
         return True
     poll = select.poll()
