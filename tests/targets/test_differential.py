@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.targets.hostile.aurea import by_aurea, by_aurea_shared
-from tests.targets.hostile.cases import KINDS, conversation, path_of
+from aurea_engine import run_sync, spec_from_dict
+from tests.targets.hostile.aurea import by_aurea, by_aurea_paths, by_aurea_shared
+from tests.targets.hostile.cases import KINDS, case_at, conversation, path_of, plain_get
 from tests.targets.hostile.clients import Said, by_aiohttp, by_curl
 from tests.targets.hostile.differences import DIFFERENCES, verdict
+from tests.targets.hostile.every_byte import every_byte
 from tests.targets.hostile.parts import Exchange
 
 EXCHANGES = 100_000
@@ -82,6 +84,21 @@ def test_own_client_agrees(hostile: Any, seeds: range) -> None:
 
 
 @pytest.mark.long
+def test_tls_changes_nothing(hostile: Any, authority: Any, campaign: Callable[[int], int]) -> None:
+    """The same conversations over TLS, on connections that end with and without its farewell, are told of in the same words.
+
+    Bytes are those of HTTP: over TLS as many as without it.
+    """
+    hostile.take_log()
+    said = by_aurea(hostile.tls_port, range(campaign(10_000)), authority.ca)
+    log = hostile.take_log()
+    judge("aurea", said, lambda seed, place: raced(said, log, seed, place))
+    judge_bytes(said, log)
+    judge_requests(log)
+    judge_connections(said, log)
+
+
+@pytest.mark.long
 def test_one_pool_for_all(hostile: Any, seeds: range) -> None:
     """What one exchange leaves behind on a connection is not seen by the next, whichever that is."""
     calm = [seed for seed in seeds if not RACES & {exchange.kind for exchange in conversation(seed)}]
@@ -91,6 +108,54 @@ def test_one_pool_for_all(hostile: Any, seeds: range) -> None:
     judge("aurea", said)
     judge_bytes(said, log)
     judge_requests(log)
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("looks_away", [False, True])
+def test_every_byte_of_a_reply(hostile: Any, looks_away: bool) -> None:
+    """Ten replies, of every form, split at each byte and cut off at each byte, whether or not somebody looks at the body."""
+    paths = list(every_byte())
+    hostile.take_log()
+    said = by_aurea_paths(hostile.port, paths, looks_away=looks_away)
+    log = hostile.take_log()
+    wrong = [(path, said[path]) for path in paths if verdict(case_at(path).truth, said[path]) != "right"]
+    assert not wrong, wrong[:5]
+    assert [seen["path"] for seen in log if not seen["right"]] == []
+    assert sorted(seen["path"] for seen in log) == sorted(paths)
+    for path, reply in said.items():
+        if reply.failure is None:
+            assert reply.received == case_at(path).truth.received
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("connections", [1, 20])
+def test_whole_run_tells_the_truth(hostile: Any, campaign: Callable[[int], int], connections: int) -> None:
+    """The same through the whole engine: the records of a run are the truth, job by job, and its result adds them up."""
+    jobs = campaign(20_000)
+    job = {"kind": "http", "url": f"{hostile.base}/get/{{{{index}}}}", "connections": connections, "timeout": 60}
+    workload = {"job": job, "arrivals": {"kind": "closed", "users": 20}, "jobs": jobs}
+    hostile.take_log()
+    result = run_sync(spec_from_dict({"workload": workload, "seed": 1}))
+    arrived = {seen["path"] for seen in hostile.take_log()}
+    assert result.jobs is not None
+    statuses, failures = Counter[str](), Counter[str]()
+    for record in map(result.jobs.record, range(jobs)):
+        truth, status = plain_get(record.number).truth, record.measures.get("status")
+        statuses.update([] if status is None else [str(status)])
+        failures.update([] if record.failure is None else [record.failure])
+        if record.failure in {"reset", "closed_early"} and f"/get/{record.number}" not in arrived:
+            continue  # the server had just closed the connection, see RACES
+        failed = record.failure not in {None, "status"}
+        said = (
+            Said(failure=record.failure)
+            if failed
+            else Said(int(status or 0), received=record.measures["bytes_received"])
+        )
+        row = "aurea", plain_get(record.number).kind, verdict(truth, said)
+        assert row[2] == "right" or row in DIFFERENCES, (record, row)
+        assert failed or (record.failure == "status") == (not 200 <= said.status < 400)
+        assert failed or truth.received in {None, said.received}, (record, row)
+    assert (result.statuses, result.failures) == (statuses, failures)
 
 
 def raced(said: Conversations, log: Sequence[dict[str, Any]], seed: int, place: int) -> bool:

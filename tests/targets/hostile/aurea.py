@@ -6,13 +6,13 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from aurea_engine import Access
+from aurea_engine import Access, loop_factory
 from aurea_engine.targets.http.options import ConnectionOptions
 from aurea_engine.targets.http.origin import Origin
 from aurea_engine.targets.http.pool import ConnectionPool
 from aurea_engine.targets.http.replies import Reply, ReplyRules
 from aurea_engine.targets.http.tls import TlsOptions
-from tests.targets.hostile.cases import conversation, path_of
+from tests.targets.hostile.cases import case_at, conversation, path_of
 from tests.targets.hostile.clients import Said, checksum, patience, some_at_once
 from tests.targets.hostile.parts import Asked, Exchange
 
@@ -83,11 +83,35 @@ async def own_connection(port: int, seed: int, ca: str | None) -> list[Said]:
 
 
 def by_aurea(port: int, seeds: Sequence[int], ca: str | None = None) -> dict[int, list[Said]]:
-    return asyncio.run(some_at_once(lambda seed: own_connection(port, seed, ca), seeds))
+    """Each over connections of its own, on the event loop of runs."""
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(some_at_once(lambda seed: own_connection(port, seed, ca), seeds))
+
+
+def by_aurea_paths(port: int, paths: Sequence[str], *, looks_away: bool) -> dict[str, Said]:
+    """Single exchanges, all over one pool."""
+
+    async def main() -> dict[str, Said]:
+        pool = pool_for(port, 16)
+        asker = Asker(pool, f"127.0.0.1:{port}", looks_away=looks_away)
+        said: dict[str, Said] = {}
+        left = iter(paths)
+
+        async def worker() -> None:
+            for path in left:
+                said[path] = await asker.ask(path, case_at(path))
+
+        try:
+            await asyncio.gather(*(worker() for _ in range(16)))
+        finally:
+            await pool.close()
+        return said
+
+    return asyncio.run(main())
 
 
 def by_aurea_shared(port: int, seeds: Sequence[int], connections: int = 16) -> dict[int, list[Said]]:
-    """All conversations over one pool: whatever one exchange leaves behind on a connection, the next must not see."""
+    """All over one pool, on Python's own event loop: what one exchange leaves on a connection, the next must not see."""
 
     async def main() -> dict[int, list[Said]]:
         pool = pool_for(port, connections)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from tests.targets.hostile.compression import COMPRESSION
+from tests.targets.hostile.every_byte import exchange_at
 from tests.targets.hostile.oversized import OVERSIZED
 from tests.targets.hostile.parts import Exchange
 from tests.targets.hostile.right import RIGHT
@@ -35,5 +36,21 @@ def path_of(seed: int, place: int) -> str:
 
 def case_at(path: str) -> Exchange:
     """What the server does for a request of this path."""
+    if path.startswith("/get/"):
+        return plain_get(int(path[len("/get/") :]))
+    if not path.startswith("/case/"):
+        return exchange_at(path)
     _, seed, place = path.strip("/").split("/")
     return conversation(int(seed))[int(place)]
+
+
+@lru_cache(maxsize=64)
+def plain_get(seed: int) -> Exchange:
+    """An exchange of any kind that a GET can play and that ends, for a client whose requests are all the same."""
+    rng = random.Random(-1 - seed)
+    while True:
+        [name] = rng.choices(list(KINDS), WEIGHTS)
+        exchange = KINDS[name][1](rng)
+        ends = "timeout" not in exchange.truth.failures
+        if ends and exchange.asked.method == "GET" and not exchange.asked.inflates:
+            return replace(exchange, kind=name)

@@ -10,6 +10,7 @@ arrival. ``GET /sleep/SECONDS`` is answered after that time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import re
@@ -85,8 +86,9 @@ class PlainWire:
 class TlsWire(PlainWire):
     """The same over TLS, whose records are made here, so that the end of TLS is not that of the connection."""
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext, *, is_polite: bool) -> None:
         super().__init__(sock)
+        self.is_polite = is_polite
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
 
@@ -119,12 +121,16 @@ class TlsWire(PlainWire):
         if self.outgoing.pending:
             await super().send(self.outgoing.read())
 
-    async def say_farewell(self) -> None:
-        """close_notify, which a server that merely closes leaves out."""
-        try:
-            self.tls.unwrap()
-        except ssl.SSLError:
+    async def finish(self) -> None:
+        """Every other connection ends without close_notify, as with servers that merely close.
+
+        RFC 9112, 9.8: what then has no length may be cut off. Python's event loops do not tell of the difference.
+        """
+        if self.is_polite:
+            with contextlib.suppress(ssl.SSLError):  # it waits for the client's, which is not read
+                self.tls.unwrap()
             await self._flush()
+        await super().finish()
 
 
 class Visit:
@@ -177,8 +183,6 @@ class Visit:
                 case ("pause", float() as seconds):
                     await asyncio.sleep(seconds)
                 case ("finish",):
-                    if isinstance(self.wire, TlsWire):
-                        await self.wire.say_farewell()
                     await self.wire.finish()
                     await self.drain()
                     return False
@@ -209,7 +213,7 @@ class Visit:
     async def drain(self) -> None:
         """Read until the client closes: to close with bytes unread would send RST, and could destroy what was sent."""
         while True:
-            await self.wire.receive()
+            await PlainWire.receive(self.wire)
 
     async def tell(self) -> None:
         body = json.dumps([asdict(seen) for seen in self.log]).encode()
@@ -258,7 +262,7 @@ async def accept(sock: socket.socket, log: list[Seen], context: ssl.SSLContext |
         connection, _ = await loop.sock_accept(sock)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         number += 1
-        wire = PlainWire(connection) if context is None else TlsWire(connection, context)
+        wire = PlainWire(connection) if context is None else TlsWire(connection, context, is_polite=number % 2 == 0)
         visit = asyncio.create_task(Visit(wire, number, log).serve())
         visits.add(visit)
         visit.add_done_callback(visits.discard)
