@@ -467,6 +467,16 @@ async def test_redirects_count_against_the_ceiling() -> None:
     assert result.jobs.finished.max() >= 180_000_000
 
 
+async def test_redirects_that_wait_for_the_ceiling_end() -> None:
+    """At the job's timeout, though the next place is a second away; or with the run."""
+    async with recording_server(lambda _: reply("", 302, "Location: /b")) as server:
+        for members, stop_at, counted in (({"timeout": 0.05}, None, "timed_out"), ({}, 0.1, "cancelled")):
+            workload = Workload(Http(server.url("/a"), redirects=5, **members), jobs=1, stop_at=stop_at)
+            result = await run(RunSpec(workload, seed=1), access=Access(most_rate=1))
+            assert getattr(result.counts, counted) == 1
+            assert result.duration < 1
+
+
 async def test_paced_jobs_can_be_given_up() -> None:
     async with recording_server() as server:
         spec = RunSpec(Workload(Http(server.url()), jobs=30, stop_at=0.05), seed=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from dataclasses import fields
@@ -11,9 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aurea_engine import RunSpec, SpecError, Workload, simulate, spec_from_dict, spec_to_dict
+from aurea_engine import (
+    Auth,
+    Expect,
+    Http,
+    RunSpec,
+    SecretReference,
+    SpecError,
+    TlsOptions,
+    Workload,
+    simulate,
+    spec_from_dict,
+    spec_to_dict,
+)
 from aurea_engine.errors import LITERAL_CREDENTIAL, LOCAL_REFERENCE, NotSimulable
-from aurea_engine.targets.http.job import Http
 from aurea_engine.targets.http.urls import split_url
 from aurea_engine.workload.access import Reach
 
@@ -161,6 +173,17 @@ def test_all_problems_are_told_at_once() -> None:
         ({"expect_continue": True}, "expect_continue", "needs a body"),
         ({"cookies": True}, "cookies", "goes with redirects"),
         ({"idle": 1, "reuse": False}, "idle", "goes with reuse true"),
+        ({"method": "HEAD", "expect": Expect(contains="a")}, "expect", "a reply to HEAD has none"),
+        ({"auth": Auth(SecretReference("a")), "headers": {"Authorization": "{{uuid}}"}}, "auth", "cannot stand beside"),
+        ({"cookies": True, "redirects": 1, "headers": {"Cookie": "a={{uuid}}"}}, "cookies", "cannot stand beside"),
+        ({"tls": TlsOptions(verify=False)}, "tls", "goes with https:// URLs"),
+        ({"url": "http://h/\ud800"}, "url", "must be Unicode"),
+        ({"url": 5}, "url", "must be a text"),
+        ({"headers": {"\ud800": "a"}}, "headers", "must have names of letters"),
+        ({"headers": {f"h{i}": "a" for i in range(101)}}, "headers", "must be at most 100 headers"),
+        ({"json": {"a": "\ud800"}}, "json", "must be Unicode"),
+        ({"json": {5: "a"}}, "json", "texts as the names"),
+        ({"json": functools.reduce(lambda inner, _: [inner], range(40), 1)}, "json", "nested at most 32 deep"),
         ({"method": "connect"}, "method", "CONNECT"),
         ({"method": "CONNECT"}, "method", "tunnels are not spoken"),
         ({"method": "GET /"}, "method", "must be a method in capitals"),

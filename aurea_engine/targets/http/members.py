@@ -87,11 +87,6 @@ class HttpMembers(Checked):
         """The URL in its parts."""
         return split_url(self.url)
 
-    @property
-    def has_body(self) -> bool:
-        """Whether the request sends one."""
-        return any(getattr(self, name) is not None for name in BODIES)
-
     def pool_limits(self) -> tuple[int, ...]:
         """The limit of its pool, if it names one."""
         return () if self.connections is None else (self.connections,)

@@ -31,10 +31,10 @@ class Limits:
     limit: int | None = None
     deadline: int | None = None
 
-    def left(self, started: int, timeout: int, now: int) -> tuple[int, int | None]:
-        """(of the timeout, of the limit): what is left for a further request of a job whose service began at ``started``."""
-        spent = now - started
-        return timeout - spent, None if self.limit is None else self.limit - spent
+    def end(self, started: int, timeout: int) -> int:
+        """The instant at which a job is over whose service began at ``started``."""
+        ends = [started + timeout, self.deadline, None if self.limit is None else started + self.limit]
+        return min(end for end in ends if end is not None)
 
 
 class Pools:

@@ -108,6 +108,11 @@ class Way:
         self.bytes_received += reply.bytes_received
         self.headers, self.body = list(reply.headers), reply.body
 
+    @property
+    def end(self) -> int:
+        """The instant at which the job is over."""
+        return self.limits.end(self.started, self.prepared.timeout_ns)
+
     def store_cookies(self) -> None:
         """What the latest reply set."""
         if self.jar is not None:
@@ -196,20 +201,21 @@ class RedirectFollower:
         at = now if self._pacer is None else self._pacer.reserve(now)
         if at <= now:
             self._send(token, way)
-        else:
-            self._paced[token] = asyncio.get_running_loop().call_later((at - now) / NS, self._send, token, way)
+            return
+        delay = min(at, way.end) - now
+        self._paced[token] = asyncio.get_running_loop().call_later(max(delay, 0) / NS, self._send, token, way)
 
     def _send(self, token: int, way: Way) -> None:
         self._paced.pop(token, None)
         now = self._pools.now()
-        timeout, limit = way.limits.left(way.started, way.prepared.timeout_ns, now)
-        if timeout <= 0 or (limit is not None and limit <= 0):
+        if now >= way.end:
             way.finished = now
             self._end(token, way, "timeout")
             return
         head, waits = way.request.method == "HEAD", way.request.waits
         rules = replace(way.prepared.rules, head=head, expect_continue=waits)
-        way.pool.send(self, token, rules, timeout, way.limits.deadline, limit)
+        # One instant bounds all requests of the job, whatever it had left when each began.
+        way.pool.send(self, token, rules, None, way.end)
 
     def _find_pool(self, origin: Origin, options: ConnectionOptions) -> ConnectionPool | None:
         if origin == options.origin:
