@@ -7,6 +7,7 @@ started in a process of its own, beside the one that sends. It listens on loopba
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +21,9 @@ BODY_BYTES = 612
 """The size of the page that a fresh nginx answers with: what others measure, too."""
 
 MOST_BODY_BYTES = 1024**3
+
+CLOSING = 1.0
+"""Seconds that connections have to be closed in when the server is."""
 
 
 class NullServer(asyncio.Protocol):
@@ -90,7 +94,9 @@ async def serve_null_target(host: str, port: int, body_bytes: int = BODY_BYTES) 
         server.close()
         for connection in list(connections):
             connection.close()
-        await server.wait_closed()
+        # uvloop may wait for ever here, for a connection that was lost before it was accepted.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(server.wait_closed(), CLOSING)
 
 
 def _check_loopback(host: str) -> str:

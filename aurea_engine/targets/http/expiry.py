@@ -62,10 +62,12 @@ class Expiry:
         if self.soonest <= now:
             self._look_through()
         heap = self._heap
-        while heap and heap[0][0] <= now:
-            instant, _, what = heapq.heappop(heap)
-            self._expire(what, instant)
-        self._arm()
+        try:
+            while heap and heap[0][0] <= now:
+                instant, _, what = heapq.heappop(heap)
+                self._expire(what, instant)
+        finally:  # whatever one of them raises: without a timer the others would never end
+            self._arm()
 
     def _look_through(self) -> None:
         self.soonest = FOREVER

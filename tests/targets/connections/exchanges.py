@@ -106,7 +106,7 @@ async def serve(script: Script) -> AsyncIterator[int]:
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()
+        # Not `wait_closed`: uvloop waits for connections that were lost before they were accepted, for ever.
 
 
 def answer(*replies: bytes, close: bool = False) -> Script:

@@ -226,7 +226,6 @@ async def test_unix_socket_is_served(tmp_path: Path) -> None:
     seen = await exchange(pool, Recorder())
     await pool.close()
     server.close()
-    await server.wait_closed()
     assert (seen.failure, seen.status, seen.is_kept) == (None, 200, False)
 
 
@@ -279,7 +278,6 @@ async def serve_tls(authority: trustme.CA, host: str = "localhost", client_neede
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        await server.wait_closed()
 
 
 async def over_tls(port: int, host: str = "127.0.0.1", **tls: Any) -> tuple[list[str | None], list[bool], int]:
