@@ -21,23 +21,13 @@ PREFIX = "AUREA_SECRET_"
 REQUEST_KINDS = ("http", "chat")
 """Kinds of jobs that have the members of a request themselves; the steps of a flow have them too."""
 
-_PARTS = frozenset(
-    {
-        "token",
-        "secret",
-        "password",
-        "passwd",
-        "pwd",
-        "passphrase",
-        "auth",
-        "authorization",
-        "session",
-        "sessionid",
-        "sid",
-    }
-    | {"signature", "sig", "jwt", "apikey", "credential", "credentials", "accesskey", "csrf", "xsrf", "csrftoken"}
-    | {"xsrftoken", "cookie"}
-)
+# Whole words of a name, so that "author" and "sidebar" are none. Too many rather than too few: what is taken out by mistake
+# is listed and can be supplied again, and what is left in by mistake is published with the result.
+_PARTS = frozenset((
+    *("token", "secret", "password", "passwd", "pwd", "passphrase", "auth", "authorization", "cookie", "signature", "sig"),
+    *("session", "sessionid", "sid", "jwt", "apikey", "accesskey", "credential", "credentials"),
+    *("csrf", "xsrf", "csrftoken", "xsrftoken"),
+))  # fmt: skip
 _PAIRS = frozenset({("api", "key"), ("pass", "word"), ("access", "key"), ("private", "key"), ("session", "id")})
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SPLIT = re.compile(r"[^a-z0-9]+")
@@ -145,11 +135,13 @@ class _Taker:
     def _name(self, name: str, purpose: str, value: str) -> dict[str, str]:
         """The reference that stands for ``value``; the same one for the same value."""
         base = name_variable(name)
+        # A second value under the same name gets a number: one variable cannot stand for two secrets.
         number, variable = 1, base
         known = {each.variable: each.purpose if self._by_target else each.value for each in self.taken}
         while variable in known and known[variable] != (purpose if self._by_target else value):
             number += 1
             variable = f"{base}_{number}"
+        # Listed once, however many requests send it.
         if variable not in known:
             self.taken.append(Credential(variable, purpose, value))
         return {"env": variable}
@@ -194,6 +186,7 @@ def describe_origin(url: str) -> str:
 
 
 def _decode_basic(text: str) -> str | None:
+    # What is no pair in base64 stays a header as it came: a server may have its own idea of "Basic".
     try:
         pair = base64.b64decode(text, validate=True).decode()
     except (binascii.Error, ValueError):

@@ -57,6 +57,7 @@ def _read_file(options: CurlOptions, flag: str, name: str) -> str:
     try:
         if name == "-":
             raise OSError(0, "stdin cannot be read here: name a file")  # noqa: TRY301 - one place that reports
+        # One byte more than is allowed, so that a device or a pipe without an end is not read to it.
         with Path(name).open("rb") as file:
             content = file.read(MOST_BODY + 1)
         if len(content) <= MOST_BODY:

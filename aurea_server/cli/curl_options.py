@@ -70,6 +70,7 @@ PRINTING_WITH_VALUE = _names(
     "keepalive-time limit-rate speed-limit speed-time ciphers tls13-ciphers tls-max curves output-dir"
 )
 """Passed over with their values: they change what curl prints, keeps or tries again."""
+# HTTP/2 is passed over too, not refused: browsers and documentation name it by habit, and the request is the same.
 PRINTING = _names(
     "silent show-error verbose include fail fail-with-body fail-early no-buffer remote-name remote-name-all "
     "remote-header-name progress-bar no-progress-meter disable http1.1 http2 http2-prior-knowledge ipv4 ipv6 tlsv1 "
@@ -79,6 +80,7 @@ PRINTING = _names(
 SWITCHES = frozenset(("get", "insecure", "location", "head", "compressed", "globoff"))
 REFUSED: Mapping[str, str] = MappingProxyType(
     {
+        "pass": "a key with a password cannot be read: give one without",
         "form": "multipart bodies are not made here: write the body to a file, and give --data-binary @FILE and "
         "-H 'Content-Type: multipart/form-data; boundary=…'",
         "upload-file": "give -X PUT --data-binary @FILE in its place",
@@ -93,6 +95,7 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         "interface": "leave it out: the system chooses the address",
     }
 )
+# Flags that mean another, or that are refused for the same reason.
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "data-ascii": "data",
@@ -140,6 +143,7 @@ class CurlOptions:
 
 def parse_curl(words: list[str]) -> list[CurlOptions]:
     """The requests of one command, with the problems of each. Raises SpecError if it is none."""
+    # The whole path may be given, and Windows adds its ending.
     program = words[0].replace("\\", "/").rpartition("/")[2].lower() if words else ""
     if program.removesuffix(".exe") != "curl":
         got = ascii(words[0])[:40] if words else ""
@@ -154,6 +158,7 @@ def _parse_words(words: list[str]) -> list[CurlOptions]:
     parsed = [CurlOptions()]
     left = iter(words)
     for word in left:
+        # What follows "--" is a URL, whatever it begins with; a lone "-" is one, too.
         if word == "--":
             parsed[-1].urls += left
         elif word.startswith("--"):
@@ -190,6 +195,7 @@ def _read_flag(name: str, written: str, take: Callable[[], str | None], parsed: 
     """Read one flag; whether it took a value."""
     options = parsed[-1]
     has_value = name in WITH_VALUE or name in PRINTING_WITH_VALUE
+    # The value is taken also where the flag is passed over or refused: left behind it would be read as a URL.
     value = take() if has_value else ""
     if value is None:
         options.problems.append(Problem(written, "needs a value behind it"))

@@ -38,6 +38,7 @@ def split_commands(text: str) -> list[list[str]]:
     """The words of each command in ``text``. Raises SpecError for what no shell would take, or only by executing it."""
     if len(text) > MOST_CHARACTERS:
         raise SpecError(f"the command is longer than {MOST_CHARACTERS:,} characters: give its body in a file")
+    # It would be taken for our own mark; and no shell hands one to a program.
     if VARIABLE in text:
         raise SpecError("the command holds a NUL, which no shell passes on: copy it again")
     return list(_split_cmd(text) if _CMD.search(text) else _PosixReader(text).commands())
@@ -47,6 +48,7 @@ class _PosixReader:
     """Reads a text as a POSIX shell does, one character after the other."""
 
     def __init__(self, text: str) -> None:
+        # Copied on Windows, or sent by mail: a backslash before CR LF would escape the CR alone.
         self._text, self._at = text.replace("\r\n", "\n"), 0
         # None between words: '' is a word, and nothing is not.
         self._word: list[str] | None = None
@@ -121,6 +123,7 @@ class _PosixReader:
         name = _NAME.match(self._text, self._at)
         if name is None:
             return char  # a dollar sign with nothing behind it is one
+        # Not the variable of this process: the command may come from anywhere, and must not read our environment.
         self._at = name.end()
         return f"{VARIABLE}{name[1] or name[2]}{VARIABLE}"
 
@@ -143,10 +146,12 @@ class _PosixReader:
             return _LETTERS[said]
         if said[0] in "xuU" and len(said) > 1:
             return _character(int(said[1:], 16))
+        # An unknown escape is a backslash and what follows it (bash manual, "ANSI-C Quoting").
         return _character(int(said, 8)) if said[0] in "01234567" else said if said in "\\'\"?" else f"\\{said}"
 
 
 def _character(code: int) -> str:
+    # NUL is our mark, and ends an argument in C; half of a surrogate pair is let through, since its other half follows.
     if not 0 < code < 0x110000:
         raise SpecError(f"the command has an escape for the character {code:#x}, which there is not")
     return chr(code)

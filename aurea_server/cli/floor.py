@@ -61,6 +61,7 @@ def make_measurer(spec: RunSpec, catalog: Catalog) -> MeasureFloor:
 
 async def _measure(document: dict[str, Any], result: RunResult, catalog: Catalog, stop: Stop) -> Floor | None:
     """None if it was stopped: half a floor is none."""
+    # In a process of its own, as the target is: in this one the two would take turns, and each measure the other.
     async with open_null_target_process(_count_body_bytes(result)) as url:
         latency = await run(spec_from_dict(_same_arrivals(document, url), catalog), stop=stop)
         ceiling = await run(spec_from_dict(_closed_loop(document, url, _count_users(result)), catalog), stop=stop)
@@ -68,8 +69,10 @@ async def _measure(document: dict[str, Any], result: RunResult, catalog: Catalog
 
 
 def _same_arrivals(document: dict[str, Any], url: str) -> dict[str, Any]:
+    # From their beginning: of stages and ramps these are the first seconds, which is said in docs/numbers.md.
     duration = min(document["workload"].get("duration") or SECONDS, SECONDS)
     workload = {**document["workload"], "job": _aim(document["workload"]["job"], url), "duration": duration}
+    # A run that was to be stopped early would stop its floor, too.
     return _make_document({**workload, "stop_at": None}, document)
 
 
@@ -87,12 +90,14 @@ def _make_document(workload: dict[str, Any], document: dict[str, Any]) -> dict[s
 def _aim(job: dict[str, Any], url: str) -> dict[str, Any]:
     """The same request to the null target."""
     aimed = {name: member for name, member in job.items() if name not in WITHOUT}
+    # References to secrets are no texts, so they stay behind.
     headers = {name: value for name, value in job.get("headers", {}).items() if isinstance(value, str)}
     return aimed | {"url": url.rstrip("/") + find_path(job["url"]), "headers": headers}
 
 
 def _count_body_bytes(result: RunResult) -> int:
     received = result.measures.get("bytes_received")
+    # Where nothing came back there is no length to imitate, and empty replies are the fastest.
     mean = received.amounts.mean if received is not None and received.amounts.count else None
     return min(max(round(mean or 0) - STATUS_LINE, 0), MOST_BODY)
 

@@ -81,6 +81,7 @@ def _read_entries(entries: list[Any]) -> HarFile:
                 har.skipped[reason] += 1
             else:
                 har.entries.append(_read_entry(number, entry))
+        # One bad entry does not hide the others: all of them are told at once, each by its place in the file.
         except _Malformed as malformed:
             problems.append(Problem(f"log.entries[{number}].{malformed}"[:120], malformed.problem))
     if len(problems) > MOST_PROBLEMS:
@@ -103,15 +104,17 @@ class _Malformed(Exception):
 def _find_reason_to_skip(entry: Any) -> str | None:
     """Why an entry is no request of HTTP that was sent, in words that follow a number; None where it is one."""
     url = _member(entry, "request", "url", kind=str).lower()
+    status = _member(entry, "response", "status", kind=(int, float))
     scheme = url.partition(":")[0]
-    if scheme in ("ws", "wss") or entry.get("_resourceType") == "websocket":
+    # Chrome writes wss: URLs, Firefox https: ones that were answered with 101.
+    if scheme in ("ws", "wss") or entry.get("_resourceType") == "websocket" or status == 101:
         return "of WebSockets"
     if scheme not in ("http", "https"):
         return f"of {scheme[:20]}: URLs" if scheme in ("data", "blob", "about", "file") else "of other schemes"
     if _member(entry, "request", "method", kind=str).upper() == "CONNECT":
         return "that opened tunnels"
     # A request that the browser blocked or served from its cache never reached a server.
-    if _member(entry, "response", "status", kind=(int, float)) == 0:
+    if status == 0:
         return "that were blocked or never answered"
     cached = entry.get("_fromCache") or entry["response"].get("_fromCache")
     return "that came from the browser's cache" if cached else None
@@ -163,7 +166,7 @@ def _member(entry: Any, *path: str, kind: Any) -> Any:
 def _read_instant(text: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError, OSError):  # also a year that no clock of this machine can tell
         raise _Malformed("startedDateTime", "must be an instant such as 2026-11-30T10:00:00.000Z") from None
 
 
@@ -207,6 +210,7 @@ def _read_body(data: Any) -> tuple[bytes | None, str]:
 
 
 def _decode_body(text: str, data: Mapping[str, Any]) -> bytes:
+    # HAR 1.2 has `encoding` for replies only. Proxies that record binary requests write it there as well.
     if data.get("encoding") != "base64":
         return text.encode("utf-8", "replace")
     try:

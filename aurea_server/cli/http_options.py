@@ -31,10 +31,11 @@ class RequestOptions:
     header: Annotated[list[str], Parameter(name=["--header", "-H"]), MANY] = field(default_factory=list)
     "A header, NAME: VALUE; may be given more than once. Credentials are kept out of results and files."
 
-    data: Annotated[list[str], Parameter(name=["--data", "-d", "--data-raw", "--data-binary"]), MANY] = field(
-        default_factory=list
-    )
-    "Body of the request, or @FILE; several are joined by &."
+    data: Annotated[list[str], Parameter(name=["--data", "-d", "--data-binary"]), MANY] = field(default_factory=list)
+    "Body of the request, or @FILE, which is sent as it is; several texts are joined by &."
+
+    data_raw: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
+    "Body of the request, also where it begins with @."
 
     data_json: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     "Body of the request as JSON, or @FILE."
@@ -129,8 +130,9 @@ class RequestOptions:
                 raise SpecError([Problem("--header", "must be given once for each name", ascii(name)[:40])])
             headers[name.strip()] = value.strip()
         given = {name.lower() for name in headers}
+        # Never the value beside a problem with a header: it may be a secret.
         # What curl sends for -d; other bodies have their type from the engine.
-        implied = {"Content-Type": FORM_TYPE} if self.data and body else {}
+        implied = {"Content-Type": FORM_TYPE} if "body" in body or "file" in body else {}
         implied |= {"Cookie": self.cookie} if self.cookie is not None else {}
         implied |= {"User-Agent": self.user_agent} if self.user_agent is not None else {}
         return headers | {name: value for name, value in implied.items() if name.lower() not in given}
@@ -138,19 +140,26 @@ class RequestOptions:
     def _make_body(self) -> dict[str, Any]:
         # `wrk -d 10s` is a duration. Nobody means a form whose only field is called "10s".
         if self.method is None and len(self.data) == 1 and re.fullmatch(r"[0-9]+(\.[0-9]+)?(ms|s|m|h)", self.data[0]):
-            problem = "is a body here, as with curl: for how long requests begin is --duration (or -z)"
+            problem = "is a body here, as with curl: the time is --duration (or -z), and a body like that is --data-raw"
             raise SpecError([Problem("-d", problem, self.data[0])])
         kinds = [
             flag
-            for flag, given in (("--data", self.data), ("--data-json", self.data_json), ("--form", self.form))
-            if given
+            for flag, given in (
+                ("--data", self.data or None),
+                ("--data-raw", self.data_raw),
+                ("--data-json", self.data_json),
+                ("--form", self.form or None),
+            )
+            if given is not None
         ]
         if len(kinds) > 1:
             raise SpecError([Problem(kinds[1], f"cannot stand beside {kinds[0]}: a request has one body")])
         if len(self.data) == 1 and self.data[0].startswith("@"):
             return {"file": self.data[0][1:]}
-        if self.data:
-            return {"body": "&".join(self.data)}
+        if any(each.startswith("@") for each in self.data):
+            raise SpecError([Problem("--data", "must be one @FILE or texts: a file is sent as it is, and not joined")])
+        if self.data or self.data_raw is not None:
+            return {"body": "&".join(self.data) if self.data_raw is None else self.data_raw}
         if self.data_json is not None:
             from_file = self.data_json.startswith("@")
             return {"json": read_file(Path(self.data_json[1:])) if from_file else _read_json(self.data_json)}
@@ -201,6 +210,7 @@ def _split_field(text: str) -> tuple[str, str]:
 
 
 def _read_statuses(text: str) -> list[Any]:
+    # What is neither a code nor a class is left as it is: the engine says what is right, under the flag's name.
     return [
         int(each) if each.isascii() and each.isdecimal() else each.lower() for each in re.split(r"[,\s]+", text) if each
     ]

@@ -56,6 +56,7 @@ def import_curl_command(
 
 def _read_words(command: tuple[str, ...]) -> list[list[str]]:
     """The words of each command. One argument is a text to be split, several are words that a shell has split."""
+    # Already split: splitting it again would take quotes away that belong to a value.
     if len(command) > 1:
         return [list(command)]
     text = command[0]
@@ -122,6 +123,7 @@ def _complete_url(options: CurlOptions, url: str, body: str | None) -> str:
     parts = [encode_part(options, value) for flag, value in options.data if flag == "url-query"]
     if "get" in options.switches and body:
         parts.append(body)
+    # Before "/" or "?": `curl http://h?a=b` asks for the path "/".
     host, path = re.fullmatch(r"([^/?]*)/?(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
     path = f"/{path}"
     if parts:
@@ -147,6 +149,7 @@ def _make_headers(options: CurlOptions, url: str, *, has_body: bool) -> dict[str
         else:
             problem = "must be NAME: VALUE; a file of headers has to be written out"
             options.problems.append(Problem("-H", problem, ascii(line)[:60]))
+    # What is given wins over what a flag implies, as with curl; also where it is given only to be removed.
     given = {name.lower() for name, _ in pairs} | removed
     pairs += [pair for pair in _list_implied(options, has_body=has_body) if pair[0].lower() not in given]
     host = urlsplit(url).netloc.rpartition("@")[2] if "://" in url else ""
@@ -184,6 +187,7 @@ def _read_settings(options: CurlOptions) -> dict[str, Any]:
     for flag, member in (("cacert", "ca"), ("cert", "cert"), ("key", "key")):
         if flag in values:
             tls[member] = values[flag]
+    # curl takes FILE:PASSWORD. The problem is told without it.
     if ":" in tls.get("cert", ""):
         options.problems.append(Problem("--cert", "a password must not be written down: give a key without one"))
     return settings | ({"tls": tls} if tls else {})
@@ -226,5 +230,6 @@ def _find_variables(value: Any, path: str = "") -> Iterator[Problem]:
     if isinstance(value, dict):
         for name, member in value.items():
             yield from _find_variables(member, f"{path}.{name}".lstrip("."))
+    # Sent as it stands, "$ID" would load a page that does not exist, and the run would measure error pages.
     elif isinstance(value, str) and (found := _VARIABLE.search(value)):
         yield Problem(path, f"holds the shell variable ${found[1]}, which nothing expands here: put its value there")

@@ -81,6 +81,7 @@ def read_har(content: bytes, hosts: set[str], output: Path | None, *, assets: bo
         # Requests that overlapped follow each other at once: a flow does one thing at a time.
         if (pause := round(entry.began - ended, 3)) >= SHORTEST_PAUSE:
             step["think"] = pause
+        # The last to end, not the last to begin: a page is there when its slowest part is.
         ended = max(ended, entry.ended)
         imported.steps.append(step)
     return imported
@@ -120,7 +121,7 @@ def _make_step(entry: HarEntry, imported: Imported, output: Path | None, *, keep
     step |= {} if entry.body is None else _make_body(entry, imported, output)
     step |= {"cookies": True} if keeps_cookies else {}
     # What was answered with an error in the recording is as right as it was then.
-    if not 200 <= entry.status < 400:
+    if 400 <= entry.status < 600:
         step["expect"] = {"status": ["2xx", "3xx", entry.status]}
     take_tokens(imported, step, f"log.entries[{entry.number}]")
     escaped: dict[str, Any] = escape_braces(step)

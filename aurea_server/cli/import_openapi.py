@@ -92,6 +92,7 @@ def _add_security(document: OpenApiFile, request: OpenApiRequest, security: Any,
     """References to the credentials of the first way in that the document allows."""
     first = security[0] if isinstance(security, list) and security and isinstance(security[0], Mapping) else {}
     schemes = document.resolve(document.document.get("components")).get("securitySchemes") or {}
+    # Each entry of the list is enough by itself; all schemes of one entry are needed together.
     for name in first:
         scheme = document.resolve(schemes.get(name))
         kind, where = scheme.get("type"), scheme.get("in")

@@ -30,8 +30,8 @@ OWN_HEADERS = frozenset(
 )
 """Headers that belong to one connection or one message: the client of the benchmark writes its own."""
 
-
 MOST_REDIRECTS = 10
+"""Of an imported command: a client that follows more of them measures the redirects."""
 
 
 @dataclass
@@ -121,13 +121,15 @@ def _name_steps(steps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     for step in steps:
         name = step.get("name") or name_step(step.get("method", "GET"), step["url"])
         seen[name] = seen.get(name, 0) + 1
-        named.append({"name": name if seen[name] == 1 else f"{name}_{seen[name]}", **step})
+        # Names of groups must differ: the same page may have been asked for twice.
+        named.append({"name": "", **step} | {"name": name if seen[name] == 1 else f"{name}_{seen[name]}"})
     return named
 
 
 def name_step(method: str, url: str) -> str:
     """A name from the method and the end of the path, such as ``get_cart_items``."""
     path = re.sub(r"^[a-z]+://[^/?#]*|^unix:[^:]*:", "", url).partition("?")[0].partition("#")[0]
+    # The end of a path tells more than its beginning, which is often only "api/v1".
     words = [word for word in re.split(r"[^A-Za-z0-9]+", path) if word][-2:]
     return "_".join([method.lower(), *(word.lower()[:24] for word in words)])[:60]
 
@@ -138,6 +140,7 @@ def clean_headers(headers: Iterable[tuple[str, str]], host: str) -> dict[str, st
     names: dict[str, str] = {}
     for name, value in headers:
         lower = name.lower()
+        # Recordings of HTTP/2 hold its pseudo headers, ":authority" and the like; HTTP/1.1 says the same in its first line.
         if name.startswith(":") or lower in OWN_HEADERS or (lower == "host" and value.lower() == host.lower()):
             continue
         # Two headers of one name are one, with a comma between (RFC 9110, section 5.3); cookies have semicolons.
@@ -182,6 +185,7 @@ def _empty_fields(body: str) -> tuple[str, list[str]]:
     for pair in body.split("&"):
         name, mark, value = pair.partition("=")
         is_secret = is_credential(unquote_plus(name), unquote_plus(value))
+        # The field stays, since a server may refuse a form that lacks one in another way than a wrong password.
         pairs.append(name + mark if is_secret else pair)
         emptied += [unquote_plus(name)] if is_secret else []
     return "&".join(pairs), emptied
@@ -202,13 +206,14 @@ def _empty_members(body: str) -> tuple[str, list[str]]:
     try:
         cleaned = visit(msgspec.json.decode(body))
     except (msgspec.MsgspecError, RecursionError):
-        return body, []
+        return body, []  # it says it is JSON and is none: there are no members to look at
     # As it came where nothing was found: blanks and the order of digits are the sender's own.
     return (msgspec.json.encode(cleaned).decode(), emptied) if emptied else (body, [])
 
 
 def escape_braces(value: Any) -> Any:
     """Two opening braces, at any depth, as a template writes them: what was recorded is no template."""
+    # Nothing else of a recorded text has a meaning in a specification.
     if isinstance(value, str):
         return value.replace("{{", "{{'{{'}}")
     if isinstance(value, dict):
@@ -228,6 +233,7 @@ def take_tokens(imported: Imported, step: dict[str, Any], where: str) -> None:
 
 
 def _report(imported: Imported, variables: Sequence[str], output: Path | None) -> None:
+    # On stderr, since stdout may be the specification itself. Names come from a recording: they are shown, never obeyed.
     lines = [f"{make_printable(remark)}" for remark in imported.remarks]
     if imported.needed:
         lines.append("credentials were left out; write into the specification what it needs:")

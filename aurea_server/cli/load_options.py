@@ -118,6 +118,7 @@ def name_flags(error: SpecError) -> SpecError:
 
 
 def _flag_of(path: str) -> str:
+    # Longer members stand before those that they begin with.
     for member, flag in FLAGS.items():
         if path == member or path.startswith((f"{member}.", f"{member}[")):
             return flag + (f" {path[len(member) :].lstrip('.')}" if path != member else "")

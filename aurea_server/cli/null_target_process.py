@@ -27,6 +27,7 @@ def start(parent: ParentConnection, runner: asyncio.Runner) -> Handler:
     async def serve(order: Message) -> None:
         async with serve_null_target("127.0.0.1", 0, order["body_bytes"]) as (_, port):
             parent.send({"port": port})
+            # A `Stop` is a plain value that the listening thread sets: it wakes nobody, so it is looked at.
             while parent.stops[order["id"]].status is None:
                 await asyncio.sleep(LOOK_SECONDS)
 
@@ -41,6 +42,7 @@ async def open_null_target_process(body_bytes: int) -> AsyncIterator[str]:
         await process.ready()
         process.send_order({"id": "null-target", "body_bytes": body_bytes})
         port = await process.answer("port", START_SECONDS, "the null target did not listen")
+        # Whatever ends the block, a signal too, ends the process; and where we are killed, its guard sees our socket close.
         yield f"http://127.0.0.1:{port}/"
     finally:
         await process.kill()

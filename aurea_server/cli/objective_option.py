@@ -18,6 +18,7 @@ EXAMPLES = "'p99 <= 250ms', 'mean service_time <= 10ms', 'failure_ratio <= 0.01'
 
 def parse_objective(text: str) -> dict[str, Any]:
     """An objective as a specification has it; without a metric it is of the response time. Raises SpecError."""
+    # The same words as in `str(Objective)`, so that a line of a report can be given back.
     found = _FORM.fullmatch(text)
     if found is None:
         raise SpecError([Problem("--objective", f"must be such as {EXAMPLES}", ascii(text)[:60])])

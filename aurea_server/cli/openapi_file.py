@@ -79,6 +79,7 @@ class OpenApiFile:
 
     def resolve(self, value: Any) -> dict[str, Any]:
         """An object, where need be by following its reference. Raises SpecError for one that leads elsewhere."""
+        # A reference may lead to another one; a ring of them would never end.
         for _ in range(MOST_DEPTH):
             reference = _object(value).get("$ref")
             if reference is None:
@@ -117,6 +118,7 @@ class OpenApiFile:
 
     def _list_parameters(self, operation: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Each once: an operation's own parameter takes the place of its path's."""
+        # Later ones replace earlier ones: the path's come first.
         resolved = [self.resolve(each) for each in operation["parameters"]]
         return list({(each.get("name"), each.get("in")): each for each in resolved}.values())
 
@@ -160,6 +162,7 @@ class OpenApiFile:
         for name in ("examples", "enum"):
             if isinstance(schema.get(name), list) and schema[name]:
                 return escape_braces(schema[name][0]), False
+        # A tree whose nodes require nodes has no finite example: null ends it, and it is said that it was made up.
         if depth >= MOST_DEPTH:
             return None, True
         for name in ("oneOf", "anyOf"):

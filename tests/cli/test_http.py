@@ -77,6 +77,15 @@ def test_a_body_has_the_type_that_curl_gives_it() -> None:
     assert typed["headers"] == {"content-type": "text/plain"}
 
 
+def test_a_raw_body_may_begin_with_an_at_sign() -> None:
+    """As with curl: only --data reads files, and a file is sent by itself."""
+    assert RequestOptions(data_raw="@x").make_job("http://h/")["body"] == "@x"
+    with pytest.raises(SpecError, match="must be one @FILE or texts"):
+        RequestOptions(data=["a", "@x"]).make_job("http://h/")
+    with pytest.raises(SpecError, match="--data-raw: cannot stand beside --data"):
+        RequestOptions(data=["a"], data_raw="b").make_job("http://h/")
+
+
 def test_fifty_a_second_for_ten_seconds() -> None:
     """Unless something else is asked for; -c, -n and -z are what other programs call users, jobs and duration."""
     assert LoadOptions().add_to({})["workload"] == {

@@ -59,6 +59,7 @@ def test_what_is_no_request_is_skipped() -> None:
         entry("http://h/"),
         entry("wss://h/"),
         entry("https://h/ws", _resourceType="websocket"),
+        entry("https://h/ws", response={"status": 101}),
         entry("data:image/png;base64,AA"),
         entry("chrome-extension://x/y"),
         entry("http://h/blocked", response={"status": 0}),
@@ -67,9 +68,9 @@ def test_what_is_no_request_is_skipped() -> None:
     ]
     imported = read_har(har(*entries), set(), None)
     assert [step["url"] for step in imported.steps] == ["http://h/"]
-    told = "2 of WebSockets, 1 of data: URLs, 1 of other schemes, 1 that were blocked or never answered"
+    told = "3 of WebSockets, 1 of data: URLs, 1 of other schemes, 1 that were blocked or never answered"
     told += ", 1 that came from the browser's cache, 1 that opened tunnels"
-    assert imported.remarks == [f"left out of 8 entries: {told}"]
+    assert imported.remarks == [f"left out of 9 entries: {told}"]
 
 
 def test_one_host_or_several() -> None:

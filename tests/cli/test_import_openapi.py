@@ -90,6 +90,14 @@ def test_bodies_are_made_of_schemas() -> None:
     assert step["form"] == {"a": "1", "b": "c,d"}
 
 
+def test_groups_have_names_of_their_own(aurea: Any, tmp_path: Path) -> None:
+    """Also where two paths give the same name."""
+    (tmp_path / "api.json").write_bytes(api({"/a-b": {"get": {}}, "/a/b": {"get": {}}}))
+    code, out, _ = aurea("import", "openapi", tmp_path / "api.json")
+    assert code == 0
+    assert [branch["name"] for branch in json.loads(out)["workload"]["job"]["of"]] == ["get_a_b", "get_a_b_2"]
+
+
 def test_what_cannot_be_called_is_said() -> None:
     body = {"required": True, "content": {"multipart/form-data": {}}}
     paths = {"/a": {"get": {}}, "/b": {"get": {"requestBody": body}}, "/c/{x}": {"get": {}}}
