@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from aurea_engine.records.batch import NS, JobBatch
-from aurea_engine.records.failure_classes import fold_failures, name_unclassed
+from aurea_engine.records.failure_classes import fold_failures
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.measures import Measure, Schema
 from aurea_engine.records.reports import MOST
@@ -65,9 +65,7 @@ def summarize_groups(figures: Figures) -> tuple[GroupResult, ...]:
 
 def _summarize_step(name: str, schema: Schema, figures: Figures) -> GroupResult:
     assert figures.steps is not None
-    group = _summarize_group(name, schema, figures)
-    failures = name_unclassed(figures.steps.failures.get(name, {}), group.counts.failed, group.counts.timed_out)
-    return replace(group, failures=fold_failures(failures), not_reached=figures.steps.not_reached.get(name, 0))
+    return replace(_summarize_group(name, schema, figures), not_reached=figures.steps.not_reached.get(name, 0))
 
 
 def _summarize_group(name: str, schema: Schema, figures: Figures) -> GroupResult:

@@ -14,13 +14,12 @@ from aurea_engine.run.step_meters import StepParts
 @dataclass(frozen=True)
 class StepFigures:
     """``meters``: of all steps, with those of each in ``groups``; ``counted``: the records of the steps that were meant to
-    start after the warm-up, None if none are kept. ``not_reached`` and ``failures`` are by step, and of the whole run.
+    start after the warm-up, None if none are kept. ``not_reached`` is by step, and of the whole run.
     """
 
     meters: Meters
     counted: JobBatch | None
     not_reached: Mapping[str, int]
-    failures: Mapping[str, Mapping[str, int]]
 
 
 def work_out_step_figures(parts: StepParts | None, warmup_ns: int) -> StepFigures | None:
@@ -28,12 +27,10 @@ def work_out_step_figures(parts: StepParts | None, warmup_ns: int) -> StepFigure
     if parts is None:
         return None
     rows, metered = None if parts.records is None else parts.records.rows, parts.meters
-    failures = {step: dict(sorted(each.items())) for step, each in metered.failures.items()}
     return StepFigures(
         _count_under(warmup_ns, metered.meters, rows),
         rows if rows is None or not warmup_ns else rows.only(rows.intended >= warmup_ns),
         metered.not_reached,
-        failures,
     )
 
 
@@ -50,6 +47,13 @@ def _count_under(warmup_ns: int, metered: Meters, rows: JobBatch | None) -> Mete
 
 
 def _without_times(metered: Meters, rules: CountingRules) -> Meters:
-    counts = Meters(rules, Counter(metered.counts), totals=Counter(metered.totals), last_ns=metered.last_ns)
+    counts = Meters(
+        rules,
+        Counter(metered.counts),
+        totals=Counter(metered.totals),
+        statuses=Counter(metered.statuses),
+        failures=Counter(metered.failures),
+        last_ns=metered.last_ns,
+    )
     groups = {step: _without_times(each, rules) for step, each in metered.groups.items()}
     return replace(counts, groups=groups)

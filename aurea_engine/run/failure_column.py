@@ -17,45 +17,67 @@ _NONE = b"\xff"
 """−1, `NEVER`, as a signed byte."""
 
 
+class FailureNames:
+    """Numbers for the classes of failures of one run, in the order in which they come."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._numbers)
+
+    def number(self, error: str) -> int:
+        """The number of a class."""
+        error = error[:MOST_FAILURE_NAME]
+        # Whoever makes an exception's class for each job gets no name for each of them.
+        if error not in self._numbers and len(self._numbers) >= MOST_FAILURE_CLASSES:
+            error = OTHER
+        return self._numbers.setdefault(error, len(self._numbers))
+
+    def name(self, numbers: Groups | None, outcome: Outcomes) -> tuple[Groups | None, tuple[str, ...]]:
+        """The classes of jobs that ended like that: a column, and the names that it counts in, as `JobBatch` takes them.
+
+        ``numbers``: of the class of each, `NEVER` for none; None if none has any.
+        """
+        own = np.full(len(outcome), NEVER, np.int32) if numbers is None else numbers
+        # What nobody named gets its name here, so that no driver has to.
+        unnamed = {name: (outcome == each) & (own == NEVER) for each, name in UNCLASSED.items()}
+        unnamed = {name: mask for name, mask in unnamed.items() if mask.any()}
+        by_number = list(self._numbers)
+        used = {by_number[number] for number in np.unique(own[own >= 0]).tolist()}
+        names = tuple(sorted(used | unnamed.keys()))
+        if not names:
+            return None, ()
+        # Number → place in the alphabet; the last entry is what −1 picks.
+        places = {name: place for place, name in enumerate(names)}
+        column = np.array([*(places.get(name, NEVER) for name in by_number), NEVER], np.int32)[own]
+        for name, mask in unnamed.items():
+            column[mask] = places[name]
+        return column, names
+
+
 class FailureColumn:
     """Rows count as the recorder's do, from the first that is still kept."""
 
     def __init__(self) -> None:
         self._column = array("b")
-        self._numbers: dict[str, int] = {}
+        self._names = FailureNames()
 
     def extend(self, rows: int) -> None:
         """So many more rows."""
-        if self._numbers:
+        if self._names:
             self._column.frombytes(_NONE * rows)
 
     def write(self, row: int, rows: int, error: str) -> None:
         """The job of ``row``, of so many rows, failed or timed out, and ``error`` is the class of that."""
-        if not self._numbers:
+        if not self._names:
             self._column.frombytes(_NONE * rows)
-        error = error[:MOST_FAILURE_NAME]
-        # Whoever makes an exception's class for each job gets no name for each of them.
-        if error not in self._numbers and len(self._numbers) >= MOST_FAILURE_CLASSES:
-            error = OTHER
-        self._column[row] = self._numbers.setdefault(error, len(self._numbers))
+        self._column[row] = self._names.number(error)
 
     def select(self, rows: Instants | slice, outcome: Outcomes) -> tuple[Groups | None, tuple[str, ...]]:
         """The column of ``rows``, whose jobs ended like that, and the names that it counts in, as `JobBatch` takes them."""
-        has_class = False if not self._numbers else (own := np.frombuffer(self._column, np.int8)[rows]) != NEVER
-        # What nobody named gets its name here, so that no driver has to.
-        unclassed = {name: (outcome == each) & ~np.asarray(has_class) for each, name in UNCLASSED.items()}
-        unclassed = {name: mask for name, mask in unclassed.items() if mask.any()}
-        names = tuple(sorted({*self._numbers, *unclassed}))
-        if not names:
-            return None, ()
-        places = {name: place for place, name in enumerate(names)}
-        column = np.full(len(outcome), NEVER, np.int32)
-        if self._numbers:
-            # Number → place in the alphabet; the last entry is what −1 picks.
-            column = np.array([*(places[name] for name in self._numbers), NEVER], np.int32)[own]
-        for name, mask in unclassed.items():
-            column[mask] = places[name]
-        return column, names
+        numbers = np.frombuffer(self._column, np.int8)[rows].astype(np.int32) if self._names else None
+        return self._names.name(numbers, outcome)
 
     def forget(self, rows: int) -> None:
         """Drop the first ``rows``."""

@@ -30,6 +30,7 @@ from aurea_engine.errors import InvalidReport
 from aurea_engine.records.batch import NEVER, Instants, JobBatch
 from aurea_engine.records.reports import MOST, ReportReader
 from aurea_engine.records.steps import StepBatch, schema_of_steps
+from aurea_engine.run.failure_column import FailureNames
 from aurea_engine.run.shard import Shard
 from aurea_engine.run.step_meters import StepMeters, StepParts
 from aurea_engine.spec import KEPT_JOBS, RunSpec
@@ -41,13 +42,15 @@ ROWS_AT_ONCE = 2048
 """Steps that become columns in one go: some tenths of a millisecond, in which no job is released."""
 
 Row = tuple[int, ...]
-"""job, step (its place among those of the run), intended, released, started, finished, outcome, and what was reported."""
+"""job, step (its place among those of the run), intended, released, started, finished, outcome, number of the class of its
+failure, and what was reported.
+"""
 
 Reports = tuple[Sequence[int], Sequence[int]]
 """Marks and measures, each whole or empty."""
 
-_FIXED = 7
-_FAILED, _CANCELLED = int(Outcome.FAILED), int(Outcome.CANCELLED)
+_FIXED = 8
+_COMPLETED, _FAILED, _CANCELLED = int(Outcome.COMPLETED), int(Outcome.FAILED), int(Outcome.CANCELLED)
 
 
 class StepColumns:
@@ -67,8 +70,7 @@ class StepColumns:
         # As of jobs: a shard must not keep what the run would drop, so it is decided by the number of jobs, not of steps.
         self.most_jobs_kept = self._shard.count_of(KEPT_JOBS // max(map(len, names)))
         self._open: dict[int, tuple[LeafSteps, list[Row]]] = {}
-        # Few steps fail, so their classes are kept apart from the rows: job → (place, class).
-        self._failures: dict[int, list[tuple[int, str]]] = {}
+        self.failures = FailureNames()
         self._ended: list[Row] = []
         self._kept: list[StepBatch] = []
         self._remembered: dict[int, list[Row]] | None = None
@@ -81,10 +83,6 @@ class StepColumns:
         """The steps of ``job`` so far, which has not ended; to be written to."""
         return self._open[job][1]
 
-    def note_failure(self, job: int, place: int, failure: str) -> None:
-        """A step of ``job`` failed, and ``failure`` is its class."""
-        self._failures.setdefault(job, []).append((place, failure))
-
     def end_all(self, jobs: Iterable[int]) -> None:
         """These have ended by themselves. Jobs without steps may be among them."""
         opened = self._open
@@ -96,7 +94,6 @@ class StepColumns:
         """``job`` was in service when the run ended, at this instant; `NEVER`: it had not begun."""
         found = self._open.pop(job, None)
         if found is None or at < 0:
-            self._failures.pop(job, None)
             return
         leaf, rows = found
         self._take(job, leaf, [row for each in rows if (row := cut_step(each, at, first=each is rows[0])) is not None])
@@ -114,14 +111,10 @@ class StepColumns:
         self._ended += rows
         if self._remembered is not None:
             self._remembered[job] = rows
-        if len(rows) == len(leaf.places) and job not in self._failures:
+        if len(rows) == len(leaf.places):
             return  # nearly always
-        names, reached = self.schema.groups, {row[1]: row[6] for row in rows}
+        names, reached = self.schema.groups, {row[1] for row in rows}
         self.meters.not_reached.update(names[place] for place in leaf.places if place not in reached)
-        for place, failure in self._failures.pop(job, ()):
-            # One that failed after the run had ended is cancelled by now, or was not reached.
-            if reached.get(place, _CANCELLED) != _CANCELLED:
-                self.meters.count_failure(names[place], failure)
 
     def digest(self, least: int = 1) -> JobBatch | None:
         """The steps that have ended since the last call, metered; None if there are fewer than ``least``."""
@@ -138,12 +131,16 @@ class StepColumns:
         schema, width = self.schema, _FIXED + len(self.schema.declared)
         # One pass through all numbers, then one copy for each column: as tuples they take ten times the memory.
         table = np.fromiter(chain.from_iterable(rows), np.int64, width * len(rows)).reshape(len(rows), width)
-        jobs, group, intended, released, started, finished, outcome = (table[:, i].copy() for i in range(_FIXED))
+        jobs, group, intended, released, started, finished, outcome, failure = (
+            table[:, i].copy() for i in range(_FIXED)
+        )
         reported: list[Instants] = [table[:, i].copy() for i in range(_FIXED, width)]
         marks = dict(zip(schema.marks, reported, strict=False))
         measures = dict(zip(schema.measures, reported[len(marks) :], strict=True))
-        optional = (marks, measures, group.astype(np.int32), schema.groups)
-        batch = JobBatch(intended, released, started, finished, outcome.astype(np.uint8), *optional)
+        ended = outcome.astype(np.uint8)
+        failures = self.failures.name(failure.astype(np.int32), ended)
+        optional = (marks, measures, group.astype(np.int32), schema.groups, *failures)
+        batch = JobBatch(intended, released, started, finished, ended, *optional)
         return StepBatch(batch, self._shard.index + self._shard.of * jobs)
 
     def drop_records(self) -> None:
@@ -189,9 +186,10 @@ class LeafSteps:
                 values = self._read(*reports, times[2], times[3])
             except InvalidReport as raised:
                 outcome, error = _FAILED, type(raised).__name__
-        rows.append((job, place, *times, outcome, *values))
-        if error is not None:
-            self.columns.note_failure(job, place, error)
+        # Only a failure or a timeout has a class, whatever else a pool may say.
+        has_class = error is not None and outcome not in (_COMPLETED, _CANCELLED)
+        failure = self.columns.failures.number(error or "") if has_class else NEVER
+        rows.append((job, place, *times, outcome, failure, *values))
         return None
 
     def _read(self, marks: Sequence[int], measures: Sequence[int], started: int, finished: int) -> Sequence[int]:
@@ -218,13 +216,14 @@ class LeafSteps:
 
 def cut_step(row: Row, at: int, *, first: bool) -> Row | None:
     """A step of a job that was in service ``at`` the end of the run, as it was then; None if it was not reached."""
-    job, place, intended, released, started, finished, _, *reported = row
+    job, place, intended, released, started, finished, _, _, *reported = row
     # The first was meant to begin when its job was, and its job was in service.
     if intended >= at and not first:
         return None
     if 0 <= finished <= at:
         return row
-    nothing = [NEVER] * len(reported)
+    # One that failed after the run had ended is cancelled, without a class, or was not reached.
+    nothing = [NEVER] * (1 + len(reported))
     # No instant of a record may precede another: a job that began a moment after the stop ends where it began.
     if started < 0 or (started > at and not first):
         return job, place, intended, min(released, at), NEVER, NEVER, _CANCELLED, *nothing

@@ -23,28 +23,21 @@ from aurea_engine.spec import RunSpec
 @dataclass
 class StepMeters:
     """``meters``: of all steps together, with one for each step in ``groups``. ``not_reached``: step → jobs that ended
-    before it. ``failures``: step → class of the failure → steps that failed so.
+    before it.
     """
 
     meters: Meters = field(default_factory=Meters)
     not_reached: Counter[str] = field(default_factory=Counter)
-    failures: dict[str, Counter[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, spec: RunSpec) -> StepMeters:
         """Of no step yet. No step is *good*: objectives on single jobs are about jobs."""
         return cls(Meters(CountingRules(spec.warmup_ns)))
 
-    def count_failure(self, step: str, failure: str) -> None:
-        """A step failed, and ``failure`` is its class."""
-        self.failures.setdefault(step, Counter())[failure] += 1
-
     def merge(self, other: StepMeters) -> None:
         """Take over all that ``other`` holds of steps of *other* jobs of the same run."""
         self.meters.merge(other.meters)
         self.not_reached.update(other.not_reached)
-        for step, failures in other.failures.items():
-            self.failures.setdefault(step, Counter()).update(failures)
 
     def copy(self) -> StepMeters:
         """Independent meters of the same steps."""

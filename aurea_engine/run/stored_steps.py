@@ -23,7 +23,6 @@ class StoredSteps:
 
     meters: StoredRunMeters
     not_reached: dict[Names, Whole]
-    failures: dict[Names, dict[Names, Whole]]
 
 
 def store_steps(steps: StepParts | None) -> StoredSteps | None:
@@ -35,7 +34,6 @@ def store_steps(steps: StepParts | None) -> StoredSteps | None:
     return StoredSteps(
         store_run_meters(meters.meters),
         {step: n for step, n in meters.not_reached.items() if n},
-        {step: dict(failures) for step, failures in meters.failures.items() if failures},
     )
 
 
@@ -43,11 +41,7 @@ def load_steps(stored: StoredSteps, rows: JobBatch | None, jobs: Instants | None
     """The inverse, with the records that stood beside it. Raises `DamagedParts` where they do not fit each other."""
     if (rows is None) != (jobs is None):
         raise DamagedParts("these parts of a run are damaged: records of steps do not say of which jobs they are")
-    meters = StepMeters(
-        load_run_meters(stored.meters),
-        Counter(stored.not_reached),
-        {step: Counter(failures) for step, failures in stored.failures.items()},
-    )
+    meters = StepMeters(load_run_meters(stored.meters), Counter(stored.not_reached))
     if rows is None or jobs is None:
         return StepParts(meters)
     # Every row is of a step, and the meters are of the same rows: figures come from both.

@@ -56,6 +56,7 @@ from aurea_engine.costs import (
     reprice,
 )
 from aurea_engine.records.batch import NS
+from aurea_engine.records.failure_classes import name_failures
 from aurea_engine.records.steps import StepBatch
 from aurea_engine.run.step_columns import StepColumns, cut_step
 from aurea_engine.run.step_meters import StepParts
@@ -264,8 +265,11 @@ def test_what_steps_report_is_theirs() -> None:
 
 
 def test_failures_of_steps_have_their_class() -> None:
-    """Counted where the step is, and the job failed by the same."""
+    """Counted where the step is, and the job failed by the same; each row has its own."""
     result = run_visits(Visit(fails=0.5))
+    assert result.steps is not None
+    failed = result.steps.rows.outcome == Outcome.FAILED
+    assert [name for name in name_failures(result.steps.rows) if name is not None] == ["check"] * int(failed.sum())
     assert sum(group.failures.get("check", 0) for group in result.groups) == result.failures["check"]
 
 
@@ -514,8 +518,8 @@ def test_a_run_ends_when_its_steps_cost_too_much(with_others: bool) -> None:
 
 
 def step_row(*times: int, outcome: int = Outcome.COMPLETED) -> tuple[int, ...]:
-    """Of job 7, step 1, with one report; ``times``: intended, released, started, finished."""
-    return 7, 1, *times, outcome, 5
+    """Of job 7, step 1, without a class and with one report; ``times``: intended, released, started, finished."""
+    return 7, 1, *times, outcome, -1, 5
 
 
 @pytest.mark.parametrize(
@@ -523,14 +527,18 @@ def step_row(*times: int, outcome: int = Outcome.COMPLETED) -> tuple[int, ...]:
     [
         (step_row(10, 10, 20, 50), False, step_row(10, 10, 20, 50)),
         (step_row(10, 10, 20, 100), False, step_row(10, 10, 20, 100)),
-        (step_row(10, 10, 20, 101), False, (7, 1, 10, 10, 20, 100, Outcome.CANCELLED, -1)),
-        (step_row(10, 10, 120, 150), False, (7, 1, 10, 10, -1, -1, Outcome.CANCELLED, -1)),
-        (step_row(10, 110, 120, 150), False, (7, 1, 10, 100, -1, -1, Outcome.CANCELLED, -1)),
+        (step_row(10, 10, 20, 101), False, (7, 1, 10, 10, 20, 100, Outcome.CANCELLED, -1, -1)),
+        (step_row(10, 10, 120, 150), False, (7, 1, 10, 10, -1, -1, Outcome.CANCELLED, -1, -1)),
+        (step_row(10, 110, 120, 150), False, (7, 1, 10, 100, -1, -1, Outcome.CANCELLED, -1, -1)),
         (step_row(100, 100, 120, 150), False, None),
         (step_row(130, 130, 140, 150), False, None),
-        (step_row(10, 10, -1, -1, outcome=Outcome.CANCELLED), False, (7, 1, 10, 10, -1, -1, Outcome.CANCELLED, -1)),
-        (step_row(10, 10, 20, -1, outcome=Outcome.CANCELLED), False, (7, 1, 10, 10, 20, 100, Outcome.CANCELLED, -1)),
-        (step_row(10, 10, 105, 150), True, (7, 1, 10, 10, 105, 105, Outcome.CANCELLED, -1)),
+        (step_row(10, 10, -1, -1, outcome=Outcome.CANCELLED), False, (7, 1, 10, 10, -1, -1, Outcome.CANCELLED, -1, -1)),
+        (
+            step_row(10, 10, 20, -1, outcome=Outcome.CANCELLED),
+            False,
+            (7, 1, 10, 10, 20, 100, Outcome.CANCELLED, -1, -1),
+        ),
+        (step_row(10, 10, 105, 150), True, (7, 1, 10, 10, 105, 105, Outcome.CANCELLED, -1, -1)),
     ],
 )
 def test_a_late_pump_undoes_what_came_after_a_stop(
