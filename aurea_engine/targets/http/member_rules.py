@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.fields.checked import NOT_UNICODE, Invalid, is_unicode, show_value
+from aurea_engine.fields.checked import MOST_PROBLEMS, NOT_UNICODE, Invalid, is_unicode, show_value
 from aurea_engine.targets.http.headers import TOKEN, check_headers
 from aurea_engine.targets.http.pointers import compile_pointer
 from aurea_engine.targets.http.urls import split_url
@@ -150,6 +150,8 @@ class ExpectedJsonRule:
         # Compiled when the run is set up; here only for what is wrong with them.
         problems = list[Problem]()
         for pointer in value:
+            if len(problems) >= MOST_PROBLEMS:
+                break
             try:
                 compile_pointer(pointer)
             except SpecError as error:

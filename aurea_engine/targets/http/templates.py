@@ -6,8 +6,11 @@ place: percent-encoded in a URL, escaped in JSON, refused in a header where it w
 
 # A template is a format with a place for each placeholder, and as many functions, which give texts that are escaped already.
 # Rendering is one list and one `%`: about 0.1 µs a placeholder. What the data hold is escaped as the rows are read, so that
-# a job only looks it up. No expression language, and none will follow: a value
-# that has to be computed belongs into the data, where it costs nothing during the run.
+# a job only looks it up. No expression language, and none will follow: a value that has to be computed belongs into the
+# data, where it costs nothing during the run.
+#
+# A text may come from anybody, and be as long as a body may be. So the pattern of a placeholder is bounded: one without a
+# bound would look for the end of each of a million openings through all of the rest.
 
 from __future__ import annotations
 
@@ -18,13 +21,15 @@ from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.fields.checked import show_value
+from aurea_engine.fields.checked import MOST_PROBLEMS, show_value
 from aurea_engine.targets.http.escaping import WRITERS, Place, Written, check_header_value, escape_json, write_json
 
 OPENING = "{{"
-_PLACEHOLDER = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
+PLACEHOLDER = re.compile(r"""\{\{('\{\{'|"\{\{"|[^{}]{0,256})\}\}""")
 _NAME = re.compile(r"([^\s|{}]+)(?:\s*\|\s*(\w+))?")
 _LITERAL_OPENING = ("'{{'", '"{{"')
+MOST_SUGGESTED = 100
+"""Names among which a similar one is looked for."""
 
 
 class JobContext:
@@ -37,11 +42,9 @@ class JobContext:
 
     def __init__(self, make_uuid: Callable[[int], str] = str) -> None:
         self._make_uuid, self._uuid = make_uuid, ""
-        self.index, self.row = 0, ()
+        self.index = 0
+        self.row: Sequence[str] = ()
         self.variables: Mapping[str, object] = {}
-
-    index: int
-    row: Sequence[str]
 
     def begin(self, index: int, row: Sequence[str] = (), variables: Mapping[str, object] | None = None) -> None:
         """From here on the placeholders stand for the job of number ``index``."""
@@ -119,11 +122,13 @@ class Template:
 def compile_template(text: str, place: Place, names: Names) -> Template:
     """``text`` as a template. Raises `SpecError` with every placeholder that names nothing."""
     parts, problems, end = list[Part](), list[Problem](), 0
-    for found in _PLACEHOLDER.finditer(text):
+    for found in PLACEHOLDER.finditer(text):
         parts.append(_check_closed(text[end : found.start()], problems))
         end = found.end()
+        if len(problems) >= MOST_PROBLEMS:
+            break  # more are not reported
         try:
-            parts.append(_compile_placeholder(found[1], place, names))
+            parts.append(_compile_placeholder(found[1].strip(), place, names))
         except SpecError as error:
             problems += error.problems
     parts.append(_check_closed(text[end:], problems))
@@ -178,7 +183,7 @@ def _compile_name(name: str, written: Written, names: Names) -> Insert:
 def _describe_unknown(name: str, names: Names) -> str:
     if name.startswith("row.") and names.row.known == () and not names.variables:
         return "names a field of a row, and there is no data: give data, with rows or a file"
-    known = names.list_known()
+    known = names.list_known()[:MOST_SUGGESTED]
     near = get_close_matches(name, known, n=1)
     hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(known[:20])}"
     return f"names nothing: {hint}"
@@ -197,6 +202,8 @@ def compile_json(value: Any, names: Names) -> Template:
 
 
 def _add_json(value: Any, path: str, names: Names, parts: list[Part], problems: list[Problem]) -> None:
+    if len(problems) >= MOST_PROBLEMS:
+        return
     if isinstance(value, str):
         _add_json_text(value, path, names, parts, problems)
     elif isinstance(value, Mapping):
@@ -224,8 +231,8 @@ def _add_json_text(text: str, path: str, names: Names, parts: list[Part], proble
     if not has_placeholder(text):
         parts.append(write_json(text))
         return
-    whole = _WHOLE_VALUE.fullmatch(text) is not None
-    if not whole and re.search(r"\|\s*json\s*\}\}", text):
+    whole = len(text) < 300 and _WHOLE_VALUE.fullmatch(text) is not None
+    if not whole and any(re.search(r"\|\s*json\s*$", found[1]) for found in PLACEHOLDER.finditer(text)):
         problems.append(Problem(path, 'must be "{{NAME|json}}" alone: a JSON value cannot stand within a text'))
         return
     try:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from aurea_engine.errors import LITERAL_CREDENTIAL, Problem, SpecError
 from aurea_engine.fields.checked import show_value
 from aurea_engine.fields.hosts import parse_host
-from aurea_engine.targets.http.templates import OPENING
+from aurea_engine.targets.http.templates import OPENING, PLACEHOLDER
 
 SCHEMES = {"http": 80, "https": 443}
 UNIX = "unix:"
@@ -23,7 +23,7 @@ _UNFIT = re.compile(r"[\x00-\x20\x7f]")
 # Reserved and unreserved characters of RFC 3986, and %: they stand for themselves in a path and a query.
 _AS_WRITTEN = "!$&'()*+,;=:@/?-._~%[]"
 # A placeholder is kept as it is written; what is inserted for it is encoded later.
-_PLACEHOLDERS = re.compile(r"(\{\{.*?\}\})", re.DOTALL)
+_PLACEHOLDERS = re.compile(f"({PLACEHOLDER.pattern.replace('(', '(?:')})")
 
 
 class SplitUrl(NamedTuple):
@@ -147,6 +147,8 @@ def _check_target(target: str, text: str) -> str:
     if "#" in _PLACEHOLDERS.sub("", target):
         _refuse("must have no fragment: what follows # is never sent; as a part of the path it is %23", text)
     literal = "".join(_PLACEHOLDERS.split(target)[::2])
+    if OPENING in literal:
+        _refuse("has {{ without }}: two braces that are meant are written {{'{{'}}", text)
     if _UNFIT.search(literal):
         _refuse("must have no space and no control character: a space is %20", text)
     if re.search(r"%(?![0-9A-Fa-f]{2})", literal):
