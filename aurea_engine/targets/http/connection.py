@@ -72,7 +72,7 @@ class Connection(Exchange, asyncio.Protocol):
         self.dial: asyncio.Task[None] | None = None
         self.idle_ns = pool.idle_ns
         self._is_lost = False
-        self._is_watched = True  # until it is known what the server says of it
+        self._is_watched = pool.reuse  # until it is known what the server says of it
         self._uses_left: int | None = None
         self._outgoing: Outgoing | None = None
 
