@@ -245,12 +245,12 @@ async def test_ceilings_are_told_with_the_refusal(serve: Serve, post: Post) -> N
 
 
 async def test_a_flood_is_paced_at_the_ceiling(serve: Serve, post: Post, target: Target) -> None:
-    """60 jobs at once, at 100/s: they take at least 59 intervals less the burst, and the result says why."""
+    """60 jobs at once, at 100/s: the last is sent no sooner than 59 intervals less the burst, and the result says why."""
     client = await serve(allow_target=("127.0.0.1",), max_target_rate=100.0, max_target_connections=4)
     status, result = await post(client, asking(f"http://127.0.0.1:{target.port}/", jobs=60))
     assert (status, result["completed_jobs"]) == (200, 60)
-    starts = sorted(job["started"] for job in result["jobs"])
-    assert starts[-1] - starts[0] >= 59 / 100 - 0.011
+    # From the window's opening: a busy machine may start the first job late, and none early.
+    assert max(job["started"] for job in result["jobs"]) >= 59 / 100 - 0.01
     assert "target_rate_limited" in [finding["code"] for finding in result["findings"]]
     assert len(target.received) <= 4
 
