@@ -42,6 +42,8 @@ def sent(url: str, *cookies: str, of: str = "http://www.example.com/a/b") -> str
         ("a=1; Domain=other.com; path=/", "http://other.com/", ""),
         ("a=1; Secure; Path=/", "http://www.example.com/", ""),
         ("a=1; Max-Age=3600; Path=/", "http://www.example.com/", "a=1"),
+        ("a=1; Max-Age=\xb2; Path=/", "http://www.example.com/", "a=1"),
+        ("a=1; Max-Age=-00; Path=/", "http://www.example.com/", ""),
         ("a=1; Max-Age=0; Path=/", "http://www.example.com/", ""),
         ("a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/", "http://www.example.com/", ""),
         ("a=1; Expires=Thu, 01-Jan-1970 00:00:00 GMT; Path=/", "http://www.example.com/", ""),

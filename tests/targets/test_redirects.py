@@ -169,6 +169,8 @@ def test_any_cookie_goes_back_within_its_line(cookies: list[str]) -> None:
     for cookie in cookies:
         jar.store(url, f"n={cookie}")
         jar.store(url, cookie)
+        for name in ("Max-Age", "Expires", "Domain", "Path"):
+            jar.store(url, f"m=1; {name}={cookie}")
     http = Http("http://h/a")
     encoded = compile_request(http, http.names()).encode(JobContext(), jar.header(url))
     assert isinstance(encoded, bytes)

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -24,6 +25,9 @@ MOST_BYTES = 4096
 
 # The calendar plays no part in a run; that a cookie is to end at once is written as a date long ago, such as 1970.
 LONG_AGO = 2000
+
+
+_AGE = re.compile(r"-?[0-9]+", re.ASCII)
 
 
 @dataclass
@@ -108,11 +112,11 @@ def _default_path(url: SplitUrl) -> str:
 
 def _has_ended(given: dict[str, str]) -> bool:
     # Max-Age counts, whatever Expires says (section 5.3).
-    age = given.get("max-age", "")
-    if age.lstrip("-").isdigit():
-        return age.startswith("-") or int(age[:20]) == 0
+    if _AGE.fullmatch(age := given.get("max-age", "")):
+        return age.startswith("-") or not age.strip("0")
+    expires = given.get("expires", "")
     try:
-        return "expires" in given and parsedate_to_datetime(given["expires"].replace("-", " ")).year < LONG_AGO
+        return bool(expires) and parsedate_to_datetime(expires[:64].replace("-", " ")).year < LONG_AGO
     except (ValueError, OverflowError):
         return False
 
