@@ -8,6 +8,7 @@ from typing import Annotated
 
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, Name
+from aurea_engine.fields.hosts import parse_host
 from aurea_engine.fields.local_files import LOCAL_ONLY, FileName
 
 
@@ -30,7 +31,18 @@ class TlsOptions(Checked):
             problems.append(Problem("cert", "is required beside key"))
         if self.ca is not None and not self.verify:
             problems.append(Problem("ca", "goes with verify true: without verification nothing is compared with it"))
+        if self.server_name is not None and not is_host_name(self.server_name):
+            problems.append(Problem("server_name", "must be a host name, such as app.example", self.server_name))
         return problems
+
+
+def is_host_name(text: str) -> bool:
+    """Whether TLS can ask for it: with anything else the handshake would fail within the event loop."""
+    try:
+        parse_host(text)
+    except ValueError:
+        return False
+    return True
 
 
 def make_tls_context(tls: TlsOptions) -> ssl.SSLContext:

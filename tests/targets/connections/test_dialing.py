@@ -384,3 +384,10 @@ def test_all_tls_problems_at_once(tmp_path: Path) -> None:
 def test_named_authority_is_the_only_one(files: Path) -> None:
     """Those of the system are not trusted beside it."""
     assert len(make_tls_context(TlsOptions(ca=str(files / "ca.pem"))).get_ca_certs()) == 1
+
+
+@pytest.mark.parametrize("name", ["", ".", "a..b", "nul\0", "x" * 64, "-", "a b"])
+def test_server_name_is_a_host_name(name: str) -> None:
+    """With anything else the handshake would fail in the event loop's own code, which prints a traceback."""
+    with pytest.raises(SpecError, match="server_name: must be a host name"):
+        TlsOptions(server_name=name)
