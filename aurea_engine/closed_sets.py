@@ -145,7 +145,7 @@ FAILURE_CLASSES: Mapping[str, str] = MappingProxyType(
         "extract": "the answer did not hold what was to be extracted from it",
         "stream_error": "the target reported an error within a stream that had begun",
         "target_not_allowed": "the target is not among those that this process may reach",
-        "local": "the generator's own machine was at fault: no descriptor, no free port, no memory",
+        "local": "the client itself was at fault: no descriptor, no free port, no memory, or a value that no header can hold",
     }
 )
 """Why a job that sends requests failed, with the meaning of each class. A user's own job fails by the type of its exception,
@@ -197,7 +197,7 @@ FINDING_CODES: Mapping[str, str] = MappingProxyType(
         "gc_pause": "garbage collection paused the generator",
         "heavy_tail": "the service time has no variance, so means settle slowly",
         "late_releases": "jobs were released later than intended",
-        "local_failures": "jobs failed by the fault of the generator's own machine",
+        "local_failures": "jobs failed by the client's own fault",
         "loop_lag": "something blocked the event loop",
         "no_steady_state": "no point was found from which the run looks steady",
         "not_drained": "the run stopped before all of its jobs had ended",
