@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 from aurea_engine.targets.http.replies import MOST_KEPT_BYTES, ReplyRules
 
+# The limit is checked after each step and not at the end: by then a bomb would have gone off.
+
 STEP = 64 * 1024
 """Bytes that are decompressed at once."""
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import resource
 
+# A process begins with a soft limit of 1,024 nearly everywhere, for programs that still use select(2), and a hard one that
+# is far above. Raising it is what the hard limit is for.
+
 RESERVE = 64
 """Descriptors that are left for everything else: files, pipes, the event loop."""
 

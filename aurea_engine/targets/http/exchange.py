@@ -39,6 +39,8 @@ class Exchange(ReplyReader):
         limit: int | None,
     ) -> None:
         """The service of a job begins, on this connection."""
+        # Once for each request, and so in one piece. What the reader needs is reset here, too, where nothing else is left of
+        # the reply before: that is the usual case.
         self.started = started = self._now()
         self.sender, self.token = sender, token
         self.connected = self.sent = self.first_byte = self.status = NEVER
@@ -52,6 +54,7 @@ class Exchange(ReplyReader):
         if deadline is not None and deadline < expires:
             expires = deadline
         self.expires = expires
+        # The whole of a timeout, as long as it does not come: see `Expiry`.
         if expires < self._expiry.soonest:
             self._expiry.note(expires)
 

@@ -1,5 +1,9 @@
 """A request's body that is not handed over at once: it is large, or waits until the server asks for it."""
 
+# A transport takes whatever it is given and keeps it in memory. So it is given no more while it says that it holds enough,
+# and what it holds when an exchange ends is what was not sent: the count of bytes is exact to the byte. A request that fits
+# into its buffer takes none of this; it is written by `Connection.transmit` in one call.
+
 from __future__ import annotations
 
 import asyncio

@@ -5,9 +5,24 @@
 # may be opened, jobs wait in the order in which they came. That is waiting and no service: a job's service begins when it
 # has a connection, or when one begins to be opened for it.
 #
-# A place is a connection that is open or being opened. The pool is *full* while all places are taken and none is free:
-# only then can a job wait. Closed connections stay in the stack of free ones until they are met there, so that losing ten
-# thousand at once is no search through ten thousand each time.
+# A place is a connection that is open or being opened, and `connections` holds them all. Each is in one of three states:
+#
+#     free     in `idle`           sender None,   open
+#     busy     with a job          sender set,    open
+#     dialled  for a job or warm   sender or dial set, transport None
+#
+# The pool is *full* while all places are taken and none is free: only then can a job wait. Closed connections leave
+# `connections` at once, but stay in the stack of free ones until they are met there, so that losing ten thousand at once is
+# no search through ten thousand each time.
+#
+# *What calls what.* `send` comes from a job's start, or from within `replied`. A connection that is free calls `offer`, and
+# one that has left its place `fill`; both serve those that wait before anybody else. Neither starts a job in the name of
+# another: the last job's sender has been told before. Requests that cannot be encoded end within the loop of `offer`, so
+# that however many fail, nothing nests.
+#
+# *Why a dial belongs to its job.* A connection that becomes free while another is being opened could serve the job sooner.
+# But the job's service has begun with the opening, and what the opening took is part of it: a job that jumped to another
+# connection would hide how long connecting takes, just when the target is slow to accept.
 
 from __future__ import annotations
 
@@ -142,7 +157,8 @@ class ConnectionPool:
         while idle:
             connection = idle.pop()
             if connection.transport is None:
-                continue
+                continue  # it was lost meanwhile
+            # Before the record is overwritten. The stamp of the new one spares a look at the clock.
             idle_since = connection.finished
             connection.reserve(sender, token, rules, timeout_ns, deadline, limit)
             if connection.started - idle_since > self._glance and not connection.is_usable(
@@ -152,7 +168,7 @@ class ConnectionPool:
                 connection.close()
                 continue
             connection.transmit()
-            if connection.sender is None:
+            if connection.sender is None:  # there was nothing to send
                 self.offer(connection)
             elif len(self.connections) >= self._limit and not self._has_idle():
                 self.full_since = connection.started

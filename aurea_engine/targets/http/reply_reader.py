@@ -10,7 +10,8 @@ decided here, which it leaves open or would get wrong for a client.
 #    ends with its head, and the parser, which still waits for a body, is thrown away.
 # 3. *The end of the stream.* httptools has no call for it. A reply without a length ends with the connection. One that has
 #    a length, or is chunked, and is not complete by then was cut off. Which of the two it is, its head says: it is looked
-#    at once, when the first segment did not complete the reply, and not kept beyond.
+#    at once, when the first segment did not complete the reply, and not kept beyond. With TLS an end without the alert
+#    that announces it counts, too, against RFC 9112, 9.8: event loops do not tell the two apart, and servers forget it.
 # 4. *What comes after a reply.* Nothing was asked for, so nothing may come. Bytes beyond a complete reply do not make it
 #    wrong, but they could be taken for the reply to another request: the connection is not used again. Empty lines are the
 #    exception: a parser skips them before a message (RFC 9112, 2.2).

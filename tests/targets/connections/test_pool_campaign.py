@@ -90,7 +90,7 @@ class Load:
         self.sent.add(token)
         deadline = self._pool.now() + SECOND // draw.choice([20, 2]) if draw.random() < 0.2 else None
         limit = SECOND // 50 if draw.random() < 0.05 else None
-        self._pool.send(self, token, draw.choice(RULES), SECOND // 5, deadline, limit)
+        self._pool.send(self, token, draw.choice(RULES), SECOND // 20, deadline, limit)
 
 
 async def run(seed: int) -> tuple[Load, Server, list[int]]:
