@@ -145,7 +145,7 @@ FAILURE_CLASSES: Mapping[str, str] = MappingProxyType(
         "extract": "the answer did not hold what was to be extracted from it",
         "stream_error": "the target reported an error within a stream that had begun",
         "target_not_allowed": "the target is not among those that this process may reach",
-        "local": "the client itself was at fault: no descriptor, no free port, no memory, or a value that no header can hold",
+        "local": "the client itself was at fault: no descriptor, port or memory, or a value that no header can hold",
     }
 )
 """Why a job that sends requests failed, with the meaning of each class. A user's own job fails by the type of its exception,

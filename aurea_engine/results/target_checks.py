@@ -80,9 +80,12 @@ def _check_local(state: RunState) -> Iterator[Finding]:
     share = failed / state.parts.arrived
     severity = Severity.INVALID if share > MOST_LOCAL else Severity.DEGRADED
     detail = (
-        f"{failed:,} jobs, {100 * share:.2g} %, failed for want of a descriptor, a free port or memory of this machine"
+        f"{failed:,} jobs, {100 * share:.2g} %, failed by the client's own fault: for want of a descriptor, a free port or "
+        "memory, or by a value that no header can hold"
     )
-    advice = "The target never saw them. Raise the limit of open files (ulimit -n), or use fewer connections."
+    advice = (
+        "The target never saw them. Raise the limit of open files (ulimit -n), use fewer connections, check the data."
+    )
     yield Finding("local_failures", severity, detail, advice)
 
 
