@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from cyclopts import Parameter
 
 from aurea_engine import Problem, SpecError
+from aurea_engine.fields.checked import is_unicode
 from aurea_server.cli.credentials import is_credential_name, split_userinfo
 from aurea_server.cli.curl_body import encode_part, read_body
 from aurea_server.cli.curl_options import CurlOptions, parse_curl
@@ -20,6 +21,7 @@ from aurea_server.cli.imported_requests import (
     ImportOptions,
     clean_headers,
     escape_braces,
+    find_authority,
     take_tokens,
     write_imported,
 )
@@ -71,6 +73,8 @@ def read_curl(commands: list[list[str]]) -> Imported:
     """The requests of all commands, in order. Raises SpecError with the problems of the first command that has any."""
     imported = Imported("imported from curl")
     for words in commands:
+        if not all(map(is_unicode, words)):
+            raise SpecError("the command must be text in UTF-8: copy it again")
         for options in parse_curl(words):
             steps = list(_make_steps(options))
             if options.problems:
@@ -152,8 +156,7 @@ def _make_headers(options: CurlOptions, url: str, *, has_body: bool) -> dict[str
     # What is given wins over what a flag implies, as with curl; also where it is given only to be removed.
     given = {name.lower() for name, _ in pairs} | removed
     pairs += [pair for pair in _list_implied(options, has_body=has_body) if pair[0].lower() not in given]
-    host = urlsplit(url).netloc.rpartition("@")[2] if "://" in url else ""
-    return clean_headers(pairs, host)
+    return clean_headers(pairs, find_authority(url))
 
 
 def _list_implied(options: CurlOptions, *, has_body: bool) -> Iterator[tuple[str, str]]:
@@ -198,6 +201,8 @@ def _read_number(options: CurlOptions, flag: str) -> float:
     try:
         number = float(text)
     except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
         options.problems.append(Problem(f"--{flag}", "must be a number", ascii(text)[:40]))
         return 1
     return int(number) if number.is_integer() else number

@@ -16,6 +16,7 @@ from aurea_server.cli.imported_requests import (
     ImportOptions,
     clean_headers,
     escape_braces,
+    find_authority,
     take_tokens,
     write_imported,
 )
@@ -109,8 +110,7 @@ def host_of(entry: HarEntry) -> str:
 
 
 def _make_step(entry: HarEntry, imported: Imported, output: Path | None, *, keeps_cookies: bool) -> dict[str, Any]:
-    host = entry.url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
-    headers = clean_headers(entry.headers, host)
+    headers = clean_headers(entry.headers, find_authority(entry.url))
     if keeps_cookies:
         headers = {name: value for name, value in headers.items() if name.lower() != "cookie"}
     if entry.body_type and entry.body and not any(name.lower() == "content-type" for name in headers):

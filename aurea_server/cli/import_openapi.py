@@ -91,7 +91,7 @@ def _list_requests(document: OpenApiFile, chosen: set[str], imported: Imported) 
 def _add_security(document: OpenApiFile, request: OpenApiRequest, security: Any, imported: Imported) -> None:
     """References to the credentials of the first way in that the document allows."""
     first = security[0] if isinstance(security, list) and security and isinstance(security[0], Mapping) else {}
-    schemes = document.resolve(document.document.get("components")).get("securitySchemes") or {}
+    schemes = document.resolve(document.resolve(document.document.get("components")).get("securitySchemes"))
     # Each entry of the list is enough by itself; all schemes of one entry are needed together.
     for name in first:
         scheme = document.resolve(schemes.get(name))

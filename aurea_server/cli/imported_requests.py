@@ -82,7 +82,7 @@ class ImportOptions:
 
 def write_imported(imported: Imported, options: ImportOptions) -> int:
     """Write the specification, and say on stderr what was left out. Returns the exit code. Raises SpecError."""
-    document, taken = take_credentials(_make_document(imported, options), by_target=True)
+    document, taken = take_credentials(make_document(imported, options), by_target=True)
     # Read back at once: what is written runs, or the reason is told here, by the name that the user knows.
     spec_from_dict(document, default_catalog())
     encoded = msgspec.json.format(encode_json(document), indent=2) + b"\n"
@@ -99,7 +99,7 @@ def write_imported(imported: Imported, options: ImportOptions) -> int:
     return 0
 
 
-def _make_document(imported: Imported, options: ImportOptions) -> dict[str, Any]:
+def make_document(imported: Imported, options: ImportOptions) -> dict[str, Any]:
     job = {"kind": "http", **imported.steps[0]}
     if imported.is_mix:
         steps = _name_steps(imported.steps)
@@ -132,6 +132,11 @@ def name_step(method: str, url: str) -> str:
     # The end of a path tells more than its beginning, which is often only "api/v1".
     words = [word for word in re.split(r"[^A-Za-z0-9]+", path) if word][-2:]
     return "_".join([method.lower(), *(word.lower()[:24] for word in words)])[:60]
+
+
+def find_authority(url: str) -> str:
+    """Host and port of a URL as they are written, right or wrong; an empty text for a Unix socket."""
+    return re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
 
 
 def clean_headers(headers: Iterable[tuple[str, str]], host: str) -> dict[str, str]:

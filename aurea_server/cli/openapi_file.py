@@ -73,9 +73,8 @@ class OpenApiFile:
             resolved = self.resolve(item)
             for method in METHODS:
                 if isinstance(operation := resolved.get(method), dict):
-                    common = resolved.get("parameters") or []
-                    own = operation.get("parameters") or []
-                    yield method, path, {**operation, "parameters": [*common, *own]}
+                    parameters = [*_list(resolved.get("parameters")), *_list(operation.get("parameters"))]
+                    yield method, path, {**operation, "parameters": parameters}
 
     def resolve(self, value: Any) -> dict[str, Any]:
         """An object, where need be by following its reference. Raises SpecError for one that leads elsewhere."""
@@ -120,7 +119,7 @@ class OpenApiFile:
         """Each once: an operation's own parameter takes the place of its path's."""
         # Later ones replace earlier ones: the path's come first.
         resolved = [self.resolve(each) for each in operation["parameters"]]
-        return list({(each.get("name"), each.get("in")): each for each in resolved}.values())
+        return list({(str(each.get("name")), str(each.get("in"))): each for each in resolved}.values())
 
     def _add_body(self, request: OpenApiRequest, body: Mapping[str, Any]) -> None:
         contents = _object(body.get("content"))
@@ -178,9 +177,9 @@ class OpenApiFile:
         kind = schema.get("type", "object" if "properties" in schema else "string")
         kind = kind[0] if isinstance(kind, list) and kind else kind
         if kind == "object":
-            required = schema.get("required") if isinstance(schema.get("required"), list) else []
+            required = _list(schema.get("required"))
             # Only what is required: whoever wrote the document knows what may be left out.
-            properties = {n: s for n, s in _object(schema.get("properties")).items() if n in (required or [])}
+            properties = {n: s for n, s in _object(schema.get("properties")).items() if n in required}
             made = {name: self._make_value(self.resolve(each), depth + 1) for name, each in properties.items()}
             return {name: value for name, (value, _) in made.items()}, any(flag for _, flag in made.values())
         if kind == "array":
@@ -188,8 +187,8 @@ class OpenApiFile:
             return [value], is_made_up
         if kind in ("integer", "number") and "minimum" in schema:
             return schema["minimum"], True
-        if kind == "string" and schema.get("format") in _BY_FORMAT:
-            return _BY_FORMAT[schema["format"]], True
+        if kind == "string" and str(schema.get("format")) in _BY_FORMAT:
+            return _BY_FORMAT[str(schema["format"])], True
         return _BY_TYPE.get(str(kind), "string"), True
 
 
@@ -202,6 +201,10 @@ def name_operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
 
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _write(value: Any) -> str:
