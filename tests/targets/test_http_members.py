@@ -146,13 +146,37 @@ def test_a_wrong_header_is_refused(headers: object, path: str, problem: str) -> 
 
 @pytest.mark.parametrize("name", ["Authorization", "proxy-authorization", "Cookie", "X-API-Key"])
 def test_a_credential_as_text_is_refused(name: str) -> None:
-    """Without showing it; a template is none, and a reference is what is asked for."""
+    """Without showing it; a reference is what is asked for."""
     with pytest.raises(SpecError) as refused:
         Http(URL, headers={name: "swordfish"})
     assert [problem.problem for problem in refused.value.problems] == [LITERAL_CREDENTIAL]
     assert "swordfish" not in str(refused.value)
     Http(URL, headers={name: {"env": "KEY"}})
-    Http(URL, headers={name: "Bearer {{uuid}}"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_taken"),
+    [
+        ("Authorization", "Bearer {{uuid}}", True),
+        ("authorization", "{{uuid}}{{index}}", True),
+        ("x-api-key", "{{ uuid }}", True),
+        ("Cookie", "id={{uuid}}; theme={{index}}", True),
+        ("authorization", "Bearer swordfish{{index}}", False),
+        ("authorization", "swordfish7 {{index}}", False),
+        ("x-api-key", "{{index}}swordfish", False),
+        ("Cookie", "id=swordfish; n={{index}}", False),
+        ("Cookie", "id=swordfish{{index}}", False),
+        ("Cookie", "{{index}}", False),
+    ],
+)
+def test_a_credential_may_be_filled_in_later(name: str, value: str, is_taken: bool) -> None:
+    """From placeholders alone: any other text may be the secret."""
+    if is_taken:
+        Http(URL, headers={name: value})
+    else:
+        with pytest.raises(SpecError, match="holds a credential as it is") as refused:
+            Http(URL, headers={name: value})
+        assert "swordfish" not in str(refused.value)
 
 
 def test_all_problems_are_told_at_once() -> None:

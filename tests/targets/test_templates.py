@@ -102,6 +102,14 @@ def test_a_value_cannot_end_a_header(value: str) -> None:
     assert render(template, "a\tb é") == "x a\tb é"
 
 
+def test_a_header_of_what_was_extracted_fails_by_it() -> None:
+    """The target sent what no header can hold: the client is not to blame."""
+    template = compile_template("{{a.b}}", "header", names(variables=("a.b",)))
+    with pytest.raises(RequestFailed) as failed:
+        render(template, a__b="x\r\nHost: evil")
+    assert failed.value.failure == "extract"
+
+
 def test_a_placeholder_stays_within_its_text() -> None:
     """Whole or not, a number in quotation marks is a text; with |json it is the value."""
     fields = names("n")

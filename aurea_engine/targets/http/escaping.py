@@ -63,6 +63,14 @@ def check_header_value(text: str) -> str:
     return text
 
 
+def write_extracted(value: object) -> str:
+    """For a header, what came from the target. Raises `RequestFailed`: the target is to blame for what cannot be used."""
+    text = write_text(value)
+    if UNFIT_IN_HEADERS.search(text):
+        raise RequestFailed("extract")
+    return text
+
+
 WRITERS: Mapping[Written, Callable[[object], str]] = {
     "text": write_text,
     "value": write_json,

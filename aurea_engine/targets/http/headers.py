@@ -30,6 +30,14 @@ FORBIDDEN: Mapping[str, str] = {
 }
 """Headers that may not be set by hand, each with the remedy."""
 
+# A credential that is filled in later, such as the token that an earlier step was given: a scheme may stand before it, or
+# the names of cookies, and no text that could be a secret itself.
+_PLACEHOLDERS = r"(?:\{\{[^{}]{1,256}\}\})+"
+_FILLED = (
+    re.compile(rf"(?:[A-Za-z]{{1,32}} )?{_PLACEHOLDERS}"),
+    re.compile(rf"[^=;{{}}\s]{{1,256}}={_PLACEHOLDERS}(?:; ?[^=;{{}}\s]{{1,256}}={_PLACEHOLDERS})*"),
+)
+
 MOST_HEADERS = 100
 MOST_VALUE = 16_384
 """Bytes of one value. Servers allow 8 KiB as a rule; a trial of their limits needs a little more."""
@@ -57,7 +65,7 @@ def check_headers(headers: Mapping[str, object]) -> list[Problem]:
 
 def _check_text(name: str, where: str, value: str) -> list[Problem]:
     # Never with the value beside it, where that may be a secret.
-    if name in CREDENTIALS and not has_placeholder(value):
+    if name in CREDENTIALS and not _FILLED[name == "cookie"].fullmatch(value):
         return [Problem(where, LITERAL_CREDENTIAL)]
     got = "" if name in CREDENTIALS else show_value(value)
     if UNFIT_IN_HEADERS.search(value):

@@ -22,7 +22,15 @@ from typing import Any, TypeAlias
 
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import MOST_PROBLEMS, show_value
-from aurea_engine.targets.http.escaping import WRITERS, Place, Written, check_header_value, escape_json, write_json
+from aurea_engine.targets.http.escaping import (
+    WRITERS,
+    Place,
+    Written,
+    check_header_value,
+    escape_json,
+    write_extracted,
+    write_json,
+)
 
 OPENING = "{{"
 PLACEHOLDER = re.compile(r"""\{\{('\{\{'|"\{\{"|[^{}]{0,256})\}\}""")
@@ -175,7 +183,7 @@ def _compile_name(name: str, written: Written, names: Names) -> Insert:
             return lambda context: check_header_value(context.row[position])
         return lambda context: context.row[position]
     if name in names.variables:
-        write = WRITERS[written]
+        write = write_extracted if written == "header" else WRITERS[written]
         return lambda context: write(context.variables[name])
     raise SpecError([Problem("", _describe_unknown(name, names), show_value(f"{{{{{name}}}}}"))])
 
