@@ -65,7 +65,7 @@ from aurea_engine.targets.http.job import Http
 from aurea_engine.targets.http.members import Auth
 from aurea_engine.targets.http.tls import TlsOptions
 from aurea_engine.targets.secrets import SecretReference
-from aurea_engine.workload.access import Access
+from aurea_engine.workload.access import Access, Reach
 from aurea_engine.workload.arrivals import (
     AllAtOnce,
     Arrivals,
@@ -182,6 +182,7 @@ __all__ = [
     "Progress",
     "Queue",
     "Ramp",
+    "Reach",
     "Reason",
     "Replay",
     "RunInfo",
