@@ -12,8 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from aurea_engine.closed_sets import STATUS_CLASSES, Outcome
-from aurea_engine.records.failure_classes import fold_failures
+from aurea_engine.closed_sets import FAILURE_CLASSES, OTHER, STATUS_CLASSES, Outcome
 from aurea_engine.records.status_codes import STATUS
 from aurea_engine.run.meters import Meters
 from aurea_engine.spec import RunSpec
@@ -31,8 +30,8 @@ ByClass = Annotated[dict[str, Whole], msgspec.Meta(max_length=100)]
 
 
 class Traffic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``statuses``: requests by class of status (`STATUS_CLASSES`); ``failures``: jobs by class of failure, which may be a
-    name of a user's own; the rest as in `PoolState`.
+    """``statuses``: requests by class of status (`STATUS_CLASSES`); ``failures``: jobs by class of failure
+    (`FAILURE_CLASSES`, or `OTHER`); the rest as in `PoolState`.
     """
 
     statuses: ByClass = {}
@@ -89,10 +88,15 @@ def make_traffic(
             statuses[name if name in STATUS_CLASSES else "other"] += answered
     # A request that failed before a status came reports none.
     statuses["none"] = max(sent - statuses.total(), 0)
+    # By known names alone: with many unknown ones, which of them are told apart changes as they come, and a counter that is
+    # made of it would fall.
+    failures: Counter[str] = Counter()
+    for failure, failed in meters.failures.items():
+        failures[failure if failure in FAILURE_CLASSES else OTHER] += failed
     stands = pool or PoolState()
     return Traffic(
         statuses={name: jobs for name, jobs in statuses.items() if jobs},
-        failures=fold_failures(meters.failures),
+        failures=dict(failures),
         bytes_sent=min(meters.totals["bytes_sent"], MOST),
         bytes_received=min(meters.totals["bytes_received"], MOST),
         open=stands.open,
