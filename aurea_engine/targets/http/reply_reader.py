@@ -66,6 +66,7 @@ class ReplyReader:
         self._seen_head = self._ends_with_connection = False
         self._pieces: list[bytes] = []
         self._quiet = 0
+        self._body_reader = BodyReader(PLAIN)
         self._choose_parser(PLAIN)
 
     def begin_reply(self, rules: ReplyRules) -> None:
@@ -83,18 +84,21 @@ class ReplyReader:
     def _choose_parser(self, rules: ReplyRules) -> None:
         self.rules, self._is_full = rules, rules.looks_at_headers
         self.is_simple = not (rules.looks_at_headers or rules.looks_at_body)
-        self._body_reader = BodyReader(rules)
-        self._begin_closer_look()
+        if not self.is_simple:
+            self._body_reader = BodyReader(rules)
+            self._begin_closer_look()
+            return
+        self.headers, self.body = [], b""
+        self._parser = self._light = self._light or self._make_light_parser()
+        self.parse = self._parser.feed_data
 
     def _begin_closer_look(self) -> None:
         self.headers, self.body, self._quiet = [], b"", 0
         self._body_reader.begin()
-        if self.is_simple:
-            parser = self._light = self._light or self._make_light_parser()
-        elif not self._is_full:
-            parser = self._with_body = self._with_body or self._make_parser_with_body()
-        else:
+        if self._is_full:
             parser = self._full = self._full or self._make_full_parser()
+        else:
+            parser = self._with_body = self._with_body or self._make_parser_with_body()
         self._parser, self.parse = parser, parser.feed_data
 
     # --- The light parser: status and end ----------------------------------------------------------------------------

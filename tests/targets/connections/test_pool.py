@@ -368,6 +368,23 @@ async def test_many_timeouts_end_at_theirs() -> None:
     assert all(each.finished - each.started >= (50 + each.token * 7919 % 100) * 1_000_000 for each in seen)
 
 
+@pytest.mark.realtime
+async def test_timeouts_are_precise_to_a_millisecond() -> None:
+    """Never early, and half of them within two milliseconds: loops fire in steps of one."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with serve(script) as port, pool_for(port) as pool:
+        sender = Recorder()
+        for token in range(41):
+            pool.send(sender, token, PLAIN, 60_000_000 + token * 3_300_000, None)
+        seen = await sender.wait(41)
+    late = sorted(each.finished - each.started - (60_000_000 + each.token * 3_300_000) for each in seen)
+    assert late[0] >= 0
+    assert late[len(late) // 2] <= 2_000_000
+
+
 async def test_closed_pool_leaves_nothing() -> None:
     """Connections that are open, busy or being opened: all are gone when `close` returns."""
     gate = Gate()
