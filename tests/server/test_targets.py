@@ -205,7 +205,7 @@ async def test_nothing_of_the_machine_is_named(serve: Serve, post: Post, members
     [
         {"url": "http://user:planted-3f@127.0.0.1:9/"}, {"headers": {"Authorization": "Bearer planted-3f"}},
         {"headers": {"cookie": "planted-3f"}}, {"headers": {"X-API-KEY": "planted-3f"}},
-        {"headers": {"Proxy-Authorization": "planted-3f"}},
+        {"headers": {"Proxy-Authorization": "planted-3f"}}, {"headers": {"Authorization": "Bearer planted-3f{{index}}"}},
     ],
 )  # fmt: skip
 async def test_literal_credentials_are_refused(serve: Serve, post: Post, members: dict[str, Any]) -> None:
