@@ -144,7 +144,7 @@ ROWS = (
             Contender(
                 "Aurea, one connection",
                 run_aurea_on_one,
-                "The same with `connections: 1`. Response times count from the intended start, so they do not change;"
+                "The same with `connections: 1`. Response times count from the intended start, so they hardly change;"
                 " service times are what a tool sees that counts from the send.",
                 _FULL,
                 _QUICK,
