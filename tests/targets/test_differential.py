@@ -17,7 +17,7 @@ from aurea_engine import run_sync, spec_from_dict
 from tests.targets.hostile.aurea import by_aurea, by_aurea_paths, by_aurea_shared
 from tests.targets.hostile.cases import KINDS, case_at, conversation, path_of, plain_get
 from tests.targets.hostile.clients import Said, by_aiohttp, by_curl
-from tests.targets.hostile.differences import DIFFERENCES, verdict
+from tests.targets.hostile.differences import BY_CHANCE, DIFFERENCES, verdict
 from tests.targets.hostile.every_byte import every_byte
 from tests.targets.hostile.parts import Exchange
 
@@ -60,7 +60,8 @@ def judge(client: str, said: Conversations, crossed: Callable[[int, int], bool] 
 
 
 def judge_table(client: str, needed: set[Any]) -> None:
-    assert {row for row in DIFFERENCES if row[0] == client} == needed, "rows that nothing needs"
+    unused = {row for row in DIFFERENCES if row[0] == client} - needed - BY_CHANCE
+    assert not unused
 
 
 @pytest.mark.long
