@@ -34,8 +34,8 @@ class Counts:
 
 @dataclass(frozen=True)
 class Concurrency:
-    """Jobs in service: averaged over the window, and the most at any instant. ``peak`` is None of a run that was measured in
-    shards and kept no records: neither shard knows it.
+    """Jobs in service: averaged over the window, and the most at any instant. ``peak`` is None of a run without records that
+    was measured in shards, or whose jobs waited in a pool: only records tell then.
     """
 
     mean: float | None

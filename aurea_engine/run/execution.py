@@ -128,12 +128,15 @@ class Execution:
         # Of the latest job that arrived, also where it is still in service: whether the generator keeps up must show at
         # once, and jobs of minutes would hide it from the meters, which know only those that have ended.
         due_ns, released_ns = recorder.latest_release(dispatcher.arrived)
+        # A pool has taken the jobs that wait for one of its connections, but their service has not begun.
+        pool, waiting = self._describe_pools()
+        waiting = min(waiting, dispatcher.busy)
         totals = Totals(
             dispatcher.arrived,
             dispatcher.rejected,
-            dispatcher.busy,
-            dispatcher.waiting,
-            dispatcher.peak,
+            dispatcher.busy - waiting,
+            dispatcher.waiting + waiting,
+            None if any(isinstance(each, CallbackPool) for each in self.context.runs) else dispatcher.peak,
             dispatcher.conserved,
             paced=0 if self._pacer is None else self._pacer.paced,
         )
@@ -145,22 +148,25 @@ class Execution:
             totals,
             status,
             generator=self._describe_generator(elapsed_ns),
-            pool=self._describe_pools(),
+            pool=pool,
             # Not before the last job that there was a supply for has arrived: the run may be ended before that.
             used_up=plan.supply.used_up if dispatcher.arrived == plan.own else None,
         )
 
-    def _describe_pools(self) -> PoolState | None:
-        """The connections of the pools of all leaves."""
-        states = []
-        for pool in self.context.runs:
-            if isinstance(pool, CallbackPool) and (state := pool.state()) is not None:
-                if not isinstance(state, PoolState):
-                    raise StrategyError(
-                        f"{type(pool).__name__}.state must give a PoolState or None, not {state!r:.100}"
-                    )
-                states.append(state)
-        return PoolState.join(states)
+    def _describe_pools(self) -> tuple[PoolState | None, int]:
+        """The connections of the pools of all leaves, and how many of their jobs wait for one.
+
+        The job of several steps has begun, whichever of them waits.
+        """
+        states, waiting = [], 0
+        for leaf, pool in zip(self.context.spec.workload.job.leaves(), self.context.runs, strict=False):
+            if not isinstance(pool, CallbackPool) or (state := pool.state()) is None:
+                continue
+            if not isinstance(state, PoolState):
+                raise StrategyError(f"{type(pool).__name__}.state must give a PoolState or None, not {state!r:.100}")
+            states.append(state)
+            waiting += 0 if leaf.step_names() else state.waiting
+        return PoolState.join(states), waiting
 
     def _describe_generator(self, elapsed_ns: int) -> GeneratorStats:
         # In virtual time nothing is waited for and nothing is late, so there is nothing to be said of the generator.

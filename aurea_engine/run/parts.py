@@ -209,10 +209,12 @@ class RunParts:
 
     @property
     def peak(self) -> int | None:
-        """The most jobs in service at once. None if it is not known: of several shards without records."""
+        """The most jobs in service at once. None if only records would tell, and there are none: of several shards, and of
+        jobs that wait in a pool.
+        """
         # Shards have their peaks at different instants: their sum would be too high, and their greatest too low.
-        if len(self.shards) == 1:
-            return self.shards[0].totals.peak
+        if len(self.shards) == 1 and (peak := self.shards[0].totals.peak) is not None:
+            return peak
         return None if self.records is None else find_peak(self.records)
 
 

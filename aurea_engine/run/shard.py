@@ -198,8 +198,8 @@ class Totals:
     rejected: Count = 0
     in_service: Count = 0
     waiting: Count = 0
-    # Not additive: see `RunParts.peak`.
-    peak: Count = 0
+    # Not additive: see `RunParts.peak`. None where jobs wait in a pool, of which the dispatcher knows nothing.
+    peak: Count | None = 0
     conserved: bool = True
     paced: Count = 0
     # Read from parts of earlier versions, which counted failures here and not in the meters: see `parts_file`. Empty in new

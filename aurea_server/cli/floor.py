@@ -104,4 +104,7 @@ def _count_body_bytes(result: RunResult) -> int:
 
 def _count_users(result: RunResult) -> int:
     """As many as there were connections at most: no more jobs than these were in service at once."""
-    return min(max(result.concurrency.peak or 1, 1), MOST_USERS)
+    peak = result.concurrency.peak
+    if peak is None and result.parts is not None and result.parts.pool is not None:
+        peak = result.parts.pool.open  # without records nobody knows how many of them had a job at once
+    return min(max(peak or 1, 1), MOST_USERS)

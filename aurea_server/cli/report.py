@@ -139,7 +139,8 @@ def _describe_jobs(result: RunResult) -> Text:
 
 
 def _describe_concurrency(result: RunResult) -> Text:
-    # The peak of several shards without records is not known: what each of them saw does not add up.
+    # Without records the peak is not known of several shards, since what each saw does not add up, nor where jobs wait in a
+    # pool.
     line = Text(
         f"{format_number(result.concurrency.mean)} on average, {format_number(result.concurrency.peak)} at most"
     )

@@ -163,11 +163,11 @@ def test_what_start_raises_fails_the_job() -> None:
 
 
 def test_jobs_waiting_in_a_pool_never_started() -> None:
-    """They hold slots, and are cancelled at the end of the run without a start."""
+    """They hold slots, are in service at no time, and are cancelled at the end of the run without a start."""
     spec = RunSpec(Workload(Pooled(NeverFree), jobs=10, stop_at=1.0), Fifo(3), seed=0)
     result = run_jumping(spec)
     assert result.jobs is not None
-    assert (result.counts.cancelled, result.concurrency.peak) == (10, 3)
+    assert (result.counts.cancelled, result.concurrency.peak) == (10, 0)
     assert not result.jobs.was_started.any()
 
 

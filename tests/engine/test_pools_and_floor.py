@@ -87,6 +87,27 @@ def test_reports_have_the_connections_of_now() -> None:
     assert max(state.waiting for state in Looking.seen) > 100
 
 
+def test_jobs_that_wait_for_connections_wait() -> None:
+    """The dispatcher has given all of them to the pool, yet never are more than four in service."""
+    assert run_jumping(FOUR).concurrency.peak == 4
+    assert run_jumping(replace(FOUR, keep_jobs=False)).concurrency.peak is None
+
+
+def test_progress_tells_pool_waits_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the run goes on, too: who waits in the pool is queued, and not in flight.
+
+    A job that the pool has just ended is in flight until the run takes its end: one, since no two end at once here.
+    """
+    monkeypatch.setattr("aurea_engine.engine.PROGRESS_NS", 0)
+    watcher = RecordingObserver()
+    run_jumping(FOUR, [watcher])
+    assert max(report.queued for report in watcher.reports) > 100
+    for report in watcher.reports:
+        assert report.pool is not None
+        assert report.queued == report.pool.waiting
+        assert report.pool.busy <= report.in_flight <= report.pool.busy + 1
+
+
 def test_runs_without_connections_have_none() -> None:
     """A pool may have no state at all."""
     assert execute(RunSpec(Workload(NoState(), jobs=3), seed=1)).pool is None
