@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Protocol
@@ -30,6 +29,7 @@ from aurea_engine.processes.spawn import Command
 from aurea_engine.processes.supervisor import STOP_PATIENCE, TERM_PATIENCE, ProcessFailed, SupervisedProcess
 from aurea_server.runner.messages import ExecutedRun, RunEnd, check_executed
 from aurea_server.runner.submissions import Submission
+from aurea_server.settings.settings import VARIABLES
 from aurea_server.settings.targets import hidden_variables, secret_variables
 
 Name = Annotated[str, msgspec.Meta(max_length=256)]
@@ -83,7 +83,7 @@ class RunnerPool:
     def __init__(self, memory: int, access: Access) -> None:
         self.access = access
         # A secret is read where the run opens, so its variable is there; what prices or judges sends nothing.
-        hidden = hidden_variables(access, os.environ)
+        hidden = hidden_variables(access, VARIABLES)
         self._command = Command("aurea_server.runner.program:start", memory, hidden)
         self._asking = replace(self._command, secrets=hidden | secret_variables(access))
         self._starting: asyncio.Task[SupervisedProcess] | None = None

@@ -181,6 +181,10 @@ def variable_name(name: str) -> str:
     return f"AUREA_{name.upper()}"
 
 
+VARIABLES = frozenset({"AUREA_CONFIG", *map(variable_name, OPTIONS)})
+"""Environment variables that settings come from."""
+
+
 def flag_name(name: str) -> str:
     """The option of a setting on the command line."""
     return f"--{name.replace('_', '-')}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,11 +108,10 @@ def warn_of_secrets(access: Access) -> list[str]:
     ]
 
 
-def hidden_variables(access: Access, environ: Mapping[str, str]) -> frozenset[str]:
-    """Variables that the processes of runs do not get: the server's own settings, but for those that hold a secret."""
-    own = {name for name in environ if name.startswith("AUREA_")}
+def hidden_variables(access: Access, own: frozenset[str]) -> frozenset[str]:
+    """Variables that the processes of runs do not get: the server's ``own`` settings, but for those that hold a secret."""
     # The token in any case, even if somebody publishes the variable that it stands in.
-    return frozenset(own - secret_variables(access) | {"AUREA_TOKEN", "AUREA_TOKEN_FILE"})
+    return own - secret_variables(access) | {"AUREA_TOKEN", "AUREA_TOKEN_FILE"}
 
 
 def secret_variables(access: Access) -> frozenset[str]:

@@ -9,7 +9,7 @@ import pytest
 from aurea_engine.workload.access import Access, PublishedSecret
 from aurea_server.cli import main
 from aurea_server.http.app import create_app
-from aurea_server.settings.settings import Settings, SettingsError, resolve
+from aurea_server.settings.settings import VARIABLES, Settings, SettingsError, resolve
 from aurea_server.settings.targets import hidden_variables
 
 PLANTED = "planted-5c2e91"
@@ -100,7 +100,6 @@ async def test_a_name_without_address_stops_the_start(tmp_path: Path) -> None:
 
 def test_runners_get_no_setting_of_the_server() -> None:
     """All but the variables in which published secrets stand; the token never."""
-    environ = dict.fromkeys(("PATH", "HOME", "AUREA_DATA", "AUREA_TOKEN", "AUREA_SECRET", "AUREA_API", "API"), "x")
     access = Access(
         secrets={
             "a": PublishedSecret("env", "AUREA_API", "app", 80),
@@ -108,7 +107,11 @@ def test_runners_get_no_setting_of_the_server() -> None:
             "c": PublishedSecret("file", "AUREA_DATA", "app", 80),
         }
     )
-    assert hidden_variables(access, environ) == {"AUREA_DATA", "AUREA_TOKEN", "AUREA_TOKEN_FILE", "AUREA_SECRET"}
+    hidden = hidden_variables(access, VARIABLES)
+    assert hidden == VARIABLES
+    assert {"AUREA_DATA", "AUREA_TOKEN", "AUREA_TOKEN_FILE", "AUREA_SECRET", "AUREA_CONFIG"} <= hidden
+    published = Access(secrets={"d": PublishedSecret("env", "AUREA_DATA", "app", 80)})
+    assert VARIABLES - hidden_variables(published, VARIABLES) == {"AUREA_DATA"}
 
 
 def test_the_table_of_settings_shows_no_value_of_a_secret(
