@@ -44,7 +44,8 @@ class FailureNames:
         unnamed = {name: (outcome == each) & (own == NEVER) for each, name in UNCLASSED.items()}
         unnamed = {name: mask for name, mask in unnamed.items() if mask.any()}
         by_number = list(self._numbers)
-        used = {by_number[number] for number in np.unique(own[own >= 0]).tolist()}
+        # Not `np.unique`: its first call imports numpy.ma, in the middle of a run, perhaps with no descriptor left for it.
+        used = {by_number[number] for number in np.flatnonzero(np.bincount(own[own >= 0])).tolist()}
         names = tuple(sorted(used | unnamed.keys()))
         if not names:
             return None, ()

@@ -96,13 +96,13 @@ def test_drain_is_bounded_for_requests(hostile: Any) -> None:
 
 
 def test_deadline_of_waiting_requests(hostile: Any) -> None:
-    """One connection and requests of 0.2 s: the deadline comes for some in service, for the others while they wait."""
-    job = http(hostile, "/sleep/0.2", connections=1)
-    workload = {"job": job, "arrivals": {"kind": "all_at_once"}, "jobs": 10, "deadline": 0.5}
+    """One connection and requests of 1 s: the deadline comes for some in service, for the others while they wait."""
+    job = http(hostile, "/sleep/1", connections=1)
+    workload = {"job": job, "arrivals": {"kind": "all_at_once"}, "jobs": 10, "deadline": 2.5}
     result = run_sync(spec_from_dict({"workload": workload}))
     assert result.counts.completed + result.counts.timed_out + result.counts.rejected == 10
     assert 1 <= result.counts.completed <= 2
-    assert result.response_time.max <= 2
+    assert result.response_time.max <= 2.5
 
 
 def test_shards_send_each_job_once(hostile: Any) -> None:

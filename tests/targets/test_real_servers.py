@@ -71,7 +71,7 @@ def test_idle_connections_are_replaced(nginx: Nginx, ask: Callable[..., Any]) ->
 
 
 def test_own_idle_limit_replaces_them(nginx: Nginx, ask: Callable[..., Any]) -> None:
-    result = ask(nginx.url("/small"), jobs=4, arrivals={"kind": "constant", "rate": 5}, idle=0.05)
+    result = ask(nginx.url("/small"), jobs=4, arrivals={"kind": "constant", "rate": 2}, idle=0.05)
     assert result.counts.completed == 4
     assert len({seen.connection for seen in nginx.take_log(4)}) == 4
 
