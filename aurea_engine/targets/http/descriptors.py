@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import resource
 
+from aurea_engine.errors import Problem, SpecError
+from aurea_engine.targets.http.options import MOST_CONNECTIONS
+
 # A process begins with a soft limit of 1,024 nearly everywhere, for programs that still use select(2), and a hard one that
 # is far above. Raising it is what the hard limit is for.
 
@@ -31,3 +34,12 @@ def _count_descriptors() -> int:
         except OSError:
             continue
     return 0
+
+
+def find_limit(wanted: int | None, allowed: int | None) -> int:
+    """The most connections of a pool: ``wanted`` by its options, ``allowed`` by the operator. Raises `SpecError`."""
+    bounds = [MOST_CONNECTIONS, raise_descriptor_limit()]
+    if wanted is not None and wanted > bounds[1]:
+        problem = f"needs more descriptors than the {bounds[1]} that this process may still open: raise ulimit -n"
+        raise SpecError([Problem("connections", problem, str(wanted))])
+    return min(bound for bound in (wanted, allowed, *bounds) if bound is not None)

@@ -31,13 +31,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from aurea_engine.errors import Problem, SpecError
 from aurea_engine.targets.failures import name_failure
 from aurea_engine.targets.http.connection import Connection
-from aurea_engine.targets.http.descriptors import raise_descriptor_limit
+from aurea_engine.targets.http.descriptors import find_limit
 from aurea_engine.targets.http.dialing import Dialer
 from aurea_engine.targets.http.expiry import FOREVER, Expiry
-from aurea_engine.targets.http.options import MOST_CONNECTIONS, ConnectionOptions
+from aurea_engine.targets.http.options import ConnectionOptions
 from aurea_engine.targets.http.replies import NEVER, ReplyRules, Sender
 from aurea_engine.workload.access import Access
 from aurea_engine.workload.callbacks import PoolState
@@ -111,9 +110,10 @@ class ConnectionPool:
         """Open as many of ``wanted`` connections as may be kept. One that fails ends that, and is no failure of a job."""
         if not (self._options.warm and self.reuse):
             return
-        wanted = min(wanted, self._limit)
-        while len(self.connections) < wanted:
-            batch = [self._add_connection() for _ in range(min(DIALS_AT_ONCE, wanted - len(self.connections)))]
+        left = min(wanted, self._limit) - len(self.connections)
+        while left > 0:  # each is opened once: a target that takes connections and drops them would have it go on for ever
+            batch = [self._add_connection() for _ in range(min(DIALS_AT_ONCE, left))]
+            left -= len(batch)
             await asyncio.gather(*(self._warm(connection) for connection in batch))
             if any(connection.transport is None for connection in batch):
                 return
@@ -289,12 +289,3 @@ class ConnectionPool:
             opened=self.opened,
             failed_dials=self._failed_dials,
         )
-
-
-def find_limit(wanted: int | None, allowed: int | None) -> int:
-    """The most connections of a pool: ``wanted`` by its options, ``allowed`` by the operator. Raises `SpecError`."""
-    bounds = [MOST_CONNECTIONS, raise_descriptor_limit()]
-    if wanted is not None and wanted > bounds[1]:
-        problem = f"needs more descriptors than the {bounds[1]} that this process may still open: raise ulimit -n"
-        raise SpecError([Problem("connections", problem, str(wanted))])
-    return min(bound for bound in (wanted, allowed, *bounds) if bound is not None)

@@ -11,9 +11,10 @@ from collections.abc import Callable
 import pytest
 
 from aurea_engine.errors import SpecError
+from aurea_engine.targets.http import descriptors
 from aurea_engine.targets.http import pool as pool_module
-from aurea_engine.targets.http.descriptors import raise_descriptor_limit
-from aurea_engine.targets.http.pool import ConnectionPool, find_limit
+from aurea_engine.targets.http.descriptors import find_limit, raise_descriptor_limit
+from aurea_engine.targets.http.pool import ConnectionPool
 from aurea_engine.targets.http.replies import ReplyRules
 from aurea_engine.workload.access import Access
 from tests.targets.connections.exchanges import (
@@ -82,6 +83,21 @@ async def test_dead_target_fails_no_warming(unused_tcp_port: int) -> None:
         assert (pool.state().opened, pool.state().open) == (0, 0)
         assert pool.state().failed_dials <= pool_module.DIALS_AT_ONCE
         assert (await exchange(pool, Recorder())).failure == "refused"
+
+
+async def test_warming_ends_with_any_target() -> None:
+    """One that takes connections and drops them at once is tried once for each that is wanted, and not for ever."""
+    taken = 0
+
+    async def drop(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal taken
+        taken += 1
+        writer.close()
+
+    async with serve(drop) as port, pool_for(port, warm=True) as pool:
+        await asyncio.wait_for(pool.open(200), 60)
+        assert pool.opened <= 200
+    assert taken <= 200
 
 
 async def test_last_used_connection_is_used_first() -> None:
@@ -401,13 +417,13 @@ async def test_closed_pool_leaves_nothing() -> None:
 
 def test_limit_is_the_smallest_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """The member, the operator's ceiling, ten thousand, and the descriptors."""
-    monkeypatch.setattr(pool_module, "raise_descriptor_limit", lambda: 500)
+    monkeypatch.setattr(descriptors, "raise_descriptor_limit", lambda: 500)
     assert find_limit(None, None) == 500
     assert find_limit(None, 100) == 100
     assert find_limit(50, 100) == 50
     with pytest.raises(SpecError, match="ulimit"):
         find_limit(501, None)
-    monkeypatch.setattr(pool_module, "raise_descriptor_limit", lambda: 10**6)
+    monkeypatch.setattr(descriptors, "raise_descriptor_limit", lambda: 10**6)
     assert find_limit(None, None) == 10_000
 
 
