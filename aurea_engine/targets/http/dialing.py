@@ -2,8 +2,8 @@
 
 # The name is looked up by the first connection that needs it, others wait for the same answer, and all later ones use it:
 # a resolver's time would otherwise be part of what is measured, and its answers might change in mid-run. After an address
-# could not be reached it is looked up again, once a second at most, since the target may have moved. TLS is told the
-# name, and the socket the address.
+# could not be reached, or none was found, it is looked up again, once a second at most, since the target may have moved.
+# TLS is told the name, and the socket the address.
 #
 # Of several addresses the one that answered last time is tried first, then the others in the resolver's order. Each gets an
 # equal share of the time that is left, so that one which swallows packets does not use up what the others need.
@@ -98,11 +98,13 @@ class Dialer:
                 return
 
     async def _look_up(self) -> Sequence[SocketAddress]:
-        loop = asyncio.get_running_loop()
-        if self._addresses and not (self._is_stale and loop.time() > self._looked_up + REFRESH):
+        now = asyncio.get_running_loop().time()
+        is_fresh = now <= self._looked_up + REFRESH
+        if self._addresses and (is_fresh or not self._is_stale):
             return self._addresses
-        if self._lookup is None or self._lookup.done():
-            self._looked_up = loop.time()
+        # That there is no such name is an answer, too, and as good for a while: jobs fail faster than resolvers like.
+        if self._lookup is None or (self._lookup.done() and not is_fresh):
+            self._looked_up = now
             self._lookup = asyncio.ensure_future(self._resolve(self._origin.host, self._origin.port, self._access))
         # Shielded: one connection that is given up must not take the answer from the others.
         self._addresses = await asyncio.shield(self._lookup)
