@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aurea_engine import RunSpec, Workload, run
 from aurea_engine.targets.http.cookies import CookieJar
 from aurea_engine.targets.http.job import Http
 from aurea_engine.targets.http.options import ConnectionOptions
@@ -17,8 +19,10 @@ from aurea_engine.targets.http.pools import Pools, divide_ceiling
 from aurea_engine.targets.http.redirects import next_method, resolve_location
 from aurea_engine.targets.http.requests import compile_request
 from aurea_engine.targets.http.templates import JobContext
+from aurea_engine.targets.http.tls import TlsOptions
 from aurea_engine.targets.http.urls import split_url
 from aurea_engine.workload.access import Access
+from tests.targets.recording_server import recording_server, reply
 
 
 @pytest.mark.parametrize(
@@ -179,3 +183,21 @@ def test_any_cookie_goes_back_within_its_line(cookies: list[str]) -> None:
     assert len(head.split(b"\r\n")) <= 5
     assert (b"Cookie: " in head) is (jar.header(url) != "")
     assert jar.header(url).encode("latin-1") in head
+
+
+async def test_pools_elsewhere_take_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool that is made in mid-run has fewer descriptors than the specification asked for, and is made all the same."""
+    pools = Pools(Access(), lambda: 0, follows=True)
+    monkeypatch.setattr("aurea_engine.targets.http.pools.raise_descriptor_limit", lambda: 45)
+    monkeypatch.setattr("aurea_engine.targets.http.descriptors.raise_descriptor_limit", lambda: 45)
+    assert pools.get_elsewhere(ConnectionOptions(Origin("http", "other", 80), limit=200)) is not None
+    await pools.close()
+
+
+async def test_lost_files_of_tls_fail_the_job(tmp_path: Path) -> None:
+    """They were there when the run began, so it is no failure of the target, and the job has an end all the same."""
+    gone = str(tmp_path / "gone.pem")
+    async with recording_server(lambda _: reply("", 302, "Location: https://127.0.0.1:9/")) as server:
+        job = Http(server.url(), redirects=1, tls=TlsOptions(ca=gone))
+        result = await run(RunSpec(Workload(job, jobs=2, drain=20), seed=1))
+    assert result.failures == {"local": 2}

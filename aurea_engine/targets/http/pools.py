@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from aurea_engine.targets.http.options import ConnectionOptions
+from aurea_engine.targets.http.descriptors import raise_descriptor_limit
+from aurea_engine.targets.http.options import MOST_CONNECTIONS, ConnectionOptions
 from aurea_engine.targets.http.origin import Origin
 from aurea_engine.targets.http.pool import ConnectionPool
 from aurea_engine.workload.access import Access
@@ -71,16 +72,21 @@ class Pools:
         return self._pools.get(options) or self._make(options, self._access)
 
     def get_elsewhere(self, options: ConnectionOptions) -> ConnectionPool | None:
-        """The pool for an origin that a redirect led to; None if they have led to too many."""
+        """The pool for an origin that a redirect led to; None if they have led to too many.
+
+        It is made while the run is on, so it takes the descriptors that there are: who asked for more has been told. Raises
+        `SpecError` where files of TLS cannot be read any more.
+        """
         if options in self._pools:
             return self._pools[options]
         if options.origin not in self._origins and len(self._origins) >= self._most_elsewhere:
             return None
         self._origins.add(options.origin)
-        return self._make(options, self._elsewhere)
+        return self._make(options, self._elsewhere, most=raise_descriptor_limit())
 
-    def _make(self, options: ConnectionOptions, access: Access) -> ConnectionPool:
-        limited = replace(options, limit=self._share(options.limit))
+    def _make(self, options: ConnectionOptions, access: Access, most: int = MOST_CONNECTIONS) -> ConnectionPool:
+        limit = self._share(options.limit)
+        limited = replace(options, limit=limit and min(limit, most))
         made = self._pools[options] = ConnectionPool(limited, access, self._now)
         return made
 

@@ -184,7 +184,10 @@ class RedirectFollower:
         if url is None:
             return "redirects"
         origin = origin_of(url)
-        pool = self._find_pool(origin, way.prepared.options)
+        try:
+            pool = self._find_pool(origin, way.prepared.options)
+        except SpecError:  # a file of TLS was there when the run began, and is not any more
+            return "local"
         if pool is None:
             return "redirects"
         method, keeps_body = next_method(way.status, way.request.method)
