@@ -43,6 +43,7 @@ from aurea_engine.targets.http.flow import Flow, Step
 from aurea_engine.targets.http.job import Http
 from aurea_engine.targets.http.thinks import BLOCK, BLOCKS_KEPT, ThinkTimes
 from aurea_engine.testing import check_callback_pool, check_result
+from aurea_engine.workload.access import Access
 from aurea_engine.workload.jobs import JobSource
 from aurea_engine.workload.streams import Streams
 from tests.targets.recording_server import Received, RecordingServer, recording_server, reply
@@ -451,3 +452,15 @@ async def test_steps_and_flows_are_conserved(seed: int) -> None:
         assert counts.arrived + (group.not_reached or 0) == started
     ended = [Outcome(each) for each in result.jobs.outcome.tolist()]
     assert result.groups[-1].counts.completed == ended.count(Outcome.COMPLETED)
+
+
+async def test_a_deadline_ends_flows_at_a_ceiling() -> None:
+    """One that the run's ceiling holds back is over at its deadline, and nothing is sent for it."""
+    async with recording_server() as server:
+        flow = Flow(steps=(Step(server.url("/a"), name="a"), Step(server.url("/b"), name="b")))
+        spec = RunSpec(Workload(flow, jobs=10, deadline=0.05), seed=1)
+        result = await run(spec, access=Access(most_rate=1))
+    check_result(result)
+    assert len(server.received) <= 2
+    assert result.counts.timed_out >= 9
+    assert result.duration < 5

@@ -67,7 +67,8 @@ class BodyReader:
             self.problem = "too_large"
             self._pieces.clear()
             return False
-        if self._keep:
+        # Not those of nothing: a million empty members of gzip would be a long list.
+        if self._keep and piece:
             self._pieces.append(piece)
         return True
 

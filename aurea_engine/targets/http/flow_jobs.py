@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ from aurea_engine.targets.http.extraction import Extraction
 from aurea_engine.targets.http.flow_state import FlowState
 from aurea_engine.targets.http.http_jobs import RowPicker, outcome_of
 from aurea_engine.targets.http.options import ConnectionOptions
-from aurea_engine.targets.http.pool import ConnectionPool
+from aurea_engine.targets.http.pool import ConnectionPool, Unsent
 from aurea_engine.targets.http.pools import Limits, Pools
 from aurea_engine.targets.http.prepared import PreparedRequest, prepare_request
 from aurea_engine.targets.http.redirects import CODES as REDIRECTS
@@ -110,8 +111,9 @@ class FlowJobs(CallbackPool):
         if self._pacer is not None:
             at = self._pacer.reserve(flow.released)
             if at > flow.released:
-                flow.due, flow.held = at, True
-                self._agenda.note(at, job)
+                # A flow that is over before has waited until then, and nothing is sent for it.
+                flow.due, flow.held = at if flow.end is None else min(at, flow.end), True
+                self._agenda.note(flow.due, job)
                 return
         self._send(job, flow)
 
@@ -202,7 +204,10 @@ class FlowJobs(CallbackPool):
         flow.due = NEVER
         if flow.held:
             flow.held = False
-            self._send(job, flow)
+            if flow.end is None or due < flow.end:
+                self._send(job, flow)
+            else:
+                self._end_step(job, flow, self._steps[flow.at], Unsent(self.now()), "timeout")
         elif flow.end is not None and flow.end <= flow.intended:
             # The user was still thinking: no step is under way, and none will be.
             del self._flows[job]
@@ -254,7 +259,8 @@ async def open_flows(flow: Flow, setup: JobSetup) -> FlowJobs:
             problems += [problem.within(f"steps[{i}]") for problem in error.problems]
     if problems:
         raise SpecError(problems)
-    rows = [] if data is None or not fields.used else read_rows(data, fields)
+    # In a thread, as for single requests: whoever watches this process expects the event loop to answer.
+    rows = [] if data is None or not fields.used else await asyncio.to_thread(read_rows, data, fields)
     all_options = list(dict.fromkeys(step.request.options for step in steps))
     follows = any(step.has_redirects for step in steps)
     # Until the run sets its own clock, for what happens before the window.
