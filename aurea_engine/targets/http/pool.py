@@ -111,7 +111,8 @@ class ConnectionPool:
         if not (self._options.warm and self.reuse):
             return
         left = min(wanted, self._limit) - len(self.connections)
-        while left > 0:  # each is opened once: a target that takes connections and drops them would have it go on for ever
+        # Each is opened once: a target that takes connections and drops them would have it go on for ever.
+        while left > 0:
             batch = [self._add_connection() for _ in range(min(DIALS_AT_ONCE, left))]
             left -= len(batch)
             await asyncio.gather(*(self._warm(connection) for connection in batch))
