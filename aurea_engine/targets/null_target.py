@@ -20,7 +20,7 @@ from aurea_engine.errors import Problem, SpecError
 BODY_BYTES = 612
 """The size of the page that a fresh nginx answers with: what others measure, too."""
 
-MOST_BODY_BYTES = 1024**3
+MOST_BODY_BYTES = 64 * 1024**2
 
 CLOSING = 1.0
 """Seconds that connections have to be closed in when the server is."""

@@ -8,7 +8,7 @@ caller alone.
 
 from __future__ import annotations
 
-NS = 1_000_000_000
+from aurea_engine.records.batch import NS
 
 FINE = 2**20
 """Parts of a nanosecond that intervals are counted in: whole numbers are quick and never drift, and at ten thousand requests

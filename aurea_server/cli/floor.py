@@ -30,6 +30,7 @@ from aurea_engine import (
     spec_from_dict,
     spec_to_dict,
 )
+from aurea_engine.targets.null_target import MOST_BODY_BYTES
 from aurea_server.cli.null_target_process import open_null_target_process
 from aurea_server.cli.target_line import find_path
 
@@ -40,7 +41,7 @@ WITHOUT = ("tls", "auth", "expect", "redirects", "cookies")
 """Members that mean something to the target alone. Credentials are not sent to anybody else."""
 STATUS_LINE = 40
 """Bytes of a reply of the null target beside its body."""
-MOST_BODY, MOST_USERS = 64 * 1024**2, 10_000
+MOST_USERS = 10_000
 
 
 def make_measurer(spec: RunSpec, catalog: Catalog) -> MeasureFloor:
@@ -99,7 +100,7 @@ def _count_body_bytes(result: RunResult) -> int:
     received = result.measures.get("bytes_received")
     # Where nothing came back there is no length to imitate, and empty replies are the fastest.
     mean = received.amounts.mean if received is not None and received.amounts.count else None
-    return min(max(round(mean or 0) - STATUS_LINE, 0), MOST_BODY)
+    return min(max(round(mean or 0) - STATUS_LINE, 0), MOST_BODY_BYTES)
 
 
 def _count_users(result: RunResult) -> int:

@@ -10,14 +10,13 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from aurea_engine import Problem, SpecError, parse_json
-from aurea_server.cli.imported_requests import MOST_REDIRECTS
+from aurea_server.cli.imported_requests import FORM_TYPE, MOST_REDIRECTS
 from aurea_server.cli.input_files import read_file
 from aurea_server.cli.run_options import parse_quantity, parse_whole
 
 _Whole = Annotated[int | None, Parameter(converter=parse_whole)]
 FLAG = Parameter(negative=(), show_default=False)
 MANY = Parameter(negative=(), consume_multiple=False, allow_leading_hyphen=True, show_default=False)
-FORM_TYPE = "application/x-www-form-urlencoded"
 
 
 @Parameter(name="*")

@@ -16,6 +16,7 @@ from aurea_server.cli.curl_body import encode_part, read_body
 from aurea_server.cli.curl_options import CurlOptions, parse_curl
 from aurea_server.cli.curl_words import VARIABLE, split_commands
 from aurea_server.cli.imported_requests import (
+    FORM_TYPE,
     MOST_REDIRECTS,
     Imported,
     ImportOptions,
@@ -169,7 +170,7 @@ def _list_implied(options: CurlOptions, *, has_body: bool) -> Iterator[tuple[str
     if "json" in {flag for flag, _ in options.data}:
         yield from (("Content-Type", "application/json"), ("Accept", "application/json"))
     elif has_body:
-        yield "Content-Type", "application/x-www-form-urlencoded"
+        yield "Content-Type", FORM_TYPE
     if token := options.values.get("oauth2-bearer"):
         yield "Authorization", f"Bearer {token}"
 

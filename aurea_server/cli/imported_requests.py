@@ -18,6 +18,7 @@ import msgspec
 from cyclopts import Parameter
 
 from aurea_engine import SpecError, default_catalog, encode_json, spec_from_dict
+from aurea_engine.targets.http.requests import CONTENT_TYPES
 from aurea_server.cli.credentials import is_credential, list_needed, list_variables, take_credentials
 from aurea_server.cli.number_format import make_printable
 from aurea_server.cli.run_options import parse_quantity
@@ -30,6 +31,7 @@ OWN_HEADERS = frozenset(
 )
 """Headers that belong to one connection or one message: the client of the benchmark writes its own."""
 
+FORM_TYPE = CONTENT_TYPES["form"]
 MOST_REDIRECTS = 10
 """Of an imported command: a client that follows more of them measures the redirects."""
 
@@ -178,7 +180,7 @@ def _drop_pairs(query: str) -> tuple[list[str], list[str]]:
 def empty_secrets(body: str, content_type: str) -> tuple[str, list[str]]:
     """A body without the values of passwords and tokens: fields of a form, members of a JSON object at any depth."""
     kind = content_type.partition(";")[0].strip().lower()
-    if kind == "application/x-www-form-urlencoded":
+    if kind == FORM_TYPE:
         return _empty_fields(body)
     if kind == "application/json" or kind.endswith("+json"):
         return _empty_members(body)

@@ -9,11 +9,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from aurea_engine import Problem, SpecError, loop_factory
-from aurea_engine.targets.null_target import BODY_BYTES, serve_null_target
+from aurea_engine.targets.null_target import BODY_BYTES, MOST_BODY_BYTES, serve_null_target
 from aurea_server.cli.run_options import parse_whole
 from aurea_server.stdio.standard_streams import write_out
-
-MOST_BODY = 64 * 1024**2
 
 
 def null_target_command(
@@ -36,8 +34,8 @@ def null_target_command(
     problems = []
     if not 0 <= port <= 65535:
         problems.append(Problem("--port", "must be 0 to 65535", str(port)))
-    if not 0 <= body_bytes <= MOST_BODY:
-        problems.append(Problem("--body-bytes", f"must be 0 to {MOST_BODY:,}", str(body_bytes)))
+    if not 0 <= body_bytes <= MOST_BODY_BYTES:
+        problems.append(Problem("--body-bytes", f"must be 0 to {MOST_BODY_BYTES:,}", str(body_bytes)))
     if problems:
         raise SpecError(problems)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:

@@ -16,7 +16,8 @@ import msgspec
 
 from aurea_engine import Problem, SpecError
 from aurea_engine.fields.text_files import decode_text
-from aurea_server.cli.imported_requests import escape_braces
+from aurea_engine.targets.http.pointers import compile_pointer
+from aurea_server.cli.imported_requests import FORM_TYPE, escape_braces
 
 MOST_BYTES = 32 * 1024**2
 MOST_DEPTH = 8
@@ -86,9 +87,7 @@ class OpenApiFile:
             if not isinstance(reference, str) or not reference.startswith("#/"):
                 problem = "refers to another file: make one document of them"
                 raise SpecError([Problem("$ref", problem, ascii(reference)[:60])])
-            value = self.document
-            for part in reference[2:].split("/"):
-                value = _object(value).get(part.replace("~1", "/").replace("~0", "~"))
+            value = compile_pointer(reference[1:]).find(self.document)
         raise SpecError([Problem("$ref", "refers to itself", ascii(reference)[:60])])
 
     def make_request(self, method: str, path: str, operation: dict[str, Any]) -> OpenApiRequest:
@@ -127,7 +126,7 @@ class OpenApiFile:
             if re.match(r"application/([\w.+-]*\+)?json\b", media_type):
                 value, is_made_up = self._find_value(_object(content))
                 request.members["json"] = value
-            elif media_type.startswith("application/x-www-form-urlencoded"):
+            elif media_type.startswith(FORM_TYPE):
                 value, is_made_up = self._find_value(_object(content))
                 request.members["form"] = {name: _write(each) for name, each in _object(value).items()}
             else:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aurea_engine.workload.pacing import BURST_NS, NS, SendPacer
+from aurea_engine.records.batch import NS
+from aurea_engine.workload.pacing import BURST_NS, SendPacer
 
 
 @given(st.floats(0.5, 1e6), st.lists(st.integers(0, NS // 10), max_size=60))

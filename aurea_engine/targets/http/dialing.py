@@ -16,9 +16,10 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 
 from aurea_engine.errors import TargetRefused
+from aurea_engine.records.batch import NS
 from aurea_engine.targets.addresses import SocketAddress, check_address, resolve
 from aurea_engine.targets.http.connection import Connection
-from aurea_engine.targets.http.options import NS, ConnectionOptions
+from aurea_engine.targets.http.options import ConnectionOptions
 from aurea_engine.targets.http.tls import make_tls_context
 from aurea_engine.workload.access import Access
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from aurea_engine.records.batch import NS
 from aurea_engine.targets.http.origin import Origin
 from aurea_engine.targets.http.tls import TlsOptions
-
-NS = 1_000_000_000
 
 MOST_CONNECTIONS = 10_000
 """The most connections of a pool, and the limit of one that names none; descriptors and the operator may allow fewer."""
