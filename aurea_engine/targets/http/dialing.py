@@ -90,7 +90,8 @@ class Dialer:
                 raise  # it was reached
             except OSError:
                 self._is_stale = True
-                if left == 1:
+                # Too late for its time, but open: its request may have been sent, and must not be sent to another address.
+                if left == 1 or connection.transport is not None:
                     raise
             else:
                 self._is_stale = False

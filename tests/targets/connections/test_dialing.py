@@ -17,6 +17,7 @@ import pytest
 import trustme
 
 from aurea_engine.errors import SpecError, TargetRefused
+from aurea_engine.targets.http.connection import Connection
 from aurea_engine.targets.http.dialing import Dialer
 from aurea_engine.targets.http.options import ConnectionOptions
 from aurea_engine.targets.http.origin import Origin
@@ -133,6 +134,28 @@ async def test_silent_address_leaves_time_for_others() -> None:
             names = Names([("127.0.0.1", silent), ("127.0.0.1", port)])
             async with pool_of_names(names, connect_timeout_ns=SECOND // 2) as pool:
                 assert (await exchange(pool, Recorder())).failure is None
+
+
+async def test_open_connection_is_dialled_once() -> None:
+    """Its time may end in the very turn of the event loop in which it opens: then its request has been sent already."""
+    received: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        received.append(await reader.read(1))
+        await asyncio.sleep(60)
+
+    async with serve(listen) as port, pool_of_names(Names([("127.0.0.1", port)] * 2)) as pool:
+        dial = pool._dialer._dial_address
+
+        async def dial_too_late(connection: Connection, address: Address) -> None:
+            await dial(connection, address)
+            raise TimeoutError
+
+        pool._dialer._dial_address = dial_too_late  # type: ignore[method-assign]
+        sender = Recorder()
+        assert (await exchange(pool, sender, timeout_ns=SECOND // 5)).failure == "timeout"
+        assert pool.opened == 1
+    assert received == [b"G"]
 
 
 async def test_failed_address_is_looked_up_again(unused_tcp_port: int) -> None:
