@@ -49,7 +49,7 @@ def test_judgements_are_in_the_page_on_numbers() -> None:
     assert read_table("numbers.md", "outcome") == list(OBJECTIVE_OUTCOMES)
 
 
-def test_classes_of_failures_are_in_the_page_on_numbers() -> None:
+def test_failure_classes_are_in_page_numbers() -> None:
     """In their order, each with the meaning that it has in the code."""
     assert read_table("numbers.md", "failure") == list(FAILURE_CLASSES)
     text = (DOCS / "numbers.md").read_text()

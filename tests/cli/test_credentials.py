@@ -59,7 +59,7 @@ def test_each_place_is_searched(members: dict[str, Any], left: dict[str, Any], v
     assert taken == {f"AUREA_SECRET_{name}": value for name, value in values.items()}
 
 
-def test_a_header_wins_over_other_credentials() -> None:
+def test_header_wins_over_other_credentials() -> None:
     """As with curl: a request sends one."""
     job, taken = take(
         HTTP | {"url": "http://a:b@h/", "headers": {"Authorization": "Bearer t"}, "auth": {"basic": "c:d"}}
@@ -86,7 +86,7 @@ def test_jobs_within_jobs_are_looked_at() -> None:
     assert taken == {"AUREA_SECRET_X_API_KEY": "1", "AUREA_SECRET_X_API_KEY_2": "2"}
 
 
-def test_recordings_have_a_name_for_each_target() -> None:
+def test_recorded_secrets_named_by_target() -> None:
     """Their values are of no use any more, so a header that changed within the recording is one variable."""
     steps = [{"url": f"http://{host}/", "headers": {"Cookie": value}} for host, value in ("a1", "a2", "b3")]
     job, taken = take({"kind": "flow", "steps": steps}, by_target=True)
@@ -138,7 +138,7 @@ def test_tokens_are_known_by_their_look() -> None:
         ("unix:/run/a.sock:/p", "unix:/run/a.sock:/p", "unix:/run/a.sock", "/p"),
     ],
 )
-def test_parts_of_urls(url: str, without: str, origin: str, path: str) -> None:
+def test_userinfo_is_split_off_urls(url: str, without: str, origin: str, path: str) -> None:
     assert (split_userinfo(url)[0], describe_origin(without), find_path(without)) == (without, origin, path)
 
 

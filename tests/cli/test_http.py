@@ -68,7 +68,7 @@ def test_flags_become_members(options: dict[str, Any], members: dict[str, Any]) 
     assert {name: job.get(name) for name in members} == members
 
 
-def test_a_body_has_the_type_that_curl_gives_it() -> None:
+def test_body_has_type_that_curl_gives_it() -> None:
     """A form, unless a header says otherwise; several -d are joined."""
     job = RequestOptions(data=["a=1", "b=2"]).make_job("http://h/")
     assert (job["method"], job["body"]) == ("POST", "a=1&b=2")
@@ -77,7 +77,7 @@ def test_a_body_has_the_type_that_curl_gives_it() -> None:
     assert typed["headers"] == {"content-type": "text/plain"}
 
 
-def test_a_raw_body_may_begin_with_an_at_sign() -> None:
+def test_raw_body_may_begin_with_an_at_sign() -> None:
     """As with curl: only --data reads files, and a file is sent by itself."""
     assert RequestOptions(data_raw="@x").make_job("http://h/")["body"] == "@x"
     with pytest.raises(SpecError, match="must be one @FILE or texts"):
@@ -163,7 +163,7 @@ def test_errors_name_the_flag_and_the_remedy(aurea: Any, arguments: tuple[str, .
 # --- Requests --------------------------------------------------------------------------------------------------------
 
 
-def test_requests_come_as_they_were_asked_for(aurea: Any, target: RecordingServer) -> None:
+def test_requests_come_as_they_were_asked(aurea: Any, target: RecordingServer) -> None:
     """The target is named before it starts; the result has a line of statuses, and the measures of bytes."""
     code, out, err = aurea("http", target.url("/x?q=1"), *FAST, "-H", "X-A: b", "--data-json", '{"n": "{{index}}"}')
     assert code in RAN
@@ -211,9 +211,7 @@ def test_the_same_request_as_curl(aurea: Any, target: RecordingServer, flags: tu
         "-A me --compressed -H 'Accept: */*'",
     ],
 )
-def test_an_imported_command_sends_what_curl_sent(
-    aurea: Any, target: RecordingServer, tmp_path: Path, flags: str
-) -> None:
+def test_imported_command_sends_as_curl_does(aurea: Any, target: RecordingServer, tmp_path: Path, flags: str) -> None:
     """Oracle: the command itself, run by bash; then what `aurea import curl` made of it."""
     command = f"curl -sS {flags} '{target.url('/p')}'"
     subprocess.run(["bash", "-c", command], check=True, capture_output=True)
@@ -252,7 +250,7 @@ CREDENTIALS = [
 
 
 @pytest.mark.parametrize("credential", CREDENTIALS, ids=lambda each: each[3])
-def test_credentials_are_sent_and_left_nowhere(
+def test_credentials_are_sent_and_not_kept(
     aurea: Any, target: RecordingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, credential: Any
 ) -> None:
     """A name stands in the result, the saved file and all that is printed; with the value supplied it runs again."""
@@ -277,9 +275,7 @@ def test_credentials_are_sent_and_left_nowhere(
     assert (target.received[count].header(header), PLANTED in out + err) == (value, False)
 
 
-def test_a_file_with_a_credential_runs_without_it_in_the_result(
-    aurea: Any, target: RecordingServer, tmp_path: Path
-) -> None:
+def test_credential_of_file_is_in_no_result(aurea: Any, target: RecordingServer, tmp_path: Path) -> None:
     """`aurea run FILE` replaces it by a name, too."""
     url = target.url().replace("//", f"//me:{PLANTED}@")
     job = {"kind": "mix", "of": [{"weight": 1, "job": {"kind": "http", "url": url}}]}
@@ -300,7 +296,7 @@ def test_failures_are_told_by_class(aurea: Any, target: RecordingServer) -> None
     assert json.loads(out)["failures"] == {"refused": 3}
 
 
-def test_nothing_of_a_target_moves_the_cursor(aurea: Any, target: RecordingServer) -> None:
+def test_nothing_of_target_moves_the_cursor(aurea: Any, target: RecordingServer) -> None:
     """Status text, headers and body of a hostile reply never reach the terminal as they are."""
     target.answer = lambda _: (
         b"HTTP/1.1 418 \x1b[31mred\x07\r\nX-\x1b[2J: \x1b]0;title\x07\r\nContent-Length: 3\r\n\r\n\x1b[m"
@@ -318,7 +314,7 @@ def test_no_color_is_obeyed(aurea: Any, target: RecordingServer, monkeypatch: py
 
 @pytest.mark.service
 @pytest.mark.parametrize("module", ["aurea_server.cli.run", "aurea_server.cli.http", "aurea_server.cli.import_command"])
-def test_connections_are_loaded_when_they_are_used(module: str) -> None:
+def test_connections_are_loaded_when_used(module: str) -> None:
     """Parser, pools and connections cost a fifth of the engine's own start; most commands send nothing."""
     code = f"import sys, {module}; print(*[name for name in sys.modules if 'httptools' in name or 'targets.http.' in name])"
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
@@ -326,7 +322,7 @@ def test_connections_are_loaded_when_they_are_used(module: str) -> None:
     assert late.isdisjoint(asked.stdout.split())
 
 
-def test_the_line_tells_replies_and_connections() -> None:
+def test_line_tells_replies_and_connections() -> None:
     """While it runs: statuses and failures, the most frequent first, and how the connections stand."""
     told: list[list[str]] = []
 

@@ -114,7 +114,7 @@ def test_bodies_of_all_kinds(tmp_path: Path) -> None:
     assert (imported.steps[0]["file"], imported.files) == (str(path), {path: b"\xff\x00"})
 
 
-def test_headers_of_a_connection_are_left_out() -> None:
+def test_headers_of_connection_are_left_out() -> None:
     """Pseudo headers of HTTP/2, lengths, the host of the URL; two of one name are one."""
     pairs = [(":authority", "h"), ("Content-Length", "3"), ("Connection", "close"), ("Host", "h"), ("Upgrade", "h2c")]
     pairs += [("Accept", "a"), ("accept", "b")]

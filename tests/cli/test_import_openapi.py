@@ -127,7 +127,7 @@ def test_security_becomes_references() -> None:
     assert "auth" not in query | public
 
 
-def test_schemas_that_refer_to_themselves_end() -> None:
+def test_recursive_schemas_come_to_an_end() -> None:
     node = {"type": "object", "required": ["next"], "properties": {"next": {"$ref": "#/components/schemas/Node"}}}
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Node"}}}
     paths = {"/n": {"post": {"operationId": "n", "requestBody": {"content": content}}}}

@@ -228,7 +228,7 @@ HTTP = {"kind": "http", "url": "http://127.0.0.1:9/", "method": "POST"}
         ({"url": "unix:/run/app.sock:/"}, "workload.job.url"),
     ],
 )
-def test_a_server_is_sent_no_local_references(
+def test_server_is_sent_no_local_references(
     serving: Serving, aurea: Callable[..., Any], tmp_path: Path, members: dict[str, Any], path: str
 ) -> None:
     """Nothing is read here for a server: it refuses them, and its message names the member."""
@@ -240,7 +240,7 @@ def test_a_server_is_sent_no_local_references(
     assert path in err
 
 
-def test_a_target_that_a_server_does_not_allow(serving: Serving, aurea: Callable[..., Any], tmp_path: Path) -> None:
+def test_target_that_server_does_not_allow(serving: Serving, aurea: Callable[..., Any], tmp_path: Path) -> None:
     """The server's own words, with what its operator has to do."""
     spec = tmp_path / "spec.json"
     spec.write_text(json.dumps({"workload": {"job": HTTP, "jobs": 1}}))
@@ -249,7 +249,7 @@ def test_a_target_that_a_server_does_not_allow(serving: Serving, aurea: Callable
     assert "--allow-target" in err
 
 
-def test_credentials_are_not_sent_to_a_server(aurea: Callable[..., Any], tmp_path: Path) -> None:
+def test_credentials_are_not_sent_to_server(aurea: Callable[..., Any], tmp_path: Path) -> None:
     """They are refused here, by the remedy and without the value: nothing is asked of the server."""
     spec = tmp_path / "spec.json"
     job = HTTP | {"headers": {"Authorization": "Bearer Pl4nted"}}

@@ -19,7 +19,7 @@ def render(job: JobSource) -> list[str]:
     return console.export_text().splitlines()
 
 
-def test_the_table_says_who_did_not_come_to_a_step() -> None:
+def test_table_says_who_did_not_come_to_step() -> None:
     """Nobody listens: each flow fails with its first step, and none comes to the second."""
     flow = Flow(steps=(Step("http://127.0.0.1:9/", name="login"), Step("http://127.0.0.1:9/", name="buy")))
     lines = [line.split() for line in render(flow)]

@@ -144,7 +144,7 @@ def test_a_panel_shows_what_was_exchanged(scene: Scene, title: str, legend: str)
     assert wrong == {}
 
 
-def test_counters_say_what_the_result_and_the_target_say(scene: Scene) -> None:
+def test_counters_agree_with_the_result(scene: Scene) -> None:
     """To the byte, and to the request."""
     asked = scene.prometheus
     requests = {name: count for name, count in asked.values("benchmark_target_requests_total").items() if count}
@@ -165,7 +165,7 @@ def test_counters_say_what_the_result_and_the_target_say(scene: Scene) -> None:
         "benchmark_target_pool_full_seconds_total",
     ],
 )  # fmt: skip
-def test_metrics_of_targets_move_during_the_run(scene: Scene, metric: str) -> None:
+def test_metrics_of_targets_move_during_run(scene: Scene, metric: str) -> None:
     """Graphs are about what is happening: each is above 0 before the end."""
     during = f"sum({metric}) and on () (sum(benchmark_runs_in_progress) == 1)"
     seen = [float(value) for series in scene.prometheus.query(f"({during})[1m:1s]") for _, value in series["values"]]

@@ -276,7 +276,7 @@ def test_a_leaf_opens_what_its_executor_needs(executor: str) -> None:
     [(PoolState(open=1, busy=2, opened=2), "2 connections have a job"), (PoolState(waiting=30), "30 jobs wait"),
      (PoolState(open=2), "0 were ever opened"), (PoolState(waited=-1), "less than nothing"), ("fine", "PoolState or None")],
 )  # fmt: skip
-def test_states_are_checked_by_the_shipped_check(state: object, match: str) -> None:
+def test_states_are_checked_by_shipped_check(state: object, match: str) -> None:
     """What a pool says of its connections must be possible."""
 
     class Tells(AtOnce):

@@ -99,7 +99,7 @@ def name_expected(jobs: int) -> list[str | None]:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_failures_and_statuses_are_counted_exactly(keep: bool) -> None:
+def test_failures_and_statuses_are_exact(keep: bool) -> None:
     """By class and by code, with records and without; timeouts are a class."""
     result = run_jumping(replace(SPEC, keep_jobs=keep))
     assert result.failures == EXPECTED
@@ -138,7 +138,7 @@ def test_shards_merge_to_the_run() -> None:
     assert results[0].statuses == results[1].statuses
 
 
-def test_a_shard_without_failures_joins_one_with_them() -> None:
+def test_shards_without_failures_join() -> None:
     """Its rows have no class."""
     none, some = [execute(SPEC, Shard(index, 6)) for index in (0, 2)]
     assert none.records is not None
@@ -156,7 +156,7 @@ def test_runs_without_failures_pay_nothing() -> None:
     assert "failure" not in parts.records.columns()
 
 
-def test_planned_failures_and_timeouts_have_a_class() -> None:
+def test_planned_failures_have_a_class() -> None:
     """In virtual time nobody names one: an injected failure and a limit that is reached are told apart all the same."""
     job = Limited(Faulty(Sleep(Constant(0.1)), 0.3), 0.2)
     late = Limited(Sleep(Constant(0.3)), 0.2)
@@ -182,7 +182,7 @@ def test_many_classes_are_folded() -> None:
     assert max(map(len, result.failures)) == MOST_FAILURE_NAME
 
 
-def test_statuses_above_999_are_counted_together() -> None:
+def test_statuses_above_999_are_one() -> None:
     class Odd(Answering):
         def start(self, job: int, demand: float, limit: int | None, deadline: int | None) -> None:
             self.done(job, self.now(), self.now(), Outcome.COMPLETED, (), (990 + job * 5,))
@@ -289,7 +289,7 @@ def make_batch(names: list[str | None]) -> JobBatch:
 
 
 @pytest.mark.parametrize("failure", [3, "x" * 200, ["a"]])
-def test_rows_with_a_class_that_is_none_are_refused(failure: object) -> None:
+def test_unknown_class_of_a_row_is_refused(failure: object) -> None:
     rows = list(record_rows("benchmark-1", SPEC_START, make_batch(["a"]), [0.0]))
     rows[0]["failure"] = failure
     with pytest.raises(SpecError, match=r"jobs\[0\]\.failure"):

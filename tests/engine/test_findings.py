@@ -390,7 +390,7 @@ def test_a_saturated_closed_model_is_only_a_note() -> None:
     assert [finding.severity for finding in found] == [Severity.NOTE]
 
 
-def test_a_saturated_client_is_one_without_a_rate_too() -> None:
+def test_client_saturates_without_a_rate_too() -> None:
     """Its figures are the client's own, whoever asked for them; and what is said is said once."""
     spec = RunSpec(Workload(Idle(), Closed(5), jobs=15_000), Fifo(5), seed=0)
     (found,) = [finding for finding in saturated(spec).findings if finding.code in ("client_limited", "cpu_saturated")]
@@ -399,13 +399,13 @@ def test_a_saturated_client_is_one_without_a_rate_too() -> None:
 
 
 @pytest.mark.parametrize(("arrivals", "is_late"), [(Closed(10, Constant(0.01)), True), (AllAtOnce(), False)])
-def test_a_late_client_is_found_without_a_rate(arrivals: Arrivals, is_late: bool) -> None:
+def test_late_client_is_found_without_rate(arrivals: Arrivals, is_late: bool) -> None:
     """Users whose thoughts are over wait for the client; jobs that are all due at once cannot be on time."""
     spec = RunSpec(Workload(Idle(), arrivals, jobs=1000), seed=0)
     assert ("client_limited" in codes(held_up(spec, *[0.05] * 10))) == is_late
 
 
-def test_the_start_of_a_run_is_no_saturated_client() -> None:
+def test_start_of_run_is_no_saturated_client() -> None:
     """The first thousand requests keep any client busy."""
     assert "client_limited" not in codes(saturated(RunSpec(Workload(Idle(), Closed(5), jobs=900), seed=0)))
 
@@ -417,7 +417,7 @@ def test_fitting_arrivals_are_no_misfit(arrivals: Arrivals) -> None:
 
 
 @pytest.mark.parametrize("arrivals", [ConstantRate(1000), Poisson(1000)], ids=["constant", "poisson"])
-def test_shards_that_were_late_otherwise_are_judged(arrivals: Arrivals) -> None:
+def test_otherwise_late_shards_are_judged(arrivals: Arrivals) -> None:
     """Their releases are one process: instants that fall in the order of the jobs' numbers are no reason to fail."""
     spec = RunSpec(Workload(Sleep(0.001), arrivals, duration=1), seed=0)
     parts = run_jumping(spec).parts

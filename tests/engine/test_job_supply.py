@@ -126,14 +126,14 @@ def test_the_plan_ends_with_the_supply(rows: int) -> None:
         assert [turn for _, turn, _ in leaf.seen] == list(range(rows))
 
 
-def test_the_offered_rate_is_of_the_time_with_supply() -> None:
+def test_offered_rate_is_of_time_with_supply() -> None:
     """1,000 rows at 10/s are gone after 100 s, when job 1,000 would have come: the rate is 10/s and not 10.01/s, or 1/s."""
     workload = Workload(Rows(1000), ConstantRate(10.0), duration=1000.0)
     result = run_jumping(RunSpec(workload, seed=1))
     assert (result.offered_rate, result.counts.arrived, result.window[1]) == (10.0, 1000, 100.0)
 
 
-def test_the_first_leaf_without_supply_ends_all() -> None:
+def test_first_leaf_without_supply_ends_all() -> None:
     """The other kinds of a mix stop with it: they would go on in another mix than the one asked for."""
     scarce, plenty = Rows(50), Rows(100_000)
     mix = Mix((Branch(1, scarce), Branch(1, plenty)))
@@ -150,7 +150,7 @@ def plan_numbers(mix: Mix) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("supply", [-1, 2.0, "3"])
-def test_a_supply_that_is_no_number_is_refused(supply: object) -> None:
+def test_supply_that_is_no_number_is_refused(supply: object) -> None:
     class Wrong(Rows):
         def supply(self) -> int | None:
             return supply  # type: ignore[return-value]

@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     return published
 
 
-def test_without_a_folder_no_file_is_looked_at(folder: Path) -> None:
+def test_without_folder_no_file_is_looked_at(folder: Path) -> None:
     for name in ("day.csv", str(folder / "day.csv"), "/nowhere"):
         with pytest.raises(SpecError) as refused:
             spec_from_dict(trace(name), local=False)
@@ -41,7 +41,7 @@ def test_without_a_folder_no_file_is_looked_at(folder: Path) -> None:
         ]
 
 
-def test_published_traces_run_by_their_plain_name(folder: Path) -> None:
+def test_published_traces_run_by_their_name(folder: Path) -> None:
     """The result holds the plain name, so it can be sent back, and no path of the operator's."""
     spec = spec_from_dict(trace("day.csv"), local=False, data_dir=folder)
     result = simulate(spec)
@@ -80,7 +80,7 @@ def test_links_folders_and_pipes_are_refused(folder: Path) -> None:
         assert str(folder) not in str(refused.value), name
 
 
-def test_a_folder_that_is_replaced_gives_nothing_away(folder: Path) -> None:
+def test_replaced_folder_gives_nothing_away(folder: Path) -> None:
     """A race: the name is swapped for a link, over and over. What is read is the published file, or none."""
     (folder.parent / "secret").write_text("secret")
     done = threading.Event()

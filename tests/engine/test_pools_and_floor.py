@@ -47,7 +47,7 @@ FOUR = RunSpec(Workload(FakeRequests(), ConstantRate(100), duration=10.0), seed=
 """Four connections for 40 jobs a second, and 100 come, for ten seconds."""
 
 
-def test_four_connections_give_the_known_waits() -> None:
+def test_four_connections_give_known_waits() -> None:
     """Job 999 comes at 9.99 s, begins at 24.93 s and is done at 25.03 s. Its service took 0.1 s all the same."""
     result = run_jumping(FOUR)
     assert result.jobs is not None
@@ -164,7 +164,7 @@ def test_no_states_are_none() -> None:
     assert PoolState.join([]) is None
 
 
-def test_states_of_shards_are_joined_and_stored() -> None:
+def test_states_of_shards_are_joined() -> None:
     """Each process has its own connections."""
     spec = RunSpec(Workload(FakeRequests(Constant(1e-4)), Poisson(1e5), jobs=60), seed=2)
     shards = [execute(spec, Shard(index, 3)) for index in range(3)]
@@ -188,7 +188,7 @@ def test_shards_know_that_the_data_ended() -> None:
     assert [execute(spec, Shard(index, 3)).used_up for index in range(3)] == [50, 50, 50]
 
 
-def test_a_run_that_was_stopped_did_not_use_its_data_up() -> None:
+def test_stopped_run_did_not_use_its_data_up() -> None:
     """Its plan knows where the data end, but it never came there."""
     spec = RunSpec(Workload(Supplied(), ConstantRate(10), jobs=60, stop_at=2.0), seed=2)
     result = run_jumping(spec)
@@ -208,7 +208,7 @@ CEILING = run_jumping(RunSpec(Workload(FakeRequests(Constant(0.01)), Closed(4), 
 
 
 @pytest.mark.parametrize(("rate", "is_limited"), [(100, False), (319, False), (321, True), (400, True)])
-def test_a_throughput_near_the_floor_is_the_clients(rate: float, is_limited: bool) -> None:
+def test_throughput_near_floor_is_the_client(rate: float, is_limited: bool) -> None:
     """From 80 % of what the client reaches against a target that answers at once."""
     result, floor = measure(rate), Floor.of(measure(rate), CEILING)
     assert (floor.throughput, floor.users) == (400.0, 4)
@@ -230,7 +230,7 @@ def test_the_client_is_found_limited_once() -> None:
 
 
 @pytest.mark.parametrize("throughput", [None, 0.0])
-def test_a_floor_that_measured_nothing_judges_nothing(throughput: float | None) -> None:
+def test_empty_floor_judges_nothing(throughput: float | None) -> None:
     floor = Floor(throughput, None, Timing(0), Timing(0))
     assert attach_floor(measure(100), floor).findings == measure(100).findings
 
@@ -246,7 +246,7 @@ def test_floors_are_written_and_read() -> None:
     assert result_to_dict(measure(100))["floor"] is None
 
 
-def test_progress_counts_failures_and_statuses() -> None:
+def test_progress_has_failures_and_statuses() -> None:
     """By the meters, as the result does."""
     watcher = RecordingObserver()
     result = run_sync(RunSpec(Workload(FakeRequests(Constant(0.001)), jobs=20), seed=1), [watcher])

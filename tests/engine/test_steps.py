@@ -188,7 +188,7 @@ def test_each_step_is_a_group() -> None:
     check_conserved(result)
 
 
-def test_a_visit_lasts_as_long_as_its_steps_and_thoughts() -> None:
+def test_visit_lasts_its_steps_and_thoughts() -> None:
     """To the nanosecond: its response is the sum of the responses of its steps and of the times between them."""
     result = run_visits()
     assert result.steps is not None
@@ -215,7 +215,7 @@ def test_steps_are_conserved(stop: float | None, slots: int | None, fails: float
 
 
 @pytest.mark.parametrize("at", [0.5, 1.0, 2.345678901])
-def test_a_stop_cuts_steps_where_it_cuts_jobs(at: float) -> None:
+def test_stop_cuts_steps_where_it_cuts_jobs(at: float) -> None:
     """What was in service at t ends at t as cancelled; what would have begun at t or later was not reached."""
     whole, cut = run_visits(), run_visits(stop_at=at)
     stop = round(at * NS)
@@ -242,7 +242,7 @@ def test_a_stop_cuts_steps_where_it_cuts_jobs(at: float) -> None:
     check_conserved(cut)
 
 
-def test_steps_of_a_mix_are_named_by_their_branch() -> None:
+def test_steps_of_mix_are_named_by_branch() -> None:
     """``NAME/STEP``; jobs without steps beside them have none, and objectives name either."""
     job = Mix((Branch(1, Visit(), name="shop"), Branch(1, Sleep(0.01), name="ping")))
     goal = Objective("group:shop/buy:response_time", at_most=1, quantile=0.5)
@@ -331,7 +331,7 @@ def test_forged_steps_are_refused() -> None:
             RunParts.from_bytes(replace(parts, steps=each).to_bytes())
 
 
-def test_damaged_bytes_with_steps_are_refused() -> None:
+def test_damaged_bytes_of_steps_are_refused() -> None:
     """A byte that was changed anywhere."""
     content = sharded()[1][0].to_bytes()
     for at in range(0, len(content), len(content) // 50):
@@ -378,7 +378,7 @@ def test_wrong_names_of_steps_are_refused(names: tuple[str, ...], says: str) -> 
         RunSpec(Workload(Visit(names), jobs=1))
 
 
-def test_a_step_named_like_a_group_is_refused() -> None:
+def test_step_named_like_a_group_is_refused() -> None:
     """An objective could not tell them apart."""
     job = Mix((Branch(1, Visit(("b",)), name="a"), Branch(1, Sleep(0.1), name="a/b")))
     with pytest.raises(SpecError, match="one name"):
@@ -402,7 +402,7 @@ def test_an_objective_on_a_step_cannot_abort() -> None:
         ([(1, (0, 0, 9, 8))], "was in service from 9 to 8"),
     ],
 )
-def test_a_pool_that_misreports_steps_ends_the_run(told: list, says: str) -> None:
+def test_pool_that_misreports_steps_ends_run(told: list, says: str) -> None:
     """As one that misreports jobs does."""
 
     class Misreports(CallbackPool):
@@ -453,7 +453,7 @@ def test_steps_are_billed_as_jobs_would_be(name: str) -> None:
     assert result.cost.total == price(usage, replace(model, per="job")).total
 
 
-def test_a_job_without_steps_is_billed_as_one() -> None:
+def test_job_without_steps_is_billed_as_one() -> None:
     """In a mix: visits by their steps, and single requests by themselves."""
     job = Mix((Branch(1, Visit(), name="shop"), Branch(1, Sleep(0.01), name="ping")))
     result = run_visits(job, cost=PerJob(1, per="step"))
@@ -462,7 +462,7 @@ def test_a_job_without_steps_is_billed_as_one() -> None:
     assert shop.counts.arrived * 3 == sum(step.counts.arrived for step in steps)
 
 
-def test_runs_without_steps_are_billed_by_job() -> None:
+def test_run_without_steps_is_billed_by_job() -> None:
     """``per`` changes nothing where every job is one step, also of a run that was stored before there were steps."""
     result = simulate(RunSpec(Workload(Sleep(0.1), jobs=10), seed=1, cost=PerJob(2, per="step")))
     assert result.cost.total == 20
@@ -506,7 +506,7 @@ def test_the_cost_so_far_counts_steps() -> None:
 
 
 @pytest.mark.parametrize("with_others", [False, True])
-def test_a_run_ends_when_its_steps_cost_too_much(with_others: bool) -> None:
+def test_run_ends_when_steps_cost_too_much(with_others: bool) -> None:
     """At the first job with which they do, as if each step were a job; jobs without steps are one step each."""
     goal = Objective("cost", at_most=100, abort=True)
     job = Mix((Branch(1, Visit(), name="a"), Branch(1, Sleep(0.01), name="b"))) if with_others else Visit()
@@ -541,8 +541,6 @@ def step_row(*times: int, outcome: int = Outcome.COMPLETED) -> tuple[int, ...]:
         (step_row(10, 10, 105, 150), True, (7, 1, 10, 10, 105, 105, Outcome.CANCELLED, -1, -1)),
     ],
 )
-def test_a_late_pump_undoes_what_came_after_a_stop(
-    row: tuple[int, ...], first: bool, after: tuple[int, ...] | None
-) -> None:
+def test_late_pump_undoes_what_came_later(row: tuple[int, ...], first: bool, after: tuple[int, ...] | None) -> None:
     """A stop at 100 that is noticed later: steps are as they were at 100, and one that was to come then never was."""
     assert cut_step(row, 100, first=first) == after

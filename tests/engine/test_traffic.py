@@ -56,7 +56,7 @@ async def traffic_of(job: Any, jobs: int) -> Traffic:
     return make_traffic(result.parts.meters, Requests.of(spec))
 
 
-async def test_requests_are_counted_by_class_of_status() -> None:
+async def test_requests_are_counted_by_status() -> None:
     found = await traffic_of(Asking(), len(ANSWERS))
     assert found.statuses == {"2xx": 3, "3xx": 1, "4xx": 1, "5xx": 1, "other": 2, "none": 2}
     assert found.failures == {"other": 2}
@@ -71,11 +71,11 @@ async def test_other_jobs_of_a_mix_are_no_requests() -> None:
     assert found.statuses["none"] == found.failures["other"] == pytest.approx(asked / 5, abs=2)
 
 
-async def test_a_run_without_requests_has_no_traffic() -> None:
+async def test_run_without_requests_has_no_traffic() -> None:
     assert await traffic_of(Sleep(0), 5) == Traffic()  # type: ignore[arg-type]
 
 
-def test_failures_only_grow_however_many_classes_come() -> None:
+def test_failures_of_many_classes_only_grow() -> None:
     """A class of ours stays itself among a hundred of a user's, or its counter would fall when they come."""
     meters = Meters()
     meters.failures.update({"reset": 1})

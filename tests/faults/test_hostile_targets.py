@@ -107,7 +107,7 @@ def test_no_control_character_comes_through(
     invariants(server)
 
 
-def test_a_run_on_a_silent_target_can_be_cancelled(
+def test_run_on_silent_target_is_cancelled(
     server: Any, target: HostileTarget, invariants: Callable[[Any], None]
 ) -> None:
     """Jobs that wait for an answer do not keep the run."""
@@ -122,7 +122,7 @@ def test_a_run_on_a_silent_target_can_be_cancelled(
     invariants(server)
 
 
-def test_a_killed_runner_leaves_no_connection(
+def test_killed_runner_leaves_no_connection(
     server: Any, target: HostileTarget, invariants: Callable[[Any], None]
 ) -> None:
     import os

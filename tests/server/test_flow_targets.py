@@ -19,7 +19,7 @@ def flow(*steps: dict[str, Any], jobs: int = 3, **members: Any) -> dict[str, Any
     return {"workload": {"job": {"kind": "flow", "steps": named, **members}, "jobs": jobs}}
 
 
-async def test_every_step_is_judged_before_the_first(serve: Serve, post: Post) -> None:
+async def test_every_step_is_judged_before_first(serve: Serve, post: Post) -> None:
     """One step that is refused is enough: no request of the others is sent."""
     async with open_target() as target:
         client = await serve(allow_target=(f"127.0.0.1:{target.port}",))

@@ -60,7 +60,7 @@ async def test_steps_of_a_flow_are_a_resource(serve: Serve, post: Post, target: 
         assert job["measures"]["bytes_sent"] == first["measures"]["bytes_sent"] + second["measures"]["bytes_sent"]
 
 
-async def test_a_run_without_steps_has_an_empty_page(serve: Serve, post: Post) -> None:
+async def test_run_without_steps_has_an_empty_page(serve: Serve, post: Post) -> None:
     """And a run that is not there has none."""
     client = await serve()
     _, result = await post(client, {"num_jobs": 3, "job_duration_ms": 1})
@@ -72,7 +72,7 @@ async def test_a_run_without_steps_has_an_empty_page(serve: Serve, post: Post) -
         assert answer.status == 400
 
 
-async def test_every_step_is_checked_before_the_run(serve: Serve, post: Post, target: Target) -> None:
+async def test_every_step_is_checked_before_run(serve: Serve, post: Post, target: Target) -> None:
     """One step that may not be sent to refuses the whole flow, and nothing is sent."""
     client = await serve(allow_target=(f"127.0.0.1:{target.port}",))
     status, problem = await post(client, visiting(target.port, other=1))
@@ -80,7 +80,7 @@ async def test_every_step_is_checked_before_the_run(serve: Serve, post: Post, ta
     assert target.received == []
 
 
-async def test_secrets_and_files_of_a_step_are_refused(serve: Serve, post: Post, target: Target) -> None:
+async def test_secrets_of_steps_are_refused(serve: Serve, post: Post, target: Target) -> None:
     """As those of a request are, each with the path of its step."""
     client = await serve(allow_target=("127.0.0.0/8",))
     document = visiting(target.port)

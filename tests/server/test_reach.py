@@ -83,7 +83,7 @@ def test_what_is_allowed_is_accepted() -> None:
     assert refuse(Sleep()) == []
 
 
-def test_all_refused_targets_are_told_at_once() -> None:
+def test_refused_targets_are_told_at_once() -> None:
     """Wherever they stand: in a mix, and in wrappers of any depth; and each once."""
     evil, next_door = Aiming(Reach((("evil.example", 80),))), Aiming(Reach((APP, ("app.example", 8080))))
     deep = Limited(Faulty(Limited(Mix((Branch(1, Faulty(evil, 0.5)), Branch(0, Aiming()))), 1), 0.1), 2)
@@ -93,7 +93,7 @@ def test_all_refused_targets_are_told_at_once() -> None:
     ]
 
 
-def test_a_branch_that_is_never_chosen_is_judged() -> None:
+def test_branch_that_is_not_chosen_is_judged() -> None:
     """A weight of 0 is no reason to look the other way."""
     job = Mix((Branch(1, Sleep()), Branch(0, Aiming(Reach((("evil.example", 80),))))))
     assert [got for _, _, got in refuse(job)] == ["evil.example:80"]  # type: ignore[arg-type]
@@ -120,7 +120,7 @@ def test_secrets_are_for_their_own_target() -> None:
     assert len({text for _, text, _ in problems}) == 1
 
 
-def test_connections_are_limited_for_the_whole_run() -> None:
+def test_connections_are_limited_for_a_run() -> None:
     """One kind of job may ask for all of them, two for half each; a flow to two targets counts as two."""
     two = (APP, ("10.0.0.1", 81))
     assert refuse(Aiming(Reach((APP,), connections=100))) == []
@@ -133,13 +133,13 @@ def test_connections_are_limited_for_the_whole_run() -> None:
 
 
 @pytest.mark.parametrize("arrivals", [ConstantRate(1001), Poisson(1001)], ids=["constant", "poisson"])
-def test_a_known_rate_above_the_ceiling_is_refused(arrivals: Arrivals) -> None:
+def test_known_rate_above_ceiling_is_refused(arrivals: Arrivals) -> None:
     ((path, text, got),) = refuse(Aiming(), arrivals=arrivals)
     assert (path, got) == ("workload.arrivals", "1,001")
     assert "1,000" in text
 
 
-def test_rates_count_what_a_job_sends_at_least() -> None:
+def test_rates_count_what_job_sends_at_least() -> None:
     """A flow of three steps at 400/s sends 1,200 requests a second. Unknown rates are paced where they are sent."""
     assert refuse(Aiming(), arrivals=ConstantRate(1000)) == []
     assert refuse(Aiming(Reach((APP,), requests=3)), arrivals=ConstantRate(300)) == []
@@ -151,5 +151,5 @@ def test_rates_count_what_a_job_sends_at_least() -> None:
     assert refuse(Aiming(), Sleep(), arrivals=ConstantRate(5000)) == []
 
 
-def test_a_server_without_entries_allows_nothing() -> None:
+def test_server_without_entry_allows_nothing() -> None:
     assert [got for *_, got in refuse(Aiming(), access=Access(targets=(), local=False))] == ["app.example:80"]

@@ -84,7 +84,7 @@ async def test_other_names_open_nothing(serve: Serve, post: Post, folder: Path, 
         assert target.received == []
 
 
-async def test_the_interface_describes_published_files(serve: Serve, folder: Path) -> None:
+async def test_interface_describes_published_files(serve: Serve, folder: Path) -> None:
     """Only where there are some: what is always refused is not described."""
     found = {}
     for name, settings in {"none": {}, "some": {"data_dir": str(folder)}}.items():

@@ -55,7 +55,7 @@ def test_every_series_is_there_at_zero(metrics: BenchmarkMetrics) -> None:
     assert failures == {f"job_failures_total/{name}" for name in (*FAILURE_CLASSES, OTHER)}
 
 
-def test_figures_move_during_a_run_and_stay_after_it(metrics: BenchmarkMetrics) -> None:
+def test_figures_move_and_stay_after_a_run(metrics: BenchmarkMetrics) -> None:
     """Counters keep what the run came to; its connections are gone."""
     before = read(metrics)
     metrics.start_run("benchmark-1")
@@ -79,7 +79,7 @@ def test_figures_move_during_a_run_and_stay_after_it(metrics: BenchmarkMetrics) 
     assert read(metrics) == after | {"target_requests_total/2xx": 8}
 
 
-def test_runs_without_targets_leave_them_alone(metrics: BenchmarkMetrics) -> None:
+def test_other_runs_leave_them_alone(metrics: BenchmarkMetrics) -> None:
     """Simulated runs send nothing, so whatever one says of that is no figure of ours."""
     metrics.start_run("benchmark-1", "virtual")
     metrics.update_run(Snapshot(traffic=SOME))

@@ -24,7 +24,7 @@ def test_by_default_nothing_is_allowed() -> None:
     assert access == Access(targets=(), local=False, most_connections=1000, most_rate=10_000)
 
 
-def test_targets_come_from_flags_variables_and_files(tmp_path: Path) -> None:
+def test_targets_are_settings_like_others(tmp_path: Path) -> None:
     wanted = ["app.example:80", "10.0.0.0/8", "[fd00::/8]:443"]
     file = tmp_path / "config.toml"
     file.write_text(f"allow_target = {wanted}\nmax_target_connections = 5\nmax_target_rate = 0.5\n")
@@ -57,7 +57,7 @@ def test_a_wrong_value_is_named(name: str, text: str) -> None:
         resolve({name: text}, {})
 
 
-def test_secrets_are_read_at_the_start_and_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_read_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be read is told by the name of its place, and nothing of what it holds."""
     monkeypatch.setenv("API", PLANTED)
     (tmp_path / "key").write_text(f"{PLANTED}\n")
@@ -76,7 +76,7 @@ def test_secrets_are_read_at_the_start_and_forgotten(tmp_path: Path, monkeypatch
         assert PLANTED not in str(refused.value)
 
 
-def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+def test_unreadable_folder_is_refused(tmp_path: Path) -> None:
     assert access_of({"data_dir": str(tmp_path)}).data_dir == tmp_path
     (tmp_path / "file").touch()
     for path in (tmp_path / "none", tmp_path / "file"):
@@ -84,21 +84,21 @@ def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
             access_of({"data_dir": str(path)})
 
 
-def test_a_secret_without_an_allowed_target_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_without_target_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API", PLANTED)
     settings = Settings(secret=("api=env:API@app.example:80",))
     assert ["api" in warning for warning in settings.check()] == [True]
     assert Settings(secret=settings.secret, allow_target=("app.example:80",)).check() == []
 
 
-async def test_a_name_without_address_stops_the_start(tmp_path: Path) -> None:
+async def test_name_without_address_stops_start(tmp_path: Path) -> None:
     """It could never be reached: a name allows the addresses of the start."""
     settings = Settings(data=str(tmp_path), allow_target=("no-such-name.invalid:80",))
     with pytest.raises(SettingsError, match=r"no-such-name\.invalid has no address"):
         await create_app(settings=settings)
 
 
-def test_runners_get_no_setting_of_the_server() -> None:
+def test_runners_get_no_setting_of_server() -> None:
     """All but the variables in which published secrets stand; the token never."""
     access = Access(
         secrets={
@@ -114,9 +114,7 @@ def test_runners_get_no_setting_of_the_server() -> None:
     assert VARIABLES - hidden_variables(published, VARIABLES) == {"AUREA_DATA"}
 
 
-def test_the_table_of_settings_shows_no_value_of_a_secret(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_table_of_settings_shows_no_secret(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("API", PLANTED)
     monkeypatch.setenv("AUREA_SECRET", "api=env:API@app.example:80")
     for flags in ([], ["--json"]):
@@ -126,9 +124,7 @@ def test_the_table_of_settings_shows_no_value_of_a_secret(
         assert PLANTED not in shown
 
 
-def test_the_help_tells_how_to_allow_a_target(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_help_tells_how_to_allow_a_target(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["serve", "--help"]) == 0
     shown = capfd.readouterr().out

@@ -115,7 +115,7 @@ async def test_http_runs_inside_every_wrapper(serve: Serve, post: Post, target: 
     assert len(target.requests) == result["statuses"]["200"] > 10
 
 
-async def test_a_redirect_reaches_nothing_that_is_refused(serve: Serve, post: Post) -> None:
+async def test_redirect_reaches_nothing_refused(serve: Serve, post: Post) -> None:
     """The first address is allowed, the second is not: the job fails, and the other target sees no connection."""
     async with open_target() as other, open_target(lambda _: redirect(f"http://127.0.0.1:{other.port}/")) as first:
         client = await serve(allow_target=(f"127.0.0.1:{first.port}",))
@@ -156,7 +156,7 @@ async def test_the_server_is_no_target_of_its_own(serve: Serve, post: Post) -> N
     assert (status, result["completed_jobs"]) == (200, 0)
 
 
-async def test_a_rebound_name_is_refused_when_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rebound_name_is_refused_at_dialling(monkeypatch: pytest.MonkeyPatch) -> None:
     """The name has the allowed address when the server starts, and another one, where somebody listens, when it runs.
 
     A resolver of our own stands in place of the loop's, since no other could change its mind on request.

@@ -106,7 +106,7 @@ def test_what_is_no_host_is_refused(text: str) -> None:
 
 
 @given(st.text("0123456789abcdefxX.:[]%-１。", max_size=18))
-def test_what_the_system_reads_as_an_address_is_one(text: str) -> None:
+def test_what_system_reads_as_address_is_one(text: str) -> None:
     """The oracle is the resolver itself, asked not to look anything up: what it takes for an address is no name to us."""
     try:
         system = socket.getaddrinfo(text, 80, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4][0]
@@ -120,7 +120,7 @@ def test_what_the_system_reads_as_an_address_is_one(text: str) -> None:
 
 
 @given(st.text(max_size=30))
-def test_nothing_but_a_value_error_comes_of_a_text(text: str) -> None:
+def test_any_text_raises_value_error_at_most(text: str) -> None:
     for parse in (parse_host, parse_allowed_target, parse_targets, parse_secrets):
         with contextlib.suppress(ValueError):
             parse(text)
@@ -203,7 +203,7 @@ def test_nothing_is_allowed_by_no_entry() -> None:
         assert not is_allowed(allow(), host)
 
 
-def test_a_user_of_their_own_may_aim_anywhere() -> None:
+def test_user_of_their_own_may_aim_anywhere() -> None:
     """The command line: no list, and so no refusal, not even of link-local addresses."""
     for host in WRAPPED:
         check_target(host, 80, Access())
@@ -218,7 +218,7 @@ def test_a_user_of_their_own_may_aim_anywhere() -> None:
         ("::1", ["[::1]"], ["127.0.0.1"]),
     ],
 )  # fmt: skip
-async def test_the_servers_own_listener_is_never_reached(listener: str, refused: list[str], reached: list[str]) -> None:
+async def test_own_listener_is_never_reached(listener: str, refused: list[str], reached: list[str]) -> None:
     """On its port and all of its addresses; another port of the same address is no listener."""
     access = allow("0.0.0.0/0", "::/0", listeners=((listener, 5000),))
     for host in reached:
@@ -231,7 +231,7 @@ async def test_the_servers_own_listener_is_never_reached(listener: str, refused:
             assert not is_allowed(access, host, 5000)
 
 
-def test_all_addresses_of_this_machine_are_the_listeners() -> None:
+def test_listeners_are_on_all_own_addresses() -> None:
     """A wildcard listener answers on each of them; one that no entry of a routing table has is somebody else's."""
     access = allow("0.0.0.0/0", listeners=(("0.0.0.0", 5000),))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -243,7 +243,7 @@ def test_all_addresses_of_this_machine_are_the_listeners() -> None:
     assert not is_allowed(access, own, 5000)
 
 
-def test_nothing_is_resolved_for_foreign_names(resolver: Callable[[dict[str, Answers]], list[str]]) -> None:
+def test_foreign_names_are_not_resolved(resolver: Callable[[dict[str, Answers]], list[str]]) -> None:
     """No entry could match, so the name is not even looked up."""
     asked = resolver({"evil.example": [["10.0.0.1"]]})
     for access in (allow(), allow("app.example:80"), allow("10.0.0.1:80"), allow("10.0.0.0/8:81")):
@@ -264,7 +264,7 @@ def test_names_may_resolve_into_a_network(resolver: Callable[[dict[str, Answers]
     assert asked == ["two.example", "out.example"]
 
 
-def test_names_keep_the_addresses_of_the_start(resolver: Callable[[dict[str, Answers]], list[str]]) -> None:
+def test_names_keep_addresses_of_the_start(resolver: Callable[[dict[str, Answers]], list[str]]) -> None:
     """DNS rebinding: the first answer is what the operator allowed, and the second points into the cloud, or next door."""
     resolver(
         {"app.example": [["10.0.0.1", "10.0.0.2"], ["10.0.0.2"], ["127.0.0.1"], ["169.254.169.254"], ["10.0.0.3"]]}
@@ -278,13 +278,13 @@ def test_names_keep_the_addresses_of_the_start(resolver: Callable[[dict[str, Ans
     check_address(ipaddress.ip_address("10.0.0.1"), 80, access)
 
 
-def test_names_without_address_raise_at_the_start(resolver: Callable[[dict[str, Answers]], list[str]]) -> None:
+def test_name_without_address_raises(resolver: Callable[[dict[str, Answers]], list[str]]) -> None:
     resolver({})
     with pytest.raises(OSError):  # noqa: PT011
         in_plain_loop(lambda: resolve_entries([parse_allowed_target("app.example:80")]))
 
 
-def test_wrapped_answers_of_a_resolver_are_unwrapped(resolver: Callable[[dict[str, Answers]], list[str]]) -> None:
+def test_answers_of_resolvers_are_unwrapped(resolver: Callable[[dict[str, Answers]], list[str]]) -> None:
     """A resolver that is the attacker's may answer in any form of IPv6."""
     answers = ["::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "::ffff:10.0.0.1"]
     resolver({"app.example": [answers]})
@@ -292,7 +292,7 @@ def test_wrapped_answers_of_a_resolver_are_unwrapped(resolver: Callable[[dict[st
     assert in_plain_loop(lambda: resolve("app.example", 80, access)) == [("::ffff:10.0.0.1", 80)]
 
 
-def test_sockets_are_reached_by_their_own_entry(resolver: Callable[[dict[str, Answers]], list[str]]) -> None:
+def test_sockets_are_reached_by_own_entry(resolver: Callable[[dict[str, Answers]], list[str]]) -> None:
     """The name stands for the socket at its port; it is looked up nowhere, and no other name or port leads there."""
     asked = resolver({"app": [["10.0.0.1"]]})
     access = allow("app:80=unix:/run/app.sock", "10.0.0.0/8")
@@ -303,7 +303,7 @@ def test_sockets_are_reached_by_their_own_entry(resolver: Callable[[dict[str, An
     assert [str(entry) for entry in access.targets or ()] == ["app:80=unix:/run/app.sock", "10.0.0.0/8"]
 
 
-def test_access_survives_the_pipe_to_a_runner() -> None:
+def test_access_survives_pipe_to_a_runner() -> None:
     access = allow(
         "10.0.0.0/8:80", "app.example:80", "fd00::/8", "app:80=unix:/run/app.sock", listeners=(("::1", 5000),)
     )

@@ -32,7 +32,7 @@ POINTERS = {
 
 
 @pytest.mark.parametrize("pointer", POINTERS)
-def test_pointers_find_what_the_standard_says(pointer: str) -> None:
+def test_pointers_find_what_standard_says(pointer: str) -> None:
     assert compile_pointer(pointer).find(DOCUMENT) == POINTERS[pointer]
 
 

@@ -27,7 +27,7 @@ def test_name_that_does_not_exist(ask: Callable[..., Any]) -> None:
     assert result.statuses == {}
 
 
-def test_nobody_listens(ask: Callable[..., Any]) -> None:
+def test_nobody_listens_is_refused(ask: Callable[..., Any]) -> None:
     assert ask(f"http://127.0.0.1:{free_port()}/", jobs=5).failures == {"refused": 5}
 
 

@@ -61,7 +61,7 @@ def test_a_cookie_goes_where_its_rules_say(cookie: str, url: str, header: str) -
     assert sent(url, cookie) == header
 
 
-def test_secure_cookies_need_secure_connections() -> None:
+def test_secure_cookies_need_https() -> None:
     """To be set, and to be sent."""
     https = "https://www.example.com/"
     assert sent(https, "a=1; Secure", of=https) == "a=1"
@@ -75,7 +75,7 @@ def test_no_domain_of_an_address() -> None:
     assert sent("http://127.0.0.1/", "a=1; Domain=127.0.0.1", of="http://127.0.0.1/") == "a=1"
 
 
-def test_later_ones_replace_and_end_earlier_ones() -> None:
+def test_later_ones_replace_earlier_ones() -> None:
     url = "http://www.example.com/a/"
     assert sent(url, "a=1", "a=2", "b=3") == "a=2; b=3"
     assert sent(url, "a=1", "b=2", "a=; Max-Age=-1") == "b=2"

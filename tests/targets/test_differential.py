@@ -66,7 +66,7 @@ def judge_table(client: str, needed: set[Any]) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("client", ["curl", "aiohttp"])
-def test_oracles_agree(client: str, hostile: Any, seeds: range) -> None:
+def test_oracles_agree_on_exchanges(client: str, hostile: Any, seeds: range) -> None:
     """The truth is no invention of ours: two clients that the world uses say the same, but for what the table explains."""
     said = {"curl": by_curl, "aiohttp": by_aiohttp}[client](hostile.base, seeds)
     judge_table(client, judge(client, said))

@@ -85,7 +85,7 @@ def test_a_regex_finds_its_group(regex: str, body: bytes, value: str | None) -> 
     assert take(body, regex=regex) == value
 
 
-def test_a_regex_sees_the_beginning_of_a_body() -> None:
+def test_regex_sees_the_beginning_of_a_body() -> None:
     """64 KiB of it."""
     assert take(b" " * (MOST_TEXT - 2) + b"id", regex="id") == "id"
     assert take(b" " * (MOST_TEXT - 1) + b"id", regex="id") is None
@@ -110,7 +110,7 @@ EXPRESSIONS = st.recursive(ATOMS, _quantify, max_leaves=8)
 @given(
     parts=st.lists(EXPRESSIONS, min_size=1, max_size=3), group=st.integers(-1, 2), text=st.text("abc1 \n", max_size=12)
 )
-def test_it_finds_what_pythons_own_engine_finds(parts: list[str], group: int, text: str) -> None:
+def test_it_finds_what_pythons_engine_finds(parts: list[str], group: int, text: str) -> None:
     """The oracle is `re`: the same match, and the same group, of every expression that is taken."""
     expression = "".join(f"({part})" if i == group else f"(?:{part})" for i, part in enumerate(parts))
     try:
@@ -168,7 +168,7 @@ def test_no_text_holds_up_a_run(expression: str, text: str) -> None:
         ("x" * 1025, "1 to 1,024"),
     ],
 )
-def test_expressions_that_cannot_be_had_are_refused(expression: str, says: str) -> None:
+def test_unsupported_expressions_are_refused(expression: str, says: str) -> None:
     """When the specification is made, with the reason."""
     with pytest.raises(SpecError, match=says):
         Extract(regex=expression)

@@ -93,7 +93,7 @@ def answer_shop(received: Received) -> bytes:
     return reply("thanks")
 
 
-async def test_values_of_a_step_stand_in_later_ones() -> None:
+async def test_values_of_step_stand_in_later_ones() -> None:
     """By pointer, header and regex; each flow has its own, escaped for the place in which they stand."""
     async with recording_server(answer_shop) as server:
         result = await run_flows(shop(server), jobs=20)
@@ -193,7 +193,7 @@ async def test_each_flow_has_its_row() -> None:
     assert [each.target[:5] for each in server.received] == [f"/r{i}/{step}" for i in range(7) for step in (1, 2)]
 
 
-async def test_shards_send_what_the_whole_run_sends() -> None:
+async def test_shards_send_what_whole_run_sends() -> None:
     """The same rows, numbers and UUIDs, drawn by the number of the flow: two processes are the same users."""
     async with recording_server() as server:
         steps = (
@@ -215,7 +215,7 @@ async def test_shards_send_what_the_whole_run_sends() -> None:
     assert (thoughts[0] == thoughts[1]).all()
 
 
-async def test_a_step_that_waits_times_out_with_its_flow() -> None:
+async def test_waiting_step_ends_with_its_flow() -> None:
     """The limit of a flow comes while its second step waits for the only connection: the step never began."""
 
     def answer(received: Received) -> bytes:
@@ -305,7 +305,7 @@ async def test_flows_stand_beside_other_jobs() -> None:
     assert len(server.received) == 3 * counts["shop"] + counts["ping"]
 
 
-async def test_bytes_are_billed_alike_by_flow_and_by_step() -> None:
+async def test_bytes_cost_the_same_by_step() -> None:
     """All that was received is in both, and equals what the server sent."""
     sent = []
 

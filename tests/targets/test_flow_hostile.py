@@ -28,7 +28,7 @@ def is_plain(exchange: Exchange) -> bool:
 
 
 @pytest.mark.long
-def test_hostile_replies_end_steps_as_they_must(hostile: Any, campaign: Callable[[int], int]) -> None:
+def test_hostile_replies_end_steps_rightly(hostile: Any, campaign: Callable[[int], int]) -> None:
     """Flows of two exchanges each: a step completes where the server sent a whole reply, with its status, and fails by a
     class of the truth where it did not; then the second step is not reached, and its request was never sent.
     """

@@ -148,7 +148,7 @@ def check_flows(result: RunResult, steps: int) -> None:
     ends=st.sampled_from([{}, {"stop_at": 0.4}, {"deadline": 0.15}, {"drain": 0.05}]),
     users=st.booleans(),
 )
-def test_flows_are_conserved_however_they_end(
+def test_flows_are_conserved(
     steps: int, think: Any, fails: int, limit: float | None, slots: int | None, ends: dict[str, float], users: bool
 ) -> None:
     """Think times, failures, limits, deadlines, slots, stops, open and closed: each flow is its steps and its thoughts."""
@@ -160,7 +160,7 @@ def test_flows_are_conserved_however_they_end(
     check_flows(result, steps)
 
 
-def test_a_flow_is_the_same_whatever_is_around_it() -> None:
+def test_flow_is_same_whatever_is_around_it() -> None:
     """Another scheduler and another rate change when flows run, and no user's thoughts."""
     thoughts = []
     for slots, rate in ((None, 60), (2, 500)):

@@ -63,7 +63,7 @@ def column(result: RunResult, name: str) -> list[int]:
     return [int(value) for value in find(jobs, name)]
 
 
-async def test_a_plain_request_is_sent_and_recorded() -> None:
+async def test_plain_request_is_sent_and_recorded() -> None:
     """What goes out by default, and what is kept of the reply: bytes are counted by the server too."""
     async with recording_server(lambda _: reply("hello")) as server:
         result = await run_jobs(Http(server.url("/a?b=c")), jobs=3)
@@ -111,7 +111,7 @@ async def test_each_body_is_sent_as_its_kind(tmp_path: Path) -> None:
     assert (server.received[5].method, server.received[5].header("content-type")) == ("GET", "text/x")
 
 
-async def test_bodies_can_be_compressed_and_asked_for() -> None:
+async def test_compressed_bodies_are_asked_for() -> None:
     """A check sees what was compressed; the bytes that are counted are those that came, 100 among them."""
     content = gzip.compress(b'{"a": 1}' * 100)
     async with recording_server(lambda _: reply(content, 200, "Content-Encoding: gzip")) as server:
@@ -261,7 +261,7 @@ def test_shards_divide_connections() -> None:
     assert "5 connections were divided among 2 shards" in finding.detail
 
 
-async def test_a_wrong_file_ends_the_run_before_it_begins(tmp_path: Path) -> None:
+async def test_wrong_file_ends_a_run_at_once(tmp_path: Path) -> None:
     """With the line, and nothing is sent."""
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n3\n")
     async with recording_server() as server:
@@ -274,7 +274,7 @@ async def test_a_wrong_file_ends_the_run_before_it_begins(tmp_path: Path) -> Non
     assert not server.received
 
 
-async def test_published_files_are_read_in_their_folder(tmp_path: Path) -> None:
+async def test_published_files_are_of_their_folder(tmp_path: Path) -> None:
     """A specification from elsewhere names them plainly, and its result says no folder."""
     (tmp_path / "rows.jsonl").write_text('{"a": "x"}\n{"a": "y"}\n')
     (tmp_path / "body.bin").write_bytes(b"BODY")
@@ -318,7 +318,7 @@ async def test_results_are_read_where_nothing_is(tmp_path: Path, monkeypatch: py
         result_from_dict(written, local=False)
 
 
-async def test_a_value_that_ends_a_header_fails_its_job() -> None:
+async def test_value_that_ends_header_fails_a_job() -> None:
     """That job only, as `local`, and its connection is used again."""
     rows = ({"a": "good"}, {"a": "bad\r\nHost: evil"}, {"a": "fine"})
     async with recording_server() as server:
@@ -354,7 +354,7 @@ async def test_a_redirect_that_fails(location: str, redirects: int, failure: str
     assert len(server.received) == (redirects + 1 if location == "/a" else 1)
 
 
-async def test_a_redirect_is_checked_like_a_first_request() -> None:
+async def test_redirects_are_checked_like_requests() -> None:
     """To a place that the run may not reach: the job fails by its class, and nobody is asked there."""
     async with recording_server() as other, recording_server() as server:
         allowed = (parse_allowed_target(f"127.0.0.1:{server.port}"),)
@@ -408,7 +408,7 @@ async def test_a_mix_of_targets_has_groups() -> None:
     assert Mix((Branch(1, Limited(Http("http://h/", name="home"), 1), name="first"),)).groups() == ("first",)
 
 
-async def test_users_of_a_closed_model_have_connections() -> None:
+async def test_users_of_closed_model_are_connected() -> None:
     """Three users, three connections, opened before the window: no job made one."""
     async with recording_server() as server:
         result = await run(RunSpec(Workload(Http(server.url()), Closed(3), jobs=30), seed=1))
@@ -445,7 +445,7 @@ async def test_a_ceiling_on_the_rate_is_waiting() -> None:
     assert result.service_time.p50 < 0.1
 
 
-async def test_a_deadline_ends_the_wait_for_the_ceiling() -> None:
+async def test_deadline_ends_wait_for_the_ceiling() -> None:
     """Nothing is sent for such a job."""
     async with recording_server() as server:
         spec = RunSpec(Workload(Http(server.url()), jobs=10, deadline=0.05), seed=1)
@@ -467,7 +467,7 @@ async def test_redirects_count_against_the_ceiling() -> None:
     assert result.jobs.finished.max() >= 180_000_000
 
 
-async def test_redirects_that_wait_for_the_ceiling_end() -> None:
+async def test_redirects_that_wait_for_ceiling_end() -> None:
     """At the job's timeout, though the next place is a second away; or with the run."""
     async with recording_server(lambda _: reply("", 302, "Location: /b")) as server:
         for members, stop_at, counted in (({"timeout": 0.05}, None, "timed_out"), ({}, 0.1, "cancelled")):

@@ -57,7 +57,7 @@ def problems_of(**members: Any) -> dict[str, str]:
         ("unix:/run/app.sock:/a:b?c", ("http", "localhost", 80, "/run/app.sock", "/a:b?c")),
     ],
 )
-def test_urls_are_split(url: str, parts: tuple[object, ...]) -> None:
+def test_urls_are_split_in_parts(url: str, parts: tuple[object, ...]) -> None:
     """Names in ASCII, defaults filled in, other letters percent-encoded, placeholders as written."""
     assert tuple(split_url(url)) == parts
 
@@ -267,7 +267,7 @@ FULL: dict[str, Any] = {
 }
 
 
-def test_a_specification_comes_back_as_it_was() -> None:
+def test_specification_comes_back_as_it_was() -> None:
     """From JSON to the value and back, and the value is equal and hashable."""
     spec = read(**FULL)
     written = spec_to_dict(spec)
@@ -296,7 +296,7 @@ def test_a_specification_comes_back_as_it_was() -> None:
         {"url": "UNIX:/run/docker.sock:/"},
     ],
 )
-def test_elsewhere_names_nothing_of_this_machine(members: dict[str, object]) -> None:
+def test_elsewhere_names_nothing_local(members: dict[str, object]) -> None:
     """A specification that came over HTTP: each is a local reference."""
     with pytest.raises(SpecError) as refused:
         read(local=False, **members)

@@ -69,7 +69,7 @@ def test_the_method_follows_the_status(status: int, method: str, next_one: tuple
         ("/" + "a" * 9000, None),
     ],
 )
-def test_a_location_leads_somewhere_or_nowhere(location: str, url: str | None) -> None:
+def test_location_leads_somewhere_or_nowhere(location: str, url: str | None) -> None:
     """It comes from the target: braces are no placeholders, and no socket of this machine is reached."""
     found = resolve_location(split_url("http://h:8080/a/b?q"), location)
     expected = None if url is None else split_url(url.replace("100%", "100%25"))
@@ -122,7 +122,7 @@ def test_secrets_stay_with_their_origin() -> None:
     assert "virtual" not in there
 
 
-def test_a_body_that_is_dropped_takes_its_headers_along() -> None:
+def test_dropped_body_takes_headers_along() -> None:
     """Its type, its length and its language."""
     without = follow(same_origin=True, keeps_body=False)
     assert "Content-" not in without
@@ -133,7 +133,7 @@ def test_a_body_that_is_dropped_takes_its_headers_along() -> None:
 
 
 @pytest.mark.parametrize("most", [1, 3, 4, 8, 63, 64, 100, 1000, 10_000])
-def test_the_ceiling_holds_for_all_pools_together(most: int) -> None:
+def test_ceiling_holds_for_pools_together(most: int) -> None:
     """The pool of the URL and those of every origin that redirects may lead to."""
     main, elsewhere, origins = divide_ceiling(Access(most_connections=most), follows=True)
     assert main.most_connections is not None
@@ -157,7 +157,7 @@ def test_no_target_makes_pools_grow() -> None:
     st.text(max_size=60)
     | st.builds("{}{}".format, st.sampled_from(["//", "http://", "https:", "/", "?"]), st.text(max_size=40))
 )
-def test_any_location_leads_to_a_sound_request(location: str) -> None:
+def test_any_location_leads_to_sound_request(location: str) -> None:
     """Whatever a target sends, nothing is raised, and nothing that it says ends a line or reaches a socket."""
     found = resolve_location(split_url("http://h/a"), location)
     if found is not None:
@@ -167,7 +167,7 @@ def test_any_location_leads_to_a_sound_request(location: str) -> None:
 
 
 @given(st.lists(st.text(st.characters(max_codepoint=255), max_size=40), max_size=4))
-def test_any_cookie_goes_back_within_its_line(cookies: list[str]) -> None:
+def test_any_cookie_goes_back_in_its_line(cookies: list[str]) -> None:
     """The bytes of each as they came."""
     jar, url = CookieJar(), split_url("http://h/a")
     for cookie in cookies:

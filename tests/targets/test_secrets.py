@@ -26,7 +26,7 @@ def published(source: str, reference: str) -> Access:
     return Access(secrets={"api": PublishedSecret(source, reference, *APP)}, local=False)  # type: ignore[arg-type]
 
 
-def test_published_variables_are_read_for_their_target(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_published_variables_are_of_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API", PLANTED)
     access = published("env", "API")
     assert read_secret(SecretReference(secret="api"), APP, access) == PLANTED
@@ -56,7 +56,7 @@ def test_files_lose_one_line_break(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"a\nb", b"a\r\nX-Evil: 1", b"a\0", b"\xff\xfe", b"x" * 70_000])
-def test_unusable_values_are_refused_without_a_trace(content: bytes, tmp_path: Path) -> None:
+def test_unusable_values_leave_no_trace(content: bytes, tmp_path: Path) -> None:
     """A line break would start another header. The error has neither the value nor the operator's path."""
     file = tmp_path / "token"
     file.write_bytes(content)
@@ -66,7 +66,7 @@ def test_unusable_values_are_refused_without_a_trace(content: bytes, tmp_path: P
     assert str(tmp_path) not in str(refused.value)
 
 
-def test_missing_sources_are_named_by_the_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_sources_are_named_by_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("API", raising=False)
     for access in (published("env", "API"), published("file", str(tmp_path / "none"))):
         with pytest.raises(SpecError, match="api"):
@@ -95,7 +95,7 @@ def test_references_name_exactly_one_source(members: dict[str, str]) -> None:
         SecretReference(**members)
 
 
-def test_given_values_are_neither_shown_nor_sent() -> None:
+def test_given_values_are_not_shown_or_sent() -> None:
     access = Access(given={"MINE": PLANTED})
     assert PLANTED not in repr(access)
     assert PLANTED not in str(access.to_plain())

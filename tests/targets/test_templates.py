@@ -52,7 +52,7 @@ def test_each_name_stands_for_its_value() -> None:
     assert render(template, "B", index=7, login__token="T") == "7 uuid-7 B T"
 
 
-def test_a_text_without_placeholders_is_literal() -> None:
+def test_text_without_placeholder_is_literal() -> None:
     """Single and closing braces mean nothing."""
     text = 'plain {} }} {"a":{"b":1}} 100% %s'
     template = compile_template(text, "text", names())
@@ -60,7 +60,7 @@ def test_a_text_without_placeholders_is_literal() -> None:
     assert render(template) == text
 
 
-def test_braces_that_are_meant_can_be_written() -> None:
+def test_meant_braces_can_be_written() -> None:
     assert render(compile_template("a {{'{{'}}index}} b", "text", names())) == "a {{index}} b"
 
 
@@ -102,7 +102,7 @@ def test_a_value_cannot_end_a_header(value: str) -> None:
     assert render(template, "a\tb é") == "x a\tb é"
 
 
-def test_a_header_of_what_was_extracted_fails_by_it() -> None:
+def test_unfit_extracted_header_is_extract() -> None:
     """The target sent what no header can hold: the client is not to blame."""
     template = compile_template("{{a.b}}", "header", names(variables=("a.b",)))
     with pytest.raises(RequestFailed) as failed:

@@ -134,7 +134,7 @@ async def test_kept_connection_closed_after_send() -> None:
     assert [each.is_kept for each in seen] == [False, True, False]
 
 
-async def test_reset_is_told() -> None:
+async def test_reset_of_a_peer_is_told() -> None:
     """A reset in the middle of a reply is no orderly end."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

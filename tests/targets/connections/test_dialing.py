@@ -127,7 +127,7 @@ async def test_next_address_is_tried(unused_tcp_port: int) -> None:
     assert names.asked == 1
 
 
-async def test_silent_address_leaves_time_for_others() -> None:
+async def test_silent_address_leaves_others_time() -> None:
     """One that swallows packets gets its share of the time, not all of it."""
     async with serve(answer(OK)) as port:
         with black_hole() as silent:
@@ -219,7 +219,7 @@ async def test_target_that_is_not_allowed() -> None:
         assert (seen.failure, pool.state().opened) == ("target_not_allowed", 0)
 
 
-async def test_address_is_checked_when_it_is_dialled() -> None:
+async def test_address_is_checked_when_dialled() -> None:
     """A resolver that answers what is not allowed opens nothing."""
     access = Access(targets=(parse_allowed_target("target.test:80"),), local=False)
     async with serve(answer(OK)) as port:

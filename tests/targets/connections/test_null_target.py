@@ -109,7 +109,7 @@ async def test_port_in_use_is_told() -> None:
                 pass
 
 
-async def test_ipv6_is_served() -> None:
+async def test_ipv6_loopback_is_served() -> None:
     """In brackets or without."""
     try:
         async with serve_null_target("[::1]", 0) as (host, port):

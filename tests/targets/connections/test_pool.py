@@ -197,7 +197,7 @@ async def test_waiting_takes_no_timeout() -> None:
     assert failures_of(seen) == [None, None]
 
 
-async def test_closed_idle_connections_are_not_used() -> None:
+async def test_closed_connections_are_not_used() -> None:
     """Those that the server closes are passed over, also all at once."""
     close = asyncio.Event()
 
@@ -385,7 +385,7 @@ async def test_many_timeouts_end_at_theirs() -> None:
 
 
 @pytest.mark.realtime
-async def test_timeouts_are_precise_to_a_millisecond() -> None:
+async def test_timeouts_are_precise_to_millisecond() -> None:
     """Never early, and half of them within two milliseconds: loops fire in steps of one."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -272,7 +272,7 @@ def test_any_bytes_end_somehow(data: bytes, rules: ReplyRules, after_head: bool)
 
 
 @given(st.data())
-def test_parsers_agree(data: st.DataObject) -> None:
+def test_parsers_agree_on_replies(data: st.DataObject) -> None:
     """All three agree on status, end and reuse, over mutations of all cases at any cut."""
     case = CASES[data.draw(st.sampled_from([name for name, case in CASES.items() if PLAIN in case.rules]))]
     noisy = bytearray(case.data)
