@@ -66,7 +66,7 @@ class Connection(Exchange, asyncio.Protocol):
     )
 
     def __init__(self, pool: ConnectionPool) -> None:
-        super().__init__(pool.now, pool.expiry)
+        super().__init__(pool.now, pool.expiry, pool.memo)
         self._pool = pool
         self.transport: asyncio.Transport | None = None
         self.dial: asyncio.Task[None] | None = None
@@ -140,10 +140,21 @@ class Connection(Exchange, asyncio.Protocol):
             self._receive_unasked()
             return
         now = self._now()
-        received = self.bytes_received
+        received, size = self.bytes_received, len(data)
+        self.bytes_received = received + size
         if not received:
             self.first_byte = now
-        self.bytes_received = received = received + len(data)
+            known = self.known.get(size)
+            if known is not None and data.startswith(known[0]):
+                # As the parser found it when the same head came for the first time: see `reply_memo`.
+                self.status = known[1]
+                self.keep_alive = self.has_head = self.complete = True
+                self._succeed(now, data)
+                return
+        self._parse_segment(data, now, not received)
+
+    def _parse_segment(self, data: bytes, now: int, is_first: bool) -> None:
+        received = self.bytes_received
         try:
             self.parse(data)
         except (HttpParserError, HttpParserUpgrade):
@@ -151,6 +162,8 @@ class Connection(Exchange, asyncio.Protocol):
         if not self.complete or (received > MOST_HEAD_BYTES and not self._seen_head):
             self.look_at(data)
         if self.complete:
+            if is_first and self.is_simple and self.keep_alive and not self.leftover and now >= self.memo.learns_at:
+                self.memo.learn(data, self.status, now)
             self._succeed(now, data)
         elif self.problem is not None:
             self.fail(self.problem, now)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from aurea_engine.targets.http.expiry import FOREVER, Expiry
 from aurea_engine.targets.http.replies import NEVER, ReplyRules, Sender
+from aurea_engine.targets.http.reply_memo import ReplyMemo
 from aurea_engine.targets.http.reply_reader import ReplyReader
 
 
@@ -20,8 +21,8 @@ class Exchange(ReplyReader):
         "token",
     )  # fmt: skip
 
-    def __init__(self, now: Callable[[], int], expiry: Expiry) -> None:
-        super().__init__()
+    def __init__(self, now: Callable[[], int], expiry: Expiry, memo: ReplyMemo) -> None:
+        super().__init__(memo)
         self._now, self._expiry = now, expiry
         self.sender: Sender | None = None
         self.token = 0

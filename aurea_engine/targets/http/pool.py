@@ -38,6 +38,7 @@ from aurea_engine.targets.http.dialing import Dialer
 from aurea_engine.targets.http.expiry import FOREVER, Expiry
 from aurea_engine.targets.http.options import ConnectionOptions
 from aurea_engine.targets.http.replies import NEVER, ReplyRules, Sender
+from aurea_engine.targets.http.reply_memo import ReplyMemo
 from aurea_engine.workload.access import Access
 from aurea_engine.workload.callbacks import PoolState
 
@@ -83,7 +84,7 @@ class ConnectionPool:
         self.connections: set[Connection] = set()
         self.closing: set[Connection] = set()
         self.waiting: OrderedDict[tuple[Sender, int], Job] = OrderedDict()
-        self.expiry = Expiry(now, self._collect, self._expire)
+        self.expiry, self.memo = Expiry(now, self._collect, self._expire), ReplyMemo()
         self.opened = 0
         self.idle: list[Connection] = []
         self._dials: set[asyncio.Task[None]] = set()
@@ -162,9 +163,8 @@ class ConnectionPool:
             # Before the record is overwritten. The stamp of the new one spares a look at the clock.
             idle_since = connection.finished
             connection.reserve(sender, token, rules, timeout_ns, deadline, limit)
-            if connection.started - idle_since > self._glance and not connection.is_usable(
-                connection.started - idle_since
-            ):
+            idle_ns = connection.started - idle_since
+            if idle_ns > self._glance and not connection.is_usable(idle_ns):
                 connection.sender = None
                 connection.close()
                 continue

@@ -32,6 +32,7 @@ from httptools import HttpResponseParser
 from aurea_engine.targets.http.body_reader import BodyReader
 from aurea_engine.targets.http.replies import MOST_HEAD_BYTES, NEVER, ReplyRules
 from aurea_engine.targets.http.reply_heads import Head, Headers, decode_header, parse_head
+from aurea_engine.targets.http.reply_memo import NOTHING, ReplyMemo
 
 PLAIN = ReplyRules()
 """The rules of a sender that looks at status and sizes only."""
@@ -43,16 +44,18 @@ class ReplyReader:
 
     ``complete``: the last byte has come; ``problem``: the class of failure, if the reply is not acceptable; ``leftover``:
     something came after it; ``keep_alive``: its head leaves the connection open. ``headers`` and ``body``: if they are kept.
-    ``rules``: those of the reply; ``is_simple``: they ask for status and sizes only.
+    ``rules``: those of the reply; ``is_simple``: they ask for status and sizes only. ``known``: what of ``memo`` may be used
+    for it.
     """
 
     __slots__ = (
         "_body_reader", "_ends_with_connection", "_full", "_head", "_is_full", "_light", "_parser", "_pieces", "_quiet",
         "_seen_head", "_with_body", "body", "bytes_received", "complete", "has_head", "headers", "is_simple", "keep_alive",
-        "leftover", "parse", "problem", "rules", "status",
+        "known", "leftover", "memo", "parse", "problem", "rules", "status",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, memo: ReplyMemo | None = None) -> None:
+        self.memo = memo or ReplyMemo()
         self.bytes_received = 0
         self.status = NEVER
         self.headers: Headers = []
@@ -85,10 +88,11 @@ class ReplyReader:
         self.rules, self._is_full = rules, rules.looks_at_headers
         self.is_simple = not (rules.looks_at_headers or rules.looks_at_body)
         if not self.is_simple:
+            self.known = NOTHING
             self._body_reader = BodyReader(rules)
             self._begin_closer_look()
             return
-        self.headers, self.body = [], b""
+        self.headers, self.body, self.known = [], b"", self.memo.known
         self._parser = self._light = self._light or self._make_light_parser()
         self.parse = self._parser.feed_data
 
