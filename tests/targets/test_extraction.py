@@ -131,6 +131,7 @@ def test_it_finds_what_pythons_engine_finds(parts: list[str], group: int, text: 
         (r".*.*.*x", "a" * MOST_TEXT),
         (r"(?:.{1,50}){1,4}x", "a" * MOST_TEXT),
         (r"a[^b]*b[^c]*c[^d]*d", "abc" * (MOST_TEXT // 3)),
+        (f"a(?:{'|' * 900})b", "a" * MOST_TEXT),  # ways without a character, at each one
     ],
 )
 def test_no_text_holds_up_a_run(expression: str, text: str) -> None:

@@ -68,7 +68,7 @@ def test_urls_are_split_in_parts(url: str, parts: tuple[object, ...]) -> None:
         ("", "must begin with http://"),
         ("example.com", 'did you mean "http://example.com"?'),
         ("localhost:8080/x", 'did you mean "http://localhost:8080/x"?'),
-        ("http:/example.com", "must begin with http://"),
+        ("http:/example.com", 'did you mean "http://example.com"?'),
         ("ftp://example.com/", "must begin with http://"),
         ("http://", "must name a host"),
         ("http:///path", "must name a host"),
@@ -105,13 +105,41 @@ def test_a_wrong_url_is_refused(url: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://user:swordfish@h/", "swordfish@h", "user:swordfish@h:80/x", "ftp://a:swordfish@h/"]
+    "url",
+    [
+        "http://user:swordfish@h/",
+        "swordfish@h",
+        "user:swordfish@h:80/x",
+        "ftp://a:swordfish@h/",
+        "http:/user:swordfish@h/",
+        "https:user:swordfish@h",
+        "http://user:sword/swordfish@h/",
+        "http://user:sword#swordfish@h/",
+        "http://user:sword?swordfish@h/ x",
+    ],
 )
 def test_no_error_shows_user_info(url: str) -> None:
     """Nor does one about something else in the same URL."""
     with pytest.raises(SpecError) as refused:
         Http(url)
     assert "swordfish" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "headers", ["Authorization: swordfish", {"Authorization: Bearer swordfish": ""}, ["Authorization: swordfish"]]
+)
+def test_no_error_shows_misplaced_headers(headers: Any) -> None:
+    """Such as a header that stands whole where its name should."""
+    with pytest.raises(SpecError) as refused:
+        Http("http://h/", headers=headers)
+    assert "swordfish" not in str(refused.value)
+
+
+def test_problems_of_headers_can_be_sent() -> None:
+    """Half of a surrogate pair is in no UTF-8, and so in no answer."""
+    with pytest.raises(SpecError) as refused:
+        Http("http://h/", headers={"X": {"\ud800": "a"}})
+    assert str(refused.value).encode()
 
 
 @pytest.mark.parametrize(

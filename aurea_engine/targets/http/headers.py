@@ -52,7 +52,10 @@ def check_headers(headers: Mapping[str, object]) -> list[Problem]:
         lower = name.lower()
         where = f"{show_value(name)[1:-1]}"
         if not TOKEN.fullmatch(name):
-            problems.append(Problem("", "must have names of letters, digits and hyphens", show_value(name)))
+            # A whole header in place of its name may hold a secret behind the colon.
+            shown, colon, _ = name.partition(":")
+            text = "must have names of letters, digits and hyphens"
+            problems.append(Problem("", text, show_value(shown + (":…" if colon else ""))))
         elif lower in seen:
             problems.append(Problem(where, "must be given once: the case of letters makes no difference"))
         elif lower in FORBIDDEN:

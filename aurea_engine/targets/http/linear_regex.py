@@ -27,8 +27,8 @@ from typing import NamedTuple
 from aurea_engine.errors import SpecError
 from aurea_engine.targets.http.regex_parsing import Char, Choice, Edge, Group, Node, Repeat, Sequence, parse_regex
 
-MOST_STEPS = 100_000
-"""Of one search."""
+MOST_STEPS = 250_000
+"""Of one search: instructions that it comes to, summed over the characters."""
 
 MOST_INSTRUCTIONS = 1_000
 """Of one program: counted quantifiers copy what they repeat."""
@@ -185,7 +185,8 @@ class LinearRegex:
                 self._follow(ways, seen, 0, (at, -1, -1), at, text)
             elif not ways:
                 return found
-            left -= len(ways)
+            # All that was come to at this character, ways without a character too: `(?:||…|)` has hundreds of those.
+            left -= len(seen)
             if left < 0:
                 return None
             character = text[at] if at < len(text) else None

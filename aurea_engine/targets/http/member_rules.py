@@ -75,7 +75,7 @@ class HeadersRule:
 
     def coerce(self, value: object) -> dict[str, str | SecretReference]:
         if not isinstance(value, Mapping):
-            raise Invalid("must be an object of texts, or of references to secrets")
+            raise SpecError([Problem("", "must be an object of texts, or of references to secrets")])
         headers, problems = dict[str, str | SecretReference](), list[Problem]()
         for name, text in value.items():
             # The value may be a secret in the wrong place, so no problem shows it.
@@ -98,7 +98,7 @@ class HeadersRule:
                 )
             except SpecError as error:
                 problems += [problem.within(where) for problem in error.problems]
-            if unknown := sorted(str(key) for key in value.keys() - {"secret", "env", "file"}):
+            if unknown := sorted(show_value(key).strip("'") for key in value.keys() - {"secret", "env", "file"}):
                 problems.append(Problem(f"{where}.{unknown[0]}", "is not a member: known are secret, env, file"))
         elif isinstance(value, SecretReference) or (isinstance(value, str) and is_unicode(value)):
             headers[name] = value

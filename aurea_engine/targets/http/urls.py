@@ -72,19 +72,22 @@ def _refuse(problem: str, text: str) -> NoReturn:
 
 
 def hide_user_info(text: str) -> str:
-    """``text`` without what stands before an @: it may be a password, also in a URL that is no URL."""
-    return re.sub(r"(//)[^/?#]*@|^[^/?#]*@", r"\1…@", text)
+    """``text`` without all that stands before its last @: it may be a password, which may have any character in it."""
+    # Also in a URL that is none: with one slash, without a scheme, or with a slash in the password.
+    return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*:/+)?.*@", r"\1…@", text, count=1, flags=re.DOTALL)
 
 
 def _suggest(text: str, found: re.Match[str] | None) -> str:
     if found is not None and found[2].startswith("//"):
         return ""
     near = f"http://{text}"
+    if found is not None and found[1].lower() in SCHEMES:  # http:/example.com
+        near = f"{found[1]}://{found[2].lstrip('/')}"
     try:
         split_url(near)
     except SpecError:
         return ""
-    return f' (did you mean "{hide_user_info(near)}"?)'
+    return f' (did you mean "{near}"?)'
 
 
 def _split_unix(text: str) -> SplitUrl:
