@@ -76,7 +76,8 @@ class BodyReader:
         """The body, if it is kept, when its last byte has come. A compressed one must be whole."""
         if self._inflater is not None and not self._inflater.is_whole and self.problem is None:
             self.problem = "protocol"
-        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        pieces, self._pieces = self._pieces, []
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 class Inflater:

@@ -32,12 +32,12 @@ from typing import TYPE_CHECKING, cast
 
 from httptools import HttpParserError, HttpParserUpgrade
 
+from aurea_engine.records.batch import NS
 from aurea_engine.targets.failures import RequestFailed, name_loss
 from aurea_engine.targets.http.exchange import Exchange
 from aurea_engine.targets.http.outgoing import Outgoing
 from aurea_engine.targets.http.peer import is_closed_by_peer
 from aurea_engine.targets.http.replies import MOST_HEAD_BYTES, NEVER
-from aurea_engine.targets.http.reply_heads import NS
 
 if TYPE_CHECKING:
     from aurea_engine.targets.http.pool import ConnectionPool
@@ -165,6 +165,8 @@ class Connection(Exchange, asyncio.Protocol):
             if is_first and self.is_simple and self.keep_alive and not self.leftover and now >= self.memo.learns_at:
                 self.memo.learn(data, self.status, now)
             self._succeed(now, data)
+            if self.sender is None and self.body:
+                self.body = b""  # ten thousand idle connections would keep ten thousand bodies
         elif self.problem is not None:
             self.fail(self.problem, now)
 

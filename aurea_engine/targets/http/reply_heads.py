@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-NS = 1_000_000_000
+from aurea_engine.records.batch import NS
 
 Headers = list[tuple[str, str]]
 

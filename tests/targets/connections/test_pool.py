@@ -499,3 +499,14 @@ async def test_rules_may_change_between_requests() -> None:
     assert failures_of(sender.seen) == [None, None, "too_large", None, None]
     assert [each.body for each in sender.seen] == [b"", b"ok", b"", b"", b""]
     assert sender.seen[-1].headers == [("content-length", "2")]
+
+
+async def test_idle_connections_keep_no_body() -> None:
+    """A body is the sender's while it is told of it; with many connections the memory of the last ones would add up."""
+    body = b"x" * 500_000
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    async with serve(answer(reply)) as port, pool_for(port) as pool:
+        sender, rules = Recorder(), ReplyRules(keep_body=True)
+        for _ in range(3):
+            assert (await exchange(pool, sender, rules)).body == body
+        assert [(each.body, each._body_reader._pieces) for each in pool.idle] == [(b"", [])]
