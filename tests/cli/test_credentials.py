@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aurea_engine import default_catalog, spec_from_dict
+from aurea_engine.targets.http.headers import CREDENTIALS
 from aurea_server.cli.credentials import (
     describe_origin,
     is_credential,
@@ -156,3 +157,8 @@ def test_targets_are_named_before_a_run(capsys: pytest.CaptureFixture[str]) -> N
         "aurea: and 2 more",
         "aurea: 1 user for 2.00 s",
     ]
+
+
+def test_refused_headers_are_credentials() -> None:
+    """What a specification may not hold is taken out of commands and recordings before it becomes one."""
+    assert all(is_credential_name(name) for name in CREDENTIALS)

@@ -130,3 +130,12 @@ def test_expectations_are_checked(members: dict[str, object], problem: str) -> N
     with pytest.raises(SpecError) as refused:
         Expect(**members)  # type: ignore[arg-type]
     assert problem in str(refused.value)
+
+
+def test_check_without_memory_fails_its_job() -> None:
+    """What a callback of the event loop raises is swallowed by it, and the job would have no end."""
+
+    def check(body: bytes) -> bool:
+        raise MemoryError
+
+    assert Verdict(frozenset((200,)), check).judge(200, b"") == "MemoryError"

@@ -39,6 +39,7 @@ from aurea_engine import (
 from aurea_engine.costs import Egress, PerJob
 from aurea_engine.records.batch import NS
 from aurea_engine.targets.http.data import Data
+from aurea_engine.targets.http.extraction import Extraction
 from aurea_engine.targets.http.flow import Flow, Step
 from aurea_engine.targets.http.job import Http
 from aurea_engine.targets.http.thinks import BLOCK, BLOCKS_KEPT, ThinkTimes
@@ -464,3 +465,15 @@ async def test_a_deadline_ends_flows_at_a_ceiling() -> None:
     assert len(server.received) <= 2
     assert result.counts.timed_out >= 9
     assert result.duration < 5
+
+
+async def test_extraction_without_memory_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flow ends by it, and is not lost in a callback of the event loop."""
+
+    def take(*_: object) -> bool:
+        raise MemoryError
+
+    monkeypatch.setattr(Extraction, "take", take)
+    async with recording_server() as server:
+        result = await run_flows(shop(server), jobs=2, drain=20)
+    assert result.failures == {"MemoryError": 2}

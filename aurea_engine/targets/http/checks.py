@@ -26,6 +26,12 @@ def compile_check(expect: Expect) -> BodyCheck | None:
     return lambda body: first(body) and second(body)
 
 
+NO_MEMORY = MemoryError.__name__
+"""How a job fails whose reply was more than the memory left to look at. It is raised within a callback of the event loop,
+which would swallow it, and the job would never end. A runner finds its run by this name, as that of any job.
+"""
+
+
 class Verdict:
     """How a whole reply is judged: ``codes`` are the statuses that are right, ``check`` looks at the body."""
 
@@ -39,7 +45,12 @@ class Verdict:
         # The status first: the page of an error is not looked at for what a right one would hold.
         if status not in self.codes:
             return "status"
-        return None if self.check is None or self.check(body) else "check"
+        if self.check is None:
+            return None
+        try:
+            return None if self.check(body) else "check"
+        except MemoryError:
+            return NO_MEMORY
 
 
 def _contains(wanted: bytes) -> BodyCheck:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import Problem, SpecError
+from aurea_engine.targets.http.checks import NO_MEMORY
 from aurea_engine.targets.http.cookies import CookieJar
 from aurea_engine.targets.http.data import read_rows
 from aurea_engine.targets.http.draws import Draws
@@ -167,7 +168,10 @@ class FlowJobs(CallbackPool):
         if failure is None:
             failure = step.request.verdict.judge(reply.status, reply.body)
         if failure is None and step.extraction is not None:
-            failure = None if step.extraction.take(reply.headers, reply.body, flow.variables) else "extract"
+            try:
+                failure = None if step.extraction.take(reply.headers, reply.body, flow.variables) else "extract"
+            except MemoryError:
+                failure = NO_MEMORY
         outcome, finished = outcome_of(failure), reply.finished
         flow.add(reply)
         self.record_step(
