@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ MOST_BYTES = 256 * 1024**2
 """Of a file: replies stand in it, with pictures and all."""
 MOST_ENTRIES = 10_000
 MOST_PROBLEMS = 20
+MOST_MILLISECONDS = 1e9
 ASSET_TYPES = (
     *("image/", "font/", "audio/", "video/", "text/css", "text/javascript", "application/javascript"),
     *("application/x-javascript", "application/font", "application/x-font", "application/vnd.ms-fontobject"),
@@ -124,8 +124,8 @@ def _read_entry(number: int, entry: Mapping[str, Any]) -> HarEntry:
     request, response = entry["request"], entry["response"]
     began = _read_instant(_member(entry, "startedDateTime", kind=str))
     time = entry.get("time")
-    # -1 and null stand for "not known"; so does what is no number.
-    took = time / 1000 if isinstance(time, (int, float)) and math.isfinite(time) and time > 0 else 0.0
+    # -1 and null stand for "not known"; so does what is no number, or none that a request can last.
+    took = time / 1000 if isinstance(time, (int, float)) and 0 < time < MOST_MILLISECONDS else 0.0
     body, body_type = _read_body(request.get("postData"))
     return HarEntry(
         number=number,

@@ -53,6 +53,12 @@ def test_entries_are_sorted_by_their_begin() -> None:
     assert [(step["url"], step.get("think")) for step in steps] == [("http://h/first", None), ("http://h/second", 1.0)]
 
 
+@pytest.mark.parametrize("took", [10**400, 1e300, -1])
+def test_time_that_is_none_is_unknown(took: float) -> None:
+    """A number of any size is JSON; one that is no time takes none, and the next pause counts from the beginning."""
+    assert [step.get("think") for step in steps_of(entry("http://h/a", 0, took), entry("http://h/b", 2))] == [None, 2]
+
+
 def test_what_is_no_request_is_skipped() -> None:
     """With a count of each kind: WebSockets, data: URLs, blocked and cached requests, tunnels."""
     entries = [
