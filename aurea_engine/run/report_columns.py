@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from struct import Struct
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,10 @@ class ReportColumns:
 
     def __init__(self, source: JobSource) -> None:
         self.schema = read_schema(source)
-        self._columns: dict[Mark | Measure, array[int]] = {each: array("q") for each in self.schema.declared}
+        # Row by row, so that what a job reports is one store and not one for each number.
+        self._table = array("q")
+        self._places = {each: place for place, each in enumerate(self.schema.declared)}
+        self._width = len(self._places)
         self._group = array("i")
         self._group_of_leaf = map_leaves_to_groups(source)
         # By leaf, since a tuple that a job returns is in the order of its own declarations.
@@ -60,10 +64,12 @@ class ReportColumns:
     def extend(self, block: Block) -> None:
         """Rows for the jobs of ``block``, with what is planned for them."""
         # Every column gets a value for every row, also where the leaf of the job does not declare it: rows must line up.
-        for each, column in self._columns.items():
-            planned = block.reports.get(each.name)
-            values = np.full(len(block), NEVER, np.int64) if planned is None else encode_planned(planned)
-            column.frombytes(values.tobytes())
+        if self._places:
+            rows = np.full((len(block), self._width), NEVER, np.int64)
+            for each, place in self._places.items():
+                if (planned := block.reports.get(each.name)) is not None:
+                    rows[:, place] = encode_planned(planned)
+            self._table.frombytes(rows.tobytes())
         # The leaf is known when the job is planned and never changes, so its group need not wait for an end.
         if self.schema.groups:
             self._group.frombytes(self._group_of_leaf[block.leaf].tobytes())
@@ -72,13 +78,17 @@ class ReportColumns:
         """What the job of ``row`` says of itself: a value for each of ``declared``."""
         # The row is pending until the pump logs the end, so nothing has been read of it, and nothing was dropped.
         for each, value in zip(declared, values, strict=True):
-            self._columns[each][row] = value
+            self._table[row * self._width + self._places[each]] = value
 
     def make_writer(self, reader: ReportReader) -> Callable[[int, Sequence[int], Sequence[int], int, int], None]:
         """``write(row, marks, measures, started, finished)``: what a job of the leaf of ``reader`` says of itself, as
         `ReportReader.read_parts` takes it. Raises `InvalidReport`, and then has written nothing.
         """
-        columns, read = [self._columns[each] for each in reader.declared], reader.read_parts
+        table, width, read = self._table, self._width, reader.read_parts
+        places = [self._places[each] for each in reader.declared]
+        first, store = places[0], Struct(f"{len(places)}q").pack_into
+        # Side by side, unless another leaf declares more, or the same in another order.
+        adjacent = places == list(range(first, first + len(places)))
         (n_marks, n_measures), whole = reader.sizes, reader.whole
 
         def write(row: int, marks: Sequence[int], measures: Sequence[int], started: int, finished: int) -> None:
@@ -94,18 +104,21 @@ class ReportColumns:
                         if value.__class__ is not int or not NEVER <= value <= MOST:
                             break
                     else:
-                        for column, value in zip(columns, (*marks, *measures)):  # noqa: B905 - equally many, and strict costs
-                            column[row] = value
+                        if adjacent:
+                            store(table, 8 * (row * width + first), *marks, *measures)
+                        else:
+                            for place, value in zip(places, (*marks, *measures)):  # noqa: B905 - equally many: see above
+                                table[row * width + place] = value
                         return
-            for column, value in zip(columns, read(marks, measures, started, finished), strict=True):
-                column[row] = value
+            for place, value in zip(places, read(marks, measures, started, finished), strict=True):
+                table[row * width + place] = value
 
         return write
 
     def read(self, row: int, declared: Mark | Measure, started: int) -> int:
         """What the job of ``row``, which has completed, reported; `NEVER` for nothing."""
         # For one job, as objectives that end a run ask at each end; `select` does the same for many.
-        stored = self._columns[declared][row]
+        stored = self._table[row * self._width + self._places[declared]]
         if stored >= NEVER:
             return stored
         return -2 - stored + (started if isinstance(declared, Mark) else 0)
@@ -120,29 +133,24 @@ class ReportColumns:
         if not self.schema:
             return Reported({}, {}, None, ())
 
-        def column(values: array[int], dtype: type) -> NDArray[Any]:
-            return np.frombuffer(values, dtype)[rows]
+        table = np.frombuffer(self._table, np.int64).reshape(-1, max(self._width, 1))
+
+        def column(declared: Mark | Measure) -> Instants:
+            return table[rows, self._places[declared]]
 
         # A job that was stopped may have a report in its row all the same: it came between the instant of the stop and the
         # moment at which the pump noticed. By its outcome it is told apart here, so that no driver has to clean up.
         served = _SERVED[outcome]
         completed = outcome == Outcome.COMPLETED
-        marks = {
-            mark: decode_planned(column(self._columns[mark], np.int64), started, served, completed)
-            for mark in self.schema.marks
-        }
-        measures = {
-            measure: decode_planned(column(self._columns[measure], np.int64), 0, served, completed)
-            for measure in self.schema.measures
-        }
-        group = column(self._group, np.int32).copy() if self.schema.groups else None
+        marks = {mark: decode_planned(column(mark), started, served, completed) for mark in self.schema.marks}
+        measures = {measure: decode_planned(column(measure), 0, served, completed) for measure in self.schema.measures}
+        group = np.frombuffer(self._group, np.int32)[rows].copy() if self.schema.groups else None
         return Reported(marks, measures, group, self.schema.groups)
 
     def forget(self, rows: int) -> None:
         """Drop the first ``rows``."""
         # Together with the recorder's own columns, or rows and reports would be of different jobs.
-        for column in self._columns.values():
-            del column[:rows]
+        del self._table[: rows * self._width]
         del self._group[:rows]
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -517,3 +517,49 @@ def test_a_callback_pool_reports_with_its_ends(jumping: Callable[..., Any]) -> N
     assert came[[0, 3, 4]].tolist() == [NS // 10] * 3
     assert result.jobs.mark("first_row")[[1, 2]].tolist() == [-1, -1]
     assert (result.measures["rows"].total, result.measures["rows"].amounts.count) == (12, 3)
+
+
+def test_pools_of_a_mix_share_the_columns(jumping: Callable[..., Any]) -> None:
+    """Branches that declare some of the same, in another order and with gaps: each job's numbers are in its own columns."""
+    a, b, c = (Measure(name, "things") for name in "abc")
+
+    class Pool(CallbackPool):
+        def __init__(self, numbers: tuple[int, ...]) -> None:
+            self._numbers = numbers
+
+        def start(self, job: int, demand: float, limit: int | None, deadline: int | None) -> None:
+            self.done(job, self.now(), self.now(), Outcome.COMPLETED, (), self._numbers)
+
+        def cancel(self, job: int) -> int | None:
+            return None
+
+    class Told(Job):
+        executor = "callbacks"
+        numbers: ClassVar[tuple[int, ...]] = ()
+
+        async def run(self, demand: float) -> None:
+            raise NotImplementedError
+
+        @asynccontextmanager
+        async def opened(self) -> AsyncIterator[Any]:
+            yield Pool(self.numbers)
+
+    class All(Told):
+        measures: ClassVar = (a, b, c)
+        numbers: ClassVar = (1, 2, 3)
+
+    class Turned(Told):
+        measures: ClassVar = (c, a)
+        numbers: ClassVar = (30, 10)
+
+    class One(Told):
+        measures: ClassVar = (b,)
+        numbers: ClassVar = (200,)
+
+    mix = Mix((Branch(1, All(), name="all"), Branch(1, Turned(), name="turned"), Branch(1, One(), name="one")))
+    jobs = jumping(run(RunSpec(Workload(mix, AllAtOnce(), jobs=60)), clock=LoopClock())).jobs
+    expected = {"all": (1, 2, 3), "turned": (10, -1, 30), "one": (-1, 200, -1)}
+    for name, numbers in expected.items():
+        mine = jobs.of_group(name)
+        assert len(mine)
+        assert {tuple(row) for row in zip(*(mine.measure(each) for each in "abc"), strict=True)} == {numbers}
