@@ -10,18 +10,20 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
 from aurea_engine import Problem, SpecError
 from aurea_engine.fields.text_files import decode_text
+from aurea_engine.targets.http.escaping import percent_encode, write_text
 from aurea_engine.targets.http.pointers import compile_pointer
 from aurea_server.cli.imported_requests import FORM_TYPE, escape_braces
 
 MOST_BYTES = 32 * 1024**2
 MOST_DEPTH = 8
 """Of a made-up value: schemas may refer to themselves."""
+MOST_VALUES = 1000
+"""In one request that are made up."""
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
 SAFE = ("get", "head")
 """Methods that change nothing (RFC 9110, section 9.2.1): only these are taken unless others are asked for."""
@@ -56,6 +58,7 @@ class OpenApiFile:
                 [Problem("openapi", "must be 3.0 or 3.1; Swagger 2 has to be converted", ascii(version)[:20])]
             )
         self.document: dict[str, Any] = document
+        self._values_left = MOST_VALUES
 
     def find_server(self) -> str | None:
         """The first server's URL, with the defaults of its variables; None where it is relative, or there is none."""
@@ -92,7 +95,7 @@ class OpenApiFile:
 
     def make_request(self, method: str, path: str, operation: dict[str, Any]) -> OpenApiRequest:
         """The request of an operation; its URL begins with the path."""
-        request = OpenApiRequest(name_operation(method, path, operation), {})
+        request, self._values_left = OpenApiRequest(name_operation(method, path, operation), {}), MOST_VALUES
         query, headers = list[str](), dict[str, Any]()
         for parameter in self._list_parameters(operation):
             name, where = str(parameter.get("name")), parameter.get("in")
@@ -104,7 +107,7 @@ class OpenApiFile:
             if where == "path":
                 path = path.replace(f"{{{name}}}", _encode(example))
             elif where == "query":
-                query.append(f"{quote(name, safe='')}={_encode(example)}")
+                query.append(f"{percent_encode(name)}={_encode(example)}")
             elif where == "header":
                 headers[name] = _write(example)
         if unknown := re.search(r"(?<!\{)\{([^{}]+)\}", path):
@@ -160,8 +163,10 @@ class OpenApiFile:
         for name in ("examples", "enum"):
             if isinstance(schema.get(name), list) and schema[name]:
                 return escape_braces(schema[name][0]), False
-        # A tree whose nodes require nodes has no finite example: null ends it, and it is said that it was made up.
-        if depth >= MOST_DEPTH:
+        # A tree whose nodes require nodes has no finite example: null ends it, and it is said that it was made up. Where each
+        # node requires many, it does so long before that depth.
+        self._values_left -= 1
+        if depth >= MOST_DEPTH or self._values_left < 0:
             return None, True
         for name in ("oneOf", "anyOf"):
             if isinstance(schema.get(name), list) and schema[name]:
@@ -209,10 +214,10 @@ def _list(value: Any) -> list[Any]:
 def _write(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(map(_write, value))
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return write_text(value)
 
 
 def _encode(value: Any) -> str:
     text = _write(value)
     # A template is percent-encoded when it is filled in.
-    return text if text.startswith("{{") else quote(text, safe="")
+    return text if text.startswith("{{") else percent_encode(text)

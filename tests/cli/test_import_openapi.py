@@ -135,6 +135,16 @@ def test_recursive_schemas_come_to_an_end() -> None:
     assert str(step["json"]).count("next") == 8
 
 
+def test_branching_schemas_come_to_an_end() -> None:
+    """A node that requires twenty of its kind would have 20⁸ values at that depth."""
+    nodes = {f"n{i}": {"$ref": "#/components/schemas/Node"} for i in range(20)}
+    node = {"type": "object", "required": list(nodes), "properties": nodes}
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Node"}}}
+    paths = {"/n": {"post": {"operationId": "n", "requestBody": {"content": content}}}}
+    imported = read(paths, "n", components={"schemas": {"Node": node}})
+    assert "made up" in str(imported.remarks)
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
