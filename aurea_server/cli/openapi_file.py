@@ -163,8 +163,8 @@ class OpenApiFile:
         for name in ("examples", "enum"):
             if isinstance(schema.get(name), list) and schema[name]:
                 return escape_braces(schema[name][0]), False
-        # A tree whose nodes require nodes has no finite example: null ends it, and it is said that it was made up. Where each
-        # node requires many, it does so long before that depth.
+        # A tree whose nodes require nodes has no finite example: null ends it, and it is said that it was made up. Where
+        # each node requires many, it does so long before that depth.
         self._values_left -= 1
         if depth >= MOST_DEPTH or self._values_left < 0:
             return None, True
