@@ -70,5 +70,5 @@ def name_loss(error: Exception | None) -> str:
     """The class of an exchange whose connection was lost. ``error``: as a protocol is told, None for an orderly end."""
     if error is None:
         return "closed_early"
-    # The kernel gave up what nobody acknowledged: a timeout, but none of connecting.
+    # The kernel gave up because nothing was acknowledged: a timeout, but not one of connecting.
     return "unreachable" if isinstance(error, TimeoutError) else name_failure(error)

@@ -42,7 +42,7 @@ from aurea_engine.targets.http.data import Data
 from aurea_engine.targets.http.extraction import Extraction
 from aurea_engine.targets.http.flow import Flow, Step
 from aurea_engine.targets.http.job import Http
-from aurea_engine.targets.http.thinks import BLOCK, BLOCKS_KEPT, ThinkTimes
+from aurea_engine.targets.http.think_times import BLOCK, BLOCKS_KEPT, ThinkTimes
 from aurea_engine.testing import check_callback_pool, check_result
 from aurea_engine.workload.access import Access
 from aurea_engine.workload.jobs import JobSource

@@ -18,7 +18,7 @@ from aurea_engine.targets.http.draws import Draws
 from aurea_engine.targets.http.flow_jobs import FlowJobs, PreparedStep
 from aurea_engine.targets.http.http_jobs import RowPicker
 from aurea_engine.targets.http.prepared import prepare_request
-from aurea_engine.targets.http.thinks import ThinkTimes
+from aurea_engine.targets.http.think_times import ThinkTimes
 from aurea_engine.testing import check_result, run_jumping
 from aurea_engine.workload.access import Access
 from aurea_engine.workload.callbacks import PoolState

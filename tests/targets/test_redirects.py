@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aurea_engine import RunSpec, Workload, run
+from aurea_engine.targets.http.connection_options import ConnectionOptions
 from aurea_engine.targets.http.cookies import CookieJar
 from aurea_engine.targets.http.job import Http
-from aurea_engine.targets.http.options import ConnectionOptions
 from aurea_engine.targets.http.origin import Origin
 from aurea_engine.targets.http.pools import Pools, divide_ceiling
 from aurea_engine.targets.http.redirects import next_method, resolve_location
@@ -189,7 +189,7 @@ async def test_pools_elsewhere_take_what_is_left(monkeypatch: pytest.MonkeyPatch
     """A pool that is made in mid-run has fewer descriptors than the specification asked for, and is made all the same."""
     pools = Pools(Access(), lambda: 0, follows=True)
     monkeypatch.setattr("aurea_engine.targets.http.pools.raise_descriptor_limit", lambda: 45)
-    monkeypatch.setattr("aurea_engine.targets.http.descriptors.raise_descriptor_limit", lambda: 45)
+    monkeypatch.setattr("aurea_engine.targets.http.file_descriptors.raise_descriptor_limit", lambda: 45)
     assert pools.get_elsewhere(ConnectionOptions(Origin("http", "other", 80), limit=200)) is not None
     await pools.close()
 

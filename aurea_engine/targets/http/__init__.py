@@ -1,1 +1,1 @@
-"""Requests over HTTP/1.1: connections, what is sent over them, and what is made of the replies."""
+"""Requests over HTTP/1.1: connections, the requests sent over them, and how replies are read and checked."""

@@ -34,9 +34,9 @@ from httptools import HttpParserError, HttpParserUpgrade
 
 from aurea_engine.records.batch import NS
 from aurea_engine.targets.failures import RequestFailed, name_loss
+from aurea_engine.targets.http.body_writer import BodyWriter
+from aurea_engine.targets.http.closed_by_peer import is_closed_by_peer
 from aurea_engine.targets.http.exchange import Exchange
-from aurea_engine.targets.http.outgoing import Outgoing
-from aurea_engine.targets.http.peer import is_closed_by_peer
 from aurea_engine.targets.http.replies import MOST_HEAD_BYTES, NEVER
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ class Connection(Exchange, asyncio.Protocol):
     """
 
     __slots__ = (
+        "_body_writer",
         "_is_lost",
         "_is_watched",
-        "_outgoing",
         "_pool",
         "_uses_left",
         "_write",
@@ -66,7 +66,7 @@ class Connection(Exchange, asyncio.Protocol):
     )
 
     def __init__(self, pool: ConnectionPool) -> None:
-        super().__init__(pool.now, pool.expiry, pool.memo)
+        super().__init__(pool.now, pool.timeouts, pool.memo)
         self._pool = pool
         self.transport: asyncio.Transport | None = None
         self.dial: asyncio.Task[None] | None = None
@@ -74,7 +74,7 @@ class Connection(Exchange, asyncio.Protocol):
         self._is_lost = False
         self._is_watched = pool.reuse  # until it is known what the server says of it
         self._uses_left: int | None = None
-        self._outgoing: Outgoing | None = None
+        self._body_writer: BodyWriter | None = None
 
     def is_usable(self, idle_ns: int) -> bool:
         """Whether it may be used again after it was idle for so long."""
@@ -107,17 +107,17 @@ class Connection(Exchange, asyncio.Protocol):
     def _transmit_slowly(self, message: bytes | tuple[bytes, bytes]) -> None:
         head, body = message if isinstance(message, tuple) else (b"", message)
         assert self.transport is not None
-        self._outgoing = outgoing = Outgoing(self.transport, body)
+        self._body_writer = writer = BodyWriter(self.transport, body)
         self.sent = self._now()
         if head:
             self._write(head)
             self.bytes_sent = len(head)
-            outgoing.hold()
-        outgoing.push()
+            writer.hold()
+        writer.push()
 
     def received_interim(self, status: int) -> None:
-        if status == 100 and self._outgoing is not None:
-            self._outgoing.release()
+        if status == 100 and self._body_writer is not None:
+            self._body_writer.release()
 
     # --- What the event loop tells -----------------------------------------------------------------------------------
 
@@ -177,12 +177,12 @@ class Connection(Exchange, asyncio.Protocol):
             self._pool.fill()
 
     def pause_writing(self) -> None:
-        if self._outgoing is not None:
-            self._outgoing.pause()
+        if self._body_writer is not None:
+            self._body_writer.pause()
 
     def resume_writing(self) -> None:
-        if self._outgoing is not None:
-            self._outgoing.resume()
+        if self._body_writer is not None:
+            self._body_writer.resume()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.transport is None:  # this side has closed it
@@ -209,7 +209,7 @@ class Connection(Exchange, asyncio.Protocol):
         sender, pool, keep = self.sender, self._pool, self.keep_alive
         assert sender is not None
         self.sender = None
-        if self._is_watched or self._is_full or self._outgoing is not None:
+        if self._is_watched or self._is_full or self._body_writer is not None:
             keep = self._look_closer(data) and keep
         if not keep or self.leftover or not pool.reuse:
             self.close()
@@ -228,7 +228,7 @@ class Connection(Exchange, asyncio.Protocol):
         """What is not asked of every reply. Whether the connection may be used again, as far as that goes."""
         if self.rules.head:
             self.ends_at(data)
-        is_sent = self._outgoing is None or self._settle(self._outgoing)
+        is_sent = self._body_writer is None or self._settle(self._body_writer)
         if self._uses_left is not None:
             self._uses_left -= 1
         elif self._is_watched:
@@ -246,8 +246,8 @@ class Connection(Exchange, asyncio.Protocol):
         """The exchange is over, and with it the connection: the rest of a reply may still come."""
         self.finished = now
         sender, self.sender = self.sender, None
-        if self._outgoing is not None:
-            self.bytes_sent += self._outgoing.handed
+        if self._body_writer is not None:
+            self.bytes_sent += self._body_writer.handed
         if self.transport is not None and self.bytes_sent:
             # What the transport still holds has not been sent.
             self.bytes_sent = max(self.bytes_sent - self.transport.get_write_buffer_size(), 0)
@@ -256,21 +256,21 @@ class Connection(Exchange, asyncio.Protocol):
         sender.replied(self.token, self, failure)
         self._pool.fill()
 
-    def _settle(self, outgoing: Outgoing) -> bool:
+    def _settle(self, writer: BodyWriter) -> bool:
         """The reply is complete. Whether the request is, too: else the server would take the next one for its rest."""
-        self._outgoing = None
-        outgoing.stop()
-        self.bytes_sent += outgoing.handed
-        if not outgoing.is_done and self.transport is not None:
+        self._body_writer = None
+        writer.stop()
+        self.bytes_sent += writer.handed
+        if not writer.is_done and self.transport is not None:
             self.bytes_sent = max(self.bytes_sent - self.transport.get_write_buffer_size(), 0)
-        return outgoing.is_done
+        return writer.is_done
 
     def close(self) -> None:
         """Close it at once, or stop opening it. Its place in the pool is free."""
         transport, self.transport = self.transport, None
-        if self._outgoing is not None:
-            self._outgoing.stop()
-            self._outgoing = None
+        if self._body_writer is not None:
+            self._body_writer.stop()
+            self._body_writer = None
         self._pool.connections.discard(self)
         if transport is not None and not self._is_lost:
             self._pool.closing.add(self)

@@ -7,7 +7,7 @@ is said with its line, before anything is sent.
 # A row becomes a tuple of texts, one for each use of a field, and each is escaped already for the place where it is used. So
 # a job costs a look-up, and a million rows of two short fields 200 MB. What no template names is not kept: data are often
 # an export with fifty columns. Every row is looked at before the first request: a wrong one would fail its job an hour
-# later, as a failure of nobody, and `pick: once` would have used up the rows before it.
+# later, as a failure without a cause in the target, and `pick: once` would have used up the rows before it.
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@
 # TLS is told the name, and the socket the address.
 #
 # Of several addresses the one that answered last time is tried first, then the others in the resolver's order. Each gets an
-# equal share of the time that is left, so that one which swallows packets does not use up what the others need.
+# equal share of the time that is left, so that an address that drops packets leaves time for the others.
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aurea_engine.errors import TargetRefused
 from aurea_engine.records.batch import NS
 from aurea_engine.targets.addresses import SocketAddress, check_address, resolve
 from aurea_engine.targets.http.connection import Connection
-from aurea_engine.targets.http.options import ConnectionOptions
+from aurea_engine.targets.http.connection_options import ConnectionOptions
 from aurea_engine.targets.http.tls import make_tls_context
 from aurea_engine.workload.access import Access
 

@@ -1,13 +1,13 @@
-"""The record of the exchange under way on a connection: whose it is, its stamps, its counts, and when it is over."""
+"""The record of the exchange under way on a connection: its sender, its stamps, its counts, and when it times out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from aurea_engine.targets.http.expiry import FOREVER, Expiry
 from aurea_engine.targets.http.replies import NEVER, ReplyRules, Sender
 from aurea_engine.targets.http.reply_memo import ReplyMemo
 from aurea_engine.targets.http.reply_reader import ReplyReader
+from aurea_engine.targets.http.timeouts import FOREVER, Timeouts
 
 
 class Exchange(ReplyReader):
@@ -17,13 +17,13 @@ class Exchange(ReplyReader):
     """
 
     __slots__ = (
-        "_expiry", "_now", "bytes_sent", "connected", "expires", "finished", "first_byte", "sender", "sent", "started",
-        "token",
+        "_now", "_timeouts", "bytes_sent", "connected", "expires", "finished", "first_byte", "sender", "sent",
+        "started", "token",
     )  # fmt: skip
 
-    def __init__(self, now: Callable[[], int], expiry: Expiry, memo: ReplyMemo) -> None:
+    def __init__(self, now: Callable[[], int], timeouts: Timeouts, memo: ReplyMemo) -> None:
         super().__init__(memo)
-        self._now, self._expiry = now, expiry
+        self._now, self._timeouts = now, timeouts
         self.sender: Sender | None = None
         self.token = 0
         self.started = self.connected = self.sent = self.first_byte = self.finished = NEVER
@@ -55,9 +55,9 @@ class Exchange(ReplyReader):
         if deadline is not None and deadline < expires:
             expires = deadline
         self.expires = expires
-        # The whole of a timeout, as long as it does not come: see `Expiry`.
-        if expires < self._expiry.soonest:
-            self._expiry.note(expires)
+        # The whole of a timeout, as long as it does not come: see `Timeouts`.
+        if expires < self._timeouts.soonest:
+            self._timeouts.note(expires)
 
     def set_clock(self, now: Callable[[], int], shift: int) -> None:
         """Stamp with another clock, which is ``shift`` ns ahead of the old one."""

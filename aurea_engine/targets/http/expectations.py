@@ -48,9 +48,9 @@ class Expect(Checked):
     max_bytes: Annotated[int, Meta(ge=0, le=2**53)] | None = None
 
     def check(self) -> list[Problem]:
-        # An expectation that nothing can fail is a mistake, and one that nobody would notice.
+        # An expectation that nothing can fail is a mistake, and it would go unnoticed.
         if self.contains == "":
-            return [Problem("contains", "must not be empty: every body contains nothing")]
+            return [Problem("contains", "must not be empty: every body contains the empty text")]
         if self.looks_at_body and self.max_bytes is not None and self.max_bytes > MOST_KEPT_BYTES:
             problem = (
                 f"must be at most {MOST_KEPT_BYTES:,} beside contains and json: a body that is looked at is kept whole"

@@ -168,7 +168,7 @@ class Extraction:
             text = body[:MOST_TEXT].decode("utf-8", "replace")
             found += [(name, regex.find(text)) for name, regex in self._regexes]
         for name, value in found:
-            # A null would become the text "null" in the next request, which nobody means.
+            # A null would become the text "null" in the next request, which is never intended.
             most = MOST_NESTED if isinstance(value, (dict, list)) else MOST_VALUE
             if value is ABSENT or value is None or len(write_text(value)) > most:
                 return False

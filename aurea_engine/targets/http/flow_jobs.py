@@ -1,4 +1,4 @@
-"""The flows of one run: where each of its users is, what is sent next, and what the run is told."""
+"""The flows of one run: the step that each user is at, the next request, and the report to the run."""
 
 # A flow in flight is one `FlowState`, and nothing else: no task, and no timer of its own. It is in one of three places:
 #
@@ -28,13 +28,13 @@ from typing import TYPE_CHECKING
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.targets.http.checks import NO_MEMORY
+from aurea_engine.targets.http.connection_options import ConnectionOptions
 from aurea_engine.targets.http.cookies import CookieJar
 from aurea_engine.targets.http.data import read_rows
 from aurea_engine.targets.http.draws import Draws
 from aurea_engine.targets.http.extraction import Extraction
 from aurea_engine.targets.http.flow_state import FlowState
 from aurea_engine.targets.http.http_jobs import RowPicker, outcome_of
-from aurea_engine.targets.http.options import ConnectionOptions
 from aurea_engine.targets.http.pool import ConnectionPool, Unsent
 from aurea_engine.targets.http.pools import Limits, Pools
 from aurea_engine.targets.http.prepared import PreparedRequest, prepare_request
@@ -43,7 +43,7 @@ from aurea_engine.targets.http.redirects import RedirectFollower
 from aurea_engine.targets.http.replies import NEVER, Reply
 from aurea_engine.targets.http.requests import Encoded
 from aurea_engine.targets.http.templates import JobContext
-from aurea_engine.targets.http.thinks import Agenda, ThinkTimes
+from aurea_engine.targets.http.think_times import Agenda, ThinkTimes
 from aurea_engine.workload.access import Access
 from aurea_engine.workload.callbacks import CallbackPool, PoolState
 from aurea_engine.workload.job_setup import JobSetup

@@ -1,4 +1,4 @@
-"""The jobs of one `Http` during a run: what each sends, what is made of its reply, and what the run is told."""
+"""The jobs of one `Http` during a run: the request of each, the check of its reply, and its report to the run."""
 
 # The hot path of a job without templates, checks or redirects: `start` hands the job's number to the pool of connections,
 # `encode` returns bytes that exist already, `replied` looks the status up in a set and says `done`. No object is made for a

@@ -12,9 +12,9 @@ from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, PositiveSeconds
 from aurea_engine.fields.local_files import RUN_FILE, SECRET_HEADERS, TARGET_URL, FileName
 from aurea_engine.records.measures import GroupName
+from aurea_engine.targets.http.connection_options import MOST_CONNECTIONS
 from aurea_engine.targets.http.expectations import Expect
 from aurea_engine.targets.http.member_rules import FormRule, HeadersRule, JsonRule, MethodRule, UrlRule
-from aurea_engine.targets.http.options import MOST_CONNECTIONS
 from aurea_engine.targets.http.tls import TlsOptions
 from aurea_engine.targets.http.urls import SplitUrl, split_url
 from aurea_engine.targets.secrets import SecretReference

@@ -39,7 +39,7 @@ def compile_pointer(text: object) -> Pointer:
     """``text`` as a pointer. Raises `SpecError`."""
     if not isinstance(text, str) or len(text) > MOST_POINTER or (text and not text.startswith("/")):
         raise SpecError(
-            "must be a JSON pointer, such as /items/0/name: it begins with /, and the whole document is empty"
+            "must be a JSON pointer, such as /items/0/name: it begins with /, and the empty pointer is the whole document"
         )
     if re.search(r"~(?![01])", text):
         raise SpecError("must be a JSON pointer, in which ~ is written ~0, and / within a name ~1")

@@ -33,12 +33,12 @@ from typing import Any
 
 from aurea_engine.targets.failures import name_failure
 from aurea_engine.targets.http.connection import Connection
-from aurea_engine.targets.http.descriptors import find_limit
+from aurea_engine.targets.http.connection_options import ConnectionOptions
 from aurea_engine.targets.http.dialing import Dialer
-from aurea_engine.targets.http.expiry import FOREVER, Expiry
-from aurea_engine.targets.http.options import ConnectionOptions
+from aurea_engine.targets.http.file_descriptors import find_limit
 from aurea_engine.targets.http.replies import NEVER, ReplyRules, Sender
 from aurea_engine.targets.http.reply_memo import ReplyMemo
+from aurea_engine.targets.http.timeouts import FOREVER, Timeouts
 from aurea_engine.workload.access import Access
 from aurea_engine.workload.callbacks import PoolState
 
@@ -84,7 +84,7 @@ class ConnectionPool:
         self.connections: set[Connection] = set()
         self.closing: set[Connection] = set()
         self.waiting: OrderedDict[tuple[Sender, int], Job] = OrderedDict()
-        self.expiry, self.memo = Expiry(now, self._collect, self._expire), ReplyMemo()
+        self.timeouts, self.memo = Timeouts(now, self._collect, self._expire), ReplyMemo()
         self.opened = 0
         self.idle: list[Connection] = []
         self._dials: set[asyncio.Task[None]] = set()
@@ -101,7 +101,7 @@ class ConnectionPool:
     @now.setter
     def now(self, now: Callable[[], int]) -> None:
         shift = now() - self._now()
-        self._now = self.expiry.now = now
+        self._now = self.timeouts.now = now
         for connection in self.connections:
             connection.set_clock(now, shift)
 
@@ -131,7 +131,7 @@ class ConnectionPool:
         """Close all connections, and return when their descriptors are free."""
         self._is_closed = True
         self.waiting.clear()
-        self.expiry.stop()
+        self.timeouts.stop()
         for connection in list(self.connections):
             connection.close()
         await asyncio.gather(self._dialer.close(), *self._dials, return_exceptions=True)
@@ -179,8 +179,8 @@ class ConnectionPool:
         else:
             self._waited += 1
             self.waiting[sender, token] = (sender, token, rules, timeout_ns, deadline, limit)
-            if deadline is not None and deadline < self.expiry.soonest:
-                self.expiry.note(deadline)
+            if deadline is not None and deadline < self.timeouts.soonest:
+                self.timeouts.note(deadline)
 
     def offer(self, connection: Connection) -> None:
         """``connection`` is free: for the first job that waits, or else for those to come."""

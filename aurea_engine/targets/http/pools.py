@@ -1,12 +1,12 @@
-"""The pools of connections of one leaf: one for each set of options, so that equal requests share their connections."""
+"""The connection pools of one leaf: one for each set of options, so that requests with equal options share connections."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from aurea_engine.targets.http.descriptors import raise_descriptor_limit
-from aurea_engine.targets.http.options import MOST_CONNECTIONS, ConnectionOptions
+from aurea_engine.targets.http.connection_options import MOST_CONNECTIONS, ConnectionOptions
+from aurea_engine.targets.http.file_descriptors import raise_descriptor_limit
 from aurea_engine.targets.http.origin import Origin
 from aurea_engine.targets.http.pool import ConnectionPool
 from aurea_engine.workload.access import Access

@@ -14,8 +14,8 @@ from aurea_engine.fields.checked import show_value
 from aurea_engine.fields.local_files import read_file
 from aurea_engine.records.batch import NS
 from aurea_engine.targets.http.checks import Verdict, compile_check
+from aurea_engine.targets.http.connection_options import ConnectionOptions
 from aurea_engine.targets.http.members import Auth, HttpMembers
-from aurea_engine.targets.http.options import ConnectionOptions
 from aurea_engine.targets.http.origin import Origin
 from aurea_engine.targets.http.replies import ReplyRules
 from aurea_engine.targets.http.requests import Request, compile_request
@@ -111,7 +111,7 @@ def _read_secrets(members: HttpMembers, origin: Origin, access: Access) -> Mappi
     }
     if members.auth is not None:
         wanted["auth"] = ("authorization", members.auth.reference)
-    # All that is missing is told at once: whoever starts a run would else set one variable after the other.
+    # All missing secrets are reported at once: otherwise a user would set one variable after the other.
     for path, (header, reference) in wanted.items():
         try:
             found[header] = read_secret(reference, origin, access)

@@ -1,4 +1,4 @@
-"""Redirects: where one leads, what is sent there, and the jobs that are on their way along them."""
+"""Redirects: where one leads, which request is sent there, and the jobs that follow one now."""
 
 # A job that is redirected is one job with several requests. Its service begins with the first and ends with the last reply;
 # its timeout is for all of them; its bytes are the sum. `connected` and `sent` are those of the first request, `first_byte`
@@ -25,8 +25,8 @@ from urllib.parse import urljoin
 
 from aurea_engine.errors import SpecError
 from aurea_engine.records.batch import NS
+from aurea_engine.targets.http.connection_options import ConnectionOptions
 from aurea_engine.targets.http.cookies import CookieJar
-from aurea_engine.targets.http.options import ConnectionOptions
 from aurea_engine.targets.http.origin import Origin
 from aurea_engine.targets.http.pool import ConnectionPool
 from aurea_engine.targets.http.pools import Limits, Pools
@@ -79,7 +79,7 @@ def _read_utf8(header: str) -> str:
 
 @dataclass
 class Way:
-    """A job on its way along redirects: what it asks for now, and the sums so far, as the attributes of a `Reply`."""
+    """A job that follows redirects: its current request, and the sums so far, as the attributes of a `Reply`."""
 
     prepared: PreparedRequest
     jar: CookieJar | None
@@ -128,7 +128,7 @@ class Way:
 
 
 class RedirectFollower:
-    """Follows redirects for the jobs of one pool. A `Sender` of its own, so that jobs without redirects pay nothing for it.
+    """Follows redirects for the jobs of one pool. A `Sender` of its own, so that jobs without redirects have no cost by it.
 
     ``contexts``: gives the context of a job's templates. ``finish``: is told of the last reply, which has the sums of all.
     ``pacer``: the run's ceiling on requests, which those that follow redirects are, too.
@@ -228,7 +228,7 @@ class RedirectFollower:
         return self._pools.get_elsewhere(replace(options, origin=origin, warm=False, tls=tls))
 
     def cancel(self, token: int) -> int | None:
-        """Give up a job. Returns the instant at which its service began; None if the job is not on its way."""
+        """Give up a job. Returns the instant at which its service began; None if the job follows none."""
         way = self._ways.pop(token, None)
         if way is None:
             return None

@@ -10,7 +10,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from aurea_engine.targets.failures import RequestFailed
-from aurea_engine.targets.http.options import ConnectionOptions
+from aurea_engine.targets.http.connection_options import ConnectionOptions
 from aurea_engine.targets.http.origin import Origin
 from aurea_engine.targets.http.pool import ConnectionPool
 from aurea_engine.targets.http.replies import Reply, ReplyRules

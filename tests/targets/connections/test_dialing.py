@@ -18,8 +18,8 @@ import trustme
 
 from aurea_engine.errors import SpecError, TargetRefused
 from aurea_engine.targets.http.connection import Connection
+from aurea_engine.targets.http.connection_options import ConnectionOptions
 from aurea_engine.targets.http.dialing import Dialer
-from aurea_engine.targets.http.options import ConnectionOptions
 from aurea_engine.targets.http.origin import Origin
 from aurea_engine.targets.http.pool import ConnectionPool
 from aurea_engine.targets.http.tls import TlsOptions, make_tls_context

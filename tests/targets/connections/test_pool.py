@@ -11,9 +11,9 @@ from collections.abc import Callable
 import pytest
 
 from aurea_engine.errors import SpecError
-from aurea_engine.targets.http import descriptors
+from aurea_engine.targets.http import file_descriptors
 from aurea_engine.targets.http import pool as pool_module
-from aurea_engine.targets.http.descriptors import find_limit, raise_descriptor_limit
+from aurea_engine.targets.http.file_descriptors import find_limit, raise_descriptor_limit
 from aurea_engine.targets.http.pool import ConnectionPool
 from aurea_engine.targets.http.replies import ReplyRules
 from aurea_engine.workload.access import Access
@@ -417,13 +417,13 @@ async def test_closed_pool_leaves_nothing() -> None:
 
 def test_limit_is_the_smallest_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """The member, the operator's ceiling, ten thousand, and the descriptors."""
-    monkeypatch.setattr(descriptors, "raise_descriptor_limit", lambda: 500)
+    monkeypatch.setattr(file_descriptors, "raise_descriptor_limit", lambda: 500)
     assert find_limit(None, None) == 500
     assert find_limit(None, 100) == 100
     assert find_limit(50, 100) == 50
     with pytest.raises(SpecError, match="ulimit"):
         find_limit(501, None)
-    monkeypatch.setattr(descriptors, "raise_descriptor_limit", lambda: 10**6)
+    monkeypatch.setattr(file_descriptors, "raise_descriptor_limit", lambda: 10**6)
     assert find_limit(None, None) == 10_000
 
 
@@ -441,7 +441,7 @@ def test_descriptor_limit_is_raised() -> None:
 
 NULL_TARGET = """
 import asyncio
-from aurea_engine.targets.http.descriptors import raise_descriptor_limit
+from aurea_engine.targets.http.file_descriptors import raise_descriptor_limit
 from aurea_engine.targets.null_target import serve_null_target
 
 async def main():

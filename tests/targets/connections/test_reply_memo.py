@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aurea_engine.targets.http.connection import Connection
-from aurea_engine.targets.http.options import ConnectionOptions
+from aurea_engine.targets.http.connection_options import ConnectionOptions
 from aurea_engine.targets.http.origin import Origin
 from aurea_engine.targets.http.pool import ConnectionPool
 from aurea_engine.targets.http.replies import ReplyRules

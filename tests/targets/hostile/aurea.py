@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from aurea_engine import Access, loop_factory
-from aurea_engine.targets.http.options import ConnectionOptions
+from aurea_engine.targets.http.connection_options import ConnectionOptions
 from aurea_engine.targets.http.origin import Origin
 from aurea_engine.targets.http.pool import ConnectionPool
 from aurea_engine.targets.http.replies import Reply, ReplyRules

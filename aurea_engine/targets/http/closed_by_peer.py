@@ -14,7 +14,7 @@ _CLOSED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR | se
 def is_closed_by_peer(transport: asyncio.Transport) -> bool:
     """Costs about a microsecond."""
     sock = transport.get_extra_info("socket")
-    number = -1 if sock is None else sock.fileno()  # none: uvloop's TLS has already let go of it
+    number = -1 if sock is None else sock.fileno()  # None: uvloop's TLS has already released it
     if number < 0:
         return True
     poll = select.poll()

@@ -1,7 +1,7 @@
 """Timeouts of all exchanges of a pool, with one timer of the event loop."""
 
 # A timer for each request costs more than its parsing, and nearly all are cancelled. So none is set. An exchange notes the
-# instant at which it is over, in an attribute of its own, and compares it with `Expiry.soonest`, which is all that it
+# instant at which it is over, in an attribute of its own, and compares it with `Timeouts.soonest`, which is all that it
 # costs: an instant no later than any that was noted since the exchanges were last looked through. Only when that instant
 # comes are they looked through, and those that still go on are put in a heap. With equal timeouts this happens once in
 # each timeout, since whatever is noted later also ends later. In between, the timer fires for the top of the heap; entries
@@ -18,7 +18,7 @@ FOREVER = 2**63 - 1
 """The instant at which nothing is over."""
 
 
-class Expiry:
+class Timeouts:
     """``collect``: (instant, what) of all that goes on. ``expire``: called with one whose instant has come, and with that;
     it looks whether it still goes on.
     """

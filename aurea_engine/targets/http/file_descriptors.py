@@ -6,7 +6,7 @@ import os
 import resource
 
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.targets.http.options import MOST_CONNECTIONS
+from aurea_engine.targets.http.connection_options import MOST_CONNECTIONS
 
 # A process begins with a soft limit of 1,024 nearly everywhere, for programs that still use select(2), and a hard one that
 # is far above. Raising it is what the hard limit is for.

@@ -15,7 +15,7 @@ PATIENCE = 1.0
 """Seconds for which a body waits for the reply 100. A server need not send one (RFC 9110, 10.1.1), so then it is sent."""
 
 
-class Outgoing:
+class BodyWriter:
     """``handed``: bytes that the transport has been given. It is given no more while it holds as much as it wants."""
 
     __slots__ = ("_body", "_held", "_paused", "_timer", "_transport", "handed")
@@ -60,7 +60,7 @@ class Outgoing:
             self._transport.write(piece)
 
     def stop(self) -> None:
-        """The exchange is over: what was not handed over never will be."""
+        """The exchange is over: the rest of the body is not handed over any more."""
         self._held = True
         if self._timer is not None:
             self._timer.cancel()
