@@ -18,23 +18,27 @@ from aurea_server.stdio import standard_streams
 
 app = cyclopts.App(
     name="aurea",
-    help="Run synthetic jobs, for real or in virtual time; report throughput, latency and cost.",
+    help="Run jobs, such as HTTP requests, for real or in virtual time; report throughput, response times and cost.",
     version=engine_version,
     result_action="return_value",
     suppress_keyboard_interrupt=False,  # it would exit with 130, as if nothing had come by a signal
 )
 app.register_install_completion_command()
 app.command("aurea_server.cli.run:run_command", name="run", help="Run a benchmark here, and print its result.")
-app.command("aurea_server.cli.http:http_command", name="http", help="Send requests to a URL, and report how it fared.")
+app.command(
+    "aurea_server.cli.http:http_command",
+    name="http",
+    help="Send requests to a URL, and report response times, failures and cost.",
+)
 app.command(
     "aurea_server.cli.null_target:null_target_command",
     name="null-target",
-    help="A server that answers at once, to see what a client can do at all.",
+    help="Serve an HTTP server that answers at once, to measure how fast a client can be.",
 )
 app.command(
     "aurea_server.cli.import_command:imports",
     name="import",
-    help="Make a specification of requests from elsewhere: a curl command, a HAR file, an OpenAPI document.",
+    help="Make a specification from a curl command, a HAR file or an OpenAPI document.",
 )
 app.command(
     "aurea_server.cli.selftest:selftest", name="selftest", help="Check known answers here, and measure this machine."

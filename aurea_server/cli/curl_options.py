@@ -186,7 +186,7 @@ def _read_short(letters: str, left: Iterator[str], parsed: list[CurlOptions]) ->
 
         name = SHORT.get(letter, "")
         if not name:
-            parsed[-1].problems.append(Problem(f"-{letter}", "is no flag of curl that is known here: leave it out"))
+            parsed[-1].problems.append(Problem(f"-{letter}", "is not a flag of curl that is known here: leave it out"))
         elif _read_flag(name, f"-{letter}", take, parsed):
             return
 
@@ -206,5 +206,5 @@ def _read_flag(name: str, written: str, take: Callable[[], str | None], parsed: 
     elif name in SWITCHES:
         options.switches.add(name)
     elif name not in PRINTING and name not in PRINTING_WITH_VALUE:
-        options.problems.append(Problem(written, "is no flag of curl that is known here: leave it out"))
+        options.problems.append(Problem(written, "is not a flag of curl that is known here: leave it out"))
     return has_value

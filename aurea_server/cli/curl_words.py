@@ -153,7 +153,7 @@ class _PosixReader:
 def _character(code: int) -> str:
     # NUL is our mark, and ends an argument in C; half of a surrogate pair is let through, since its other half follows.
     if not 0 < code < 0x110000:
-        raise SpecError(f"the command has an escape for the character {code:#x}, which there is not")
+        raise SpecError(f"the command has an escape for the character {code:#x}, which does not exist")
     return chr(code)
 
 

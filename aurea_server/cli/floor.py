@@ -1,4 +1,4 @@
-"""``--floor``: what this client and this machine can do at all, measured against a null target after the run.
+"""``--floor``: the limit of this client on this machine, measured against a null target after the run.
 
 Two short runs of the same request, by the same client, against a server that answers at once (`null_target_process`):
 

@@ -1,4 +1,4 @@
-"""How the response times of a run are spread, as a bar for each range of times: characters that any terminal can show.
+"""The distribution of response times, as a bar for each range, in characters that any terminal can show.
 
 The ranges are log-linear, at round numbers: on a linear scale nearly all jobs of a typical run would stand in the first bar,
 and the tail, which is what one looks for, would be a row of empty ones.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from pathlib import Path
@@ -40,14 +41,15 @@ def http_command(
     cost
         A cost model: JSON, a file, or the name of a kind.
     floor
-        Afterwards also measure what this client can do at all, against a server that answers at once.
+        After the run, also measure how fast this client can be, against a server that answers at once.
     save
         Write the specification to this file: ``aurea run FILE`` runs it again, with the same seed.
     """
-    for path in (output.output, save):
-        check_output(path)
+    check_output(output.output)
+    check_output(save, "--save")
     catalog = default_catalog().with_entry_points()
     document, taken = make_document(_choose_url(url), request, load, cost)
+    _check_body_file(document["workload"]["job"].get("file"))
     spec = _make_spec(document, catalog)
     measure = None
     if floor:
@@ -89,6 +91,13 @@ def make_document(
     return cleaned, taken
 
 
+def _check_body_file(name: str | None) -> None:
+    # Before anything is printed or run: the run itself knows the file as a member of the job, not as the flag's value.
+    if name is not None and not os.access(name, os.R_OK):
+        problem = "must be a text, or @ and the name of a file that can be read"
+        raise SpecError([Problem("--data", problem, ascii(f"@{name}")[:300])])
+
+
 def _make_spec(document: dict[str, Any], catalog: Catalog) -> RunSpec:
     try:
         return spec_from_dict(document, catalog)
@@ -97,8 +106,8 @@ def _make_spec(document: dict[str, Any], catalog: Catalog) -> RunSpec:
 
 
 def _save(document: dict[str, Any], file: Path, taken: list[Credential]) -> None:
-    """Before the run: a run that is broken off leaves the file with which it can be made again."""
-    write_output(file, [msgspec.json.format(encode_json(document), indent=2) + b"\n"])
+    """Before the run: an interrupted run leaves the file with which it can be repeated."""
+    write_output(file, [msgspec.json.format(encode_json(document), indent=2) + b"\n"], "--save")
     if taken:
         lines = "\n".join(list_needed(taken))
         sys.stderr.write(

@@ -49,16 +49,16 @@ class RequestOptions:
     "Cookies to send, NAME=VALUE; NAME=VALUE."
 
     user_agent: Annotated[str | None, Parameter(name=["--user-agent", "-A"])] = None
-    "What the header User-Agent says."
+    "Value of the header User-Agent."
 
     head: Annotated[bool, Parameter(name=["--head", "-I"]), FLAG] = False
-    "Send HEAD."
+    "Send the method HEAD."
 
     location: Annotated[bool, Parameter(name=["--location", "-L"]), FLAG] = False
     "Follow up to 10 redirects."
 
     redirects: _Whole = None
-    "Follow up to so many redirects."
+    "How many redirects to follow at most."
 
     compressed: Annotated[bool, FLAG] = False
     "Ask for compressed replies, and decompress them."
@@ -70,28 +70,28 @@ class RequestOptions:
     "Do not check the server's certificate."
 
     cacert: str | None = None
-    "File of the authorities by which the server's certificate is checked."
+    "File with the certificate authorities by which the server's certificate is checked."
 
     cert: Annotated[str | None, Parameter(name=["--cert", "-E"])] = None
-    "File of the client's certificate."
+    "File with the client's certificate."
 
     key: str | None = None
-    "File of its key."
+    "File with the key of the client's certificate."
 
     timeout: Annotated[str | None, Parameter(name=["--timeout", "-m", "--max-time"])] = None
     "How long a request may take, such as 2s; 30s if not given."
 
     connect_timeout: str | None = None
-    "How long connecting may take of that; 10s if not given."
+    "How long opening a connection may take, within --timeout; 10s if not given."
 
     connections: _Whole = None
-    "At most so many connections; as many as are needed if not given."
+    "How many connections may be open at once; as many as are needed if not given."
 
     no_reuse: Annotated[bool, Parameter(name=["--no-reuse", "--disable-keepalive"]), FLAG] = False
     "Open a connection for each request."
 
     expect_status: Annotated[str | None, Parameter()] = None
-    "What a reply must have: codes or classes with commas between, such as 200,404; 2xx,3xx if not given."
+    "Statuses that a reply may have: codes or classes, separated by commas, such as 200,404; 2xx,3xx if not given."
 
     expect_contains: str | None = None
     "A text that the body of a reply must contain."

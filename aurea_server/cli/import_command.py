@@ -1,4 +1,4 @@
-"""``aurea import``: requests from elsewhere become specifications."""
+"""``aurea import``: specifications from a curl command, a HAR file or an OpenAPI document."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import cyclopts
 
 imports = cyclopts.App(
     name="import",
-    help="Make a specification of requests from elsewhere: a curl command, a HAR file, an OpenAPI document.",
+    help="Make a specification from a curl command, a HAR file or an OpenAPI document.",
 )
 imports.command(
-    "aurea_server.cli.import_curl:import_curl_command", name="curl", help="Of a curl command, as browsers copy it."
+    "aurea_server.cli.import_curl:import_curl_command", name="curl", help="From a curl command, as browsers copy it."
 )
 imports.command(
-    "aurea_server.cli.import_har:import_har_command", name="har", help="Of a HAR file, as browsers save it."
+    "aurea_server.cli.import_har:import_har_command", name="har", help="From a HAR file, as browsers save it."
 )
 imports.command(
-    "aurea_server.cli.import_openapi:import_openapi_command", name="openapi", help="Of an OpenAPI document in JSON."
+    "aurea_server.cli.import_openapi:import_openapi_command", name="openapi", help="From an OpenAPI document in JSON."
 )

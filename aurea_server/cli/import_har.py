@@ -30,7 +30,7 @@ def import_har_command(
     file: Path,
     /,
     *,
-    host: Annotated[list[str], Parameter(negative=())] = [],  # noqa: B006 - cyclopts reads the default and changes nothing
+    host: Annotated[list[str], Parameter(negative=(), show_default=False)] = [],  # noqa: B006 - cyclopts reads the default and changes nothing
     no_assets: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     options: ImportOptions = ImportOptions(),
 ) -> int:

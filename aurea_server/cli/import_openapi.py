@@ -22,7 +22,7 @@ def import_openapi_command(
     file: Path,
     /,
     *,
-    operation: Annotated[list[str], Parameter(negative=())] = [],  # noqa: B006 - cyclopts reads the default and changes nothing
+    operation: Annotated[list[str], Parameter(negative=(), show_default=False)] = [],  # noqa: B006 - cyclopts reads the default and changes nothing
     url: str | None = None,
     options: ImportOptions = ImportOptions(),
 ) -> int:

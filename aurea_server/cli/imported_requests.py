@@ -1,4 +1,4 @@
-"""What every ``aurea import`` ends with: requests of somewhere else → a specification that runs, without credentials.
+"""The last step of every ``aurea import``: imported requests → a specification that runs, without credentials.
 
 One request becomes a job of kind ``http``, several become the steps of a ``flow``, in their order. What could not be taken
 over is said on stderr, in words that name the remedy.

@@ -1,4 +1,4 @@
-"""How many requests `aurea http` sends, and when; and by which flag its users know a member of the specification."""
+"""The options of `aurea http` about the load: how many requests, and when. And which flag stands for which member."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class LoadOptions:
     "For how long requests begin, such as 2m; 10s if neither this nor --jobs is given."
 
     users: Annotated[int | None, Parameter(name=["--users", "-c"], converter=parse_whole)] = None
-    "So many users, each with one request at a time and the next as soon as it ends, in place of --rate."
+    "How many users there are, in place of --rate: each sends a request, waits for its end, and sends the next."
 
     jobs: Annotated[int | None, Parameter(name=["--jobs", "-n"], converter=parse_whole)] = None
-    "So many requests in all."
+    "How many requests to send in all."
 
     poisson: Annotated[bool, FLAG] = False
-    "Let requests come at random, as from independent users, and not evenly."
+    "Begin requests at random, as independent users do, and not evenly."
 
     warmup: str | None = None
     "How much of the beginning to leave out of the figures, such as 5s, or auto."
@@ -105,7 +105,7 @@ class LoadOptions:
     def _refuse_foreign(self) -> None:
         problems = []
         if self.threads is not None:
-            problems.append(Problem("-t", "is no option here: one process does it; a time limit is --timeout"))
+            problems.append(Problem("-t", "is no option here: one process sends all; a time limit is --timeout"))
         if self.rate_of_each is not None:
             problems.append(Problem("-q", f"is --rate here, of all requests together: --rate {self.rate_of_each[:20]}"))
         if problems:

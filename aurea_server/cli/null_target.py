@@ -1,4 +1,4 @@
-"""``aurea null-target``: a server that answers at once, to see what a client can do at all."""
+"""``aurea null-target``: an HTTP server that answers at once, to measure how fast a client can be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What jobs reported, and how each group of them fared, as tables of the report of a run."""
+"""The measures and marks of jobs, and the figures of each group, as tables of a run's report."""
 
 from __future__ import annotations
 

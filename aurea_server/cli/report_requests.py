@@ -1,4 +1,4 @@
-"""What the report of a run says of requests to a target, beside what it says of every job."""
+"""The lines of a run's report about requests to a target: statuses, failures, the floor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line that says, before a run begins, what it will send its requests to: a misspelt host is still harmless then."""
+"""The line on stderr that names the targets before a run begins, so that a misspelt host is seen in time."""
 
 from __future__ import annotations
 

@@ -38,6 +38,10 @@ Origin = Literal["command line", "environment", "configuration file", "default"]
 _LIMITS, _RETENTION, _CEILINGS = Limits(), Retention(), Ceilings()
 
 
+LEVELS = ("debug", "info", "warning", "error")
+"""Levels of the log, the most detailed first."""
+
+
 class SettingsError(AureaError, ValueError):
     """A setting is wrong, or the settings together are unsafe. The text is one line."""
 
@@ -64,27 +68,30 @@ class Settings:
     )
     insecure_no_auth: bool = _option(False, parse_bool, "yes or no", "Listen beyond loopback without a token.")
     data: str = _option("", str, "a path", "Folder of the history; $XDG_DATA_HOME/aurea by default.")
-    log_format: str = _option("text", choice_parser("text", "json"), "text or json", "How log lines look.")
-    log_level: str = _option("info", choice_parser("debug", "info", "warning", "error"), "a level", "What is logged.")
+    log_format: str = _option("text", choice_parser("text", "json"), "text or json", "Log lines as text or json.")
+    log_level: str = _option("info", choice_parser(*LEVELS), "a level", f"Least level to log: {', '.join(LEVELS)}.")
     loop: str = _option(
-        "auto", choice_parser("auto", "asyncio", "uvloop"), "auto, asyncio or uvloop", "Event loop of the server."
+        "auto",
+        choice_parser("auto", "asyncio", "uvloop"),
+        "auto, asyncio or uvloop",
+        "Event loop: auto, asyncio or uvloop.",
     )
-    max_connections: int = _option(512, number_parser(8, 100_000), "8 to 100000", "Connections at once.")
-    max_body: int = _option(MIB, size_parser(1024, 16 * MIB), "a size from 1KiB to 16MiB", "Bytes of a request's body.")
-    max_jobs: int = _option(_LIMITS.jobs, number_parser(1, 10**9), "1 to 10^9", "Jobs in a run.")
+    max_connections: int = _option(512, number_parser(8, 100_000), "8 to 100000", "Connections of clients at once.")
+    max_body: int = _option(MIB, size_parser(1024, 16 * MIB), "a size from 1KiB to 16MiB", "Size of a request's body.")
+    max_jobs: int = _option(_LIMITS.jobs, number_parser(1, 10**9), "1 to 10^9", "Jobs that a run may have.")
     max_seconds: float = _option(
-        _LIMITS.seconds, number_parser(0.1, 86400 * 7, float), "seconds", "How long a run may last."
+        _LIMITS.seconds, number_parser(0.1, 86400 * 7, float), "seconds", "Seconds that a run may last."
     )
     max_queued: int = _option(_LIMITS.queued, number_parser(0, 10_000), "0 to 10000", "Runs that may wait.")
     max_followers: int = _option(_LIMITS.followers, number_parser(0, 10_000), "0 to 10000", "Followers of live events.")
     memory: int = _option(
         _LIMITS.memory, parse_size, "a size such as 2GiB", "Address space of a runner process; 0 is no limit."
     )
-    keep_runs: int = _option(_RETENTION.runs, number_parser(1, 10**9), "1 to 10^9", "Runs in the history.")
-    keep_size: int = _option(_RETENTION.bytes, parse_size, "a size such as 1GiB", "Bytes of history.")
-    keep_days: float = _option(_RETENTION.days, number_parser(0.01, 36500, float), "days", "Age of the history.")
+    keep_runs: int = _option(_RETENTION.runs, number_parser(1, 10**9), "1 to 10^9", "Runs that are kept.")
+    keep_size: int = _option(_RETENTION.bytes, parse_size, "a size such as 1GiB", "Size of the history.")
+    keep_days: float = _option(_RETENTION.days, number_parser(0.01, 36500, float), "days", "Days that runs are kept.")
     min_free: int = _option(
-        _RETENTION.floor, parse_size, "a size such as 64MiB", "No new runs with less room on the disk."
+        _RETENTION.floor, parse_size, "a size such as 64MiB", "Free disk space below which runs are refused."
     )
     allow_target: tuple[str, ...] = _option(
         (),
@@ -105,7 +112,7 @@ class Settings:
     max_target_rate: float = _option(
         _CEILINGS.rate, number_parser(0.001, 1e9, float), "0.001 to 10^9", "Requests per second that a run may send."
     )
-    drain: float = _option(10.0, number_parser(0, 600, float), "seconds", "How long runs may go on after SIGTERM.")
+    drain: float = _option(10.0, number_parser(0, 600, float), "seconds", "Seconds that runs may go on after SIGTERM.")
 
     @property
     def folder(self) -> Path:

@@ -61,8 +61,8 @@ def _is_file_of(descriptor: int, path: Path) -> bool:
     return writable and (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 
 
-def check_output(path: Path | None) -> None:
-    """Raises SpecError if it is clear that ``path`` cannot be written: before the work, which would be lost."""
+def check_output(path: Path | None, flag: str = "--output") -> None:
+    """Raises SpecError if it is clear that ``path``, given by ``flag``, cannot be written: before the work."""
     if path is None:
         return
     try:
@@ -77,7 +77,7 @@ def check_output(path: Path | None) -> None:
         if not os.access(path if path.exists() else folder, os.W_OK):
             raise PermissionError(0, "it cannot be written")
     except (OSError, ValueError, RuntimeError) as error:  # a loop of links is a RuntimeError
-        raise _make_refusal(path, error) from None
+        raise _make_refusal(flag, path, error) from None
 
 
 def is_stdout(path: Path | None) -> bool:
@@ -87,7 +87,7 @@ def is_stdout(path: Path | None) -> bool:
     return False
 
 
-def write_output(path: Path, pieces: Iterable[bytes]) -> None:
+def write_output(path: Path, pieces: Iterable[bytes], flag: str = "--output") -> None:
     """Write all ``pieces``. A plain file keeps what it holds until the last of them is written.
 
     Raises SpecError if it cannot be written; OSError if it is stdout, whose failure is not the option's.
@@ -102,14 +102,14 @@ def write_output(path: Path, pieces: Iterable[bytes]) -> None:
     except AureaError:
         raise
     except (OSError, ValueError, RuntimeError) as error:
-        raise _make_refusal(path, error) from None
+        raise _make_refusal(flag, path, error) from None
     if descriptor == OUT:
         for piece in pieces:
             write_out(piece)
 
 
-def _make_refusal(path: Path, error: Exception) -> SpecError:
-    return SpecError(f"--output {path}: {getattr(error, 'strerror', None) or error}")
+def _make_refusal(flag: str, path: Path, error: Exception) -> SpecError:
+    return SpecError(f"{flag} {path}: {getattr(error, 'strerror', None) or error}")
 
 
 def _write_pieces(descriptor: int, pieces: Iterable[bytes]) -> None:

@@ -145,13 +145,14 @@ def test_what_is_no_objective(text: str) -> None:
         (("http://h/", "-H", "nonsense"), "--header: must be NAME: VALUE"),
         (("http://h/", "-H", "Content-Length: 3"), "--header Content-Length:"),
         (("http://h/", "-d", "a", "--form", "b=c"), "--form: cannot stand beside --data"),
+        (("http://h/", "-d", "@no-such-file"), "--data: must be a text, or @ and the name of a file"),
         (("http://h/", "--data-json", "{"), "--data-json: must be JSON"),
         (("http://h/", "--expect-status", "ok"), "--expect-status"),
         (("http://h/", "--timeout", "0"), "--timeout:"),
         (("http://h/", "-k"), "--insecure:"),
         (("http://h/", "--connections", "0"), "--connections:"),
         (("http://h/", "--objective", "p99"), "--objective:"),
-        (("http://h/", "--save", "/nowhere/x"), "no folder"),
+        (("http://h/", "--save", "/nowhere/x"), "--save /nowhere/x: there is no folder"),
     ],
 )
 def test_errors_name_the_flag_and_the_remedy(aurea: Any, arguments: tuple[str, ...], told: str) -> None:

@@ -201,7 +201,7 @@ def test_all_problems_come_at_once() -> None:
     assert set(found) == named
     assert "--data-binary @FILE" in found["--form"]
     assert "-H 'Host: …'" in found["--resolve"]
-    assert found["--frob"] == "is no flag of curl that is known here: leave it out"
+    assert found["--frob"] == "is not a flag of curl that is known here: leave it out"
 
 
 @pytest.mark.parametrize(
