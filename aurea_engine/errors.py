@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 LOCAL_REFERENCE = (
-    "names what only the server's machine has (a file, a variable, a socket), and a specification that comes over HTTP "
-    "names none: send the values themselves, or the name of what the operator published"
+    "names a file, an environment variable or a socket of the server's machine, and a specification that comes over HTTP "
+    "may not: use what the operator published (--data-dir, --secret, --allow-target), or write the content in its place"
 )
 """The problem of a member that would use something of this machine, in a specification from elsewhere."""
 
@@ -29,9 +29,9 @@ LITERAL_CREDENTIAL = (
 """The problem of a member that would put a credential into a specification from elsewhere."""
 
 TARGET_NOT_ALLOWED = (
-    "is no target that runs on this server may send to; its operator allows targets with --allow-target"
+    "sends to a target that this server does not allow: its operator allows targets with --allow-target"
 )
-"""The problem of a workload that aims at something else."""
+"""The problem of a job that sends to another target."""
 
 
 class Problem(NamedTuple):

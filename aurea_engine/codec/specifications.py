@@ -291,7 +291,7 @@ def _encode(value: object, catalog: Catalog) -> object:
         return [_encode(item, catalog) for item in value]
     if isinstance(value, Mapping):
         return {str(name): _encode(item, catalog) for name, item in value.items()}
-    # The plain name alone: the operator's folder is nobody's business.
+    # The plain name alone: the path of the operator's folder is not shown to clients.
     return str(value) if isinstance(value, DataFile) else value
 
 

@@ -19,7 +19,7 @@ class StepBatch:
     is like a job in every respect but one: it is not in the counts of the run.
     """
 
-    # A second batch, and no columns of the first: a job has any number of steps, and a run without steps pays nothing.
+    # A second batch, and no columns of the first: a job has any number of steps, and a run without steps has no cost.
     rows: JobBatch
     jobs: Instants
 

@@ -24,7 +24,10 @@ MOST_LOCAL = 0.01
 
 
 def check_target(state: RunState, *, is_settled: bool) -> list[Finding]:
-    """The findings about what lies between the jobs and their target. ``is_settled``: shares and rates mean something."""
+    """The findings about the client: its connections, its data and its own failures.
+
+    ``is_settled``: the run is long enough for shares and rates.
+    """
     checks = [_check_pool, _check_local, _check_supply, _check_pace]
     if is_settled:
         checks.append(_check_client)

@@ -64,7 +64,7 @@ class Execution:
         self._garbage: GarbageWatch | None = None
 
     def describe_setup(self, leaf: int) -> JobSetup:
-        """What the leaf of this position is told when it is set up."""
+        """The setup of the leaf at this position."""
         spec, supply = self.context.spec, self.context.plan.supply.supplies[leaf]
         assert spec.seed is not None
         jobs = [self._shard.count_of(each) for each in (spec.workload.jobs, supply) if each is not None]

@@ -19,7 +19,7 @@ LONGEST = 4.6e18
 
 
 def check_no_steps(leaves: tuple[Job, ...]) -> None:
-    """Raises `NotSimulable` for jobs that consist of steps: nobody knows before when each of them would end."""
+    """Raises `NotSimulable` for jobs that consist of steps: it is not known before the run when each of them would end."""
     names = [type(leaf).__name__ for leaf in leaves if leaf.step_names()]
     if names:
         problem = f'{names[0]} consists of steps, which take place in real time only: set clock to "real"'

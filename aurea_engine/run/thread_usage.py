@@ -1,4 +1,4 @@
-"""How much of the time this thread was at work: whether a generator that seems to wait has anything left to give."""
+"""Processor time of the generator's thread: whether a generator that seems to wait was in fact busy."""
 
 # The pump waits for jobs, and meanwhile their callbacks run in the same thread: parsing a reply is work, not leisure. And on
 # a machine that is busy with something else, the thread has work and no processor. Both are the generator's limit, and

@@ -1,1 +1,1 @@
-"""Jobs that send requests to something real, and what decides where they may send."""
+"""Jobs that send requests to real targets, and the rules about which targets are allowed."""

@@ -55,7 +55,8 @@ def find_published(name: str, host: str, port: int, access: Access) -> Published
     published = access.secrets.get(name)
     # One sentence for both, so that nobody learns which names there are for other targets.
     if published is None or not published.is_for(host, port):
-        raise SpecError([Problem("secret", "is no secret that was published for this target", name)])
+        problem = "names a secret that is not published for this target: its operator publishes secrets with --secret"
+        raise SpecError([Problem("secret", problem, name)])
     return published
 
 

@@ -1,7 +1,8 @@
-"""Whether a run may reach for what its specification names: asked before it is accepted, with nothing resolved or sent.
+"""Whether a run may use the targets and secrets that its specification names: checked before it is accepted.
 
-Each kind of job says what it aims at (`Job.reach`), at whatever depth of a mix or a wrapper it stands. What shows only while
-the run is on (the addresses of a name, a redirect) is checked where it is dialled, and fails the job.
+Nothing is resolved or sent for the check. Each kind of job says where it sends (`Job.reach`), at whatever depth of a mix or
+a wrapper it stands. What is known only during the run (the addresses of a name, a redirect) is checked when it is dialled,
+and fails the job.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def _refuse_secrets(reaching: list[Reach], access: Access) -> Iterator[Problem]:
         try:
             find_published(name, host, port, access)
         except SpecError as error:
-            yield from (problem.within("workload.job") for problem in error.problems)
+            yield from (problem._replace(path="workload.job") for problem in error.problems)
 
 
 def _refuse_connections(reaching: list[Reach], access: Access) -> Iterator[Problem]:

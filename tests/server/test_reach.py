@@ -116,7 +116,7 @@ def test_secrets_are_for_their_own_target() -> None:
     assert refuse(Aiming(Reach((APP,), (("api", *APP),)))) == []
     other = ("10.0.0.1", 81)
     problems = refuse(Aiming(Reach((other,), (("api", *other), ("none", *other)))))
-    assert [got for _, _, got in problems] == ["api", "none"]
+    assert [(path, got) for path, _, got in problems] == [("workload.job", "api"), ("workload.job", "none")]
     assert len({text for _, text, _ in problems}) == 1
 
 

@@ -77,7 +77,7 @@ class Callbacks(Executor):
                     self._done(job, now, self._now(), FAILED, error=name_failure(raised))
 
     def _make_done(self) -> Done:
-        """The run's `Done`. It is called for every job, so what it uses lives in cells; it logs, and starts nothing."""
+        """The run's `Done`. It is called for every job, so its variables are cells of a closure. It starts nothing."""
         context, recorder, running, reader = self._context, self._context.recorder, self._running, self._reader
         ends, ring, forget = context.ends, context.bell.ring, self._running.discard
         write = None if reader is None else recorder.reports.make_writer(reader)
@@ -97,7 +97,7 @@ class Callbacks(Executor):
                 self._break(f"is done with job {job}, which it was not given, or twice")
             if not 0 <= started <= finished or outcome not in _ENDS:
                 self._break(f"says that job {job} was in service from {started} to {finished}, with outcome {outcome}")
-            # Before what may still raise below: whatever becomes of its report, this job has ended, and once.
+            # Before what may still raise below: this job has ended, and once, even if its report is refused.
             forget(job)
             if outcome == _COMPLETED:
                 error = None
