@@ -19,7 +19,7 @@ from cyclopts import Parameter
 
 from aurea_engine import SpecError, default_catalog, encode_json, spec_from_dict
 from aurea_engine.targets.http.requests import CONTENT_TYPES
-from aurea_server.cli.credentials import is_credential, list_needed, list_variables, take_credentials
+from aurea_server.cli.credentials import is_credential, list_needed, list_variables, split_userinfo, take_credentials
 from aurea_server.cli.number_format import make_printable
 from aurea_server.cli.run_options import parse_quantity
 from aurea_server.stdio.output_files import check_output, write_output
@@ -180,6 +180,8 @@ def _drop_pairs(query: str) -> tuple[list[str], list[str]]:
 def empty_secrets(body: str, content_type: str) -> tuple[str, list[str]]:
     """A body without the values of passwords and tokens: fields of a form, members of a JSON object at any depth."""
     kind = content_type.partition(";")[0].strip().lower()
+    if kind == "":  # nothing says what it is: its look does
+        kind = "application/json" if body.lstrip()[:1] in ("{", "[") else FORM_TYPE
     if kind == FORM_TYPE:
         return _empty_fields(body)
     if kind == "application/json" or kind.endswith("+json"):
@@ -233,10 +235,19 @@ def take_tokens(imported: Imported, step: dict[str, Any], where: str) -> None:
     # A percent sign that begins no escape is sent by browsers as it is; a specification spells it out.
     step["url"], dropped = drop_tokens(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", step["url"]))
     imported.needed += [f"{where}: the parameter {name} of the url" for name in dropped]
+    _clean_referer(step.get("headers", {}))
     if isinstance(step.get("body"), str):
         headers = {name.lower(): value for name, value in step.get("headers", {}).items()}
         step["body"], emptied = empty_secrets(step["body"], headers.get("content-type", ""))
         imported.needed += [f"{where}: {name} in the body" for name in emptied]
+
+
+def _clean_referer(headers: dict[str, Any]) -> None:
+    """The page that a request came from, without what its URL holds of credentials."""
+    for name, value in headers.items():
+        # Nothing has to be supplied for it: no server takes a credential from there.
+        if name.lower() == "referer":
+            headers[name] = drop_tokens(split_userinfo(value)[0])[0]
 
 
 def _report(imported: Imported, variables: Sequence[str], output: Path | None) -> None:

@@ -259,6 +259,14 @@ def test_credentials_are_left_out(aurea: Any, flags: str, variable: str) -> None
     assert json.loads(out)["workload"]["duration"] == "10s"
 
 
+@pytest.mark.parametrize("url", [f"https://me:{PLANTED}@other/page", f"https://other/page?session={PLANTED}"])
+def test_the_page_before_keeps_no_credentials(aurea: Any, url: str) -> None:
+    """A browser sends the whole URL of the page that it comes from, with whatever that holds."""
+    code, out, err = aurea("import", "curl", f"curl http://h/ -e '{url}'")
+    assert (code, PLANTED in err) == (0, False)
+    assert json.loads(out)["workload"]["job"]["headers"] == {"Referer": "https://other/page"}
+
+
 def test_the_file_that_is_written_runs(aurea: Any, tmp_path: Path) -> None:
     spec = tmp_path / "spec.json"
     code, out, err = aurea("import", "curl", "curl http://127.0.0.1:9/", "-o", spec, "--users", 3, "--duration", "5s")

@@ -120,6 +120,14 @@ def test_bodies_of_all_kinds(tmp_path: Path) -> None:
     assert (imported.steps[0]["file"], imported.files) == (str(path), {path: b"\xff\x00"})
 
 
+def test_bodies_of_no_type_hold_no_credentials() -> None:
+    """A recording may leave out the type: what a body looks like then says where its fields are."""
+    form = {"params": [{"name": "user", "value": "me"}, {"name": "password", "value": "swordfish"}]}
+    text = {"text": '{"token": "swordfish"}'}
+    steps = steps_of(*(entry("http://h/", request={"method": "POST", "postData": data}) for data in (form, text)))
+    assert [step["body"] for step in steps] == ["user=me&password=", '{"token":""}']
+
+
 def test_headers_of_connection_are_left_out() -> None:
     """Pseudo headers of HTTP/2, lengths, the host of the URL; two of one name are one."""
     pairs = [(":authority", "h"), ("Content-Length", "3"), ("Connection", "close"), ("Host", "h"), ("Upgrade", "h2c")]
