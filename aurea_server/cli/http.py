@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from aurea_engine import Access, Catalog, Problem, RunSpec, SpecError, default_catalog, encode_json, spec_from_dict
 from aurea_server.cli.credentials import Credential, list_needed, take_credentials
-from aurea_server.cli.http_options import RequestOptions
+from aurea_server.cli.http_options import RequestOptions, collect
 from aurea_server.cli.load_options import LoadOptions, name_flags
 from aurea_server.cli.local_run import OutputOptions, run_here
 from aurea_server.cli.reprice import read_model_document
@@ -82,7 +82,11 @@ def make_document(
     url: str, request: RequestOptions, load: LoadOptions, cost: str | None = None
 ) -> tuple[dict[str, Any], list[Credential]]:
     """The specification as plain data, with its seed and without credentials; and those. Raises SpecError."""
-    document = load.add_to(request.make_job(url))
+    problems: list[Problem] = []
+    job = collect(problems, lambda: request.make_job(url))
+    document = collect(problems, lambda: load.add_to(job))
+    if problems:
+        raise SpecError(problems)
     if cost is not None:
         document["cost"] = read_model_document(cost)
     # Drawn here, so that the run and the file that is saved have the same one.

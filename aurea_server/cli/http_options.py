@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -97,17 +98,22 @@ class RequestOptions:
     "A text that the body of a reply must contain."
 
     def make_job(self, url: str) -> dict[str, Any]:
-        """The members of the job. Raises SpecError."""
-        body = self._make_body()
+        """The members of the job. Raises SpecError with the problems of body, headers and settings together."""
+        problems: list[Problem] = []
+        body = collect(problems, self._make_body)
+        headers = collect(problems, lambda: self._make_headers(body))
+        settings = collect(problems, self._make_settings)
+        if problems:
+            raise SpecError(problems)
         job: dict[str, Any] = {
             "kind": "http",
             "url": self._complete_url(url),
             "method": self._choose_method(bool(body)),
         }
-        job |= {"headers": headers} if (headers := self._make_headers(body)) else {}
+        job |= {"headers": headers} if headers else {}
         job |= body
         job |= {"auth": {"basic": self.user if ":" in self.user else f"{self.user}:"}} if self.user is not None else {}
-        return job | self._make_settings()
+        return job | settings
 
     def _choose_method(self, has_body: bool) -> str:
         return self.method or ("HEAD" if self.head else "POST" if has_body else "GET")
@@ -184,6 +190,15 @@ class RequestOptions:
             "expect": without_none({"status": status, "contains": self.expect_contains}) or None,
         }
         return without_none(members)
+
+
+def collect(problems: list[Problem], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What ``make`` returns. Where it raises SpecError, its problems are added to ``problems`` and the result is empty."""
+    try:
+        return make()
+    except SpecError as error:
+        problems += error.problems
+        return {}
 
 
 def without_none(members: dict[str, Any]) -> dict[str, Any]:

@@ -161,6 +161,14 @@ def test_errors_name_the_flag_and_the_remedy(aurea: Any, arguments: tuple[str, .
     assert told in err
 
 
+def test_all_wrong_options_are_told_at_once(aurea: Any) -> None:
+    """Body, headers, settings and load are judged apart, so one error hides no other."""
+    wrong = ("-H", "nonsense", "--form", "a", "-m", "POST", "--rate", "5", "--users", "5")
+    code, out, err = aurea("http", "http://h/", *wrong)
+    assert (code, out) == (2, "")
+    assert [line.split(":")[0].strip() for line in err.splitlines()[1:]] == ["--form", "--header", "-m", "--users"]
+
+
 # --- Requests --------------------------------------------------------------------------------------------------------
 
 
