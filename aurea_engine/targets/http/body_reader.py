@@ -16,6 +16,9 @@ from aurea_engine.targets.http.replies import MOST_KEPT_BYTES, ReplyRules
 STEP = 64 * 1024
 """Bytes that are decompressed at once."""
 
+MOST_UNPACKED = 64 * 1024**2
+"""Of one body where nothing else bounds it: half a second of work. 64 KiB that came could be as much."""
+
 GZIP, ZLIB, RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 """What `zlib.decompressobj` calls the three formats."""
 
@@ -27,7 +30,7 @@ class BodyReader:
     they are.
     """
 
-    __slots__ = ("_inflater", "_keep", "_most", "_pieces", "problem", "size")
+    __slots__ = ("_bound", "_inflater", "_keep", "_most", "_pieces", "problem", "size")
 
     def __init__(self, rules: ReplyRules) -> None:
         bounds = [rules.most_body, MOST_KEPT_BYTES if rules.keep_body else None]
@@ -42,6 +45,7 @@ class BodyReader:
         """
         wbits = CODINGS.get(coding.strip().lower()) if coding else None
         self._inflater = None if wbits is None else Inflater(wbits)
+        self._bound = MOST_UNPACKED if self._inflater is not None and self._most is None else self._most
         self._pieces.clear()
         self.size = 0
         self.problem: str | None = None
@@ -63,7 +67,7 @@ class BodyReader:
     def _take(self, piece: bytes) -> bool:
         """Whether more may come."""
         self.size += len(piece)
-        if self._most is not None and self.size > self._most:
+        if self._bound is not None and self.size > self._bound:
             self.problem = "too_large"
             self._pieces.clear()
             return False

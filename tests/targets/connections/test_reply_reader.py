@@ -12,6 +12,7 @@ from httptools import HttpParserError, HttpParserUpgrade
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aurea_engine.targets.http.body_reader import MOST_UNPACKED, STEP
 from aurea_engine.targets.http.replies import MOST_HEAD_BYTES, MOST_KEPT_BYTES, ReplyRules
 from aurea_engine.targets.http.reply_reader import ReplyReader
 
@@ -284,3 +285,13 @@ def test_parsers_agree_on_replies(data: st.DataObject) -> None:
     for other in others:
         assert (light.complete, light.problem, light.status) == (other.complete, other.problem, other.status)
         assert not light.complete or (light.keep_alive, light.leftover) == (other.keep_alive, other.leftover)
+
+
+def test_unpacking_is_bounded_without_a_limit() -> None:
+    """A hundred MiB of zeros come as a hundred KiB: what nobody looks at must not hold up the event loop, either."""
+    packed = zlib.compress(b"\0" * (100 * 1024**2), 9)
+    reader = ReplyReader()
+    reader.begin_reply(ReplyRules(decompress=True))
+    reader.parse(OK + b"Content-Encoding: deflate\r\nContent-Length: %d\r\n\r\n%s" % (len(packed), packed))
+    assert reader.problem == "too_large"
+    assert reader._body_reader.size <= MOST_UNPACKED + STEP
