@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Union, cast
 
 from msgspec import Meta
 
@@ -88,9 +88,7 @@ def read_spec(
 def cost_from_dict(data: object, catalog: Catalog | None = None) -> CostModel:
     """The cost model that ``data`` describes, on its own: for pricing a stored run again. Raises `SpecError`."""
     if not isinstance(data, dict):
-        raise SpecError(
-            [Problem("cost", 'must be an object such as {"kind": "per_job", "price": "0.001"}', show_value(data))]
-        )
+        raise SpecError([Problem("cost", 'must be an object, as {"kind": "per_job", "price": 1}', show_value(data))])
     reader = _SpecReader(catalog or default_catalog())
     built = reader.make_strategy("cost_models", data, "cost")
     reader.raise_problems()
@@ -259,9 +257,12 @@ def _find_required(cls: type) -> frozenset[str]:
 
 def spec_to_dict(spec: RunSpec, catalog: Catalog | None = None) -> dict[str, Any]:
     """The full form of ``spec``, every default written out: `spec_from_dict` makes it again."""
-    encoded = _encode(spec, catalog or default_catalog())
-    assert isinstance(encoded, dict)
-    return encoded
+    return cast("dict[str, Any]", _encode(spec, catalog or default_catalog()))
+
+
+def cost_to_dict(model: CostModel, catalog: Catalog | None = None) -> object:
+    """A cost model as it stands in a specification, which need not report what it prices."""
+    return _encode(model, catalog or default_catalog())
 
 
 def _encode(value: object, catalog: Catalog) -> object:
@@ -275,8 +276,7 @@ def _encode(value: object, catalog: Catalog) -> object:
             if (member := getattr(value, name)) != hidden.get(name, _MISSING)
         }
         if isinstance(value, Weighted):
-            inner = members.pop("distribution")
-            assert isinstance(inner, dict)
+            inner = cast("dict[str, Any]", members.pop("distribution"))
             return {**members, **inner}
         return members if _is_record(value) else {"kind": catalog.kind_of(value), **members}
     # A strategy need not be a dataclass: then it has no members, and its kind says all.

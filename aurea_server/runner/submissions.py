@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from aurea_engine import Access, Catalog, CostModel, RunSpec, Sleep, SpecError, Workload, spec_from_dict, spec_to_dict
+from aurea_engine import Access, Catalog, SpecError, spec_from_dict, spec_to_dict
 from aurea_server.runner.reach import check_reach
 from aurea_server.settings.limits import Limits, apply_limits, draw_seed
 
@@ -43,8 +43,3 @@ def judge_built_in(document: object, catalog: Catalog, limits: Limits, access: A
     spec = apply_limits(spec_from_dict(document, catalog, local=False, data_dir=access.data_dir), limits)
     check_reach(spec, access)
     return Submission(spec_to_dict(spec, catalog), spec.label, foreign=False)
-
-
-def cost_to_dict(model: CostModel, catalog: Catalog) -> object:
-    """A cost model as it stands in a specification."""
-    return spec_to_dict(RunSpec(Workload(Sleep(), jobs=1), cost=model), catalog)["cost"]

@@ -24,12 +24,12 @@ from aurea_engine import (
     spec_to_dict,
 )
 from aurea_engine.codec.catalog import load_catalog_for
+from aurea_engine.codec.specifications import cost_to_dict
 from aurea_engine.costs import reprice
 from aurea_engine.processes.messages import Failure
 from aurea_engine.processes.reasons import explain_failure, name_class
 from aurea_engine.records import column_file
 from aurea_server.runner.reach import check_reach
-from aurea_server.runner.submissions import cost_to_dict
 from aurea_server.settings.limits import Limits, apply_limits
 
 T = TypeVar("T")

@@ -55,6 +55,23 @@ async def test_an_allowed_target_is_sent_to(serve: Serve, post: Post, target: Ta
     assert result["statuses"] == {"200": 3}
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"kind": "egress", "price": "1000000000", "unit": "GB"},
+        {"kind": "tokens", "classes": [{"name": "all", "measure": "bytes_received", "price": "1000000"}]},
+    ],
+)
+async def test_what_was_received_is_priced_again(serve: Serve, post: Post, target: Target, model: Any) -> None:
+    """A model that asks for what only requests report prices a stored run of requests: here 1 USD a byte."""
+    client = await serve(allow_target=(f"127.0.0.1:{target.port}",))
+    _, result = await post(client, asking(f"http://127.0.0.1:{target.port}/"))
+    async with client.post(f"/benchmark/runs/{result['benchmark_id']}/reprice", json={"cost": model}) as answer:
+        priced = await answer.json(content_type=None)
+    assert (answer.status, priced.get("error")) == (200, None)
+    assert (priced["cost"]["total"], priced["model"]["kind"]) == (str(3 * len(OK)), model["kind"])
+
+
 @pytest.mark.parametrize("allowed", [(), ("app.invalid:80",), ("127.0.0.1:1",), ("10.0.0.0/8:1",)])
 async def test_a_refused_target_sees_nothing(
     serve: Serve, post: Post, target: Target, monkeypatch: pytest.MonkeyPatch, allowed: tuple[str, ...]
