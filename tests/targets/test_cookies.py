@@ -126,3 +126,11 @@ def test_the_standard_library_agrees(host: str, path: str, given_: list[str], to
     oracle.add_cookie_header(request)
     ours = jar.header(split_url(f"http://{to}{asked}"))
     assert sorted(ours.split("; ")) == sorted((request.get_header("Cookie") or "").split("; "))
+
+
+def test_long_paths_are_no_way_to_memory() -> None:
+    """What a jar keeps of a cookie is bounded, and not its value alone: a run has thousands of jars."""
+    jar, url = CookieJar(), split_url("http://app.example/")
+    for i in range(50):
+        jar.store(url, f"c{i}=1; Path=/{'x' * 60_000}")
+    assert not jar._cookies

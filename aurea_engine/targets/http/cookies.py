@@ -21,7 +21,7 @@ MOST_COOKIES = 50
 """Of one jar, as RFC 6265, section 6.1, has it: a target cannot make jars grow."""
 
 MOST_BYTES = 4096
-"""Of one cookie: longer ones are ignored, as browsers do."""
+"""Of one cookie with its attributes (RFC 6265, section 6.1): longer ones are ignored. A path is kept, too."""
 
 # The calendar plays no part in a run; that a cookie is to end at once is written as a date long ago, such as 1970.
 LONG_AGO = 2000
@@ -48,9 +48,11 @@ class CookieJar:
 
     def store(self, url: SplitUrl, set_cookie: str) -> None:
         """Take one header ``Set-Cookie`` of a reply from ``url``. What is no cookie, or not for this host, is ignored."""
+        if len(set_cookie) > MOST_BYTES:
+            return
         pair, *attributes = set_cookie.split(";")
         name, equals, value = (part.strip() for part in pair.partition("="))
-        if not equals or not name or len(pair) > MOST_BYTES or not _is_printable(pair):
+        if not equals or not name or not _is_printable(pair):
             return
         given = _read_attributes(attributes)
         domain = given.get("domain", "").lstrip(".").lower()
