@@ -143,6 +143,14 @@ def test_no_text_holds_up_a_run(expression: str, text: str) -> None:
     assert time.process_time() - began < MOST_STEPS * 5e-6
 
 
+def test_many_expressions_hold_up_no_run() -> None:
+    """A hundred of one step, each of which would use all that one may."""
+    extraction = Extraction({f"v{i}": Extract(regex=f"(?:a|a)*b{i}") for i in range(100)}, "step")
+    began = time.process_time()
+    assert not extraction.take([], b"a" * MOST_TEXT, {})
+    assert time.process_time() - began < 2 * MOST_STEPS * 5e-6
+
+
 @pytest.mark.parametrize(
     ("expression", "says"),
     [

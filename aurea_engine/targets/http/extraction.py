@@ -18,7 +18,7 @@ from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, Invalid, show_value
 from aurea_engine.targets.http.escaping import write_text
 from aurea_engine.targets.http.headers import TOKEN
-from aurea_engine.targets.http.linear_regex import LinearRegex
+from aurea_engine.targets.http.linear_regex import MOST_STEPS, LinearRegex
 from aurea_engine.targets.http.pointers import ABSENT, compile_pointer
 
 MOST_TEXT = 64 * 1024
@@ -166,7 +166,9 @@ class Extraction:
         if self._regexes:
             # What is no UTF-8 is not worth a failure of its own: it only cannot be matched.
             text = body[:MOST_TEXT].decode("utf-8", "replace")
-            found += [(name, regex.find(text)) for name, regex in self._regexes]
+            # All of a step's together may take as long as two: one reply must not hold up every other job.
+            most = min(MOST_STEPS, 2 * MOST_STEPS // len(self._regexes))
+            found += [(name, regex.find(text, most)) for name, regex in self._regexes]
         for name, value in found:
             # A null would become the text "null" in the next request, which is never intended.
             most = MOST_NESTED if isinstance(value, (dict, list)) else MOST_VALUE

@@ -78,9 +78,9 @@ class LinearRegex:
         self._program.append(_Instruction())
         self._skip = self._find_skip(tree.flags)
 
-    def find(self, text: str) -> str | None:
+    def find(self, text: str, most_steps: int = MOST_STEPS) -> str | None:
         """The group of the first match in ``text``, or the whole match if there is no group; None if there is none."""
-        found = self._search(text)
+        found = self._search(text, most_steps)
         if found is None:
             return None
         (began, group_began, group_ended), ended = found
@@ -171,9 +171,9 @@ class LinearRegex:
 
     # --- Matching ----------------------------------------------------------------------------------------------------
 
-    def _search(self, text: str) -> tuple[Place, int] | None:
+    def _search(self, text: str, left: int) -> tuple[Place, int] | None:
         """The first match and where it ends. None also where the search was given up."""
-        program, left, at = self._program, MOST_STEPS, 0
+        program, at = self._program, 0
         ways: list[tuple[int, Place]] = []
         seen: set[int] = set()
         found: tuple[Place, int] | None = None
