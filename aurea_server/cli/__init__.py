@@ -33,7 +33,7 @@ app.command(
 app.command(
     "aurea_server.cli.null_target:null_target_command",
     name="null-target",
-    help="Serve an HTTP server that answers at once, to measure how fast a client can be.",
+    help="Start an HTTP server that answers at once, to measure how fast a client can be.",
 )
 app.command(
     "aurea_server.cli.import_command:imports",
