@@ -17,6 +17,8 @@ from aurea_engine.workload.workload import Workload
 _DEADLINE, _PATIENCE = 0, 1
 """What ends a wait, in the order in which they count at one instant."""
 
+_OUTCOMES = {_DEADLINE: Outcome.REJECTED, _PATIENCE: Outcome.ABANDONED}
+
 
 class WaitLimits:
     """The instants at which waiting jobs leave; whether a job still waits then shows in its row."""
@@ -36,17 +38,28 @@ class WaitLimits:
     def enter(self, job: int) -> None:
         """``job`` has arrived: if it still waits, it may leave from now on."""
         # Most jobs start at the instant at which they arrive, and never come to be in the heap.
+        if self._recorder.waits(job):
+            heapq.heappush(self._heap, (*self._find_end(job), job))
+
+    def _find_end(self, job: int) -> tuple[int, int]:
+        """When the wait of ``job`` ends, and by what. Only where `anyone` may leave."""
         recorder, ends = self._recorder, []
-        if not recorder.waits(job):
-            return
         row = job - recorder.base
         intended = recorder.intended[row]
         if self._deadline_ns is not None:
-            ends.append((intended + self._deadline_ns, _DEADLINE, job))
+            ends.append((intended + self._deadline_ns, _DEADLINE))
         if self._patience:
-            ends.append((intended + recorder.patience[row], _PATIENCE, job))
+            ends.append((intended + recorder.patience[row], _PATIENCE))
         # Only the sooner of the two can ever count.
-        heapq.heappush(self._heap, min(ends))
+        return min(ends)
+
+    def leaves_at(self, job: int) -> int | None:
+        """When ``job`` leaves if it still waits then, in a queue or in a pool; None: never."""
+        return self._find_end(job)[0] if self.anyone else None
+
+    def outcome_of_leaving(self, job: int) -> Outcome:
+        """What becomes of ``job`` if it leaves then."""
+        return _OUTCOMES[self._find_end(job)[1]]
 
     def next_instant(self) -> int | None:
         """When the next job may leave."""
@@ -68,7 +81,7 @@ class WaitLimits:
             _, why, job = heapq.heappop(heap)
             if not recorder.waits(job):
                 continue  # it was served, or is
-            recorder.leave(job, now, Outcome.ABANDONED if why == _PATIENCE else Outcome.REJECTED)
+            recorder.leave(job, now, _OUTCOMES[why])
             self._dispatcher.leave(job)
             left.append(job)
         return left

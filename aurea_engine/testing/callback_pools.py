@@ -92,6 +92,11 @@ class _Ends:
             self._all_done.set()
             raise
 
+    def leave(self, job: int) -> None:
+        self._broken = AssertionError(f"job {job} leaves, though all may wait for ever")
+        self._all_done.set()
+        raise self._broken
+
     async def wait(self, patience: float) -> None:
         """Wait until the pool is done with all jobs that it got."""
         if self.taken:
@@ -113,6 +118,7 @@ async def check_callback_pool(pool: CallbackPool, demand: float = float("nan"), 
     pool.now, pool.done, pool.record_step = ends.now, ends.done, ends.record_step
     # As in a run of these jobs alone: each is at its own place, among its leaf's and among all.
     pool.number = pool.turn = operator.index
+    pool.leaves_at, pool.leave = lambda _: None, ends.leave
     _check_state(pool.state(), jobs=0)
     # First all together, then one more: a pool that never frees its places does the first twenty and hangs on the next.
     # Together, so that jobs wait for each other in a pool of few connections; then alone, on one that was used before.

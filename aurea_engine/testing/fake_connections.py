@@ -36,9 +36,22 @@ class FakeConnections(CallbackPool):
         else:
             self._waited += 1
             self._waiting.append(waiting)
+            if (until := self.leaves_at(job)) is not None:
+                loop = asyncio.get_running_loop()
+                loop.call_at(loop.time() + max(until - self.now(), 0) / NS, self._leave, job)
+
+    def _leave(self, job: int) -> None:
+        """It still waits, or was served."""
+        still = deque(waiting for waiting in self._waiting if waiting[0] != job)
+        if len(still) < len(self._waiting):
+            self._waiting = still
+            self.leave(job)
 
     def _begin(self, job: int, service: int, limit: int | None, deadline: int | None) -> None:
-        began, loop = self.now(), asyncio.get_running_loop()
+        began, loop, until = self.now(), asyncio.get_running_loop(), self.leaves_at(job)
+        if until is not None and until <= began:
+            self.leave(job)
+            return
         left = None if deadline is None else max(deadline - began, 0)
         lasts = min(ns for ns in (service, limit, left) if ns is not None)
         outcome, error = (Outcome.TIMED_OUT, "timeout") if lasts < service else (Outcome.COMPLETED, None)

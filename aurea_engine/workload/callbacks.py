@@ -116,6 +116,11 @@ class CallbackPool(ABC):
     turn: Callable[[int], int]
     """The number of a job among those of its leaf in the whole run, over all shards, from 0. Only where the leaf says
     `Job.counts_turns`."""
+    leaves_at: Callable[[int], int | None]
+    """The instant at which a job leaves if its service has not begun by then: by the workload's patience or deadline. None:
+    it waits for ever. For a pool in which jobs wait."""
+    leave: Callable[[int], None]
+    """To be told of a job that leaves. It has not been in service, and the run knows whether it is abandoned or rejected."""
     record_step: StepDone
     """To be told of the end of every step that was reached, where `Job.steps` names any. Set before the first `start`."""
 
@@ -124,7 +129,8 @@ class CallbackPool(ABC):
         """Begin ``job``, and return at once.
 
         ``demand``: as for `Job.run`. ``limit``: ns after the start of its service, and ``deadline``: an instant, at which
-        the job is over: the pool stops it, and says `Outcome.TIMED_OUT`. What this raises makes the job failed.
+        the job is over: the pool stops it, and says `Outcome.TIMED_OUT`. One that still waits leaves (`leaves_at`). What
+        this raises makes the job failed.
         """
 
     @abstractmethod

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import reduce
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,10 @@ from aurea_engine import (
     Closed,
     Constant,
     ConstantRate,
+    Counts,
+    Fifo,
     Floor,
+    Outcome,
     Poisson,
     PoolState,
     Progress,
@@ -26,6 +30,7 @@ from aurea_engine import (
     RunResult,
     RunSpec,
     Shard,
+    Sleep,
     Stop,
     StrategyError,
     Timing,
@@ -38,6 +43,7 @@ from aurea_engine import (
     result_to_dict,
     run_sync,
 )
+from aurea_engine.records.batch import NEVER, NS
 from aurea_engine.testing import FakeConnections, FakeRequests, RecordingObserver, check_job, run_jumping
 
 counts = st.integers(0, 10**6)
@@ -91,6 +97,26 @@ def test_jobs_that_wait_for_connections_wait() -> None:
     """The dispatcher has given all of them to the pool, yet never are more than four in service."""
     assert run_jumping(FOUR).concurrency.peak == 4
     assert run_jumping(replace(FOUR, keep_jobs=False)).concurrency.peak is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "left", "counts"),
+    [
+        ({"patience": Constant(2.5)}, Outcome.ABANDONED, Counts(20, 12, 0, 0, 0, 8, 0)),
+        ({"deadline": 2.5}, Outcome.REJECTED, Counts(20, 8, 0, 4, 8, 0, 0)),
+    ],
+)
+def test_waits_in_a_pool_end(limits: dict[str, Any], left: Outcome, counts: Counts) -> None:
+    """Twenty jobs of 1 s come at once for four connections: at 2.5 s eight still wait, and leave as from a queue."""
+    workload = Workload(FakeRequests(Constant(1.0)), jobs=20, **limits)
+    result = run_jumping(RunSpec(workload, seed=1))
+    assert result.counts == counts
+    assert result.jobs is not None
+    gone = result.jobs[result.jobs.outcome == left]
+    assert gone.started.tolist() == [NEVER] * 8
+    assert np.abs(gone.finished / NS - 2.5).max() < 0.002
+    slots = run_jumping(RunSpec(replace(workload, job=Sleep(Constant(1.0))), Fifo(4), seed=1))
+    assert slots.counts == counts
 
 
 def test_progress_tells_pool_waits_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,9 +100,28 @@ def test_deadline_of_waiting_requests(hostile: Any) -> None:
     job = http(hostile, "/sleep/1", connections=1)
     workload = {"job": job, "arrivals": {"kind": "all_at_once"}, "jobs": 10, "deadline": 2.5}
     result = run_sync(spec_from_dict({"workload": workload}))
+    # At most one is in service at the deadline; whoever waits for the connection then is turned away.
     assert result.counts.completed + result.counts.timed_out + result.counts.rejected == 10
     assert 1 <= result.counts.completed <= 2
+    assert result.counts.timed_out <= 1
     assert result.response_time.max <= 2.5
+
+
+def test_patience_with_a_busy_connection(hostile: Any) -> None:
+    """One connection, requests of 1 s: the first is answered, the others lose patience, and nothing is sent for them."""
+    hostile.take_log()
+    job = http(hostile, "/sleep/1", connections=1)
+    workload = {"job": job, "arrivals": {"kind": "all_at_once"}, "jobs": 10, "patience": 0.2}
+    result = run_sync(spec_from_dict({"workload": workload}))
+    assert (result.counts.completed, result.counts.abandoned) == (1, 9)
+    assert result.jobs is not None
+    gone = result.jobs[result.jobs.outcome == Outcome.ABANDONED]
+    assert (gone.started < 0).all()
+    assert (gone.finished - gone.intended).min() >= 0.2e9
+    flow = {"kind": "flow", "steps": [{"name": "one", "url": hostile.base + "/sleep/1", "connections": 1}]}
+    flows = run_sync(spec_from_dict({"workload": {**workload, "job": flow}}))
+    assert (flows.counts.completed, flows.counts.abandoned) == (1, 9)
+    assert flows.groups[0].counts.arrived == 1
 
 
 def test_shards_send_each_job_once(hostile: Any) -> None:

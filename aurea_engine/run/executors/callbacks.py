@@ -44,6 +44,7 @@ class Callbacks(Executor):
         self._now = context.now
         pool.now, pool.record_step = context.now, self._record_step
         pool.number, pool.turn = context.recorder.number, context.recorder.turn
+        pool.leaves_at, pool.leave = context.wait_limits.leaves_at, self._leave
 
     def open(self) -> None:
         clock, opened = self._context.clock.now, self._context.opened
@@ -114,6 +115,20 @@ class Callbacks(Executor):
             ends.append((finished, job, started, outcome, error))
 
         return done
+
+    def _leave(self, job: int) -> None:
+        """``job`` waited too long for the pool's service."""
+        context = self._context
+        if job not in self._running:
+            if self._over:
+                return
+            self._break(f"lets job {job} leave, which it was not given, or is done with")
+        if not context.wait_limits.anyone:
+            self._break(f"lets job {job} leave, and no job of this workload may")
+        self._running.discard(job)
+        if context.recorder.steps is not None:
+            context.recorder.steps.cancel(job, NEVER)  # none of its steps was reached, and none could have been
+        context.log_end(job, NEVER, self._now(), int(context.wait_limits.outcome_of_leaving(job)))
 
     def _record_step(
         self,

@@ -19,7 +19,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter_ns
@@ -28,23 +27,21 @@ from typing import TYPE_CHECKING
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.targets.http.checks import NO_MEMORY
-from aurea_engine.targets.http.connection_options import ConnectionOptions
 from aurea_engine.targets.http.cookies import CookieJar
 from aurea_engine.targets.http.data import read_rows
 from aurea_engine.targets.http.draws import Draws
 from aurea_engine.targets.http.extraction import Extraction
 from aurea_engine.targets.http.flow_state import FlowState
 from aurea_engine.targets.http.http_jobs import RowPicker, outcome_of
-from aurea_engine.targets.http.pool import ConnectionPool, Unsent
-from aurea_engine.targets.http.pools import Limits, Pools
+from aurea_engine.targets.http.pool import ConnectionPool
+from aurea_engine.targets.http.pools import Limits, Pools, share_over_pools
 from aurea_engine.targets.http.prepared import PreparedRequest, prepare_request
 from aurea_engine.targets.http.redirects import CODES as REDIRECTS
 from aurea_engine.targets.http.redirects import RedirectFollower
-from aurea_engine.targets.http.replies import NEVER, Reply
+from aurea_engine.targets.http.replies import NEVER, Reply, Unsent
 from aurea_engine.targets.http.requests import Encoded
 from aurea_engine.targets.http.templates import JobContext
 from aurea_engine.targets.http.think_times import Agenda, ThinkTimes
-from aurea_engine.workload.access import Access
 from aurea_engine.workload.callbacks import CallbackPool, PoolState
 from aurea_engine.workload.job_setup import JobSetup
 
@@ -113,7 +110,8 @@ class FlowJobs(CallbackPool):
             at = self._pacer.reserve(flow.released)
             if at > flow.released:
                 # A flow that is over before has waited until then, and nothing is sent for it.
-                flow.due, flow.held = at if flow.end is None else min(at, flow.end), True
+                until = self.waits_until(job, flow.end)
+                flow.due, flow.held = at if until is None else min(at, until), True
                 self._agenda.note(flow.due, job)
                 return
         self._send(job, flow)
@@ -122,6 +120,18 @@ class FlowJobs(CallbackPool):
         request = self._steps[flow.at].request
         limit = None if flow.at else flow.limit
         self._pool_of[flow.at].send(self, job, request.rules, request.timeout_ns, flow.end, limit)
+
+    def waits_until(self, token: int, deadline: int | None) -> int | None:
+        # Before its first request the flow is not in service: it may still leave.
+        return deadline if self._flows[token].at else self.leaves_at(token)
+
+    def gave_up(self, token: int, instant: int) -> None:
+        flow = self._flows[token]
+        if flow.at:
+            self._end_step(token, flow, self._steps[flow.at], Unsent(instant), "timeout")
+        else:
+            del self._flows[token]
+            self.leave(token)
 
     def encode(self, token: int) -> Encoded:
         flow = self._flows[token]
@@ -208,10 +218,11 @@ class FlowJobs(CallbackPool):
         flow.due = NEVER
         if flow.held:
             flow.held = False
-            if flow.end is None or due < flow.end:
+            until = self.waits_until(job, flow.end)
+            if until is None or due < until:
                 self._send(job, flow)
             else:
-                self._end_step(job, flow, self._steps[flow.at], Unsent(self.now()), "timeout")
+                self.gave_up(job, self.now())
         elif flow.end is not None and flow.end <= flow.intended:
             # The user was still thinking: no step is under way, and none will be.
             del self._flows[job]
@@ -268,7 +279,7 @@ async def open_flows(flow: Flow, setup: JobSetup) -> FlowJobs:
     all_options = list(dict.fromkeys(step.request.options for step in steps))
     follows = any(step.has_redirects for step in steps)
     # Until the run sets its own clock, for what happens before the window.
-    pools = Pools(_share_connections(setup.access, all_options), perf_counter_ns, follows=follows, share=setup.share)
+    pools = Pools(share_over_pools(setup.access, all_options), perf_counter_ns, follows=follows, share=setup.share)
     picker = RowPicker(rows, "in_order" if data is None else data.pick, Draws(setup.streams))
     flows = FlowJobs(steps, ThinkTimes([step.think for step in flow.steps], setup.streams), setup, picker, pools)
     try:
@@ -278,11 +289,3 @@ async def open_flows(flow: Flow, setup: JobSetup) -> FlowJobs:
         await flows.close()
         raise
     return flows
-
-
-def _share_connections(access: Access, all_options: Sequence[ConnectionOptions]) -> Access:
-    """What each pool may reach: the ceiling is of an origin, and steps with other options have pools of their own there."""
-    if access.most_connections is None:
-        return access
-    pools = max(Counter(options.origin for options in all_options).values())
-    return replace(access, most_connections=max(access.most_connections // pools, 1))

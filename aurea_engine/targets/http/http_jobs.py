@@ -16,7 +16,6 @@ from aurea_engine.records.batch import NS
 from aurea_engine.targets.http.cookies import CookieJar
 from aurea_engine.targets.http.data import Row, read_rows
 from aurea_engine.targets.http.draws import Draws
-from aurea_engine.targets.http.pool import Unsent
 from aurea_engine.targets.http.pools import Limits, Pools
 from aurea_engine.targets.http.prepared import PreparedRequest, prepare_request
 from aurea_engine.targets.http.redirects import CODES as REDIRECTS
@@ -114,19 +113,27 @@ class HttpJobs(CallbackPool):
         at = self._setup.pacer.reserve(now)
         if at <= now:
             return False
-        # A job whose deadline comes first has waited until then, and nothing is sent for it.
-        delay = (at if deadline is None else min(at, deadline)) - now
+        # A job that waits no longer than until then leaves, and nothing is sent for it.
+        until = self.leaves_at(job)
+        delay = (at if until is None else min(at, until)) - now
         loop = asyncio.get_running_loop()
         self._paced[job] = loop.call_later(max(delay, 0) / NS, self._send_paced, job, limit, deadline)
         return True
 
     def _send_paced(self, job: int, limit: int | None, deadline: int | None) -> None:
         del self._paced[job]
-        now = self.now()
-        if deadline is not None and now >= deadline:
-            self._finish(job, Unsent(now), "timeout")
+        until = self.leaves_at(job)
+        if until is not None and self.now() >= until:
+            self.gave_up(job, until)
         else:
             self._pool.send(self, job, self._rules, self._timeout_ns, deadline, limit)
+
+    def waits_until(self, token: int, deadline: int | None) -> int | None:
+        return self.leaves_at(token)
+
+    def gave_up(self, token: int, instant: int) -> None:
+        self._limits.pop(token, None)
+        self.leave(token)
 
     def _context_of(self, job: int) -> JobContext:
         context = self._context

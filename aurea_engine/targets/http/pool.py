@@ -55,18 +55,6 @@ Job = tuple[Sender, int, ReplyRules, int | None, int | None, int | None]
 """(sender, token, rules, timeout_ns, deadline, limit): all that is known of one that waits."""
 
 
-class Unsent:
-    """The `Reply` of a job that never had a connection."""
-
-    connected = sent = first_byte = status = NEVER
-    bytes_sent = bytes_received = 0
-    body = b""
-
-    def __init__(self, instant: int) -> None:
-        self.started = self.finished = instant
-        self.headers: list[tuple[str, str]] = []
-
-
 class ConnectionPool:
     """See above; `open` it before the first `send`. Raises `SpecError` for options that this machine cannot fulfil.
 
@@ -83,7 +71,7 @@ class ConnectionPool:
         self._glance = min(GLANCE, self.idle_ns)
         self.connections: set[Connection] = set()
         self.closing: set[Connection] = set()
-        self.waiting: OrderedDict[tuple[Sender, int], Job] = OrderedDict()
+        self.waiting: OrderedDict[tuple[Sender, int], tuple[int | None, Job]] = OrderedDict()
         self.timeouts, self.memo = Timeouts(now, self._collect, self._expire), ReplyMemo()
         self.opened = 0
         self.idle: list[Connection] = []
@@ -153,7 +141,7 @@ class ConnectionPool:
         """Send a request when there is a connection for it: now, or later.
 
         ``timeout_ns`` and ``limit`` count from the beginning of the service, ``deadline`` is an instant; the first of them
-        that comes ends the exchange as ``timeout``, also while the job waits.
+        that comes ends the exchange as ``timeout``. How long it waits for a connection, its sender says.
         """
         idle = self.idle
         while idle:
@@ -178,14 +166,14 @@ class ConnectionPool:
             self._dial_for((sender, token, rules, timeout_ns, deadline, limit))
         else:
             self._waited += 1
-            self.waiting[sender, token] = (sender, token, rules, timeout_ns, deadline, limit)
-            if deadline is not None and deadline < self.timeouts.soonest:
-                self.timeouts.note(deadline)
+            until = sender.waits_until(token, deadline)
+            self.waiting[sender, token] = until, (sender, token, rules, timeout_ns, deadline, limit)
+            if until is not None and until < self.timeouts.soonest:
+                self.timeouts.note(until)
 
     def offer(self, connection: Connection) -> None:
         """``connection`` is free: for the first job that waits, or else for those to come."""
-        while self.waiting:
-            _, job = self.waiting.popitem(last=False)
+        while (job := self._take_waiting()) is not None:
             connection.reserve(*job)
             connection.transmit()
             if connection.sender is not None:
@@ -194,6 +182,15 @@ class ConnectionPool:
         if self.full_since != NEVER:
             self.end_full()
 
+    def _take_waiting(self) -> Job | None:
+        """The first job that waits. One that waits no longer than until now leaves, though there is a place for it."""
+        while self.waiting:
+            (sender, token), (until, job) = self.waiting.popitem(last=False)
+            if until is None or until > (now := self._now()):
+                return job
+            sender.gave_up(token, now)
+        return None
+
     def end_full(self) -> None:
         """A connection is free, or one may be opened."""
         self._full_ns += self._now() - self.full_since
@@ -201,8 +198,8 @@ class ConnectionPool:
 
     def fill(self) -> None:
         """A place is free: for the first job that waits."""
-        while self.waiting and len(self.connections) < self._limit and not self._is_closed:
-            self._dial_for(self.waiting.popitem(last=False)[1])
+        while len(self.connections) < self._limit and not self._is_closed and (job := self._take_waiting()) is not None:
+            self._dial_for(job)
         if self.full_since != NEVER and len(self.connections) < self._limit:
             self.end_full()
 
@@ -259,20 +256,20 @@ class ConnectionPool:
         for connection in self.connections:
             if connection.sender is not None:
                 yield connection.expires, connection
-        for key, job in self.waiting.items():
-            if job[4] is not None:
-                yield job[4], key
+        for key, (until, _) in self.waiting.items():
+            if until is not None:
+                yield until, key
 
     def _expire(self, what: Any, instant: int) -> None:
         if isinstance(what, Connection):
             if what.sender is not None and what.expires == instant:
                 what.fail("timeout", self._now())
             return
-        job = self.waiting.get(what)
-        if job is not None and job[4] == instant:
+        # It may have been served meanwhile, and the same job may wait again: then for another instant.
+        if self.waiting.get(what, (None,))[0] == instant:
             del self.waiting[what]
             sender, token = what
-            sender.replied(token, Unsent(self._now()), "timeout")
+            sender.gave_up(token, self._now())
 
     def state(self) -> PoolState:
         """How the connections stand."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from aurea_engine.targets.http.connection_options import MOST_CONNECTIONS, ConnectionOptions
@@ -115,6 +116,14 @@ def divide_ceiling(access: Access, *, follows: bool) -> tuple[Access, Access, in
     each = max(apart // 16, 1)
     main, elsewhere = (replace(access, most_connections=share) for share in (most - apart, each))
     return main, elsewhere, min(MOST_ELSEWHERE, apart // each)
+
+
+def share_over_pools(access: Access, all_options: Sequence[ConnectionOptions]) -> Access:
+    """What each pool may reach: the ceiling is of an origin, and steps with other options have pools of their own there."""
+    if access.most_connections is None:
+        return access
+    pools = max(Counter(options.origin for options in all_options).values())
+    return replace(access, most_connections=max(access.most_connections // pools, 1))
 
 
 def count_warm(limit: int | None, setup: JobSetup) -> int:

@@ -31,7 +31,7 @@ from aurea_engine.targets.http.origin import Origin
 from aurea_engine.targets.http.pool import ConnectionPool
 from aurea_engine.targets.http.pools import Limits, Pools
 from aurea_engine.targets.http.prepared import PreparedRequest, origin_of
-from aurea_engine.targets.http.replies import NEVER, Reply
+from aurea_engine.targets.http.replies import NEVER, Reply, Unsent
 from aurea_engine.targets.http.requests import Encoded, Request
 from aurea_engine.targets.http.templates import JobContext
 from aurea_engine.targets.http.urls import SplitUrl, split_url
@@ -173,6 +173,13 @@ class RedirectFollower:
                     self._send_in_time(token, way)
                     return
         self._end(token, way, failure)
+
+    def waits_until(self, token: int, deadline: int | None) -> int | None:
+        # The job has been in service since its first request.
+        return deadline
+
+    def gave_up(self, token: int, instant: int) -> None:
+        self.replied(token, Unsent(instant), "timeout")
 
     def _end(self, token: int, way: Way, failure: str | None) -> None:
         del self._ways[token]

@@ -70,6 +70,18 @@ class Reply(Protocol):
     body: bytes
 
 
+class Unsent:
+    """The `Reply` of a job that never had a connection."""
+
+    connected = sent = first_byte = status = NEVER
+    bytes_sent = bytes_received = 0
+    body = b""
+
+    def __init__(self, instant: int) -> None:
+        self.started = self.finished = instant
+        self.headers: list[tuple[str, str]] = []
+
+
 class Sender(Protocol):
     """**Protocol:** the job level. A token stands for one job of it, which has at most one request under way."""
 
@@ -84,3 +96,9 @@ class Sender(Protocol):
 
         It may send the next request, as the last thing it does: the record of this one may be overwritten by it.
         """
+
+    def waits_until(self, token: int, deadline: int | None) -> int | None:
+        """The instant at which it waits for a connection no longer; None: for ever. ``deadline``: as it was sent with."""
+
+    def gave_up(self, token: int, instant: int) -> None:
+        """That instant has come, and there was no connection. Nothing was sent."""

@@ -13,7 +13,7 @@ from aurea_engine.targets.failures import RequestFailed
 from aurea_engine.targets.http.connection_options import ConnectionOptions
 from aurea_engine.targets.http.origin import Origin
 from aurea_engine.targets.http.pool import ConnectionPool
-from aurea_engine.targets.http.replies import Reply, ReplyRules
+from aurea_engine.targets.http.replies import Reply, ReplyRules, Unsent
 from aurea_engine.workload.access import Access
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -65,6 +65,12 @@ class Recorder:
         if isinstance(self.request, Exception):
             raise self.request
         return self.request
+
+    def waits_until(self, token: int, deadline: int | None) -> int | None:
+        return deadline
+
+    def gave_up(self, token: int, instant: int) -> None:
+        self.replied(token, Unsent(instant), "timeout")
 
     def replied(self, token: int, reply: Reply, failure: str | None) -> None:
         stamps = {name: getattr(reply, name) for name in STAMPS}

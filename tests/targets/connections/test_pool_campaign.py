@@ -10,7 +10,7 @@ import pytest
 
 from aurea_engine.closed_sets import FAILURE_CLASSES
 from aurea_engine.targets.http.pool import ConnectionPool
-from aurea_engine.targets.http.replies import Reply, ReplyRules
+from aurea_engine.targets.http.replies import Reply, ReplyRules, Unsent
 from tests.targets.connections.exchanges import OK, SECOND, pool_for, serve
 
 REPLIES = [
@@ -74,6 +74,12 @@ class Load:
         if self._draw.random() < 0.01:
             raise ValueError
         return b"GET /%d HTTP/1.1\r\n\r\n" % token
+
+    def waits_until(self, token: int, deadline: int | None) -> int | None:
+        return deadline
+
+    def gave_up(self, token: int, instant: int) -> None:
+        self.replied(token, Unsent(instant), "timeout")
 
     def replied(self, token: int, reply: Reply, failure: str | None) -> None:
         assert token in self.sent

@@ -10,7 +10,7 @@ from aurea_engine import Access, loop_factory
 from aurea_engine.targets.http.connection_options import ConnectionOptions
 from aurea_engine.targets.http.origin import Origin
 from aurea_engine.targets.http.pool import ConnectionPool
-from aurea_engine.targets.http.replies import Reply, ReplyRules
+from aurea_engine.targets.http.replies import Reply, ReplyRules, Unsent
 from aurea_engine.targets.http.tls import TlsOptions
 from tests.targets.hostile.cases import case_at, conversation, path_of
 from tests.targets.hostile.clients import Said, checksum, patience, some_at_once
@@ -55,6 +55,12 @@ class Asker:
         if asked.expects:
             return (head + "Expect: 100-continue\r\n\r\n").encode(), asked.body
         return (head + "\r\n").encode() + asked.body
+
+    def waits_until(self, token: int, deadline: int | None) -> int | None:
+        return deadline
+
+    def gave_up(self, token: int, instant: int) -> None:
+        self.replied(token, Unsent(instant), "timeout")
 
     def replied(self, token: int, reply: Reply, failure: str | None) -> None:
         _, _, answer = self.waiting.pop(token)
