@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from time import perf_counter_ns
+from typing import Protocol
 
 from aurea_engine.closed_sets import Status
 from aurea_engine.errors import SpecError, StrategyError
@@ -21,7 +22,7 @@ from aurea_engine.results.observers import Observer, Observers
 from aurea_engine.results.progress import ProgressReports
 from aurea_engine.results.result import RunResult
 from aurea_engine.results.summarize import summarize
-from aurea_engine.run.clock import Clock, MonotonicClock
+from aurea_engine.run.clock import Clock, MonotonicClock, wait_until
 from aurea_engine.run.driver import pick_driver, step_to_end
 from aurea_engine.run.environment import GarbageWatch
 from aurea_engine.run.execution import Execution
@@ -35,6 +36,11 @@ from aurea_engine.workload.jobs import Job, OpenedJob
 # Often enough for eyes, seldom enough that a report (some hundred microseconds) is lost in what a run does meanwhile.
 PROGRESS_NS = NS // 2
 """Real time between two reports to observers."""
+
+# The reports of several shards become one of the whole run, and objectives that end the run are judged by it. With twice as
+# many, that is at most half a second late.
+PROGRESS_OF_SHARD_NS = PROGRESS_NS // 2
+"""The same in a shard that starts together with others."""
 
 WHOLE = Shard()
 
@@ -51,20 +57,39 @@ class Stop:
         self.status = self.status or status
 
 
-class _Watch:
-    """Who looks at a run from outside, while it goes on: observers, who are told, and a `Stop`, which is obeyed. ``access``
-    is what the run's jobs may reach.
+class StartGate(Protocol):
+    """**Protocol:** holds a run in real time back between the set-up of its jobs and the opening of its window, so that the
+    shards of a run start together.
     """
 
-    def __init__(self, spec: RunSpec, observers: Iterable[Observer], stop: Stop | None, access: Access) -> None:
+    async def pass_when_open(self) -> int | None:
+        """Called once, when all jobs are set up. Returns the instant of the machine's monotonic clock, in ns, at which the
+        window opens; None if the run was stopped before there was one.
+        """
+
+
+class _Watch:
+    """Who looks at a run from outside, while it goes on: observers, who are told, and a `Stop`, which is obeyed. ``access``
+    is what the run's jobs may reach; ``start`` holds it back until all shards are ready.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        observers: Iterable[Observer],
+        stop: Stop | None,
+        access: Access,
+        start: StartGate | None = None,
+    ) -> None:
         self.spec = spec if spec.seed is not None else replace(spec, seed=secrets.randbits(53))
         self.observers, self.stop, self.access = Observers(observers), stop or Stop(), access
+        self.start, self._interval_ns = start, PROGRESS_NS if start is None else PROGRESS_OF_SHARD_NS
         self._reports = ProgressReports.of(self.spec) if self.observers else None
         self._reported = perf_counter_ns()
 
     def look(self, execution: Execution, elapsed_ns: int) -> bool:
         """Reports if it is time, and says whether the run must stop. Observers are told by real time, whatever the clock."""
-        if self._reports is not None and perf_counter_ns() - self._reported >= PROGRESS_NS:
+        if self._reports is not None and perf_counter_ns() - self._reported >= self._interval_ns:
             self._reported = perf_counter_ns()
             parts = execution.take_snapshot(elapsed_ns)
             self.observers.on_parts(parts)
@@ -94,15 +119,16 @@ def execute(
     *,
     stop: Stop | None = None,
     access: Access = LOCAL_USER,
+    start: StartGate | None = None,
 ) -> RunParts:
     """Run ``spec``, or one shard of it, and return what was measured: `summarize` makes the result of it.
 
     Blocks until the run has ended, by the clock that ``spec`` names. `Shard` says what cannot be run in shards. ``access``:
-    what its jobs may reach. Raises as `run` does.
+    what its jobs may reach. ``start``: when the window opens, in real time. Raises as `run` does.
     """
     # Before a seed is drawn: shards that draw their own would each run another workload.
     shard.check(spec)
-    return _execute(_Watch(spec, observers, stop, access), shard)
+    return _execute(_Watch(spec, observers, stop, access, start), shard)
 
 
 def _execute(watch: _Watch, shard: Shard) -> RunParts:
@@ -134,9 +160,14 @@ async def _drive(watch: _Watch, shard: Shard, clock: Clock) -> RunParts:
             for number, leaf in enumerate(watch.spec.workload.job.leaves())
         ]
         watch.observers.on_start(watch.spec)
+        opens_at = None if watch.start is None else await watch.start.pass_when_open()
+        if watch.start is not None and opens_at is None:
+            return watch.close(execution)
         # Where the engine alone makes objects, it makes no cycles, and a collection would only hold jobs up.
         with GarbageWatch(hold=all(run is None for run in runs)) as garbage:
-            await pick_driver(watch.spec).drive(execution.open_window(clock, runs, garbage))
+            if opens_at is not None:
+                await wait_until(clock, opens_at)
+            await pick_driver(watch.spec).drive(execution.open_window(clock, runs, garbage, opens_at))
         return watch.close(execution)
 
 

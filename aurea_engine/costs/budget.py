@@ -73,6 +73,11 @@ class Budget:
         self._latest_ns = 0
 
     @property
+    def is_watching(self) -> bool:
+        """Whether the spending can be known before the end: the bill only grows, job by job."""
+        return self._watching
+
+    @property
     def counts_steps(self) -> bool:
         """Whether it is told of the steps of each job, by `add_steps`, before the job itself."""
         return self._watching and bool(self._of_steps)

@@ -38,6 +38,9 @@ from aurea_engine.spec import RunSpec
 MAX_ATTACHED = 256 * 1024 * 1024
 """Bytes that may be sent ahead of one order, such as the records that it is about."""
 
+BEAT = 1.0
+"""Seconds between two signs of life of a process that runs a shard."""
+
 Handler = Callable[[Message], None]
 Program = Callable[["ParentConnection", asyncio.Runner], Handler]
 
@@ -68,12 +71,17 @@ class ParentConnection:
         self._lock = threading.Lock()
         self.orders: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.stops: dict[str, Stop] = {}
+        self.starts: dict[str, int] = {}
+        """When the window of a gated order opens, once the supervisor has said so."""
+        self._beats = False
         self._pieces = frames.Pieces(MAX_ATTACHED)
 
     def listen(self) -> None:
         """Take orders; the end of the socket is the end of this process."""
-        while (message := frames.read_blocking(self._peer)) is not None:
-            if "stop" in message:
+        while self._wait_for_message() and (message := frames.read_blocking(self._peer)) is not None:
+            if "start" in message:
+                self.starts[message["id"]] = message["start"]
+            elif "stop" in message:
                 # One for an order that has ended already comes too late, and is nobody's.
                 if stop := self.stops.get(message["id"]):
                     stop.now(message["stop"])
@@ -83,9 +91,30 @@ class ParentConnection:
                 # The Stop is there before the order is: a stop that follows at once must find it.
                 if "id" in message:
                     self.stops[message["id"]] = Stop()
+                self._beats = "gated" in message
                 self.orders.put(message)
         # Not `sys.exit`: the main thread may be in a job that never returns, or that catches SystemExit.
         os._exit(0)
+
+    def _wait_for_message(self) -> bool:
+        """Until there is something to read, with a sign of life now and then. False where the socket is closed."""
+        # From this thread, not from the run's: a job that blocks the event loop makes the run late, and is no dead process.
+        # One that holds the interpreter itself is told from a frozen one by the CPU time that it takes.
+        try:
+            while not select.select([self._peer], [], [], BEAT if self._beats else None)[0]:
+                self._beat()
+        except (OSError, ValueError):  # a job has closed the descriptor
+            return False
+        return True
+
+    def _beat(self) -> None:
+        # Neither for the lock nor for the socket is waited: a supervisor that does not read must not keep stops from us.
+        if self._beats and self._lock.acquire(blocking=False):
+            try:
+                if select.select([], [self._peer], [], 0)[1]:
+                    self._peer.sendall(frames.pack({"alive": True}))
+            finally:
+                self._lock.release()
 
     def attached(self, name: str) -> bytes:
         """What was sent in pieces ahead of the order that is being handled."""

@@ -23,8 +23,8 @@ from collections.abc import AsyncIterator, Callable, Collection
 from aurea_engine.codec.catalog import Catalog
 from aurea_engine.codec.specifications import spec_to_dict
 from aurea_engine.engine import Stop
-from aurea_engine.errors import Problem, SpecError
 from aurea_engine.processes.frames import Message, Pieces
+from aurea_engine.processes.gated_run import MAX_PARTS, GatedRun, check_shard, name_failure, read_end
 from aurea_engine.processes.spawn import Command
 from aurea_engine.processes.supervisor import ProcessFailed, SupervisedProcess
 from aurea_engine.run.parts import RunParts
@@ -34,9 +34,6 @@ from aurea_engine.workload.access import LOCAL_USER, Access
 
 log = logging.getLogger(__name__)
 log.addHandler(logging.NullHandler())
-
-MAX_PARTS = 2 * 1024**3
-"""Bytes of parts that a worker may send of one run: about 34 for each job that is kept."""
 
 STOP_LOOK_SECONDS = 0.05
 """How often the `Stop` of a run is looked at: setting one is a plain assignment, from any thread."""
@@ -87,44 +84,48 @@ class WorkerProcess:
         written down or run, or not in shards, and `ProcessFailed` for everything else that happens there. Cancelling ends
         the process.
         """
-        shard.check(spec)  # here too, so that what is wrong with the question costs no process
         watch = _harmless(on_progress)
-        order_id = f"{next(self._ids)}"
-        document = spec_to_dict(spec, catalog)
-        order = {
-            "id": order_id,
-            "spec": document,
-            "shard": (shard.index, shard.of),
-            "watched": on_progress is not None,
-            "access": access.to_plain(),
-        }
+        order = self._make_order(spec, shard, catalog, access, watched=on_progress is not None)
+        order_id = order["id"]
 
         def take(message: Message, values: Pieces) -> RunParts | None:
             if "progress" in message:
-                watch(_check(RunParts.from_bytes(message["progress"]), shard))
+                watch(check_shard(RunParts.from_bytes(message["progress"]), shard))
                 return None
-            # A job of an earlier run may still hold the socket, and answer for this one.
-            if message["end"] != order_id:
-                raise ValueError("it is the end of another run")
-            parts = _check(RunParts.from_bytes(values.take("parts")), shard)
-            if parts.status is None:
-                raise ValueError("the run has not ended")
-            return parts
+            return read_end(message, values, order_id, shard)
 
         self._process.send_order(order)
         try:
             async with _obeying(stop, lambda status: self._process.stop(order_id, status)):
                 return await self._process.converse(take, MAX_PARTS)
         except ProcessFailed as failed:
-            if failed.reason.code == "invalid_spec":
-                raise SpecError([Problem(*each) for each in failed.reason.problems] or failed.reason.detail) from None
-            raise
+            raise name_failure(failed) from None
         except asyncio.CancelledError:
             # Nobody reads the answer any more, and the next one would be taken for the answer to another question.
             await self.close()
             raise
         finally:
             self._process.cancel_ladder()
+
+    def prepare(
+        self, spec: RunSpec, shard: Shard, *, catalog: Catalog | None = None, access: Access = LOCAL_USER
+    ) -> GatedRun:
+        """Have it set up ``shard``, and hold it back until `GatedRun.start`. Raises SpecError."""
+        order = self._make_order(spec, shard, catalog, access, watched=True) | {"gated": True}
+        self._process.send_order(order)
+        return GatedRun(self._process, order["id"], shard)
+
+    def _make_order(
+        self, spec: RunSpec, shard: Shard, catalog: Catalog | None, access: Access, *, watched: bool
+    ) -> Message:
+        shard.check(spec)  # here too, so that what is wrong with the question costs no process
+        return {
+            "id": f"{next(self._ids)}",
+            "spec": spec_to_dict(spec, catalog),
+            "shard": (shard.index, shard.of),
+            "watched": watched,
+            "access": access.to_plain(),
+        }
 
     async def close(self) -> None:
         """End the process and all that its jobs started."""
@@ -154,13 +155,6 @@ def _harmless(watch: Watch | None) -> Watch:
             log.exception("a watcher of a worker's progress raised and was dropped")
 
     return tell
-
-
-def _check(parts: RunParts, shard: Shard) -> RunParts:
-    """The same, if they are of this shard. Raises ValueError: a job may have written them."""
-    if [report.shard for report in parts.shards] != [shard]:
-        raise ValueError("these are parts of another shard")
-    return parts
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from aurea_engine.codec.catalog import load_catalog_for
 from aurea_engine.codec.specifications import spec_from_dict
-from aurea_engine.engine import execute
+from aurea_engine.engine import Stop, execute
 from aurea_engine.processes.child import Handler, ParentConnection
 from aurea_engine.processes.frames import Message
 from aurea_engine.records.series import Series
@@ -16,6 +16,9 @@ from aurea_engine.results.observers import Observer
 from aurea_engine.run.parts import RunParts
 from aurea_engine.run.shard import Shard
 from aurea_engine.workload.access import Access
+
+LOOK = 0.005
+"""Seconds between two looks whether the supervisor has said when to begin."""
 
 
 def start(parent: ParentConnection, _: asyncio.Runner) -> Handler:
@@ -32,8 +35,9 @@ def _execute(parent: ParentConnection, order: Message) -> None:
         # A run that nobody watches is cheaper: it need not keep its meters up to date under way.
         observers = [_PartsSender(parent)] if order["watched"] else []
         # `execute` opens an event loop for each run in real time, and closes it with all that jobs left in it.
-        access = Access.from_plain(order["access"])
-        parts = execute(spec, Shard(*order["shard"]), observers, stop=parent.stops[order_id], access=access)
+        access, stop = Access.from_plain(order["access"]), parent.stops[order_id]
+        gate = _Gate(parent, order_id, stop) if "gated" in order else None
+        parts = execute(spec, Shard(*order["shard"]), observers, stop=stop, access=access, start=gate)
         parent.send_in_pieces("parts", parts.to_bytes())
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this order and not the supervisor
         del parent.stops[order_id]
@@ -41,6 +45,23 @@ def _execute(parent: ParentConnection, order: Message) -> None:
     else:
         del parent.stops[order_id]
         parent.send({"end": order_id})
+
+
+class _Gate:
+    """Says that the shard is ready, and waits for the instant at which all begin."""
+
+    def __init__(self, parent: ParentConnection, order_id: str, stop: Stop) -> None:
+        self._parent, self._id, self._stop = parent, order_id, stop
+
+    async def pass_when_open(self) -> int | None:
+        self._parent.send({"ready": self._id})
+        # A look now and then is soon enough, since the instant lies ahead. The event loop turns meanwhile, so connections
+        # that jobs opened are kept.
+        while self._stop.status is None:
+            if (opens_at := self._parent.starts.pop(self._id, None)) is not None:
+                return opens_at
+            await asyncio.sleep(LOOK)
+        return None
 
 
 class _PartsSender(Observer):

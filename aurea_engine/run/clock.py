@@ -63,6 +63,13 @@ class Clock(Protocol):
         """
 
 
+async def wait_until(clock: Clock, instant: int) -> None:
+    """Until it is ``instant`` by ``clock``, as exactly as that clock can wait."""
+    bell = Bell()
+    while clock.now() < instant:
+        await clock.wait(instant, bell, exact=True)
+
+
 class MonotonicClock:
     """The machine's monotonic clock.
 

@@ -26,7 +26,8 @@ class DriverStats:
     ``window_ns``: the length of the window, once it has closed. ``waited_ns``: time spent waiting for the next instant; for
     the rest of the window the driver was at work. ``used_ns``: for how long its thread had work, jobs' callbacks included;
     it says nothing where the thread ``has_spun`` on the clock. ``late_ns``: the longest time that the event loop kept it
-    beyond the instant for which it waited. In virtual time nothing is waited for, and nothing is late.
+    beyond the instant for which it waited. ``skew_ns``: how long after `RunContext.opens_at` it began. In virtual time
+    nothing is waited for, and nothing is late.
     """
 
     # Mutable, and made before the run: progress reports of a run in real time read it while the driver writes it.
@@ -35,6 +36,7 @@ class DriverStats:
     used_ns: int = 0
     has_spun: bool = False
     late_ns: int = 0
+    skew_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class RunContext:
 
     ``plan``: the jobs that come. ``dispatcher``: who starts when. ``recorder``: the columns. ``conditions``: what may end
     the run, or a job's wait, early. ``clock`` and ``runs`` (what does one job of each leaf, None if only time has to
-    pass) are for real time.
+    pass) are for real time; ``opens_at`` is the instant of the clock at which the window opens, None if that is when the
+    driver begins.
     """
 
     spec: RunSpec
@@ -54,6 +57,7 @@ class RunContext:
     # For real time only. A virtual driver that asked for a clock would give figures that depend on the machine.
     clock: Clock | None = None
     runs: Sequence[OpenedJob | None] = ()
+    opens_at: int | None = None
     stats: DriverStats = field(default_factory=DriverStats)
 
     def close_virtual_window(self) -> DriverStats:

@@ -20,8 +20,10 @@ from aurea_engine.run.dispatcher import Dispatcher
 from aurea_engine.run.environment import GarbageWatch, describe_environment
 from aurea_engine.run.parts import RunParts
 from aurea_engine.run.plan import JobPlan
+from aurea_engine.run.process_watch import ProcessWatch, count_releases
 from aurea_engine.run.recorder import Recorder
 from aurea_engine.run.shard import GeneratorStats, Shard, ShardReport, Timeline, Totals
+from aurea_engine.run.shard_facts import ProcessFacts, Releases
 from aurea_engine.run.step_meters import StepParts
 from aurea_engine.run.stop_conditions import StopConditions
 from aurea_engine.spec import RunSpec
@@ -62,6 +64,7 @@ class Execution:
         )
         self.context = RunContext(spec, plan, dispatcher, recorder, conditions)
         self._garbage: GarbageWatch | None = None
+        self._process: ProcessWatch | None = None
 
     def describe_setup(self, leaf: int) -> JobSetup:
         """The setup of the leaf at this position."""
@@ -79,12 +82,15 @@ class Execution:
             part=(self._shard.index, self._shard.of) if spec.scheduler.divided else (0, 1),
         )
 
-    def open_window(self, clock: Clock, runs: Sequence[OpenedJob | None], garbage: GarbageWatch) -> RunContext:
-        """The window opens now, in real time. Returns what the driver is given."""
+    def open_window(
+        self, clock: Clock, runs: Sequence[OpenedJob | None], garbage: GarbageWatch, opens_at: int | None = None
+    ) -> RunContext:
+        """The window opens now, in real time, or at ``opens_at``, together with others. Returns what the driver is given."""
         # What was set up before is in no figure: the clock of the window starts with the driver.
         self._garbage = garbage
         self._started_at = _read_calendar()
-        self.context = replace(self.context, clock=clock, runs=runs)
+        self._process = None if opens_at is None else ProcessWatch(self.context.stats)
+        self.context = replace(self.context, clock=clock, runs=runs, opens_at=opens_at)
         return self.context
 
     @property
@@ -140,7 +146,7 @@ class Execution:
             dispatcher.conserved,
             paced=0 if self._pacer is None else self._pacer.paced,
         )
-        plan = self.context.plan
+        plan, process = self.context.plan, self._process
         timeline = Timeline(self._started_at, elapsed_ns, plan.end_ns, due_ns, released_ns)
         return ShardReport(
             self._shard,
@@ -151,6 +157,8 @@ class Execution:
             pool=pool,
             # Not before the last job that there was a supply for has arrived: the run may be ended before that.
             used_up=plan.supply.used_up if dispatcher.arrived == plan.own else None,
+            process=ProcessFacts() if process is None else process.describe(),
+            releases=Releases() if process is None else count_releases(recorder.meters, self.context.spec.thresholds),
         )
 
     def _describe_pools(self) -> tuple[PoolState | None, int]:

@@ -165,7 +165,9 @@ class RunParts:
     def status(self) -> Status | None:
         """How the run ended: as badly as the worst of its shards. None while one of them runs."""
         # One shard that still runs is a run that still runs.
-        statuses = {report.status for report in self.shards}
+        # A run that was told to go on without a shard is judged by the others, as long as there are any.
+        kept = [report for report in self.shards if report.loss is None or not report.loss.tolerated]
+        statuses = {report.status for report in kept or self.shards}
         return None if None in statuses else next((each for each in _SERIOUS_FIRST if each in statuses), None)
 
     @property
@@ -200,6 +202,11 @@ class RunParts:
     def paced(self) -> int:
         """Requests that a ceiling on the rate held back."""
         return sum(report.totals.paced for report in self.shards)
+
+    @property
+    def losses(self) -> tuple[ShardReport, ...]:
+        """The shards that were lost under way."""
+        return tuple(report for report in self.shards if report.loss is not None)
 
     @property
     def used_up(self) -> int | None:

@@ -69,6 +69,7 @@ class _Pump:
         self._recorder, self._dispatcher = run.recorder, run.dispatcher
         # A spinning pump would take the very core that these jobs need.
         self._exact = not any(leaf.executor == "cpu_workers" for leaf in run.spec.workload.job.leaves())
+        self._opens_at = run.opens_at
         self._context = ExecutorContext(run.recorder, run.conditions.wait_limits, run.clock, run.stats)
         self._turns = Turns(run, self._context)
         self._bell, self._now = self._context.bell, self._context.now
@@ -76,7 +77,12 @@ class _Pump:
     async def drive(self) -> DriverStats:
         """Until every job has ended, or the run is stopped."""
         usage = self._usage = ThreadUsage(self._clock)
-        self._turns.open(self._clock.now())
+        now = self._clock.now()
+        # Shards count from one instant, whenever each of them came to begin: what that cost shows as lag of the first jobs,
+        # and the instants of all are on one scale.
+        opened = now if self._opens_at is None else self._opens_at
+        self._stats.skew_ns = now - opened
+        self._turns.open(opened)
         stopped: int | None = None
         # Whatever ends the pump, an error of a strategy or the caller's cancellation too, its jobs end with it.
         try:

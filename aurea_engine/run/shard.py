@@ -17,6 +17,7 @@ from msgspec import Meta
 from aurea_engine.closed_sets import Reason, Status
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.records.batch import Instants
+from aurea_engine.run.shard_facts import Count, Loss, ProcessFacts, Releases
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.arrivals import Closed
 from aurea_engine.workload.callbacks import PoolState
@@ -29,7 +30,6 @@ DIVIDE = "set divided to true on the scheduler, and each shard has its share"
 """The remedy that all refusals have in common; see `Scheduler.divided`."""
 
 # Types with their bounds, because reports of shards are read back from bytes that another machine sent.
-Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Plain = str | int | float | bool | None
 
 
@@ -229,7 +229,9 @@ class Timeline:
 class ShardReport:
     """What the process that runs a shard tells of it. ``status`` is None while it runs. ``lost``: the position, in the
     specification, of the objective that ended the run. ``pool``: the connections of all its pools, None if it has none.
-    ``used_up``: the supply of jobs, such as rows of data, that ended the arrivals; None if something else did.
+    ``used_up``: the supply of jobs, such as rows of data, that ended the arrivals; None if something else did. ``process``
+    and ``releases`` tell of the process itself, where it ran together with others. ``loss``: it was lost under way, and
+    nothing that it measured is in these parts.
     """
 
     shard: Shard
@@ -243,3 +245,6 @@ class ShardReport:
     used_up: Count | None = None
     # Plain values only: whoever forges bytes could nest millions of objects into a few of them.
     environment: Mapping[str, Plain] = field(default_factory=dict)
+    process: ProcessFacts = field(default_factory=ProcessFacts)
+    releases: Releases = field(default_factory=Releases)
+    loss: Loss | None = None
