@@ -206,6 +206,7 @@ FINDING_CODES: Mapping[str, str] = MappingProxyType(
         "rate_shortfall": "the generator could not reach the requested rate",
         "records_dropped": "the run had more jobs than records are kept for; quantiles come from a histogram",
         "retries_at_once": "users of a closed model whose jobs were rejected retried without a pause",
+        "shard_lost": "a process that ran a part of the jobs was lost under way",
         "target_rate_limited": "a ceiling of the server held requests back",
         "too_few_samples": "too few jobs for some quantiles",
     }

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from aurea_engine.closed_sets import FINDING_CODES, OUTCOMES, SEVERITIES, Severity
+from aurea_engine.closed_sets import FINDING_CODES, OUTCOMES, SEVERITIES, Severity, Status
 from aurea_engine.codec.histograms import histogram_from_dict
 from aurea_engine.codec.member_reading import Members
 from aurea_engine.records.histogram import LatencyHistogram
@@ -19,6 +19,7 @@ from aurea_engine.records.quantiles import QUANTILES
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.floor import Floor
 from aurea_engine.results.result import Counts, GroupResult, MarkTimes, MeasureAmounts
+from aurea_engine.results.shard_figures import ShardLoss, ShardResult
 from aurea_engine.results.statistics import Interval, Timing
 from aurea_engine.run.meters import SPANS, name_from_start
 
@@ -130,6 +131,25 @@ def read_floor(members: Members) -> Floor | None:
         floor.read("users", Number | None, None),
         read_timing(floor, "service_time"),
         read_timing(floor, "response_time"),
+    )
+
+
+def read_shard(members: Members) -> ShardResult:
+    """How one of several processes fared."""
+    lost = members.read_object("loss")
+    return ShardResult(
+        members.require("shard", Number) or 0,
+        members.read("host", Text, ""),
+        members.read("process", Number, 0),
+        members.read("status", Status | None),
+        members.read("jobs", Number, 0),
+        members.read("late_share", Figure),
+        members.read("worst_lag", Figure),
+        **{
+            name: members.read(name, float, 0.0)
+            for name in ("cpu", "busy", "start_skew", "clock_offset", "clock_bound")
+        },
+        loss=None if members.data.get("loss") is None else lost.fill(ShardLoss),
     )
 
 

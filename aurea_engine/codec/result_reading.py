@@ -38,6 +38,7 @@ from aurea_engine.codec.figure_reading import (
     read_histograms,
     read_marks,
     read_measures,
+    read_shard,
     read_statuses,
     read_timing,
 )
@@ -129,6 +130,7 @@ def _read_result(members: Members, spec: RunSpec | None) -> RunResult | None:
         groups=tuple(read_group(each) for each in members.read_objects("groups")),
         statuses=read_statuses(members),
         floor=read_floor(members),
+        shards=tuple(read_shard(each) for each in members.read_objects("shards")),
         reason=_read_reason(members, status),
         histograms=read_histograms(members, Schema() if spec is None else spec.workload.schema),
     )

@@ -71,6 +71,7 @@ def result_to_dict(result: RunResult, catalog: Catalog | None = None, jobs_shown
         "measures": _encode_measures(result.measures),
         "groups": [_encode_group(group) for group in result.groups],
         "floor": None if result.floor is None else _encode_floor(result.floor),
+        "shards": [asdict(shard) for shard in result.shards],
         "cost": result.cost.to_dict(),
         "objectives": [_encode_objective(judged) for judged in result.objectives],
         "findings": [_encode_finding(finding) for finding in result.findings],

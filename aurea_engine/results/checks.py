@@ -19,6 +19,7 @@ from aurea_engine.results.arrival_fit import check_arrivals
 from aurea_engine.results.division import check_divided
 from aurea_engine.results.findings import Finding, sort_by_severity
 from aurea_engine.results.generator_checks import check_generator
+from aurea_engine.results.loss_checks import check_losses
 from aurea_engine.results.run_state import RunState
 from aurea_engine.results.statistics import integrate_jobs_in_system
 from aurea_engine.results.target_checks import check_target
@@ -70,7 +71,7 @@ def check_progress(state: RunState) -> tuple[Finding, ...]:
 
 
 def _check_state(state: RunState, *, is_settled: bool) -> list[Finding]:
-    checks = (_check_cost, _check_records, _check_heavy_tail, _check_retries, check_divided)
+    checks = (check_losses, _check_cost, _check_records, _check_heavy_tail, _check_retries, check_divided)
     found = [finding for check in checks for finding in check(state)]
     found += check_target(state, is_settled=is_settled)
     # In virtual time there is no generator that could be late.

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from aurea_engine.closed_sets import Severity
 from aurea_engine.records.batch import NS
 from aurea_engine.results.findings import Finding
+from aurea_engine.results.generators import Generator, Weighed, find_worst, list_generators
 from aurea_engine.results.run_state import RunState
 
 ENOUGH_TO_SATURATE = 10_000
@@ -18,67 +19,76 @@ ENOUGH_TO_SATURATE = 10_000
 
 
 def check_generator(state: RunState, *, is_settled: bool) -> list[Finding]:
-    """The findings about the generator. ``is_settled``: enough has happened for shares and rates to mean something."""
+    """The findings about the generator, or the worst of several. ``is_settled``: enough has happened for shares and rates to
+    mean something.
+    """
     checks = [_check_event_loop, _check_garbage]
     if is_settled:
-        checks += [_check_rate, _check_lag, _check_cpu, _check_floor]
-    return [finding for check in checks for finding in check(state)]
+        checks += [_check_rate, _check_lag, _check_cpu]
+    found = [*find_worst(checks, state, list_generators(state))]
+    return [*found, *_check_floor(state)] if is_settled else found
 
 
-def _check_rate(state: RunState) -> Iterator[Finding]:
+def _check_rate(state: RunState, generator: Generator) -> Weighed | None:
     """The schedule is absolute, so a generator that is too slow is behind with its latest release."""
-    (due_ns, released_ns), count = state.parts.latest_release, state.parts.arrived
+    (due_ns, released_ns), count = generator.latest_release, generator.arrived
     # In the first hundredth of a second, or where nothing was a tenth late, the latest release says nothing about the rate.
-    if not state.has_rate or due_ns <= NS // 100 or state.meters.times["lag"].maximum <= NS // 10:
-        return
-    if released_ns > due_ns * (1 + state.spec.thresholds.rate_shortfall):
-        reached, specified = count / (released_ns / NS), count / (due_ns / NS)
-        detail = f"jobs were released at {reached:,.0f}/s, and {specified:,.0f}/s was specified"
-        advice = "Lower the rate: `aurea selftest` shows what this machine reaches."
-        yield Finding("rate_shortfall", Severity.INVALID, detail, advice)
+    if not state.has_rate or due_ns <= NS // 100 or generator.releases.worst_ns <= NS // 10:
+        return None
+    if released_ns <= due_ns * (1 + state.spec.thresholds.rate_shortfall):
+        return None
+    reached, specified = count / (released_ns / NS), count / (due_ns / NS)
+    detail = f"jobs were released at {reached:,.0f}/s, and {specified:,.0f}/s was specified"
+    advice = "Lower the rate: `aurea selftest` shows what this machine reaches."
+    return Weighed(Finding("rate_shortfall", Severity.DEGRADED, detail, advice), released_ns / due_ns)
 
 
-def _check_lag(state: RunState) -> Iterator[Finding]:
-    lag, limits = state.meters.times["lag"], state.spec.thresholds
-    if not lag.count or state.spec.workload.arrivals.ends == "with jobs":
-        return  # jobs that are all meant to start at once cannot: their response times say how long it took
+def _check_lag(state: RunState, generator: Generator) -> Weighed | None:
+    releases, limits = generator.releases, state.spec.thresholds
+    if not releases.jobs or state.spec.workload.arrivals.ends == "with jobs":
+        return None  # jobs that are all meant to start at once cannot: their response times say how long it took
     # Half of the jobs late, at the usual threshold, is no disturbance any more: another workload was run.
-    late, worst = lag.count_above(limits.lag) / lag.count, lag.maximum / NS
-    if late > limits.late_ratio or worst >= limits.loop_lag:
-        severity = Severity.INVALID if late > 50 * limits.late_ratio else Severity.DEGRADED
-        detail = (
-            f"{100 * late:.1f} % of the jobs were released more than {limits.lag:g} s late, the latest by {worst:.3g} s"
-        )
-        advice = "Keep other work off this process and machine, or lower the rate."
-        yield Finding("late_releases", severity, detail, advice)
+    late, worst = releases.late / releases.jobs, releases.worst_ns / NS
+    if late <= limits.late_ratio and worst < limits.loop_lag:
+        return None
+    severity = Severity.INVALID if late > 50 * limits.late_ratio else Severity.DEGRADED
+    detail = (
+        f"{100 * late:.1f} % of the jobs were released more than {limits.lag:g} s late, the latest by {worst:.3g} s"
+    )
+    advice = "Keep other work off this process and machine, or lower the rate."
+    return Weighed(Finding("late_releases", severity, detail, advice), late)
 
 
-def _check_event_loop(state: RunState) -> Iterator[Finding]:
-    blocked = state.generator.late_ns / NS
-    if blocked >= state.spec.thresholds.loop_lag:
-        detail = f"the event loop was blocked for {blocked:.3g} s"
-        advice = "A job or another task blocks it: move that work to a thread."
-        yield Finding("loop_lag", Severity.DEGRADED, detail, advice)
+def _check_event_loop(state: RunState, generator: Generator) -> Weighed | None:
+    blocked = generator.stats.late_ns / NS
+    if blocked < state.spec.thresholds.loop_lag:
+        return None
+    detail = f"the event loop was blocked for {blocked:.3g} s"
+    advice = "A job or another task blocks it: move that work to a thread."
+    return Weighed(Finding("loop_lag", Severity.DEGRADED, detail, advice), blocked)
 
 
-def _check_cpu(state: RunState) -> Iterator[Finding]:
-    busy = state.generator.busy
+def _check_cpu(state: RunState, generator: Generator) -> Weighed | None:
+    busy = generator.stats.busy
     if state.parts.pool is not None:
-        return  # `client_limited` says the same, and what it means beside a target
-    has_begun = state.elapsed > 0.5 and state.parts.arrived > ENOUGH_TO_SATURATE
-    if busy > state.spec.thresholds.cpu and has_begun:
-        detail = f"the generator was busy for {100 * busy:.0f} % of the window"
-        advice = "The throughput may be the generator's limit: lower the rate."
-        yield Finding("cpu_saturated", _severity_without_rate(state), detail, advice)
+        return None  # `client_limited` says the same, and what it means beside a target
+    has_begun = state.elapsed > 0.5 and generator.arrived > ENOUGH_TO_SATURATE
+    if busy <= state.spec.thresholds.cpu or not has_begun:
+        return None
+    detail = f"the generator was busy for {100 * busy:.0f} % of the window"
+    advice = "The throughput may be the generator's limit: lower the rate."
+    return Weighed(Finding("cpu_saturated", _severity_without_rate(state), detail, advice), busy)
 
 
-def _check_garbage(state: RunState) -> Iterator[Finding]:
-    generator = state.generator
-    longest = generator.gc_longest_ns / NS
-    if longest > state.spec.thresholds.gc_pause:
-        detail = f"the longest garbage collection took {longest:.3g} s, all of them {generator.gc_total_ns / NS:.3g} s"
-        advice = "Jobs, or the program around them, make many objects: call gc.freeze() before the run."
-        yield Finding("gc_pause", Severity.DEGRADED, detail, advice)
+def _check_garbage(state: RunState, generator: Generator) -> Weighed | None:
+    longest = generator.stats.gc_longest_ns / NS
+    if longest <= state.spec.thresholds.gc_pause:
+        return None
+    detail = (
+        f"the longest garbage collection took {longest:.3g} s, all of them {generator.stats.gc_total_ns / NS:.3g} s"
+    )
+    advice = "Jobs, or the program around them, make many objects: call gc.freeze() before the run."
+    return Weighed(Finding("gc_pause", Severity.DEGRADED, detail, advice), longest)
 
 
 def _check_floor(state: RunState) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from aurea_engine.records.series import Point
 from aurea_engine.records.steps import StepBatch
 from aurea_engine.results.findings import Finding, find_verdict
 from aurea_engine.results.floor import Floor
+from aurea_engine.results.shard_figures import ShardResult
 from aurea_engine.results.statistics import Timing
 from aurea_engine.run.parts import RunParts
 from aurea_engine.spec import Objective, RunSpec
@@ -120,7 +121,8 @@ class RunResult:
     are in the order of the workload, and empty if jobs are not told apart. ``failures`` counts jobs by the class of their
     failure or timeout, ``statuses`` by the code that they reported. ``jobs`` are the records, in order of arrival, None if
     they were not kept; ``steps`` are those of the jobs' steps, None if there are none, or too many to keep. ``floor`` is
-    what the same client reached against a null target, where that was measured. ``parts`` is what all of it was computed
+    what the same client reached against a null target, where that was measured. ``shards`` are the processes that ran it
+    together, none where the caller's own did. ``parts`` is what all of it was computed
     from, None if the result was read from elsewhere.
     """
 
@@ -165,6 +167,7 @@ class RunResult:
     reason: Reason | None = None
     histograms: Mapping[str, LatencyHistogram] = field(default_factory=dict)
     floor: Floor | None = None
+    shards: tuple[ShardResult, ...] = ()
     # Left out of comparison: parts tell of processes and instants, which equal results may differ in.
     parts: RunParts | None = field(default=None, repr=False, compare=False)
 

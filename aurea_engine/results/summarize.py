@@ -21,6 +21,7 @@ from aurea_engine.results.groups import ReportSummary, summarize_groups
 from aurea_engine.results.objective_figures import judge_objective
 from aurea_engine.results.result import Concurrency, RunResult
 from aurea_engine.results.run_state import RunState, is_heavy_tailed
+from aurea_engine.results.shard_figures import summarize_shards
 from aurea_engine.results.theory_rows import compare_with_theory
 from aurea_engine.run.meters import Meters, name_from_start
 from aurea_engine.run.parts import RunParts, with_seed
@@ -74,6 +75,7 @@ def summarize(spec: RunSpec, parts: RunParts, *, benchmark_id: str | None = None
         statuses=name_statuses(figures.meters.statuses),
         reason=reason,
         histograms={**figures.meters.times, **_order_reported(figures.meters, spec)},
+        shards=summarize_shards(parts),
         parts=parts,
     )
     return _judge(result, parts, figures)
@@ -102,14 +104,15 @@ def _judge(result: RunResult, parts: RunParts, figures: Figures) -> RunResult:
     spec = result.spec
     # By position: two objectives may be equal, and then only the one that ended the run is lost for certain.
     lost = spec.objectives[parts.lost] if parts.lost is not None and parts.lost < len(spec.objectives) else None
-    is_divided = bool(list_divided(spec, parts))
+    is_sample = result.status == "completed" and not list_divided(spec, parts) and not parts.losses
     result = replace(
         result,
         objectives=tuple(
             judge_objective(objective, result, figures, is_lost=objective is lost) for objective in spec.objectives
         ),
-        # Theory is of the whole workload, in one queue: a run that was cut short, or divided, is none of its samples.
-        theory=() if result.status != "completed" or is_divided else tuple(compare_with_theory(result, figures)),
+        # Theory is of the whole workload, in one queue: a run that was cut short, divided or lost a shard is none of its
+        # samples.
+        theory=tuple(compare_with_theory(result, figures)) if is_sample else (),
     )
     state = RunState(
         spec, parts, result.duration, result.cost.problem, parts.records is not None, is_heavy_tailed(spec)

@@ -12,6 +12,7 @@ from aurea_engine.closed_sets import Severity
 from aurea_engine.records.batch import NS
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.run_state import RunState
+from aurea_engine.results.shard_figures import name_shard, tells_of_itself
 
 IDLE = 0.5
 """Share of the open connections that have a job on average; below it the target was waiting for the client."""
@@ -57,7 +58,7 @@ def _check_client(state: RunState) -> Iterator[Finding]:
     in_service = state.meters.busy_in_window_ns / NS / state.elapsed if state.elapsed else 0.0
     has_begun = state.elapsed > 0.5 and state.parts.arrived > ENOUGH_TO_SATURATE
     if busy >= limits.cpu and has_begun:
-        yield make_client_limited(f"the generator was busy for {100 * busy:.0f} % of the window")
+        yield make_client_limited(f"{_name_busiest(state)} was busy for {100 * busy:.0f} % of the window")
     elif (
         # Jobs that are all meant to start at once cannot; users who think can.
         state.spec.workload.arrivals.ends != "with jobs"
@@ -68,6 +69,13 @@ def _check_client(state: RunState) -> Iterator[Finding]:
         yield make_client_limited(
             f"the p99 of the lag was {late:.3g} s, while on average {in_service:.3g} of {pool.open:,} connections had a job"
         )
+
+
+def _name_busiest(state: RunState) -> str:
+    if not tells_of_itself(state.parts):
+        return "the generator"
+    busiest = max(state.parts.shards, key=lambda report: report.generator.busy)
+    return f"the generator of {name_shard(busiest)}"
 
 
 def make_client_limited(detail: str) -> Finding:

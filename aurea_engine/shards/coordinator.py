@@ -66,7 +66,7 @@ class Coordinator:
         self._lost_objective: LostObjective | None = None
         self._heard: dict[int, RunParts] = {}
         self._ended: dict[int, RunParts] = {}
-        self._losses: dict[int, Loss] = {}
+        self._lost: set[int] = set()
         self._judged = self._reported = 0
 
     async def run(self) -> RunParts:
@@ -75,13 +75,9 @@ class Coordinator:
             await self._attend({shard.prepare(): k for k, shard in enumerate(self._shards)})
             self._start()
             await self._attend(
-                {
-                    shard.finish(partial(self._hear, k)): k
-                    for k, shard in enumerate(self._shards)
-                    if k not in self._losses
-                }
+                {shard.finish(partial(self._hear, k)): k for k, shard in enumerate(self._shards) if k not in self._lost}
             )
-            parts = merge_ended(self._list_parts(), self._ending())
+            parts = merge_ended([self._ended[k] for k in sorted(self._ended)], self._describe_end())
             self._observers.on_parts(parts)
             return parts
         finally:
@@ -133,8 +129,10 @@ class Coordinator:
         begun = self._opens_at is not None and self._on_loss == "continue"
         at_ns = 0 if self._opens_at is None else max(_now() - self._opens_at, 0)
         reported = self._heard[k].arrived if k in self._heard else 0
-        self._losses[k] = Loss(at_ns, detail[:500], reported, tolerated=begun)
-        if not begun or len(self._losses) == len(self._shards):
+        loss = Loss(at_ns, detail[:500], reported, tolerated=begun)
+        self._lost.add(k)
+        self._ended[k] = make_lost_parts(self._shared, Shard(k, len(self._shards)), loss, self._heard.get(k))
+        if not begun or len(self._lost) == len(self._shards):
             self._end_all("cancelled")
 
     def _end_all(self, status: Status) -> None:
@@ -156,9 +154,7 @@ class Coordinator:
         judges = bool(self._judge) and self._asked is None and now - self._judged >= JUDGE_NS
         if reports is None and not judges:
             return
-        parts = merge_running({**self._heard, **self._ended}, self._losses)
-        if parts is None:
-            return
+        parts = merge_running({**self._heard, **self._ended})
         if judges:
             self._judged = now
             self._judge_so_far(parts)
@@ -176,16 +172,7 @@ class Coordinator:
 
     # --- The end -----------------------------------------------------------------------------------------------------
 
-    def _list_parts(self) -> list[RunParts]:
-        of = len(self._shards)
-        return [
-            self._ended[k]
-            if k not in self._losses
-            else make_lost_parts(self._shared, Shard(k, of), self._losses[k], self._heard.get(k))
-            for k in range(of)
-        ]
-
-    def _ending(self) -> Ending:
+    def _describe_end(self) -> Ending:
         return Ending(self._spec, self._lost_objective, len(self._shards), self._on_loss)
 
 

@@ -10,7 +10,6 @@ from aurea_engine.records.batch import NS
 from aurea_engine.records.series import Series
 from aurea_engine.run.parts import RunParts
 from aurea_engine.run.shard import Plain, ShardReport
-from aurea_engine.run.shard_facts import Loss
 from aurea_engine.spec import RunSpec
 
 
@@ -35,11 +34,11 @@ class Ending:
     on_loss: str
 
 
-def merge_running(parts: Mapping[int, RunParts], losses: Mapping[int, Loss]) -> RunParts | None:
-    """The run as it stands, without records and series; None if nobody has reported. Shards that are lost are left out."""
+def merge_running(parts: Mapping[int, RunParts]) -> RunParts:
+    """The run as it stands, without records and series, as far as its shards have reported."""
     # A shard that has ended has brought its records, and the others have none yet: half of them would look like all.
-    light = [_lighten(each) for k, each in sorted(parts.items()) if k not in losses]
-    return light[0].merge(*light[1:]) if light else None
+    light = [_lighten(each) for _, each in sorted(parts.items())]
+    return light[0].merge(*light[1:])
 
 
 def _lighten(parts: RunParts) -> RunParts:

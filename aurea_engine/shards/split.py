@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -86,3 +86,28 @@ def prepare_spec(spec: RunSpec, processes: int) -> RunSpec:
     if problems:
         raise SpecError(problems)
     return shared
+
+
+@dataclass(frozen=True)
+class Sharding:
+    """In how many processes a run is executed, and what happens when one of them is lost. Both stand beside a specification
+    and not in it, for figures do not depend on them.
+    """
+
+    processes: int = 1
+    on_loss: OnLoss = "fail"
+
+    @classmethod
+    def take_from(cls, document: object) -> tuple[object, Sharding | None]:
+        """``document`` without its members ``processes`` and ``on_loss``, and what they say; None where it has neither.
+        Raises SpecError.
+        """
+        if not isinstance(document, Mapping) or not ("processes" in document or "on_loss" in document):
+            return document, None
+        rest = {name: value for name, value in document.items() if name not in ("processes", "on_loss")}
+        return rest, cls.of(document.get("processes", 1), document.get("on_loss", "fail"))
+
+    @classmethod
+    def of(cls, processes: object, on_loss: object) -> Sharding:
+        """Both as they are written. Raises SpecError."""
+        return cls(count_processes(processes), check_on_loss(on_loss))

@@ -17,6 +17,7 @@ from aurea_server.cli.http_options import RequestOptions, collect
 from aurea_server.cli.load_options import LoadOptions, name_flags
 from aurea_server.cli.local_run import OutputOptions, run_here
 from aurea_server.cli.reprice import read_model_document
+from aurea_server.cli.shard_options import ShardOptions
 from aurea_server.stdio.output_files import check_output, write_output
 
 
@@ -24,6 +25,7 @@ def http_command(
     *url: str,
     request: RequestOptions = RequestOptions(),
     load: LoadOptions = LoadOptions(),
+    shards: ShardOptions = ShardOptions(),
     cost: str | None = None,
     floor: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     save: Path | None = None,
@@ -50,16 +52,16 @@ def http_command(
     catalog = default_catalog().with_entry_points()
     document, taken = make_document(_choose_url(url), request, load, cost)
     _check_body_file(document["workload"]["job"].get("file"))
-    spec = _make_spec(document, catalog)
+    spec, sharding = _make_spec(document, catalog), shards.choose()
     measure = None
     if floor:
         from aurea_server.cli.floor import make_measurer  # noqa: PLC0415 - what only a floor needs is loaded by it
 
         measure = make_measurer(spec, catalog)
     if save is not None:
-        _save(document, save, taken)
+        _save(shards.add_to(document), save, taken)
     access = Access(given={each.variable: each.value for each in taken})
-    return run_here(spec, catalog, output, access=access, floor=measure)
+    return run_here(spec, catalog, output, access=access, floor=measure, sharding=sharding)
 
 
 def _choose_url(given: tuple[str, ...]) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from cyclopts import Parameter
@@ -24,6 +25,8 @@ from aurea_engine import (
     run,
 )
 from aurea_engine.closed_sets import ExitCode
+from aurea_engine.shards.local import run_sharded
+from aurea_engine.shards.split import Sharding
 from aurea_engine.workload.access import LOCAL_USER
 from aurea_server.cli.exit_codes import choose_exit_code
 from aurea_server.cli.progress_line import LiveLine
@@ -35,6 +38,10 @@ from aurea_server.cli.target_line import print_targets
 
 if TYPE_CHECKING:
     from aurea_server.cli.floor import MeasureFloor
+
+
+Running = Coroutine[Any, Any, RunResult]
+Begin = Callable[[RunSpec, list[LiveLine], Stop, Access], Running]
 
 
 @Parameter(name="*")
@@ -59,8 +66,10 @@ def run_here(
     *,
     access: Access = LOCAL_USER,
     floor: MeasureFloor | None = None,
+    sharding: Sharding | None = None,
 ) -> ExitCode:
-    """Run ``spec``, write its result, and return the exit code. ``floor``: what measures the client's floor afterwards.
+    """Run ``spec``, write its result, and return the exit code. ``floor``: what measures the client's floor afterwards;
+    ``sharding``: in how many processes, None for this one alone.
 
     The first signal stops the run, and not the command: what the run has come to is still written, then aurea ends by that
     signal.
@@ -70,7 +79,8 @@ def run_here(
     # In a pipe or a log a line that redraws itself is noise.
     line = LiveLine(watcher) if watcher.is_terminal else None
     with handle_signals(stop.now, lambda: None if line is None else line.__exit__()):
-        result = _run(spec, access, stop, line)
+        begin = _begin_here if sharding is None else partial(_begin_sharded, sharding, catalog)
+        result = _run(begin, spec, access, stop, line)
         if floor is not None and stop.status is None:
             result = floor(result, stop)
         encoded = msgspec.json.format(encode_json(result_to_dict(result, catalog)), indent=2) + b"\n"
@@ -82,9 +92,20 @@ def _shower(result: RunResult, output: OutputOptions) -> Callable[[], None]:
     return lambda: show(render_report(result), color=not output.no_color)
 
 
-def _run(spec: RunSpec, access: Access, stop: Stop, line: LiveLine | None) -> RunResult:
+def _run(begin: Begin, spec: RunSpec, access: Access, stop: Stop, line: LiveLine | None) -> RunResult:
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         if line is None:
-            return runner.run(run(spec, stop=stop, access=access))
+            return runner.run(begin(spec, [], stop, access))
         with line:
-            return runner.run(run(spec, [line], stop=stop, access=access))
+            return runner.run(begin(spec, [line], stop, access))
+
+
+def _begin_here(spec: RunSpec, lines: list[LiveLine], stop: Stop, access: Access) -> Running:
+    return run(spec, lines, stop=stop, access=access)
+
+
+def _begin_sharded(
+    sharding: Sharding, catalog: Catalog, spec: RunSpec, lines: list[LiveLine], stop: Stop, access: Access
+) -> Running:
+    processes, on_loss = sharding.processes, sharding.on_loss
+    return run_sharded(spec, processes, lines, on_loss=on_loss, stop=stop, catalog=catalog, access=access)

@@ -26,6 +26,7 @@ from aurea_server.cli.number_format import (
 )
 from aurea_server.cli.report_groups import list_mark_timings, tabulate_groups, tabulate_measures
 from aurea_server.cli.report_requests import chart_response_times, describe_floor, sends_requests
+from aurea_server.cli.report_shards import tabulate_shards
 from aurea_server.cli.tables import LABEL_WIDTH, Column, Table
 
 THEORY_NAMES = {"wait_ratio": "jobs that wait", "rejected_ratio": "jobs rejected"}
@@ -41,6 +42,7 @@ def render_report(result: RunResult) -> RenderableType:
         (sends_requests(result), chart_response_times),
         (result.groups, tabulate_groups),
         (any(each.total is not None for each in result.measures.values()), tabulate_measures),
+        (result.shards, tabulate_shards),
         (result.objectives, _tabulate_objectives),
         (result.theory, _tabulate_theory),
         (result.findings, _tabulate_findings),

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from aurea_engine import Access, Problem, SpecError, default_catalog
 from aurea_server.cli.local_run import OutputOptions, run_here
 from aurea_server.cli.run_options import RunOptions
+from aurea_server.cli.shard_options import ShardOptions
 from aurea_server.stdio.output_files import check_output
 
 
@@ -18,6 +19,7 @@ def run_command(
     /,
     *,
     options: RunOptions = RunOptions(),
+    shards: ShardOptions = ShardOptions(),
     output: OutputOptions = OutputOptions(),
     floor: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     server: str | None = None,
@@ -40,16 +42,23 @@ def run_command(
     # Before the run: an hour's work must not be lost to a misspelt folder.
     check_output(output.output)
     if server is not None:
-        if floor:
-            raise SpecError([Problem("--floor", "goes with a run on this machine: leave out --server")])
+        here = {"--floor": floor, "--processes": shards.processes, "--on-loss": shards.on_loss}
+        if problems := [
+            Problem(name, "goes with a run on this machine: leave out --server")
+            for name, given in here.items()
+            if given
+        ]:
+            raise SpecError(problems)
         from aurea_server.cli.remote_run import run_on_server  # noqa: PLC0415 - what only a remote run needs is loaded by it
 
         return run_on_server(server, options.make_data(spec), output.output, json=output.json)
     catalog = default_catalog().with_entry_points()
-    specification, given = options.make_spec(spec, catalog)
+    specification, given, written = options.make_spec(spec, catalog)
+    sharding = shards.choose(written)
     measure = None
     if floor:
         from aurea_server.cli.floor import make_measurer  # noqa: PLC0415 - what only a floor needs is loaded by it
 
         measure = make_measurer(specification, catalog)
-    return run_here(specification, catalog, output, access=Access(given=given), floor=measure)
+    access = Access(given=given)
+    return run_here(specification, catalog, output, access=access, floor=measure, sharding=sharding)

@@ -13,6 +13,7 @@ from cyclopts import Parameter, Token
 
 from aurea_engine import Catalog, Problem, RunSpec, SpecError, inline_files, spec_from_dict
 from aurea_engine.errors import LITERAL_CREDENTIAL
+from aurea_engine.shards.split import Sharding
 from aurea_server.cli.credentials import take_credentials
 from aurea_server.cli.input_files import read_file
 
@@ -59,17 +60,19 @@ class RunOptions:
     virtual: Annotated[bool, Parameter(negative=())] = False
     "Simulate in virtual time."
 
-    def make_spec(self, file: Path | None, catalog: Catalog) -> tuple[RunSpec, dict[str, str]]:
-        """The specification that file and options make together, and the values of credentials that stood in the file.
+    def make_spec(self, file: Path | None, catalog: Catalog) -> tuple[RunSpec, dict[str, str], Sharding | None]:
+        """The specification that file and options make together, the values of credentials that stood in the file, and in
+        how many processes the file says that it is to be run.
 
-        Names stand in their place, so that no result has them. Raises SpecError.
+        Names stand in the place of credentials, so that no result has them. Raises SpecError.
         """
-        data, taken = take_credentials(self._apply(self._read_data(file)))
+        read, sharding = Sharding.take_from(self._read_data(file))
+        data, taken = take_credentials(self._apply(read))
         # Seed, label and clock are put in afterwards: the constructor judges them, and its message names the option.
         built = spec_from_dict(data, catalog)
         changes: dict[str, Any] = {"clock": "virtual"} if self.virtual else {}
         changes |= {name: value for name in ("seed", "label") if (value := getattr(self, name)) is not None}
-        return replace(built, **changes), {each.variable: each.value for each in taken}
+        return replace(built, **changes), {each.variable: each.value for each in taken}, sharding
 
     def make_data(self, file: Path | None) -> Any:
         """The same as plain data, for a server: it may know kinds that this machine does not. Raises SpecError."""
