@@ -1,0 +1,57 @@
+"""When a process is taken for frozen: neither a frame nor processor time for five seconds, by a clock that tests move."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import looptime
+import pytest
+
+from aurea_engine.shards.loss_watch import wait_until_frozen
+
+
+def frozen_after(heard: Callable[[float], float], used: Callable[[float], int], seconds: float) -> float | None:
+    """When the watch says so, by a loop whose time passes at once; None if it does not within ``seconds``."""
+
+    async def watch() -> float | None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+
+        def now() -> float:
+            return loop.time() - began
+
+        try:
+            async with asyncio.timeout(seconds):
+                await wait_until_frozen(lambda: heard(now()), lambda: used(now()))
+        except TimeoutError:
+            return None
+        return now()
+
+    loop = looptime.new_event_loop()
+    try:
+        return loop.run_until_complete(watch())
+    finally:
+        loop.close()
+
+
+def test_silent_process_without_work_is_frozen() -> None:
+    assert frozen_after(lambda _: 0.0, lambda _: 7, 60) == pytest.approx(5.0)
+
+
+def test_process_that_sends_frames_lives() -> None:
+    assert frozen_after(lambda now: now // 4, lambda _: 7, 60) is None
+
+
+def test_process_that_works_lives() -> None:
+    """A job that blocks the event loop, or holds the interpreter, is a finding and no loss."""
+    assert frozen_after(lambda _: 0.0, lambda now: int(now), 60) is None
+
+
+def test_time_counts_from_the_last_sign_of_life() -> None:
+    assert frozen_after(lambda now: min(now, 20.0), lambda _: 7, 60) == pytest.approx(25.0)
+
+
+def test_children_that_end_are_signs_of_life() -> None:
+    """Their time goes with them, so the sum falls."""
+    assert frozen_after(lambda _: 0.0, lambda now: 100 - int(now), 60) is None

@@ -1,0 +1,159 @@
+"""Shards that are killed, frozen or cut off: the run ends with the reason, or goes on if asked, and nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from aurea_engine import ConstantRate, RunResult, RunSpec, Shard, Sleep, Workload, summarize
+from aurea_engine.shards.coordinator import Coordinator
+from aurea_engine.shards.local import LocalShard, run_sharded
+from aurea_engine.shards.split import OnLoss, prepare_spec
+from aurea_engine.workload.access import LOCAL_USER
+
+pytestmark = pytest.mark.service
+
+SPEC = RunSpec(Workload(Sleep(0.02), ConstantRate(100), duration=60), seed=7)
+NAMES = ("aurea-runner", "aurea-guard", "aurea-keeper")
+
+
+def list_below(pid: int) -> dict[int, str]:
+    """All processes of a tree, by number, with their names."""
+    found: dict[int, str] = {}
+    waiting = [pid]
+    while waiting:
+        each = waiting.pop()
+        with contextlib.suppress(OSError):
+            found[each] = Path(f"/proc/{each}/comm").read_text().strip()
+            waiting += map(int, Path(f"/proc/{each}/task/{each}/children").read_text().split())
+    return found
+
+
+def is_there(pid: int) -> bool:
+    """Whether it is there, and no zombie that somebody is about to reap."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@dataclass
+class Fault:
+    """What happens to one shard of a run, and all processes that the run had."""
+
+    kind: str
+    shards: list[LocalShard] = field(default_factory=list)
+    victim: int = 1
+    seen: dict[int, str] = field(default_factory=dict)
+    done_at: float = 0.0
+
+    async def strike(self, after: float) -> None:
+        """So many seconds after every shard has its three processes."""
+        while not all(len(self._look(shard)) >= 3 for shard in self.shards):
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(after)
+        worker = self.shards[self.victim]._worker
+        assert worker is not None
+        tree = list_below(worker._process.pid)
+        self.done_at = time.monotonic()
+        if self.kind == "socket":
+            worker._process._writer.transport.abort()
+            return
+        name, number = self.kind.split(" ")
+        for pid in (pid for pid, each in tree.items() if each == name):
+            os.kill(pid, signal.Signals[number])
+
+    def _look(self, shard: LocalShard) -> dict[int, str]:
+        # Asked again and again, since a process that has ended says no more what was below it.
+        tree = {} if shard._worker is None else list_below(shard._worker._process.pid)
+        self.seen |= tree
+        return {pid: name for pid, name in tree.items() if name in NAMES}
+
+    async def wait_until_gone(self) -> list[int]:
+        """What is still there after a while."""
+        until = time.monotonic() + 10
+        while (left := [pid for pid in self.seen if is_there(pid)]) and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+        return left
+
+
+async def run_with(fault: Fault, after: float, *, on_loss: OnLoss = "fail", spec: RunSpec = SPEC) -> RunResult:
+    shared = prepare_spec(spec, 2)
+    fault.shards = [LocalShard(shared, Shard(k, 2), None, LOCAL_USER) for k in range(2)]
+    striking = asyncio.create_task(fault.strike(after))
+    parts = await Coordinator(spec, shared, fault.shards, on_loss=on_loss).run()
+    await striking
+    return summarize(spec, parts)
+
+
+KINDS = [*(f"{name} SIGKILL" for name in NAMES), "aurea-runner SIGSTOP", "aurea-runner SIGSEGV", "socket"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_lost_shard_ends_the_run(kind: str) -> None:
+    """Failed, shard_lost, with what the other had; nothing is left."""
+    fault = Fault(kind)
+    result = await run_with(fault, after=1.5)
+    assert (result.status, result.verdict) == ("failed", "invalid")
+    assert result.reason is not None
+    assert result.reason.code == "shard_lost"
+    assert result.reason.detail.startswith("shard 1 on ")
+    assert [each.shard for each in result.shards if each.loss is not None] == [1]
+    assert result.counts.arrived > 0
+    assert await fault.wait_until_gone() == []
+
+
+async def test_run_goes_on_if_asked() -> None:
+    """Half of the load is offered from then on, and the result says so."""
+    spec = replace(SPEC, workload=replace(SPEC.workload, duration=4.0))
+    fault = Fault("aurea-runner SIGKILL")
+    result = await run_with(fault, after=1.5, on_loss="continue", spec=spec)
+    assert (result.status, result.verdict) == ("completed", "invalid")
+    assert result.counts.completed == 200
+    found = next(finding for finding in result.findings if finding.code == "shard_lost")
+    assert "50 % of the load was not offered" in found.detail
+    assert "SIGKILL" in found.detail
+    assert result.environment["on_loss"] == "continue"
+    assert await fault.wait_until_gone() == []
+
+
+async def test_cancelled_run_leaves_nothing() -> None:
+    fault = Fault("aurea-runner SIGCONT")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(3):
+            await run_with(fault, after=0)
+    assert len(fault.seen) >= 6
+    assert await fault.wait_until_gone() == []
+
+
+@pytest.mark.long
+@pytest.mark.faults
+async def test_faults_at_seeded_instants(campaign: Callable[[int], int]) -> None:
+    """Also while the jobs are set up, and while the run ends: within ten seconds, for the right reason, with nothing left.
+
+    The next run is right.
+    """
+    for seed in range(campaign(100)):
+        draw = random.Random(seed)
+        kind, after = draw.choice(KINDS), draw.uniform(0, 2.5)
+        spec = replace(SPEC, workload=replace(SPEC.workload, duration=1.5))
+        fault = Fault(kind, victim=draw.randrange(2))
+        result = await run_with(fault, after, spec=spec)
+        told = f"seed {seed}: {kind} after {after:.2f} s: {result.status}, {result.reason}"
+        assert result.status in ("completed", "failed"), told
+        if result.status == "failed":
+            assert result.reason is not None, told
+            assert result.reason.code == "shard_lost", told
+            assert time.monotonic() - fault.done_at < 15, told
+        assert await fault.wait_until_gone() == [], told
+        after_it = await run_sharded(replace(SPEC, workload=Workload(Sleep(0.001), jobs=10)), 2)
+        assert (after_it.status, after_it.counts.completed) == ("completed", 10), told
