@@ -59,8 +59,10 @@ class Stop:
 
 class StartGate(Protocol):
     """**Protocol:** holds a run in real time back between the set-up of its jobs and the opening of its window, so that the
-    shards of a run start together.
+    shards of a run start together. ``processes``: so many of them run on this machine, this one included.
     """
+
+    processes: int
 
     async def pass_when_open(self) -> int | None:
         """Called once, when all jobs are set up. Returns the instant of the machine's monotonic clock, in ns, at which the
@@ -95,6 +97,10 @@ class _Watch:
             self.observers.on_parts(parts)
             self.observers.on_progress(self._reports.report(parts, recorded=execution.is_recording))
         return self.stop.status is not None
+
+    def describe_setup(self, execution: Execution, leaf: int) -> JobSetup:
+        """What the leaf of this position is told when it is set up."""
+        return replace(execution.describe_setup(leaf), processes=1 if self.start is None else self.start.processes)
 
     def close(self, execution: Execution) -> RunParts:
         """The driver is done: the parts. A lost objective ended the run, unless something else had."""
@@ -156,7 +162,7 @@ async def _drive(watch: _Watch, shard: Shard, clock: Clock) -> RunParts:
         runs: list[OpenedJob | None] = [
             None
             if leaf.executor == "timers"
-            else await opened.enter_async_context(_opened(leaf, execution.describe_setup(number)))
+            else await opened.enter_async_context(_opened(leaf, watch.describe_setup(execution, number)))
             for number, leaf in enumerate(watch.spec.workload.job.leaves())
         ]
         watch.observers.on_start(watch.spec)

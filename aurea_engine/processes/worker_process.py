@@ -108,10 +108,18 @@ class WorkerProcess:
             self._process.cancel_ladder()
 
     def prepare(
-        self, spec: RunSpec, shard: Shard, *, catalog: Catalog | None = None, access: Access = LOCAL_USER
+        self,
+        spec: RunSpec,
+        shard: Shard,
+        *,
+        processes: int = 1,
+        catalog: Catalog | None = None,
+        access: Access = LOCAL_USER,
     ) -> GatedRun:
-        """Have it set up ``shard``, and hold it back until `GatedRun.start`. Raises SpecError."""
-        order = self._make_order(spec, shard, catalog, access, watched=True) | {"gated": True}
+        """Have it set up ``shard``, and hold it back until `GatedRun.start`. ``processes``: so many shards of the run are on
+        this machine. Raises SpecError.
+        """
+        order = self._make_order(spec, shard, catalog, access, watched=True) | {"gated": processes}
         self._process.send_order(order)
         return GatedRun(self._process, order["id"], shard)
 

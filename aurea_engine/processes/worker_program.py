@@ -36,7 +36,7 @@ def _execute(parent: ParentConnection, order: Message) -> None:
         observers = [_PartsSender(parent)] if order["watched"] else []
         # `execute` opens an event loop for each run in real time, and closes it with all that jobs left in it.
         access, stop = Access.from_plain(order["access"]), parent.stops[order_id]
-        gate = _Gate(parent, order_id, stop) if "gated" in order else None
+        gate = _Gate(parent, order_id, stop, order["gated"]) if "gated" in order else None
         parts = execute(spec, Shard(*order["shard"]), observers, stop=stop, access=access, start=gate)
         parent.send_in_pieces("parts", parts.to_bytes())
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this order and not the supervisor
@@ -50,8 +50,8 @@ def _execute(parent: ParentConnection, order: Message) -> None:
 class _Gate:
     """Says that the shard is ready, and waits for the instant at which all begin."""
 
-    def __init__(self, parent: ParentConnection, order_id: str, stop: Stop) -> None:
-        self._parent, self._id, self._stop = parent, order_id, stop
+    def __init__(self, parent: ParentConnection, order_id: str, stop: Stop, processes: int) -> None:
+        self._parent, self._id, self._stop, self.processes = parent, order_id, stop, processes
 
     async def pass_when_open(self) -> int | None:
         self._parent.send({"ready": self._id})

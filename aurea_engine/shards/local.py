@@ -21,7 +21,7 @@ from aurea_engine.run.parts import RunParts
 from aurea_engine.run.shard import Shard
 from aurea_engine.shards.coordinator import Coordinator
 from aurea_engine.shards.loss_watch import PATIENCE, wait_until_frozen
-from aurea_engine.shards.split import OnLoss, Processes, check_on_loss, count_processes, prepare_spec
+from aurea_engine.shards.split import OnLoss, Processes, check_on_loss, count_processes, prepare_spec, share_access
 from aurea_engine.shards.transport import Hear, ShardLost
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.access import LOCAL_USER, Access
@@ -42,7 +42,8 @@ class LocalShard:
     async def prepare(self) -> None:
         with self._naming_losses():
             self._worker = await WorkerProcess.start()
-        self._run = self._worker.prepare(self._spec, self._shard, catalog=self._catalog, access=self._access)
+        here, access = self._shard.of, share_access(self._access, self._shard)
+        self._run = self._worker.prepare(self._spec, self._shard, processes=here, catalog=self._catalog, access=access)
         # A stop that came while the process was being started.
         if self._status is not None:
             self._run.stop(self._status)

@@ -13,6 +13,7 @@ from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import show_value
 from aurea_engine.run.shard import Shard
 from aurea_engine.spec import RunSpec
+from aurea_engine.workload.access import Access
 
 Processes = int | Literal["auto"]
 OnLoss = Literal["fail", "continue"]
@@ -86,6 +87,17 @@ def prepare_spec(spec: RunSpec, processes: int) -> RunSpec:
     if problems:
         raise SpecError(problems)
     return shared
+
+
+def share_access(access: Access, shard: Shard) -> Access:
+    """``access`` with this shard's share of the ceilings, which are of the whole run."""
+    connections, rate = access.most_connections, access.most_rate
+    # At least one connection, for without any a shard would never end.
+    return replace(
+        access,
+        most_connections=None if connections is None else max(1, shard.count_of(connections)),
+        most_rate=None if rate is None else rate / shard.of,
+    )
 
 
 @dataclass(frozen=True)

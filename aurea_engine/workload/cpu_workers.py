@@ -115,13 +115,16 @@ class _Worker:
             await self._writer.wait_closed()
 
 
+def count_workers() -> int:
+    """One for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class CpuWorkers:
     """The workers of one run. Leaving the context kills them all, and waits until they are gone."""
 
     def __init__(self, size: int | None = None) -> None:
-        self.size = size or len(
-            os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-        )
+        self.size = size or count_workers()
         self._all: list[_Worker] = []
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
 

@@ -18,7 +18,7 @@ class JobSetup:
     them changes the plan. ``jobs``, ``slots`` and ``users`` are upper bounds of this process: jobs that can come, jobs that
     can be in service at once, and users of a closed model; None where nothing bounds them. ``pacer``: the ceiling on the
     rate of all that the run sends, None if there is none. ``part``: (index, of), which part of what is divided among shards
-    this process has.
+    this process has. ``processes``: so many processes of this machine run jobs of the run at once, this one included.
     """
 
     access: Access = field(default_factory=Access)
@@ -28,6 +28,7 @@ class JobSetup:
     users: int | None = None
     pacer: SendPacer | None = None
     part: tuple[int, int] = (0, 1)
+    processes: int = 1
 
     def share(self, limit: int | None) -> int | None:
         """This process's share of a limit that all jobs of the run have together."""

@@ -30,7 +30,7 @@ from aurea_engine.records.measures import (
 )
 from aurea_engine.workload.access import Reach
 from aurea_engine.workload.callbacks import CallbackPool
-from aurea_engine.workload.cpu_workers import CpuWorkers
+from aurea_engine.workload.cpu_workers import CpuWorkers, count_workers
 from aurea_engine.workload.distributions import (
     Constant,
     Distribution,
@@ -287,4 +287,11 @@ class Cpu(Job):
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Run]:
         async with CpuWorkers() as workers:
+            yield workers.burn
+
+    @asynccontextmanager
+    async def opened_in(self, setup: JobSetup) -> AsyncIterator[OpenedJob]:
+        # Processes that run the job together share the cores: one worker for each core in each of them would measure how
+        # the system divides them.
+        async with CpuWorkers(max(1, count_workers() // setup.processes)) as workers:
             yield workers.burn

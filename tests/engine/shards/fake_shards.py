@@ -12,8 +12,8 @@ from aurea_engine.shards.transport import Hear, ShardLost
 
 
 class FakeShard:
-    """Runs its shard in virtual time when it is asked to finish. ``holds``: not before this is set; ``lost``: then it is lost
-    instead, with this text; ``unprepared``: what its set-up raises; ``reports``: what it reports first.
+    """Runs its shard in virtual time when it is asked to finish. ``holds``: not before this is set; ``lost``: then it is
+    lost instead, with this text; ``unprepared``: what its set-up raises; ``reports``: what it reports first.
     """
 
     def __init__(

@@ -181,9 +181,7 @@ async def test_objective_is_judged_over_all_shards() -> None:
     forever = asyncio.Event()
     # Each reports 20 failures of its 150 jobs: 13 %, but of the 300 jobs of the run 40 are more than a tenth, 20 are not.
     few = replace(spec, workload=replace(spec.workload, jobs=40))
-    shards = make(
-        spec, 2, **{f"s{k}": {"holds": forever, "reports": (snapshot(few, Shard(k, 2)),)} for k in range(2)}
-    )
+    shards = make(spec, 2, **{f"s{k}": {"holds": forever, "reports": (snapshot(few, Shard(k, 2)),)} for k in range(2)})
     result = await drive(spec, shards)
     assert result.status == "aborted"
     assert result.reason is not None

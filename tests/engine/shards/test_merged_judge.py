@@ -60,9 +60,7 @@ def run_until(spec: RunSpec, at: float | None) -> RunParts:
 def test_what_is_lost_is_missed_in_the_end(objective: Objective, seed: int, at: float, warmup: float) -> None:
     """Whatever is called lost under way is missed, or not judged at all for want of jobs, by the whole run."""
     workload = Workload(jobs, Poisson(200), jobs=200)
-    spec = RunSpec(
-        workload, cost=PerJob("0.003"), seed=seed, clock="virtual", objectives=(objective,), warmup=warmup
-    )
+    spec = RunSpec(workload, cost=PerJob("0.003"), seed=seed, clock="virtual", objectives=(objective,), warmup=warmup)
     lost = MergedJudge(spec).find_lost(run_until(spec, at))
     if lost is not None:
         whole = summarize(spec, run_until(spec, None))

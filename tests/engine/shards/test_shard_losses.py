@@ -1,4 +1,4 @@
-"""Shards that are killed, frozen or cut off: the run ends with the reason, or goes on if asked, and nothing is left behind."""
+"""Shards that are killed, frozen or cut off: the run ends with the reason, or goes on if asked, and nothing is left."""
 
 from __future__ import annotations
 
