@@ -166,9 +166,12 @@ async def _drive(watch: _Watch, shard: Shard, clock: Clock) -> RunParts:
             for number, leaf in enumerate(watch.spec.workload.job.leaves())
         ]
         watch.observers.on_start(watch.spec)
-        opens_at = None if watch.start is None else await watch.start.pass_when_open()
-        if watch.start is not None and opens_at is None:
-            return watch.close(execution)
+        opens_at = None
+        if watch.start is not None:
+            execution.tell_of_process()  # also if it is stopped before it begins
+            opens_at = await watch.start.pass_when_open()
+            if opens_at is None:
+                return watch.close(execution)
         # Where the engine alone makes objects, it makes no cycles, and a collection would only hold jobs up.
         with GarbageWatch(hold=all(run is None for run in runs)) as garbage:
             if opens_at is not None:

@@ -89,6 +89,8 @@ class WorkerProcess:
         order_id = order["id"]
 
         def take(message: Message, values: Pieces) -> RunParts | None:
+            if "alive" in message:  # the last sign of life of a shard before
+                return None
             if "progress" in message:
                 watch(check_shard(RunParts.from_bytes(message["progress"]), shard))
                 return None

@@ -31,11 +31,12 @@ def _execute(parent: ParentConnection, order: Message) -> None:
     # The Stop goes before the answer is sent: the next order may come at once, with a Stop of its own.
     try:
         # The specification was a value over there, so the kinds that it names are installed for the caller.
-        spec = spec_from_dict(order["spec"], load_catalog_for(order["spec"]))
+        access, catalog = Access.from_plain(order["access"]), load_catalog_for(order["spec"])
+        spec = spec_from_dict(order["spec"], catalog, local=access.local, data_dir=access.data_dir)
         # A run that nobody watches is cheaper: it need not keep its meters up to date under way.
         observers = [_PartsSender(parent)] if order["watched"] else []
         # `execute` opens an event loop for each run in real time, and closes it with all that jobs left in it.
-        access, stop = Access.from_plain(order["access"]), parent.stops[order_id]
+        stop = parent.stops[order_id]
         gate = _Gate(parent, order_id, stop, order["gated"]) if "gated" in order else None
         parts = execute(spec, Shard(*order["shard"]), observers, stop=stop, access=access, start=gate)
         parent.send_in_pieces("parts", parts.to_bytes())

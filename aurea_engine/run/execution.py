@@ -82,6 +82,10 @@ class Execution:
             part=(self._shard.index, self._shard.of) if spec.scheduler.divided else (0, 1),
         )
 
+    def tell_of_process(self) -> None:
+        """From now on reports tell of the process itself: it is one of several."""
+        self._process = ProcessWatch(self.context.stats)
+
     def open_window(
         self, clock: Clock, runs: Sequence[OpenedJob | None], garbage: GarbageWatch, opens_at: int | None = None
     ) -> RunContext:
@@ -89,7 +93,8 @@ class Execution:
         # What was set up before is in no figure: the clock of the window starts with the driver.
         self._garbage = garbage
         self._started_at = _read_calendar()
-        self._process = None if opens_at is None else ProcessWatch(self.context.stats)
+        if opens_at is not None:
+            self.tell_of_process()
         self.context = replace(self.context, clock=clock, runs=runs, opens_at=opens_at)
         return self.context
 
