@@ -50,12 +50,14 @@ from aurea_engine.results.result import (
     RunResult,
     TheoryRow,
 )
+from aurea_engine.results.shard_figures import ShardLoss, ShardResult
 from aurea_engine.results.statistics import Interval, Timing
 from aurea_engine.results.summarize import summarize
 from aurea_engine.run.clock import Bell, Clock, MonotonicClock
 from aurea_engine.run.parts import RunParts
 from aurea_engine.run.planned_jobs import PlannedJobs, plan
 from aurea_engine.run.shard import Shard
+from aurea_engine.shards.local import run_sharded, run_sharded_sync
 from aurea_engine.spec import Objective, RunSpec, Thresholds
 from aurea_engine.targets.http.data import Data
 from aurea_engine.targets.http.expectations import Expect
@@ -194,6 +196,8 @@ __all__ = [
     "SecretReference",
     "Severity",
     "Shard",
+    "ShardLoss",
+    "ShardResult",
     "ShortestFirst",
     "Sine",
     "Sleep",
@@ -234,6 +238,8 @@ __all__ = [
     "result_from_dict",
     "result_to_dict",
     "run",
+    "run_sharded",
+    "run_sharded_sync",
     "run_sync",
     "simulate",
     "spec_from_dict",

@@ -23,9 +23,9 @@ from aurea_engine import (
     loop_factory,
     result_to_dict,
     run,
+    run_sharded,
 )
 from aurea_engine.closed_sets import ExitCode
-from aurea_engine.shards.local import run_sharded
 from aurea_engine.shards.split import Sharding
 from aurea_engine.workload.access import LOCAL_USER
 from aurea_server.cli.exit_codes import choose_exit_code

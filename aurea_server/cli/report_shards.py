@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from aurea_engine import RunResult
-from aurea_engine.results.shard_figures import ShardResult
+from aurea_engine import RunResult, ShardResult
 from aurea_server.cli.number_format import format_number, format_percent, format_seconds, make_printable
 from aurea_server.cli.tables import LABEL_WIDTH, Column, Table
 
