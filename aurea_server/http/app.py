@@ -50,7 +50,7 @@ async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings 
     app[app_keys.REPRICER] = service.repricer
     app[app_keys.REGISTRY] = Registry(metrics)
     app[app_keys.OPENAPI] = msgspec.json.encode(
-        build_document(OPERATIONS, kinds, settings.max_jobs, settings.base_path, files=bool(settings.data_dir))
+        build_document(OPERATIONS, kinds, settings.limits, settings.base_path, files=bool(settings.data_dir))
     )
     app[app_keys.BASE_PATH] = settings.base_path
     register_routes(app, settings.base_path)

@@ -21,6 +21,7 @@ from msgspec import Meta
 
 from aurea_engine import Constant, RunSpec
 from aurea_engine.fields.local_files import Local, NotFromElsewhere
+from aurea_engine.shards.split import OnLoss
 from aurea_server.runner.kinds import Kinds
 from aurea_server.settings.limits import Limits
 
@@ -35,16 +36,17 @@ GROUP_NAMES = {
 }
 NUMBER_TEXT = r"^\s*([+]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?|[+]?[0-9]{1,60}/0*[1-9][0-9]*)\s*$"
 """A number of the cost models as text: a decimal, or a ratio. Digits are bounded, as the codec bounds them."""
-MAX_JOBS = Limits().jobs
-"""Jobs in a run, of a server with the default settings."""
+DEFAULT_LIMITS = Limits()
+"""Of a server with the default settings."""
 _PLAIN = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
 class Schemas:
     """Builds components as they are referred to. ``files``: the server's operator has published some."""
 
-    def __init__(self, kinds: Kinds, max_jobs: int = MAX_JOBS, *, files: bool = False) -> None:
-        self._catalog, self._others, self._max_jobs = kinds.built_in, kinds.others, max_jobs
+    def __init__(self, kinds: Kinds, limits: Limits = DEFAULT_LIMITS, *, files: bool = False) -> None:
+        self._catalog, self._others = kinds.built_in, kinds.others
+        self._max_jobs, self._max_processes = limits.jobs, limits.processes
         self._files = files
         self.components: dict[str, Schema] = {}
 
@@ -67,10 +69,25 @@ class Schemas:
         }  # fmt: skip
         # The engine's own bound is what a number can be; this server's is what it accepts.
         self.components["Workload"]["properties"]["jobs"]["anyOf"][0]["maximum"] = self._max_jobs
+        full["properties"] |= self._describe_sharding()
+        properties |= self._describe_sharding()
         seed = {**full, "properties": properties, "required": ["num_jobs"]}
         self.components["FullSpecification"] = full
         self.components["SeedSpecification"] = seed
         return {"anyOf": [_ref("SeedSpecification"), _ref("FullSpecification")]}
+
+    def _describe_sharding(self) -> Schema:
+        """What stands beside a specification and is no part of it."""
+        number = {"type": "integer", "minimum": 1, "maximum": self._max_processes}
+        about = "In how many processes the run is executed at once; auto is one for each core."
+        return {
+            "processes": {"anyOf": [number, {"const": "auto"}], "default": 1, "description": about},
+            "on_loss": {
+                "enum": list(typing.get_args(OnLoss)),
+                "default": "fail",
+                "description": "What happens when one of them is lost.",
+            },
+        }
 
     def group(self, group: str) -> Schema:
         """A reference to the choice among all kinds of a group."""

@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 
 from aurea_engine import engine_version
-from aurea_engine.closed_sets import OUTCOMES, REASONS, RUN_ID_PATTERN, SEVERITIES, STATES, VERDICTS
-from aurea_server.http.json_schema import MAX_JOBS, Schemas
+from aurea_engine.closed_sets import OUTCOMES, REASONS, RUN_ID_PATTERN, SEVERITIES, STATES, STATUSES, VERDICTS
+from aurea_server.http.json_schema import DEFAULT_LIMITS, Schemas
 from aurea_server.http.monitoring import SERVICE
 from aurea_server.http.operations import OPERATIONS, Answer, Operation
 from aurea_server.http.problems import PROBLEM_CODES, reason_phrase
 from aurea_server.runner.kinds import Kinds
+from aurea_server.settings.limits import Limits
 from aurea_server.stdio.output_files import write_output
 
 ALWAYS = (400, 403, 503, 505)
@@ -29,13 +30,18 @@ COUNT = {"type": "integer", "minimum": 0}
 
 
 def build_document(
-    operations: Iterable[Operation], kinds: Kinds, max_jobs: int = MAX_JOBS, base_path: str = "", *, files: bool = False
+    operations: Iterable[Operation],
+    kinds: Kinds,
+    limits: Limits = DEFAULT_LIMITS,
+    base_path: str = "",
+    *,
+    files: bool = False,
 ) -> dict[str, Any]:
-    """The whole description, of a server that runs at most ``max_jobs`` jobs at a time, reached under ``base_path``.
+    """The whole description, of a server with these ``limits`` of a run, reached under ``base_path``.
 
     ``files``: its operator has published some.
     """
-    schemas = Schemas(kinds, max_jobs, files=files)
+    schemas = Schemas(kinds, limits, files=files)
     components: dict[str, Any] = {"Specification": schemas.specification(), "CostChoice": _cost_choice(schemas)}
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -156,6 +162,24 @@ def _describe_job() -> dict[str, Any]:
     )
 
 
+def _describe_shard() -> dict[str, Any]:
+    """One process of a run that was executed in several."""
+    loss = _object({"after": NUMBER, "detail": TEXT, "reported": COUNT}, ["after", "detail", "reported"])
+    numbers = ("late_share", "worst_lag", "cpu", "busy", "start_skew", "clock_offset", "clock_bound")
+    return _object(
+        {
+            "shard": COUNT,
+            "host": {"type": "string"},
+            "process": COUNT,
+            "status": {"enum": [*STATUSES, None]},
+            "jobs": COUNT,
+            **dict.fromkeys(numbers, NUMBER),
+            "loss": {"anyOf": [loss, {"type": "null"}]},
+        },
+        ["shard", "jobs"],
+    )
+
+
 def _describe_step() -> dict[str, Any]:
     """A step of a page of steps: as a job, with a name instead of a group, and without a cost of its own."""
     properties = {
@@ -181,6 +205,7 @@ def _answers() -> dict[str, Any]:
         "currency": TEXT,
         "verdict": {"enum": [*VERDICTS, None]},
         "spec": {"type": "object"},
+        "shards": _list(_named("ShardRow")),
         "jobs": _list(_named("JobRow")),
     }
     listed = _object({**run, **figures, "currency": TEXT, "created_time": TEXT}, ["benchmark_id", "status"])
@@ -194,6 +219,7 @@ def _answers() -> dict[str, Any]:
         "Health": _object({"status": {"const": "healthy"}, "service": {"const": SERVICE}}, ["status", "service"]),
         "Probe": _object({"status": {"enum": ["live", "ready"]}}, ["status"]),
         "JobRow": _describe_job(),
+        "ShardRow": _describe_shard(),
         "JobPage": _object({"jobs": _list(_named("JobRow")), "total": COUNT, "next": TEXT}, ["jobs", "total", "next"]),
         "StepPage": _object({"steps": _list(_describe_step()), "total": COUNT, "next": TEXT}, ["steps", "total", "next"]),
         "Result": _object(result, ["benchmark_id", *figures, "status", "jobs"]),

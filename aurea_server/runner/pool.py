@@ -27,6 +27,7 @@ from aurea_engine.processes.frames import Message, Pieces
 from aurea_engine.processes.messages import Reason, Snapshot, check_snapshot
 from aurea_engine.processes.spawn import Command
 from aurea_engine.processes.supervisor import STOP_PATIENCE, TERM_PATIENCE, ProcessFailed, SupervisedProcess
+from aurea_engine.shards.split import Sharding
 from aurea_server.runner.messages import ExecutedRun, RunEnd, check_executed
 from aurea_server.runner.submissions import Submission
 from aurea_server.settings.settings import VARIABLES
@@ -53,7 +54,8 @@ MAX_SENT = 384 * 1024 * 1024
 
 class RunOrder(Protocol):
     """A run that is to be executed. ``document``: the whole specification, as plain data; ``foreign``: it names kinds of
-    installed packages; ``stopping``: the status that a stop asked for, once one has.
+    installed packages; ``stopping``: the status that a stop asked for, once one has; ``sharding``: in how many processes,
+    None for one.
     """
 
     @property
@@ -64,6 +66,8 @@ class RunOrder(Protocol):
     def foreign(self) -> bool: ...
     @property
     def stopping(self) -> str | None: ...
+    @property
+    def sharding(self) -> Sharding | None: ...
 
 
 class _Priced(msgspec.Struct):
@@ -236,7 +240,10 @@ async def execute_run(
     process: SupervisedProcess, run: RunOrder, on_progress: Callable[[Snapshot], None], access: Access
 ) -> ExecutedRun:
     """Have ``process`` execute it. Raises `ProcessFailed` where it came to no result."""
-    process.send_order({"id": run.id, "spec": run.document, "foreign": run.foreign, "access": access.to_plain()})
+    order = {"id": run.id, "spec": run.document, "foreign": run.foreign, "access": access.to_plain()}
+    if run.sharding is not None:
+        order |= {"processes": run.sharding.processes, "on_loss": run.sharding.on_loss}
+    process.send_order(order)
     if run.stopping is not None:  # that was asked for while the process was being started
         process.stop(run.id, run.stopping)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +28,7 @@ from aurea_engine import (
     job_costs,
     result_to_dict,
     run,
+    run_sharded,
     simulate,
     spec_from_dict,
     summarize,
@@ -37,6 +39,7 @@ from aurea_engine.processes.frames import Message
 from aurea_engine.processes.linux import resident_bytes
 from aurea_engine.processes.messages import Reason, Snapshot
 from aurea_engine.records import column_file
+from aurea_engine.shards.split import Sharding
 from aurea_server.runner import third_party
 from aurea_server.runner.messages import RunEnd, make_figures
 
@@ -77,7 +80,13 @@ def _execute(order: Message, parent: ParentConnection, loop: asyncio.Runner) -> 
         reporter = ProgressReporter(parent, catalog)
         access = Access.from_plain(order["access"])
         spec = spec_from_dict(order["spec"], catalog, local=False, data_dir=access.data_dir)
-        result = _run(spec, reporter, parent.stops[run_id], run_id, loop, access)
+        sharding = Sharding.of(order["processes"], order["on_loss"]) if "processes" in order else None
+        if sharding is None:
+            result = _run(spec, reporter, parent.stops[run_id], run_id, loop, access)
+        else:
+            # Their processes are below this one: the guard above it leaves nothing of them, whatever ends it.
+            running = _run_sharded(spec, sharding, reporter, parent.stops[run_id], catalog, access)
+            result = replace(loop.run(running), benchmark_id=run_id)
         end, values = _close(result, reporter.last, catalog)
         message = {"end": to_plain(end)}
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this run and not the server
@@ -95,6 +104,13 @@ def _run(
     if spec.clock == "virtual":
         return simulate(spec, [reporter], stop=stop, benchmark_id=run_id)
     return loop.run(run(spec, [reporter], stop=stop, benchmark_id=run_id, access=access))
+
+
+def _run_sharded(
+    spec: RunSpec, sharding: Sharding, reporter: ProgressReporter, stop: Stop, catalog: Catalog, access: Access
+) -> Coroutine[Any, Any, RunResult]:
+    processes, on_loss = sharding.processes, sharding.on_loss
+    return run_sharded(spec, processes, [reporter], on_loss=on_loss, stop=stop, catalog=catalog, access=access)
 
 
 def _close(result: RunResult, last: Snapshot, catalog: Catalog) -> tuple[RunEnd, dict[str, bytes]]:

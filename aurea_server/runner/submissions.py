@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from aurea_engine import Access, Catalog, SpecError, spec_from_dict, spec_to_dict
+from aurea_engine.shards.split import Sharding, prepare_spec
 from aurea_server.runner.reach import check_reach
 from aurea_server.settings.limits import Limits, apply_limits, draw_seed
 
@@ -19,11 +20,14 @@ a frame; the result has it too. A body of the largest size that can be set stays
 
 @dataclass(frozen=True)
 class Submission:
-    """``document``: the whole specification, with every default and the seed. ``foreign``: it runs others' code."""
+    """``document``: the whole specification, with every default and the seed. ``foreign``: it runs others' code.
+    ``sharding``: in how many processes it is executed, None for one.
+    """
 
     document: dict[str, Any]
     label: str | None
     foreign: bool
+    sharding: Sharding | None = None
 
 
 def check_size(submission: Submission) -> Submission:
@@ -34,7 +38,9 @@ def check_size(submission: Submission) -> Submission:
     return submission
 
 
-def judge_built_in(document: object, catalog: Catalog, limits: Limits, access: Access) -> Submission:
+def judge_built_in(
+    document: object, catalog: Catalog, limits: Limits, access: Access, sharding: Sharding | None = None
+) -> Submission:
     """The submission of a specification that names built-in kinds only. Raises SpecError."""
     # The seed goes into the document: a specification that is made once more for it would be checked once more, which is
     # a tenth of what a short run costs here.
@@ -42,4 +48,6 @@ def judge_built_in(document: object, catalog: Catalog, limits: Limits, access: A
         document = {**document, "seed": draw_seed()}
     spec = apply_limits(spec_from_dict(document, catalog, local=False, data_dir=access.data_dir), limits)
     check_reach(spec, access)
-    return Submission(spec_to_dict(spec, catalog), spec.label, foreign=False)
+    if sharding is not None:
+        prepare_spec(spec, sharding.processes)  # what cannot be cut is refused now, and not by the run
+    return Submission(spec_to_dict(spec, catalog), spec.label, foreign=False, sharding=sharding)

@@ -29,6 +29,7 @@ from aurea_engine.costs import reprice
 from aurea_engine.processes.messages import Failure
 from aurea_engine.processes.reasons import explain_failure, name_class
 from aurea_engine.records import column_file
+from aurea_engine.shards.split import Sharding
 from aurea_server.runner.reach import check_reach
 from aurea_server.settings.limits import Limits, apply_limits
 
@@ -42,7 +43,7 @@ def judge(content: bytes, most_jobs: int, access: Access, tell: Callable[[Messag
     ``tell`` is called when the packages are loaded: from then on a shorter deadline holds.
     """
     try:
-        document = parse_json(content)
+        document, _ = Sharding.take_from(parse_json(content))
         catalog = load_catalog_for(document)
         # Loading a package may well take seconds (it may be large); being made and asked may not.
         tell({"loaded": True})

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from aurea_engine.processes.messages import Bill, Reason, Remark, Snapshot
+from aurea_engine.shards.split import Sharding
 from aurea_server.history import StoreError
 from aurea_server.runner.messages import Figures
 from aurea_server.runs.events import EventLog, Followers
@@ -48,7 +49,8 @@ class RunAnswer:
 
 @dataclass(eq=False)  # a run is itself: two are never the same because their figures are
 class ActiveRun:
-    """``document``: the whole specification, as plain data. ``foreign``: it names kinds of installed packages.
+    """``document``: the whole specification, as plain data. ``foreign``: it names kinds of installed packages. ``sharding``:
+    in how many processes it is executed, None for one.
 
     ``stopping``: the status that a stop from outside asked for. ``ended`` is set once, by the lifecycle.
     """
@@ -63,6 +65,7 @@ class ActiveRun:
     started_ms: int | None = None
     # Set before the process hears of it, and never changed: the first stop decides how the run ends.
     stopping: str | None = None
+    sharding: Sharding | None = None
     last: Snapshot | None = None
     # Each snapshot has all findings so far; a follower hears of each once.
     published_findings: set[str] = field(default_factory=set)

@@ -83,6 +83,7 @@ class RunLifecycle:
         self._queue.check_room()
         document, label = submission.document, submission.label
         run = ActiveRun(self._ids.new(), document, label, submission.foreign, self._active.new_log())
+        run.sharding = submission.sharding
         if self._queue.is_idle:
             # It starts at once, so its row says so from the beginning: one transaction instead of two before a short run.
             run.started_ms = run.created_ms

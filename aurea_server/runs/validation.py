@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from aurea_engine import Problem, SpecError, cost_from_dict, parse_json
 from aurea_engine.processes.messages import Reason
 from aurea_engine.processes.supervisor import ProcessFailed
+from aurea_engine.shards.split import Sharding
 from aurea_server.runner.kinds import Kinds
 from aurea_server.runner.pool import Busy, RunnerPool
 from aurea_server.runner.submissions import Submission, check_size, judge_built_in
 from aurea_server.runs.errors import QueueFull, RunError, Stopping, StrategyFailed
 from aurea_server.runs.finish import raise_spec_error
-from aurea_server.settings.limits import Limits
+from aurea_server.settings.limits import Limits, take_sharding
 
 T = TypeVar("T")
 
@@ -38,11 +40,12 @@ class SpecificationValidator:
 
         Raises SpecError, `StrategyFailed`, `QueueFull` if too many such checks wait, or `Stopping`.
         """
-        submission = await run_off_loop(content, lambda: self._validate_built_in(content))
+        submission, sharding = await run_off_loop(content, lambda: self._validate_built_in(content))
         if submission is not None:
             return submission
         try:
-            return check_size(await self._pool.judge(content, self._limits.jobs))
+            judged = check_size(await self._pool.judge(content, self._limits.jobs))
+            return replace(judged, sharding=sharding)
         except Busy:
             text = "Too many specifications with kinds of installed packages are being checked; try again later."
             raise QueueFull(text) from None
@@ -50,12 +53,13 @@ class SpecificationValidator:
             raise_spec_error(failed.reason)
             raise _strategy_error(failed.reason) from None
 
-    def _validate_built_in(self, content: bytes) -> Submission | None:
-        """None if the document names kinds that this process must not load."""
-        document = parse_document(content)
+    def _validate_built_in(self, content: bytes) -> tuple[Submission | None, Sharding | None]:
+        """(the submission, None if the document names kinds that this process must not load; in how many processes)."""
+        document, sharding = take_sharding(parse_document(content), self._limits)
         if self._kinds.is_foreign(document):
-            return None
-        return check_size(judge_built_in(document, self._kinds.built_in, self._limits, self._pool.access))
+            return None, sharding
+        judged = judge_built_in(document, self._kinds.built_in, self._limits, self._pool.access, sharding)
+        return check_size(judged), sharding
 
     async def validate_cost(self, content: bytes) -> None:
         """Raises SpecError if a body is not ``{"cost": …}`` with a cost model that can be used."""

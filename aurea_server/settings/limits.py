@@ -6,12 +6,13 @@ import secrets
 from dataclasses import dataclass, replace
 
 from aurea_engine import Problem, RunSpec, SpecError
+from aurea_engine.shards.split import Sharding
 
 
 @dataclass(frozen=True)
 class Limits:
     """``jobs`` a run; ``seconds`` a run lasts at most; ``queued`` runs that wait; ``memory`` bytes of a runner process;
-    ``followers`` of events.
+    ``followers`` of events; ``processes`` that a run may be executed in at once.
     """
 
     jobs: int = 1_000_000
@@ -19,6 +20,7 @@ class Limits:
     queued: int = 16
     memory: int = 2 * 1024**3
     followers: int = 32
+    processes: int = 1
 
 
 def draw_seed() -> int:
@@ -26,6 +28,19 @@ def draw_seed() -> int:
     exactly.
     """
     return secrets.randbits(53)
+
+
+def take_sharding(document: object, limits: Limits) -> tuple[object, Sharding | None]:
+    """``document`` without what it says of processes, and that, within the limits. Raises SpecError."""
+    wanted = document.get("processes") if isinstance(document, dict) else None
+    rest, sharding = Sharding.take_from(document)
+    if sharding is None or sharding.processes <= limits.processes:
+        return rest, sharding
+    if wanted == "auto":
+        return rest, replace(sharding, processes=limits.processes)
+    raise SpecError(
+        [Problem("processes", f"must be <= {limits.processes:,} on this server", f"{sharding.processes:,}")]
+    )
 
 
 def apply_limits(spec: RunSpec, limits: Limits) -> RunSpec:

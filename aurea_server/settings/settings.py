@@ -83,6 +83,9 @@ class Settings:
         _LIMITS.seconds, number_parser(0.1, 86400 * 7, float), "seconds", "Seconds that a run may last."
     )
     max_queued: int = _option(_LIMITS.queued, number_parser(0, 10_000), "0 to 10000", "Runs that may wait.")
+    max_processes: int = _option(
+        _LIMITS.processes, number_parser(1, 256), "1 to 256", "Processes that a run may be executed in at once."
+    )
     max_followers: int = _option(_LIMITS.followers, number_parser(0, 10_000), "0 to 10000", "Followers of live events.")
     memory: int = _option(
         _LIMITS.memory, parse_size, "a size such as 2GiB", "Address space of a runner process; 0 is no limit."
@@ -121,7 +124,9 @@ class Settings:
 
     @property
     def limits(self) -> Limits:
-        return Limits(self.max_jobs, self.max_seconds, self.max_queued, self.memory, self.max_followers)
+        return Limits(
+            self.max_jobs, self.max_seconds, self.max_queued, self.memory, self.max_followers, self.max_processes
+        )
 
     @property
     def retention(self) -> Retention:

@@ -30,6 +30,7 @@ from aurea_server.http.json_schema import Schemas
 from aurea_server.http.openapi import build_document
 from aurea_server.http.operations import OPERATIONS
 from aurea_server.runner.kinds import Kinds
+from aurea_server.settings.limits import Limits
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [
@@ -138,7 +139,7 @@ def test_no_member_is_left_without_a_schema() -> None:
 @pytest.mark.parametrize("most", [1, 5_000, 10**9])
 def test_jobs_have_the_limit_of_the_server(most: int) -> None:
     """Whatever it was told, in both forms of a specification."""
-    components = build_document(OPERATIONS, Kinds(), most)["components"]["schemas"]
+    components = build_document(OPERATIONS, Kinds(), Limits(jobs=most))["components"]["schemas"]
     assert components["SeedSpecification"]["properties"]["num_jobs"]["maximum"] == most
     assert components["Workload"]["properties"]["jobs"]["anyOf"][0]["maximum"] == most
 

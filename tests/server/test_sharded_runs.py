@@ -1,0 +1,99 @@
+"""Runs in several processes over HTTP: within the operator's limit, with one result, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.service
+
+RUN = {
+    "workload": {"job": {"kind": "sleep", "duration": 0.01}, "arrivals": {"kind": "poisson", "rate": 100}, "jobs": 60}
+}
+LONG = {
+    "workload": {"job": {"kind": "sleep", "duration": 0.01}, "arrivals": {"kind": "constant", "rate": 50}, "jobs": 5000}
+}
+
+
+def count_runners() -> int:
+    """Processes below this one in which jobs run."""
+    waiting, found = [os.getpid()], 0
+    while waiting:
+        pid = waiting.pop()
+        try:
+            found += Path(f"/proc/{pid}/comm").read_text().strip() == "aurea-runner"
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                waiting += map(int, (thread / "children").read_text().split())
+        except OSError:
+            continue  # it ends at any moment
+    return found
+
+
+async def wait_until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < until
+        await asyncio.sleep(0.02)
+
+
+async def test_run_in_two_processes(serve: Any, post: Any) -> None:
+    """One result, which is in the history as any other; its specification is as if it had run in one."""
+    client = await serve(max_processes=2)
+    status, result = await post(client, {**RUN, "processes": 2, "on_loss": "continue"})
+    assert (status, result["status"], result["completed_jobs"]) == (200, "completed", 60)
+    assert [shard["jobs"] for shard in result["shards"]] == [30, 30]
+    assert (result["environment"]["processes"], result["environment"]["on_loss"]) == (2, "continue")
+    assert "processes" not in result["spec"]
+    async with client.get(f"/benchmark/runs/{result['benchmark_id']}") as answer:
+        stored = await answer.json()
+    assert stored["shards"] == result["shards"]
+    # The runner that ran it is kept, its shards are not.
+    await wait_until(lambda: count_runners() <= 1)
+
+
+async def test_auto_is_bounded_by_the_server(serve: Any, post: Any) -> None:
+    client = await serve(max_processes=1)
+    _, result = await post(client, {**RUN, "processes": "auto"})
+    assert (result["status"], len(result["shards"])) == ("completed", 1)
+
+
+@pytest.mark.parametrize(
+    ("members", "path"),
+    [
+        ({"processes": 3}, "processes"),
+        ({"processes": 0}, "processes"),
+        ({"processes": "many"}, "processes"),
+        ({"processes": 2, "on_loss": "retry"}, "on_loss"),
+        ({"processes": 2, "scheduler": {"slots": 4}}, "scheduler.slots"),
+        ({"processes": 2, "clock": "virtual"}, "processes"),
+    ],
+)
+async def test_what_cannot_be_done_is_400(serve: Any, post: Any, members: dict[str, Any], path: str) -> None:
+    """Before anything is written or started."""
+    client = await serve(max_processes=2)
+    status, problem = await post(client, {**RUN, **members})
+    assert status == 400
+    assert [each["path"] for each in problem["problems"]] == [path]
+
+
+async def test_cancelled_run_leaves_nothing(serve: Any, post: Any) -> None:
+    client = await serve(max_processes=2)
+    status, document = await post(client, {**LONG, "processes": 2}, Prefer="respond-async")
+    assert status == 202
+    await wait_until(lambda: count_runners() >= 3)
+    async with client.post(f"/benchmark/runs/{document['benchmark_id']}/cancel", json={}) as answer:
+        assert answer.status == 202
+    ended: dict[str, Any] = {}
+    until = time.monotonic() + 30
+    while ended.get("status") != "cancelled" and time.monotonic() < until:
+        async with client.get(f"/benchmark/runs/{document['benchmark_id']}") as answer:
+            ended = await answer.json()
+        await asyncio.sleep(0.05)
+    assert ended["status"] == "cancelled"
+    await wait_until(lambda: count_runners() <= 1)
