@@ -14,6 +14,7 @@ from benchmarks import (
     machine,
     memory,
     open_loop,
+    processes,
     report,
     sleeps_at_once,
     virtual_time,
@@ -23,6 +24,7 @@ from benchmarks.side_by_side import Outcome, measure
 
 ROWS = (
     *closed_loop.ROWS,
+    *processes.ROWS,
     *sleeps_at_once.ROWS,
     *open_loop.ROWS,
     *http_client.ROWS,

@@ -29,7 +29,7 @@ from aurea_engine.results.result import RunResult
 from aurea_engine.run.parts import RunParts
 from aurea_engine.run.shard import Shard
 from aurea_engine.run.shard_facts import Loss
-from aurea_engine.shards.lost_shards import make_lost_parts
+from aurea_engine.shards.lost_shards import make_empty_parts, make_lost_parts
 from aurea_engine.shards.merged_judge import MergedJudge
 from aurea_engine.shards.merged_parts import Ending, LostObjective, merge_ended, merge_running
 from aurea_engine.shards.split import OnLoss
@@ -129,9 +129,14 @@ class Coordinator:
         begun = self._opens_at is not None and self._on_loss == "continue"
         at_ns = 0 if self._opens_at is None else max(_now() - self._opens_at, 0)
         reported = self._heard[k].arrived if k in self._heard else 0
-        loss = Loss(at_ns, detail[:500], reported, tolerated=begun)
+        shard = Shard(k, len(self._shards))
         self._lost.add(k)
-        self._ended[k] = make_lost_parts(self._shared, Shard(k, len(self._shards)), loss, self._heard.get(k))
+        # A shard that is told to end while it sets up its jobs, and does not, is ended: nothing was lost by that.
+        if self._opens_at is None and self._asked is not None:
+            self._ended[k] = make_empty_parts(self._shared, shard, self._asked)
+            return
+        loss = Loss(at_ns, detail[:500], reported, tolerated=begun)
+        self._ended[k] = make_lost_parts(self._shared, shard, loss, self._heard.get(k))
         if not begun or len(self._lost) == len(self._shards):
             self._end_all("cancelled")
 

@@ -132,6 +132,7 @@ def run_sharded_sync(
     *,
     on_loss: OnLoss = "fail",
     stop: Stop | None = None,
+    catalog: Catalog | None = None,
     access: Access = LOCAL_USER,
 ) -> RunResult:
     """`run_sharded` for a program without an event loop."""
@@ -139,5 +140,8 @@ def run_sharded_sync(
         asyncio.get_running_loop()
     except RuntimeError:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            return runner.run(run_sharded(spec, processes, observers, on_loss=on_loss, stop=stop, access=access))
+            running = run_sharded(
+                spec, processes, observers, on_loss=on_loss, stop=stop, catalog=catalog, access=access
+            )
+            return runner.run(running)
     raise SpecError("run_sharded_sync was called inside a running event loop: await run_sharded instead")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from aurea_engine.closed_sets import Reason
+from aurea_engine.closed_sets import Reason, Status
 from aurea_engine.costs import Metering
 from aurea_engine.run.parts import RunParts
 from aurea_engine.run.shard import Shard, ShardReport, Timeline, Totals
@@ -19,11 +19,18 @@ def make_lost_parts(spec: RunSpec, shard: Shard, loss: Loss, heard: RunParts | N
     """The parts of a lost shard, which merge with those of the others. ``heard``: the last that was heard of it."""
     # What it had measured by its last report is left out too. Half of a shard's jobs, without their records and without
     # those that were in service, would make every figure one of another run.
-    began = datetime.now(UTC)  # noqa: TID251 - a label, where nothing better is known
-    report = ShardReport(shard, Timeline(began), Totals()) if heard is None else heard.shards[0]
+    empty = make_empty_parts(spec, shard, "failed")
+    report = empty.shards[0] if heard is None else heard.shards[0]
     timeline = Timeline(report.timeline.started_at, loss.at_ns)
     reason = Reason("shard_lost", describe_loss(shard, loss, report.process.host))
     report = replace(report, timeline=timeline, totals=Totals(), status="failed", reason=reason, pool=None, loss=loss)
+    return replace(empty, shards=(report,))
+
+
+def make_empty_parts(spec: RunSpec, shard: Shard, status: Status) -> RunParts:
+    """The parts of a shard that was ended before its window opened."""
+    began = datetime.now(UTC)  # noqa: TID251 - a label, where nothing better is known
+    report = ShardReport(shard, Timeline(began), Totals(), status, Reason.usual(status))
     nothing = RunParts.empty(spec)
     # Meters that counted nothing, and not none: one that a part lacks is dropped when parts are merged.
     schema = spec.workload.schema

@@ -85,6 +85,19 @@ def test_requests_come_from_both_processes(aurea: Callable[..., Any], target: Re
     assert len(json.loads(aurea("run", saved, "--json")[1])["shards"]) == 2
 
 
+def test_each_row_goes_out_once(aurea: Callable[..., Any], target: RecordingServer, tmp_path: Path) -> None:
+    """Over all processes; the arrivals end with the rows, and not sooner in one of them."""
+    rows = [{"n": f"row{i}"} for i in range(20)]
+    job = {"kind": "http", "url": target.url("/{{row.n}}"), "data": {"rows": rows, "pick": "once"}}
+    workload = {"job": job, "arrivals": {"kind": "constant", "rate": 100}, "jobs": 50}
+    file = tmp_path / "spec.json"
+    file.write_text(json.dumps({"workload": workload, "processes": 3}))
+    result = json.loads(aurea("run", file, "--json")[1])
+    assert sorted(each.target for each in target.received) == sorted(f"/{row['n']}" for row in rows)
+    assert result["completed_jobs"] == 20
+    assert "data_exhausted" in {finding["code"] for finding in result["findings"]}
+
+
 def wait_for_runners(pid: int, number: int) -> None:
     """Until so many processes that run jobs are below this one."""
     until = time.monotonic() + 30

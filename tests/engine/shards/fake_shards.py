@@ -13,7 +13,8 @@ from aurea_engine.shards.transport import Hear, ShardLost
 
 class FakeShard:
     """Runs its shard in virtual time when it is asked to finish. ``holds``: not before this is set; ``lost``: then it is
-    lost instead, with this text; ``unprepared``: what its set-up raises; ``reports``: what it reports first.
+    lost instead, with this text; ``unprepared``: what its set-up raises, ``slow``: once it is stopped; ``reports``: what it
+    reports first.
     """
 
     def __init__(
@@ -26,16 +27,19 @@ class FakeShard:
         lost: str | None = None,
         unprepared: Exception | None = None,
         reports: tuple[RunParts, ...] = (),
+        slow: bool = False,
     ) -> None:
         self.lead_ns = lead_ns
         self._spec, self._shard, self._holds = replace(spec, clock="virtual"), shard, holds
         self._lost, self._unprepared, self._reports = lost, unprepared, reports
-        self._stopped = asyncio.Event()
+        self._stopped, self._slow = asyncio.Event(), slow
         self.statuses: list[Status] = []
         self.starts: list[int] = []
         self.closed = 0
 
     async def prepare(self) -> None:
+        if self._slow:
+            await self._stopped.wait()
         if self._unprepared is not None:
             raise self._unprepared
 

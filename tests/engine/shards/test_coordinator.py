@@ -168,6 +168,15 @@ async def test_stop_reaches_every_shard_once() -> None:
     assert [shard.statuses for shard in shards] == [["timed_out"], ["timed_out"]]
 
 
+async def test_shard_ended_in_its_set_up_is_no_loss() -> None:
+    """It was told to end, did not obey, and was killed before it had released anything."""
+    stop, shards = Stop(), make(SPEC, 2, s1={"unprepared": ShardLost("killed by SIGKILL"), "slow": True})
+    stop.now("timed_out")
+    result = await drive(SPEC, shards, stop=stop)
+    assert (result.status, result.counts.arrived) == ("timed_out", 0)
+    assert "shard_lost" not in {finding.code for finding in result.findings}
+
+
 FAILING = RunSpec(
     Workload(Faulty(Sleep(0.01), 1.0), ConstantRate(100), jobs=300),
     seed=7,
