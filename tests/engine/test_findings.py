@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -57,7 +58,11 @@ from aurea_engine.engine import execute
 from aurea_engine.results.arrival_fit import find_poisson_misfits
 from aurea_engine.results.summarize import summarize
 from aurea_engine.run import job_columns
+from aurea_engine.shards import coordinator
+from aurea_engine.shards.coordinator import Coordinator
+from aurea_engine.shards.split import prepare_spec
 from aurea_engine.testing import FakeConnections, FakeRequests, JumpingLoop, ManualClock, run_jumping
+from tests.engine.shards.fake_shards import FakeShard
 
 STEADY = Workload(Sleep(0.001), ConstantRate(1000), duration=1)
 
@@ -218,6 +223,29 @@ def divided(slots: int | None, observers: Iterable[Observer] = ()) -> RunResult:
     return summarize(spec, first.merge(execute(spec, Shard(1, 2))))
 
 
+def in_shards(lost: str | None, observers: Iterable[Observer] = ()) -> RunResult:
+    """Two shards, the second of which is lost at once, or not."""
+    spec = RunSpec(STEADY, seed=0)
+    shared = prepare_spec(spec, 2)
+    half = replace(shared, clock="virtual", workload=replace(STEADY, stop_at=0.5))
+    first = execute(half, Shard(0, 2))
+    running = replace(first, shards=(replace(first.shards[0], status=None),), records=None)
+
+    async def main() -> RunResult:
+        holds = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.2, holds.set)
+        shards = [
+            FakeShard(shared, Shard(0, 2), holds=holds, reports=(running,)),
+            FakeShard(shared, Shard(1, 2), lost=lost),
+        ]
+        whole = Coordinator(spec, shared, shards, observers=observers, on_loss="continue")
+        parts = await whole.run()
+        return whole.report_end(parts, summarize(spec, parts))
+
+    with patch.object(coordinator, "PROGRESS_NS", 0), asyncio.Runner() as runner:
+        return runner.run(main())
+
+
 CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
     "arrivals_misfit": (
         lambda: held_up(RunSpec(Workload(Sleep(0.001), Poisson(1000), duration=1), seed=1), *[0.05] * 20),
@@ -277,6 +305,7 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=10_000), seed=0, keep_jobs=False)),
     ),
     "retries_at_once": (lambda: turned_away(0.0), lambda: turned_away(0.01)),
+    "shard_lost": (lambda: in_shards("it was killed"), lambda: in_shards(None)),
     "target_rate_limited": (lambda: run_paced(9.0), lambda: run_paced(11.0)),
     "too_few_samples": (
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=2994), seed=0)),
@@ -482,6 +511,7 @@ UNDER_WAY: dict[str, Callable[[Watcher], RunResult]] = {
     "pool_exhausted": lambda watcher: run_jumping(steady(100, 2, FakeRequests(connections=9)), [watcher]),
     "rate_shortfall": lambda watcher: saturated(steady(40_000, 3, Sleep(0)), [watcher]),
     "records_dropped": lambda watcher: simulate(steady(1000, 1100), [watcher]),
+    "shard_lost": lambda watcher: in_shards("it was killed", [watcher]),
     "target_rate_limited": lambda watcher: run_jumping(
         steady(100, 2, Paced(connections=100)), [watcher], access=Access(most_rate=50.0)
     ),
