@@ -84,7 +84,7 @@ class Settings:
     )
     max_queued: int = _option(_LIMITS.queued, number_parser(0, 10_000), "0 to 10000", "Runs that may wait.")
     max_processes: int = _option(
-        _LIMITS.processes, number_parser(1, 256), "1 to 256", "Processes that a run may be executed in at once."
+        _LIMITS.processes, number_parser(1, 256), "1 to 256", "Processes that one run may use."
     )
     max_followers: int = _option(_LIMITS.followers, number_parser(0, 10_000), "0 to 10000", "Followers of live events.")
     memory: int = _option(
@@ -124,9 +124,8 @@ class Settings:
 
     @property
     def limits(self) -> Limits:
-        return Limits(
-            self.max_jobs, self.max_seconds, self.max_queued, self.memory, self.max_followers, self.max_processes
-        )
+        of_runs = (self.max_jobs, self.max_seconds, self.max_queued, self.memory, self.max_followers)
+        return Limits(*of_runs, self.max_processes)
 
     @property
     def retention(self) -> Retention:
