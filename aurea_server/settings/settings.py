@@ -83,9 +83,7 @@ class Settings:
         _LIMITS.seconds, number_parser(0.1, 86400 * 7, float), "seconds", "Seconds that a run may last."
     )
     max_queued: int = _option(_LIMITS.queued, number_parser(0, 10_000), "0 to 10000", "Runs that may wait.")
-    max_processes: int = _option(
-        _LIMITS.processes, number_parser(1, 256), "1 to 256", "Processes that one run may use."
-    )
+    max_processes: int = _option(_LIMITS.processes, number_parser(1, 256), "1 to 256", "Processes of one run.")
     max_followers: int = _option(_LIMITS.followers, number_parser(0, 10_000), "0 to 10000", "Followers of live events.")
     memory: int = _option(
         _LIMITS.memory, parse_size, "a size such as 2GiB", "Address space of a runner process; 0 is no limit."
