@@ -120,7 +120,7 @@ def main() -> None:
     check_result(result)
     received = result.measures["bytes_received"]
     print(f"{result.counts.completed:,} requests, {received.total:,} {received.unit} received")
-    print(f"at most {result.concurrency.peak} in service or waiting for one of 4 connections")
+    print(f"at most {result.concurrency.peak} in service at once, on 4 connections; the others waited")
     print([finding.code for finding in result.findings if finding.code == "pool_exhausted"])
 
 
