@@ -40,7 +40,9 @@ def test_stall_behind_one_connection(stalling: str, ask: Callable[..., Any]) -> 
     assert result.counts.completed == JOBS
     assert 0.89 <= result.response_time.p99 <= 0.96
     assert 0.49 <= result.response_time.p95 <= 0.76
-    assert 1.0 <= result.response_time.max <= 1.1
+    assert (
+        0.99 <= result.response_time.max <= 1.1
+    )  # one arrives each millisecond, at the earliest when the stall begins
     assert result.service_time.p99 <= 0.02
     assert 0.99 <= result.service_time.max <= 1.1
     assert result.response_time.mean >= 10 * result.service_time.mean
