@@ -124,6 +124,25 @@ def test_patience_with_a_busy_connection(hostile: Any) -> None:
     assert flows.groups[0].counts.arrived == 1
 
 
+def test_waiting_step_ends_at_the_deadline(hostile: Any) -> None:
+    """Two users share a connection for steps of 1 s. At the deadline one step is under way, the other still waits for the
+    connection: both flows are in service since their first steps, and so both have timed out.
+    """
+    hostile.take_log()
+    step = {"connections": 1, "timeout": 20}
+    steps = [
+        {"name": "one", "url": hostile.base + "/sleep/0", **step},
+        {"name": "two", "url": hostile.base + "/sleep/5", **step},
+    ]
+    workload = {"job": {"kind": "flow", "steps": steps}, "arrivals": {"kind": "all_at_once"}, "jobs": 2, "deadline": 2}
+    result = run_sync(spec_from_dict({"workload": workload, "seed": 3}))
+    assert result.counts.timed_out == 2
+    one, two = result.groups
+    assert (one.counts.completed, two.counts.timed_out) == (2, 2)
+    assert result.steps is not None
+    assert result.steps.rows.started.min() >= 0
+
+
 def test_shards_send_each_job_once(hostile: Any) -> None:
     """Three shards send what one run sends: every job once, with the number that it has in the whole run."""
     workload = {"job": http(hostile, "/sleep/0.{{index}}"), "arrivals": {"kind": "constant", "rate": 1000}, "jobs": 9}
