@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-from aurea_engine.closed_sets import ExecutorName
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, non_empty
-from aurea_engine.records.measures import Mark, Measure
 from aurea_engine.targets.http.data import Data, read_rows
 from aurea_engine.targets.http.extraction import ExtractRule
-from aurea_engine.targets.http.job import HTTP_MARKS, HTTP_MEASURES
 from aurea_engine.targets.http.members import HttpMembers
 from aurea_engine.targets.http.replies import MOST_KEPT_BYTES
+from aurea_engine.targets.http.request_job import RequestJob
 from aurea_engine.targets.http.requests import compile_request
 from aurea_engine.targets.http.templates import Names, RowFields
 from aurea_engine.workload.access import Reach
 from aurea_engine.workload.distributions import Distribution
 from aurea_engine.workload.job_setup import JobSetup
-from aurea_engine.workload.jobs import Job, OpenedJob
 
 if TYPE_CHECKING:
     from aurea_engine.targets.http.flow_jobs import FlowJobs
@@ -68,7 +64,7 @@ class Step(HttpMembers):
 
 
 @dataclass(frozen=True)
-class Flow(Job, Checked):
+class Flow(RequestJob, Checked):
     """Sends the requests of ``steps``, one after the other. One job is the whole flow. In real time only.
 
     Think times are part of the flow's response, and a flow that thinks keeps its slot. A step that fails fails the flow, and
@@ -77,16 +73,6 @@ class Flow(Job, Checked):
 
     steps: Annotated[tuple[Step, ...], non_empty("must hold at least one step")]
     data: Data | None = None
-
-    marks: ClassVar[tuple[Mark, ...]] = HTTP_MARKS
-    measures: ClassVar[tuple[Measure, ...]] = HTTP_MEASURES
-    executor: ClassVar[ExecutorName] = "callbacks"
-    real_time_only: ClassVar[bool] = True
-
-    @property
-    def counts_turns(self) -> bool:  # type: ignore[override]
-        """Only rows that go by turns need them: counting costs every flow."""
-        return self.data is not None and self.data.pick != "random"
 
     def step_names(self) -> tuple[str, ...]:
         return tuple(step.name or "" for step in self.steps)
@@ -141,24 +127,8 @@ class Flow(Job, Checked):
             len(self.steps),
         )
 
-    def supply(self) -> int | None:
-        return self.data.count() if self.data is not None and self.data.pick == "once" else None
-
-    async def run(self, demand: float) -> None:
-        raise NotImplementedError("the pools of connections do the jobs: see opened_in")
-
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[OpenedJob]:
-        async with self.opened_in(JobSetup()) as flows:
-            yield flows
-
-    @asynccontextmanager
-    async def opened_in(self, setup: JobSetup) -> AsyncIterator[FlowJobs]:
-        # Late, as in `Http.opened_in`: most commands send nothing.
+    async def open_pool(self, setup: JobSetup) -> FlowJobs:
+        # Late, as in `Http.open_pool`: most commands send nothing.
         from aurea_engine.targets.http.flow_jobs import open_flows  # noqa: PLC0415
 
-        flows = await open_flows(self, setup)
-        try:
-            yield flows
-        finally:
-            await flows.close()
+        return await open_flows(self, setup)

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from aurea_engine.closed_sets import ExecutorName
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.records.measures import Mark, Measure
 from aurea_engine.targets.http.data import Data, read_rows
 from aurea_engine.targets.http.members import HttpMembers
+from aurea_engine.targets.http.request_job import RequestJob
 from aurea_engine.targets.http.requests import compile_request
 from aurea_engine.targets.http.templates import Names, RowFields
 from aurea_engine.workload.job_setup import JobSetup
-from aurea_engine.workload.jobs import Job, OpenedJob
 
 if TYPE_CHECKING:
     from aurea_engine.targets.http.http_jobs import HttpJobs
 
-HTTP_MARKS = (Mark("connected"), Mark("sent"), Mark("first_byte"))
-HTTP_MEASURES = (Measure("status", "code"), Measure("bytes_sent", "bytes"), Measure("bytes_received", "bytes"))
-
 
 @dataclass(frozen=True)
-class Http(HttpMembers, Job):
+class Http(HttpMembers, RequestJob):
     """Sends one request to ``url``, and waits for its reply. In real time only.
 
     A job fails by a class of `aurea_engine.closed_sets.FAILURE_CLASSES` if the reply does not come, or is not as ``expect``
@@ -33,16 +26,6 @@ class Http(HttpMembers, Job):
     """
 
     data: Data | None = None
-
-    marks: ClassVar[tuple[Mark, ...]] = HTTP_MARKS
-    measures: ClassVar[tuple[Measure, ...]] = HTTP_MEASURES
-    executor: ClassVar[ExecutorName] = "callbacks"
-    real_time_only: ClassVar[bool] = True
-
-    @property
-    def counts_turns(self) -> bool:  # type: ignore[override]
-        """Only rows that go by turns need them: counting costs every job."""
-        return self.data is not None and self.data.pick != "random"
 
     def check(self) -> list[Problem]:
         problems = super().check()
@@ -65,24 +48,8 @@ class Http(HttpMembers, Job):
     def groups(self) -> tuple[str, ...]:
         return () if self.name is None else (self.name,)
 
-    def supply(self) -> int | None:
-        return self.data.count() if self.data is not None and self.data.pick == "once" else None
-
-    async def run(self, demand: float) -> None:
-        raise NotImplementedError("the pool of connections does the jobs: see opened_in")
-
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[OpenedJob]:
-        async with self.opened_in(JobSetup()) as jobs:
-            yield jobs
-
-    @asynccontextmanager
-    async def opened_in(self, setup: JobSetup) -> AsyncIterator[HttpJobs]:
+    async def open_pool(self, setup: JobSetup) -> HttpJobs:
         # Late: connections, parser and pools are a fifth of what the engine takes to load, and most commands send nothing.
         from aurea_engine.targets.http.http_jobs import open_jobs  # noqa: PLC0415
 
-        jobs = await open_jobs(self, setup)
-        try:
-            yield jobs
-        finally:
-            await jobs.close()
+        return await open_jobs(self, setup)
