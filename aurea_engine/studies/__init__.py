@@ -1,0 +1,9 @@
+"""Several runs that answer one question: replications, a comparison, a capacity search, a what-if.
+
+A study never asks where its runs are executed: a `Runner` is handed to it. The values that studies answer with are in
+`aurea_engine.results`, where the codec and the pages can reach them.
+
+| module | what is in it |
+|---|---|
+| `runner` | the contract with what executes the runs of a study, and the one that executes them here |
+"""
