@@ -9,4 +9,5 @@
 | `lost_shards` | what a result knows of a shard that was lost |
 | `local` | shards in processes of this machine; `run_sharded` |
 | `loss_watch` | whether a process is frozen |
+| `process_runner` | the runs of a study over processes of this machine |
 """
