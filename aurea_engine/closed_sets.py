@@ -184,6 +184,37 @@ SEVERITIES = tuple(severity.name.lower() for severity in Severity)
 ObjectiveOutcome = Literal["met", "missed", "inconclusive"]
 OBJECTIVE_OUTCOMES: tuple[ObjectiveOutcome, ...] = get_args(ObjectiveOutcome)
 
+CapacityStatus = Literal["found", "at_least", "at_most", "infeasible", "generator_limited", "undecided"]
+CAPACITY_STATUSES: Mapping[CapacityStatus, str] = MappingProxyType(
+    {
+        "found": "the objectives hold at the value and were verified there, and a value next to it fails",
+        "at_least": "the answer is this or more: the search was not allowed to go further up",
+        "at_most": "the answer is this or less: the search was not allowed to go further down",
+        "infeasible": "the objectives do not hold at any value",
+        "generator_limited": "the load generator, and not the system, set the limit",
+        "undecided": "the search ended without an answer; what it knows is in its interval",
+    }
+)
+"""How a capacity search ended, with the meaning of each status."""
+
+CapacityVariable = Literal["rate", "slots"]
+"""What a capacity search varies: the largest rate, in jobs per second, or the fewest slots."""
+CAPACITY_VARIABLES: tuple[CapacityVariable, ...] = get_args(CapacityVariable)
+
+SearchPhase = Literal["probe", "bracket", "bisect", "confirm", "verify", "confirm_real"]
+"""What a trial of a capacity search is for, in the order of a search."""
+SEARCH_PHASES: tuple[SearchPhase, ...] = get_args(SearchPhase)
+
+TrialOutcome = Literal["passed", "failed", "limited", "measured"]
+"""What a trial says of its value: the objectives held, or did not; ``limited``: the generator was the limit, so it says
+nothing; ``measured``: it was not to be judged.
+"""
+TRIAL_OUTCOMES: tuple[TrialOutcome, ...] = get_args(TrialOutcome)
+
+CostBasis = Literal["measured", "projected"]
+"""Where the cost of a million good jobs comes from: the bills of the verifying runs, or a fleet projected at the rate."""
+COST_BASES: tuple[CostBasis, ...] = get_args(CostBasis)
+
 FINDING_CODES: Mapping[str, str] = MappingProxyType(
     {
         "arrivals_misfit": "the jobs were not released as the requested arrival process",
