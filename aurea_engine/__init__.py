@@ -13,6 +13,7 @@ from aurea_engine.codec.catalog import Catalog, default_catalog
 from aurea_engine.codec.parsing import parse_json, parse_toml
 from aurea_engine.codec.result_reading import result_from_dict
 from aurea_engine.codec.results import encode_json, result_to_dict
+from aurea_engine.codec.run_file import RunFile
 from aurea_engine.codec.specifications import cost_from_dict, spec_from_dict, spec_to_dict
 from aurea_engine.costs import Cost, CostModel, Free, PerJob, PerSecond, RunInfo, Usage, job_costs, price
 from aurea_engine.engine import Stop, execute, loop_factory, run, run_sync, simulate
@@ -20,6 +21,7 @@ from aurea_engine.errors import (
     LOCAL_REFERENCE,
     AureaError,
     DamagedParts,
+    DamagedRunFile,
     NeedsRecords,
     NotReported,
     NotSimulable,
@@ -126,6 +128,7 @@ __all__ = [
     "Counts",
     "Cpu",
     "DamagedParts",
+    "DamagedRunFile",
     "Data",
     "Distribution",
     "Empirical",
@@ -187,6 +190,7 @@ __all__ = [
     "Reach",
     "Reason",
     "Replay",
+    "RunFile",
     "RunInfo",
     "RunParts",
     "RunResult",

@@ -8,7 +8,8 @@ AureaError
 ├── NeedsRecords (LookupError)        the answer needs job records that were not kept
 ├── NotReported (LookupError)         a mark, measure or group that no job of the run declares
 ├── TargetRefused (RuntimeError)      a target that the run may not send to
-└── DamagedParts (ValueError)         stored parts of a run, or their records, are damaged
+├── DamagedParts (ValueError)         stored parts of a run, or their records, are damaged
+└── DamagedRunFile (ValueError)       a run file is damaged, or in a newer format, or something else
 """
 
 from __future__ import annotations
@@ -101,3 +102,7 @@ class TargetRefused(AureaError, RuntimeError):
 
 class DamagedParts(AureaError, ValueError):
     """Stored parts of a run, or the records in them, are truncated, changed, or something else."""
+
+
+class DamagedRunFile(AureaError, ValueError):
+    """A file that should hold a whole run is truncated, changed, in a newer format, or something else."""

@@ -24,6 +24,7 @@ from aurea_engine.costs import (
 )
 from aurea_server.cli.number_format import format_number
 from aurea_server.cli.reprice import format_amount, name_model, read_model, read_usage
+from aurea_server.cli.stored_results import read_stored
 from aurea_server.cli.tables import Column, Table, show
 from aurea_server.stdio.output_files import check_output, write_output
 
@@ -73,7 +74,7 @@ def cost_curve_command(  # noqa: PLR0913 - a command has as many options as it h
         raise SpecError("give either a result or --service-time")
     with _name_flags():
         usage = (
-            read_usage(result, models.values())[0]
+            read_usage(read_stored(result), models.values())
             if result is not None
             else one_job(_parse_plain(service_time or "", parse_duration), *models.values())
         )

@@ -14,17 +14,32 @@ from aurea_engine.codec.parsing import RESULT_DEPTH
 
 def read_file(path: Path) -> Any:
     """What a JSON or TOML file holds; ``-`` is JSON on stdin. Raises SpecError."""
+    return parse_file(path, read_content(path))
+
+
+def read_content(path: Path) -> bytes:
+    """All bytes of a file; ``-`` is stdin. Raises SpecError."""
     try:
-        text = read_stdin() if str(path) == "-" else path.read_bytes()
+        return read_stdin() if str(path) == "-" else path.read_bytes()
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror}") from None
+
+
+def parse_file(path: Path, content: bytes) -> Any:
+    """The values in the ``content`` of the JSON or TOML file ``path``. Raises SpecError."""
     try:
         # It may be a result, whose specification is to be run again.
-        return parse_toml(text) if path.suffix.lower() == ".toml" else parse_json(text, max_depth=RESULT_DEPTH)
+        return parse_toml(content) if path.suffix.lower() == ".toml" else parse_json(content, max_depth=RESULT_DEPTH)
     except SpecError as error:
-        name = "stdin" if str(path) == "-" else str(path)
         # A problem with a member names it; one with the whole text has to name the file.
-        raise SpecError(each if each.path else each._replace(path=name) for each in error.problems) from None
+        raise SpecError(
+            each if each.path else each._replace(path=name_input(path)) for each in error.problems
+        ) from None
+
+
+def name_input(path: Path) -> str:
+    """What errors call it."""
+    return "stdin" if str(path) == "-" else str(path)
 
 
 def read_bytes(path: Path, most: int) -> bytes:

@@ -16,6 +16,7 @@ from rich.console import Console
 from aurea_engine import (
     Access,
     Catalog,
+    RunFile,
     RunResult,
     RunSpec,
     Stop,
@@ -31,7 +32,7 @@ from aurea_engine.workload.access import LOCAL_USER
 from aurea_server.cli.exit_codes import choose_exit_code
 from aurea_server.cli.progress_line import LiveLine
 from aurea_server.cli.report import render_report
-from aurea_server.cli.result_output import write_result
+from aurea_server.cli.result_output import asks_for_run_file, write_result
 from aurea_server.cli.signals import handle_signals
 from aurea_server.cli.tables import show
 from aurea_server.cli.target_line import print_targets
@@ -53,7 +54,7 @@ class OutputOptions:
     "Print the result as JSON, and nothing else, on stdout."
 
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None
-    "Also write that JSON to a file, a device or a pipe; - is stdout."
+    "Also write that JSON to a file, a device or a pipe, - for stdout; or to run.aurea the whole run, all of its jobs too."
 
     no_color: Annotated[bool, Parameter(negative=(), show_default=False)] = False
     "Print without colours, as with NO_COLOR in the environment."
@@ -84,7 +85,8 @@ def run_here(
         if floor is not None and stop.status is None:
             result = floor(result, stop)
         encoded = msgspec.json.format(encode_json(result_to_dict(result, catalog)), indent=2) + b"\n"
-        write_result(encoded, output.output, json=output.json, people=_shower(result, output))
+        whole = RunFile.of(result, catalog).to_bytes() if asks_for_run_file(output.output) else None
+        write_result(encoded, output.output, json=output.json, people=_shower(result, output), whole=whole)
         return choose_exit_code(result.status, result.verdict, [judged.outcome for judged in result.objectives])
 
 

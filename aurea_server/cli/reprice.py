@@ -21,7 +21,6 @@ from aurea_engine import (
     cost_from_dict,
     default_catalog,
     parse_json,
-    records_from_rows,
 )
 from aurea_engine.costs import (
     complete,
@@ -29,6 +28,7 @@ from aurea_engine.costs import (
 )
 from aurea_server.cli.input_files import read_file
 from aurea_server.cli.number_format import format_money, format_number
+from aurea_server.cli.stored_results import WHAT_RESULTS_ARE, StoredResult, read_stored
 from aurea_server.cli.tables import Column, Table, show
 from aurea_server.stdio import standard_streams
 
@@ -47,22 +47,19 @@ def read_model_document(text: str) -> Any:
     return read_file(path) if path.suffix.lower() in {".json", ".toml"} else {"kind": text}
 
 
-def read_usage(path: Path, models: Iterable[CostModel]) -> tuple[Usage, Mapping[str, Any]]:
-    """The usage of a stored result, with what ``models`` meter where all of its jobs are in it; and the result itself."""
-    data = read_file(path)
-    if not isinstance(data, dict) or not isinstance(data.get("usage"), dict):
-        raise SpecError(f"{path}: must be a result, as `aurea run --json` or POST /benchmark/run gives it")
-    usage = Usage.from_dict(data["usage"])
+def read_usage(stored: StoredResult, models: Iterable[CostModel]) -> Usage:
+    """The usage of a stored result, with what ``models`` meter where all of its jobs are in it. Raises SpecError."""
+    if not isinstance(stored.document.get("usage"), dict):
+        raise SpecError(f"{stored.name}: {WHAT_RESULTS_ARE}")
+    usage = Usage.from_dict(stored.document["usage"])
     # A part of the jobs would price a part of the run: then only what the run metered itself can be used.
-    if data.get("jobs_truncated") is not False or not data.get("jobs"):
-        return usage, data
-    records = records_from_rows(data["jobs"])
+    records = stored.read_records()
     if records is None:
-        return usage, data
+        return usage
     try:
-        return complete(usage, records, *models), data
+        return complete(usage, records, *models)
     except ValueError as error:
-        raise SpecError(f"{path}: {error}") from None
+        raise SpecError(f"{stored.name}: {error}") from None
 
 
 def reprice_command(
@@ -71,30 +68,34 @@ def reprice_command(
     *,
     cost: Annotated[list[str], Parameter(negative=())],
     json: Annotated[bool, Parameter(negative=())] = False,
+    server: str | None = None,
 ) -> int:
     """Price a stored result again, under one cost model or several side by side. Nothing is run.
 
     Parameters
     ----------
     result
-        A result as JSON, from ``aurea run --json`` or the server; ``-`` for stdin.
+        A result: JSON or a run file (.aurea), from ``aurea run``; the id of a stored run; ``-`` for stdin.
     cost
         A cost model: JSON such as '{"kind": "per_job", "price": "0.0001"}', or a .json or .toml file that holds one.
         Give it more than once to compare.
     json
         Print JSON, and nothing else, on stdout.
+    server
+        Look for the id on this server, such as http://localhost:5000; else in the history of this machine.
     """
     catalog = default_catalog().with_entry_points()
     # Numbered, since the same kind may be given twice with other prices.
     models = {name_model(text, i): read_model(text, catalog) for i, text in enumerate(cost)}
-    usage, data = read_usage(result, models.values())
+    found = read_stored(result, server)
+    usage = read_usage(found, models.values())
     bills = {name: _reprice(usage, model) for name, model in models.items()}
     # For programs the bills alone, by the same names as in the table.
     if json:
         encoded = msgspec.json.encode({name: bill.to_dict() for name, bill in bills.items()})
         standard_streams.write_out(msgspec.json.format(encoded, indent=2) + b"\n")
         return 0
-    stored = data.get("cost")
+    stored = found.document.get("cost")
     if isinstance(stored, dict) and stored.get("total") is not None:
         show(Text(f"as it was run: {stored['total']} {stored.get('currency', '')}", "dim"))
     show(_tabulate_bills(bills))

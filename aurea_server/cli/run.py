@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from aurea_engine import Access, Problem, SpecError, default_catalog
 from aurea_server.cli.local_run import OutputOptions, run_here
+from aurea_server.cli.result_output import asks_for_run_file
 from aurea_server.cli.run_options import RunOptions
 from aurea_server.cli.shard_options import ShardOptions
 from aurea_server.stdio.output_files import check_output
@@ -33,7 +34,8 @@ def run_command(
     Parameters
     ----------
     spec
-        A specification, JSON or TOML, or a result, whose run is then repeated; ``-`` reads JSON from stdin.
+        A specification, JSON or TOML; or a result (JSON, .aurea, the id of a stored run), whose run is then repeated; ``-``
+        is stdin.
     floor
         Afterwards also measure what this client can do at all, against a server that answers at once; for jobs of kind http.
     server
@@ -49,9 +51,12 @@ def run_command(
             if given
         ]:
             raise SpecError(problems)
+        if asks_for_run_file(output.output):
+            remedy = "a server keeps the whole run, and gives commands its id: write a .json file here"
+            raise SpecError([Problem("--output", remedy, ascii(str(output.output)))])
         from aurea_server.cli.remote_run import run_on_server  # noqa: PLC0415 - what only a remote run needs is loaded by it
 
-        return run_on_server(server, options.make_data(spec), output.output, json=output.json)
+        return run_on_server(server, options.make_data(spec, server), output.output, json=output.json)
     catalog = default_catalog().with_entry_points()
     specification, given, written = options.make_spec(spec, catalog)
     sharding = shards.choose(written)

@@ -15,7 +15,7 @@ from aurea_engine import Catalog, Problem, RunSpec, SpecError, inline_files, spe
 from aurea_engine.errors import LITERAL_CREDENTIAL
 from aurea_engine.shards.split import Sharding
 from aurea_server.cli.credentials import take_credentials
-from aurea_server.cli.input_files import read_file
+from aurea_server.cli.stored_results import read_document
 
 _PLAIN = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 
@@ -74,10 +74,10 @@ class RunOptions:
         changes |= {name: value for name in ("seed", "label") if (value := getattr(self, name)) is not None}
         return replace(built, **changes), {each.variable: each.value for each in taken}, sharding
 
-    def make_data(self, file: Path | None) -> Any:
+    def make_data(self, file: Path | None, server: str) -> Any:
         """The same as plain data, for a server: it may know kinds that this machine does not. Raises SpecError."""
         # A server may not read files of this machine: recorded times are sent in their place. Credentials are sent nowhere.
-        data = inline_files(self._apply(self._read_data(file)))
+        data = inline_files(self._apply(self._read_data(file, server)))
         if taken := take_credentials(data)[1]:
             raise SpecError([Problem(each.purpose, LITERAL_CREDENTIAL) for each in taken])
         if not isinstance(data, dict):
@@ -87,7 +87,7 @@ class RunOptions:
             data | changes | {name: value for name in ("seed", "label") if (value := getattr(self, name)) is not None}
         )
 
-    def _read_data(self, file: Path | None) -> Any:
+    def _read_data(self, file: Path | None, server: str | None = None) -> Any:
         by_rate = self.rate is not None and self.duration is not None
         enough = self.jobs is not None or by_rate if file is None else self.jobs is None
         if not enough:
@@ -96,7 +96,7 @@ class RunOptions:
             return self._make_short_form()
         if self.duration_ms is not None:
             raise SpecError("--duration-ms goes with --jobs, not with a file")
-        return extract_specification(read_file(file))
+        return extract_specification(read_document(file, server))
 
     def _make_short_form(self) -> dict[str, Any]:
         if self.rate is None:

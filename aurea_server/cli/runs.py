@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,16 +10,21 @@ import cyclopts
 import msgspec
 from cyclopts import Parameter
 
-from aurea_engine import AureaError, DamagedParts, Problem, SpecError
+from aurea_engine import Problem, SpecError
 from aurea_engine.closed_sets import ExitCode, ExportFormat
 from aurea_engine.records import column_file
+from aurea_server.cli.history_access import (
+    HistoryError,
+    find_server,
+    open_ledger,
+    quote_id,
+    read_row,
+    read_run_document,
+)
 from aurea_server.cli.number_format import format_number, format_seconds, make_printable
 from aurea_server.cli.run_document import RunDocument, format_when
-from aurea_server.cli.server_client import ServerClient
 from aurea_server.cli.tables import Column, Table, show
-from aurea_server.history import DataFolder, Ledger, StoredRun, StoreError
 from aurea_server.runs import exports, views
-from aurea_server.settings.settings import resolve
 from aurea_server.stdio.output_files import check_output, write_output
 from aurea_server.stdio.standard_streams import write_out
 
@@ -36,46 +40,17 @@ Json = Annotated[bool, Parameter(help="Print JSON.", negative=())]
 runs = cyclopts.App(name="runs", help="The history of runs: list, show, export, delete.")
 
 
-class HistoryError(AureaError):
-    """The history cannot be used, or has no such run."""
-
-
-@contextmanager
-def _open_ledger(data: Path | None) -> Iterator[Ledger]:
-    # A ledger belongs to one process at a time: a server that has it keeps it, and has to be asked.
-    folder = None
-    try:
-        folder = DataFolder(resolve({"data": data}).settings.folder)
-        with closing(Ledger(folder)) as ledger:
-            yield ledger
-    except (StoreError, DamagedParts) as error:
-        raise HistoryError(f"{error}; where a server has it, --server asks that one") from None
-    finally:
-        if folder is not None:
-            folder.release()
-
-
-def _find_server(server: str | None) -> ServerClient | None:
-    import os  # noqa: PLC0415 - only to look at one variable
-
-    if server is not None:
-        return ServerClient(server)
-    # A flag wins over the variable; without either the history of this machine is meant.
-    url = os.environ.get("AUREA_SERVER")
-    return ServerClient(url, "AUREA_SERVER") if url else None
-
-
 @runs.command(name="list")
 def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json: Json = False) -> int:
     """List runs, newest first."""
     if limit < 1:
         raise SpecError([Problem("--limit", "must be at least 1", str(limit))])
-    remote = _find_server(server)
+    remote = find_server(server)
     if remote is not None:
         # A server gives a page of at most 100; here there is no limit but the reader's.
         listed = remote.ask("GET", f"/benchmark/runs?limit={min(limit, 100)}")["runs"]
     else:
-        with _open_ledger(data) as ledger:
+        with open_ledger(data) as ledger:
             listed = [views.view_in_list(row) for row in ledger.page(min(limit, MOST_LISTED))[0]]
     if json:
         write_out(msgspec.json.format(msgspec.json.encode(listed), indent=2) + b"\n")
@@ -105,34 +80,10 @@ def list_runs(*, limit: int = 20, data: Data = None, server: Server = None, json
     return ExitCode.MET
 
 
-def _read_row(ledger: Ledger, run_id: str) -> StoredRun:
-    row = ledger.get(run_id)
-    if row is None:
-        raise HistoryError(f"there is no run {run_id!a}")
-    return row
-
-
-def _read_document(run_id: str, data: Path | None, server: str | None) -> bytes:
-    remote = _find_server(server)
-    if remote is not None:
-        with remote.open("GET", f"/benchmark/runs/{_quote(run_id)}") as response:
-            return bytes(response.read())
-    with _open_ledger(data) as ledger:
-        row = _read_row(ledger, run_id)
-        return views.encode_stored(row, ledger.records(run_id) if row.records_bytes else None)
-
-
-def _quote(run_id: str) -> str:
-    import urllib.parse  # noqa: PLC0415
-
-    # An id was typed by hand: a slash in it would name another resource.
-    return urllib.parse.quote(run_id, safe="")
-
-
 @runs.command(name="show")
 def show_run(run_id: str, /, *, data: Data = None, server: Server = None, json: Json = False) -> int:
     """Show a run's result."""
-    document = _read_document(run_id, data, server)
+    document = read_run_document(run_id, data, server)
     if json:
         write_out(msgspec.json.format(document, indent=2) + b"\n")
     else:
@@ -158,17 +109,17 @@ def export_run(
 
 
 def _export(run_id: str, form: str, data: Path | None, server: str | None) -> Iterator[bytes]:
-    remote = _find_server(server)
+    remote = find_server(server)
     if form == "json":
         # Whole, since it is bounded: a document holds at most 10,000 jobs. CSV and NDJSON hold all, and come piece by piece.
-        yield msgspec.json.format(_read_document(run_id, data, server), indent=2) + b"\n"
+        yield msgspec.json.format(read_run_document(run_id, data, server), indent=2) + b"\n"
     elif remote is not None:
-        with remote.open("GET", f"/benchmark/runs/{_quote(run_id)}/jobs?format={form}") as response:
+        with remote.open("GET", f"/benchmark/runs/{quote_id(run_id)}/jobs?format={form}") as response:
             while piece := response.read(65536):
                 yield piece
     else:
-        with _open_ledger(data) as ledger:
-            row = _read_row(ledger, run_id)
+        with open_ledger(data) as ledger:
+            row = read_row(ledger, run_id)
             # A run without records is an empty export and no error, as it is over HTTP.
             file = ledger.open_records(run_id) if row.records_bytes else None
             if file is not None:
@@ -179,13 +130,13 @@ def _export(run_id: str, form: str, data: Path | None, server: str | None) -> It
 @runs.command(name="delete")
 def delete_runs(*run_ids: str, data: Data = None, server: Server = None) -> int:
     """Delete runs that have ended."""
-    remote = _find_server(server)
+    remote = find_server(server)
     if remote is not None:
         # One by one: the server has no request for several, and the first that it refuses ends the command.
         for run_id in run_ids:
-            remote.ask("DELETE", f"/benchmark/runs/{_quote(run_id)}")
+            remote.ask("DELETE", f"/benchmark/runs/{quote_id(run_id)}")
         return ExitCode.MET
-    with _open_ledger(data) as ledger:
+    with open_ledger(data) as ledger:
         gone = ledger.remove(run_ids)
     # What could be deleted has been; the rest is named together.
     missing = [run_id for run_id in run_ids if run_id not in gone]

@@ -176,7 +176,7 @@ class RunReader:
                 raise NoResult
             content = await self._history.records(run_id) if row.records_bytes else None
             try:
-                return await asyncio.to_thread(_join_parts, stored, content)
+                return await asyncio.to_thread(join_parts, stored, content)
             except DamagedParts as error:
                 raise _damaged(run_id, error) from None
 
@@ -229,7 +229,7 @@ class RunReader:
         return Event(1, "end", msgspec.json.encode({**summary, "reason": reason}).decode())
 
 
-def _join_parts(stored: bytes, content: bytes | None) -> RunParts:
+def join_parts(stored: bytes, content: bytes | None) -> RunParts:
     """Parts with their records, which are kept in a file of their own."""
     parts = RunParts.from_bytes(stored)
     jobs = None if content is None else column_file.decode(content).jobs

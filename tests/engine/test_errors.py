@@ -7,7 +7,17 @@ import re
 
 import pytest
 
-from aurea_engine import AureaError, DamagedParts, NeedsRecords, NotSimulable, Problem, SpecError, StrategyError, errors
+from aurea_engine import (
+    AureaError,
+    DamagedParts,
+    DamagedRunFile,
+    NeedsRecords,
+    NotSimulable,
+    Problem,
+    SpecError,
+    StrategyError,
+    errors,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,6 +28,7 @@ from aurea_engine import AureaError, DamagedParts, NeedsRecords, NotSimulable, P
         (StrategyError, RuntimeError),
         (NeedsRecords, LookupError),
         (DamagedParts, ValueError),
+        (DamagedRunFile, ValueError),
     ],
 )
 def test_errors_are_also_built_in_ones(error: type[Exception], builtin: type[Exception]) -> None:

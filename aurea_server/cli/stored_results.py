@@ -1,0 +1,112 @@
+"""The result that a command is given: a JSON file, a run file, stdin, or the id of a stored run.
+
+An id is looked up on the server that ``--server`` or AUREA_SERVER names, else in the history of this machine; a file of that
+name wins over it. A run file and the history of this machine hold every job, a JSON document at most the first 10,000.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aurea_engine import (
+    Catalog,
+    DamagedRunFile,
+    JobBatch,
+    RunFile,
+    RunParts,
+    RunResult,
+    SpecError,
+    parse_json,
+    records_from_rows,
+)
+from aurea_engine.closed_sets import RUN_ID_PATTERN
+from aurea_engine.codec.parsing import RESULT_DEPTH
+from aurea_engine.codec.run_file import RUN_FILE_ENDING, is_run_file
+from aurea_server.cli.input_files import name_input, parse_file, read_content
+
+WHAT_RESULTS_ARE = "must be a result, as `aurea run --json`, `aurea run -o` or a server gives it, or the id of a stored run"
+
+
+@dataclass(frozen=True)
+class StoredResult:
+    """``document``: the result as JSON values; ``parts``: as a `RunFile` has them, none where only the document is there."""
+
+    name: str
+    document: Mapping[str, Any]
+    parts: tuple[RunParts, ...] = ()
+
+    def to_result(self, catalog: Catalog | None = None) -> RunResult:
+        """The result, with all of its jobs where they are there. It is never run: kinds that are not known here are kept as
+        they are, and no file is opened that its specification names. Raises SpecError.
+        """
+        try:
+            return RunFile(dict(self.document), self.parts).to_result(catalog, local=False, keep_unknown=True)
+        except DamagedRunFile as error:
+            raise SpecError(f"{self.name}: {error}") from None
+        except SpecError as error:
+            problems = [each._replace(path=f"{self.name}: {each.path}") for each in error.problems]
+            raise SpecError(problems) from None
+
+    def read_records(self) -> JobBatch | None:
+        """All of the run's jobs; None where they are not there. Raises SpecError."""
+        if len(self.parts) == 1:
+            return self.parts[0].records
+        # A part of the jobs would pass for the whole.
+        if self.document.get("jobs_truncated") is not False or not self.document.get("jobs"):
+            return None
+        return records_from_rows(self.document["jobs"])
+
+
+def read_stored(name: Path, server: str | None = None, data: Path | None = None) -> StoredResult:
+    """The result that ``name`` stands for. ``data``: the folder of this machine's history. Raises SpecError,
+    `HistoryError` or `ServerError`.
+    """
+    stored = _read(name, server, data)
+    document = stored.document
+    if not isinstance(document, dict) or "benchmark_id" not in document:
+        raise SpecError(f"{stored.name}: {WHAT_RESULTS_ARE}")
+    # A run that waits or runs, or came to no result, has a document too.
+    if "counts" not in document:
+        raise SpecError(f"{stored.name}: this run has no result: it is {document.get('status')}")
+    return stored
+
+
+def read_document(name: Path, server: str | None = None) -> Any:
+    """The JSON values of a result or a specification, whatever ``name`` is; a specification may also be TOML."""
+    return _read(name, server, None).document
+
+
+def _read(name: Path, server: str | None, data: Path | None) -> StoredResult:
+    if re.fullmatch(RUN_ID_PATTERN, str(name)) and not name.exists():
+        return _read_from_history(str(name), server, data)
+    content, called = read_content(name), name_input(name)
+    if not is_run_file(content) and name.suffix.lower() != RUN_FILE_ENDING:
+        return StoredResult(called, parse_file(name, content))
+    try:
+        file = RunFile.from_bytes(content)
+    except DamagedRunFile as error:
+        raise SpecError(f"{called}: {error}") from None
+    return StoredResult(called, file.document, file.parts)
+
+
+def _read_from_history(run_id: str, server: str | None, data: Path | None) -> StoredResult:
+    # Loaded only where an id is given: the ledger's modules would double the start of ``aurea run``.
+    from aurea_server.cli.history_access import find_server, open_ledger, read_row, read_run_document  # noqa: PLC0415
+    from aurea_server.runs import views  # noqa: PLC0415
+    from aurea_server.runs.reader import join_parts  # noqa: PLC0415
+
+    if find_server(server) is not None:
+        document = parse_json(read_run_document(run_id, None, server), max_depth=RESULT_DEPTH)
+        return StoredResult(run_id, document)
+    with open_ledger(data) as ledger:
+        row = read_row(ledger, run_id)
+        content = ledger.records(run_id) if row.records_bytes else None
+        document = parse_json(views.encode_stored(row, content), max_depth=RESULT_DEPTH)
+        stored = ledger.parts(run_id)
+        # A run of a version before parts has only its records.
+        parts = () if stored is None else (join_parts(stored, content),)
+        return StoredResult(run_id, document, parts)

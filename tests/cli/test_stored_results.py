@@ -1,0 +1,102 @@
+"""What commands take for a result: a JSON file, a run file, stdin, or the id of a stored run."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aurea_engine import SpecError
+from aurea_server.cli.history_access import HistoryError
+from aurea_server.cli.stored_results import read_document, read_stored
+
+COST = '{"kind": "per_job", "price": "0.5"}'
+Aurea = Callable[..., Any]
+
+
+@pytest.fixture
+def files(aurea: Aurea, tmp_path: Path) -> tuple[Path, Path]:
+    """The same run of 40 jobs as JSON and as a run file."""
+    for name in ("run.json", "run.aurea"):
+        code, *_ = aurea("run", "--jobs", 40, "--rate", 100, "--virtual", "--seed", 3, "--json", "-o", tmp_path / name)
+        assert code == 0
+    return tmp_path / "run.json", tmp_path / "run.aurea"
+
+
+def test_a_run_file_is_the_same_result(files: tuple[Path, Path]) -> None:
+    """Whatever depends on the seed is equal in both; each is a run of its own, so the id is not."""
+    as_json, whole = (read_stored(each).to_result() for each in files)
+    assert as_json.spec == whole.spec
+    assert as_json.response_time == whole.response_time
+    assert as_json.jobs == whole.jobs
+    assert whole.parts is not None
+    assert as_json.parts is None
+
+
+def test_commands_take_a_run_file(files: tuple[Path, Path], aurea: Aurea) -> None:
+    _, whole = files
+    code, out, _ = aurea("reprice", whole, "--cost", COST, "--json")
+    assert code == 0
+    assert json.loads(out)["1: per_job"]["exact"] == "20/1"
+    code, out, _ = aurea("run", whole, "--json")
+    assert code == 0
+    assert json.loads(out)["spec"]["seed"] == 3
+    assert aurea("cost-curve", whole, "--cost", COST)[0] == 0
+
+
+def test_a_run_file_comes_from_stdin(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its content, since stdin has no ending."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(files[1].read_bytes())))
+    assert read_stored(Path("-")).to_result().counts.completed == 40
+
+
+@pytest.mark.service
+def test_a_stored_run_is_taken_by_its_id(
+    aurea_data: Callable[[int], tuple[Path, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """From the history of this machine with every job of it; a file of that name wins."""
+    monkeypatch.delenv("AUREA_SERVER", raising=False)
+    folder, run_id = aurea_data(3)
+    stored = read_stored(Path(run_id), data=folder)
+    assert stored.to_result().benchmark_id == run_id
+    records = stored.read_records()
+    assert records is not None
+    assert len(records) == 3
+    monkeypatch.setenv("AUREA_DATA", str(folder))
+    assert read_document(Path(run_id))["benchmark_id"] == run_id
+    with pytest.raises(HistoryError, match="there is no run 'benchmark-1'"):
+        read_stored(Path("benchmark-1"), data=folder)
+    monkeypatch.chdir(tmp_path)
+    Path(run_id).write_text("[1]")
+    assert read_document(Path(run_id)) == [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("x.aurea", b"{}", "this is no run file"),
+        ("x.aurea", b"AUREAR9\n", "newer version"),
+        ("x.json", b"AUREAR1\nxxxx", "this run file is damaged"),
+        ("x.json", b"{}", "must be a result"),
+        ("x.json", b"[]", "must be a result"),
+        ("x.json", b"{", "must be JSON"),
+        ("x.json", b'{"benchmark_id": "benchmark-1", "status": "running"}', "no result: it is running"),
+        ("x.json", b'{"benchmark_id": "benchmark-1", "counts": {}, "status": "completed"}', r"x\.json: "),
+    ],
+)
+def test_what_is_no_result_is_refused(tmp_path: Path, name: str, content: bytes, says: str) -> None:
+    """In one line that names the file."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SpecError, match=says):
+        read_stored(tmp_path / name).to_result()
+
+
+def test_a_run_file_is_not_written_of_a_remote_run(aurea: Aurea, tmp_path: Path) -> None:
+    """Said before the run, and not after an hour of it."""
+    code, _, err = aurea("run", "--jobs", 1, "--server", "http://127.0.0.1:9", "-o", tmp_path / "run.aurea")
+    assert code == 2
+    assert "gives commands its id" in err
