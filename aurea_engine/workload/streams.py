@@ -34,3 +34,13 @@ class Streams:
         if name not in self._children:
             self._children[name] = Streams(self._seed, f"{self._path}/{name}")
         return self._children[name]
+
+
+def derive_seed(seed: int, purpose: str, index: int) -> int:
+    """The seed of one of several runs that are derived from the run of ``seed``: 53 bits, by its purpose and its index.
+
+    It is drawn as every other random number of a run: from the stream of that name, which no run draws from. So the runs of
+    a study are independent of one another and of the run itself, and number 7 is the same however many there are.
+    """
+    # 53 bits, which all readers of JSON hold exactly.
+    return int(Streams(seed).child(purpose).rng(f"{index}").integers(0, 2**53))
