@@ -240,6 +240,7 @@ FINDING_CODES: Mapping[str, str] = MappingProxyType(
         "shard_lost": "a process that ran a part of the jobs was lost under way",
         "target_rate_limited": "a ceiling of the server held requests back",
         "too_few_samples": "too few jobs for some quantiles",
+        "tracer_active": "coverage, a debugger or a profiler traced the generator",
     }
 )
 """Every code of a finding, with its meaning."""

@@ -25,7 +25,7 @@ def check_generator(state: RunState, *, is_settled: bool) -> list[Finding]:
     checks = [_check_event_loop, _check_garbage]
     if is_settled:
         checks += [_check_rate, _check_lag, _check_cpu]
-    found = [*find_worst(checks, state, list_generators(state))]
+    found = [*find_worst(checks, state, list_generators(state)), *_check_tracer(state)]
     return [*found, *_check_floor(state)] if is_settled else found
 
 
@@ -89,6 +89,19 @@ def _check_garbage(state: RunState, generator: Generator) -> Weighed | None:
     )
     advice = "Jobs, or the program around them, make many objects: call gc.freeze() before the run."
     return Weighed(Finding("gc_pause", Severity.DEGRADED, detail, advice), longest)
+
+
+def _check_tracer(state: RunState) -> Iterator[Finding]:
+    """What a tracer makes slower is Python code: the generator's, which other checks watch, and that of jobs, which none of
+    them can tell from a slow system.
+    """
+    tracers = {str(tool) for shard in state.parts.shards if (tool := shard.environment.get("tracer"))}
+    if not tracers:
+        return
+    only_waits = all(leaf.executor == "timers" for leaf in state.spec.workload.job.leaves())
+    detail = f"{', '.join(sorted(tracers))} traced the process that ran the jobs"
+    advice = "Run it without coverage, debugger and profiler: they make Python code several times as slow."
+    yield Finding("tracer_active", Severity.NOTE if only_waits else Severity.DEGRADED, detail, advice)
 
 
 def _check_floor(state: RunState) -> Iterator[Finding]:

@@ -54,8 +54,30 @@ def read_loop_name() -> str | None:
 
 
 def describe_environment() -> Mapping[str, str | int | None]:
-    """Machine, versions and event loop: what must be equal if two results are compared."""
-    return {**_describe_machine(), "loop": read_loop_name()}
+    """Machine, versions and event loop: what must be equal if two results are compared. And what traced the process, which
+    is only there where something did.
+    """
+    tracer = find_tracer()
+    return {**_describe_machine(), "loop": read_loop_name()} | ({} if tracer is None else {"tracer": tracer})
+
+
+def find_tracer() -> str | None:
+    """The package of what traces the code of this thread, such as ``coverage``; None if nothing does.
+
+    A trace function is called for each line, a profile function for each call: either makes Python code several times as
+    slow, and other code not at all.
+    """
+    for watching in (sys.gettrace(), sys.getprofile()):
+        if watching is not None:
+            module = getattr(watching, "__module__", None) or type(watching).__module__
+            return str(module).partition(".")[0]
+    # From Python 3.12 on tools may be told of lines and calls without such a function (PEP 669). Only the three kinds that
+    # slow code down: others, such as what looks for branches that a test has not tried yet, have numbers of their own.
+    monitoring = getattr(sys, "monitoring", None)
+    if monitoring is None:
+        return None
+    kinds = (monitoring.DEBUGGER_ID, monitoring.COVERAGE_ID, monitoring.PROFILER_ID)
+    return next((tool for kind in kinds if (tool := monitoring.get_tool(kind)) is not None), None)
 
 
 class GarbageWatch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -133,6 +134,20 @@ def served(arrivals: Arrivals, service: float, *, jobs: int = 3000) -> RunResult
 
 def littered(limit: float) -> RunResult:
     return run_jumping(RunSpec(Workload(Littering(), jobs=3), seed=0, thresholds=Thresholds(gc_pause=limit)))
+
+
+def traced(start: Callable[[Any], None] | None, job: Job) -> RunResult:
+    """While ``start`` has told Python of a function that looks on, and nothing else does: coverage may measure this test."""
+    tracer, profiler = sys.gettrace(), sys.getprofile()
+    sys.settrace(None)
+    sys.setprofile(None)
+    try:
+        if start is not None:
+            start(lambda *_: None)
+        return run_jumping(RunSpec(Workload(job, jobs=3), seed=0))
+    finally:
+        sys.setprofile(profiler)
+        sys.settrace(tracer)
 
 
 def settling(*waits: float) -> RunResult:
@@ -311,6 +326,7 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=2994), seed=0)),
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=2995), seed=0)),
     ),
+    "tracer_active": (lambda: traced(sys.setprofile, Littering()), lambda: traced(None, Littering())),
 }
 
 
@@ -410,6 +426,38 @@ def test_any_significance_is_one(significance: float) -> None:
     released = np.cumsum(np.random.default_rng(0).exponential(1e7, 1000)).astype(np.int64)
     assert find_poisson_misfits(released, 100, significance) == [] or significance > 0.4
     assert find_poisson_misfits(np.arange(1000) * 10**7, 100, significance)
+
+
+@pytest.mark.parametrize("start", [sys.settrace, sys.setprofile])
+def test_a_tracer_matters_to_python_code(start: Callable[[Any], None]) -> None:
+    """Of jobs that only let time pass it is a note: what it does to the generator, other checks see."""
+    for job, severity in ((Littering(), Severity.DEGRADED), (Sleep(0.001), Severity.NOTE)):
+        (found,) = [each for each in traced(start, job).findings if each.code == "tracer_active"]
+        assert (found.severity, found.detail) == (
+            severity,
+            f"{__name__.partition('.')[0]} traced the process that ran the jobs",
+        )
+
+
+@pytest.mark.skipif(not hasattr(sys, "monitoring"), reason="PEP 669 came with Python 3.12")
+def test_a_monitoring_tool_is_a_tracer() -> None:
+    """Coverage is one where it can be. A tool that takes another number, such as Hypothesis, is not."""
+    monitoring = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+    free = [kind for kind in (monitoring.PROFILER_ID, 4) if monitoring.get_tool(kind) is None]
+    seen = {}
+    for kind in free:
+        monitoring.use_tool_id(kind, "watcher")
+        try:
+            seen[kind] = traced(None, Littering()).environment.get("tracer")
+        finally:
+            monitoring.free_tool_id(kind)
+    assert seen.get(4) != "watcher"
+    assert seen.get(monitoring.PROFILER_ID, "watcher") in {"watcher", monitoring.get_tool(monitoring.COVERAGE_ID)}
+
+
+def test_a_simulation_may_be_traced() -> None:
+    """Nothing in virtual time looks at the clock."""
+    assert "tracer_active" not in codes(simulate(RunSpec(STEADY, seed=0)))
 
 
 def test_a_saturated_closed_model_is_only_a_note() -> None:
@@ -523,6 +571,7 @@ UNDER_WAY: dict[str, Callable[[Watcher], RunResult]] = {
 
 AT_THE_END = {
     "arrivals_misfit", "conservation_broken", "no_steady_state", "not_drained", "queue_growing", "too_few_samples",
+    "tracer_active",
 }  # fmt: skip
 
 
