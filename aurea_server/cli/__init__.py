@@ -92,7 +92,8 @@ def _check_settings(arguments: Sequence[str]) -> None:
     """
     if not arguments or not {"--help", "-h", "--version"}.isdisjoint(arguments):
         return
-    from aurea_server.settings.settings import OPTIONS, check_ambient, flag_name  # noqa: PLC0415 - so help is quick
+    from aurea_server.settings.settings import OPTIONS, flag_name  # noqa: PLC0415 - so help is quick
+    from aurea_server.settings.sources import check_ambient  # noqa: PLC0415 - so help is quick
 
     flags = {argument.partition("=")[0].replace("_", "-") for argument in arguments}
     check_ambient({name for name in OPTIONS if flag_name(name) in flags}, os.environ)

@@ -12,7 +12,7 @@ from aurea_engine import AureaError, DamagedParts
 from aurea_server.cli.server_client import ServerClient
 from aurea_server.history import DataFolder, Ledger, StoredRun, StoreError
 from aurea_server.runs import views
-from aurea_server.settings.settings import resolve
+from aurea_server.settings.sources import resolve
 
 
 class HistoryError(AureaError):

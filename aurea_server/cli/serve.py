@@ -13,7 +13,8 @@ from cyclopts import Parameter
 from aurea_engine.closed_sets import ExitCode, ServeExitCode
 from aurea_server.history import LedgerUnusable
 from aurea_server.settings.parsers import parse_bool
-from aurea_server.settings.settings import OPTIONS, Settings, SettingsError, resolve, variable_name
+from aurea_server.settings.settings import OPTIONS, Settings, SettingsError, variable_name
+from aurea_server.settings.sources import resolve
 from aurea_server.stdio import standard_streams
 
 

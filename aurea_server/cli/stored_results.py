@@ -28,7 +28,9 @@ from aurea_engine.codec.parsing import RESULT_DEPTH
 from aurea_engine.codec.run_file import RUN_FILE_ENDING, is_run_file
 from aurea_server.cli.input_files import name_input, parse_file, read_content
 
-WHAT_RESULTS_ARE = "must be a result, as `aurea run --json`, `aurea run -o` or a server gives it, or the id of a stored run"
+WHAT_RESULTS_ARE = (
+    "must be a result, as `aurea run --json`, `aurea run -o` or a server gives it, or the id of a stored run"
+)
 
 
 @dataclass(frozen=True)

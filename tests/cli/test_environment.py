@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from aurea_server.__main__ import drop_absurd_width
-from aurea_server.settings.settings import SettingsError, resolve
+from aurea_server.settings.settings import SettingsError
+from aurea_server.settings.sources import resolve
 
 COMMANDS = [
     ("run", "--jobs", "1", "--duration-ms", "0"),

@@ -15,7 +15,8 @@ import pytest
 
 from aurea_server.cli import main
 from aurea_server.history import LedgerUnusable, default_data_folder
-from aurea_server.settings.settings import SettingsError, config_path, resolve
+from aurea_server.settings.settings import SettingsError
+from aurea_server.settings.sources import config_path, resolve
 
 PROGRAM = "import sys; from aurea_server.__main__ import aurea; sys.exit(aurea())"
 TINY = ("run", "--jobs", "1", "--duration-ms", "0")

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from aurea_server.cli.server_client import read_token
-from aurea_server.settings.settings import Settings, resolve
+from aurea_server.settings.settings import Settings
+from aurea_server.settings.sources import resolve
 
 SPEC = '{"num_jobs": 4,\r\n "job_duration_ms": 1,\r\n "clock": "virtual", "label": "grün"}\r\n'
 MARKED = pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])

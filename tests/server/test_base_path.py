@@ -16,7 +16,8 @@ from aurea_server.history import AcceptedRun, FinishedRun
 from aurea_server.http.app import create_app
 from aurea_server.http.app_keys import SERVICE
 from aurea_server.http.operations import OPERATIONS
-from aurea_server.settings.settings import Settings, SettingsError, resolve
+from aurea_server.settings.settings import Settings, SettingsError
+from aurea_server.settings.sources import resolve
 
 Proxy = Callable[..., Awaitable[TestClient[Any, Any]]]
 

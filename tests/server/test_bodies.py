@@ -13,7 +13,8 @@ import pytest
 from aurea_engine import SpecError, parse_json
 from aurea_server.cli import main
 from aurea_server.runner.submissions import MAX_DOCUMENT
-from aurea_server.settings.settings import SettingsError, resolve
+from aurea_server.settings.settings import SettingsError
+from aurea_server.settings.sources import resolve
 
 TOKEN = "correct-horse-battery"
 MAX_DEPTH = 16

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from aurea_server.cli import main
-from aurea_server.settings.settings import OPTIONS, Settings, SettingsError, resolve
+from aurea_server.settings.settings import OPTIONS, Settings, SettingsError
+from aurea_server.settings.sources import resolve
 
 TOKEN = "correct-horse-battery"
 

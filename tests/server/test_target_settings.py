@@ -9,7 +9,8 @@ import pytest
 from aurea_engine.workload.access import Access, PublishedSecret
 from aurea_server.cli import main
 from aurea_server.http.app import create_app
-from aurea_server.settings.settings import VARIABLES, Settings, SettingsError, resolve
+from aurea_server.settings.settings import VARIABLES, Settings, SettingsError
+from aurea_server.settings.sources import resolve
 from aurea_server.settings.targets import hidden_variables
 
 PLANTED = "planted-5c2e91"
