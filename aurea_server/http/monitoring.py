@@ -11,7 +11,6 @@ from aurea_server.http.responses import json_bytes, json_response, negotiate
 from aurea_server.metrics import exposition
 
 SERVICE = "aurea-orchestrator"
-METRICS_OFFERS = [Offer(form.type, form.parameters) for form in exposition.FORMATS]
 
 
 async def get_health(_: web.Request) -> web.Response:
@@ -33,16 +32,18 @@ async def get_readiness(request: web.Request) -> web.Response:
 
 async def get_metrics(request: web.Request) -> web.Response:
     """``GET /metrics``"""
-    chosen = negotiate(request, METRICS_OFFERS, "Accept-Encoding")
+    registry = request.app[REGISTRY]
+    forms = exposition.list_formats(registry)
+    chosen = negotiate(request, [Offer(form.type, form.parameters) for form in forms], "Accept-Encoding")
     coding = choose_coding(request.headers.getall("Accept-Encoding", []), ["gzip"])
     if coding is None:
         text = "The Accept-Encoding header refuses all that is served here: gzip, identity."
         raise HttpProblem(406, "not_acceptable", text)
-    form = exposition.FORMATS[chosen.index]
+    form = forms[chosen.index]
     asked = None if chosen.range is None else chosen.range.parameters.get("escaping")
     escaping = exposition.choose_escaping(form, asked)
     # Rendering takes milliseconds, and a thread would read figures while the loop changes them.
-    content = exposition.render(request.app[REGISTRY], form, escaping, request.query.getall("name[]", []))
+    content = exposition.render(registry, form, escaping, request.query.getall("name[]", []))
     headers = {"Content-Type": exposition.content_type(form, escaping)}
     if coding == "gzip":
         content, headers["Content-Encoding"] = exposition.compress(content), "gzip"

@@ -1,4 +1,5 @@
 """How `/metrics` is written: the text format 0.0.4 or 1.0.0, or OpenMetrics 1.0.0, compressed where the client likes it.
+Where native histograms are on, also protobuf, which alone can carry them.
 
 The content type names what is sent, never what was asked for: a scraper picks its parser by it. prometheus_client's own
 handler ignores weights, echoes any version from 1.0.0 upwards, and fails on versions that are no numbers.
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from prometheus_client import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from aurea_server.metrics import protobuf
 from aurea_server.metrics.registry import Registry, WithCreationTimes
 
 
@@ -32,23 +34,38 @@ FORMATS = (
 )
 """The first is the default, and the only one that knows no escaping."""
 
+PROTOBUF = Format(
+    "application/vnd.google.protobuf", {"proto": "io.prometheus.client.metricfamily", "encoding": "delimited"}
+)
+
+
+def list_formats(registry: Registry) -> tuple[Format, ...]:
+    """The forms in which ``registry`` can be written, the default first."""
+    return (*FORMATS, PROTOBUF) if registry.native else FORMATS
+
+
 ESCAPINGS = (openmetrics.UNDERSCORES, openmetrics.ALLOWUTF8, openmetrics.DOTS, openmetrics.VALUES)
 """How names beyond ASCII are written; the first is the default. Aurea's own names are the same in each."""
 
 
 def choose_escaping(form: Format, asked: str | None) -> str | None:
     """The escaping that a client ``asked`` for, where it is one of `ESCAPINGS` and ``form`` can have it."""
-    return asked if asked in ESCAPINGS and form is not FORMATS[0] else None
+    return asked if asked in ESCAPINGS and form not in (FORMATS[0], PROTOBUF) else None
 
 
 def content_type(form: Format, escaping: str | None) -> str:
     """The ``Content-Type`` of ``form``. ``escaping`` is named only where the client asked for one."""
+    if form is PROTOBUF:
+        return protobuf.CONTENT_TYPE  # with the capitals of the message's name
     parameters = {**form.parameters, **({"escaping": escaping} if escaping else {})}
     return "; ".join([form.type, *(f"{name}={value}" for name, value in parameters.items())])
 
 
 def render(registry: Registry, form: Format, escaping: str | None, names: Sequence[str]) -> bytes:
     """The metrics of ``registry`` in that form; of those that are ``names`` only, if there are any."""
+    if form is PROTOBUF:
+        families = registry.restricted_registry(names).collect() if names else registry.collect()
+        return protobuf.encode_families(families, registry.native_families(names))
     # Exemplars and creation times exist in OpenMetrics only; in the text format the latter would be gauges.
     text = form.type == "text/plain"
     chosen = registry.restricted_registry(names) if names else registry if text else WithCreationTimes(registry)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from platform import python_version
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -22,6 +22,7 @@ from aurea_engine import engine_version
 from aurea_engine.processes.messages import Snapshot
 from aurea_server.metrics.cost_metrics import CostMetrics
 from aurea_server.metrics.exemplars import Exemplars, ExemplarSource
+from aurea_server.metrics.protobuf import NativeFamily
 from aurea_server.metrics.run_metrics import Clock, RunMetrics
 from aurea_server.metrics.target_metrics import TargetMetrics
 from aurea_server.runner.messages import Figures
@@ -96,6 +97,11 @@ class BenchmarkMetrics(Collector):
         self._costs.end_run(None, ExemplarSource(self._runs.run_id, at))
         self._targets.end_run()
 
+    def native_families(self) -> Iterator[NativeFamily]:
+        """The histograms once more, as native ones."""
+        for runs, _ in self._clocks.values():
+            yield from runs.native_families()
+
     def describe(self) -> Iterable[Metric]:
         """The names, for requests that ask for some of them: ``/metrics?name[]=…``."""
         # Without it prometheus_client would collect at registration to learn the names, and again for each filter.
@@ -123,15 +129,22 @@ class BenchmarkMetrics(Collector):
 
 
 class Registry(CollectorRegistry):
-    """A registry of one app: ``metrics``, and the figures of the process itself."""
+    """A registry of one app: ``metrics``, and the figures of the process itself. ``native``: whether histograms are also
+    shown as native ones, to those who read protobuf.
+    """
 
-    def __init__(self, metrics: BenchmarkMetrics) -> None:
+    def __init__(self, metrics: BenchmarkMetrics, *, native: bool = False) -> None:
         super().__init__()
-        self.created = metrics.created
+        self.created, self.native, self._metrics = metrics.created, native, metrics
         self.register(metrics)
         # Its own registry has none of the defaults, which register themselves with the global one.
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self)
+
+    def native_families(self, names: Collection[str] = ()) -> list[NativeFamily]:
+        """The native histograms; of those that are ``names`` only, if there are any."""
+        families = self._metrics.native_families() if self.native else ()
+        return [family for family in families if not names or family.name in names]
 
 
 class WithCreationTimes(Collector):

@@ -109,6 +109,9 @@ class Settings:
     max_target_rate: float = _option(
         _CEILINGS.rate, number_parser(0.001, 1e9, float), "0.001 to 10^9", "Requests per second that a run may send."
     )
+    native_histograms: bool = _option(
+        False, parse_bool, "yes or no", "Also export native histograms, to a Prometheus that scrapes protobuf."
+    )
     drain: float = _option(10.0, number_parser(0, 600, float), "seconds", "Seconds that runs may go on after SIGTERM.")
 
     @property

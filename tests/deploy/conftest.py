@@ -250,7 +250,7 @@ def scraped_server(deploy: Path, require: Callable[..., str]) -> Callable[..., A
             f"--config.file={config}",
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address={prometheus.removeprefix('http://')}",
-            "--enable-feature=exemplar-storage",
+            "--enable-feature=exemplar-storage" + (",native-histograms" if "--native-histograms" in arguments else ""),
         ]
         with ExitStack() as serving, running(watch, folder / "prometheus.log", f"{prometheus}/-/ready"):
 
