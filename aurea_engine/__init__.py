@@ -61,6 +61,7 @@ from aurea_engine.run.planned_jobs import PlannedJobs, plan
 from aurea_engine.run.shard import Shard
 from aurea_engine.shards.local import run_sharded, run_sharded_sync
 from aurea_engine.spec import Objective, RunSpec, Thresholds
+from aurea_engine.studies.capacity import capacity
 from aurea_engine.targets.http.data import Data
 from aurea_engine.targets.http.expectations import Expect
 from aurea_engine.targets.http.extraction import Extract
@@ -223,6 +224,7 @@ __all__ = [
     "Weighted",
     "Workload",
     "attach_floor",
+    "capacity",
     "cost_from_dict",
     "default_catalog",
     "encode_json",

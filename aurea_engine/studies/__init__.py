@@ -6,4 +6,8 @@ A study never asks where its runs are executed: a `Runner` is handed to it. The 
 | module | what is in it |
 |---|---|
 | `runner` | the contract with what executes the runs of a study, and the one that executes them here |
+| `capacity` | the largest rate, or the fewest slots, at which objectives hold, and what that costs |
+| `capacity_search` | the search as a state machine, of the steps in `search_bracket` and `search_verification` |
+| `search_votes` | how trials decide: majorities, and replications on fresh seeds |
+| `trial_specs`, `trial_judgement` | what a trial runs, and what its run says |
 """

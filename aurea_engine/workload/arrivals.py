@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -54,6 +54,14 @@ class Arrivals(ABC, Checked):
     def span(self) -> float | None:
         """Seconds after which the process ends by itself, if it does."""
         return None
+
+    def at_rate(self, rate: float) -> Arrivals | None:
+        """The same process with ``rate`` jobs per second on average; None if it has no rate, as the closed model.
+
+        A process with a field ``rate`` needs no method of its own.
+        """
+        # Every process is a dataclass, as `Checked` asks for; the class of this method is the one that is not.
+        return replace(self, rate=rate) if "rate" in getattr(self, "__dataclass_fields__", {}) else None  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)
@@ -160,6 +168,12 @@ class Stages(Arrivals):
     def span(self) -> float:
         return sum(stage.duration for stage in self.stages)
 
+    def at_rate(self, rate: float) -> Stages:
+        """Every rate in proportion; the stages last as long as before."""
+        factor = rate * self.span() / sum(sum(stage.slope) / 2 * stage.duration for stage in self.stages)
+        slopes = [(stage.duration, *(factor * each for each in stage.slope)) for stage in self.stages]
+        return Stages(tuple(Stage(duration, start=start, end=end) for duration, start, end in slopes))
+
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
         # Λ and t at the joints. Within a stage the count is relative to its beginning; a stage of rate 0 has the same Λ at
         # both ends, and side="right" skips it.
@@ -193,6 +207,11 @@ class Ramp(Arrivals):
 
     def span(self) -> float:
         return self.over
+
+    def at_rate(self, rate: float) -> Ramp:
+        """Both ends in proportion, over the same time."""
+        factor = rate * 2 / (self.start + self.end)
+        return Ramp(self.start * factor, self.end * factor, self.over)
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
         total = (self.start + self.end) / 2 * self.over
@@ -232,6 +251,10 @@ class Sine(Arrivals):
 
     def asked_rate(self) -> float:
         return self.mean
+
+    def at_rate(self, rate: float) -> Sine:
+        """Mean and amplitude in proportion, with the same period."""
+        return replace(self, mean=rate, amplitude=min(self.amplitude * rate / self.mean, rate))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,57 @@
+"""What can be searched at all: everything that is wrong with a search, before its first trial."""
+
+from __future__ import annotations
+
+import math
+
+from aurea_engine.closed_sets import CAPACITY_VARIABLES
+from aurea_engine.errors import Problem
+from aurea_engine.spec import RunSpec
+from aurea_engine.studies.search_plan import MOST_SLOTS
+
+MOST_RATE = 1e9
+
+
+def check_search(
+    spec: RunSpec,
+    variable: str = "rate",
+    low: float | None = None,
+    high: float | None = None,
+    require: float | None = None,
+) -> list[Problem]:
+    """All that `capacity` would refuse, as problems of its arguments and of the specification."""
+    problems = [*_check_spec(spec, variable)]
+    if variable not in CAPACITY_VARIABLES:
+        return [*problems, Problem("variable", f"must be one of {', '.join(CAPACITY_VARIABLES)}", repr(variable)[:60])]
+    for name, value in (("low", low), ("high", high), ("require", require)):
+        if value is not None and (wrong := _check_value(variable, value)):
+            problems.append(Problem(name, wrong, f"{value}"))
+    if require is not None and (low is not None or high is not None):
+        problems.append(Problem("require", "is one value to verify: leave out low and high"))
+    if not problems and low is not None and high is not None and low >= high:
+        problems.append(Problem("high", "must be above low; to verify one value, require it", f"{high:g}"))
+    return problems
+
+
+def _check_spec(spec: RunSpec, variable: str) -> list[Problem]:
+    problems = []
+    if not spec.objectives:
+        remedy = "capacity is the most at which they hold, such as a p99 response time of at most 0.1 s"
+        problems.append(Problem("objectives", f"must hold at least one: {remedy}"))
+    if any(each.figure == "cost" for each in spec.objectives):
+        problems.append(Problem("objectives", "must not bound the cost of a whole run, which grows with its length: "
+                                "bound cost_per_job"))  # fmt: skip
+    if variable == "rate" and spec.workload.arrivals.at_rate(1.0) is None:
+        remedy = "use poisson, constant, gamma, sine, ramp or stages"
+        problems.append(Problem("workload.arrivals", f"must have a rate, which the search varies: {remedy}"))
+    if spec.workload.arrivals.ends == "with jobs":
+        problems.append(Problem("workload.arrivals", "must not all come at once: a capacity is of a steady state"))
+    return problems
+
+
+def _check_value(variable: str, value: float) -> str | None:
+    if variable == "slots" and (value != int(value) or not 1 <= value <= MOST_SLOTS):
+        return f"must be a whole number of slots, 1 to {MOST_SLOTS:,}"
+    if not (math.isfinite(value) and 0 < value <= MOST_RATE):
+        return f"must be a rate above 0, at most {MOST_RATE:g}/s"
+    return None
