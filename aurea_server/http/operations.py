@@ -64,6 +64,7 @@ KEY = Parameter(
     "header",
 )
 PREFER = Parameter("Prefer", "`respond-async` answers at once, with 202.", {"type": "string"}, "header")
+KNOWN = Parameter("If-None-Match", "The `ETag` of a result that the client has.", {"type": "string"}, "header")
 LAST_EVENT = Parameter("Last-Event-ID", "Only events after this one.", {"type": "string"}, "header")
 # Bounds are those that the handlers check; they import nothing from here, so the numbers stand with them.
 LIMIT = Parameter("limit", "Runs on a page.", {"type": "integer", "minimum": 1, "maximum": runs.MAX_RUNS_LISTED})
@@ -83,7 +84,7 @@ RESULT = Answer(
     "Result",
     headers=("Location",),
 )
-RUN = Answer("The run's state and progress; once it has ended, its result.", "Run")
+RUN = Answer("The run's state and progress; once it has ended, its result.", "Run", headers=("ETag",))
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -118,8 +119,8 @@ OPERATIONS: tuple[Operation, ...] = (
         runs.get_run,
         "get_run",
         "One run.",
-        {200: RUN},
-        (RUN_ID,),
+        {200: RUN, 304: Answer("It has ended, and the client has it.", None, (), headers=("ETag",))},
+        (RUN_ID, KNOWN),
         refusals=(404, 503),
     ),
     Operation(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import msgspec
-from aiohttp import web
+from aiohttp import ETag, web
+from aiohttp.helpers import ETAG_ANY
 
 from aurea_engine import Problem
 from aurea_server.http.negotiation import Choice, Offer, choose
@@ -16,6 +18,18 @@ from aurea_server.http.security import VARY
 def json_bytes(encoded: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """A response of strict JSON that is encoded already."""
     return web.Response(body=encoded, status=status, content_type="application/json", headers=headers)
+
+
+def tagged_bytes(request: web.Request, encoded: bytes) -> web.Response:
+    """`json_bytes` of what will not change, with an ``ETag``; 304 without it where the client says that it has it."""
+    tag = ETag(hashlib.blake2b(encoded, digest_size=12).hexdigest())
+    # Kept by the client alone, which must ask each time: a run can be deleted.
+    headers = {"ETag": f'"{tag.value}"', "Cache-Control": "private, no-cache"}
+    known = request.if_none_match or ()
+    # Weak tags count too (RFC 9110, 13.1.2): a proxy that compresses makes them of ours.
+    if any(each.value in (tag.value, ETAG_ANY) for each in known):
+        return web.Response(status=304, headers=headers)
+    return json_bytes(encoded, headers=headers)
 
 
 def json_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

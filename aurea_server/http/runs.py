@@ -9,7 +9,7 @@ from aiohttp import web
 from aurea_engine.closed_sets import STATES
 from aurea_server.http.app_keys import LIFECYCLE, READER, REPRICER
 from aurea_server.http.links import link
-from aurea_server.http.responses import json_bytes, json_response, query_problem, read_number
+from aurea_server.http.responses import json_bytes, json_response, query_problem, read_number, tagged_bytes
 from aurea_server.http.security import read_body
 
 MAX_RUNS_LISTED = 100
@@ -34,8 +34,14 @@ async def list_runs(request: web.Request) -> web.Response:
 
 
 async def get_run(request: web.Request) -> web.Response:
-    """``GET /benchmark/runs/{run_id}``"""
-    return json_bytes(await request.app[READER].get(request.match_info["run_id"]))
+    """``GET /benchmark/runs/{run_id}``: of a run that has ended also with an ``ETag``, so that who has it need not get it
+    again.
+    """
+    run_id, reader = request.match_info["run_id"], request.app[READER]
+    # Asked before the run is read: one that ends in between is sent without a tag, which only costs a repetition.
+    ended = not reader.is_active(run_id)
+    content = await reader.get(run_id)
+    return tagged_bytes(request, content) if ended else json_bytes(content)
 
 
 async def cancel_run(request: web.Request) -> web.Response:
