@@ -55,6 +55,7 @@ from aurea_engine.results.result import (
 from aurea_engine.results.shard_figures import ShardLoss, ShardResult
 from aurea_engine.results.statistics import Interval, Timing
 from aurea_engine.results.summarize import summarize
+from aurea_engine.results.what_if import WhatIf, WhatIfFigure
 from aurea_engine.run.clock import Bell, Clock, MonotonicClock
 from aurea_engine.run.parts import RunParts
 from aurea_engine.run.planned_jobs import PlannedJobs, plan
@@ -62,6 +63,7 @@ from aurea_engine.run.shard import Shard
 from aurea_engine.shards.local import run_sharded, run_sharded_sync
 from aurea_engine.spec import Objective, RunSpec, Thresholds
 from aurea_engine.studies.capacity import capacity
+from aurea_engine.studies.what_if import Changes, what_if
 from aurea_engine.targets.http.data import Data
 from aurea_engine.targets.http.expectations import Expect
 from aurea_engine.targets.http.extraction import Extract
@@ -119,6 +121,7 @@ __all__ = [
     "Branch",
     "CallbackPool",
     "Catalog",
+    "Changes",
     "Clock",
     "Closed",
     "Concurrency",
@@ -222,6 +225,8 @@ __all__ = [
     "Uniform",
     "Usage",
     "Weighted",
+    "WhatIf",
+    "WhatIfFigure",
     "Workload",
     "attach_floor",
     "capacity",
@@ -252,4 +257,5 @@ __all__ = [
     "spec_to_dict",
     "step_rows",
     "summarize",
+    "what_if",
 ]

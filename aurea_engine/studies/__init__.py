@@ -5,6 +5,9 @@ A study never asks where its runs are executed: a `Runner` is handed to it. The 
 
 | module | what is in it |
 |---|---|
+| `what_if` | a recorded run replayed under other conditions, by `replays` |
+| `recorded_sample` | what of a recorded run is replayed, and what in it speaks against that |
+| `scaled_arrivals` | the same arrivals at another rate |
 | `runner` | the contract with what executes the runs of a study, and the one that executes them here |
 | `capacity` | the largest rate, or the fewest slots, at which objectives hold, and what that costs |
 | `capacity_search` | the search as a state machine, of the steps in `search_bracket` and `search_verification` |

@@ -46,6 +46,11 @@ app.command(
 app.command("aurea_server.cli.prices:prices", name="prices", help="Price sheets: list, show, check.")
 app.command("aurea_server.cli.reprice:reprice_command", name="reprice", help="Price a stored result again.")
 app.command(
+    "aurea_server.cli.what_if:what_if_command",
+    name="what-if",
+    help="Replay a stored run under another load, on other slots, at other prices.",
+)
+app.command(
     "aurea_server.cli.cost_curve:cost_curve_command",
     name="cost-curve",
     help="Show the cost under each model at a range of rates.",

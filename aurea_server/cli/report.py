@@ -190,13 +190,14 @@ def _tabulate_objectives(result: RunResult) -> Table:
     table = _make_table(Column(prose=True), Column(prose=True))
     for judged in result.objectives:
         outcome = Text.assemble(
-            (judged.outcome, OUTCOME_STYLE[judged.outcome]), ", ", _describe_observed(judged, result)
+            (judged.outcome, OUTCOME_STYLE[judged.outcome]), ", ", describe_observed(judged, result)
         )
         table.add_row(Text("objective", "dim"), Text(str(judged.objective)), outcome)
     return table
 
 
-def _describe_observed(judged: ObjectiveResult, result: RunResult) -> str:
+def describe_observed(judged: ObjectiveResult, result: RunResult) -> str:
+    """The figure that an objective was judged by, or what is missing for one."""
     metric, observed, schema = judged.objective.figure, judged.observed, result.spec.workload.schema
     # A figure beside "inconclusive" would be taken for an answer; the detail says what is missing.
     if observed is None or judged.outcome == "inconclusive":
