@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks import (
     closed_loop,
     http_client,
+    http_processes,
     http_scale,
     http_stall,
     machine,
@@ -28,6 +29,7 @@ ROWS = (
     *sleeps_at_once.ROWS,
     *open_loop.ROWS,
     *http_client.ROWS,
+    *http_processes.ROWS,
     *http_stall.ROWS,
     *http_scale.ROWS,
     *virtual_time.ROWS,

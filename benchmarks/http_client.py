@@ -88,10 +88,12 @@ def _make_aurea(request: dict[str, object]) -> Command:
     return command
 
 
-def write_spec(folder: str, workload: Mapping[str, object]) -> str:
+def write_spec(folder: str, workload: Mapping[str, object], scheduler: Mapping[str, object] | None = None) -> str:
     """The path of a specification of ``workload``, written into ``folder``."""
-    file = Path(folder) / "spec.json"
-    file.write_text(json.dumps({"workload": workload}), encoding="utf-8")
+    file, document = Path(folder) / "spec.json", {"workload": workload}
+    file.write_text(
+        json.dumps(document if scheduler is None else {**document, "scheduler": scheduler}), encoding="utf-8"
+    )
     return str(file)
 
 
@@ -183,7 +185,7 @@ def _make_module(module: str) -> Command:
 
 
 _FULL, _QUICK = {"seconds": 8}, {"seconds": 4}
-_FIGURES = (
+FIGURES = (
     Figure("cpu", "CPU per request", "µs"),
     Figure("whole_cpu", "with its start", "µs"),
     Figure("rate", "requests/s", "/s"),
@@ -200,7 +202,7 @@ ROWS = (
     Row(
         "http_client",
         "HTTP client, GET of 612 bytes over 50 connections, every request recorded",
-        _FIGURES,
+        FIGURES,
         (
             Contender(
                 AUREA,
@@ -236,7 +238,7 @@ ROWS = (
     Row(
         "http_checked",
         "HTTP client, a URL of its own for each request and a check of the JSON that comes back",
-        _FIGURES,
+        FIGURES,
         (
             Contender(
                 AUREA,

@@ -17,6 +17,9 @@ from aurea_engine.results.run_state import RunState
 ENOUGH_TO_SATURATE = 10_000
 """Jobs from which on a busy generator is one that is saturated: the start of every run is busy."""
 
+SILENT = 1.0
+"""Seconds without a report of one shard while others report, from which on it shows; four a second are usual."""
+
 
 def check_generator(state: RunState, *, is_settled: bool) -> list[Finding]:
     """The findings about the generator, or the worst of several. ``is_settled``: enough has happened for shares and rates to
@@ -60,7 +63,12 @@ def _check_lag(state: RunState, generator: Generator) -> Weighed | None:
 
 
 def _check_event_loop(state: RunState, generator: Generator) -> Weighed | None:
-    blocked = generator.stats.late_ns / NS
+    blocked, silent = generator.stats.late_ns / NS, generator.silent_ns / NS
+    # A shard that is held up now has told of it only when it goes on; until then its share of the figures stands still.
+    if silent >= SILENT and silent > blocked:
+        detail = f"nothing was heard of it for {silent:.3g} s: the figures hold what it had reported before"
+        advice = "A job or another program holds it up. If it uses no processor for 5 s, it counts as lost."
+        return Weighed(Finding("loop_lag", Severity.DEGRADED, detail, advice), silent)
     if blocked < state.spec.thresholds.loop_lag:
         return None
     detail = f"the event loop was blocked for {blocked:.3g} s"

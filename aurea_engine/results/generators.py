@@ -15,7 +15,8 @@ from aurea_engine.run.shard_facts import Releases
 @dataclass(frozen=True)
 class Generator:
     """What one generator did. ``name`` is empty where there is only one. ``latest_release``: when the latest job that was
-    released was meant to be, and was.
+    released was meant to be, and was. ``silent_ns``: by how much its latest report is older than that of another, while
+    the run goes on.
     """
 
     name: str
@@ -23,13 +24,16 @@ class Generator:
     latest_release: tuple[int, int]
     releases: Releases
     stats: GeneratorStats
+    silent_ns: int = 0
 
     @classmethod
-    def of_shard(cls, report: ShardReport) -> Generator:
-        """The one that ran this shard."""
-        timeline = report.timeline
+    def of_shard(cls, report: ShardReport, elapsed_ns: int) -> Generator:
+        """The one that ran this shard; the latest report of any shard was made at ``elapsed_ns``."""
+        timeline, totals = report.timeline, report.totals
         latest = (timeline.due_ns, timeline.released_ns)
-        return cls(name_shard(report), report.totals.arrived, latest, report.releases, report.generator)
+        # One that has ended reports no more: it ended earlier than the others, which is no fault.
+        silent = elapsed_ns - timeline.elapsed_ns if report.status is None else 0
+        return cls(name_shard(report), totals.arrived, latest, report.releases, report.generator, silent)
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,9 @@ def list_generators(state: RunState) -> list[Generator]:
     """Each shard by itself where it tells of itself: a shard that is late is lost in the mean of many that are not."""
     parts = state.parts
     if tells_of_itself(parts):
-        return [Generator.of_shard(report) for report in parts.shards if report.loss is None]
+        there = [report for report in parts.shards if report.loss is None]
+        latest = max((report.timeline.elapsed_ns for report in there if report.status is None), default=0)
+        return [Generator.of_shard(report, latest) for report in there]
     lag = state.meters.times["lag"]
     late = lag.count_above(state.spec.thresholds.lag) if lag.count else 0
     releases = Releases(lag.count, late, lag.maximum if lag.count else 0)

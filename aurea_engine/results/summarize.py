@@ -22,6 +22,8 @@ from aurea_engine.results.objective_figures import judge_objective
 from aurea_engine.results.result import Concurrency, RunResult
 from aurea_engine.results.run_state import RunState, is_heavy_tailed
 from aurea_engine.results.shard_figures import summarize_shards
+from aurea_engine.results.theory import predict_figures
+from aurea_engine.results.theory_divided import predict_divided
 from aurea_engine.results.theory_rows import compare_with_theory
 from aurea_engine.run.meters import Meters, name_from_start
 from aurea_engine.run.parts import RunParts, with_seed
@@ -104,15 +106,17 @@ def _judge(result: RunResult, parts: RunParts, figures: Figures) -> RunResult:
     spec = result.spec
     # By position: two objectives may be equal, and then only the one that ended the run is lost for certain.
     lost = spec.objectives[parts.lost] if parts.lost is not None and parts.lost < len(spec.objectives) else None
-    is_sample = result.status == "completed" and not list_divided(spec, parts) and not parts.losses
+    is_sample = result.status == "completed" and not parts.losses
+    # Slots that were divided are other queues than the one that was asked for, and have a theory of their own.
+    is_divided = bool(list_divided(spec, parts))
+    predictions = predict_divided(spec, parts.shards[0].shard.of) if is_divided else predict_figures(spec)
     result = replace(
         result,
         objectives=tuple(
             judge_objective(objective, result, figures, is_lost=objective is lost) for objective in spec.objectives
         ),
-        # Theory is of the whole workload, in one queue: a run that was cut short, divided or lost a shard is none of its
-        # samples.
-        theory=tuple(compare_with_theory(result, figures)) if is_sample else (),
+        # Theory is of the whole workload: a run that was cut short or lost a shard is none of its samples.
+        theory=tuple(compare_with_theory(result, figures, predictions)) if is_sample else (),
     )
     state = RunState(
         spec, parts, result.duration, result.cost.problem, parts.records is not None, is_heavy_tailed(spec)

@@ -8,7 +8,7 @@ Lavenberg 1980) by its product form (Gordon and Newell 1967) for the closed mode
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -67,13 +67,18 @@ def mmc_response_quantile(rate: float, service: float, slots: int, q: float) -> 
     """The t at which P(response ≤ t) = q in M/M/c, by bisection to 1e-12 relative; ``rate``·``service`` < ``slots``."""
     load = rate * service
     idle, waits = slots - load, erlang_c(load, slots)
+    return invert_tail(lambda x: mmc_response_tail(idle, waits, x), 1 - q) * service
+
+
+def invert_tail(tail: Callable[[float], float], share: float) -> float:
+    """The x that ``tail``, P(X > x), falls below ``share`` at."""
     low, high = 0.0, 1.0
-    while mmc_response_tail(idle, waits, high) > 1 - q:
+    while tail(high) > share:
         high *= 2
     while high - low > 1e-12 * high:
         middle = (low + high) / 2
-        low, high = (middle, high) if mmc_response_tail(idle, waits, middle) > 1 - q else (low, middle)
-    return high * service
+        low, high = (middle, high) if tail(middle) > share else (low, middle)
+    return high
 
 
 def mg1_wait(rate: float, service: float, scv: float) -> float:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from aurea_engine.results.figures import Figures
 from aurea_engine.results.result import RunResult, TheoryRow
 from aurea_engine.results.statistics import BATCHES, T_29
-from aurea_engine.results.theory import predict_figures
+from aurea_engine.results.theory import Prediction
 
 DISPATCH_NS = 100_000
 """A job that starts within this of its release did not wait for a slot but for the engine."""
 
 
-def compare_with_theory(result: RunResult, figures: Figures) -> list[TheoryRow]:
-    """A row for each figure that theory gives for the specification; empty if it gives none."""
-    rows, long_enough = [], _is_long(figures)
-    for model, figure, expected in predict_figures(result.spec):
+def compare_with_theory(result: RunResult, figures: Figures, predictions: Iterable[Prediction]) -> Iterator[TheoryRow]:
+    """A row for each figure that theory gives for what ran."""
+    long_enough = _is_long(figures)
+    for model, figure, expected in predictions:
         measured, error = _measured_figure(result, figures, figure)
         # Without enough jobs the standard error itself is wrong, and a z of 5 would mean nothing.
         z = (measured - expected) / error if measured is not None and error and long_enough else None
-        rows.append(TheoryRow(model, figure, expected, measured, z))
-    return rows
+        yield TheoryRow(model, figure, expected, measured, z)
 
 
 def _is_long(figures: Figures) -> bool:

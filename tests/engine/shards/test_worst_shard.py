@@ -20,6 +20,8 @@ from aurea_engine import (
     execute,
     summarize,
 )
+from aurea_engine.results.checks import check_progress
+from aurea_engine.results.run_state import RunState
 from aurea_engine.run.shard import GeneratorStats, ShardReport
 from aurea_engine.run.shard_facts import ProcessFacts, Releases
 
@@ -104,6 +106,30 @@ def test_users_are_never_late() -> None:
     spec = replace(SPEC, workload=Workload(Sleep(0.001), Closed(4), jobs=4000))
     parts = make((1, {"releases": Releases(1000, 0, 0)}))
     assert find(parts, "rate_shortfall", spec) is None
+
+
+def under_way(parts: RunParts, elapsed: dict[int, float]) -> RunState:
+    """The run as it stands when shard k last reported after ``elapsed[k]`` seconds; the rest have ended."""
+    reports = tuple(
+        replace(each, status=None, timeline=replace(each.timeline, elapsed_ns=round(elapsed[k] * 1e9)))
+        if (k := each.shard.index) in elapsed
+        else each
+        for each in parts.shards
+    )
+    return RunState(SPEC, replace(parts, shards=reports), max(elapsed.values()), None, True, False)
+
+
+def test_shard_that_lags_shows_under_way() -> None:
+    """It tells nothing of what holds it up, so its last report is held against those of the others. One that has ended is
+    no laggard, and in the end each tells of itself.
+    """
+    (found,) = check_progress(under_way(make(), {0: 9.0, 1: 8.75, 2: 6.5}))
+    assert (found.code, found.severity) == ("loop_lag", Severity.DEGRADED)
+    assert found.detail == (
+        "shard 2 on b: nothing was heard of it for 2.5 s: the figures hold what it had reported before"
+    )
+    assert check_progress(under_way(make(), {0: 9.0, 1: 8.1})) == ()
+    assert summarize(SPEC, make()).verdict == "valid"
 
 
 def test_result_shows_every_process() -> None:
