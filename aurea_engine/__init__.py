@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from aurea_engine.closed_sets import FAILURE_CLASSES, FINAL, FINDING_CODES, Outcome, Reason, Severity
 from aurea_engine.codec.catalog import Catalog, default_catalog
+from aurea_engine.codec.comparisons import comparison_from_dict, comparison_to_dict
 from aurea_engine.codec.parsing import parse_json, parse_toml
 from aurea_engine.codec.result_reading import result_from_dict
 from aurea_engine.codec.results import encode_json, result_to_dict
@@ -39,6 +40,7 @@ from aurea_engine.records.rows import record_rows, records_from_rows
 from aurea_engine.records.series import Point
 from aurea_engine.records.step_rows import step_rows
 from aurea_engine.records.steps import StepBatch
+from aurea_engine.results.comparison import ComparedFigure, Comparison, Effect, LeftOut, Remark, ShiftInterval
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.floor import Floor, attach_floor
 from aurea_engine.results.observers import Observer, Progress
@@ -63,6 +65,7 @@ from aurea_engine.run.shard import Shard
 from aurea_engine.shards.local import run_sharded, run_sharded_sync
 from aurea_engine.spec import Objective, RunSpec, Thresholds
 from aurea_engine.studies.capacity import capacity
+from aurea_engine.studies.compare import compare
 from aurea_engine.studies.what_if import Changes, what_if
 from aurea_engine.targets.http.data import Data
 from aurea_engine.targets.http.expectations import Expect
@@ -124,6 +127,8 @@ __all__ = [
     "Changes",
     "Clock",
     "Closed",
+    "ComparedFigure",
+    "Comparison",
     "Concurrency",
     "Constant",
     "ConstantRate",
@@ -135,6 +140,7 @@ __all__ = [
     "DamagedRunFile",
     "Data",
     "Distribution",
+    "Effect",
     "Empirical",
     "Expect",
     "Exponential",
@@ -160,6 +166,7 @@ __all__ = [
     "JobSource",
     "LOCAL_REFERENCE",
     "LatencyHistogram",
+    "LeftOut",
     "Lifo",
     "Limited",
     "LogNormal",
@@ -193,6 +200,7 @@ __all__ = [
     "Ramp",
     "Reach",
     "Reason",
+    "Remark",
     "Replay",
     "RunFile",
     "RunInfo",
@@ -206,6 +214,7 @@ __all__ = [
     "Shard",
     "ShardLoss",
     "ShardResult",
+    "ShiftInterval",
     "ShortestFirst",
     "Sine",
     "Sleep",
@@ -230,6 +239,9 @@ __all__ = [
     "Workload",
     "attach_floor",
     "capacity",
+    "compare",
+    "comparison_from_dict",
+    "comparison_to_dict",
     "cost_from_dict",
     "default_catalog",
     "encode_json",

@@ -315,6 +315,49 @@ BILLED_UNITS = (
 )
 """Every unit of a line of a bill; a cost model from outside may have others, which labels fold into `OTHER`."""
 
+# --- A comparison of two runs ----------------------------------------------------------------------------------------
+
+ComparisonWord = Literal["same", "better", "worse", "inconclusive"]
+"""What a comparison says of the second run, against the first."""
+COMPARISON_WORDS: tuple[ComparisonWord, ...] = get_args(ComparisonWord)
+
+COMPARED_FIGURES: Mapping[str, str] = MappingProxyType(
+    {
+        "response_time.mean": "mean response time, s",
+        "response_time.p50": "median response time, s",
+        "response_time.p90": "90 % of jobs took at most this long, s",
+        "response_time.p95": "95 % of jobs took at most this long, s",
+        "response_time.p99": "99 % of jobs took at most this long, s",
+        "throughput": "completed jobs per second",
+        "failure_ratio": "share of the jobs that failed, timed out, were rejected or left the queue",
+        "cost_per_million": "cost of a million completed jobs",
+    }
+)
+"""Every figure that two runs are compared by, with its meaning. Of throughput more is better, of all others less."""
+
+COMPARISON_REMARKS: Mapping[str, str] = MappingProxyType(
+    {
+        "invalid_run": "the verdict of a run is invalid: its figures are not to be used",
+        "other_clock": "one run was in real time, the other in virtual time",
+        "other_machine": "runs in real time were on different machines",
+        "too_few_jobs": "a run has too few completed jobs for any word but inconclusive",
+        "no_steady_state": "a run drifts: its blocks of jobs are alike however long they are",
+        "no_interval": "nothing is left of a run that would tell how far its figures may be off",
+        "nothing_to_compare": "there is no figure that both runs have",
+        "other_specification": "the specifications differ",
+        "other_seed": "the seeds differ, as they should in two samples",
+        "same_arrivals": "jobs arrived at the same instants in both: they are compared in pairs",
+        "other_environment": "versions or the system differ",
+        "degraded_run": "the verdict of a run is degraded",
+        "unended_run": "a run did not complete",
+        "from_histograms": "the records of a run are gone: its figures come from histograms",
+        "from_replications": "the intervals of a run come from its replications",
+    }
+)
+"""Every remark on a comparison, with its meaning. The first three make two runs incomparable, those up to
+``nothing_to_compare`` say why something is not decided, and the others are notes.
+"""
+
 # --- Forms and exit codes --------------------------------------------------------------------------------------------
 
 ExportFormat = Literal["json", "csv", "ndjson"]

@@ -135,7 +135,7 @@ class LatencyHistogram:
             self._counts = counts
             self._first -= before
 
-    def _list_filled(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def list_filled(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The buckets that hold anything, in rising order, and how many values each holds."""
         # Readers of a histogram take them from here, whatever memory lies around them.
         filled = np.flatnonzero(self._counts)
@@ -170,7 +170,7 @@ class LatencyHistogram:
             return NotImplemented
         sums = ("count", "total", "minimum", "maximum", "squares_about_0")
         same = all(getattr(self, name) == getattr(other, name) for name in sums)
-        return same and all(map(np.array_equal, self._list_filled(), other._list_filled()))
+        return same and all(map(np.array_equal, self.list_filled(), other.list_filled()))
 
     __hash__ = None  # type: ignore[assignment]  # it changes with every value
 
@@ -210,7 +210,7 @@ class LatencyHistogram:
         rank = find_rank(q, self.count)
         if rank == self.count:
             return self.maximum / NS
-        buckets, counts = self._list_filled()
+        buckets, counts = self.list_filled()
         index = int(buckets[np.searchsorted(np.cumsum(counts), rank)])
         return min(max(value_of(index), self.minimum / NS), self.maximum / NS)
 
@@ -218,12 +218,12 @@ class LatencyHistogram:
         """How many values are certainly greater: those in buckets that begin at or above ``seconds``."""
         most = np.iinfo(np.int64).max
         index = int(buckets_of(np.array([min(round(seconds * NS), most)], np.int64))[0])
-        buckets, counts = self._list_filled()
+        buckets, counts = self.list_filled()
         return int(counts[buckets > index].sum())
 
     def le_counts(self, exponents: range = LE_EXPONENTS) -> list[tuple[float, int]]:
         """Exact number of values ≤ 2ᵏ seconds, for each k of ``exponents``: Prometheus' cumulative buckets."""
-        buckets, counts = self._list_filled()
+        buckets, counts = self.list_filled()
         running = np.concatenate([[0], np.cumsum(counts)])
         ends = np.searchsorted(buckets, [(k - _LOWEST + 1) * PARTS for k in exponents], side="right")
         return [(math.ldexp(1.0, k), count) for k, count in zip(exponents, running[ends].tolist(), strict=True)]
@@ -232,7 +232,7 @@ class LatencyHistogram:
         """The largest value, seconds, in each of Prometheus' buckets and at last in the one above them, within
         `RELATIVE_ERROR`; None if a bucket has none: an example for each.
         """
-        filled, _ = self._list_filled()
+        filled, _ = self.list_filled()
         bounds = [(k - _LOWEST + 1) * PARTS for k in exponents]
         ends = np.searchsorted(filled, bounds, side="right").tolist()
         return [
@@ -242,7 +242,7 @@ class LatencyHistogram:
 
     def find_contradiction(self) -> str | None:
         """What no set of values can have, of a histogram that was read: figures made of it would be nonsense, or raise."""
-        buckets, counts = self._list_filled()
+        buckets, counts = self.list_filled()
         low, high, count = self.minimum, self.maximum, self.count
         if sum(counts.tolist()) != count:
             return f"its buckets hold {sum(counts.tolist())} values, and count is {count}"
@@ -260,7 +260,7 @@ class LatencyHistogram:
 
     def to_dict(self) -> dict[str, object]:
         """All of it, sparse, JSON-able; large sums as decimal strings."""
-        buckets, counts = self._list_filled()
+        buckets, counts = self.list_filled()
         return {
             "count": self.count,
             "total_ns": str(self.total),

@@ -8,6 +8,11 @@ A study never asks where its runs are executed: a `Runner` is handed to it. The 
 | `what_if` | a recorded run replayed under other conditions, by `replays` |
 | `recorded_sample` | what of a recorded run is replayed, and what in it speaks against that |
 | `scaled_arrivals` | the same arrivals at another rate |
+| `compare` | is run B slower than run A, or was it chance? |
+| `comparability` | may the two be compared at all, and what differs |
+| `figure_draws`, `record_draws`, `histogram_draws` | how far each figure of a run may be off, from what is left of it |
+| `block_bootstrap` | drawing again from a run whose neighbouring jobs are alike |
+| `shifts` | from two figures to a shift, its interval and a word; the correction for many figures |
 | `runner` | the contract with what executes the runs of a study, and the one that executes them here |
 | `capacity` | the largest rate, or the fewest slots, at which objectives hold, and what that costs |
 | `capacity_search` | the search as a state machine, of the steps in `search_bracket` and `search_verification` |

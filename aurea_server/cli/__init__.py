@@ -43,6 +43,9 @@ app.command(
 app.command(
     "aurea_server.cli.selftest:selftest", name="selftest", help="Check known answers here, and measure this machine."
 )
+app.command(
+    "aurea_server.cli.compare:compare_command", name="compare", help="Is run B slower than run A, or was it chance?"
+)
 app.command("aurea_server.cli.prices:prices", name="prices", help="Price sheets: list, show, check.")
 app.command("aurea_server.cli.reprice:reprice_command", name="reprice", help="Price a stored result again.")
 app.command(
