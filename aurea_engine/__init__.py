@@ -21,6 +21,7 @@ from aurea_engine.engine import Stop, execute, loop_factory, run, run_sync, simu
 from aurea_engine.errors import (
     LOCAL_REFERENCE,
     AureaError,
+    ClusterRefused,
     DamagedParts,
     DamagedRunFile,
     NeedsRecords,
@@ -62,6 +63,8 @@ from aurea_engine.run.clock import Bell, Clock, MonotonicClock
 from aurea_engine.run.parts import RunParts
 from aurea_engine.run.planned_jobs import PlannedJobs, plan
 from aurea_engine.run.shard import Shard
+from aurea_engine.shards.dask_address import ClusterAddress
+from aurea_engine.shards.dask_shard import run_on_dask
 from aurea_engine.shards.local import run_sharded, run_sharded_sync
 from aurea_engine.spec import Objective, RunSpec, Thresholds
 from aurea_engine.studies.capacity import capacity
@@ -127,6 +130,8 @@ __all__ = [
     "Changes",
     "Clock",
     "Closed",
+    "ClusterAddress",
+    "ClusterRefused",
     "ComparedFigure",
     "Comparison",
     "Concurrency",
@@ -261,6 +266,7 @@ __all__ = [
     "result_from_dict",
     "result_to_dict",
     "run",
+    "run_on_dask",
     "run_sharded",
     "run_sharded_sync",
     "run_sync",

@@ -8,6 +8,7 @@ AureaError
 ├── NeedsRecords (LookupError)        the answer needs job records that were not kept
 ├── NotReported (LookupError)         a mark, measure or group that no job of the run declares
 ├── TargetRefused (RuntimeError)      a target that the run may not send to
+├── ClusterRefused (RuntimeError)     a Dask cluster that cannot be reached, or cannot run the specification
 ├── DamagedParts (ValueError)         stored parts of a run, or their records, are damaged
 └── DamagedRunFile (ValueError)       a run file is damaged, or in a newer format, or something else
 """
@@ -98,6 +99,12 @@ class TargetRefused(AureaError, RuntimeError):
     """A run may not send to this target. Failed jobs are counted as ``target_not_allowed``."""
 
     failure = "target_not_allowed"
+
+
+class ClusterRefused(AureaError, RuntimeError):
+    """A run cannot be executed on this Dask cluster: the text says everything that stands against it. Nothing was begun."""
+
+    exit_code = 2
 
 
 class DamagedParts(AureaError, ValueError):

@@ -21,7 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINS = sorted((ROOT / "requirements").glob("*.txt"))
 EXTRAS = {
     "serve.txt": [],
-    "test.txt": PROJECT["optional-dependencies"]["test"],
+    "test.txt": [*PROJECT["optional-dependencies"]["test"], *PROJECT["optional-dependencies"]["dask"]],
     "lint.txt": PROJECT["optional-dependencies"]["lint"],
 }
 PLACES = [

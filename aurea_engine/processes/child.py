@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import os
 import queue
 import select
@@ -73,7 +74,7 @@ class ParentConnection:
         self.stops: dict[str, Stop] = {}
         self.starts: dict[str, int] = {}
         """When the window of a gated order opens, once the supervisor has said so."""
-        self._beats = False
+        self._beats, self._leash = False, math.inf
         self._pieces = frames.Pieces(MAX_ATTACHED)
 
     def listen(self) -> None:
@@ -87,22 +88,31 @@ class ParentConnection:
                     stop.now(message["stop"])
             elif "piece" in message:
                 self._pieces.add(message)
+            elif "ping" in message:
+                continue  # that something was heard is all that it says
             else:
                 # The Stop is there before the order is: a stop that follows at once must find it.
                 if "id" in message:
                     self.stops[message["id"]] = Stop()
-                self._beats = "gated" in message
+                self._beats, self._leash = "gated" in message, message.get("leash", math.inf)
                 self.orders.put(message)
         # Not `sys.exit`: the main thread may be in a job that never returns, or that catches SystemExit.
         os._exit(0)
 
     def _wait_for_message(self) -> bool:
-        """Until there is something to read, with a sign of life now and then. False where the socket is closed."""
+        """Until there is something to read, with a sign of life now and then. False where the socket is closed, or nothing
+        was heard for longer than the leash.
+        """
         # From this thread, not from the run's: a job that blocks the event loop makes the run late, and is no dead process.
         # One that holds the interpreter itself is told from a frozen one by the CPU time that it takes.
+        # A supervisor that is stopped (SIGSTOP) closes nothing. One on another machine may have been given up by everybody,
+        # and its jobs must not go on without end: hence the leash, counted by beats, so that a pause of ours is none of its.
+        quiet = 0.0
         try:
             while not select.select([self._peer], [], [], BEAT if self._beats else None)[0]:
                 self._beat()
+                if (quiet := quiet + BEAT) > self._leash:
+                    return False
         except (OSError, ValueError):  # a job has closed the descriptor
             return False
         return True

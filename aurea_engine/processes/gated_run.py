@@ -72,6 +72,11 @@ class GatedRun:
         """End it with what it has; the process, too, if it does not obey. Asking again changes nothing."""
         self._process.stop(self._id, status)
 
+    def ping(self) -> None:
+        """Have the process hear something: one on a leash (`WorkerProcess.prepare_order`) ends where it does not."""
+        if self._process.alive:
+            self._process.send_order({"ping": True})
+
     def kill(self) -> None:
         """End the process: what waits for it is told at once."""
         self._process.kill_now()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from aurea_engine.errors import SpecError, StrategyError
+from aurea_engine.errors import ClusterRefused, SpecError, StrategyError
 from aurea_engine.processes.messages import Reason
 
 MAX_PROBLEMS = 101
@@ -19,6 +19,8 @@ def explain_failure(error: BaseException) -> Reason:
         case SpecError():
             problems = [(path, text, got) for path, text, got in error.problems[:MAX_PROBLEMS]]
             return Reason(code="invalid_spec", detail=show_text(error), problems=problems)
+        case ClusterRefused():
+            return Reason(code="shard_lost", detail=show_text(error))
         case StrategyError():
             return Reason(code="strategy", detail=show_text(error))
         case _:

@@ -85,8 +85,8 @@ class WorkerProcess:
         the process.
         """
         watch = _harmless(on_progress)
-        order = self._make_order(spec, shard, catalog, access, watched=on_progress is not None)
-        order_id = order["id"]
+        order_id = f"{next(self._ids)}"
+        order = make_order(spec, shard, catalog, access) | {"id": order_id, "watched": on_progress is not None}
 
         def take(message: Message, values: Pieces) -> RunParts | None:
             if "alive" in message:  # the last sign of life of a shard before
@@ -121,25 +121,30 @@ class WorkerProcess:
         """Have it set up ``shard``, and hold it back until `GatedRun.start`. ``processes``: so many shards of the run are on
         this machine. Raises SpecError.
         """
-        order = self._make_order(spec, shard, catalog, access, watched=True) | {"gated": processes}
-        self._process.send_order(order)
-        return GatedRun(self._process, order["id"], shard)
+        return self.prepare_order(make_order(spec, shard, catalog, access), processes=processes)
 
-    def _make_order(
-        self, spec: RunSpec, shard: Shard, catalog: Catalog | None, access: Access, *, watched: bool
-    ) -> Message:
-        shard.check(spec)  # here too, so that what is wrong with the question costs no process
-        return {
-            "id": f"{next(self._ids)}",
-            "spec": spec_to_dict(spec, catalog),
-            "shard": (shard.index, shard.of),
-            "watched": watched,
-            "access": access.to_plain(),
-        }
+    def prepare_order(self, order: Message, *, processes: int = 1, leash: float | None = None) -> GatedRun:
+        """The same with an order of `make_order`, which may come from another machine. ``leash``: the process ends by itself
+        when it has heard nothing for so many seconds, neither orders nor `GatedRun.ping`.
+        """
+        order_id = f"{next(self._ids)}"
+        gate = {"id": order_id, "watched": True, "gated": processes} | ({} if leash is None else {"leash": leash})
+        self._process.send_order(order | gate)
+        return GatedRun(self._process, order_id, Shard(*order["shard"]))
 
     async def close(self) -> None:
         """End the process and all that its jobs started."""
         await self._process.kill()
+
+
+def make_order(spec: RunSpec, shard: Shard, catalog: Catalog | None, access: Access) -> Message:
+    """What a worker is to execute, as plain data. Raises SpecError."""
+    shard.check(spec)  # here too, so that what is wrong with the question costs no process
+    return {
+        "spec": spec_to_dict(spec, catalog),
+        "shard": (shard.index, shard.of),
+        "access": access.to_plain(),
+    }
 
 
 @contextlib.asynccontextmanager

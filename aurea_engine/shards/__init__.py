@@ -9,5 +9,13 @@
 | `lost_shards` | what a result knows of a shard that was lost |
 | `local` | shards in processes of this machine; `run_sharded` |
 | `loss_watch` | whether a process is frozen |
+| `dask_shard` | shards on the workers of a Dask cluster; `run_on_dask` |
+| `dask_address` | where a cluster is, who may be trusted, and a first contact |
+| `dask_link` | the coordinator's end of the process in which Dask's client runs |
+| `dask_client` | the program of that process, which alone imports Dask here |
+| `dask_cluster`, `dask_handshake` | whether all workers would run the same |
+| `dask_workers` | the workers, and which shard goes to which |
+| `dask_clock` | how far the clock of another machine is ahead |
+| `dask_task` | what runs on a worker: a relay to a supervised process |
 | `process_runner` | the runs of a study over processes of this machine |
 """

@@ -10,9 +10,10 @@ from aurea_engine.closed_sets import Status
 from aurea_engine.codec.catalog import Catalog
 from aurea_engine.engine import Stop, loop_factory
 from aurea_engine.errors import SpecError, StrategyError
+from aurea_engine.processes.frames import Message
 from aurea_engine.processes.gated_run import GatedRun
 from aurea_engine.processes.supervisor import ProcessFailed
-from aurea_engine.processes.worker_process import WorkerProcess
+from aurea_engine.processes.worker_process import WorkerProcess, make_order
 from aurea_engine.records.batch import NS
 from aurea_engine.results.observers import Observer
 from aurea_engine.results.result import RunResult
@@ -27,23 +28,28 @@ from aurea_engine.spec import RunSpec
 from aurea_engine.workload.access import LOCAL_USER, Access
 
 
-class LocalShard:
-    """A shard in a process of its own on this machine (`aurea_engine.shards.transport.ShardRun`)."""
+class ProcessShard:
+    """A shard in a process of its own on this machine (`aurea_engine.shards.transport.ShardRun`).
+
+    ``order``: of `make_order`. ``processes``: so many shards of the run are on this machine. ``leash``: as of
+    `WorkerProcess.prepare_order`.
+    """
 
     lead_ns = NS // 10
 
-    def __init__(self, spec: RunSpec, shard: Shard, catalog: Catalog | None, access: Access) -> None:
-        self._spec, self._shard, self._catalog, self._access = spec, shard, catalog, access
+    def __init__(self, order: Message, *, processes: int, leash: float | None = None) -> None:
+        self._order, self._processes, self._leash = order, processes, leash
         self._worker: WorkerProcess | None = None
         self._run: GatedRun | None = None
         self._status: Status | None = None
-        self._is_frozen = False
+        self._is_frozen = self._is_given_up = False
 
     async def prepare(self) -> None:
         with self._naming_losses():
             self._worker = await WorkerProcess.start()
-        here, access = self._shard.of, share_access(self._access, self._shard)
-        self._run = self._worker.prepare(self._spec, self._shard, processes=here, catalog=self._catalog, access=access)
+        if self._is_given_up:
+            raise ShardLost("nobody waits for it any more")
+        self._run = self._worker.prepare_order(self._order, processes=self._processes, leash=self._leash)
         # A stop that came while the process was being started.
         if self._status is not None:
             self._run.stop(self._status)
@@ -65,6 +71,17 @@ class LocalShard:
         self._status = self._status or status
         if self._run is not None:
             self._run.stop(status)
+
+    def ping(self) -> None:
+        """Have its process hear something; see ``leash``."""
+        if self._run is not None:
+            self._run.ping()
+
+    def give_up(self) -> None:
+        """End the process: whoever waits for the shard is told that it is lost."""
+        self._is_given_up = True
+        if self._run is not None:
+            self._run.kill()
 
     async def close(self) -> None:
         if self._worker is not None:
@@ -98,6 +115,13 @@ class LocalShard:
             if self._is_frozen:
                 detail = f"nothing was heard of it for {PATIENCE:g} s, and it used no processor"
             raise ShardLost(detail) from None
+
+
+class LocalShard(ProcessShard):
+    """A shard of a run whose processes are all on this machine. Raises SpecError for what cannot be written down."""
+
+    def __init__(self, spec: RunSpec, shard: Shard, catalog: Catalog | None, access: Access) -> None:
+        super().__init__(make_order(spec, shard, catalog, share_access(access, shard)), processes=shard.of)
 
 
 async def run_sharded(

@@ -103,11 +103,13 @@ def share_access(access: Access, shard: Shard) -> Access:
 @dataclass(frozen=True)
 class Sharding:
     """In how many processes a run is executed, and what happens when one of them is lost. Both stand beside a specification
-    and not in it, for figures do not depend on them.
+    and not in it, for figures do not depend on them. ``is_auto``: nobody said a number; on a cluster it is then one for
+    each worker, and not ``processes``, which is this machine's.
     """
 
     processes: int = 1
     on_loss: OnLoss = "fail"
+    is_auto: bool = False
 
     @classmethod
     def take_from(cls, document: object) -> tuple[object, Sharding | None]:
@@ -117,9 +119,10 @@ class Sharding:
         if not isinstance(document, Mapping) or not ("processes" in document or "on_loss" in document):
             return document, None
         rest = {name: value for name, value in document.items() if name not in ("processes", "on_loss")}
-        return rest, cls.of(document.get("processes", 1), document.get("on_loss", "fail"))
+        found = cls.of(document.get("processes", 1), document.get("on_loss", "fail"))
+        return rest, replace(found, is_auto=found.is_auto or "processes" not in document)
 
     @classmethod
     def of(cls, processes: object, on_loss: object) -> Sharding:
         """Both as they are written. Raises SpecError."""
-        return cls(count_processes(processes), check_on_loss(on_loss))
+        return cls(count_processes(processes), check_on_loss(on_loss), is_auto=processes == "auto")

@@ -15,7 +15,7 @@ from aurea_engine import Access, Catalog, Problem, RunSpec, SpecError, default_c
 from aurea_server.cli.credentials import Credential, list_needed, take_credentials
 from aurea_server.cli.http_options import RequestOptions, collect
 from aurea_server.cli.load_options import LoadOptions, name_flags
-from aurea_server.cli.local_run import OutputOptions, run_here
+from aurea_server.cli.local_run import OutputOptions, Place, run_here
 from aurea_server.cli.reprice import read_model_document
 from aurea_server.cli.shard_options import ShardOptions
 from aurea_server.stdio.output_files import check_output, write_output
@@ -52,7 +52,8 @@ def http_command(
     catalog = default_catalog().with_entry_points()
     document, taken = make_document(_choose_url(url), request, load, cost)
     _check_body_file(document["workload"]["job"].get("file"))
-    spec, sharding = _make_spec(document, catalog), shards.choose()
+    spec = _make_spec(document, catalog)
+    place = Place(shards.choose(), shards.dask.choose(spec))
     measure = None
     if floor:
         from aurea_server.cli.floor import make_measurer  # noqa: PLC0415 - what only a floor needs is loaded by it
@@ -61,7 +62,7 @@ def http_command(
     if save is not None:
         _save(shards.add_to(document), save, taken)
     access = Access(given={each.variable: each.value for each in taken})
-    return run_here(spec, catalog, output, access=access, floor=measure, sharding=sharding)
+    return run_here(spec, catalog, output, access=access, floor=measure, place=place)
 
 
 def _choose_url(given: tuple[str, ...]) -> str:

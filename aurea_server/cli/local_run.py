@@ -27,6 +27,8 @@ from aurea_engine import (
     run_sharded,
 )
 from aurea_engine.closed_sets import ExitCode
+from aurea_engine.shards.dask_address import ClusterAddress
+from aurea_engine.shards.dask_shard import ON_EACH_WORKER, run_on_dask
 from aurea_engine.shards.split import Sharding
 from aurea_engine.workload.access import LOCAL_USER
 from aurea_server.cli.exit_codes import choose_exit_code
@@ -43,6 +45,23 @@ if TYPE_CHECKING:
 
 Running = Coroutine[Any, Any, RunResult]
 Begin = Callable[[RunSpec, list[LiveLine], Stop, Access], Running]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run is executed. ``sharding``: None is in this process alone; ``cluster``: None is on this machine."""
+
+    sharding: Sharding | None = None
+    cluster: ClusterAddress | None = None
+
+    def choose_begin(self, catalog: Catalog) -> Begin:
+        """What begins a run there."""
+        if self.cluster is not None:
+            return partial(_begin_on_dask, self.cluster, self.sharding or ON_EACH_WORKER, catalog)
+        return _begin_here if self.sharding is None else partial(_begin_sharded, self.sharding, catalog)
+
+
+HERE = Place()
 
 
 @Parameter(name="*")
@@ -67,10 +86,10 @@ def run_here(
     *,
     access: Access = LOCAL_USER,
     floor: MeasureFloor | None = None,
-    sharding: Sharding | None = None,
+    place: Place = HERE,
 ) -> ExitCode:
     """Run ``spec``, write its result, and return the exit code. ``floor``: what measures the client's floor afterwards;
-    ``sharding``: in how many processes, None for this one alone.
+    ``place``: where it runs.
 
     The first signal stops the run, and not the command: what the run has come to is still written, then aurea ends by that
     signal.
@@ -80,7 +99,7 @@ def run_here(
     # In a pipe or a log a line that redraws itself is noise.
     line = LiveLine(watcher) if watcher.is_terminal else None
     with handle_signals(stop.now, lambda: None if line is None else line.__exit__()):
-        begin = _begin_here if sharding is None else partial(_begin_sharded, sharding, catalog)
+        begin = place.choose_begin(catalog)
         result = _run(begin, spec, access, stop, line)
         if floor is not None and stop.status is None:
             result = floor(result, stop)
@@ -111,3 +130,15 @@ def _begin_sharded(
 ) -> Running:
     processes, on_loss = sharding.processes, sharding.on_loss
     return run_sharded(spec, processes, lines, on_loss=on_loss, stop=stop, catalog=catalog, access=access)
+
+
+def _begin_on_dask(
+    cluster: ClusterAddress,
+    sharding: Sharding,
+    catalog: Catalog,
+    spec: RunSpec,
+    lines: list[LiveLine],
+    stop: Stop,
+    access: Access,
+) -> Running:
+    return run_on_dask(spec, cluster, sharding, lines, stop=stop, catalog=catalog, access=access)

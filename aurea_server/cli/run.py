@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from aurea_engine import Access, Problem, SpecError, default_catalog
-from aurea_server.cli.local_run import OutputOptions, run_here
+from aurea_server.cli.local_run import OutputOptions, Place, run_here
 from aurea_server.cli.result_output import asks_for_run_file
 from aurea_server.cli.run_options import RunOptions
 from aurea_server.cli.shard_options import ShardOptions
@@ -44,7 +44,12 @@ def run_command(
     # Before the run: an hour's work must not be lost to a misspelt folder.
     check_output(output.output)
     if server is not None:
-        here = {"--floor": floor, "--processes": shards.processes, "--on-loss": shards.on_loss}
+        here = {
+            "--floor": floor,
+            "--processes": shards.processes,
+            "--on-loss": shards.on_loss,
+            "--dask": shards.dask.dask,
+        }
         if problems := [
             Problem(name, "goes with a run on this machine: leave out --server")
             for name, given in here.items()
@@ -59,11 +64,11 @@ def run_command(
         return run_on_server(server, options.make_data(spec, server), output.output, json=output.json)
     catalog = default_catalog().with_entry_points()
     specification, given, written = options.make_spec(spec, catalog)
-    sharding = shards.choose(written)
+    place = Place(shards.choose(written), shards.dask.choose(specification))
     measure = None
     if floor:
         from aurea_server.cli.floor import make_measurer  # noqa: PLC0415 - what only a floor needs is loaded by it
 
         measure = make_measurer(specification, catalog)
     access = Access(given=given)
-    return run_here(specification, catalog, output, access=access, floor=measure, sharding=sharding)
+    return run_here(specification, catalog, output, access=access, floor=measure, place=place)

@@ -1,0 +1,77 @@
+"""Whether all machines would run the same: what differs is said at once, with the places; and which shard goes where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from aurea_engine import SpecError
+from aurea_engine.shards.dask_handshake import Installed, choose_foreign, describe_host, find_mismatches, find_own
+from aurea_engine.shards.dask_workers import Worker, count_on_machine, deal_shards
+
+OWN = Installed("here", "1.0", "3.11", "2.4.6", {"grpc": "aurea-grpc 2.0"})
+SAME = replace(OWN, where="the worker a")
+
+
+def test_same_everywhere() -> None:
+    assert find_mismatches(OWN, [SAME, replace(SAME, where="the worker b")], ["grpc"]) == []
+
+
+def test_everything_that_differs_is_said_at_once() -> None:
+    """Each difference once, with all the places where it is."""
+    others = [
+        replace(SAME, where="the scheduler", aurea="none", kinds=None),
+        replace(SAME, where="a", python="3.12", numpy="1.26.4", kinds=None),
+        replace(SAME, where="b", python="3.12", kinds={}),
+        replace(SAME, where="c", kinds={"grpc": "aurea-grpc 1.9"}),
+        SAME,
+    ]
+    assert find_mismatches(OWN, others, ["grpc"]) == [
+        "the scheduler: Aurea is not installed; here it is 1.0",
+        "a, b: Python 3.12, and here it is 3.11",
+        "a: numpy 1.26.4, and here it is 2.4.6",
+        "b: no package offers the kind grpc, and here aurea-grpc 2.0 does",
+        "c: the kind grpc is from aurea-grpc 1.9, and here from aurea-grpc 2.0",
+    ]
+
+
+def test_many_places_are_counted() -> None:
+    others = [replace(SAME, where=f"w{i}", aurea="0.9") for i in range(7)]
+    assert find_mismatches(OWN, others, []) == ["w0, w1, w2, w3, w4 and 2 more: Aurea 0.9, and here it is 1.0"]
+
+
+def test_built_in_kinds_need_no_package() -> None:
+    assert choose_foreign(["sleep", "poisson", "grpc", "grpc", "per_second"]) == ["grpc"]
+    assert find_own([]).kinds == {}
+    assert describe_host(["grpc"])["kinds"] == {}
+
+
+def workers(*threads: int) -> list[Worker]:
+    return [Worker(f"tls://h{k % 2}:{k}", f"h{k % 2}", each) for k, each in enumerate(threads)]
+
+
+@pytest.mark.parametrize(
+    ("threads", "shards", "ports"),
+    [
+        ((1, 1), 2, [0, 1]),
+        ((4, 4), 1, [0]),
+        ((1, 3), 4, [0, 1, 1, 1]),
+        ((2, 2, 2), 5, [0, 1, 2, 0, 1]),
+    ],
+)  # fmt: skip
+def test_no_worker_has_two_before_each_has_one(threads: tuple[int, ...], shards: int, ports: list[int]) -> None:
+    dealt = deal_shards(workers(*threads), shards)
+    assert [int(each.address.rpartition(":")[2]) for each in dealt] == ports
+
+
+def test_each_shard_needs_a_thread() -> None:
+    """A task that waits for another would never begin."""
+    with pytest.raises(SpecError, match=r"must be <= 4 on this cluster, which has 3 workers with 4 threads.* got 5"):
+        deal_shards(workers(2, 1, 1), 5)
+
+
+def test_shards_of_a_machine_are_counted_together() -> None:
+    """Two workers may be of one machine, and share its processors."""
+    dealt = deal_shards(workers(1, 1, 1), 3)
+    assert [count_on_machine(dealt, each) for each in dealt] == [2, 1, 2]
