@@ -17,7 +17,9 @@ from aurea_server.http.host_header import allowed_hosts
 from aurea_server.http.openapi import build_document
 from aurea_server.http.operations import OPEN_HANDLERS, OPERATIONS, register_routes
 from aurea_server.http.problems import answer_errors
+from aurea_server.http.request_times import measure_requests
 from aurea_server.http.security import RequestGuard, assign_request_id, guard_requests, prepare_headers
+from aurea_server.metrics.http_metrics import HttpMetrics
 from aurea_server.metrics.registry import BenchmarkMetrics, Registry
 from aurea_server.runner.kinds import Kinds
 from aurea_server.runs.service import RunService
@@ -40,8 +42,11 @@ async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings 
     metrics = BenchmarkMetrics(loop, settings.limits.seconds)
     access = await _resolve_access(settings)
     service = RunService(metrics, History(settings.folder, settings.retention), settings.limits, kinds, access)
-    # In this order: what the guard refuses is an error that is answered, and every answer has the id of its request.
-    middlewares = [assign_request_id, answer_errors, guard_requests(guard)]
+    # In this order: what the guard refuses is an error that is answered, every answer has the id of its request, and all
+    # of them are measured.
+    requests = HttpMetrics()
+    measure = measure_requests(requests, settings.base_path)
+    middlewares = [measure, assign_request_id, answer_errors, guard_requests(guard)]
     app = web.Application(client_max_size=settings.max_body, middlewares=middlewares)
     app[app_keys.SERVICE] = service
     app[app_keys.LIFECYCLE] = service.lifecycle
@@ -49,6 +54,7 @@ async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings 
     app[app_keys.VALIDATOR] = service.validator
     app[app_keys.REPRICER] = service.repricer
     app[app_keys.REGISTRY] = Registry(metrics, native=settings.native_histograms)
+    app[app_keys.REGISTRY].register(requests)
     app[app_keys.OPENAPI] = msgspec.json.encode(
         build_document(OPERATIONS, kinds, settings.limits, settings.base_path, files=bool(settings.data_dir))
     )
