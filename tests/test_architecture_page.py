@@ -55,7 +55,7 @@ def test_every_room_is_on_the_page(room: Path) -> None:
     assert f"`{name}`" in PAGE or f"`{name}/`" in PAGE
 
 
-@pytest.mark.parametrize(("package", "top"), [("engine", "shards"), ("server", "cli")])
+@pytest.mark.parametrize(("package", "top"), [("engine", "report"), ("server", "cli")])
 def test_rooms_on_page_are_those_checked(package: str, top: str) -> None:
     """The list of rooms is the one that is checked."""
     settings = configparser.ConfigParser()

@@ -162,7 +162,7 @@ def read_findings(members: Members) -> Iterator[Finding]:
         elif severity not in SEVERITIES:
             each.report("severity", f"must be one of {', '.join(SEVERITIES)}")
         else:
-            yield Finding(code, Severity[severity.upper()], detail, advice)
+            yield Finding(code, Severity[severity.upper()], detail, advice, each.read("at", Figure, None))
 
 
 def read_histograms(members: Members, schema: Schema) -> dict[str, LatencyHistogram]:

@@ -62,6 +62,7 @@ from aurea_engine.results.result import (
     RunResult,
     TheoryRow,
 )
+from aurea_engine.results.statistics import Interval
 from aurea_engine.spec import RunSpec
 
 
@@ -121,7 +122,9 @@ def _read_result(members: Members, spec: RunSpec | None) -> RunResult | None:
         usage=usage,
         findings=tuple(read_findings(members)),
         theory=tuple(each.fill(TheoryRow) for each in members.read_objects("theory")),
-        series=tuple(each.fill(Point, abandoned=0) for each in members.read_object("series").read_objects("points")),
+        series=tuple(
+            each.fill(Point, abandoned=0, p90=None) for each in members.read_object("series").read_objects("points")
+        ),
         series_width=members.read_object("series").read("width", Number, 1),
         environment=members.read_plain("environment"),
         jobs=_read_jobs(members, counts, spec),
@@ -194,7 +197,14 @@ def _read_objectives(members: Members, spec: RunSpec) -> Iterator[ObjectiveResul
         return
     for each, objective in zip(judged, spec.objectives, strict=True):
         outcome = each.require("outcome", ObjectiveOutcome)
-        yield ObjectiveResult(objective, outcome, each.read("observed", Figure), each.read("detail", Text, ""))
+        bounds = each.read_object("interval")
+        yield ObjectiveResult(
+            objective,
+            outcome,
+            each.read("observed", Figure),
+            each.read("detail", Text, ""),
+            None if each.data.get("interval") is None else bounds.fill(Interval),
+        )
 
 
 def _read_jobs(members: Members, counts: Counts, spec: RunSpec | None) -> JobBatch | None:

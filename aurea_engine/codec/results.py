@@ -137,6 +137,7 @@ def _encode_objective(judged: ObjectiveResult) -> dict[str, Any]:
         "outcome": judged.outcome,
         "observed": judged.observed,
         "detail": judged.detail,
+        "interval": None if judged.interval is None else asdict(judged.interval),
     }
 
 
@@ -146,6 +147,7 @@ def _encode_finding(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity.name.lower(),
         "detail": finding.detail,
         "advice": finding.advice,
+        "at": finding.at,
     }
 
 

@@ -64,6 +64,11 @@ def value_of(index: int) -> float:
     return (_upper(index - 1) + _upper(index)) / 2 if index else 0.0
 
 
+def bounds_of(index: int) -> tuple[float, float]:
+    """What a bucket holds: values above the first of these and at most the second, seconds."""
+    return (_upper(index - 1), _upper(index)) if index else (0.0, 0.0)
+
+
 class LatencyHistogram:
     """Counts of durations by bucket, with exact count, sum, minimum and maximum. Durations are integer nanoseconds.
 

@@ -44,6 +44,7 @@ class Point(NamedTuple):
     in_system: int
     p50: float | None
     p99: float | None
+    p90: float | None = None
 
 
 _COUNTED = ("arrived", "completed", "failed", "rejected", "abandoned", "ended")
@@ -237,6 +238,7 @@ class Series:
                     in_system,
                     bin_.quantile(0.5),
                     bin_.quantile(0.99),
+                    bin_.quantile(0.9),
                 )
             )
         return points

@@ -8,7 +8,7 @@ generator itself, which only a run in real time needs, are in `aurea_engine.resu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aurea_engine.closed_sets import Outcome, Severity
@@ -57,7 +57,18 @@ def check_result(run: EndedRun) -> tuple[Finding, ...]:
     at_the_end = [finding for check in checks for finding in check(run)]
     if run.state.spec.clock == "real" and run.result.jobs is not None:
         at_the_end += check_arrivals(run.result.jobs, run.state.spec)
-    return sort_by_severity([*at_the_end, *_check_state(run.state, is_settled=True)])
+    found = [*at_the_end, *_check_state(run.state, is_settled=True)]
+    return sort_by_severity(_place(finding, run) for finding in found)
+
+
+def _place(finding: Finding, run: EndedRun) -> Finding:
+    """``finding`` with its instant, where the records or the end of the run tell it."""
+    jobs = run.result.jobs
+    if finding.code == "not_drained":
+        return replace(finding, at=run.result.duration)
+    if finding.code == "late_releases" and jobs is not None and len(jobs):
+        return replace(finding, at=int(jobs.intended[jobs.lag_ns.argmax()]) / NS)
+    return finding
 
 
 def check_progress(state: RunState) -> tuple[Finding, ...]:

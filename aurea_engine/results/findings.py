@@ -10,12 +10,15 @@ from aurea_engine.closed_sets import FINDING_CODES, VERDICTS, Severity, Verdict
 
 @dataclass(frozen=True)
 class Finding:
-    """``detail`` says what was seen, with figures; ``advice`` what to try."""
+    """``detail`` says what was seen, with figures; ``advice`` what to try. ``at``: when, in seconds since the window opened;
+    None where it has no instant, or nobody knows it.
+    """
 
     code: str
     severity: Severity
     detail: str
     advice: str
+    at: float | None = None
 
     def __post_init__(self) -> None:
         # The set is closed: codes are labels of metrics and headings of the documentation.

@@ -35,4 +35,4 @@ def check_losses(state: RunState) -> Iterator[Finding]:
         advice = (
             "Its figures cover the part that ran, without that shard. Find out why the process ended, and run again."
         )
-    yield Finding("shard_lost", Severity.INVALID, detail, advice)
+    yield Finding("shard_lost", Severity.INVALID, detail, advice, loss.at_ns / NS)

@@ -14,7 +14,7 @@ from aurea_engine.records.batch import NS, Instants
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.quantiles import CONFIDENCE, count_samples_needed, find_rank
 from aurea_engine.results.result import Counts, ObjectiveResult
-from aurea_engine.results.statistics import BATCHES, Timing, convert_to_unit, find_quantile_ranks
+from aurea_engine.results.statistics import BATCHES, Interval, Timing, convert_to_unit, find_quantile_ranks
 from aurea_engine.spec import Objective
 
 # 95 % points: of the standard normal distribution, and of Student's t with 29 degrees of freedom (30 batch means).
@@ -62,7 +62,7 @@ def judge_time(objective: Objective, timing: Timing, at: ValueAt, since: str = "
         assert objective.at_least is not None
         outcome = "met" if low >= objective.at_least else "missed" if high < objective.at_least else "inconclusive"
     detail = short if short and outcome == "inconclusive" else f"95 % bounds {low:.6g} {unit} and {high:.6g} {unit}"
-    return ObjectiveResult(objective, outcome, observed, detail)  # type: ignore[arg-type]
+    return ObjectiveResult(objective, outcome, observed, detail, Interval(low, high))  # type: ignore[arg-type]
 
 
 def _bound_mean(timing: Timing) -> tuple[float, float] | None:

@@ -15,7 +15,7 @@ from aurea_engine.records.steps import StepBatch
 from aurea_engine.results.findings import Finding, find_verdict
 from aurea_engine.results.floor import Floor
 from aurea_engine.results.shard_figures import ShardResult
-from aurea_engine.results.statistics import Timing
+from aurea_engine.results.statistics import Interval, Timing
 from aurea_engine.run.parts import RunParts
 from aurea_engine.spec import Objective, RunSpec
 
@@ -45,12 +45,15 @@ class Concurrency:
 
 @dataclass(frozen=True)
 class ObjectiveResult:
-    """``outcome`` is inconclusive where the data allow neither answer: no data is never a pass."""
+    """``outcome`` is inconclusive where the data allow neither answer: no data is never a pass. ``interval``: the one-sided
+    95 % bounds by which an estimate was judged, one from below and one from above; None of what is no estimate.
+    """
 
     objective: Objective
     outcome: ObjectiveOutcome
     observed: float | None
     detail: str
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True)

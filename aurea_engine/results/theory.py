@@ -107,6 +107,19 @@ def closed_mva(users: int, think: float, service: float, slots: int = 1) -> tupl
     return (users / (think + response) if think + response else math.inf), response
 
 
+def find_response_tail(spec: RunSpec) -> tuple[str, Callable[[float], float]] | None:
+    """(model, t → P(response > t seconds)) where theory knows the whole distribution of ``spec``; None where it does not."""
+    model = next((each.model for each in predict_figures(spec) if each.model.startswith("M/M/")), None)
+    job, slots, arrivals = spec.workload.job, spec.scheduler.slots, spec.workload.arrivals
+    service = job.distribution() if isinstance(job, Job) else None
+    if model is None or service is None or slots is None or not isinstance(arrivals, Poisson):
+        return None
+    mean = service.moments().mean
+    load = arrivals.rate * mean
+    idle, waits = slots - load, erlang_c(load, slots)
+    return model, lambda t: mmc_response_tail(idle, waits, t / mean)
+
+
 def predict_figures(spec: RunSpec) -> Iterator[Prediction]:
     """What theory says of ``spec``; nothing where it is no such model, has no steady state, or no float holds it."""
     return (each for each in _predictions(spec) if math.isfinite(each.expected))

@@ -54,6 +54,11 @@ app.command(
     help="Replay a stored run under another load, on other slots, at other prices.",
 )
 app.command(
+    "aurea_server.cli.report_page:report_command",
+    name="report",
+    help="Make a page of a stored result, with charts, to read and to hand on.",
+)
+app.command(
     "aurea_server.cli.cost_curve:cost_curve_command",
     name="cost-curve",
     help="Show the cost under each model at a range of rates.",

@@ -48,6 +48,7 @@ def http_command(
         Write the specification to this file: ``aurea run FILE`` runs it again, with the same seed.
     """
     check_output(output.output)
+    check_output(output.report, "--report")
     check_output(save, "--save")
     catalog = default_catalog().with_entry_points()
     document, taken = make_document(_choose_url(url), request, load, cost)

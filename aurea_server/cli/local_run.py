@@ -34,6 +34,7 @@ from aurea_engine.workload.access import LOCAL_USER
 from aurea_server.cli.exit_codes import choose_exit_code
 from aurea_server.cli.progress_line import LiveLine
 from aurea_server.cli.report import render_report
+from aurea_server.cli.report_page import write_report
 from aurea_server.cli.result_output import asks_for_run_file, write_result
 from aurea_server.cli.signals import handle_signals
 from aurea_server.cli.tables import show
@@ -75,6 +76,9 @@ class OutputOptions:
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None
     "Also write that JSON to a file, a device or a pipe, - for stdout; or to run.aurea the whole run, all of its jobs too."
 
+    report: Annotated[Path | None, Parameter(show_default=False)] = None
+    "Also write a report to this file: one HTML page with charts."
+
     no_color: Annotated[bool, Parameter(negative=(), show_default=False)] = False
     "Print without colours, as with NO_COLOR in the environment."
 
@@ -106,6 +110,7 @@ def run_here(
         encoded = msgspec.json.format(encode_json(result_to_dict(result, catalog)), indent=2) + b"\n"
         whole = RunFile.of(result, catalog).to_bytes() if asks_for_run_file(output.output) else None
         write_result(encoded, output.output, json=output.json, people=_shower(result, output), whole=whole)
+        write_report(result, catalog, output.report)
         return choose_exit_code(result.status, result.verdict, [judged.outcome for judged in result.objectives])
 
 

@@ -43,9 +43,11 @@ def run_command(
     """
     # Before the run: an hour's work must not be lost to a misspelt folder.
     check_output(output.output)
+    check_output(output.report, "--report")
     if server is not None:
         here = {
             "--floor": floor,
+            "--report": output.report,
             "--processes": shards.processes,
             "--on-loss": shards.on_loss,
             "--dask": shards.dask.dask,
