@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 from aurea_engine.closed_sets import (
+    COMPARISON_REMARKS,
+    COMPARISON_WORDS,
     FAILURE_CLASSES,
     FINDING_CODES,
     OBJECTIVE_OUTCOMES,
@@ -55,6 +57,15 @@ def test_failure_classes_are_in_page_numbers() -> None:
     text = (DOCS / "numbers.md").read_text()
     for name, meaning in FAILURE_CLASSES.items():
         assert f"| `{name}` | {meaning} |" in text
+
+
+def test_comparisons_are_in_the_page_on_them() -> None:
+    """Words, and remarks with the meaning that they have in the code."""
+    assert read_table("compare.md", "word") == list(COMPARISON_WORDS)
+    assert read_table("compare.md", "remark") == list(COMPARISON_REMARKS)
+    text = (DOCS / "compare.md").read_text()
+    for code, meaning in COMPARISON_REMARKS.items():
+        assert f"| `{code}` | {meaning} |" in text
 
 
 def test_every_finding_has_a_section() -> None:

@@ -11,6 +11,7 @@ import tomllib
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -36,6 +37,17 @@ def test_example_prints_its_output_file(program: Path) -> None:
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     assert done.stdout == program.with_suffix(".out").read_text(encoding="utf-8")
+
+
+@pytest.mark.service
+def test_the_picture_of_a_comparison_is_made_again(tmp_path: Path) -> None:
+    """That of the page: a dot for each of eight figures of two comparisons, and the words in its heading."""
+    command = [sys.executable, "-W", "error", str(EXAMPLES / "compare_two_runs.py"), str(tmp_path / "compare.svg")]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
+    for picture in (tmp_path / "compare.svg", ROOT / "docs" / "compare.svg"):
+        found = ET.fromstring(picture.read_text("utf-8"))
+        assert len(list(found.iter("{http://www.w3.org/2000/svg}circle"))) == 16
+        assert {"inconclusive", "worse"} <= {each.text for each in found.iter("{http://www.w3.org/2000/svg}text")}
 
 
 def test_every_output_has_its_program() -> None:

@@ -98,8 +98,8 @@ def _read(name: Path, server: str | None, data: Path | None) -> StoredResult:
 def _read_from_history(run_id: str, server: str | None, data: Path | None) -> StoredResult:
     # Loaded only where an id is given: the ledger's modules would double the start of ``aurea run``.
     from aurea_server.cli.history_access import find_server, open_ledger, read_row, read_run_document  # noqa: PLC0415
+    from aurea_server.runner.stored_runs import join_parts  # noqa: PLC0415
     from aurea_server.runs import views  # noqa: PLC0415
-    from aurea_server.runs.reader import join_parts  # noqa: PLC0415
 
     if find_server(server) is not None:
         document = parse_json(read_run_document(run_id, None, server), max_depth=RESULT_DEPTH)

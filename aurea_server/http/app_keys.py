@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from aurea_server.metrics.registry import Registry
+from aurea_server.runs.comparing import Comparer
 from aurea_server.runs.lifecycle import RunLifecycle
 from aurea_server.runs.reader import RunReader
 from aurea_server.runs.repricing import Repricer
@@ -12,11 +13,12 @@ from aurea_server.runs.service import RunService
 from aurea_server.runs.validation import SpecificationValidator
 
 SERVICE = web.AppKey("SERVICE", RunService)
-"""For the program that serves the app: it starts and stops the next four. No handler uses it."""
+"""For the program that serves the app: it starts and stops the next ones. No handler uses it."""
 
 LIFECYCLE = web.AppKey("LIFECYCLE", RunLifecycle)
 READER = web.AppKey("READER", RunReader)
 VALIDATOR = web.AppKey("VALIDATOR", SpecificationValidator)
+COMPARER = web.AppKey("COMPARER", Comparer)
 REPRICER = web.AppKey("REPRICER", Repricer)
 
 # Values that are made once with the app, and only read afterwards.

@@ -10,7 +10,16 @@ from typing import Any
 import msgspec
 
 from aurea_engine import engine_version
-from aurea_engine.closed_sets import OUTCOMES, REASONS, RUN_ID_PATTERN, SEVERITIES, STATES, STATUSES, VERDICTS
+from aurea_engine.closed_sets import (
+    OUTCOMES,
+    REASONS,
+    RUN_ID_PATTERN,
+    SEVERITIES,
+    STATES,
+    STATUSES,
+    VERDICTS,
+)
+from aurea_server.http.comparison_schema import describe_comparison
 from aurea_server.http.json_schema import DEFAULT_LIMITS, Schemas
 from aurea_server.http.monitoring import SERVICE
 from aurea_server.http.operations import OPERATIONS, Answer, Operation
@@ -95,7 +104,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
                 "name": each.name,
                 "in": each.place,
                 "description": each.about,
-                "required": each.place == "path",
+                "required": each.required or each.place == "path",
                 "schema": dict(each.schema),
             }
             for each in operation.parameters
@@ -231,6 +240,7 @@ def _answers() -> dict[str, Any]:
         "Finding": _object({**texts_of_finding, "severity": {"enum": list(SEVERITIES)}}, finding),
         "RunPage": _object({"runs": _list(listed), "next": TEXT}, ["runs", "next"]),
         "Repriced": _object({"benchmark_id": ident, "cost": {"type": "object"}, "model": {"type": "object"}}, ["cost"]),
+        "Comparison": describe_comparison(),
         "Problem": _object(
             {**texts, "status": {"type": "integer"}, "problems": _list(_object(problem, ["path", "problem"]))},
             [*texts, "status"],

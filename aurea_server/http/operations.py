@@ -9,7 +9,7 @@ from typing import Literal
 from aiohttp import web
 
 from aurea_engine.closed_sets import EXPORT_FORMATS, RUN_ID_PATTERN, STATES
-from aurea_server.http import job_download, monitoring, run_submission, runs, server_sent_events
+from aurea_server.http import comparison, job_download, monitoring, run_submission, runs, server_sent_events
 from aurea_server.http.problems import Handler
 from aurea_server.ui import pages
 
@@ -22,6 +22,7 @@ class Parameter:
     about: str
     schema: Mapping[str, object]
     place: Literal["query", "header", "path"] = "query"
+    required: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,12 @@ ROWS = Parameter("limit", "Jobs on a page.", {"type": "integer", "minimum": 1, "
 FIRST = Parameter("cursor", "Number of the first job.", {"type": "integer", "minimum": 0, "maximum": 2**62})
 STEPS = Parameter("limit", "Steps on a page.", {"type": "integer", "minimum": 1, "maximum": job_download.MAX_ROWS})
 FIRST_STEP = Parameter("cursor", "Number of the first row.", {"type": "integer", "minimum": 0, "maximum": 2**62})
+_ID = {"type": "string", "pattern": f"^{RUN_ID_PATTERN}$"}
+RUN_A = Parameter("a", "The run to compare with.", _ID, required=True)
+RUN_B = Parameter("b", "The run that is judged.", _ID, required=True)
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1, "default": 0.03}
+TOLERANCE = Parameter("tolerance", "The shift up to which a figure is the same.", _SHARE)
+ANYWAY = Parameter("anyway", "Judge also what cannot be compared.", {"type": "boolean", "default": False})
 FORMAT = Parameter("format", "Instead of `Accept`.", {"type": "string", "enum": list(EXPORT_FORMATS)})
 
 # In the order of the handler's own table: the first is the default.
@@ -175,6 +182,16 @@ OPERATIONS: tuple[Operation, ...] = (
         (RUN_ID,),
         "CostChoice",
         (404, 409, 422, 429, 503),
+    ),
+    Operation(
+        "GET",
+        "/benchmark/compare",
+        comparison.compare_runs,
+        "compare_runs",
+        "Whether run b is slower than run a, or whether that was chance: a word for each figure, and for the whole.",
+        {200: Answer("The comparison.", "Comparison")},
+        (RUN_A, RUN_B, TOLERANCE, ANYWAY),
+        refusals=(400, 403, 404, 409, 429, 503),
     ),
     Operation(
         "DELETE",

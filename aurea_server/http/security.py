@@ -118,6 +118,13 @@ class RequestGuard:
             raise body_too_large(request)
 
 
+def refuse_other_sites(request: web.Request) -> None:
+    """Refuse a GET that costs much where a page of another site asks. Raises HttpProblem."""
+    # Browsers set the header and pages cannot; programs do not set it, and are let through.
+    if request.headers.get("Sec-Fetch-Site", "none").lower() not in ("same-origin", "none"):
+        raise HttpProblem(403, "cross_site", "Requests from pages of other sites are refused.")
+
+
 def _is_same_origin(origin: str, host: str) -> bool:
     found = _ORIGIN.fullmatch(origin.lower())
     return found is not None and found[1] == host

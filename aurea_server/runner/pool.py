@@ -30,6 +30,7 @@ from aurea_engine.processes.supervisor import STOP_PATIENCE, TERM_PATIENCE, Proc
 from aurea_engine.shards.split import Sharding
 from aurea_server.runner.messages import ExecutedRun, RunEnd, check_executed
 from aurea_server.runner.submissions import Submission
+from aurea_server.runner.turns import Turns
 from aurea_server.settings.settings import VARIABLES
 from aurea_server.settings.targets import hidden_variables, secret_variables
 
@@ -43,6 +44,10 @@ LOAD_SECONDS, JUDGE_SECONDS = 10.0, 5.0
 
 MAX_PRICED = 8
 """Stored runs that are priced again or wait for it."""
+
+MAX_COMPARED = 4
+"""Pairs of stored runs that are compared or wait for it."""
+COMPARE_SECONDS = 60.0
 
 STOPPING = Reason(code="server_stopped", detail="the server is stopping")
 
@@ -75,10 +80,6 @@ class _Priced(msgspec.Struct):
     model: Any
 
 
-class Busy(Exception):
-    """Too many wait already."""
-
-
 class RunnerPool:
     """Executes one run at a time. ``memory``: bytes of address space that a runner process may have; ``access``: what its
     jobs may reach, which goes with each order.
@@ -94,7 +95,7 @@ class RunnerPool:
         self._loading: SupervisedProcess | None = None
         self._idle: SupervisedProcess | None = None
         self._busy: SupervisedProcess | None = None
-        self._judging, self._pricing = _Turns(), _Turns()
+        self._judging, self._pricing, self._comparing = Turns(), Turns(), Turns()
         self._closed = False
 
     def warm(self) -> None:
@@ -201,6 +202,18 @@ class RunnerPool:
             raise ProcessFailed(MALFORMED) from None
         return {"cost": checked.cost, "model": checked.model}
 
+    async def compare(self, order: Message, collect: Callable[[], Awaitable[dict[str, bytes]]]) -> dict[str, Any]:
+        """Compare two stored runs, one pair at a time. ``collect``: what is stored of them, read when it is their turn.
+
+        Raises `ProcessFailed`, or `Busy` where `MAX_COMPARED` are there already.
+        """
+        async with self._comparing.turn(MAX_COMPARED):
+            attached = await collect()
+            async with self._process() as process:
+                process.send_order({"compare": order}, **attached)
+                compared: dict[str, Any] = await process.answer("compared", COMPARE_SECONDS, "they were not compared")
+                return compared
+
     @contextlib.asynccontextmanager
     async def _process(self) -> AsyncIterator[SupervisedProcess]:
         """A process for one question, of which nothing is left afterwards."""
@@ -255,26 +268,6 @@ async def execute_run(
         return check_executed(end, values, run.id, run.stopping)
 
     return await process.converse(take, MAX_SENT)
-
-
-class _Turns:
-    """One at a time, in order of arrival, and only so many in all."""
-
-    def __init__(self) -> None:
-        self._asked = 0
-        self._lock = asyncio.Lock()
-
-    @contextlib.asynccontextmanager
-    async def turn(self, most: int) -> AsyncIterator[None]:
-        """Wait for it. Raises `Busy` where ``most`` have or await their turn already."""
-        if self._asked >= most:
-            raise Busy
-        self._asked += 1
-        try:
-            async with self._lock:
-                yield
-        finally:
-            self._asked -= 1
 
 
 def _read_submission(judged: Any) -> Submission:

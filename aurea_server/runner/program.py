@@ -1,4 +1,4 @@
-"""The program of the server's runner processes: executes runs, judges specifications, prices stored runs.
+"""The program of the server's runner processes: executes runs, judges specifications, prices and compares stored runs.
 
 It runs in the process that `aurea_engine.processes` supervises, and nowhere else: what others' code does here, it does to
 this process.
@@ -42,6 +42,7 @@ from aurea_engine.records import column_file
 from aurea_engine.shards.split import Sharding
 from aurea_server.runner import third_party
 from aurea_server.runner.messages import RunEnd, make_figures
+from aurea_server.runner.stored_runs import compare_runs
 
 REUSABLE_BYTES = 400 * 1024 * 1024
 """Bytes of memory from which on a runner is not used again: what a large run leaves fragmented is not the next one's."""
@@ -59,6 +60,8 @@ def _handle(parent: ParentConnection, loop: asyncio.Runner, order: Message) -> N
         parent.send(third_party.judge(parent.attached("document"), order["judge"], access, parent.send))
     elif "price" in order:
         parent.send(third_party.price_run(order["price"], order["usage"], parent.attached("records")))
+    elif "compare" in order:
+        parent.send(compare_runs(order["compare"], parent.attached))
     else:
         _execute(order, parent, loop)
 

@@ -6,9 +6,10 @@ RunError
 ├── NotFound              no run has that id
 ├── NotEnded              the run is queued or running, and this needs one that has ended
 ├── AlreadyEnded          the run has ended, and this needs one that has not
-├── NoResult              the run ended without a result that could be priced
+├── NoResult              the run ended without a result that could be priced or compared
 ├── StrategyFailed        a strategy of an installed package failed while the specification was checked
 ├── NotPriceable          a cost model cannot price the run
+├── ComparisonFailed      two runs could not be compared
 ├── TooManyReaders        as many read records as may
 ├── TooManyFollowers      as many follow events as may
 └── FollowerLagged        a follower fell behind by more events than are kept
@@ -52,8 +53,8 @@ class QueueFull(RunError):
 class NotFound(RunError):
     """It never existed, or was deleted, by a client or by retention."""
 
-    def __init__(self) -> None:
-        super().__init__("There is no such run.")
+    def __init__(self, run_id: str | None = None) -> None:
+        super().__init__("There is no such run." if run_id is None else f"There is no run {run_id}.")
 
 
 class NotEnded(RunError):
@@ -69,10 +70,10 @@ class AlreadyEnded(RunError):
 
 
 class NoResult(RunError):
-    """Its usage was never measured to the end, so no cost model applies."""
+    """It was never measured to the end, so there is nothing to price or to compare."""
 
-    def __init__(self) -> None:
-        super().__init__("The run has no result that could be priced.")
+    def __init__(self, sentence: str = "The run has no result that could be priced.") -> None:
+        super().__init__(sentence)
 
 
 class StrategyFailed(RunError):
@@ -84,6 +85,15 @@ class StrategyFailed(RunError):
 
 class NotPriceable(RunError):
     """The model failed, or needs records that were not kept; the text says which."""
+
+
+class ComparisonFailed(RunError):
+    """Its process ran out of time or memory, or died; the text says which."""
+
+    retry_after = 10
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"The runs could not be compared: {detail}")
 
 
 class TooManyReaders(RunError):

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,6 +18,7 @@ import msgspec
 from aurea_engine import DamagedParts, RunParts, step_rows
 from aurea_engine.records import column_file
 from aurea_server.history import Damaged, History, StoredRun
+from aurea_server.runner.stored_runs import join_parts
 from aurea_server.runs import exports, views
 from aurea_server.runs.active_run import ActiveRun, ActiveRuns
 from aurea_server.runs.errors import NoResult, NotEnded, NotFound, TooManyReaders
@@ -40,6 +40,16 @@ class JobPage(NamedTuple):
 
     rows: list[dict[str, Any]]
     total: int
+
+
+class StoredPieces(NamedTuple):
+    """What is stored of a run: its result as JSON without its jobs, its parts without their records, its file of records;
+    empty where there is none.
+    """
+
+    head: bytes
+    parts: bytes
+    records: bytes
 
 
 class _Usage(msgspec.Struct):
@@ -193,6 +203,25 @@ class RunReader:
             except DamagedParts as error:
                 raise _damaged(run_id, error) from None
 
+    async def check_result(self, run_id: str) -> None:
+        """Raises `NotFound`, `NotEnded` or `NoResult`, each of which names the run, unless it has a result to compare."""
+        if self._active.get(run_id) is not None:
+            raise NotEnded(f"The run {run_id} has not ended: it can be compared when it has.")
+        row = await self._history.get(run_id)
+        if row is None:
+            raise NotFound(run_id)
+        if row.head is None:
+            raise NoResult(f"The run {run_id} has no result that could be compared.")
+
+    async def stored(self, run_id: str) -> StoredPieces:
+        """All that is stored of a run that has ended. Raises `NoResult`, or `Damaged`."""
+        row = await self._row(run_id)
+        if row.head is None:
+            raise NoResult
+        async with self._decoding():
+            records = await self._history.records(run_id) if row.records_bytes else None
+            return StoredPieces(row.head, await self._history.parts(run_id) or b"", records or b"")
+
     # --- Prices ----------------------------------------------------------------------------------------------------
 
     async def usage(self, run_id: str) -> dict[str, Any]:
@@ -227,14 +256,6 @@ class RunReader:
         reason = None if row.reason is None else msgspec.json.decode(row.reason)["code"]
         summary = {name: listed[name] for name in ("status", "verdict", "throughput")}
         return Event(1, "end", msgspec.json.encode({**summary, "reason": reason}).decode())
-
-
-def join_parts(stored: bytes, content: bytes | None) -> RunParts:
-    """Parts with their records, which are kept in a file of their own."""
-    parts = RunParts.from_bytes(stored)
-    jobs = None if content is None else column_file.decode(content).jobs
-    # A run that keeps no records has a file without rows, whatever the number of its jobs.
-    return replace(parts, records=jobs if jobs is not None and len(jobs) == parts.meters.counts.total() else None)
 
 
 def _read_steps(run_id: str, stored: bytes | None, first: int, limit: int) -> JobPage:

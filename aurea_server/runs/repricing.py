@@ -10,7 +10,8 @@ import functools
 from typing import Any
 
 from aurea_engine.processes.supervisor import ProcessFailed
-from aurea_server.runner.pool import Busy, RunnerPool
+from aurea_server.runner.pool import RunnerPool
+from aurea_server.runner.turns import Busy
 from aurea_server.runs.errors import NotPriceable, QueueFull
 from aurea_server.runs.finish import raise_spec_error
 from aurea_server.runs.reader import RunReader

@@ -22,6 +22,7 @@ from aurea_server.metrics.registry import BenchmarkMetrics
 from aurea_server.runner.kinds import Kinds
 from aurea_server.runner.pool import RunnerPool
 from aurea_server.runs.active_run import ActiveRuns, encode, now_ms
+from aurea_server.runs.comparing import Comparer
 from aurea_server.runs.events import Followers
 from aurea_server.runs.lifecycle import RunLifecycle
 from aurea_server.runs.queue import RunQueue
@@ -40,7 +41,8 @@ DISK_SECONDS = 1.0
 class RunService:
     """Composes the parts below, which HTTP code uses one by one: this object itself only starts and stops.
 
-    ``lifecycle`` accepts and ends runs; ``reader`` reads them; ``validator`` checks specifications; ``repricer`` prices.
+    ``lifecycle`` accepts and ends runs; ``reader`` reads them; ``validator`` checks specifications; ``repricer`` prices,
+    ``comparer`` compares.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class RunService:
         self.reader = RunReader(history, self._active, self._queue, followers)
         self.validator = SpecificationValidator(kinds, self._pool, limits)
         self.repricer = Repricer(self.reader, self.validator, self._pool)
+        self.comparer = Comparer(self.reader, self._pool)
         self.disk_stuck = False
 
     def set_listeners(self, listeners: Iterable[tuple[str, int]]) -> None:

@@ -17,8 +17,9 @@ from aurea_engine.processes.messages import Reason
 from aurea_engine.processes.supervisor import ProcessFailed
 from aurea_engine.shards.split import Sharding
 from aurea_server.runner.kinds import Kinds
-from aurea_server.runner.pool import Busy, RunnerPool
+from aurea_server.runner.pool import RunnerPool
 from aurea_server.runner.submissions import Submission, check_size, judge_built_in
+from aurea_server.runner.turns import Busy
 from aurea_server.runs.errors import QueueFull, RunError, Stopping, StrategyFailed
 from aurea_server.runs.finish import raise_spec_error
 from aurea_server.settings.limits import Limits, take_sharding

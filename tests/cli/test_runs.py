@@ -258,3 +258,32 @@ def test_credentials_are_not_sent_to_server(aurea: Callable[..., Any], tmp_path:
     assert (code, out) == (2, "")
     assert '{"secret": NAME}' in err
     assert "Pl4nted" not in err
+
+
+def test_stored_runs_are_compared_by_their_ids(
+    serving: Serving, data: Path, aurea: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the server, and here when it has let go of the history: the same, by every job of theirs."""
+    job = {"kind": "sleep", "duration": {"kind": "exponential", "mean": 0.01}}
+    workload = {"job": job, "arrivals": {"kind": "poisson", "rate": 200}, "jobs": 12_000}
+    (tmp_path / "spec.json").write_text(
+        json.dumps({"workload": workload, "scheduler": {"slots": 4}, "clock": "virtual"})
+    )
+    run = ("run", tmp_path / "spec.json", "--server", serving.url, "--json", "--seed")
+    ids = [json.loads(aurea(*run, seed)[1])["benchmark_id"] for seed in (1, 2)]
+    code, out, _ = aurea("compare", *ids, "--tolerance", "50%", "--json", "--server", serving.url)
+    assert (code, json.loads(out)["word"]) == (0, "same")
+    # One of them in a file: the document of the other shows 10,000 jobs.
+    aurea("run", tmp_path / "spec.json", "--seed", 3, "-o", tmp_path / "here.aurea")
+    code, mixed, _ = aurea(
+        "compare", tmp_path / "here.aurea", ids[1], "--tolerance", "50%", "--json", "--server", serving.url
+    )
+    assert code == 0
+    assert "from_histograms" in mixed
+    code, _, err = aurea("compare", ids[0], "benchmark-1", "--server", serving.url)
+    assert code == 1
+    assert "There is no run benchmark-1. (404)" in err
+    monkeypatch.setenv("AUREA_DATA", str(data))
+    assert "in use by another server" in aurea("compare", *ids)[2]
+    serving.stop()
+    assert aurea("compare", *ids, "--tolerance", "50%", "--json")[:2] == (0, out)
