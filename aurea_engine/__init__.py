@@ -45,6 +45,7 @@ from aurea_engine.results.comparison import ComparedFigure, Comparison, Effect, 
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.floor import Floor, attach_floor
 from aurea_engine.results.observers import Observer, Progress
+from aurea_engine.results.replications import Replication, Replications, Spread
 from aurea_engine.results.result import (
     Concurrency,
     Counts,
@@ -66,9 +67,12 @@ from aurea_engine.run.shard import Shard
 from aurea_engine.shards.dask_address import ClusterAddress
 from aurea_engine.shards.dask_shard import run_on_dask
 from aurea_engine.shards.local import run_sharded, run_sharded_sync
+from aurea_engine.shards.process_runner import open_runner
 from aurea_engine.spec import Objective, RunSpec, Thresholds
 from aurea_engine.studies.capacity import capacity
 from aurea_engine.studies.compare import compare
+from aurea_engine.studies.repeat import repeat, repeat_sync
+from aurea_engine.studies.runner import RunHere, Runner
 from aurea_engine.studies.what_if import Changes, what_if
 from aurea_engine.targets.http.data import Data
 from aurea_engine.targets.http.expectations import Expect
@@ -207,11 +211,15 @@ __all__ = [
     "Reason",
     "Remark",
     "Replay",
+    "Replication",
+    "Replications",
     "RunFile",
+    "RunHere",
     "RunInfo",
     "RunParts",
     "RunResult",
     "RunSpec",
+    "Runner",
     "Scheduler",
     "Schema",
     "SecretReference",
@@ -224,6 +232,7 @@ __all__ = [
     "Sine",
     "Sleep",
     "SpecError",
+    "Spread",
     "Stage",
     "Stages",
     "Step",
@@ -255,6 +264,7 @@ __all__ = [
     "inline_files",
     "job_costs",
     "loop_factory",
+    "open_runner",
     "parse_duration",
     "parse_json",
     "parse_rate",
@@ -263,6 +273,8 @@ __all__ = [
     "price",
     "record_rows",
     "records_from_rows",
+    "repeat",
+    "repeat_sync",
     "result_from_dict",
     "result_to_dict",
     "run",

@@ -236,6 +236,7 @@ FINDING_CODES: Mapping[str, str] = MappingProxyType(
         "queue_growing": "jobs arrived faster than they were served",
         "rate_shortfall": "the generator could not reach the requested rate",
         "records_dropped": "the run had more jobs than records are kept for; quantiles come from a histogram",
+        "replication_outlying": "a replication of a repeated run is far from the others",
         "retries_at_once": "users of a closed model whose jobs were rejected retried without a pause",
         "shard_lost": "a process that ran a part of the jobs was lost under way",
         "target_rate_limited": "a ceiling of the server held requests back",

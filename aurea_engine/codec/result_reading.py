@@ -43,6 +43,7 @@ from aurea_engine.codec.figure_reading import (
     read_timing,
 )
 from aurea_engine.codec.member_reading import Members
+from aurea_engine.codec.replications import read_replications
 from aurea_engine.codec.results import format_utc
 from aurea_engine.codec.specifications import read_spec
 from aurea_engine.codec.unknown_kinds import StandIns
@@ -134,6 +135,7 @@ def _read_result(members: Members, spec: RunSpec | None) -> RunResult | None:
         statuses=read_statuses(members),
         floor=read_floor(members),
         shards=tuple(read_shard(each) for each in members.read_objects("shards")),
+        replications=read_replications(members),
         reason=_read_reason(members, status),
         histograms=read_histograms(members, Schema() if spec is None else spec.workload.schema),
     )

@@ -15,6 +15,7 @@ import msgspec
 from aurea_engine.closed_sets import JOBS_SHOWN
 from aurea_engine.codec.catalog import Catalog
 from aurea_engine.codec.histograms import histogram_to_dict
+from aurea_engine.codec.replications import encode_replications
 from aurea_engine.codec.specifications import spec_to_dict
 from aurea_engine.costs import job_costs
 from aurea_engine.records.rows import record_rows
@@ -72,6 +73,7 @@ def result_to_dict(result: RunResult, catalog: Catalog | None = None, jobs_shown
         "groups": [_encode_group(group) for group in result.groups],
         "floor": None if result.floor is None else _encode_floor(result.floor),
         "shards": [asdict(shard) for shard in result.shards],
+        **encode_replications(result.replications),
         "cost": result.cost.to_dict(),
         "objectives": [_encode_objective(judged) for judged in result.objectives],
         "findings": [_encode_finding(finding) for finding in result.findings],

@@ -75,7 +75,9 @@ _INSIDE = ("histograms", "cost", "findings", "bill", "offered_rate", "traffic")
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A run at an instant: seconds, jobs per second, jobs. ``cost`` is an exact ratio ``p/q``."""
+    """A run at an instant: seconds, jobs per second, jobs. ``cost`` is an exact ratio ``p/q``. ``replication``: the
+    number of the one that is under way, of ``replications`` at most; None of a run that is not repeated.
+    """
 
     elapsed: float = 0.0
     arrived: int = 0
@@ -94,6 +96,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     offered_rate: float | None = None
     bill: Bill = Bill()
     traffic: Traffic = Traffic()
+    replication: int | None = None
+    replications: int | None = None
 
     @property
     def ended(self) -> int:
@@ -170,7 +174,10 @@ def make_snapshot(
     """A report as plain data. ``model``: the kind of its cost model; ``requests``: which of its jobs are requests;
     ``steps``: meters of the steps of others.
     """
+    number, most = progress.replication or (None, None)
     return Snapshot(
+        replication=number,
+        replications=most,
         elapsed=progress.elapsed,
         arrived=progress.arrived,
         in_flight=progress.in_flight,

@@ -33,6 +33,8 @@ class Progress:
     ``fraction_done``: of the jobs or of the time to release them, None if neither is limited; below 1 until the last job
     has ended. ``time_left``: seconds, if it goes on like that. ``findings``: as they stand; those of the last report are
     the result's. ``pool``: the connections of jobs that need some.
+    ``replication``: (the number of the one that is under way, how many there are to be at most) where a run is repeated;
+    everything else is then of all replications so far.
     ``meters`` are the engine's own and go on changing: read what you need, or copy it, before you return.
     """
 
@@ -52,6 +54,7 @@ class Progress:
     findings: tuple[Finding, ...]
     meters: Meters
     pool: PoolState | None = None
+    replication: tuple[int, int] | None = None
 
     @property
     def statuses(self) -> dict[str, int]:

@@ -14,6 +14,7 @@ from aurea_engine.records.series import Point
 from aurea_engine.records.steps import StepBatch
 from aurea_engine.results.findings import Finding, find_verdict
 from aurea_engine.results.floor import Floor
+from aurea_engine.results.replications import Replications
 from aurea_engine.results.shard_figures import ShardResult
 from aurea_engine.results.statistics import Interval, Timing
 from aurea_engine.run.parts import RunParts
@@ -125,8 +126,10 @@ class RunResult:
     failure or timeout, ``statuses`` by the code that they reported. ``jobs`` are the records, in order of arrival, None if
     they were not kept; ``steps`` are those of the jobs' steps, None if there are none, or too many to keep. ``floor`` is
     what the same client reached against a null target, where that was measured. ``shards`` are the processes that ran it
-    together, none where the caller's own did. ``parts`` is what all of it was computed
-    from, None if the result was read from elsewhere.
+    together, none where the caller's own did. ``replications`` is None of a single run; of a repeated one, counts, cost,
+    usage and duration are totals, rates and times are means over replications with their intervals, and there are no
+    records. ``parts`` is what all of it was computed from, None if the result was read from elsewhere or is of
+    replications.
     """
 
     # What it was, and how it ended.
@@ -171,6 +174,7 @@ class RunResult:
     histograms: Mapping[str, LatencyHistogram] = field(default_factory=dict)
     floor: Floor | None = None
     shards: tuple[ShardResult, ...] = ()
+    replications: Replications | None = None
     # Left out of comparison: parts tell of processes and instants, which equal results may differ in.
     parts: RunParts | None = field(default=None, repr=False, compare=False)
 

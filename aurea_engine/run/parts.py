@@ -37,8 +37,8 @@ from aurea_engine.run.step_meters import StepParts
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.callbacks import PoolState
 
-# A run whose shards ended differently ended as the first of these that any of them did: the more serious comes first.
-_SERIOUS_FIRST: tuple[Status, ...] = ("failed", "interrupted", "aborted", "timed_out", "cancelled", "completed")
+SERIOUS_FIRST: tuple[Status, ...] = ("failed", "interrupted", "aborted", "timed_out", "cancelled", "completed")
+"""A run whose shards ended differently, or a study whose runs did, ended as the first of these that any of them did."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +168,7 @@ class RunParts:
         # A run that was told to go on without a shard is judged by the others, as long as there are any.
         kept = [report for report in self.shards if report.loss is None or not report.loss.tolerated]
         statuses = {report.status for report in kept or self.shards}
-        return None if None in statuses else next((each for each in _SERIOUS_FIRST if each in statuses), None)
+        return None if None in statuses else next((each for each in SERIOUS_FIRST if each in statuses), None)
 
     @property
     def reason(self) -> Reason | None:

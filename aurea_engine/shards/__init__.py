@@ -17,5 +17,5 @@
 | `dask_workers` | the workers, and which shard goes to which |
 | `dask_clock` | how far the clock of another machine is ahead |
 | `dask_task` | what runs on a worker: a relay to a supervised process |
-| `process_runner` | the runs of a study over processes of this machine |
+| `process_runner`, `dask_runner` | the runs of a study over processes of this machine, or on a cluster |
 """

@@ -19,8 +19,9 @@ from aurea_engine.results.result import RunResult
 from aurea_engine.results.summarize import summarize
 from aurea_engine.run.parts import RunParts
 from aurea_engine.shards.local import run_sharded
-from aurea_engine.shards.split import OnLoss, Processes, check_on_loss, count_processes
+from aurea_engine.shards.split import OnLoss, Processes, Sharding, check_on_loss, count_processes
 from aurea_engine.spec import KEPT_JOBS, RunSpec
+from aurea_engine.studies.repeat import repeat
 from aurea_engine.studies.runner import RunHere, Runner
 from aurea_engine.workload.access import LOCAL_USER, Access
 
@@ -53,6 +54,27 @@ async def open_runner(
         yield runner
     finally:
         await runner.close()
+
+
+async def run_as(
+    sharding: Sharding,
+    spec: RunSpec,
+    observers: Iterable[Observer] = (),
+    *,
+    stop: Stop | None = None,
+    catalog: Catalog | None = None,
+    access: Access = LOCAL_USER,
+) -> RunResult:
+    """Run ``spec`` as ``sharding`` says: once in shards, or several times. Raises as `run_sharded` and `repeat` do."""
+    on_loss, repetition = sharding.on_loss, sharding.repetition
+    if repetition is None:
+        wanted = sharding.processes
+        return await run_sharded(spec, wanted, observers, on_loss=on_loss, stop=stop, catalog=catalog, access=access)
+    sharding.check(spec)
+    processes = sharding.count_for(spec)
+    async with open_runner(processes, catalog=catalog, access=access, on_loss=on_loss) as runner:
+        most, until = repetition.most, repetition.until
+        return await repeat(spec, most, until=until, runner=runner, observers=observers, stop=stop)
 
 
 class _Seat:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import show_value
 from aurea_engine.run.shard import Shard
 from aurea_engine.spec import RunSpec
+from aurea_engine.studies.repetition import Repetition
 from aurea_engine.workload.access import Access
+
+T = TypeVar("T")
 
 Processes = int | Literal["auto"]
 OnLoss = Literal["fail", "continue"]
@@ -78,7 +81,7 @@ def prepare_spec(spec: RunSpec, processes: int) -> RunSpec:
     shared = replace(seeded, objectives=tuple(replace(each, abort=False) for each in spec.objectives))
     problems = []
     if spec.clock == "virtual":
-        text = "cannot be used in virtual time, which takes one core: leave it out, or set the clock to real"
+        text = "cannot be used in virtual time, which takes one core: leave it out, set the clock to real, or repeat the run"
         problems.append(Problem("processes", text, f"{processes}"))
     try:
         Shard(0, processes).check(shared)
@@ -100,29 +103,84 @@ def share_access(access: Access, shard: Shard) -> Access:
     )
 
 
+MEMBERS = ("processes", "on_loss", "repeat", "until")
+_UNSAID: object = object()
+"""Of `MEMBERS`, what is not there; null is."""
+
+
 @dataclass(frozen=True)
 class Sharding:
-    """In how many processes a run is executed, and what happens when one of them is lost. Both stand beside a specification
-    and not in it, for figures do not depend on them. ``is_auto``: nobody said a number; on a cluster it is then one for
-    each worker, and not ``processes``, which is this machine's.
+    """In how many processes a run is executed, what happens when one of them is lost, and how often it is repeated. All of
+    it stands beside a specification and not in it: figures do not depend on processes, and replications are runs of it.
+
+    ``is_auto``: nobody said a number, or ``"auto"``; on a cluster it is then one for each worker, and not ``processes``,
+    which is this machine's.
     """
 
     processes: int = 1
     on_loss: OnLoss = "fail"
     is_auto: bool = False
+    repetition: Repetition | None = None
 
     @classmethod
     def take_from(cls, document: object) -> tuple[object, Sharding | None]:
-        """``document`` without its members ``processes`` and ``on_loss``, and what they say; None where it has neither.
-        Raises SpecError.
+        """``document`` without its members `MEMBERS`, and what they say; None where it has none of them. Raises SpecError
+        with all that is wrong with them.
         """
-        if not isinstance(document, Mapping) or not ("processes" in document or "on_loss" in document):
+        if not isinstance(document, Mapping) or not any(name in document for name in MEMBERS):
             return document, None
-        rest = {name: value for name, value in document.items() if name not in ("processes", "on_loss")}
-        found = cls.of(document.get("processes", 1), document.get("on_loss", "fail"))
-        return rest, replace(found, is_auto=found.is_auto or "processes" not in document)
+        rest = {name: value for name, value in document.items() if name not in MEMBERS}
+        return rest, cls.of(**{name: document[name] for name in MEMBERS if name in document})
 
     @classmethod
-    def of(cls, processes: object, on_loss: object) -> Sharding:
-        """Both as they are written. Raises SpecError."""
-        return cls(count_processes(processes), check_on_loss(on_loss), is_auto=processes == "auto")
+    def of(
+        cls, processes: object = _UNSAID, on_loss: object = "fail", repeat: object = None, until: object = None
+    ) -> Sharding:
+        """Each as it is written, those that are. Raises SpecError with all that is wrong."""
+        problems: list[Problem] = []
+        counted = 1 if processes is _UNSAID else _collect(problems, lambda: count_processes(processes)) or 1
+        lost = _collect(problems, lambda: check_on_loss(on_loss)) or "fail"
+        is_repeated = repeat is not None or until is not None
+        repetition = _collect(problems, lambda: Repetition.of(repeat, until)) if is_repeated else None
+        if problems:
+            raise SpecError(problems)
+        return cls(counted, lost, processes is _UNSAID or processes == "auto", repetition)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Sharding:
+        """The inverse of `to_plain`."""
+        repetition = None if plain["most"] is None else Repetition(plain["most"], plain["until"])
+        return cls(plain["processes"], plain["on_loss"], plain["is_auto"], repetition)
+
+    def to_plain(self) -> dict[str, Any]:
+        """As plain data, for another process of ours."""
+        most, until = (None, None) if self.repetition is None else (self.repetition.most, self.repetition.until)
+        return {
+            "processes": self.processes,
+            "on_loss": self.on_loss,
+            "is_auto": self.is_auto,
+            "most": most,
+            "until": until,
+        }
+
+    def count_for(self, spec: RunSpec) -> int:
+        """Processes of this machine for ``spec``. Where nobody said a number: as many virtual replications at once as there
+        are cores.
+        """
+        if self.repetition is None or not self.is_auto or spec.clock == "real":
+            return self.processes
+        return min(count_cores(), self.repetition.most)
+
+    def check(self, spec: RunSpec) -> None:
+        """Raises SpecError where ``spec`` cannot be executed so: replications are not cut, unless they are in real time."""
+        number = self.count_for(spec)
+        if self.repetition is None or (spec.clock == "real" and number > 1):
+            prepare_spec(spec, number)
+
+
+def _collect(problems: list[Problem], read: Callable[[], T]) -> T | None:
+    try:
+        return read()
+    except SpecError as error:
+        problems += error.problems
+        return None

@@ -24,11 +24,12 @@ from aurea_engine import (
     loop_factory,
     result_to_dict,
     run,
-    run_sharded,
 )
 from aurea_engine.closed_sets import ExitCode
 from aurea_engine.shards.dask_address import ClusterAddress
+from aurea_engine.shards.dask_runner import repeat_on_dask
 from aurea_engine.shards.dask_shard import ON_EACH_WORKER, run_on_dask
+from aurea_engine.shards.process_runner import run_as
 from aurea_engine.shards.split import Sharding
 from aurea_engine.workload.access import LOCAL_USER
 from aurea_server.cli.exit_codes import choose_exit_code
@@ -93,7 +94,7 @@ def run_here(
     place: Place = HERE,
 ) -> ExitCode:
     """Run ``spec``, write its result, and return the exit code. ``floor``: what measures the client's floor afterwards;
-    ``place``: where it runs.
+    ``place``: where it runs, and how often.
 
     The first signal stops the run, and not the command: what the run has come to is still written, then aurea ends by that
     signal.
@@ -133,8 +134,7 @@ def _begin_here(spec: RunSpec, lines: list[LiveLine], stop: Stop, access: Access
 def _begin_sharded(
     sharding: Sharding, catalog: Catalog, spec: RunSpec, lines: list[LiveLine], stop: Stop, access: Access
 ) -> Running:
-    processes, on_loss = sharding.processes, sharding.on_loss
-    return run_sharded(spec, processes, lines, on_loss=on_loss, stop=stop, catalog=catalog, access=access)
+    return run_as(sharding, spec, lines, stop=stop, catalog=catalog, access=access)
 
 
 def _begin_on_dask(
@@ -146,4 +146,5 @@ def _begin_on_dask(
     stop: Stop,
     access: Access,
 ) -> Running:
-    return run_on_dask(spec, cluster, sharding, lines, stop=stop, catalog=catalog, access=access)
+    begin = run_on_dask if sharding.repetition is None else repeat_on_dask
+    return begin(spec, cluster, sharding, lines, stop=stop, catalog=catalog, access=access)

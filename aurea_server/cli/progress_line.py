@@ -41,6 +41,11 @@ def list_figures(
     return figures if time_left is None else [*figures, f"{time_left:,.0f} s left"]
 
 
+def describe_replication(number: int, most: int) -> str:
+    """Which replication of a repeated run is under way."""
+    return f"replication {number} of {most}"
+
+
 def list_replies(progress: Progress) -> list[str]:
     """How requests to a target fare: replies by status, failures by class, connections. Nothing for other jobs."""
     # The classes are a closed set or names of exceptions of the user's own code: not a target's words, but printable anyway.
@@ -89,6 +94,8 @@ class LiveLine(Observer):
         for finding in progress.findings:
             self._report(finding)
         more = list_replies(progress)
+        if progress.replication is not None:
+            more.insert(0, describe_replication(*progress.replication))
         if progress.cost is not None:
             more.append(format_money(float(progress.cost), self._currency))
         parts = list_figures(progress.throughput, progress.p99, progress.time_left, more)

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from aurea_engine import AureaError
-from aurea_server.cli.progress_line import list_figures
+from aurea_server.cli.progress_line import describe_replication, list_figures
 from aurea_server.cli.result_output import write_result
 from aurea_server.cli.run_document import RunDocument
 from aurea_server.cli.server_client import ServerClient
@@ -61,7 +61,10 @@ def _follow(client: ServerClient, path: str) -> None:
     shows = sys.stderr.isatty()
     for kind, data in client.events(f"{path}/events"):
         if kind == "progress" and shows:
-            parts = list_figures(data["throughput"], data["p99"], data["time_left"])
+            # An older server says nothing of replications.
+            number, most = data.get("replication"), data.get("replications")
+            more = [describe_replication(number, most)] if number and most else []
+            parts = list_figures(data["throughput"], data["p99"], data["time_left"], more)
             room = measure_width(sys.stderr) - 1
             sys.stderr.write("\r" + join_fitting(parts, room).ljust(room))
             sys.stderr.flush()

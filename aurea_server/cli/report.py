@@ -25,6 +25,12 @@ from aurea_server.cli.number_format import (
     make_printable,
 )
 from aurea_server.cli.report_groups import list_mark_timings, tabulate_groups, tabulate_measures
+from aurea_server.cli.report_replications import (
+    describe_replications,
+    list_shown,
+    tabulate_figures,
+    tabulate_replications,
+)
 from aurea_server.cli.report_requests import chart_response_times, describe_floor, sends_requests
 from aurea_server.cli.report_shards import tabulate_shards
 from aurea_server.cli.tables import LABEL_WIDTH, Column, Table
@@ -39,6 +45,8 @@ def render_report(result: RunResult) -> RenderableType:
     timed = any(timing.count for _, timing in _list_timings(result))  # a table needs a column
     for rows, table in (
         (timed, _tabulate_times),
+        (result.replications and result.replications.spreads, tabulate_figures),
+        (list_shown(result), tabulate_replications),
         (sends_requests(result), chart_response_times),
         (result.groups, tabulate_groups),
         (any(each.total is not None for each in result.measures.values()), tabulate_measures),
@@ -73,6 +81,8 @@ def _list_facts(result: RunResult) -> Iterator[tuple[str, Text]]:
     if result.status != "completed":
         why = "" if result.reason is None else f": {make_printable(result.reason.detail)}"
         yield "status", Text(result.status.replace("_", " "), "bold yellow").append(why, "not bold")
+    if result.replications is not None:
+        yield "replications", describe_replications(result.replications)
     yield "verdict", Text(result.verdict, VERDICT_STYLE[result.verdict])
     yield "throughput", _describe_throughput(result)
     if result.floor is not None:

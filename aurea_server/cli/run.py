@@ -63,7 +63,8 @@ def run_command(
             raise SpecError([Problem("--output", remedy, ascii(str(output.output)))])
         from aurea_server.cli.remote_run import run_on_server  # noqa: PLC0415 - what only a remote run needs is loaded by it
 
-        return run_on_server(server, options.make_data(spec, server), output.output, json=output.json)
+        data = options.make_data(spec, server, shards)
+        return run_on_server(server, data, output.output, json=output.json)
     catalog = default_catalog().with_entry_points()
     specification, given, written = options.make_spec(spec, catalog)
     place = Place(shards.choose(written), shards.dask.choose(specification))

@@ -15,6 +15,7 @@ from aurea_engine import Catalog, Problem, RunSpec, SpecError, inline_files, spe
 from aurea_engine.errors import LITERAL_CREDENTIAL
 from aurea_engine.shards.split import Sharding
 from aurea_server.cli.credentials import take_credentials
+from aurea_server.cli.shard_options import ShardOptions
 from aurea_server.cli.stored_results import read_document
 
 _PLAIN = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
@@ -62,7 +63,7 @@ class RunOptions:
 
     def make_spec(self, file: Path | None, catalog: Catalog) -> tuple[RunSpec, dict[str, str], Sharding | None]:
         """The specification that file and options make together, the values of credentials that stood in the file, and in
-        how many processes the file says that it is to be run.
+        how many processes and how often the file says that it is to be run.
 
         Names stand in the place of credentials, so that no result has them. Raises SpecError.
         """
@@ -74,7 +75,7 @@ class RunOptions:
         changes |= {name: value for name in ("seed", "label") if (value := getattr(self, name)) is not None}
         return replace(built, **changes), {each.variable: each.value for each in taken}, sharding
 
-    def make_data(self, file: Path | None, server: str) -> Any:
+    def make_data(self, file: Path | None, server: str, shards: ShardOptions) -> Any:
         """The same as plain data, for a server: it may know kinds that this machine does not. Raises SpecError."""
         # A server may not read files of this machine: recorded times are sent in their place. Credentials are sent nowhere.
         data = inline_files(self._apply(self._read_data(file, server)))
@@ -83,9 +84,8 @@ class RunOptions:
         if not isinstance(data, dict):
             return data
         changes: dict[str, Any] = {"clock": "virtual"} if self.virtual else {}
-        return (
-            data | changes | {name: value for name in ("seed", "label") if (value := getattr(self, name)) is not None}
-        )
+        changes |= {name: value for name in ("seed", "label") if (value := getattr(self, name)) is not None}
+        return shards.add_to(data | changes)
 
     def _read_data(self, file: Path | None, server: str | None = None) -> Any:
         by_rate = self.rate is not None and self.duration is not None

@@ -1,4 +1,4 @@
-"""Options of the commands that run something here: in how many processes, and on which machines."""
+"""Options of the commands that run something: in how many processes, how often, and on which machines."""
 
 from __future__ import annotations
 
@@ -15,39 +15,57 @@ from aurea_server.cli.dask_options import DaskOptions
 @Parameter(name="*")
 @dataclass(frozen=True)
 class ShardOptions:
-    """In how many processes a run is executed, and where."""
+    """In how many processes a run is executed, how often, and where."""
 
     processes: Annotated[str | None, Parameter(show_default=False)] = None
-    "Run it in so many processes at once, as one run; auto is one for each core."
+    "Run it in so many processes at once, as one run; auto is one for each core. Virtual replications: so many at a time."
 
     on_loss: Annotated[str | None, Parameter(show_default=False)] = None
     "What happens when one of them is lost: fail ends the run, continue goes on without it. fail if not given."
 
+    repeat: Annotated[str | None, Parameter(show_default=False)] = None
+    "Run it so many times, with derived seeds: every figure gets its interval. Virtual ones use all cores."
+
+    until: Annotated[str | None, Parameter(show_default=False)] = None
+    "Repeat it until the interval of the mean response time is so narrow, such as 1%; --repeat is then the most, or 100."
+
     dask: DaskOptions = DaskOptions()
 
     def choose(self, written: Sharding | None = None) -> Sharding | None:
-        """What the options say, and what is ``written`` in the file where they say nothing; None: in this process."""
-        if self.processes is None and self.on_loss is None:
+        """What the options say, and what is ``written`` in the file where they say nothing; None: once, in this process."""
+        given = self.list_members()
+        if not given:
             return written
-        given = written or Sharding()
-        processes: object = given.processes if self.processes is None else _parse_processes(self.processes)
-        # --on-loss says nothing of a number.
-        is_auto = self.processes in (None, "auto") and (written is None or written.is_auto)
         try:
-            return replace(Sharding.of(processes, self.on_loss or given.on_loss), is_auto=is_auto)
+            return _replace_given(written or Sharding(is_auto=True), given)
         except SpecError as error:
             raise SpecError(
                 [problem._replace(path=f"--{problem.path.replace('_', '-')}") for problem in error.problems]
             ) from None
 
+    def list_members(self) -> dict[str, Any]:
+        """The options that are given, as members of a file say the same."""
+        given = {"processes": self.processes, "on_loss": self.on_loss, "repeat": self.repeat, "until": self.until}
+        counts = ("processes", "repeat")
+        return {
+            name: _parse_count(value) if name in counts else value for name, value in given.items() if value is not None
+        }
+
     def add_to(self, document: dict[str, Any]) -> dict[str, Any]:
         """``document`` with the members that say the same to whoever reads it."""
-        given = {"processes": self.processes, "on_loss": self.on_loss}
-        members: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        if self.processes is not None:
-            members["processes"] = _parse_processes(self.processes)
-        return document | members
+        return document | self.list_members()
 
 
-def _parse_processes(text: str) -> object:
+def _replace_given(written: Sharding, given: dict[str, Any]) -> Sharding:
+    """``written`` with what is ``given`` in its place; one of --repeat and --until leaves the other as it is written."""
+    if written.repetition is not None and not {"repeat", "until"} <= given.keys():
+        given = {"repeat": written.repetition.most, "until": written.repetition.until, **given}
+    found = Sharding.of(**given)
+    if "on_loss" not in given:
+        found = replace(found, on_loss=written.on_loss)
+    # --on-loss says nothing of a number.
+    return found if "processes" in given else replace(found, processes=written.processes, is_auto=written.is_auto)
+
+
+def _parse_count(text: str) -> object:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else text

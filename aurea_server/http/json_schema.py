@@ -22,6 +22,7 @@ from msgspec import Meta
 from aurea_engine import Constant, RunSpec
 from aurea_engine.fields.local_files import Local, NotFromElsewhere
 from aurea_engine.shards.split import OnLoss
+from aurea_engine.studies.repetition import MOST_REPLICATIONS
 from aurea_server.runner.kinds import Kinds
 from aurea_server.settings.limits import Limits
 
@@ -79,13 +80,29 @@ class Schemas:
     def _describe_sharding(self) -> Schema:
         """What stands beside a specification and is no part of it."""
         number = {"type": "integer", "minimum": 1, "maximum": self._max_processes}
-        about = "In how many processes the run is executed at once; auto is one for each core."
+        about = (
+            "In how many processes the run is executed at once; auto is one for each core. Of virtual replications, how"
+        )
+        about += " many are executed at once."
         return {
             "processes": {"anyOf": [number, {"const": "auto"}], "default": 1, "description": about},
             "on_loss": {
                 "enum": list(typing.get_args(OnLoss)),
                 "default": "fail",
                 "description": "What happens when one of them is lost.",
+            },
+            "repeat": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MOST_REPLICATIONS,
+                "description": "Replications with derived seeds. All of them together may have the jobs of one run.",
+            },
+            "until": {
+                "anyOf": [
+                    {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+                    {"type": "string", "pattern": "^[0-9.]+ *%$"},
+                ],
+                "description": "Relative half-width of the interval of the mean response time at which fewer are enough.",
             },
         }
 

@@ -58,7 +58,8 @@ class ExecutedRun:
     """A run's result as the server keeps and publishes it.
 
     ``result``: all of it as JSON, which goes on to clients as it is; ``head``: the same without its jobs, which is stored;
-    ``records``: the content of its file of records; ``parts``: `RunParts.to_bytes` without the records.
+    ``records``: the content of its file of records; ``parts``: `RunParts.to_bytes` without the records, None
+    of a run that was repeated.
     """
 
     figures: Figures
@@ -68,7 +69,7 @@ class ExecutedRun:
     result: bytes
     head: bytes
     records: bytes
-    parts: bytes
+    parts: bytes | None
 
 
 def check_executed(end: RunEnd, values: Pieces, run_id: str, stopping: str | None) -> ExecutedRun:
@@ -92,7 +93,7 @@ def check_executed(end: RunEnd, values: Pieces, run_id: str, stopping: str | Non
     del members["jobs"], members["jobs_truncated"]
     head = msgspec.json.encode(members)
     records, parts = values.take("records"), values.take("parts")
-    return ExecutedRun(end.figures, end.last, end.reason, end.reusable, result, head, records, parts)
+    return ExecutedRun(end.figures, end.last, end.reason, end.reusable, result, head, records, parts or None)
 
 
 def join_result(head: bytes, jobs: bytes, truncated: bool, reason: bytes | None = None) -> bytes:

@@ -31,6 +31,7 @@ from aurea_engine.shards.split import Sharding
 from aurea_server.runner.messages import ExecutedRun, RunEnd, check_executed
 from aurea_server.runner.submissions import Submission
 from aurea_server.runner.turns import Turns
+from aurea_server.settings.limits import Limits
 from aurea_server.settings.settings import VARIABLES
 from aurea_server.settings.targets import hidden_variables, secret_variables
 
@@ -59,8 +60,8 @@ MAX_SENT = 384 * 1024 * 1024
 
 class RunOrder(Protocol):
     """A run that is to be executed. ``document``: the whole specification, as plain data; ``foreign``: it names kinds of
-    installed packages; ``stopping``: the status that a stop asked for, once one has; ``sharding``: in how many processes,
-    None for one.
+    installed packages; ``stopping``: the status that a stop asked for, once one has; ``sharding``: in how many
+    processes and how often, None for once in one.
     """
 
     @property
@@ -172,13 +173,14 @@ class RunnerPool:
         if self._loading is loading:
             loading.kill_now()
 
-    async def judge(self, content: bytes, most_jobs: int) -> Submission:
+    async def judge(self, content: bytes, limits: Limits) -> Submission:
         """Judge a specification (JSON) that names other people's kinds, one at a time, in a process of its own.
 
         Raises `ProcessFailed`, also where they take longer than they may, or `Busy` where `MAX_JUDGED` are there already.
         """
         async with self._judging.turn(MAX_JUDGED), self._process() as process:
-            process.send_order({"judge": most_jobs, "access": self.access.to_plain()}, document=content)
+            order = {"judge": limits.jobs, "shared": limits.is_shared, "access": self.access.to_plain()}
+            process.send_order(order, document=content)
             await process.answer("loaded", LOAD_SECONDS, "the package was not loaded")
             judged = await process.answer("judged", JUDGE_SECONDS, "the strategies did not answer")
         return _read_submission(judged)
@@ -255,7 +257,7 @@ async def execute_run(
     """Have ``process`` execute it. Raises `ProcessFailed` where it came to no result."""
     order = {"id": run.id, "spec": run.document, "foreign": run.foreign, "access": access.to_plain()}
     if run.sharding is not None:
-        order |= {"processes": run.sharding.processes, "on_loss": run.sharding.on_loss}
+        order["sharding"] = run.sharding.to_plain()
     process.send_order(order)
     if run.stopping is not None:  # that was asked for while the process was being started
         process.stop(run.id, run.stopping)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +27,6 @@ from aurea_engine import (
     job_costs,
     result_to_dict,
     run,
-    run_sharded,
     simulate,
     spec_from_dict,
     summarize,
@@ -39,10 +37,12 @@ from aurea_engine.processes.frames import Message
 from aurea_engine.processes.linux import resident_bytes
 from aurea_engine.processes.messages import Reason, Snapshot
 from aurea_engine.records import column_file
+from aurea_engine.shards.process_runner import run_as
 from aurea_engine.shards.split import Sharding
 from aurea_server.runner import third_party
 from aurea_server.runner.messages import RunEnd, make_figures
 from aurea_server.runner.stored_runs import compare_runs
+from aurea_server.settings.limits import Limits
 
 REUSABLE_BYTES = 400 * 1024 * 1024
 """Bytes of memory from which on a runner is not used again: what a large run leaves fragmented is not the next one's."""
@@ -57,7 +57,8 @@ def start(parent: ParentConnection, loop: asyncio.Runner) -> Handler:
 def _handle(parent: ParentConnection, loop: asyncio.Runner, order: Message) -> None:
     if "judge" in order:
         access = Access.from_plain(order["access"])
-        parent.send(third_party.judge(parent.attached("document"), order["judge"], access, parent.send))
+        limits = Limits(jobs=order["judge"], is_shared=order["shared"])
+        parent.send(third_party.judge(parent.attached("document"), limits, access, parent.send))
     elif "price" in order:
         parent.send(third_party.price_run(order["price"], order["usage"], parent.attached("records")))
     elif "compare" in order:
@@ -83,12 +84,13 @@ def _execute(order: Message, parent: ParentConnection, loop: asyncio.Runner) -> 
         reporter = ProgressReporter(parent, catalog)
         access = Access.from_plain(order["access"])
         spec = spec_from_dict(order["spec"], catalog, local=False, data_dir=access.data_dir)
-        sharding = Sharding.of(order["processes"], order["on_loss"]) if "processes" in order else None
+        sharding = Sharding.from_plain(order["sharding"]) if "sharding" in order else None
         if sharding is None:
             result = _run(spec, reporter, parent.stops[run_id], run_id, loop, access)
         else:
             # Their processes are below this one: the guard above it leaves nothing of them, whatever ends it.
-            running = _run_sharded(spec, sharding, reporter, parent.stops[run_id], catalog, access)
+            stop = parent.stops[run_id]
+            running = run_as(sharding, spec, [reporter], stop=stop, catalog=catalog, access=access)
             result = replace(loop.run(running), benchmark_id=run_id)
         end, values = _close(result, reporter.last, catalog)
         message = {"end": to_plain(end)}
@@ -109,21 +111,11 @@ def _run(
     return loop.run(run(spec, [reporter], stop=stop, benchmark_id=run_id, access=access))
 
 
-def _run_sharded(
-    spec: RunSpec, sharding: Sharding, reporter: ProgressReporter, stop: Stop, catalog: Catalog, access: Access
-) -> Coroutine[Any, Any, RunResult]:
-    processes, on_loss = sharding.processes, sharding.on_loss
-    return run_sharded(spec, processes, [reporter], on_loss=on_loss, stop=stop, catalog=catalog, access=access)
-
-
 def _close(result: RunResult, last: Snapshot, catalog: Catalog) -> tuple[RunEnd, dict[str, bytes]]:
     """(the last message, what is sent ahead of it in pieces)."""
-    assert result.parts is not None  # of a result that was computed here, and not read from JSON
-    parts = result.parts
     memory_errors = result.failures.get("MemoryError")
     if memory_errors:
-        parts = _fail(parts, f"{memory_errors:,} jobs found no memory left within the runner's limit")
-        result = summarize(result.spec, parts, benchmark_id=result.benchmark_id)
+        result = _fail(result, f"{memory_errors:,} jobs found no memory left within the runner's limit")
     document = result_to_dict(result, catalog)
     end = RunEnd(
         figures=make_figures(result, catalog.kind_of(result.spec.cost), document["start_time"], document["end_time"]),
@@ -135,14 +127,22 @@ def _close(result: RunResult, last: Snapshot, catalog: Catalog) -> tuple[RunEnd,
         "result": encode_json(document),
         "records": _encode_records(result, document["jobs"]),
         # The records are stored by themselves, with what each job cost, which is no part of what was measured.
-        "parts": replace(parts, records=None, numbers=None).to_bytes(),
+        "parts": _encode_parts(result.parts),
     }
 
 
-def _fail(parts: RunParts, detail: str) -> RunParts:
-    """The parts of a run that failed in spite of its driver: what it measured without memory is not to be trusted."""
-    reason = aurea_engine.Reason("memory", detail)
-    return replace(parts, shards=tuple(replace(report, status="failed", reason=reason) for report in parts.shards))
+def _encode_parts(parts: RunParts | None) -> bytes:
+    """Nothing of a run that was repeated: its replications are runs of their own, and have been summed up."""
+    return b"" if parts is None else replace(parts, records=None, numbers=None).to_bytes()
+
+
+def _fail(result: RunResult, detail: str) -> RunResult:
+    """A run that failed in spite of its driver: what it measured without memory is not to be trusted."""
+    reason, parts = aurea_engine.Reason("memory", detail), result.parts
+    if parts is None:
+        return replace(result, status="failed", reason=reason)
+    shards = tuple(replace(report, status="failed", reason=reason) for report in parts.shards)
+    return summarize(result.spec, replace(parts, shards=shards), benchmark_id=result.benchmark_id)
 
 
 def _encode_records(result: RunResult, rows: list[dict[str, Any]]) -> bytes:

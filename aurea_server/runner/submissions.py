@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from aurea_engine import Access, Catalog, SpecError, spec_from_dict, spec_to_dict
-from aurea_engine.shards.split import Sharding, prepare_spec
+from aurea_engine.shards.split import Sharding
 from aurea_server.runner.reach import check_reach
-from aurea_server.settings.limits import Limits, apply_limits, draw_seed
+from aurea_server.settings.limits import Limits, apply_limits, draw_seed, share_limits
 
 MAX_DOCUMENT = 24 * 1024**2
 """Bytes of a whole specification as JSON. As msgpack it may take 2.25 times that (``0.0,`` is nine bytes), and must fit into
@@ -21,7 +21,7 @@ a frame; the result has it too. A body of the largest size that can be set stays
 @dataclass(frozen=True)
 class Submission:
     """``document``: the whole specification, with every default and the seed. ``foreign``: it runs others' code.
-    ``sharding``: in how many processes it is executed, None for one.
+    ``sharding``: in how many processes it is executed, and how often; None for once in one.
     """
 
     document: dict[str, Any]
@@ -46,8 +46,9 @@ def judge_built_in(
     # a tenth of what a short run costs here.
     if isinstance(document, dict) and document.get("seed") is None:
         document = {**document, "seed": draw_seed()}
-    spec = apply_limits(spec_from_dict(document, catalog, local=False, data_dir=access.data_dir), limits)
+    read = spec_from_dict(document, catalog, local=False, data_dir=access.data_dir)
+    spec = apply_limits(read, share_limits(limits, sharding))
     check_reach(spec, access)
     if sharding is not None:
-        prepare_spec(spec, sharding.processes)  # what cannot be cut is refused now, and not by the run
+        sharding.check(spec)  # what cannot be cut is refused now, and not by the run
     return Submission(spec_to_dict(spec, catalog), spec.label, foreign=False, sharding=sharding)

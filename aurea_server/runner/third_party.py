@@ -37,7 +37,7 @@ T = TypeVar("T")
 Message = dict[str, Any]
 
 
-def judge(content: bytes, most_jobs: int, access: Access, tell: Callable[[Message], None]) -> Message:
+def judge(content: bytes, limits: Limits, access: Access, tell: Callable[[Message], None]) -> Message:
     """The specification in ``content`` (JSON), whole and as plain data, if it can be run here.
 
     ``tell`` is called when the packages are loaded: from then on a shorter deadline holds.
@@ -49,7 +49,7 @@ def judge(content: bytes, most_jobs: int, access: Access, tell: Callable[[Messag
         tell({"loaded": True})
         spec = _build(lambda: spec_from_dict(document, catalog, local=False, data_dir=access.data_dir))
         _build(lambda: check_reach(spec, access))
-        return {"judged": spec_to_dict(apply_limits(spec, Limits(jobs=most_jobs)), catalog)}
+        return {"judged": spec_to_dict(apply_limits(spec, limits), catalog)}
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer to this request
         return describe_failure(error)
 

@@ -22,7 +22,7 @@ from aurea_server.runner.submissions import Submission, check_size, judge_built_
 from aurea_server.runner.turns import Busy
 from aurea_server.runs.errors import QueueFull, RunError, Stopping, StrategyFailed
 from aurea_server.runs.finish import raise_spec_error
-from aurea_server.settings.limits import Limits, take_sharding
+from aurea_server.settings.limits import Limits, share_limits, take_sharding
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class SpecificationValidator:
         if submission is not None:
             return submission
         try:
-            judged = check_size(await self._pool.judge(content, self._limits.jobs))
+            judged = check_size(await self._pool.judge(content, share_limits(self._limits, sharding)))
             return replace(judged, sharding=sharding)
         except Busy:
             text = "Too many specifications with kinds of installed packages are being checked; try again later."

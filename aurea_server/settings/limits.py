@@ -6,13 +6,14 @@ import secrets
 from dataclasses import dataclass, replace
 
 from aurea_engine import Problem, RunSpec, SpecError
-from aurea_engine.shards.split import Sharding
+from aurea_engine.shards.split import Sharding, count_cores
 
 
 @dataclass(frozen=True)
 class Limits:
     """``jobs`` a run; ``seconds`` a run lasts at most; ``queued`` runs that wait; ``memory`` bytes of a runner process;
-    ``followers`` of events; ``processes`` that a run may be executed in at once.
+    ``followers`` of events; ``processes`` that a run may be executed in at once. ``is_shared``: ``jobs`` are
+    those of one replication of several.
     """
 
     jobs: int = 1_000_000
@@ -21,6 +22,7 @@ class Limits:
     memory: int = 2 * 1024**3
     followers: int = 32
     processes: int = 1
+    is_shared: bool = False
 
 
 def draw_seed() -> int:
@@ -34,7 +36,14 @@ def take_sharding(document: object, limits: Limits) -> tuple[object, Sharding | 
     """``document`` without what it says of processes, and that, within the limits. Raises SpecError."""
     wanted = document.get("processes") if isinstance(document, dict) else None
     rest, sharding = Sharding.take_from(document)
-    if sharding is None or sharding.processes <= limits.processes:
+    if sharding is None:
+        return rest, None
+    # Virtual replications of a run that says nothing of processes take as many as there may be.
+    if sharding.repetition is not None and sharding.is_auto:
+        virtual = isinstance(rest, dict) and rest.get("clock") == "virtual"
+        most = min(limits.processes, count_cores(), sharding.repetition.most) if virtual else sharding.processes
+        sharding = replace(sharding, processes=most, is_auto=False)
+    if sharding.processes <= limits.processes:
         return rest, sharding
     if wanted == "auto":
         return rest, replace(sharding, processes=limits.processes)
@@ -43,11 +52,18 @@ def take_sharding(document: object, limits: Limits) -> tuple[object, Sharding | 
     )
 
 
+def share_limits(limits: Limits, sharding: Sharding | None) -> Limits:
+    """The limits of each replication of a run that is repeated: jobs are limited of all together."""
+    repetition = None if sharding is None else sharding.repetition
+    return limits if repetition is None else replace(limits, jobs=limits.jobs // repetition.most, is_shared=True)
+
+
 def apply_limits(spec: RunSpec, limits: Limits) -> RunSpec:
     """``spec`` as it will run here: with a seed, and no more jobs than allowed. Raises SpecError."""
     workload = spec.workload
     if workload.jobs is not None and workload.jobs > limits.jobs:
-        text = f"must be <= {limits.jobs:,} on this server"
+        shared = ", which limits all replications together" if limits.is_shared else ""
+        text = f"must be <= {limits.jobs:,} on this server{shared}"
         raise SpecError([Problem("workload.jobs", text, f"{workload.jobs:,}")])
     # Without a number of jobs, rate times duration says how many there will be. Where either is unknown, the limit
     # itself becomes the number of jobs, and the run ends there.

@@ -62,7 +62,10 @@ from aurea_engine.run import job_columns
 from aurea_engine.shards import coordinator
 from aurea_engine.shards.coordinator import Coordinator
 from aurea_engine.shards.split import prepare_spec
+from aurea_engine.studies.repeat import repeat
+from aurea_engine.studies.runner import RunHere
 from aurea_engine.testing import FakeConnections, FakeRequests, JumpingLoop, ManualClock, run_jumping
+from aurea_engine.workload.streams import derive_seed
 from tests.engine.shards.fake_shards import FakeShard
 
 STEADY = Workload(Sleep(0.001), ConstantRate(1000), duration=1)
@@ -261,6 +264,21 @@ def in_shards(lost: str | None, observers: Iterable[Observer] = ()) -> RunResult
         return runner.run(main())
 
 
+def replicated(service: float) -> RunResult:
+    """Ten replications, in the fourth of which jobs take ``service`` s on average, and 0.01 s in the others."""
+    spec = RunSpec(Workload(Sleep(Exponential(0.01)), Poisson(50), jobs=500), Fifo(1), clock="virtual", seed=1)
+    odd = derive_seed(1, "replication", 4)
+
+    class Disturbed(RunHere):
+        async def run(
+            self, spec: RunSpec, observers: Iterable[Observer] = (), *, stop: Stop | None = None
+        ) -> RunResult:
+            job = Sleep(Exponential(service if spec.seed == odd else 0.01))
+            return await super().run(replace(spec, workload=replace(spec.workload, job=job)), observers, stop=stop)
+
+    return asyncio.run(repeat(spec, 10, runner=Disturbed()))
+
+
 CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
     "arrivals_misfit": (
         lambda: held_up(RunSpec(Workload(Sleep(0.001), Poisson(1000), duration=1), seed=1), *[0.05] * 20),
@@ -319,6 +337,7 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=1_000_001), seed=0)),
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=10_000), seed=0, keep_jobs=False)),
     ),
+    "replication_outlying": (lambda: replicated(0.03), lambda: replicated(0.01)),
     "retries_at_once": (lambda: turned_away(0.0), lambda: turned_away(0.01)),
     "shard_lost": (lambda: in_shards("it was killed"), lambda: in_shards(None)),
     "target_rate_limited": (lambda: run_paced(9.0), lambda: run_paced(11.0)),
@@ -570,8 +589,8 @@ UNDER_WAY: dict[str, Callable[[Watcher], RunResult]] = {
 """A run for every finding that can be told before the end."""
 
 AT_THE_END = {
-    "arrivals_misfit", "conservation_broken", "no_steady_state", "not_drained", "queue_growing", "too_few_samples",
-    "tracer_active",
+    "arrivals_misfit", "conservation_broken", "no_steady_state", "not_drained", "queue_growing", "replication_outlying",
+    "too_few_samples", "tracer_active",
 }  # fmt: skip
 
 

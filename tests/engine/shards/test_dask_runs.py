@@ -28,9 +28,11 @@ from aurea_engine import (
 )
 from aurea_engine.costs import measure
 from aurea_engine.errors import ClusterRefused
+from aurea_engine.shards.dask_runner import repeat_on_dask
 from aurea_engine.shards.dask_shard import run_on_dask
 from aurea_engine.shards.local import run_sharded
 from aurea_engine.shards.split import Sharding
+from aurea_engine.workload.streams import derive_seed
 from tests.engine.shards.dask_cluster import Cluster, list_below, start_local_cluster, wait_until
 
 pytestmark = pytest.mark.service
@@ -87,6 +89,14 @@ async def test_shards_are_of_one_machine_here(cluster: Cluster) -> None:
     assert all(shard.start_skew >= 0 for shard in result.shards)
     assert (result.environment["processes"], result.environment["on_loss"]) == (2, "fail")
     assert "clock_uncertain" not in {finding.code for finding in result.findings}
+
+
+async def test_replications_follow_each_other(cluster: Cluster) -> None:
+    """Each over both workers, with the seeds that they have anywhere."""
+    result = await repeat_on_dask(OPEN, cluster.address, Sharding.of(repeat=2))
+    assert (result.status, result.counts.completed, result.environment["processes"]) == ("completed", 600, 2)
+    assert result.replications is not None
+    assert [one.seed for one in result.replications.each] == [derive_seed(7, "replication", k) for k in (1, 2)]
 
 
 class Watcher(Observer):

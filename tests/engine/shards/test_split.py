@@ -86,7 +86,7 @@ def test_shards_have_one_seed_and_end_nothing() -> None:
         ({"num_jobs": 1}, None),
         ({"num_jobs": 1, "processes": 2}, Sharding(2)),
         ({"num_jobs": 1, "processes": 2, "on_loss": "continue"}, Sharding(2, "continue")),
-        ({"num_jobs": 1, "on_loss": "continue"}, Sharding(1, "continue")),
+        ({"num_jobs": 1, "on_loss": "continue"}, Sharding(1, "continue", is_auto=True)),
     ],
 )
 def test_members_stand_beside_a_specification(document: dict[str, object], expected: Sharding | None) -> None:
