@@ -221,10 +221,8 @@ async def run(
             return await asyncio.to_thread(
                 simulate, spec, observers, stop=stop, benchmark_id=benchmark_id, access=access
             )
-        except asyncio.CancelledError:
-            # Not in every case: a study hands the same `Stop` to all of its runs.
+        finally:
             stop.now()
-            raise
     watch = _Watch(spec, observers, stop, access)
     return watch.summarize(await _drive(watch, WHOLE, clock or MonotonicClock()), benchmark_id)
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from aurea_engine.costs.decimals import decimal_text
-from aurea_engine.results.capacity import CapacityAnswer, CapacityCost, FrontierPoint, SearchProgress, Trial
+from aurea_engine.results.capacity import CapacityAnswer, CapacityCost, CostLine, FrontierPoint, SearchProgress, Trial
 
 
 def capacity_to_dict(answer: CapacityAnswer) -> dict[str, Any]:
@@ -29,6 +29,7 @@ def capacity_to_dict(answer: CapacityAnswer) -> dict[str, Any]:
         "confirmation": None if answer.confirmation is None else asdict(answer.confirmation),
         "costs": [_encode_cost(cost) for cost in answer.costs],
         "frontier": [_encode_point(point) for point in answer.frontier],
+        "curves": [_encode_line(line) for line in answer.curves],
         "cost_of_search": _encode_money(answer.cost_of_search),
         "currency": answer.currency,
         "trials": [trial_to_dict(trial) for trial in answer.trials],
@@ -58,6 +59,11 @@ def _encode_cost(cost: CapacityCost) -> dict[str, Any]:
 
 def _encode_point(point: FrontierPoint) -> dict[str, Any]:
     return {**asdict(point), "per_million_good": _encode_money(point.per_million_good)}
+
+
+def _encode_line(line: CostLine) -> dict[str, Any]:
+    points = [{"rate": rate, "per_million_good": _encode_money(money)} for rate, money in line.points]
+    return {"model": line.model, "currency": line.currency, "points": points}
 
 
 def _encode_money(value: Fraction | None) -> str | None:

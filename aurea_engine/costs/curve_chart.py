@@ -33,7 +33,7 @@ class _Axes:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * cost / self.top
 
     def grid(self, currency: str) -> Iterator[str]:
-        step = _choose_step(self.top)
+        step = choose_step(self.top)
         for i in range(int(self.top / step + 1e-9) + 1):
             y = self.y(i * step)
             yield f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#e2e8f0"/>'
@@ -48,7 +48,7 @@ class _Axes:
         yield f'<text x="{LEFT}" y="{TOP - 10}" text-anchor="middle">{escape(currency)} per million jobs</text>'
 
 
-def _choose_step(top: float) -> float:
+def choose_step(top: float) -> float:
     """A round step (1, 2 or 5 × 10ⁿ) of which about five fit into ``top``."""
     power = 10.0 ** math.floor(math.log10(top / 5))
     return next(power * each for each in (1, 2, 5, 10) if power * each >= top / 5 - 1e-12)

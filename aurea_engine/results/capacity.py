@@ -109,6 +109,17 @@ class FrontierPoint:
 
 
 @dataclass(frozen=True)
+class CostLine:
+    """What a million good jobs cost under one model at other rates, each with as many systems of the verified kind as it
+    takes: (jobs per second, money), None where there is no price.
+    """
+
+    model: str
+    currency: str
+    points: tuple[tuple[float, Fraction | None], ...]
+
+
+@dataclass(frozen=True)
 class CapacityAnswer:
     """The answer of a capacity search: the largest rate, or the fewest slots, at which the objectives hold.
 
@@ -130,6 +141,7 @@ class CapacityAnswer:
     confirmation: Verification | None = None
     costs: tuple[CapacityCost, ...] = ()
     frontier: tuple[FrontierPoint, ...] = field(default=(), repr=False)
+    curves: tuple[CostLine, ...] = field(default=(), repr=False)
     cost_of_search: Fraction | None = None
     currency: str = "USD"
     required: float | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
@@ -19,17 +20,24 @@ from aurea_engine.results.capacity import CapacityAnswer, SearchProgress, Trial,
 from aurea_engine.results.result import RunResult
 from aurea_engine.spec import RunSpec
 from aurea_engine.studies.capacity_checks import check_search
-from aurea_engine.studies.capacity_costs import Bill, bill_trial, find_frontier, name_models, price_capacity
+from aurea_engine.studies.capacity_costs import Bill, bill_trial, name_models, price_capacity
 from aurea_engine.studies.capacity_search import CapacitySearch
+from aurea_engine.studies.cost_frontier import draw_cost_lines, find_frontier
+from aurea_engine.studies.run_stop import RunStop
 from aurea_engine.studies.runner import RunHere, Runner
 from aurea_engine.studies.search_plan import Lengths, SearchLimits, SearchPlan, SearchSettings, Stage
 from aurea_engine.studies.search_votes import bound_objectives
 from aurea_engine.studies.trial_judgement import judge_trial
 from aurea_engine.studies.trial_requests import TrialRequest
-from aurea_engine.studies.trial_specs import SECONDS, spec_at, spec_probe
+from aurea_engine.studies.trial_specs import PROBE_SECONDS, SECONDS, spec_at, spec_probe
 
 TrialFunction = Callable[[float, int, int], RunResult | Awaitable[RunResult]]
 """``trial(value, seed, jobs)``: the result of a run at ``value``, which is a rate or a number of slots."""
+
+REAL_WIDTH = 0.02
+"""Of the final bracket in real time, relative: trials of some seconds tell no more."""
+
+WIDEST = 0.05
 
 UNLIMITED = SearchLimits()
 OnProgress = Callable[[SearchProgress], None]
@@ -110,7 +118,7 @@ class _Study:
             has_floor=True,
             rate=spec.workload.arrivals.asked_rate(),
             slots=spec.scheduler.slots,
-            settings=settings or choose_settings(spec),
+            settings=settings or choose_settings(spec, limits.jobs_of_trial),
             limits=limits,
         )
 
@@ -148,13 +156,19 @@ class _Study:
 
     async def _run(self, request: TrialRequest, plan: SearchPlan) -> RunResult:
         if request.users is not None:
-            most = plan.limits.jobs_of_trial
-            probe = spec_probe(self.spec, request.users, request.seed, request.jobs, most)
-            return await self._runner.run(probe, stop=self._stop)
+            probe = spec_probe(
+                self.spec,
+                request.users,
+                request.seed,
+                request.jobs,
+                seconds=min(PROBE_SECONDS, plan.settings.lengths.seconds or PROBE_SECONDS),
+                most=plan.limits.jobs_of_trial,
+            )
+            return await self._runner.run(probe, stop=RunStop(self._stop))
         assert request.value is not None
         if self._trial is None:
             spec = spec_at(self.spec, self.variable, request.value, request.seed, request.jobs)
-            return await self._runner.run(spec, stop=self._stop)
+            return await self._runner.run(spec, stop=RunStop(self._stop))
         # In a thread, so that a trial that computes leaves the event loop free; a coroutine function only makes its
         # coroutine there, and it is awaited here.
         made = await asyncio.to_thread(self._trial, request.value, request.seed, request.jobs)
@@ -196,7 +210,8 @@ class _Study:
         # In the order of the trials, whatever the order in which they ended.
         bills = sorted(self._bills, key=lambda bill: trials.index(bill.trial))
         answer = replace(answer, costs=price_capacity(answer, bills, self.models))
-        return replace(answer, frontier=find_frontier(answer, bills, self.models))
+        frontier = find_frontier(answer, bills, self.models)
+        return replace(answer, frontier=frontier, curves=draw_cost_lines(answer, bills, self.models))
 
     def _describe(self, value: float, trials: tuple[Trial, ...], passed: bool) -> Verification:
         seeds = tuple(trial.seed for trial in trials)
@@ -218,17 +233,19 @@ class _Study:
         )
 
 
-def choose_settings(spec: RunSpec) -> SearchSettings:
-    """Trials that are long enough for the objectives; in real time as long as the run of ``spec``, and wider brackets."""
+def choose_settings(spec: RunSpec, most: int | None = None) -> SearchSettings:
+    """Trials that are long enough for the objectives, of ``most`` jobs; in real time as long as the run of ``spec``."""
     quantiles = [each.quantile for each in spec.objectives if each.quantile is not None]
     fewest = 2 * max((count_samples_needed(max(q, 1 - q)) for q in quantiles), default=50)
     if spec.clock == "virtual":
         usual = Lengths()
         lengths = replace(usual, **{name: max(getattr(usual, name), 10 * fewest) for name in get_args(Stage)})
-        return SearchSettings(lengths=lengths)
+        # What trials cannot tell apart needs no bracket around it. Their error falls with the root of their length.
+        noise = math.sqrt(usual.deciding / min(most or usual.deciding, usual.deciding))
+        return SearchSettings(min(SearchSettings().width * noise, WIDEST), lengths=lengths)
     workload, rate = spec.workload, spec.workload.arrivals.asked_rate()
     lasts = workload.duration or workload.stop_at or (workload.jobs / rate if workload.jobs and rate else None)
-    return SearchSettings(width=0.02, confirmations=3, lengths=Lengths.real(lasts or SECONDS, fewest))
+    return SearchSettings(REAL_WIDTH, lengths=Lengths.real(lasts or SECONDS, fewest))
 
 
 def _sum_costs(trials: tuple[Trial, ...]) -> Fraction | None:

@@ -15,8 +15,9 @@ from fractions import Fraction
 
 from aurea_engine.costs import Composite, CostModel, FlatPeriod, Fleet, Usage, project, reprice
 from aurea_engine.costs.projection import MONTH
-from aurea_engine.errors import NeedsRecords, SpecError
-from aurea_engine.results.capacity import CapacityAnswer, CapacityCost, FrontierPoint, Trial
+from aurea_engine.costs.safe_call import call_safely
+from aurea_engine.errors import NeedsRecords
+from aurea_engine.results.capacity import CapacityAnswer, CapacityCost, Trial
 from aurea_engine.results.result import RunResult
 from aurea_engine.results.student_t import find_t
 
@@ -80,12 +81,7 @@ def price_capacity(
     answer: CapacityAnswer, bills: Sequence[Bill], models: Mapping[str, CostModel]
 ) -> tuple[CapacityCost, ...]:
     """Each model at the verified value of ``answer``; none where nothing was verified."""
-    verification = answer.verification
-    if verification is None or not verification.passed:
-        return ()
-    seeds = set(verification.seeds)
-    verifying = [bill for bill in bills if bill.trial.phase == "verify" and bill.trial.seed in seeds]
-    verifying = [bill for bill in verifying if bill.trial.outcome in ("passed", "failed")]
+    verifying = choose_verifying(answer, bills)
     if not verifying:
         return ()
     costs = [
@@ -93,6 +89,16 @@ def price_capacity(
         for name, model in models.items()
     ]
     return tuple(_mark_cheapest(costs))
+
+
+def choose_verifying(answer: CapacityAnswer, bills: Sequence[Bill]) -> list[Bill]:
+    """The bills of the replications that verified ``answer``; none where nothing was verified."""
+    verification = answer.verification
+    if verification is None or not verification.passed:
+        return []
+    seeds = set(verification.seeds)
+    wanted = [bill for bill in bills if bill.trial.phase == "verify" and bill.trial.seed in seeds]
+    return [bill for bill in wanted if bill.trial.outcome in ("passed", "failed")]
 
 
 def is_projected(model: CostModel) -> bool:
@@ -104,17 +110,23 @@ def is_projected(model: CostModel) -> bool:
     )
 
 
+def read_currency(model: CostModel) -> str:
+    """The currency of ``model``; that of most, where it does not say."""
+    currency, _ = call_safely(lambda: str(model.currency))
+    return currency or "USD"
+
+
 def _measure(name: str, model: CostModel, bills: Sequence[Bill]) -> CapacityCost:
     prices = [price for bill in bills if (price := bill.per_million[name]) is not None]
     if len(prices) < len(bills):
         problem = next(bill.problems[name] for bill in bills if name in bill.problems)
-        return CapacityCost(name, model.currency, "measured", None, problem=problem)
+        return CapacityCost(name, read_currency(model), "measured", None, problem=problem)
     mean = sum(prices, Fraction(0)) / len(prices)
     cost = reprice(bills[0].usage, model) if _is_priced(bills[0].usage, model) else None
     utilization = None if cost is None else cost.utilization
     return CapacityCost(
         name,
-        model.currency,
+        read_currency(model),
         "measured",
         mean,
         _find_interval(prices, mean),
@@ -146,7 +158,7 @@ def _project(name: str, model: CostModel, answer: CapacityAnswer, bills: Sequenc
     sized = size_fleet(model, place.slots)
     per_hour, per_million, problem = project_at(usage, sized, place.rate, share)
     if per_million is None:
-        return CapacityCost(name, model.currency, "projected", None, problem=problem)
+        return CapacityCost(name, read_currency(model), "projected", None, problem=problem)
     idle = None
     if place.rate is not None:
         utilization = project(usage, sized, place.rate, MONTH).cost.utilization
@@ -157,7 +169,7 @@ def _project(name: str, model: CostModel, answer: CapacityAnswer, bills: Sequenc
     if answer.variable == "rate" and low and high and place.rate:
         bounds = (per_million * place.rate / Fraction(f"{high:.9g}"), per_million * place.rate / Fraction(f"{low:.9g}"))
     instances = count_instances(sized, usage, place.rate)
-    return CapacityCost(name, model.currency, "projected", per_million, bounds, per_hour, instances, idle)
+    return CapacityCost(name, read_currency(model), "projected", per_million, bounds, per_hour, instances, idle)
 
 
 def find_place(answer: CapacityAnswer, value: float | None) -> Place:
@@ -188,10 +200,10 @@ def project_at(
     """(money of an hour, money of a million good jobs, why there is none) at ``rate``, kept up for a month."""
     if not good_share:
         return None, None, "no job was good"
-    try:
-        projection = project(usage, model, rate, MONTH)
-    except (NeedsRecords, SpecError) as error:
-        return None, None, str(error)
+    # A model from outside may raise anything, and must not cost the user the answer.
+    projection, problem = call_safely(lambda: project(usage, model, rate, MONTH))
+    if projection is None:
+        return None, None, problem
     per_million = projection.per_million
     return projection.per_hour, None if per_million is None else per_million / good_share, projection.cost.problem
 
@@ -216,34 +228,3 @@ def _mark_cheapest(costs: Sequence[CapacityCost]) -> list[CapacityCost]:
         priced = [each for each in rivals if each is not None]
         marked.append(replace(cost, cheapest=len(priced) > 1 and cost.per_million_good == min(priced)))
     return marked
-
-
-def find_frontier(
-    answer: CapacityAnswer, bills: Sequence[Bill], models: Mapping[str, CostModel]
-) -> tuple[FrontierPoint, ...]:
-    """Each tried value under each model: the longest trial's p99 and its price, and whether another is better in both."""
-    longest: dict[float, Bill] = {}
-    for bill in bills:
-        value = bill.trial.value
-        if value is not None and (value not in longest or bill.trial.jobs > longest[value].trial.jobs):
-            longest[value] = bill
-    points = [
-        FrontierPoint(name, value, bill.trial.p99, _price_point(name, model, answer, bill), bill.trial.passed)
-        for name, model in models.items()
-        for value, bill in sorted(longest.items())
-    ]
-    return tuple(replace(point, dominated=any(_dominates(other, point) for other in points)) for point in points)
-
-
-def _price_point(name: str, model: CostModel, answer: CapacityAnswer, bill: Bill) -> Fraction | None:
-    if not is_projected(model):
-        return bill.per_million[name]
-    place = find_place(answer, bill.trial.value)
-    return project_at(bill.usage, size_fleet(model, place.slots), place.rate, find_good_share([bill]))[1]
-
-
-def _dominates(other: FrontierPoint, point: FrontierPoint) -> bool:
-    if other.model != point.model or None in (other.p99, other.per_million_good, point.p99, point.per_million_good):
-        return False
-    mine, theirs = (point.p99, point.per_million_good), (other.p99, other.per_million_good)
-    return mine != theirs and theirs[0] <= mine[0] and theirs[1] <= mine[1]  # type: ignore[operator]

@@ -11,6 +11,9 @@ from aurea_engine.closed_sets import CapacityVariable
 Stage = Literal["wide", "middle", "narrow", "deciding", "verifying"]
 """How much a trial has to tell: the narrower the bracket, the longer its trials."""
 
+VERIFYING = 2
+"""So many times as long as other trials of a search in real time are those that verify."""
+
 MOST_SLOTS = 1_000_000
 
 
@@ -33,7 +36,8 @@ class Lengths:
         """Jobs of a trial at ``rate``; ``most`` of them are allowed."""
         jobs: int = getattr(self, stage)
         if self.seconds is not None and rate is not None:
-            jobs = max(jobs, math.ceil(self.seconds * rate))
+            lasts = self.seconds * (VERIFYING if stage == "verifying" else 1)
+            jobs = max(jobs, math.ceil(lasts * rate))
         return jobs if most is None else min(jobs, most)
 
     @classmethod

@@ -55,11 +55,14 @@ def _abort_early(objective: Objective, spec: RunSpec) -> Objective:
     return replace(objective, abort=True)
 
 
-def spec_probe(spec: RunSpec, users: int, seed: int, jobs: int, most: int | None = None) -> RunSpec:
-    """``spec`` in a closed loop of ``users`` who do not think, for ``jobs`` jobs; in real time for two seconds, and ``most``
+def spec_probe(
+    spec: RunSpec, users: int, seed: int, jobs: int, *, seconds: float = PROBE_SECONDS, most: int | None = None
+) -> RunSpec:
+    """``spec`` in a closed loop of ``users`` who do not think, for ``jobs`` jobs; in real time for ``seconds``, and ``most``
     jobs.
     """
+    workload = spec.workload
     # Nobody knows how long so many jobs take in real time, so there the time ends it.
-    ends = {"jobs": most, "duration": PROBE_SECONDS} if spec.clock == "real" else {"jobs": jobs, "duration": None}
-    workload = replace(spec.workload, arrivals=Closed(users), stop_at=None, **ends)
+    ends = (most, seconds) if spec.clock == "real" else (jobs, None)
+    workload = replace(workload, arrivals=Closed(users), stop_at=None, jobs=ends[0], duration=ends[1])
     return replace(spec, workload=workload, seed=seed, warmup=0.0)

@@ -59,6 +59,11 @@ app.command(
     help="Make a page of a stored result, with charts, to read and to hand on.",
 )
 app.command(
+    "aurea_server.cli.capacity:capacity_command",
+    name="capacity",
+    help="Search the most that a system carries while its objectives hold, and price it.",
+)
+app.command(
     "aurea_server.cli.cost_curve:cost_curve_command",
     name="cost-curve",
     help="Show the cost under each model at a range of rates.",

@@ -21,3 +21,11 @@ def choose_exit_code(status: str, verdict: str | None, outcomes: Iterable[str]) 
     if "missed" in found:
         return ExitCode.MISSED
     return ExitCode.MET if found <= {"met"} else ExitCode.NOT_DECIDED
+
+
+def choose_search_exit_code(status: str, *, is_verified: bool) -> ExitCode:
+    """The exit code of ``aurea capacity``: an answer that fresh runs verified is met, also one that is only a bound."""
+    if status in {"generator_limited", "undecided"}:
+        return ExitCode.NOT_DECIDED
+    # A bound from the other side: the objectives hold at none of the values that were allowed, or not at the required one.
+    return ExitCode.MET if is_verified and status != "infeasible" else ExitCode.MISSED
