@@ -20,10 +20,10 @@ def find_rank(q: float, n: int) -> int:
     return min(max(math.ceil(q * n - 1e-9 * max(1.0, q * n)), 1), n)
 
 
-def count_samples_needed(q: float) -> int:
-    """The fewest values that support quantile ``q``: the smallest n with qⁿ ≤ 0.05.
+def count_samples_needed(q: float, confidence: float = CONFIDENCE) -> int:
+    """The fewest values that support quantile ``q``: the smallest n with qⁿ ≤ 0.05, or 1 − ``confidence``.
 
     qⁿ is the probability that all n values lie below the true quantile. Above 0.05, even the largest value is no 95 % upper
     bound of it (Hahn and Meeker, *Statistical Intervals*, chapter 5).
     """
-    return math.ceil(math.log(1 - CONFIDENCE) / math.log(q))
+    return math.ceil(math.log(1 - confidence) / math.log(q))

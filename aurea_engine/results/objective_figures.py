@@ -8,6 +8,7 @@ import numpy as np
 
 from aurea_engine.records.batch import NS, JobBatch
 from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.records.quantiles import CONFIDENCE
 from aurea_engine.results.figures import Figures, count_outcomes
 from aurea_engine.results.objectives import (
     find_failure_ratio,
@@ -22,16 +23,18 @@ from aurea_engine.run.meters import Meters, measure_reports, measure_span
 from aurea_engine.spec import TIMES, Objective
 
 
-def judge_objective(objective: Objective, result: RunResult, figures: Figures, *, is_lost: bool) -> ObjectiveResult:
+def judge_objective(
+    objective: Objective, result: RunResult, figures: Figures, *, is_lost: bool, confidence: float = CONFIDENCE
+) -> ObjectiveResult:
     """``is_lost``: it ended the run. That was certain: neither a histogram nor a confidence interval may doubt it."""
-    judged = _judge(objective, result, figures)
+    judged = _judge(objective, result, figures, confidence)
     # What was lost in counts, to the nanosecond, may look met within the 0.4 % of a histogram.
     if not is_lost or judged.outcome == "missed":
         return judged
     return replace(judged, outcome="missed", detail=f"no longer to be met when the run was ended; {judged.detail}")
 
 
-def _judge(objective: Objective, result: RunResult, figures: Figures) -> ObjectiveResult:
+def _judge(objective: Objective, result: RunResult, figures: Figures, confidence: float) -> ObjectiveResult:
     metric, since = objective.figure, " after the warm-up" if figures.warmup_ns else ""
     counted = _count_jobs(objective, figures)
     # No data is never a pass, whatever the metric (k6 #4283 is about a threshold that passed on none).
@@ -40,9 +43,9 @@ def _judge(objective: Objective, result: RunResult, figures: Figures) -> Objecti
         why = f"no job{of_group} ended{since}" if result.counts.arrived else "no job arrived"
         return ObjectiveResult(objective, "inconclusive", None, why)
     if metric in TIMES:
-        return _judge_time(objective, figures, since)
+        return _judge_time(objective, figures, since, confidence)
     if objective.is_of_jobs:
-        return _judge_reported(objective, figures, since)
+        return _judge_reported(objective, figures, since, confidence)
     if metric == "failure_ratio":
         return judge_fact(objective, find_failure_ratio(counted), f"no job ended{since}")
     if metric in ("cost", "cost_per_job"):
@@ -65,26 +68,27 @@ def _jobs_of(objective: Objective, figures: Figures) -> JobBatch | None:
     return figures.counted_jobs() if objective.group is None else figures.counted_of(objective.group)
 
 
-def _judge_time(objective: Objective, figures: Figures, since: str) -> ObjectiveResult:
+def _judge_time(objective: Objective, figures: Figures, since: str, confidence: float) -> ObjectiveResult:
     metric, jobs = objective.figure, _jobs_of(objective, figures)
     if jobs is None:
         histogram = _meters_of(objective, figures).times[metric]
-        return judge_time(objective, summarize_histogram(histogram), look_up_histogram(histogram), since)
+        at = look_up_histogram(histogram)
+        return judge_time(objective, summarize_histogram(histogram), at, since, confidence=confidence)
     # Ranks of the sample itself: the confidence bounds of a quantile are two of its order statistics.
     lasted = measure_span(metric, jobs[jobs.was_served])
     timing = figures.times[metric] if objective.group is None else summarize_values(lasted)
-    return judge_time(objective, timing, look_up_sorted(np.sort(lasted)), since)
+    return judge_time(objective, timing, look_up_sorted(np.sort(lasted)), since, confidence=confidence)
 
 
-def _judge_reported(objective: Objective, figures: Figures, since: str) -> ObjectiveResult:
+def _judge_reported(objective: Objective, figures: Figures, since: str, confidence: float) -> ObjectiveResult:
     """A mark, by the time from the intended start; or a measure. Of the jobs that reported it: no data is never a pass."""
     measure = figures.spec.workload.schema.measure(objective.figure)
     unit, name = (NS, "s") if measure is None else (measure.scale, measure.unit)
     since, jobs = f" and reported it{since}", _jobs_of(objective, figures)
     if jobs is None:
         histogram = _meters_of(objective, figures).reported.get(objective.figure, LatencyHistogram())
-        return judge_time(
-            objective, summarize_histogram(histogram, unit), look_up_histogram(histogram, unit), since, name
-        )
+        timing, at = summarize_histogram(histogram, unit), look_up_histogram(histogram, unit)
+        return judge_time(objective, timing, at, since, name, confidence=confidence)
     values = measure_reports(jobs).get(objective.figure, np.empty(0, np.int64))
-    return judge_time(objective, summarize_values(values, unit), look_up_sorted(np.sort(values), unit), since, name)
+    timing, at = summarize_values(values, unit), look_up_sorted(np.sort(values), unit)
+    return judge_time(objective, timing, at, since, name, confidence=confidence)

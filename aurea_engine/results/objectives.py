@@ -9,26 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from statistics import NormalDist
 
 from aurea_engine.records.batch import NS, Instants
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.quantiles import CONFIDENCE, count_samples_needed, find_rank
 from aurea_engine.results.result import Counts, ObjectiveResult
 from aurea_engine.results.statistics import BATCHES, Interval, Timing, convert_to_unit, find_quantile_ranks
+from aurea_engine.results.student_t import find_t
 from aurea_engine.spec import Objective
 
-# 95 % points: of the standard normal distribution, and of Student's t with 29 degrees of freedom (30 batch means).
-Z_95 = 1.6448536
-T_29_ONE_SIDED = 1.6991270
-T_29_TWO_SIDED = 2.0452296
-CANTELLI_95 = math.sqrt(19)
-"""Cantelli's inequality: no distribution has more than 1/(1 + k²) of itself above its mean by k standard deviations. For
-k = √19 that is 5 %.
-"""
-
 FEWEST_FOR_A_MEAN = 10
-"""Jobs from which on `CANTELLI_95` standard errors, by the sample's own deviation, are a 95 % bound with a margin for times
-as variable as exponential ones: the bound fails for 2 % of samples of 10 jobs, and for 5 % of samples of 5.
+"""Jobs from which on √19 standard errors (`_bound_mean`), by the sample's own deviation, are a 95 % bound with a margin
+for times as variable as exponential ones: the bound fails for 2 % of samples of 10 jobs, and for 5 % of samples of 5.
 """
 
 ValueAt = Callable[[int], float]
@@ -45,14 +38,34 @@ def look_up_histogram(histogram: LatencyHistogram, unit: int = NS) -> ValueAt:
     return lambda rank: convert_to_unit(histogram.quantile(rank / histogram.count), unit)
 
 
-def judge_time(objective: Objective, timing: Timing, at: ValueAt, since: str = "", unit: str = "s") -> ObjectiveResult:
+def count_jobs_needed(objective: Objective, confidence: float = CONFIDENCE) -> int:
+    """With fewer jobs than these ``objective`` can never be met, whatever they take."""
+    if not objective.is_of_jobs:
+        return 1
+    if objective.quantile is None:
+        return FEWEST_FOR_A_MEAN
+    # Met is what a bound says that lies above the quantile, or below it; a quantile is only given with the former.
+    needed = count_samples_needed(objective.quantile, confidence)
+    lower = 1 if objective.at_least is None else count_samples_needed(1 - objective.quantile, confidence)
+    return max(needed, lower)
+
+
+def judge_time(
+    objective: Objective,
+    timing: Timing,
+    at: ValueAt,
+    since: str = "",
+    unit: str = "s",
+    *,
+    confidence: float = CONFIDENCE,
+) -> ObjectiveResult:
     """An objective on a mean or a quantile of a kind of time, or of a measure in ``unit``. ``since`` says which jobs count,
-    such as " after noon".
+    such as " after noon"; ``confidence`` how sure either answer has to be.
     """
     if objective.quantile is None:
-        observed, bounds, short = timing.mean, _bound_mean(timing), _describe_shortage(timing, since)
+        observed, bounds, short = timing.mean, _bound_mean(timing, confidence), _describe_shortage(timing, since)
     else:
-        observed, bounds, short = _bound_quantile(objective.quantile, timing.count, at, since)
+        observed, bounds, short = _bound_quantile(objective.quantile, timing.count, at, since, confidence)
     if bounds is None:
         return ObjectiveResult(objective, "inconclusive", observed, short)
     low, high = bounds
@@ -61,20 +74,25 @@ def judge_time(objective: Objective, timing: Timing, at: ValueAt, since: str = "
     else:
         assert objective.at_least is not None
         outcome = "met" if low >= objective.at_least else "missed" if high < objective.at_least else "inconclusive"
-    detail = short if short and outcome == "inconclusive" else f"95 % bounds {low:.6g} {unit} and {high:.6g} {unit}"
+    bounded = f"{100 * confidence:.3g} % bounds {low:.6g} {unit} and {high:.6g} {unit}"
+    detail = short if short and outcome == "inconclusive" else bounded
     return ObjectiveResult(objective, outcome, observed, detail, Interval(low, high))  # type: ignore[arg-type]
 
 
-def _bound_mean(timing: Timing) -> tuple[float, float] | None:
-    """One-sided 95 % bounds of the mean: from batch means, and with few jobs by Cantelli's inequality."""
+def _bound_mean(timing: Timing, confidence: float) -> tuple[float, float] | None:
+    """One-sided bounds of the mean: from batch means, and with few jobs by Cantelli's inequality."""
     if timing.mean is None or timing.std is None or timing.count < FEWEST_FOR_A_MEAN:
         return None
     # Batch means where there are enough jobs: consecutive waits are alike, so their plain standard error is far too small.
-    # The interval is two-sided; one side of it at the same level is narrower, as the points of t say.
+    # The interval is two-sided; one side of it is narrower at the same level, as the points of t say.
     if timing.mean_interval is not None:
-        half = (timing.mean_interval.high - timing.mean) * T_29_ONE_SIDED / T_29_TWO_SIDED
+        half = (timing.mean_interval.high - timing.mean) * find_t(BATCHES - 1, confidence) / find_t(BATCHES - 1)
+    elif timing.count >= 2 * BATCHES:
+        half = NormalDist().inv_cdf(confidence) * timing.std / math.sqrt(timing.count)
     else:
-        half = (Z_95 if timing.count >= 2 * BATCHES else CANTELLI_95) * timing.std / math.sqrt(timing.count)
+        # Cantelli's inequality: no distribution has more than 1/(1 + k²) of itself above its mean by k standard deviations.
+        # For k = √19 that is 5 %.
+        half = math.sqrt(confidence / (1 - confidence)) * timing.std / math.sqrt(timing.count)
     return max(timing.mean - half, 0.0), timing.mean + half
 
 
@@ -85,13 +103,15 @@ def _describe_shortage(timing: Timing, since: str) -> str:
     return f"a mean needs {FEWEST_FOR_A_MEAN} jobs, {timing.count} completed{since}" if few else ""
 
 
-def _bound_quantile(q: float, n: int, at: ValueAt, since: str) -> tuple[float | None, tuple[float, float] | None, str]:
-    """(observed, one-sided 95 % bounds, what there are too few jobs for). Where nothing else bounds a time, 0 does."""
-    needed = count_samples_needed(q)
+def _bound_quantile(
+    q: float, n: int, at: ValueAt, since: str, confidence: float
+) -> tuple[float | None, tuple[float, float] | None, str]:
+    """(observed, one-sided bounds, what there are too few jobs for). Where nothing else bounds a time, 0 does."""
+    needed = count_samples_needed(q, confidence)
     if n < needed:
         return None, None, f"p{q * 100:g} needs {needed} jobs, {n} completed{since}"
     # The bounds are two values that occurred: how many lie below the quantile is binomial, whatever the distribution is.
-    low, high = find_quantile_ranks(n, q, 1 - CONFIDENCE)
+    low, high = find_quantile_ranks(n, q, 1 - confidence)
     short = f"{n} jobs are too few for a lower bound of p{q * 100:g}" if low is None else ""
     return at(find_rank(q, n)), (0.0 if low is None else at(low), at(n if high is None else high)), short
 

@@ -13,13 +13,14 @@ from aurea_engine.costs import RunInfo, Usage, measure, price
 from aurea_engine.records.batch import NS
 from aurea_engine.records.failure_classes import fold_failures
 from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.records.quantiles import CONFIDENCE
 from aurea_engine.records.status_codes import name_statuses
 from aurea_engine.results.checks import EndedRun, check_result
 from aurea_engine.results.division import list_divided
 from aurea_engine.results.figures import Figures, count_outcomes, work_out_figures
 from aurea_engine.results.groups import ReportSummary, summarize_groups
 from aurea_engine.results.objective_figures import judge_objective
-from aurea_engine.results.result import Concurrency, RunResult
+from aurea_engine.results.result import Concurrency, ObjectiveResult, RunResult
 from aurea_engine.results.run_state import RunState, is_heavy_tailed
 from aurea_engine.results.shard_figures import summarize_shards
 from aurea_engine.results.theory import predict_figures
@@ -83,6 +84,26 @@ def summarize(spec: RunSpec, parts: RunParts, *, benchmark_id: str | None = None
     return _judge(result, parts, figures)
 
 
+def judge_again(result: RunResult, confidence: float) -> RunResult:
+    """``result`` with its objectives judged at another ``confidence`` than 0.95, such as where several runs are judged one
+    after the other. Raises ValueError if it was read from elsewhere, without the parts that it was computed from.
+    """
+    if result.parts is None:
+        raise ValueError("only a result that was made here can be judged again: this one has no parts")
+    figures = work_out_figures(result.spec, result.parts)
+    return replace(result, objectives=_judge_objectives(result, result.parts, figures, confidence))
+
+
+def _judge_objectives(
+    result: RunResult, parts: RunParts, figures: Figures, confidence: float
+) -> tuple[ObjectiveResult, ...]:
+    # By position: two objectives may be equal, and then only the one that ended the run is lost for certain.
+    return tuple(
+        judge_objective(objective, result, figures, is_lost=i == parts.lost, confidence=confidence)
+        for i, objective in enumerate(result.spec.objectives)
+    )
+
+
 def _order_reported(meters: Meters, spec: RunSpec) -> dict[str, LatencyHistogram]:
     """Histograms of what jobs reported, as it is declared, and not as jobs came to report it or as parts were stored: the
     same parts give the same text.
@@ -104,17 +125,13 @@ def _find_status(parts: RunParts) -> tuple[Status, Reason | None]:
 
 def _judge(result: RunResult, parts: RunParts, figures: Figures) -> RunResult:
     spec = result.spec
-    # By position: two objectives may be equal, and then only the one that ended the run is lost for certain.
-    lost = spec.objectives[parts.lost] if parts.lost is not None and parts.lost < len(spec.objectives) else None
     is_sample = result.status == "completed" and not parts.losses
     # Slots that were divided are other queues than the one that was asked for, and have a theory of their own.
     is_divided = bool(list_divided(spec, parts))
     predictions = predict_divided(spec, parts.shards[0].shard.of) if is_divided else predict_figures(spec)
     result = replace(
         result,
-        objectives=tuple(
-            judge_objective(objective, result, figures, is_lost=objective is lost) for objective in spec.objectives
-        ),
+        objectives=_judge_objectives(result, parts, figures, CONFIDENCE),
         # Theory is of the whole workload: a run that was cut short or lost a shard is none of its samples.
         theory=tuple(compare_with_theory(result, figures, predictions)) if is_sample else (),
     )
