@@ -12,7 +12,7 @@ ENV PATH=/opt/aurea/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements/serve.txt requirements/
 RUN pip install --no-cache-dir --no-deps --require-hashes --requirement requirements/serve.txt
 
-COPY LICENSE README.md pyproject.toml setup.cfg ./
+COPY LICENSE README.md pyproject.toml setup.cfg pytest_aurea.py ./
 COPY aurea_engine/ aurea_engine/
 COPY aurea_server/ aurea_server/
 RUN pip install --no-cache-dir --no-deps --no-build-isolation .

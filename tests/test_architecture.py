@@ -42,12 +42,14 @@ def imports(file: Path) -> Iterator[tuple[str, list[str], int]]:
 
 @named("file", ENGINE, ids=name_of)
 def test_engine_needs_numpy_and_msgspec_only(file: Path) -> None:
-    """And uvloop where it is installed, a parser of HTTP in its targets, and Dask in the process of its client and in what
-    runs on its workers. Everything else is the standard library.
+    """And uvloop where it is installed, a parser of HTTP in its targets, pytest in its plugin, and Dask in the process of its
+    client and in what runs on its workers. Everything else is the standard library.
     """
     allowed = sys.stdlib_module_names | {"aurea_engine", "msgspec", "numpy", "uvloop"}
     if "targets" in file.parts:
         allowed = allowed | {"httptools"}
+    if file.name == "pytest_plugin.py":
+        allowed = allowed | {"pytest"}
     if file.name in ("dask_client.py", "dask_cluster.py", "dask_task.py"):
         allowed = allowed | {"distributed"}
     assert [(line, module) for module, _, line in imports(file) if module.partition(".")[0] not in allowed] == []

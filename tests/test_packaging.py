@@ -52,6 +52,11 @@ def test_the_aurea_command_is_installed() -> None:
     assert callable(command.load())
 
 
+def test_the_pytest_plugin_is_installed() -> None:
+    (plugin,) = metadata.entry_points(group="pytest11", name="aurea")
+    assert plugin.value == "pytest_aurea"
+
+
 @pytest.mark.parametrize("group", ["aurea.jobs", "aurea.arrivals", "aurea.schedulers", "aurea.cost_models"])
 def test_our_own_strategies_need_no_entry_point(group: str) -> None:
     """Those are for other people's packages: what ships with the engine is found without looking at what is installed."""
@@ -107,7 +112,7 @@ def test_the_wheel_holds_both_packages_whole_and_nothing_else(built: Path) -> No
     (wheel,) = built.glob("*.whl")
     assert wheel.name == "aurea_orchestrator-0.1.0-py3-none-any.whl"
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert names == set().union(*map(files_of, PACKAGES))
+    assert names == set().union({"pytest_aurea.py"}, *map(files_of, PACKAGES))
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
 
 

@@ -134,7 +134,7 @@ def estimate(seen: list[float | None]) -> tuple[float | None, Interval | None]:
 def _judge(judged: ObjectiveResult, figure: WhatIfFigure) -> ObjectiveResult:
     """By the interval over replays, and not by one of them."""
     if figure.interval is None or figure.value is None:
-        return replace(judged, outcome="inconclusive", observed=None)
+        return replace(judged, outcome="inconclusive", observed=None, interval=None)
     low, high, objective = figure.interval.low, figure.interval.high, judged.objective
     if objective.at_most is not None:
         outcome = "met" if high <= objective.at_most else "missed" if low > objective.at_most else "inconclusive"
@@ -142,4 +142,4 @@ def _judge(judged: ObjectiveResult, figure: WhatIfFigure) -> ObjectiveResult:
         assert objective.at_least is not None
         outcome = "met" if low >= objective.at_least else "missed" if high < objective.at_least else "inconclusive"
     detail = f"95 % interval {low:.6g} to {high:.6g}, the record's own error included"
-    return ObjectiveResult(objective, outcome, figure.value, detail)  # type: ignore[arg-type]
+    return ObjectiveResult(objective, outcome, figure.value, detail, figure.interval)  # type: ignore[arg-type]
