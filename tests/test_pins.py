@@ -22,6 +22,7 @@ PINS = sorted((ROOT / "requirements").glob("*.txt"))
 EXTRAS = {
     "serve.txt": [],
     "test.txt": [*PROJECT["optional-dependencies"]["test"], *PROJECT["optional-dependencies"]["dask"]],
+    "dask.txt": PROJECT["optional-dependencies"]["dask"],
     "lint.txt": PROJECT["optional-dependencies"]["lint"],
 }
 PLACES = [

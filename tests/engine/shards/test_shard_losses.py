@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +14,7 @@ import pytest
 
 from aurea_engine import ConstantRate, RunResult, RunSpec, Shard, Sleep, Workload, summarize
 from aurea_engine.shards.coordinator import Coordinator
-from aurea_engine.shards.local import LocalShard, run_sharded
+from aurea_engine.shards.local import LocalShard
 from aurea_engine.shards.split import OnLoss, prepare_spec
 from aurea_engine.workload.access import LOCAL_USER
 
@@ -133,27 +131,3 @@ async def test_cancelled_run_leaves_nothing() -> None:
             await run_with(fault, after=0)
     assert len(fault.seen) >= 6
     assert await fault.wait_until_gone() == []
-
-
-@pytest.mark.long
-@pytest.mark.faults
-async def test_faults_at_seeded_instants(campaign: Callable[[int], int]) -> None:
-    """Also while the jobs are set up, and while the run ends: within ten seconds, for the right reason, with nothing left.
-
-    The next run is right.
-    """
-    for seed in range(campaign(100)):
-        draw = random.Random(seed)
-        kind, after = draw.choice(KINDS), draw.uniform(0, 2.5)
-        spec = replace(SPEC, workload=replace(SPEC.workload, duration=1.5))
-        fault = Fault(kind, victim=draw.randrange(2))
-        result = await run_with(fault, after, spec=spec)
-        told = f"seed {seed}: {kind} after {after:.2f} s: {result.status}, {result.reason}"
-        assert result.status in ("completed", "failed"), told
-        if result.status == "failed":
-            assert result.reason is not None, told
-            assert result.reason.code == "shard_lost", told
-            assert time.monotonic() - fault.done_at < 15, told
-        assert await fault.wait_until_gone() == [], told
-        after_it = await run_sharded(replace(SPEC, workload=Workload(Sleep(0.001), jobs=10)), 2)
-        assert (after_it.status, after_it.counts.completed) == ("completed", 10), told
