@@ -52,7 +52,7 @@ class Plot:
 class Chart:
     """A chart of the report. ``note``: what is in it and what is not; ``summary``: the same in words for those who cannot
     see it; ``curves``: markup of the inner SVG; ``labels``: (pixels from the top, text, class) at the right end; ``over``:
-    markup of the outer SVG, above the curves; ``data``: figures that are drawn, by name.
+    markup of the outer SVG, above the curves; ``data``: figures that are drawn, by name; ``flush``: no labels.
     """
 
     ident: str
@@ -64,6 +64,7 @@ class Chart:
     labels: Sequence[tuple[float, str, str]] = ()
     over: Sequence[Markup] = ()
     data: Mapping[str, Iterable[object]] = field(default_factory=dict)
+    flush: bool = False
 
     def draw(self) -> Markup:
         """The chart as a figure of a page."""
@@ -80,7 +81,7 @@ class Chart:
             inner,
             *self.over,
             _write_labels(self.labels, plot.height),
-            class_="plot" if self.labels else "plot flush",
+            class_="plot flush" if self.flush else "plot",
             height=plot.height + BEFORE + AFTER,
             role="img",
             aria_labelledby=f"{ident}-title {ident}-desc",

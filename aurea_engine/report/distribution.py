@@ -124,6 +124,7 @@ def draw_bars(result: RunResult, histogram: LatencyHistogram, bars: Sequence[Bar
         plot,
         [element("path", d="".join(outlines), class_="bars")],
         over=[*_mark_quantiles(result, plot, ("p50", "p99")), *_mark_bounds(result, plot)],
+        flush=True,
         data={"uppers": [each.high for each in bars], "counts": [each.count for each in bars]},
     )
 
@@ -145,7 +146,13 @@ def _mark_bounds(result: RunResult, plot: Plot) -> Iterator[Markup]:
 def _rule_up(plot: Plot, value: float, text: str, class_: str) -> Markup:
     x = plot.percent(value)
     line = element("line", x1=x, x2=x, y1=0, y2=plot.height, class_=f"rule {class_}")
-    return join((line, element("text", text, x=x, y=10, dx="4", class_=f"label {class_}")))
+    # On the line's left where its right is the end of the chart.
+    side = (
+        {"dx": "-4", "class_": f"label {class_} end"}
+        if plot.x.place(value) > 0.85
+        else {"dx": "4", "class_": f"label {class_}"}
+    )
+    return join((line, element("text", text, x=x, y=10, **side)))
 
 
 def trace_tail(histogram: LatencyHistogram, plot: Plot, class_: str) -> Markup:
@@ -201,6 +208,7 @@ def draw_tail(result: RunResult, response: LatencyHistogram, service: LatencyHis
         plot,
         curves,
         over=dots,
+        flush=True,
         data={name: [value] for name, value in figures.items()},
     )
 

@@ -98,8 +98,8 @@ def draw_heat_map(result: RunResult, heat: HeatMap) -> Chart:
     span = math.log(most) if most > 1 else 1.0
     levels[filled] = 1 + np.minimum((np.log(heat.counts[filled]) / span * LEVELS).astype(np.int64), LEVELS - 1)
     paths = [_trace_level(levels == level, plot, heat.width, level) for level in range(1, LEVELS + 1)]
-    note = f"How many jobs ended when, after which response time: from 1 (pale) to {most:,} (dark), in cells of "
-    note += f"{label_seconds(heat.width)}. The lowest row also has all that were shorter."
+    note = f"How many completed jobs ended when, after which response time: cells of {label_seconds(heat.width)}. "
+    note += "The lowest row also has all that were shorter."
     return Chart(
         "heat-map",
         "Response times over time",
@@ -107,8 +107,29 @@ def draw_heat_map(result: RunResult, heat: HeatMap) -> Chart:
         "A map of completed jobs by the instant of their end and by response time.",
         plot,
         paths,
+        over=[_draw_key(plot, most)],
         data={"low": [heat.low], "high": [heat.high], "width": [heat.width], "cells": _write_cells(heat.counts)},
     )
+
+
+def _draw_key(plot: Plot, most: int) -> Markup:
+    """What the depths mean, on the right of the map: as wide as the labels of other charts, so that their axes agree."""
+    size, top = 14, (plot.height - 14 * LEVELS) / 2
+    squares = [
+        element(
+            "rect",
+            x="100%",
+            y=top + size * (LEVELS - level),
+            width=12,
+            height=size,
+            transform="translate(12)",
+            class_=f"heat-{level}",
+        )
+        for level in range(1, LEVELS + 1)
+    ]
+    ends = ((f"{most:,} job{'s' if most > 1 else ''}", top + 10), ("1", top + size * LEVELS - 3))
+    words = [element("text", text, x="100%", dx="28", y=y, class_="tick") for text, y in ends]
+    return element("g", *squares, *words, aria_hidden="true")
 
 
 def _trace_level(cells: NDArray[np.bool_], plot: Plot, width: float, level: int) -> Markup:

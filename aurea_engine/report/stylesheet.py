@@ -46,6 +46,7 @@ background:var(--line);border:1px solid var(--line);border-radius:8px;overflow:h
 .key-figures dd{margin:0}
 .key-figures .large{font-size:1.5rem;font-weight:650;line-height:1.3;letter-spacing:-.01em}
 .key-figures .more{color:var(--quiet);font-size:.85rem}
+data{white-space:nowrap}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:.92rem;min-width:min(100%,34rem)}
 th,td{text-align:left;padding:.35rem 1.4rem .35rem 0;border-bottom:1px solid var(--line);vertical-align:top;font-weight:400}
@@ -125,9 +126,9 @@ body{padding-top:1.2rem}
 h1{font-size:1.4rem}
 .plot{padding-left:50px;padding-right:66px}
 .spare{display:none}
-.plot.crowded .spare{display:none}
 th,td{padding-right:1rem}
 .key-figures{grid-template-columns:1fr 1fr}
+.key-figures div:last-child:nth-child(odd){grid-column:1/-1}
 .key-figures .large{font-size:1.2rem}
 dl.facts{grid-template-columns:1fr}
 dl.facts dd{margin-bottom:.4rem}

@@ -53,8 +53,12 @@ def _shade_warmup(result: RunResult, plot: Plot) -> list[Markup]:
     until = result.window[0]
     if not until:
         return []
-    shade = element("rect", x="0", y="0", width=plot.percent(until), height=plot.height, class_="warmup")
-    return [shade, element("text", "warm-up", x="4", y=plot.height - 6, class_="label quiet")]
+    return [element("rect", x="0", y="0", width=plot.percent(until), height=plot.height, class_="warmup")]
+
+
+def _name_warmup(result: RunResult, plot: Plot) -> list[Markup]:
+    """On the first chart, where its foot is free: the others have the same shade."""
+    return [element("text", "warm-up", x="4", y=plot.height - 6, class_="label quiet")] if result.window[0] else []
 
 
 def _data(steps: Steps, **columns: Sequence[object]) -> dict[str, Sequence[object]]:
@@ -85,7 +89,7 @@ def draw_rates(result: RunResult, steps: Steps) -> Chart:
         plot,
         curves,
         [(plot.down(column[-1] or 0.0), label, label) for label, (_, column) in shown.items()],
-        _shade_warmup(result, plot),
+        [*_shade_warmup(result, plot), *_name_warmup(result, plot)],
         _data(steps, **{count: steps.counts[count] for count, _ in shown.values()}),
     )
 
