@@ -26,9 +26,9 @@ def write_bill(cost: Cost, limits: Limits) -> Markup:
     lines = zip(cost.lines, written["lines"], strict=True)
     rows = (_write_line(line, found, cost.currency, f"/cost/lines/{at}") for at, (line, found) in enumerate(lines))
     total = datum(write_money(cost.total, cost.currency), written["total"], "/cost/total")
-    last: Row = [element("strong", "total"), "", "", "", "", element("strong", total)]
+    last: Row = [element("strong", "total"), "", "", "", element("strong", total)]
     shown = [*cut_rows(rows, len(cost.lines), limits), last]
-    heads = ["component", "pays for", "quantity", "unit", f"price, {cost.currency}", "amount"]
+    heads = ["component", "pays for", "quantity", f"price, {cost.currency}", "amount"]
     return join((write_table("Bill", heads, shown, texts=2), *_write_rest(cost, limits)))
 
 
@@ -36,8 +36,13 @@ def _write_line(line: Line, written: Mapping[str, Any], currency: str, place: st
     return [
         foreign(line.name),
         line.basis,
-        datum(format_number(float(line.quantity)), written["quantity"], f"{place}/quantity"),
-        foreign(line.unit),
+        join(
+            (
+                datum(format_number(float(line.quantity)), written["quantity"], f"{place}/quantity"),
+                " ",
+                foreign(line.unit),
+            )
+        ),
         datum(_write_price(line.unit_price), written["unit_price"], f"{place}/unit_price"),
         datum(write_money(line.amount, currency), written["amount"], f"{place}/amount"),
     ]

@@ -162,6 +162,12 @@ def trace_tail(histogram: LatencyHistogram, plot: Plot, class_: str) -> Markup:
         if not xs and each.low > 0:
             xs.append(each.low)
             shares.append(1.0)
+        # Where nothing lies between two buckets, or points were left out, the curve is flat and then falls.
+        if xs and each.low > xs[-1]:
+            flat = max(above / histogram.count, LEAST_SHARE)
+            if each.count * 20 > histogram.count:
+                xs.append(each.low)
+                shares.append(flat)
         above -= each.count
         share = above / histogram.count
         if each.high <= 0 or abs(plot.down(max(share, LEAST_SHARE)) - last) < 1:

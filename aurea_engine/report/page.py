@@ -69,7 +69,7 @@ def _write_page(result: RunResult, catalog: Catalog | None, limits: Limits) -> s
 
 def _write_header(result: RunResult) -> Iterator[Markup]:
     yield element("p", "Aurea run report · ", foreign(result.benchmark_id), class_="eyebrow")
-    yield element("h1", foreign(result.spec.label or describe_run(result)))
+    yield element("h1", foreign(result.spec.label or describe_run(result).rstrip(".")))
     facts = describe_run(result) if result.spec.label else ""
     yield element("p", facts, " " if facts else "", _describe_time(result), class_="quiet")
     yield write_verdict(result)

@@ -88,8 +88,8 @@ figcaption p{color:var(--quiet);font-size:.87rem;min-height:1.5em}
 .plot .label.failed,.plot .label.lag,.plot .label.objective{fill:var(--red)}
 .curve.rejected,.curve.waiting{stroke:var(--orange)}
 .plot .label.rejected,.plot .label.waiting{fill:var(--orange)}
-.curve.left{stroke:var(--amber)}
-.plot .label.left{fill:var(--amber)}
+.curve.left{stroke:var(--teal)}
+.plot .label.left{fill:var(--teal)}
 .curve.money{stroke:var(--green)}
 .plot .label.money{fill:var(--green)}
 .rule{stroke:var(--axis);stroke-width:1;stroke-dasharray:4 3}

@@ -54,6 +54,7 @@ async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings 
     app[app_keys.VALIDATOR] = service.validator
     app[app_keys.REPRICER] = service.repricer
     app[app_keys.COMPARER] = service.comparer
+    app[app_keys.REPORTER] = service.reporter
     app[app_keys.REGISTRY] = Registry(metrics, native=settings.native_histograms)
     app[app_keys.REGISTRY].register(requests)
     app[app_keys.OPENAPI] = msgspec.json.encode(

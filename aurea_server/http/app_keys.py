@@ -8,6 +8,7 @@ from aurea_server.metrics.registry import Registry
 from aurea_server.runs.comparing import Comparer
 from aurea_server.runs.lifecycle import RunLifecycle
 from aurea_server.runs.reader import RunReader
+from aurea_server.runs.reporting import Reporter
 from aurea_server.runs.repricing import Repricer
 from aurea_server.runs.service import RunService
 from aurea_server.runs.validation import SpecificationValidator
@@ -19,6 +20,7 @@ LIFECYCLE = web.AppKey("LIFECYCLE", RunLifecycle)
 READER = web.AppKey("READER", RunReader)
 VALIDATOR = web.AppKey("VALIDATOR", SpecificationValidator)
 COMPARER = web.AppKey("COMPARER", Comparer)
+REPORTER = web.AppKey("REPORTER", Reporter)
 REPRICER = web.AppKey("REPRICER", Repricer)
 
 # Values that are made once with the app, and only read afterwards.

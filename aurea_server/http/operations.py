@@ -9,7 +9,7 @@ from typing import Literal
 from aiohttp import web
 
 from aurea_engine.closed_sets import EXPORT_FORMATS, RUN_ID_PATTERN, STATES
-from aurea_server.http import comparison, job_download, monitoring, run_submission, runs, server_sent_events
+from aurea_server.http import comparison, job_download, monitoring, report, run_submission, runs, server_sent_events
 from aurea_server.http.problems import Handler
 from aurea_server.ui import pages
 
@@ -160,6 +160,16 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: Answer("Server-sent events.", None, ("text/event-stream",))},
         (RUN_ID, LAST_EVENT),
         refusals=(404, 503),
+    ),
+    Operation(
+        "GET",
+        "/benchmark/runs/{run_id}/report",
+        report.get_report,
+        "get_report",
+        "The report of a run that has ended: one HTML page with charts and all figures, which needs no script.",
+        {200: Answer("HTML, with a policy of its own.", None, ("text/html",))},
+        (RUN_ID,),
+        refusals=(403, 404, 409, 429, 503),
     ),
     Operation(
         "POST",

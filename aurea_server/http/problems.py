@@ -63,6 +63,7 @@ ERRORS: Mapping[type[Exception], Meaning] = {
     errors.StrategyFailed: Meaning(422, "strategy_failed"),
     errors.NotPriceable: Meaning(422, "cannot_be_priced"),
     errors.ComparisonFailed: Meaning(503, "comparison_failed"),
+    errors.ReportFailed: Meaning(503, "report_failed"),
     errors.TooManyReaders: Meaning(503, "too_many_readers"),
     errors.TooManyFollowers: Meaning(503, "too_many_followers"),
     # What the disk says is for the operator's log: it may hold paths. 503, since what is well can still be read.

@@ -47,7 +47,7 @@ MAX_PRICED = 8
 """Stored runs that are priced again or wait for it."""
 
 MAX_COMPARED = 4
-"""Pairs of stored runs that are compared or wait for it."""
+"""Pairs of stored runs that are compared, and runs that are drawn, or that wait for it."""
 COMPARE_SECONDS = 60.0
 
 STOPPING = Reason(code="server_stopped", detail="the server is stopping")
@@ -209,12 +209,23 @@ class RunnerPool:
 
         Raises `ProcessFailed`, or `Busy` where `MAX_COMPARED` are there already.
         """
+        compared: dict[str, Any] = await self._ask({"compare": order}, "compared", collect)
+        return compared
+
+    async def draw_report(self, collect: Callable[[], Awaitable[dict[str, bytes]]]) -> str:
+        """The report of a stored run. It takes its turn among the comparisons, and raises as `compare` does."""
+        drawn = await self._ask({"report": {}}, "drawn", collect)
+        if not isinstance(drawn, str):
+            raise ProcessFailed(MALFORMED)
+        return drawn
+
+    async def _ask(self, order: Message, member: str, collect: Callable[[], Awaitable[dict[str, bytes]]]) -> Any:
+        """The ``member`` of what a process of its own answers, to which the stored runs are sent with the order."""
         async with self._comparing.turn(MAX_COMPARED):
             attached = await collect()
             async with self._process() as process:
-                process.send_order({"compare": order}, **attached)
-                compared: dict[str, Any] = await process.answer("compared", COMPARE_SECONDS, "they were not compared")
-                return compared
+                process.send_order(order, **attached)
+                return await process.answer(member, COMPARE_SECONDS, "there was no answer")
 
     @contextlib.asynccontextmanager
     async def _process(self) -> AsyncIterator[SupervisedProcess]:

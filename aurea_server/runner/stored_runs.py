@@ -1,4 +1,4 @@
-"""Stored runs as values again, and two of them compared: in a process where reading a million jobs holds up nobody."""
+"""Stored runs as values again, compared or drawn as a page: in a process where reading a million jobs holds up nobody."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from aurea_engine import (
 from aurea_engine.codec.parsing import RESULT_DEPTH
 from aurea_engine.processes.messages import Failure, Reason
 from aurea_engine.records import column_file
+from aurea_engine.report.page import render_html
 from aurea_server.runner.third_party import describe_failure
 
 Message = dict[str, Any]
@@ -60,11 +61,26 @@ def read_stored_run(head: bytes, parts: bytes, records: bytes) -> RunResult:
 
 def compare_runs(order: Message, attached: Callable[[str], bytes]) -> Message:
     """The comparison of two stored runs, as plain data. ``order``: ``tolerance`` and ``anyway``."""
-    try:
-        a, b = (
-            read_stored_run(*(attached(f"{run} {piece}") for piece in ("head", "parts", "records"))) for run in "ab"
-        )
+
+    def compared() -> Message:
+        a, b = (_read_attached(f"{run} ", attached) for run in "ab")
         return {"compared": comparison_to_dict(compare(a, b, order["tolerance"], anyway=order["anyway"]))}
+
+    return _answer(compared)
+
+
+def draw_report(attached: Callable[[str], bytes]) -> Message:
+    """The report of a stored run, as plain data."""
+    return _answer(lambda: {"drawn": render_html(_read_attached("", attached))})
+
+
+def _read_attached(prefix: str, attached: Callable[[str], bytes]) -> RunResult:
+    return read_stored_run(*(attached(f"{prefix}{piece}") for piece in ("head", "parts", "records")))
+
+
+def _answer(work: Callable[[], Message]) -> Message:
+    try:
+        return work()
     except StoredRunUnreadable as error:
         return {
             "failure": msgspec.to_builtins(Failure(reason=Reason(code="storage", detail=ascii(str(error))[1:-1][:500])))

@@ -28,7 +28,7 @@ class Comparer:
         """
         # Whether both are there is found out at once, and not when it is their turn.
         for run_id in (a, b):
-            await self._reader.check_result(run_id)
+            await self._reader.check_result(run_id, "compared")
         order = {"tolerance": tolerance, "anyway": anyway}
         try:
             return await self._pool.compare(order, functools.partial(self._collect, a, b))

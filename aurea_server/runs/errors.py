@@ -10,6 +10,7 @@ RunError
 ├── StrategyFailed        a strategy of an installed package failed while the specification was checked
 ├── NotPriceable          a cost model cannot price the run
 ├── ComparisonFailed      two runs could not be compared
+├── ReportFailed          the report of a run could not be made
 ├── TooManyReaders        as many read records as may
 ├── TooManyFollowers      as many follow events as may
 └── FollowerLagged        a follower fell behind by more events than are kept
@@ -94,6 +95,15 @@ class ComparisonFailed(RunError):
 
     def __init__(self, detail: str) -> None:
         super().__init__(f"The runs could not be compared: {detail}")
+
+
+class ReportFailed(RunError):
+    """Its process ran out of time or memory, or died; the text says which."""
+
+    retry_after = 10
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"The report could not be made: {detail}")
 
 
 class TooManyReaders(RunError):

@@ -203,15 +203,17 @@ class RunReader:
             except DamagedParts as error:
                 raise _damaged(run_id, error) from None
 
-    async def check_result(self, run_id: str) -> None:
-        """Raises `NotFound`, `NotEnded` or `NoResult`, each of which names the run, unless it has a result to compare."""
+    async def check_result(self, run_id: str, done: str) -> None:
+        """Raises `NotFound`, `NotEnded` or `NoResult`, each of which names the run, unless it has a result. ``done``: what
+        is to be done with it, such as ``compared``.
+        """
         if self._active.get(run_id) is not None:
-            raise NotEnded(f"The run {run_id} has not ended: it can be compared when it has.")
+            raise NotEnded(f"The run {run_id} has not ended: it can be {done} when it has.")
         row = await self._history.get(run_id)
         if row is None:
             raise NotFound(run_id)
         if row.head is None:
-            raise NoResult(f"The run {run_id} has no result that could be compared.")
+            raise NoResult(f"The run {run_id} has no result that could be {done}.")
 
     async def stored(self, run_id: str) -> StoredPieces:
         """All that is stored of a run that has ended. Raises `NoResult`, or `Damaged`."""

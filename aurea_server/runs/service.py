@@ -27,6 +27,7 @@ from aurea_server.runs.events import Followers
 from aurea_server.runs.lifecycle import RunLifecycle
 from aurea_server.runs.queue import RunQueue
 from aurea_server.runs.reader import RunReader
+from aurea_server.runs.reporting import Reporter
 from aurea_server.runs.repricing import Repricer
 from aurea_server.runs.tasks import Tasks
 from aurea_server.runs.validation import SpecificationValidator
@@ -42,7 +43,7 @@ class RunService:
     """Composes the parts below, which HTTP code uses one by one: this object itself only starts and stops.
 
     ``lifecycle`` accepts and ends runs; ``reader`` reads them; ``validator`` checks specifications; ``repricer`` prices,
-    ``comparer`` compares.
+    ``comparer`` compares, ``reporter`` draws.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class RunService:
         self.validator = SpecificationValidator(kinds, self._pool, limits)
         self.repricer = Repricer(self.reader, self.validator, self._pool)
         self.comparer = Comparer(self.reader, self._pool)
+        self.reporter = Reporter(self.reader, self._pool)
         self.disk_stuck = False
 
     def set_listeners(self, listeners: Iterable[tuple[str, int]]) -> None:
