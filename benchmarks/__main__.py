@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks import (
     closed_loop,
+    comparison,
     http_client,
     http_processes,
     http_scale,
@@ -34,6 +35,7 @@ ROWS = (
     *http_scale.ROWS,
     *virtual_time.ROWS,
     *memory.ROWS,
+    *comparison.ROWS,
 )
 
 

@@ -28,7 +28,7 @@ WORD_STYLE: Mapping[ComparisonWord, str] = {
 
 LABELS = {"response_time.mean": "response mean", "failure_ratio": "failure ratio", "cost_per_million": "cost/million"}
 
-MOST_JOBS = 1000
+MOST_JOBS = 100
 """Times as many jobs: advice to run more than that is no advice."""
 
 
@@ -79,8 +79,10 @@ def _advise(comparison: Comparison) -> str:
         return ""
     times = [_count_times(each, comparison.tolerance) for each in comparison.figures if each.word == "inconclusive"]
     most = max((each for each in times if each is not None), default=None)
-    if most is None or most > MOST_JOBS or None in times:
+    if most is None or None in times:
         return ""
+    if most > MOST_JOBS:
+        return "; many more jobs would decide, or a larger tolerance"
     return f"; about {format_number(float(max(round(most), 2)))} times as many jobs would decide"
 
 
