@@ -10,7 +10,7 @@ A study never asks where its runs are executed: a `Runner` is handed to it. The 
 | `scaled_arrivals` | the same arrivals at another rate |
 | `compare` | is run B slower than run A, or was it chance? |
 | `comparability` | may the two be compared at all, and what differs |
-| `figure_draws`, `record_draws`, `histogram_draws` | how far each figure of a run may be off, from what is left of it |
+| `figure_draws` | how far each figure of a run may be off: by `record_draws`, `histogram_draws`, `replication_draws` |
 | `block_bootstrap` | drawing again from a run whose neighbouring jobs are alike |
 | `shifts` | from two figures to a shift, its interval and a word; the correction for many figures |
 | `runner` | the contract with what executes the runs of a study, and the one that executes them here |

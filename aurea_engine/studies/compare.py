@@ -21,6 +21,7 @@ from aurea_engine.studies.comparability import find_obstacles, note_differences
 from aurea_engine.studies.figure_draws import QUANTILES, FigureDraws
 from aurea_engine.studies.histogram_draws import draw_from_histograms
 from aurea_engine.studies.record_draws import Recorded, are_paired, draw_alone, draw_together
+from aurea_engine.studies.replication_draws import draw_from_replications, have_equal_seeds
 from aurea_engine.studies.shifts import Shift, find_shift, judge_shifts, judge_whole
 
 TOLERANCE = 0.03
@@ -79,13 +80,25 @@ def check_tolerance(tolerance: float) -> None:
 
 def _draw_both(a: RunResult, b: RunResult, seed: int) -> tuple[FigureDraws, FigureDraws, bool]:
     """Draws of both runs, and whether they were drawn in pairs."""
+    if a.replications is not None and b.replications is not None:
+        paired = have_equal_seeds(a.replications, b.replications)
+        ours_drawn, theirs_drawn = (
+            _draw_one(each, None, seed, name, paired=paired) for each, name in ((a, "A"), (b, "B"))
+        )
+        return ours_drawn, theirs_drawn, paired
     ours, theirs = (None if each.jobs is None else Recorded.of(each, each.jobs) for each in (a, b))
     if ours is not None and theirs is not None and are_paired(ours, theirs):
         return *draw_together(ours, theirs, seed), True
     return _draw_one(a, ours, seed, "A"), _draw_one(b, theirs, seed, "B"), False
 
 
-def _draw_one(result: RunResult, recorded: Recorded | None, seed: int, name: str) -> FigureDraws:
+def _draw_one(
+    result: RunResult, recorded: Recorded | None, seed: int, name: str, *, paired: bool = False
+) -> FigureDraws:
+    """Draws from the best that is left of a run."""
+    if result.replications is not None:
+        purpose = "pair" if paired else name
+        return draw_from_replications(result.replications, seed, name, purpose)
     return draw_from_histograms(result, seed, name) if recorded is None else draw_alone(recorded, seed, name)
 
 

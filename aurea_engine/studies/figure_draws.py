@@ -2,7 +2,7 @@
 
 | draws from | where the run has | module |
 |---|---|---|
-| replications | at least three that count | here |
+| replications | at least three that count | `replication_draws` |
 | records | all of its jobs | `record_draws` |
 | histograms | nothing else any more | `histogram_draws` |
 """
@@ -23,9 +23,6 @@ from aurea_engine.studies.block_bootstrap import DRAWS
 from aurea_engine.workload.streams import Streams
 
 QUANTILES = {"response_time.p50": 0.5, "response_time.p90": 0.9, "response_time.p95": 0.95, "response_time.p99": 0.99}
-
-FEWEST_REPLICATIONS = 3
-"""Two have an interval, too: by Student's t with one degree of freedom, which is as good as none."""
 
 
 @dataclass(frozen=True)

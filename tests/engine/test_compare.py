@@ -20,6 +20,7 @@ from aurea_engine import (
     Finding,
     Free,
     Poisson,
+    RunFile,
     RunResult,
     RunSpec,
     Severity,
@@ -31,11 +32,13 @@ from aurea_engine import (
     comparison_to_dict,
     encode_json,
     parse_json,
+    repeat_sync,
     result_from_dict,
     result_to_dict,
     simulate,
 )
 from aurea_engine.closed_sets import COMPARED_FIGURES, COMPARISON_REMARKS, COMPARISON_WORDS
+from aurea_engine.results.student_t import find_t
 
 
 def run(jobs: int, seed: int, mean: float = 0.01, rate: float = 320, **more: Any) -> RunResult:
@@ -245,6 +248,61 @@ def test_a_run_that_drifts_says_so() -> None:
     drifting = compare(run(5_000, 1, rate=800), run(5_000, 2, rate=800))
     assert "no_steady_state" in {each.code for each in drifting.reasons}
     assert words(drifting)["response_time.mean"] == "inconclusive"
+
+
+def repeated(n: int, seed: int, mean: float = 0.01) -> RunResult:
+    """Replications of 1,000 jobs."""
+    workload = Workload(Sleep(Exponential(mean)), Poisson(320), jobs=1_000)
+    return repeat_sync(RunSpec(workload, Fifo(slots=4), clock="virtual", seed=seed), n)
+
+
+def test_replications_are_a_sample_by_themselves() -> None:
+    """Ten and ten: by Welch, and no block is drawn. 40 % more service time is seen, and chance is not."""
+    a, b, slow = repeated(10, 1), repeated(10, 2), repeated(10, 3, 0.014)
+    assert compare(a, b, 0).word == "inconclusive"
+    worse = compare(a, slow)
+    assert worse.word == "worse"
+    assert "from_replications" in codes(worse)
+    assert words(worse)["response_time.p99"] == "worse"
+    stored = [RunFile.from_bytes(RunFile.of(each).to_bytes()).to_result() for each in (a, slow)]
+    assert compare(*stored) == worse
+
+
+def test_the_interval_over_replications_is_that_of_welch() -> None:
+    """By hand: of throughput, whose ratio is close to 1, so that its shift is the difference of two means of ten."""
+    a, b = repeated(10, 1), repeated(10, 2)
+    figure = compare(a, b, 0).figure("throughput")
+    assert figure is not None
+    assert figure.interval is not None
+    assert a.replications is not None
+    assert b.replications is not None
+    spreads = [each.replications.spread("throughput") for each in (a, b)]  # type: ignore[union-attr]
+    errors = [each.std / math.sqrt(10) / each.mean for each in spreads]  # type: ignore[union-attr, operator]
+    variances = [error**2 for error in errors]
+    degrees = round(sum(variances) ** 2 / sum(each**2 / 9 for each in variances))
+    half = find_t(degrees, 1 - (1 - figure.interval.level) / 2) * math.hypot(*errors)
+    assert (figure.interval.high - figure.interval.low) / 2 == pytest.approx(half, rel=0.15)
+
+
+def test_replications_with_equal_seeds_are_pairs() -> None:
+    """Each has its twin: 2 % of service time is seen where other seeds would hide it."""
+    paired, apart = (compare(repeated(10, 1), repeated(10, seed, 0.0102), 0) for seed in (1, 2))
+    assert "same_arrivals" in codes(paired)
+    assert words(paired)["response_time.mean"] == "worse"
+    assert words(apart)["response_time.mean"] == "inconclusive"
+
+
+def test_two_replications_have_no_interval() -> None:
+    comparison = compare(repeated(2, 1), repeated(2, 2))
+    assert "no_interval" in {each.code for each in comparison.reasons}
+    assert set(words(comparison).values()) == {"inconclusive"}
+
+
+def test_a_repeated_run_is_compared_with_a_single_one() -> None:
+    """Each by what it has."""
+    comparison = compare(repeated(10, 1), SLOWER)
+    assert comparison.figure("response_time.mean").interval is not None  # type: ignore[union-attr]
+    assert "from_replications" in codes(comparison)
 
 
 @pytest.mark.parametrize("tolerance", [-0.1, 1.1, math.nan, math.inf, True, "3%", None])
