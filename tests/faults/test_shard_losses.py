@@ -80,7 +80,7 @@ def test_shards_at_seeded_instants(
     server.run(NEXT)
     faults = FAULTS if can_shut_sockets() else FAULTS[:2]
     ends: Counter[str] = Counter()
-    for seed in range(campaign(100)):
+    for seed in range(campaign(60)):
         draw = random.Random(seed)
         fault, after = draw.choice(faults), draw.uniform(0, 1.9)
         role, victim = draw.choice(ROLES) if fault != "socket" else "aurea-runner", draw.randrange(2)

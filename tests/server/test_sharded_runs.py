@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import Callable
@@ -61,6 +62,23 @@ async def test_auto_is_bounded_by_the_server(serve: Any, post: Any) -> None:
     client = await serve(max_processes=1)
     _, result = await post(client, {**RUN, "processes": "auto"})
     assert (result["status"], len(result["shards"])) == ("completed", 1)
+
+
+async def test_events_and_metrics_are_of_the_whole(serve: Any, post: Any) -> None:
+    """Not of one process: counts rise to those of the run, and the metrics have each job once."""
+    client = await serve(max_processes=2)
+    _, accepted = await post(client, {**RUN, "processes": 2}, Prefer="respond-async")
+    async with client.get(f"/benchmark/runs/{accepted['benchmark_id']}/events") as answer:
+        events = (await answer.text()).replace("\r\n", "\n").split("\n\n")
+    told = [dict(line.split(": ", 1) for line in each.splitlines() if ": " in line) for each in events]
+    arrived = [json.loads(each["data"])["arrived"] for each in told if each.get("event") == "progress"]
+    assert arrived == sorted(arrived)
+    assert arrived[-1] == 60
+    async with client.get("/metrics") as answer:
+        metrics = await answer.text()
+    assert "\nbenchmark_jobs_total 60.0\n" in metrics
+    assert '\nbenchmark_job_outcomes_total{outcome="completed"} 60.0\n' in metrics
+    assert "\nbenchmark_response_time_seconds_count 60.0\n" in metrics
 
 
 @pytest.mark.parametrize(
