@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from aurea_engine.closed_sets import (
+    CAPACITY_STATUSES,
     COMPARISON_REMARKS,
     COMPARISON_WORDS,
     FAILURE_CLASSES,
@@ -49,6 +50,14 @@ def test_judgements_are_in_the_page_on_numbers() -> None:
     """Verdicts and outcomes of objectives."""
     assert read_table("numbers.md", "verdict") == list(VERDICTS)
     assert read_table("numbers.md", "outcome") == list(OBJECTIVE_OUTCOMES)
+
+
+def test_capacity_statuses_are_in_their_page() -> None:
+    """In their order, each with the meaning that it has in the code."""
+    assert read_table("capacity.md", "status") == list(CAPACITY_STATUSES)
+    text = (DOCS / "capacity.md").read_text()
+    for name, meaning in CAPACITY_STATUSES.items():
+        assert f"| `{name}` | {meaning} |" in text
 
 
 def test_failure_classes_are_in_page_numbers() -> None:

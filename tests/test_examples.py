@@ -50,6 +50,14 @@ def test_the_picture_of_a_comparison_is_made_again(tmp_path: Path) -> None:
         assert {"inconclusive", "worse"} <= {each.text for each in found.iter("{http://www.w3.org/2000/svg}text")}
 
 
+@pytest.mark.service
+def test_the_picture_of_a_capacity_is_made_again(tmp_path: Path) -> None:
+    """That of the page: the same points and curves, to the last digit."""
+    command = [sys.executable, "-W", "error", str(EXAMPLES / "find_capacity.py"), str(tmp_path / "capacity.svg")]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
+    assert (tmp_path / "capacity.svg").read_text("utf-8") == (ROOT / "docs" / "capacity.svg").read_text("utf-8")
+
+
 def test_every_output_has_its_program() -> None:
     """Nothing is printed that no program prints."""
     assert sorted(EXAMPLES.glob("*.out")) == [program.with_suffix(".out") for program in PROGRAMS]

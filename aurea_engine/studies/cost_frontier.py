@@ -26,18 +26,25 @@ CURVE_POINTS = 81
 def find_frontier(
     answer: CapacityAnswer, bills: Sequence[Bill], models: Mapping[str, CostModel]
 ) -> tuple[FrontierPoint, ...]:
-    """Each tried value under each model: the longest trial's p99 and its price, and whether another is better in both."""
-    longest: dict[float, Bill] = {}
-    for bill in bills:
-        value = bill.trial.value
-        if value is not None and (value not in longest or bill.trial.jobs > longest[value].trial.jobs):
-            longest[value] = bill
+    """Each tried value under each model: p99 and price of its median trial, and whether another value is better in both."""
+    tried = {value: _choose_median(bills, value) for bill in bills if (value := bill.trial.value) is not None}
     points = [
-        FrontierPoint(name, value, bill.trial.p99, _price_point(name, model, answer, bill), bill.trial.passed)
+        FrontierPoint(name, value, bill.trial.p99, _price_point(name, model, answer, bill), passed)
         for name, model in models.items()
-        for value, bill in sorted(longest.items())
+        for value, (bill, passed) in sorted(tried.items())
     ]
     return tuple(replace(point, dominated=any(_dominates(other, point) for other in points)) for point in points)
+
+
+def _choose_median(bills: Sequence[Bill], value: float) -> tuple[Bill, bool | None]:
+    """The trial in the middle of the longest ones at ``value``, by its p99, and whether most of them passed."""
+    here = [bill for bill in bills if bill.trial.value == value]
+    most = max(bill.trial.jobs for bill in here)
+    # Arrivals by time differ a little in number; what is half as long was another stage of the search.
+    long = [bill for bill in here if bill.trial.jobs > 0.7 * most]
+    votes = [bill.trial.passed for bill in long if bill.trial.passed is not None]
+    middle = sorted(long, key=lambda bill: bill.trial.p99 or 0.0)[(len(long) - 1) // 2]
+    return middle, sum(votes) > len(votes) / 2 if votes else None
 
 
 def _price_point(name: str, model: CostModel, answer: CapacityAnswer, bill: Bill) -> Fraction | None:

@@ -137,7 +137,7 @@ def _tabulate_frontier(answer: CapacityAnswer) -> Table:
                 f"{point.value:,.5g}",
                 format_seconds(point.p99),
                 format_money(float(point.per_million_good or 0), answer.currency),
-                Text("holds", "green") if point.passed else Text("fails", "red"),
+                Text("passed", "green") if point.passed else Text("failed", "red"),
             )
     return table
 

@@ -43,6 +43,7 @@ class TrialLines:
             line.append(draw_bracket(trial.value, bracket, self._seen))
         if trial.problem is not None and trial.outcome == "limited":
             line.append(f"  {make_printable(trial.problem)}", "yellow")
+        line.rstrip()
         return line
 
 
