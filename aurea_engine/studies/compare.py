@@ -8,6 +8,7 @@ No answer is taken from the figures alone, and no difference is called none beca
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,7 +31,7 @@ TOLERANCE = 0.03
 """
 
 FEWEST_JOBS = 100
-"""Completed jobs of each run, below which nothing is decided: too few blocks of neighbours to know their spread."""
+"""Jobs of each run, below which a figure of them is not decided: too few blocks of neighbours to know their spread."""
 
 
 _UNDECIDED = frozenset({"too_few_jobs", "no_steady_state", "no_interval", "nothing_to_compare"})
@@ -52,9 +53,8 @@ def compare(
         notes.append(Remark("same_arrivals", "jobs arrived at the same instants: what both runs share cancels out"))
     shifts, left_out = _find_shifts(ours, theirs, a.cost.currency != b.cost.currency)
     remarks = [*ours.remarks, *theirs.remarks, *_find_doubts(ours, theirs, shifts)]
-    # Few jobs, or two things that cannot be compared: the figures are shown, and nothing is said of them.
-    enough = min(ours.jobs, theirs.jobs) >= FEWEST_JOBS
-    figures = judge_shifts(shifts, tolerance, decides=enough and (anyway or not obstacles))
+    # Two things that cannot be compared: the figures are shown, and nothing is said of them.
+    figures = judge_shifts(shifts, tolerance, decides=anyway or not obstacles)
     return Comparison(
         word=judge_whole(figures),
         comparable=not obstacles,
@@ -119,7 +119,8 @@ def _find_shifts(ours: FigureDraws, theirs: FigureDraws, currencies: bool) -> tu
                 LeftOut(figure, "it is 0 in both" if b == 0 else "it is 0 in A, so there is no relative shift")
             )
         else:
-            shifts.append(shift)
+            few = min(each.count_jobs(figure) for each in (ours, theirs)) < FEWEST_JOBS
+            shifts.append(replace(shift, few=few))
     return shifts, left_out
 
 
@@ -136,9 +137,9 @@ def _explain_absence(figure: str, ours: FigureDraws, theirs: FigureDraws) -> str
 
 def _find_doubts(ours: FigureDraws, theirs: FigureDraws, shifts: list[Shift]) -> Iterator[Remark]:
     for name, each in (("A", ours), ("B", theirs)):
-        if each.jobs < FEWEST_JOBS:
+        if each.completed < FEWEST_JOBS:
             yield Remark(
-                "too_few_jobs", f"{name} has {each.jobs} completed jobs: at least {FEWEST_JOBS} decide anything"
+                "too_few_jobs", f"{name} has {each.completed} completed jobs: at least {FEWEST_JOBS} decide anything"
             )
     if not shifts:
         yield Remark("nothing_to_compare", "there is no figure that both runs have")

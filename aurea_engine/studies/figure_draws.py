@@ -22,6 +22,9 @@ from aurea_engine.results.result import RunResult
 from aurea_engine.studies.block_bootstrap import DRAWS
 from aurea_engine.workload.streams import Streams
 
+OF_ALL_JOBS = frozenset({"throughput", "failure_ratio"})
+"""Figures that jobs have a share in which did not complete."""
+
 QUANTILES = {"response_time.p50": 0.5, "response_time.p90": 0.9, "response_time.p95": 0.95, "response_time.p99": 0.99}
 
 
@@ -30,14 +33,20 @@ class FigureDraws:
     """``values``: the figures that the run supports; ``draws``: for each of them `DRAWS` values that another run of the same
     specification might as well have come to, infinite where nothing bounds them. A figure may have no draws.
 
-    ``jobs``: completed jobs that the figures are of; ``slack``: relative error of quantiles that no draw shows.
+    ``completed``, ``ended``: jobs that the figures are of, the latter also those that failed; ``slack``: the relative error
+    of quantiles that no draw shows.
     """
 
     values: Mapping[str, float]
     draws: Mapping[str, Floats]
-    jobs: int
+    completed: int
+    ended: int
     slack: float = 0.0
     remarks: tuple[Remark, ...] = field(default=())
+
+    def count_jobs(self, figure: str) -> int:
+        """How many jobs a figure is of."""
+        return self.ended if figure in OF_ALL_JOBS else self.completed
 
 
 def find_values(result: RunResult, failure_ratio: float | None = None) -> dict[str, float]:

@@ -15,6 +15,7 @@ be divided among jobs, so its interval takes the spread of service times and tha
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -40,7 +41,7 @@ _FEWEST_BINS = 20
 def draw_from_histograms(result: RunResult, seed: int, name: str) -> FigureDraws:
     """Draws of a run by its histograms, its series and the intervals in its result."""
     values, timing = find_values(result), result.response_time
-    histogram = result.histograms.get("response_time")
+    ended = result.counts.arrived - result.counts.cancelled
     note = f"{name}: quantiles are within 0.4 %, and intervals are wider than its records would make them"
     remarks = [Remark("from_histograms", note)]
     throughput = _draw_throughput(result, seed, name)
@@ -48,26 +49,37 @@ def draw_from_histograms(result: RunResult, seed: int, name: str) -> FigureDraws
         {} if throughput is None or "throughput" not in values else {"throughput": values["throughput"] * throughput}
     )
     error, degrees = _find_error(result)
+    inflation = 1.0 if error is None else _find_inflation(timing, error)
+    # Whether jobs that fail together are alike, nothing tells; where all or none failed, it does not matter.
+    if "failure_ratio" in values and (error is not None or values["failure_ratio"] in (0, 1)):
+        ratio = values["failure_ratio"]
+        draws["failure_ratio"] = draw_failure_ratio(ratio, ended, inflation if 0 < ratio < 1 else 1.0, seed, name)
     if error is None:
         remarks.append(Remark("no_interval", f"{name}: nothing tells how alike its neighbouring jobs were"))
-        return FigureDraws(values, draws, timing.count, RELATIVE_ERROR, tuple(remarks))
+        return FigureDraws(values, draws, timing.count, ended, RELATIVE_ERROR, tuple(remarks))
     rng = Streams(seed).rng(f"{name} histogram")
-    if "response_time.mean" in values:
-        draws["response_time.mean"] = values["response_time.mean"] * _vary(rng, degrees, error)
-    inflation = _find_inflation(timing, error)
-    if histogram is not None and histogram.count:
-        for figure, q in QUANTILES.items():
-            if figure in values:
-                # The standard error of a share's logarithmic odds is that of the share ÷ q(1 − q).
-                moved = rng.standard_t(degrees, DRAWS) * math.sqrt(inflation / (q * (1 - q) * histogram.count))
-                draws[figure] = _read_quantiles(histogram, move_probability(q, moved))
-    if "failure_ratio" in values:
-        jobs, ratio = result.counts.arrived - result.counts.cancelled, values["failure_ratio"]
-        draws["failure_ratio"] = draw_failure_ratio(ratio, jobs, inflation if ratio else 1.0, seed, name)
-    if "cost_per_million" in values and throughput is not None:
+    draws |= _draw_times(result, values, rng, (error, degrees))
+    if "cost_per_million" in values:
         service = _read_error(result.service_time) or _find_spread(result.service_time) * math.sqrt(inflation)
         draws["cost_per_million"] = values["cost_per_million"] * _vary(rng, degrees, service) / throughput
-    return FigureDraws(values, draws, timing.count, RELATIVE_ERROR, tuple(remarks))
+    return FigureDraws(values, draws, timing.count, ended, RELATIVE_ERROR, tuple(remarks))
+
+
+def _draw_times(
+    result: RunResult, values: Mapping[str, float], rng: np.random.Generator, accuracy: tuple[float, int]
+) -> dict[str, Floats]:
+    """Draws of the mean and the quantiles. ``accuracy``: the relative standard error of the mean, and its degrees."""
+    (error, degrees), draws = accuracy, {}
+    if "response_time.mean" in values:
+        draws["response_time.mean"] = values["response_time.mean"] * _vary(rng, degrees, error)
+    histogram, inflation = result.histograms.get("response_time"), _find_inflation(result.response_time, error)
+    for figure, q in QUANTILES.items() if histogram is not None and histogram.count else ():
+        if figure in values:
+            assert histogram is not None
+            # The standard error of a share's logarithmic odds is that of the share ÷ q(1 − q).
+            moved = rng.standard_t(degrees, DRAWS) * math.sqrt(inflation / (q * (1 - q) * histogram.count))
+            draws[figure] = _read_quantiles(histogram, move_probability(q, moved))
+    return draws
 
 
 def _vary(rng: np.random.Generator, degrees: int, error: float) -> Floats:
@@ -106,7 +118,7 @@ def _find_error(result: RunResult) -> tuple[float | None, int]:
     return float(blocks.draw({"level": levels})["level"].std()), max(blocks.count - 1, 1)
 
 
-def _draw_throughput(result: RunResult, seed: int, purpose: str) -> Floats | None:
+def _draw_throughput(result: RunResult, seed: int, purpose: str) -> Floats:
     """Draws of the throughput, relative to it."""
     finishes = np.array([point.completed for point in _bins_of_window(result)], float)
     if len(finishes) >= _FEWEST_BINS and finishes.sum():
@@ -114,7 +126,7 @@ def _draw_throughput(result: RunResult, seed: int, purpose: str) -> Floats | Non
         return np.maximum(1 + (blocks.draw({"finishes": finishes})["finishes"] - 1) * blocks.draw_stretch(), 1e-9)
     jobs = result.response_time.count
     if not jobs:
-        return None
+        return np.ones(DRAWS)
     # Of a run of a few seconds the series has a few bins. Then jobs are taken to come as a Poisson process has them.
     return np.asarray(Streams(seed).rng(f"{purpose} poisson").poisson(jobs, DRAWS) / jobs).clip(1e-9)
 

@@ -64,12 +64,12 @@ class Recorded:
 
     @classmethod
     def of(cls, result: RunResult, jobs: JobBatch) -> Recorded | None:
-        """None if no job completed after the warm-up."""
+        """None if no job was meant to start after the warm-up."""
         is_counted = np.asarray(jobs.intended >= round(result.window[0] * NS))
         counted = jobs.only(is_counted)
-        ordered = np.sort(counted.response_ns[counted.was_served])
-        if not len(ordered):
+        if not len(counted):
             return None
+        ordered = np.sort(counted.response_ns[counted.was_served])
         # A job without a cost of its own has NaN.
         costs = np.nan_to_num(np.array(job_costs(result.spec.cost, jobs)))
         total = float(result.cost.total or 0)
@@ -135,7 +135,7 @@ def _draw(run: Recorded, lengths: tuple[int, ...], seed: int, purpose: str, name
         cost = run.own_cost * by_job + (1 - run.own_cost) / throughput
         draws["cost_per_million"] = values["cost_per_million"] * cost
     remarks = () if run.job_blocks.steady else (Remark("no_steady_state", f"{name}: {UNSTEADY}"),)
-    return FigureDraws(values, draws, len(run.ordered), remarks=remarks)
+    return FigureDraws(values, draws, len(run.ordered), round(run.columns["ended"].sum()), remarks=remarks)
 
 
 def _stretch(relative: Floats, stretch: Floats) -> Floats:
@@ -177,7 +177,8 @@ def _sum_columns(counted: JobBatch, ordered: Instants, costs: Floats) -> dict[st
         "bad": sum_rows(~cancelled & ~served, size),
         "cost": sum_rows(costs, size),
     }
-    for name, q in QUANTILES.items():
+    # Where every job failed there is no quantile.
+    for name, q in QUANTILES.items() if n else ():
         rank = int(np.ceil(q * n - 1e-9 * n))
         columns[name] = sum_rows(served & (response <= ordered[max(rank, 1) - 1]), size)
     return columns

@@ -36,19 +36,18 @@ def draw_from_replications(replications: Replications, seed: int, name: str, pur
         if sample and None not in sample:
             samples[figure] = np.array(sample, float)
             values[figure] = float(samples[figure].mean())
-    n, jobs = len(counted), sum(each.completed for each in counted)
+    n, jobs = len(counted), (sum(each.completed for each in counted), sum(each.arrived for each in counted))
     if n < FEWEST_REPLICATIONS:
         why = f"{name}: {n} of its replications count, and {FEWEST_REPLICATIONS} are needed for an interval"
-        return FigureDraws(values, {}, jobs, remarks=(Remark("no_interval", why),))
+        return FigureDraws(values, {}, *jobs, remarks=(Remark("no_interval", why),))
     rng = Streams(seed).rng(f"{purpose} replications")
     directions = rng.normal(size=(DRAWS, n)) / np.sqrt(n * (n - 1))
     stretch = np.sqrt((n - 1) / rng.chisquare(n - 1, DRAWS))
     draws = {figure: _draw_mean(sample, directions, stretch) for figure, sample in samples.items()}
     if "failure_ratio" in samples:
-        arrived = sum(each.arrived for each in counted)
-        draws["failure_ratio"] = _draw_failures(samples["failure_ratio"], arrived, seed, name)
+        draws["failure_ratio"] = _draw_failures(samples["failure_ratio"], jobs[1], seed, name)
     note = Remark("from_replications", f"{name}: {n} replications")
-    return FigureDraws(values, draws, jobs, remarks=(note,))
+    return FigureDraws(values, draws, *jobs, remarks=(note,))
 
 
 def _draw_mean(sample: Floats, directions: Floats, stretch: Floats) -> Floats:

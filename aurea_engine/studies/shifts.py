@@ -29,7 +29,7 @@ MORE_IS_BETTER = frozenset({"throughput"})
 @dataclass(frozen=True)
 class Shift:
     """The shift of one figure. ``draws`` are sorted, None where nothing tells how far it may be off; ``slack``: what the
-    ends of an interval may be off by themselves.
+    ends of an interval may be off by themselves. ``few``: it is of too few jobs to decide anything.
     """
 
     figure: str
@@ -38,6 +38,7 @@ class Shift:
     observed: float
     draws: Floats | None = None
     slack: float = 0.0
+    few: bool = False
 
     def find_interval(self, level: float) -> ShiftInterval | None:
         """Between two percentiles of the draws. None if one of them is beyond what the sample tells."""
@@ -53,7 +54,7 @@ class Shift:
 
     def judge(self, interval: ShiftInterval | None, tolerance: float) -> ComparisonWord:
         """The word by the rule of the study: the whole interval must be on one side."""
-        if interval is None:
+        if interval is None or self.few:
             return "inconclusive"
         low, high = interval.low, interval.high
         if self.figure in MORE_IS_BETTER:
@@ -83,7 +84,7 @@ def find_shift(figure: str, a: float, b: float, draws: tuple[Floats, Floats] | N
 
 def judge_shifts(shifts: list[Shift], tolerance: float, *, decides: bool) -> list[ComparedFigure]:
     """A word for each, in the order given. ``decides`` False: every word is inconclusive."""
-    tested = [shift for shift in shifts if shift.draws is not None]
+    tested = [shift for shift in shifts if shift.draws is not None and not shift.few]
     found: dict[str, ComparedFigure] = {}
     open_figures, level = list(tested), 1 - ERROR
     for left in range(len(tested), 0, -1):

@@ -22,7 +22,9 @@ from aurea_server.cli.history_access import (
     read_run_document,
 )
 from aurea_server.cli.number_format import format_number, format_seconds, make_printable
+from aurea_server.cli.result_output import asks_for_run_file
 from aurea_server.cli.run_document import RunDocument, format_when
+from aurea_server.cli.stored_results import read_history
 from aurea_server.cli.tables import Column, Table, show
 from aurea_server.runs import exports, views
 from aurea_server.stdio.output_files import check_output, write_output
@@ -101,11 +103,19 @@ def export_run(
     data: Data = None,
     server: Server = None,
 ) -> int:
-    """Write a run's result as JSON, or its jobs as CSV or NDJSON."""
+    """Write a run's result as JSON, or its jobs as CSV or NDJSON; to a file that ends in .aurea the whole run."""
     check_output(output)
-    pieces = _export(run_id, form, data, server)
+    pieces = _export_whole(run_id, data, server) if asks_for_run_file(output) else _export(run_id, form, data, server)
     write_output(Path("-") if output is None else output, pieces)
     return ExitCode.MET
+
+
+def _export_whole(run_id: str, data: Path | None, server: str | None) -> Iterator[bytes]:
+    if find_server(server) is not None:
+        raise SpecError(
+            [Problem("--output", "a server keeps the whole run, and gives commands its id: write a .json file")]
+        )
+    yield read_history(run_id, None, data).checked().to_file().to_bytes()
 
 
 def _export(run_id: str, form: str, data: Path | None, server: str | None) -> Iterator[bytes]:

@@ -41,6 +41,20 @@ class StoredResult:
     document: Mapping[str, Any]
     parts: tuple[RunParts, ...] = ()
 
+    def checked(self) -> StoredResult:
+        """The same, if it is a result. Raises SpecError."""
+        if not isinstance(self.document, dict) or "benchmark_id" not in self.document:
+            raise SpecError(f"{self.name}: {WHAT_RESULTS_ARE}")
+        # A run that waits or runs, or came to no result, has a document too.
+        if "counts" not in self.document:
+            raise SpecError(f"{self.name}: this run has no result: it is {self.document.get('status')}")
+        return self
+
+    def to_file(self) -> RunFile:
+        """The run file of it. Where parts have the jobs, the document has them no more."""
+        jobs = {"jobs": [], "jobs_truncated": True} if self.parts else {}
+        return RunFile({**self.document, **jobs}, self.parts)
+
     def to_result(self, catalog: Catalog | None = None) -> RunResult:
         """The result, with all of its jobs where they are there. It is never run: kinds that are not known here are kept as
         they are, and no file is opened that its specification names. Raises SpecError.
@@ -67,14 +81,7 @@ def read_stored(name: Path, server: str | None = None, data: Path | None = None)
     """The result that ``name`` stands for. ``data``: the folder of this machine's history. Raises SpecError,
     `HistoryError` or `ServerError`.
     """
-    stored = _read(name, server, data)
-    document = stored.document
-    if not isinstance(document, dict) or "benchmark_id" not in document:
-        raise SpecError(f"{stored.name}: {WHAT_RESULTS_ARE}")
-    # A run that waits or runs, or came to no result, has a document too.
-    if "counts" not in document:
-        raise SpecError(f"{stored.name}: this run has no result: it is {document.get('status')}")
-    return stored
+    return _read(name, server, data).checked()
 
 
 def read_document(name: Path, server: str | None = None) -> Any:
@@ -84,7 +91,7 @@ def read_document(name: Path, server: str | None = None) -> Any:
 
 def _read(name: Path, server: str | None, data: Path | None) -> StoredResult:
     if re.fullmatch(RUN_ID_PATTERN, str(name)) and not name.exists():
-        return _read_from_history(str(name), server, data)
+        return read_history(str(name), server, data)
     content, called = read_content(name), name_input(name)
     if not is_run_file(content) and name.suffix.lower() != RUN_FILE_ENDING:
         return StoredResult(called, parse_file(name, content))
@@ -95,7 +102,11 @@ def _read(name: Path, server: str | None, data: Path | None) -> StoredResult:
     return StoredResult(called, file.document, file.parts)
 
 
-def _read_from_history(run_id: str, server: str | None, data: Path | None) -> StoredResult:
+def read_history(run_id: str, server: str | None, data: Path | None) -> StoredResult:
+    """A stored run by its id: of this machine with every job, of a server as JSON.
+
+    Raises `HistoryError` or `ServerError`.
+    """
     # Loaded only where an id is given: the ledger's modules would double the start of ``aurea run``.
     from aurea_server.cli.history_access import find_server, open_ledger, read_row, read_run_document  # noqa: PLC0415
     from aurea_server.runner.stored_runs import join_parts  # noqa: PLC0415

@@ -56,7 +56,7 @@ def test_a_run_file_comes_from_stdin(files: tuple[Path, Path], monkeypatch: pyte
 
 @pytest.mark.service
 def test_a_stored_run_is_taken_by_its_id(
-    aurea_data: Callable[[int], tuple[Path, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    aurea_data: Callable[[int], tuple[Path, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, aurea: Aurea
 ) -> None:
     """From the history of this machine with every job of it; a file of that name wins."""
     monkeypatch.delenv("AUREA_SERVER", raising=False)
@@ -68,6 +68,8 @@ def test_a_stored_run_is_taken_by_its_id(
     assert len(records) == 3
     monkeypatch.setenv("AUREA_DATA", str(folder))
     assert read_document(Path(run_id))["benchmark_id"] == run_id
+    assert aurea("runs", "export", run_id, "--data", folder, "-o", tmp_path / "run.aurea")[0] == 0
+    assert read_stored(tmp_path / "run.aurea").to_result() == stored.to_result()
     with pytest.raises(HistoryError, match="there is no run 'benchmark-1'"):
         read_stored(Path("benchmark-1"), data=folder)
     monkeypatch.chdir(tmp_path)

@@ -153,6 +153,16 @@ def test_failures_are_compared_in_points() -> None:
     assert failing.word == "worse"
 
 
+def test_a_run_in_which_every_job_fails_is_worse() -> None:
+    """It has no response times to compare, and hundred points more failures."""
+    for broken in (run(20_000, 1, job=Faulty(Sleep(Exponential(0.01)), 1)), run(20_000, 2, job=Faulty(Sleep(0.01), 1))):
+        for b in (broken, read_back(broken)):
+            comparison = compare(A, b)
+            assert comparison.word == "worse"
+            assert words(comparison) == {"throughput": "worse", "failure_ratio": "worse"}
+            assert "response_time.mean" in {each.figure for each in comparison.left_out}
+
+
 def test_no_failure_seen_is_not_no_failure() -> None:
     """After 20,000 good jobs the ratio may still be 1/5,000, and after 150 it may be 3 %."""
     few, many = compare(run(150, 1), run(150, 2), 0.01), compare(A, A_AGAIN, 0.01)
