@@ -123,9 +123,12 @@ def _write_labels(labels: Sequence[tuple[float, str, str]], height: int) -> Mark
         y, text, class_ = placed[position]
         placed[position] = (min(y, most), text, class_)
         most = placed[position][0] - LABEL_GAP
-    return join(
-        element("text", text, x="100%", dx="8", y=y + 4, class_=f"label {class_}") for y, text, class_ in placed
-    )
+    return join(write_label(text, "100%", y + 4, class_, 8) for y, text, class_ in placed)
+
+
+def write_label(text: str, x: str, y: float, class_: str, dx: int = 0) -> Markup:
+    """Text in a plot, with a rim of the paper's colour: it can be read on whatever lies beneath."""
+    return element("text", text, x=x, y=y, dx=dx or None, class_=f"label {class_}", paint_order="stroke")
 
 
 def trace_line(plot: Plot, xs: Sequence[float], values: Values, class_: str) -> Markup:
@@ -140,7 +143,9 @@ def trace_line(plot: Plot, xs: Sequence[float], values: Values, class_: str) -> 
         if pen == "M" and last:
             pieces.append("h.01")
         pen = "L"
-    return element("path", d="".join(pieces), class_=f"curve {class_}") if pieces else Markup()
+    if not pieces:
+        return Markup()
+    return element("path", d="".join(pieces), class_=f"curve {class_}", vector_effect="non-scaling-stroke")
 
 
 def trace_band(plot: Plot, xs: Sequence[float], lows: Values, highs: Values, class_: str) -> Markup:
@@ -167,7 +172,7 @@ def rule_across(plot: Plot, value: float, text: str, class_: str = "objective") 
     return join(
         (
             element("line", x1="0", x2="100%", y1=y, y2=y, class_=f"rule {class_}"),
-            element("text", text, x="4", y=above, class_=f"label {class_}"),
+            write_label(text, "4", above, class_),
         )
     )
 

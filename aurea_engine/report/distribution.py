@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aurea_engine.records.batch import NS
 from aurea_engine.records.histogram import LatencyHistogram, bounds_of
 from aurea_engine.records.quantiles import QUANTILES
-from aurea_engine.report.chart import Chart, Plot, label_ticks, trace_line
+from aurea_engine.report.chart import Chart, Plot, label_ticks, trace_line, write_label
 from aurea_engine.report.markup import Markup, element, join
 from aurea_engine.report.number_format import format_number, format_percent, format_seconds
 from aurea_engine.report.scales import Logarithmic, label_seconds, scale_from_zero
@@ -147,12 +147,8 @@ def _rule_up(plot: Plot, value: float, text: str, class_: str) -> Markup:
     x = plot.percent(value)
     line = element("line", x1=x, x2=x, y1=0, y2=plot.height, class_=f"rule {class_}")
     # On the line's left where its right is the end of the chart.
-    side = (
-        {"dx": "-4", "class_": f"label {class_} end"}
-        if plot.x.place(value) > 0.85
-        else {"dx": "4", "class_": f"label {class_}"}
-    )
-    return join((line, element("text", text, x=x, y=10, **side)))
+    is_left = plot.x.place(value) > 0.85
+    return join((line, write_label(text, x, 10, f"{class_} end" if is_left else class_, -4 if is_left else 4)))
 
 
 def trace_tail(histogram: LatencyHistogram, plot: Plot, class_: str) -> Markup:
@@ -224,12 +220,5 @@ def _draw_dot(plot: Plot, value: float, share: float) -> Markup:
     dot = element("circle", cx=x, cy=y, r=3.5, class_="dot")
     # To the left of the curve where there is no room on its right.
     left = plot.x.place(value) > 0.8
-    text = element(
-        "text",
-        format_seconds(value),
-        x=x,
-        y=y - 6,
-        dx="-6" if left else "6",
-        class_=f"label value{' end' if left else ''}",
-    )
+    text = write_label(format_seconds(value), x, y - 6, "value end" if left else "value", -6 if left else 6)
     return join((dot, text))

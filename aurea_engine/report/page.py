@@ -26,6 +26,7 @@ from aurea_engine.report.judgement import list_findings, tabulate_objectives, wr
 from aurea_engine.report.key_figures import describe_run, list_key_figures
 from aurea_engine.report.markup import Markup, element, escape_text, foreign, join
 from aurea_engine.report.over_time import FEWEST_POINTS, take_steps
+from aurea_engine.report.replication_tables import tabulate_replications, tabulate_spreads
 from aurea_engine.report.stylesheet import POLICY, STYLESHEET
 from aurea_engine.report.tables import Limits
 from aurea_engine.report.time_charts import draw_over_time
@@ -96,7 +97,11 @@ def _section(ident: str, title: str, *content: Markup) -> Markup:
 def _write_sections(result: RunResult, catalog: Catalog | None, limits: Limits) -> Iterator[Markup]:
     if result.objectives:
         yield _section("objectives", "Objectives", tabulate_objectives(result, limits))
-    yield _section("over-time", "Over time", *_write_over_time(result, limits))
+    if result.replications is None:
+        yield _section("over-time", "Over time", *_write_over_time(result, limits))
+    else:
+        each = tabulate_replications(result.replications, limits)
+        yield _section("replications", "Replications", tabulate_spreads(result.replications, limits), each)
     yield _section("times", "Response times", *_write_times(result, limits))
     yield _section("cost", "Cost", write_bill(result.cost, limits))
     yield from _write_parts(result, limits)
@@ -129,10 +134,10 @@ def _write_times(result: RunResult, limits: Limits) -> Iterator[Markup]:
     charts = [chart.draw() for chart in draw_distribution(result)]
     if charts:
         yield element("div", *charts, class_="charts")
-    yield element("h4", "All times")
+    yield element("h3", "All times")
     yield tabulate_times(result, limits)
     if result.theory:
-        yield element("h4", "Queueing theory")
+        yield element("h3", "Queueing theory")
         yield tabulate_theory(result, limits)
 
 

@@ -25,7 +25,7 @@ font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,s
 h1{font-size:1.75rem;line-height:1.2;margin:.1rem 0 .4rem;font-weight:650;overflow-wrap:anywhere}
 h2{font-size:1.15rem;margin:2.6rem 0 .8rem;padding-top:.9rem;border-top:1px solid var(--line);font-weight:650}
 h3{font-size:.95rem;margin:0;font-weight:650}
-h4{font-size:.95rem;margin:1.4rem 0 .4rem;font-weight:650}
+section>h3{margin:1.4rem 0 .4rem}
 p{margin:.3rem 0;max-width:75ch;overflow-wrap:anywhere}
 a{color:var(--blue)}
 small{display:block;color:var(--quiet);font-size:.85em;font-weight:400}
@@ -76,8 +76,8 @@ figcaption p{color:var(--quiet);font-size:.87rem;min-height:1.5em}
 .axis{stroke:var(--axis);stroke-width:1}
 .plot .end{text-anchor:end}
 .plot .middle{text-anchor:middle}
-.curve{fill:none;stroke:var(--blue);stroke-width:1.8;vector-effect:non-scaling-stroke;stroke-linejoin:round;stroke-linecap:round}
-.plot .label{font-weight:600;fill:var(--blue);paint-order:stroke;stroke:var(--paper);stroke-width:3px;stroke-linejoin:round}
+.curve{fill:none;stroke:var(--blue);stroke-width:1.8;stroke-linejoin:round;stroke-linecap:round}
+.plot .label{font-weight:600;fill:var(--blue);stroke:var(--paper);stroke-width:3px;stroke-linejoin:round}
 .band{fill:var(--blue);fill-opacity:.1}
 .band.inner{fill-opacity:.16}
 .curve.p90,.curve.p99{stroke-width:1;stroke-opacity:.75}
@@ -143,7 +143,7 @@ details{display:none}
 .plot,.badge,.key-figures{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .scroll{overflow:visible}
 tr,li,.key-figures{break-inside:avoid}
-h2,h3,h4{break-after:avoid}
+h2,h3{break-after:avoid}
 }
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from aurea_engine.report.chart import Chart, Plot, label_ticks, rule_across, trace_band, trace_line
+from aurea_engine.report.chart import Chart, Plot, label_ticks, rule_across, trace_band, trace_line, write_label
 from aurea_engine.report.markup import Markup, element, join
 from aurea_engine.report.number_format import format_money, format_number, format_seconds
 from aurea_engine.report.over_time import Column, Steps, count_occupancy, find_worst_lags, list_known, sum_costs
@@ -58,7 +58,7 @@ def _shade_warmup(result: RunResult, plot: Plot) -> list[Markup]:
 
 def _name_warmup(result: RunResult, plot: Plot) -> list[Markup]:
     """On the first chart, where its foot is free: the others have the same shade."""
-    return [element("text", "warm-up", x="4", y=plot.height - 6, class_="label quiet")] if result.window[0] else []
+    return [write_label("warm-up", "4", plot.height - 6, "quiet")] if result.window[0] else []
 
 
 def _data(steps: Steps, **columns: Sequence[object]) -> dict[str, Sequence[object]]:

@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aurea_engine import RunResult, encode_json, result_from_dict, result_to_dict, simulate, spec_from_dict
+from aurea_engine import (
+    RunResult,
+    encode_json,
+    repeat_sync,
+    result_from_dict,
+    result_to_dict,
+    simulate,
+    spec_from_dict,
+)
 from aurea_engine.closed_sets import Severity
 from aurea_engine.results.findings import Finding
 
@@ -105,6 +113,11 @@ def _without_records() -> RunResult:
     return result_from_dict(document | {"jobs": document["jobs"][:10], "jobs_truncated": True})
 
 
+def _repeated() -> RunResult:
+    spec = spec_from_dict(OPEN | {"workload": OPEN["workload"] | {"jobs": 600}})
+    return repeat_sync(spec, 4)
+
+
 def _of_an_earlier_version() -> RunResult:
     document = to_json(open_queue())
     del document["histograms"]
@@ -126,6 +139,7 @@ RESULTS: dict[str, Callable[[], RunResult]] = {
     "seed form": functools.cache(lambda: _simulate(VIRTUAL | {"num_jobs": 5})),
     "nothing arrived": functools.cache(lambda: _simulate(VIRTUAL | {"workload": SHORT | {"arrivals": RARE}})),
     "no time": functools.cache(lambda: _simulate(VIRTUAL | {"workload": SHORT})),
+    "repeated": functools.cache(_repeated),
     "closed": functools.cache(lambda: _simulate(CLOSED)),
 }
 

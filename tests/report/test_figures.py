@@ -42,7 +42,7 @@ def test_figures_are_shown_as_they_are(result: RunResult) -> None:
             continue
         assert found, each.text
         shown = float(found[1].replace(",", "").replace("−", "-")) * units.get(found[2], 1)
-        if "per_" in each.attributes["data-of"]:
+        if each.attributes["data-of"].startswith("/cost/per_"):
             shown /= 1_000_000  # money is shown per million jobs
         if "/" in (value := each.attributes["value"]):
             numerator, _, denominator = value.partition("/")
