@@ -220,6 +220,7 @@ FINDING_CODES: Mapping[str, str] = MappingProxyType(
         "arrivals_misfit": "the jobs were not released as the requested arrival process",
         "below_floor": "service times are no longer than the engine's own overhead",
         "client_limited": "the client set the rate, not the target",
+        "clock_uncertain": "the clocks of the machines of a run are known less well than its releases are punctual",
         "conservation_broken": "the counts or Little's law do not add up",
         "cost_unpriced": "the cost model gave no usable price",
         "cpu_saturated": "the generator was busy for the whole window",

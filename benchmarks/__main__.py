@@ -17,7 +17,6 @@ from benchmarks import (
     memory,
     open_loop,
     processes,
-    pytest_start,
     report,
     sleeps_at_once,
     virtual_time,
@@ -37,7 +36,6 @@ ROWS = (
     *virtual_time.ROWS,
     *memory.ROWS,
     *comparison.ROWS,
-    *pytest_start.ROWS,
 )
 
 

@@ -16,6 +16,7 @@ from aurea_engine.records.batch import NS
 from aurea_engine.records.exact_sums import summed
 from aurea_engine.records.quantiles import QUANTILES, count_samples_needed
 from aurea_engine.results.arrival_fit import check_arrivals
+from aurea_engine.results.clock_checks import check_clocks
 from aurea_engine.results.division import check_divided
 from aurea_engine.results.findings import Finding, sort_by_severity
 from aurea_engine.results.generator_checks import check_generator
@@ -57,7 +58,7 @@ def check_result(run: EndedRun) -> tuple[Finding, ...]:
     at_the_end = [finding for check in checks for finding in check(run)]
     if run.state.spec.clock == "real" and run.result.jobs is not None:
         at_the_end += check_arrivals(run.result.jobs, run.state.spec)
-    found = [*at_the_end, *_check_state(run.state, is_settled=True)]
+    found = [*at_the_end, *check_clocks(run.state), *_check_state(run.state, is_settled=True)]
     return sort_by_severity(_place(finding, run) for finding in found)
 
 

@@ -37,6 +37,8 @@ from aurea_engine.shards.loss_watch import LOOK, PATIENCE
 TASK_PATIENCE = 30.0
 """Seconds in which a worker must begin a task."""
 
+GONE = "the connection to the Dask scheduler is gone"
+
 KEEP_ALIVE = 2.0
 """Seconds between two words to all relays."""
 
@@ -104,7 +106,7 @@ class _Session:
         client.subscribe_topic(dask_task.TOPIC, self._on_event)
         self._parent.send({"workers": [msgspec.to_builtins(worker) for worker in workers]})
         self._tasks.spawn(self._keep_alive(client))
-        self._tasks.spawn(self._watch_scheduler(client, cluster.address))
+        self._tasks.spawn(self._watch_scheduler(client))
         while "hang_up" not in (message := await asyncio.to_thread(self._parent.orders.get)):
             self._obey(client, message)
         await asyncio.gather(*(shard.drop() for shard in self._shards.values()))
@@ -154,11 +156,11 @@ class _Session:
                         "its Dask worker has left the cluster: it ended, or lost its connection to the scheduler"
                     )
 
-    async def _watch_scheduler(self, client: Client, where: str) -> None:
+    async def _watch_scheduler(self, client: Client) -> None:
         while client.status == "running":
             await asyncio.sleep(LOOK / 2)
         for shard in self._shards.values():
-            shard.lose(f"the connection to the Dask scheduler at {where} is gone")
+            shard.lose(GONE)
 
     async def _keep_alive(self, client: Client) -> None:
         while True:
@@ -187,7 +189,7 @@ class _RemoteShard:
             dask_task.run_shard,
             self.relay,
             order,
-            key=f"aurea-{self.relay}",
+            key=dask_task.name_task(self.relay),
             pure=False,
             retries=0,
             workers=[self.worker],
@@ -197,9 +199,11 @@ class _RemoteShard:
         try:
             self._end(msgspec.msgpack.decode(await self._future, type=Message))
         except Exception as error:  # noqa: BLE001 - whatever it is, Dask will give no answer
-            self.lose(
-                f"its task on the Dask worker ended without an answer ({type(error).__name__}: {str(error)[:200]})"
-            )
+            # Dask cancels all that it waits for where it loses the scheduler, also if it finds it again at once.
+            if self._client.status != "running" or "connection-lost" in f"{error}":
+                self.lose(GONE)
+            what = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
+            self.lose(f"its task on the Dask worker ended without an answer ({what})")
         finally:
             watching.cancel()
 

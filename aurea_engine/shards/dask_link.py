@@ -77,6 +77,7 @@ class DaskLink:
         self._hung_up.set()
         for end in self._ends.values():
             end.put({"answer": True, "lost": why})
+            end.put({"dropped": True})  # there is nobody left who could
 
     def _take(self, message: Message) -> None:
         self._heard_at += 1

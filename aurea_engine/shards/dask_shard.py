@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -28,11 +28,12 @@ from aurea_engine.run.parts import RunParts
 from aurea_engine.run.shard import Shard, ShardReport
 from aurea_engine.shards.coordinator import Coordinator
 from aurea_engine.shards.dask_address import ClusterAddress
-from aurea_engine.shards.dask_link import ShardEnd, open_link
+from aurea_engine.shards.dask_link import DaskLink, ShardEnd, open_link
 from aurea_engine.shards.dask_workers import Worker, count_on_machine, deal_shards
 from aurea_engine.shards.split import Sharding, check_on_loss, prepare_spec, share_access
 from aurea_engine.shards.transport import Hear, ShardLost
 from aurea_engine.spec import RunSpec
+from aurea_engine.studies.repeat import repeat
 from aurea_engine.workload.access import LOCAL_USER, Access
 
 CLOSE_PATIENCE = 8.0
@@ -51,7 +52,7 @@ class DaskShard:
     def __init__(self, end: ShardEnd, worker: Worker, order: Message) -> None:
         self._end, self._worker, self._order = end, worker, order
         self._shard = Shard(*order["shard"])
-        self._is_prepared = self._has_answered = False
+        self._is_prepared = False
         self._status: Status | None = None
 
     async def prepare(self) -> None:
@@ -73,7 +74,6 @@ class DaskShard:
                 hear(self._read(message["progress"]))
         if "lost" in message or "failure" in message:
             self._raise(message)
-        self._has_answered = True
         parts = self._read(self._end.take_parts())
         if parts.status is None:
             raise self._lose("it sent parts of a run that has not ended")
@@ -91,10 +91,8 @@ class DaskShard:
         self._end.tell({"drop": True})
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_PATIENCE):
-                while True:
-                    message = await self._end.next()
-                    if "dropped" in message or "lost" in message:
-                        return
+                while "dropped" not in await self._end.next():
+                    pass
 
     def _read(self, content: object) -> RunParts:
         """The parts in what another machine sent. Raises `ShardLost`."""
@@ -111,7 +109,6 @@ class DaskShard:
         return replace(report, process=replace(report.process, clock_offset_ns=ahead, clock_bound_ns=bound))
 
     def _raise(self, answer: Message) -> NoReturn:
-        self._has_answered = True
         if "lost" in answer:
             raise self._lose(f"{answer['lost']}"[:300])
         try:
@@ -139,25 +136,42 @@ async def run_on_dask(
 ) -> RunResult:
     """Run ``spec`` on the machines of a Dask cluster at once, and return the one result of all.
 
-    ``sharding``: in how many processes, one for each worker if not given, and what happens when one of them is lost. The
-    rest is as of `run_sharded`. Each worker must have the same versions as this machine, and what the specification names:
-    installed packages, files, environment variables. Raises as `run_sharded` does, and `ClusterRefused` where the cluster
-    cannot be used: then nothing was begun.
+    ``sharding``: in how many processes, one for each worker if not given, what happens when one of them is lost, and how
+    often it is run. The rest is as of `run_sharded`. Each worker must have the same versions as this machine, and what the
+    specification names: installed packages, files, environment variables. Raises as `run_sharded` does, and
+    `ClusterRefused` where the cluster cannot be used: then nothing was begun.
     """
-    on_loss = check_on_loss(sharding.on_loss)
-    prepare_spec(
-        spec, 1 if sharding.is_auto else sharding.processes
-    )  # what cannot be run anyway is said before anybody is asked
-    async with open_link(cluster, sorted(set(find_kinds(spec_to_dict(spec, catalog))))) as link:
-        number = min(len(link.workers), cluster.most) if sharding.is_auto else sharding.processes
-        dealt = deal_shards(link.workers, number)
-        shared = prepare_spec(spec, len(dealt))
-        shards = []
-        for k, worker in enumerate(dealt):
-            shard = Shard(k, len(dealt))
-            order = make_order(shared, shard, catalog, share_access(access, shard))
-            order["processes"] = count_on_machine(dealt, worker)
-            shards.append(DaskShard(link.open_end(k), worker, order))
-        coordinator = Coordinator(spec, shared, shards, observers=observers, stop=stop, on_loss=on_loss)
-        parts = await coordinator.run()
-    return coordinator.report_end(parts, summarize(spec, parts))
+    runner = _DaskRunner(cluster, sharding, catalog, access)
+    if (repetition := sharding.repetition) is not None:
+        most, until = repetition.most, repetition.until
+        return await repeat(spec, most, until=until, runner=runner, observers=observers, stop=stop)
+    return await runner.run(spec, observers, stop=stop)
+
+
+class _DaskRunner:
+    """One run after the other on a cluster (`aurea_engine.studies.runner.Runner`)."""
+
+    width = 1
+
+    def __init__(self, cluster: ClusterAddress, sharding: Sharding, catalog: Catalog | None, access: Access) -> None:
+        self._cluster, self._sharding, self._catalog, self._access = cluster, sharding, catalog, access
+
+    async def run(self, spec: RunSpec, observers: Iterable[Observer] = (), *, stop: Stop | None = None) -> RunResult:
+        sharding, on_loss = self._sharding, check_on_loss(self._sharding.on_loss)
+        # What cannot be run anyway is said before anybody is asked.
+        prepare_spec(spec, 1 if sharding.is_auto else sharding.processes)
+        kinds = sorted(set(find_kinds(spec_to_dict(spec, self._catalog))))
+        async with open_link(self._cluster, kinds) as link:
+            number = min(len(link.workers), self._cluster.most) if sharding.is_auto else sharding.processes
+            dealt = deal_shards(link.workers, number)
+            shared = prepare_spec(spec, len(dealt))
+            shards = [self._make_shard(link, shared, dealt, k) for k in range(len(dealt))]
+            coordinator = Coordinator(spec, shared, shards, observers=observers, stop=stop, on_loss=on_loss)
+            parts = await coordinator.run()
+        return coordinator.report_end(parts, summarize(spec, parts))
+
+    def _make_shard(self, link: DaskLink, spec: RunSpec, dealt: Sequence[Worker], k: int) -> DaskShard:
+        shard, worker = Shard(k, len(dealt)), dealt[k]
+        order = make_order(spec, shard, self._catalog, share_access(self._access, shard))
+        order["processes"] = count_on_machine(dealt, worker)
+        return DaskShard(link.open_end(k), worker, order)

@@ -13,7 +13,8 @@
 #
 # - **The worker ends**, however: the lifeline closes, and the guard ends what is below.
 # - **The worker is stopped** (SIGSTOP). The process hears nothing any more, and ends itself (`LEASH`).
-# - **The client is gone, or cut off.** The relay hears nothing any more, and ends the process (`LEASH`).
+# - **The client is gone.** The scheduler lets go of the task, and the relay ends the process.
+# - **The client is cut off.** The relay hears nothing any more, and ends the process (`LEASH`).
 # - **The scheduler is gone.** The worker closes itself and cancels the task.
 
 from __future__ import annotations
@@ -62,7 +63,10 @@ async def run_shard(relay_id: str, order: bytes) -> bytes:
         with contextlib.suppress(Exception):
             worker.log_event(TOPIC, {"relay": relay_id, **message})
 
-    relay = _relays[relay_id] = _Relay(msgspec.msgpack.decode(order, type=Message), say)
+    def is_wanted() -> bool:
+        return not _is_released(worker, name_task(relay_id))
+
+    relay = _relays[relay_id] = _Relay(msgspec.msgpack.decode(order, type=Message), say, is_wanted)
     try:
         return msgspec.msgpack.encode(await relay.run())
     finally:
@@ -86,12 +90,25 @@ def keep_alive(relay_ids: list[str]) -> None:
             relay.is_heard()
 
 
-class _Relay:
-    """One shard on this machine. ``say``: tells the client."""
+def name_task(relay_id: str) -> str:
+    """The key of the task of a relay."""
+    return f"aurea-{relay_id}"
 
-    def __init__(self, order: Message, say: Say) -> None:
+
+def _is_released(worker: Any, key: str) -> bool:
+    """Whether the cluster has let go of a task that runs here: its client is gone, or has cancelled it."""
+    # Dask leaves a running function running, and has no word for it but the state of the task. Where that has another name
+    # some day, the leash still holds.
+    task = getattr(getattr(worker, "state", None), "tasks", {}).get(key)
+    return getattr(task, "state", None) == "cancelled"
+
+
+class _Relay:
+    """One shard on this machine. ``say``: tells the client; ``is_wanted``: somebody waits for its task."""
+
+    def __init__(self, order: Message, say: Say, is_wanted: Callable[[], bool]) -> None:
         self._shard = ProcessShard(order, processes=order.pop("processes"), leash=LEASH)
-        self._say, self._is_heard = say, True
+        self._say, self._is_wanted, self._is_heard = say, is_wanted, True
 
     async def run(self) -> Message:
         """The result of the task."""
@@ -129,7 +146,7 @@ class _Relay:
     async def _beat(self) -> None:
         quiet = 0.0
         self._say({"alive": True})  # from now on orders can be obeyed
-        while quiet < LEASH:
+        while quiet < LEASH and self._is_wanted():
             await asyncio.sleep(BEAT)
             self._say({"alive": True})
             self._shard.ping()

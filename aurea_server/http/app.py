@@ -42,6 +42,7 @@ async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings 
     metrics = BenchmarkMetrics(loop, settings.limits.seconds)
     access = await _resolve_access(settings)
     service = RunService(metrics, History(settings.folder, settings.retention), settings.limits, kinds, access)
+    service.set_cluster(settings.cluster)
     # In this order: what the guard refuses is an error that is answered, every answer has the id of its request, and all
     # of them are measured.
     requests = HttpMetrics()

@@ -20,6 +20,7 @@ from aurea_engine.errors import LITERAL_CREDENTIAL, TARGET_NOT_ALLOWED
 from aurea_server.context import request_id
 from aurea_server.history import Damaged, StorageFull, StoreError
 from aurea_server.runs import errors
+from aurea_server.settings.limits import CLUSTER_REFERENCE
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -89,6 +90,7 @@ def to_problem(error: errors.RunError | StoreError) -> HttpProblem:
 PROBLEM_CODES = {
     TARGET_NOT_ALLOWED: "target_not_allowed",
     LOCAL_REFERENCE: "local_reference",
+    CLUSTER_REFERENCE: "local_reference",
     LITERAL_CREDENTIAL: "literal_credential",
 }
 """Problem that a client cannot mend in the document alone → its code. The first that occurs is the code of the whole."""

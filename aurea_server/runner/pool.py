@@ -27,6 +27,7 @@ from aurea_engine.processes.frames import Message, Pieces
 from aurea_engine.processes.messages import Reason, Snapshot, check_snapshot
 from aurea_engine.processes.spawn import Command
 from aurea_engine.processes.supervisor import STOP_PATIENCE, TERM_PATIENCE, ProcessFailed, SupervisedProcess
+from aurea_engine.shards.dask_address import ClusterAddress
 from aurea_engine.shards.split import Sharding
 from aurea_server.runner.messages import ExecutedRun, RunEnd, check_executed
 from aurea_server.runner.submissions import Submission
@@ -83,11 +84,12 @@ class _Priced(msgspec.Struct):
 
 class RunnerPool:
     """Executes one run at a time. ``memory``: bytes of address space that a runner process may have; ``access``: what its
-    jobs may reach, which goes with each order.
+    jobs may reach, which goes with each order. ``cluster``: where runs in several processes are executed, None for here.
     """
 
     def __init__(self, memory: int, access: Access) -> None:
         self.access = access
+        self.cluster: ClusterAddress | None = None
         # A secret is read where the run opens, so its variable is there; what prices or judges sends nothing.
         hidden = hidden_variables(access, VARIABLES)
         self._command = Command("aurea_server.runner.program:start", memory, hidden)
@@ -148,7 +150,8 @@ class RunnerPool:
         deadline = asyncio.get_running_loop().call_later(seconds, on_timeout)
         reusable = False
         try:
-            executed = await execute_run(process, run, on_progress, self.access)
+            where = {"access": self.access.to_plain(), "cluster": self.cluster and self.cluster.to_plain()}
+            executed = await execute_run(process, run, on_progress, where)
             # Whatever a package left in the process would be the next run's: threads, patches, a changed seed.
             reusable = executed.reusable and not run.foreign
             return executed
@@ -263,10 +266,10 @@ class RunnerPool:
 
 
 async def execute_run(
-    process: SupervisedProcess, run: RunOrder, on_progress: Callable[[Snapshot], None], access: Access
+    process: SupervisedProcess, run: RunOrder, on_progress: Callable[[Snapshot], None], where: Message
 ) -> ExecutedRun:
     """Have ``process`` execute it. Raises `ProcessFailed` where it came to no result."""
-    order = {"id": run.id, "spec": run.document, "foreign": run.foreign, "access": access.to_plain()}
+    order = {"id": run.id, "spec": run.document, "foreign": run.foreign, **where}
     if run.sharding is not None:
         order["sharding"] = run.sharding.to_plain()
     process.send_order(order)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +39,8 @@ from aurea_engine.processes.frames import Message
 from aurea_engine.processes.linux import resident_bytes
 from aurea_engine.processes.messages import Reason, Snapshot
 from aurea_engine.records import column_file
+from aurea_engine.shards.dask_address import ClusterAddress
+from aurea_engine.shards.dask_shard import run_on_dask
 from aurea_engine.shards.process_runner import run_as
 from aurea_engine.shards.split import Sharding
 from aurea_server.runner import third_party
@@ -92,8 +95,8 @@ def _execute(order: Message, parent: ParentConnection, loop: asyncio.Runner) -> 
             result = _run(spec, reporter, parent.stops[run_id], run_id, loop, access)
         else:
             # Their processes are below this one: the guard above it leaves nothing of them, whatever ends it.
-            stop = parent.stops[run_id]
-            running = run_as(sharding, spec, [reporter], stop=stop, catalog=catalog, access=access)
+            stop, begin = parent.stops[run_id], _choose_place(spec, sharding, order["cluster"])
+            running = begin(spec, observers=[reporter], stop=stop, catalog=catalog, access=access)
             result = replace(loop.run(running), benchmark_id=run_id)
         end, values = _close(result, reporter.last, catalog)
         message = {"end": to_plain(end)}
@@ -112,6 +115,16 @@ def _run(
     if spec.clock == "virtual":
         return simulate(spec, [reporter], stop=stop, benchmark_id=run_id)
     return loop.run(run(spec, [reporter], stop=stop, benchmark_id=run_id, access=access))
+
+
+def _choose_place(
+    spec: RunSpec, sharding: Sharding, cluster: Message | None
+) -> Callable[..., Coroutine[Any, Any, RunResult]]:
+    """What runs ``spec`` in several processes: of the operator's cluster, or of this machine."""
+    # Virtual replications are whole runs, which use the cores here.
+    if cluster is None or spec.clock == "virtual":
+        return functools.partial(run_as, sharding)
+    return functools.partial(run_on_dask, cluster=ClusterAddress.from_plain(cluster), sharding=sharding)
 
 
 def _close(result: RunResult, last: Snapshot, catalog: Catalog) -> tuple[RunEnd, dict[str, bytes]]:

@@ -17,6 +17,7 @@ from dataclasses import replace
 from aurea_engine import Access
 from aurea_engine.processes.messages import Reason
 from aurea_engine.processes.supervisor import STOP_PATIENCE, TERM_PATIENCE
+from aurea_engine.shards.dask_address import ClusterAddress
 from aurea_server.history import History, StoreError
 from aurea_server.metrics.registry import BenchmarkMetrics
 from aurea_server.runner.kinds import Kinds
@@ -66,6 +67,10 @@ class RunService:
     def set_listeners(self, listeners: Iterable[tuple[str, int]]) -> None:
         """Where this server listens: no run may send there. To be called before the first request."""
         self._pool.access = replace(self._pool.access, listeners=tuple(listeners))
+
+    def set_cluster(self, cluster: ClusterAddress | None) -> None:
+        """Where runs in several processes are executed; None: here. To be called before the first request."""
+        self._pool.cluster = cluster
 
     async def open(self) -> None:
         """Take over the history, and be ready for runs."""

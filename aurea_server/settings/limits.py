@@ -25,6 +25,10 @@ class Limits:
     is_shared: bool = False
 
 
+CLUSTER_REFERENCE = "names a Dask cluster, which only the operator of the server chooses (--dask): leave it out"
+"""The problem of a specification that would choose the machines which execute code."""
+
+
 def draw_seed() -> int:
     """A seed for a run that names none, so that every run can be repeated: 53 bits, which all readers of JSON hold
     exactly.
@@ -34,6 +38,8 @@ def draw_seed() -> int:
 
 def take_sharding(document: object, limits: Limits) -> tuple[object, Sharding | None]:
     """``document`` without what it says of processes, and that, within the limits. Raises SpecError."""
+    if isinstance(document, dict) and "dask" in document:
+        raise SpecError([Problem("dask", CLUSTER_REFERENCE)])
     wanted = document.get("processes") if isinstance(document, dict) else None
     rest, sharding = Sharding.take_from(document)
     if sharding is None:

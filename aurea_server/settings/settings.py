@@ -15,6 +15,8 @@ from typing import Any
 
 from aurea_engine import AureaError, SpecError
 from aurea_engine.fields.text_files import read_text
+from aurea_engine.shards.dask_address import ClusterAddress
+from aurea_engine.shards.dask_link import check_extra
 from aurea_engine.workload.access import Access
 from aurea_server.history import Retention, default_data_folder
 from aurea_server.settings.addresses import is_loopback, parse_address, parse_base_path
@@ -112,6 +114,11 @@ class Settings:
     native_histograms: bool = _option(
         False, parse_bool, "yes or no", "Also export native histograms, to a Prometheus that scrapes protobuf."
     )
+    dask: str = _option("", str, "an address", "Dask scheduler on whose workers runs with processes are executed.")
+    dask_ca: str = _option("", str, "a path", "File of the authority that the cluster's certificates are from.")
+    dask_cert: str = _option("", str, "a path", "File of the certificate that is shown to the cluster.")
+    dask_key: str = _option("", str, "a path", "File of the key of that certificate.")
+    dask_insecure: bool = _option(False, parse_bool, "yes or no", "Allow tcp:// to a cluster beyond this machine.")
     drain: float = _option(10.0, number_parser(0, 600, float), "seconds", "Seconds that runs may go on after SIGTERM.")
 
     @property
@@ -136,6 +143,21 @@ class Settings:
             return make_access(self.allow_target, self.secret, self.data_dir, ceilings)
         except ValueError as error:
             raise SettingsError(str(error)) from None
+
+    @property
+    def cluster(self) -> ClusterAddress | None:
+        """The Dask cluster of runs in several processes; None is this machine. Raises `SettingsError`."""
+        files = {"dask_ca": self.dask_ca, "dask_cert": self.dask_cert, "dask_key": self.dask_key}
+        if not self.dask:
+            if lone := [name for name, file in files.items() if file]:
+                raise SettingsError(f"{lone[0]}: goes with dask: name the cluster too")
+            return None
+        cluster = ClusterAddress(
+            self.dask, self.dask_ca, self.dask_cert, self.dask_key, self.dask_insecure, self.max_processes
+        )
+        if problems := cluster.find_problems():
+            raise SettingsError("; ".join(map(str, problems)))
+        return cluster
 
     @property
     def caller_token(self) -> bytes | None:
@@ -167,6 +189,9 @@ class Settings:
         if self.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
             raise SettingsError("loop: uvloop is not installed; with auto the server takes what there is")
         warnings = warn_of_secrets(self.access)
+        if (cluster := self.cluster) is not None:
+            check_extra()
+            warnings += cluster.list_warnings()
         # Without a token everybody who reaches the port can start runs, so only loopback may be open.
         if self.caller_token is not None or is_loopback(self.host):
             return warnings

@@ -59,6 +59,7 @@ from aurea_engine.engine import execute
 from aurea_engine.results.arrival_fit import find_poisson_misfits
 from aurea_engine.results.summarize import summarize
 from aurea_engine.run import job_columns
+from aurea_engine.run.shard_facts import ProcessFacts
 from aurea_engine.shards import coordinator
 from aurea_engine.shards.coordinator import Coordinator
 from aurea_engine.shards.split import prepare_spec
@@ -264,6 +265,16 @@ def in_shards(lost: str | None, observers: Iterable[Observer] = ()) -> RunResult
         return runner.run(main())
 
 
+def with_clocks(bound: float) -> RunResult:
+    """Two shards; the clock of the second is known to ± ``bound`` s."""
+    parts = []
+    for k in range(2):
+        shard = execute(replace(RunSpec(STEADY, seed=0), clock="virtual"), Shard(k, 2))
+        facts = ProcessFacts("b", 7, clock_offset_ns=10**9, clock_bound_ns=int(bound * k * 1e9))
+        parts.append(replace(shard, shards=(replace(shard.shards[0], process=facts),)))
+    return summarize(RunSpec(STEADY, seed=0), parts[0].merge(parts[1]))
+
+
 def replicated(service: float) -> RunResult:
     """Ten replications, in the fourth of which jobs take ``service`` s on average, and 0.01 s in the others."""
     spec = RunSpec(Workload(Sleep(Exponential(0.01)), Poisson(50), jobs=500), Fifo(1), clock="virtual", seed=1)
@@ -292,6 +303,7 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
         lambda: held_up(RunSpec(Workload(Idle(), ConstantRate(1000), duration=1), seed=0), 0.05),
         lambda: held_up(RunSpec(Workload(Idle(), ConstantRate(1000), duration=1), seed=0), 0.004),
     ),
+    "clock_uncertain": (lambda: with_clocks(0.006), lambda: with_clocks(0.005)),
     "cost_unpriced": (
         lambda: simulate(RunSpec(STEADY, cost=Broken(), seed=0)),
         lambda: simulate(RunSpec(STEADY, cost=PerSecond("0.001"), seed=0)),
@@ -589,8 +601,8 @@ UNDER_WAY: dict[str, Callable[[Watcher], RunResult]] = {
 """A run for every finding that can be told before the end."""
 
 AT_THE_END = {
-    "arrivals_misfit", "conservation_broken", "no_steady_state", "not_drained", "queue_growing", "replication_outlying",
-    "too_few_samples", "tracer_active",
+    "arrivals_misfit", "clock_uncertain", "conservation_broken", "no_steady_state", "not_drained", "queue_growing",
+    "replication_outlying", "too_few_samples", "tracer_active",
 }  # fmt: skip
 
 
