@@ -57,6 +57,10 @@ def draw_from_histograms(result: RunResult, seed: int, name: str) -> FigureDraws
     if error is None:
         remarks.append(Remark("no_interval", f"{name}: nothing tells how alike its neighbouring jobs were"))
         return FigureDraws(values, draws, timing.count, ended, RELATIVE_ERROR, tuple(remarks))
+    if "response_time" not in result.histograms:  # a result of an earlier version
+        remarks.append(
+            Remark("no_interval", f"{name}: it has no histogram, which its quantiles need")
+        )
     rng = Streams(seed).rng(f"{name} histogram")
     draws |= _draw_times(result, values, rng, (error, degrees))
     if "cost_per_million" in values:
@@ -103,7 +107,8 @@ def _read_error(timing: Timing) -> float | None:
 def _find_inflation(timing: Timing, error: float) -> float:
     """How many jobs are worth one independent one."""
     alone = _find_spread(timing)
-    return max((error / alone) ** 2, 1.0) if alone else 1.0
+    # Between one and all of them, whatever a document claims of its interval.
+    return max(min(error / alone, math.sqrt(timing.count)), 1.0) ** 2 if alone else 1.0
 
 
 def _find_error(result: RunResult) -> tuple[float | None, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from aurea_engine import (
 from aurea_engine.closed_sets import RUN_ID_PATTERN
 from aurea_engine.codec.parsing import RESULT_DEPTH
 from aurea_engine.codec.run_file import RUN_FILE_ENDING, is_run_file
+from aurea_engine.records import column_file
 from aurea_server.cli.input_files import name_input, parse_file, read_content
 
 WHAT_RESULTS_ARE = (
@@ -35,11 +36,14 @@ WHAT_RESULTS_ARE = (
 
 @dataclass(frozen=True)
 class StoredResult:
-    """``document``: the result as JSON values; ``parts``: as a `RunFile` has them, none where only the document is there."""
+    """``document``: the result as JSON values; ``parts``: as a `RunFile` has them, none where only the document is there;
+    ``records``: all jobs, of a run that was stored without parts.
+    """
 
     name: str
     document: Mapping[str, Any]
     parts: tuple[RunParts, ...] = ()
+    records: JobBatch | None = None
 
     def checked(self) -> StoredResult:
         """The same, if it is a result. Raises SpecError."""
@@ -60,7 +64,8 @@ class StoredResult:
         they are, and no file is opened that its specification names. Raises SpecError.
         """
         try:
-            return RunFile(dict(self.document), self.parts).to_result(catalog, local=False, keep_unknown=True)
+            result = RunFile(dict(self.document), self.parts).to_result(catalog, local=False, keep_unknown=True)
+            return result if self.records is None else replace(result, jobs=self.records)
         except DamagedRunFile as error:
             raise SpecError(f"{self.name}: {error}") from None
         except SpecError as error:
@@ -71,6 +76,8 @@ class StoredResult:
         """All of the run's jobs; None where they are not there. Raises SpecError."""
         if len(self.parts) == 1:
             return self.parts[0].records
+        if self.records is not None:
+            return self.records
         # A part of the jobs would pass for the whole.
         if self.document.get("jobs_truncated") is not False or not self.document.get("jobs"):
             return None
@@ -120,6 +127,10 @@ def read_history(run_id: str, server: str | None, data: Path | None) -> StoredRe
         content = ledger.records(run_id) if row.records_bytes else None
         document = parse_json(views.encode_stored(row, content), max_depth=RESULT_DEPTH)
         stored = ledger.parts(run_id)
-        # A run of a version before parts has only its records.
-        parts = () if stored is None else (join_parts(stored, content),)
-        return StoredResult(run_id, document, parts)
+        if stored is not None:
+            return StoredResult(run_id, document, (join_parts(stored, content),))
+        # A run of a version before parts has only its records; one that kept none has a file without rows.
+        records = None if content is None else column_file.decode(content).jobs
+        counts = document.get("counts") or {}
+        is_whole = records is not None and len(records) == counts.get("arrived")
+        return StoredResult(run_id, document, records=records if is_whole else None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from aurea_server.cli.stored_results import read_document, read_stored
 
 COST = '{"kind": "per_job", "price": "0.5"}'
 Aurea = Callable[..., Any]
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "ledger.tar.xz"
+TRUNCATED = "benchmark-1796020424165"
 
 
 @pytest.fixture
@@ -75,6 +79,22 @@ def test_a_stored_run_is_taken_by_its_id(
     monkeypatch.chdir(tmp_path)
     Path(run_id).write_text("[1]")
     assert read_document(Path(run_id)) == [1]
+
+
+@pytest.mark.service
+def test_a_run_of_an_earlier_version_has_all_its_jobs(
+    aurea: Aurea, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stored before there were parts, with 12,000 jobs, of which its result shows 10,000."""
+    monkeypatch.delenv("AUREA_SERVER", raising=False)
+    monkeypatch.setenv("AUREA_DATA", str(tmp_path))
+    with tarfile.open(GOLDEN) as packed:
+        packed.extractall(tmp_path, filter="data")
+    records = read_stored(Path(TRUNCATED)).read_records()
+    assert records is not None
+    assert len(records) == 12_000
+    code, out, _ = aurea("compare", TRUNCATED, TRUNCATED, "--json")
+    assert (code, json.loads(out)["word"]) == (0, "same")
 
 
 @pytest.mark.parametrize(

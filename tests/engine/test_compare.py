@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -313,6 +315,39 @@ def test_a_repeated_run_is_compared_with_a_single_one() -> None:
     comparison = compare(repeated(10, 1), SLOWER)
     assert comparison.figure("response_time.mean").interval is not None  # type: ignore[union-attr]
     assert "from_replications" in codes(comparison)
+
+
+ODD = [0, -1, 1, 1e300, 1e-300, None, 2**62, 0.5, "x", [], {}, True, -1e10, 1e10, "1e5"]
+
+
+def change_somewhere(document: Any, rng: random.Random) -> Any:
+    """The document with one of its members replaced by something odd."""
+    node = document = json.loads(json.dumps(document))
+    while True:
+        key = rng.choice(list(node) if isinstance(node, dict) else range(len(node)))
+        if not (isinstance(node[key], dict | list) and node[key] and rng.random() < 0.85):
+            node[key] = rng.choice(ODD)
+            return document
+        node = node[key]
+
+
+def test_a_strange_result_is_compared_or_refused(campaign: Callable[[int], int]) -> None:
+    """Results may come from anybody: whatever the reader lets through has an answer that is JSON, and no warning."""
+    documents = [
+        json.loads(encode_json(result_to_dict(run(300, 1, keep_jobs=keep), jobs_shown=shown)))
+        for shown, keep in ((300, True), (0, True), (0, False))
+    ]
+    compared = 0
+    for seed in range(campaign(500)):
+        rng = random.Random(seed)
+        try:
+            strange = result_from_dict(change_somewhere(rng.choice(documents), rng), local=False)
+        except SpecError:
+            continue
+        comparison = compare(A, strange, anyway=True)
+        assert comparison_from_dict(parse_json(encode_json(comparison_to_dict(comparison)))) == comparison
+        compared += 1
+    assert compared
 
 
 @pytest.mark.parametrize("tolerance", [-0.1, 1.1, math.nan, math.inf, True, "3%", None])
