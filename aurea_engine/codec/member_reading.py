@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import typing
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,12 @@ MOST_DEPTH = RESULT_DEPTH
 
 # Of bounded length: Python takes quadratic time to read a long number, and a fraction of "1e999999999" has no end.
 _RATIO = re.compile(r"-?[0-9]{1,400}(?:\.[0-9]{1,400}|/0*[1-9][0-9]{0,399})?", re.ASCII)
+
+
+# A series has two thousand points of one class, and reading its annotations takes longer than reading a point.
+@functools.cache
+def _list_hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls, include_extras=True)
 
 
 class Members:
@@ -78,7 +85,7 @@ class Members:
         """A dataclass or named tuple of these members, each as its annotation says; ``missing`` where one may be absent."""
         values = {
             name: self.read(name, hint, missing[name]) if name in missing else self.require(name, hint)
-            for name, hint in typing.get_type_hints(cls, include_extras=True).items()
+            for name, hint in _list_hints(cls).items()
         }
         return cls(**values)
 
