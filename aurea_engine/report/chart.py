@@ -114,7 +114,9 @@ def _draw_grid(plot: Plot) -> Markup:
 def _write_labels(labels: Sequence[tuple[float, str, str]], height: int) -> Markup:
     """The names of curves at their right ends, moved apart where they would lie on each other."""
     placed, least = [], -LABEL_GAP
-    for y, text, class_ in sorted(labels):
+    # Of two at one height the later one comes first: quantiles are given from the lowest.
+    order = sorted(range(len(labels)), key=lambda position: (labels[position][0], -position))
+    for y, text, class_ in (labels[position] for position in order):
         least = max(y, least + LABEL_GAP)
         placed.append((least, text, class_))
     # What was pushed out at the bottom pushes the others up again.

@@ -39,9 +39,9 @@ background:var(--wash);color:var(--quiet)}
 .badge.valid,.badge.met{background:var(--good);color:var(--green)}
 .badge.degraded,.badge.inconclusive{background:var(--care);color:var(--amber)}
 .badge.invalid,.badge.missed{background:var(--bad);color:var(--red)}
-.key-figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:1px;margin:1.4rem 0 0;
-background:var(--line);border:1px solid var(--line);border-radius:8px;overflow:hidden}
-.key-figures div{background:var(--paper);padding:.8rem 1rem}
+.key-figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));margin:1.4rem 0 0;
+border:1px solid var(--line);border-radius:8px;overflow:hidden}
+.key-figures div{box-shadow:0 0 0 1px var(--line);padding:.8rem 1rem}
 .key-figures dt{color:var(--quiet);font-size:.85rem}
 .key-figures dd{margin:0}
 .key-figures .large{font-size:1.5rem;font-weight:650;line-height:1.3;letter-spacing:-.01em}
@@ -140,6 +140,8 @@ a{color:inherit;text-decoration:none}
 pre{max-height:none;white-space:pre-wrap;overflow-wrap:anywhere;border:0;padding:0;background:none}
 details{display:none}
 .charts{grid-template-columns:1fr 1fr;gap:1rem 1.4rem}
+.key-figures{grid-template-columns:repeat(5,1fr)}
+.key-figures .large{font-size:1.15rem}
 .plot,.badge,.key-figures{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .scroll{overflow:visible}
 tr,li,.key-figures{break-inside:avoid}
