@@ -90,6 +90,9 @@ RUN_CLOCKS: tuple[RunClock, ...] = get_args(RunClock)
 RUN_ID_PATTERN = "benchmark-[0-9]{1,19}"
 """The id of a run as a regular expression without anchors: ``fullmatch`` it."""
 
+SEARCH_ID_PATTERN = "search-[0-9]{1,19}"
+"""The same for the id of a search of a server."""
+
 # --- A job -----------------------------------------------------------------------------------------------------------
 
 ExecutorName = Literal["timers", "tasks", "cpu_workers", "callbacks"]

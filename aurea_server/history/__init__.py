@@ -17,14 +17,25 @@ from aurea_server.history.history import History
 from aurea_server.history.idempotency_key import IdempotencyKey
 from aurea_server.history.ledger import Ledger
 from aurea_server.history.retention import Retention
-from aurea_server.history.rows import AcceptedRun, FinishedRun, StoredRun
+from aurea_server.history.rows import (
+    AcceptedRun,
+    AcceptedSearch,
+    FinishedRun,
+    FinishedSearch,
+    StoredRun,
+    StoredSearch,
+    is_search_id,
+)
+from aurea_server.history.search_history import SearchHistory
 
 # All but `History` are values, errors, and what opens a ledger.
 __all__ = [
     "AcceptedRun",
+    "AcceptedSearch",
     "Damaged",
     "DataFolder",
     "FinishedRun",
+    "FinishedSearch",
     "History",
     "IdempotencyKey",
     "KeyReused",
@@ -34,9 +45,12 @@ __all__ = [
     "LedgerUnusable",
     "ReadFailed",
     "Retention",
+    "SearchHistory",
     "StorageFailed",
     "StorageFull",
     "StoreError",
     "StoredRun",
+    "StoredSearch",
     "default_data_folder",
+    "is_search_id",
 ]

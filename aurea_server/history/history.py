@@ -15,6 +15,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -24,7 +25,8 @@ from aurea_server.history.idempotency_key import IdempotencyKey
 from aurea_server.history.ledger import Ledger
 from aurea_server.history.retention import Retention
 from aurea_server.history.retention_clock import RetentionClock
-from aurea_server.history.rows import AcceptedRun, FinishedRun, StoredRun, is_run_id
+from aurea_server.history.rows import AcceptedRun, FinishedRun, FinishedSearch, StoredRun, is_run_id
+from aurea_server.history.search_history import SearchHistory
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,9 @@ LOCK_SECONDS = 2.5
 
 
 class History:
-    """The runs that were accepted, on the disk. Methods raise `StoreError` unless they say otherwise."""
+    """The runs that were accepted, on the disk; ``searches`` are beside them. Methods raise `StoreError` unless they say
+    otherwise.
+    """
 
     def __init__(self, folder: Path, retention: Retention) -> None:
         self._retention = retention
@@ -48,7 +52,8 @@ class History:
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._outside: StoreError | None = None
         self._failed: StoreError | None = None
-        self._unsaved: dict[str, FinishedRun] = {}
+        self._unsaved: dict[str, FinishedRun | FinishedSearch] = {}
+        self.searches = SearchHistory(self._ledger.searches, self._ask, self._store_end)
         self._clock = RetentionClock()
         # A start on a full disk serves what there is, and says so in /health/ready from the first second.
         self._look_around()
@@ -78,20 +83,34 @@ class History:
 
     async def end(self, run_id: str, finished: FinishedRun) -> StoreError | None:
         """Store how a run ended. Where that fails, return why, and keep it for `catch_up`."""
+        return await self._store_end(run_id, finished)
+
+    async def _store_end(self, ident: str, finished: FinishedRun | FinishedSearch) -> StoreError | None:
         try:
-            await self._ask(self._ledger.end, run_id, finished)
+            await self._ask(self._write_end, ident, finished)
         except StoreError as error:
-            self._unsaved[run_id] = finished
+            self._unsaved[ident] = finished
             return error
         return None
+
+    def _write_end(self, ident: str, finished: FinishedRun | FinishedSearch, *, without_records: bool = False) -> None:
+        """On the ledger's thread."""
+        if isinstance(finished, FinishedSearch):
+            self._ledger.searches.end(ident, finished)
+        elif without_records:
+            self._ledger.end_without_records(ident, finished)
+        else:
+            self._ledger.end(ident, finished)
 
     async def get(self, run_id: str) -> StoredRun | None:
         """One run, whole; None if there is none. A malformed id is refused without a look at the disk."""
         return await self._ask(self._ledger.get, run_id) if is_run_id(run_id) else None
 
-    async def page(self, limit: int, before: int, state: str | None) -> tuple[list[StoredRun], int | None]:
+    async def page(
+        self, limit: int, before: int, state: str | None, search_id: str | None = None
+    ) -> tuple[list[StoredRun], int | None]:
         """(runs without their specifications, newest first; where the next page begins, None after the last)."""
-        return await self._ask(self._ledger.page, limit, before, state)
+        return await self._ask(self._ledger.page, limit, before, state, search_id)
 
     async def find_key(self, key: str, now_ms: int) -> IdempotencyKey | None:
         """The Idempotency-Key, if it was used within a day."""
@@ -139,19 +158,19 @@ class History:
             # In the order in which the runs ended; the first that fails ends the attempt, since the others would fail
             # as well.
             for run_id, finished in list(self._unsaved.items()):
-                await self._ask(self._ledger.end, run_id, finished)
+                await self._ask(self._write_end, run_id, finished)
                 del self._unsaved[run_id]
                 saved.append(run_id)
         return saved
 
     async def interrupt(self, now_ms: int, reason: bytes) -> list[str]:
-        """Every run that has not ended is interrupted: there is no server left that could end it. Returns their ids.
+        """Every run and search that has not ended is interrupted: no server is left that could end it. Returns their ids.
 
         Ends that could not be stored are stored now, without their records if need be.
         """
         for run_id, finished in list(self._unsaved.items()):
             with suppress(StoreError):
-                await self._ask(self._ledger.end_without_records, run_id, finished)
+                await self._ask(partial(self._write_end, without_records=True), run_id, finished)
                 del self._unsaved[run_id]
         return await self._ask(self._ledger.recover, now_ms, reason)
 
@@ -168,10 +187,10 @@ class History:
     def interrupt_now(self, seconds: float, now_ms: int, reason: bytes) -> None:
         """`interrupt` for a forced stop: blocks, gives up after so many seconds, and reports nothing."""
 
-        def interrupt(unsaved: dict[str, FinishedRun]) -> None:
-            for run_id, finished in unsaved.items():
+        def interrupt(unsaved: dict[str, FinishedRun | FinishedSearch]) -> None:
+            for ident, finished in unsaved.items():
                 with suppress(StoreError):
-                    self._ledger.end_without_records(run_id, finished)
+                    self._write_end(ident, finished, without_records=True)
             self._ledger.recover(now_ms, reason)
 
         # RuntimeError: the thread was shut down already, so the history is closed and nothing is left to record.

@@ -24,13 +24,8 @@ from aurea_server.history.idempotency_key import KEY_LIFE_MS, IdempotencyKey
 from aurea_server.history.migrations import open_ledger
 from aurea_server.history.retention import FINAL, Retention, delete_expired
 from aurea_server.history.rows import AcceptedRun, FinishedRun, StoredRun
-
-_LISTED = "id, state, created_ms, started_ms, ended_ms, label, spec, figures, reason, records_bytes"
-_INTERRUPTED_TABLE = """(SELECT number, id, CASE WHEN lost THEN 'interrupted' ELSE state END AS state,
-    created_ms, started_ms, CASE WHEN lost THEN :lost_ms ELSE ended_ms END AS ended_ms, label, spec, figures,
-    CASE WHEN lost THEN :lost_reason ELSE reason END AS reason,
-    records_bytes, head FROM (SELECT *, state IN ('queued', 'running') AS lost FROM run))"""
-"""The table as it will be once those runs are recorded as interrupted."""
+from aurea_server.history.run_columns import INTERRUPTED_TABLE, LISTED, UNENDED
+from aurea_server.history.search_table import NEXT_NUMBER, SearchTable
 
 MAX_INLINE = 4096
 """Bytes of records that are kept in the row itself: a file would cost two more waits for the disk."""
@@ -43,6 +38,7 @@ class Ledger:
         self._folder = folder
         self._connection = open_ledger(folder)
         self._interrupted: tuple[int, bytes] | None = None
+        self.searches = SearchTable(self._transaction, self._read, lambda: self._interrupted)
         folder.remember()
 
     def close(self) -> None:
@@ -82,15 +78,15 @@ class Ledger:
         """A new run, queued or running. Raises `KeyReused` where ``key`` is known already: then nothing is added."""
         state = "queued" if run.started_ms is None else "running"
         with self._transaction() as connection:
-            # The order of acceptance. It is unique among the runs that exist, which is all that lists and retention need.
-            number = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM run").fetchone()[0]
+            number = connection.execute(NEXT_NUMBER).fetchone()[0]
             connection.execute(
                 "INSERT INTO run (id, state, created_ms, started_ms, label, spec, number) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (run.id, state, run.created_ms, run.started_ms, run.label, run.spec, number),
             )
+            if run.search_id is not None:
+                connection.execute("INSERT INTO trial VALUES (?, ?)", (run.id, run.search_id))
             if key is not None:
-                # Keys that are not remembered any more go when one is added, so the table stays as large as a day's
-                # keys.
+                # Keys that are not remembered any more go when one is added: the table stays as large as a day's keys.
                 connection.execute("DELETE FROM idempotency WHERE created_ms < ?", (key.created_ms - KEY_LIFE_MS,))
                 taken = connection.execute("SELECT * FROM idempotency WHERE key = ?", (key.key,)).fetchone()
                 if taken is not None:
@@ -150,12 +146,12 @@ class Ledger:
             )
 
     def recover(self, now_ms: int, reason: bytes) -> list[str]:
-        """Every run that has not ended is interrupted: no server is left that could end it. Returns their ids.
+        """Every run and search that has not ended is interrupted: no server is left that could end it. Returns their ids.
 
         Where that cannot be written now, the next write does it first; until then they are read as interrupted all the same.
         """
         # Read before it is written: the ids are known, and reported, also where writing fails.
-        lost = self._read("SELECT id FROM run WHERE state IN ('queued', 'running')")
+        lost = self._read(UNENDED)
         if lost:
             self._interrupted = self._interrupted or (now_ms, reason)
             with self._transaction():
@@ -169,10 +165,12 @@ class Ledger:
 
     def _record_interrupted(self) -> None:
         if self._interrupted is not None:
-            update = (
-                "UPDATE run SET state = 'interrupted', ended_ms = ?, reason = ? WHERE state IN ('queued', 'running')"
-            )
-            self._connection.execute(update, self._interrupted)
+            for table in ("run", "search"):
+                self._connection.execute(
+                    f"UPDATE {table} SET state = 'interrupted', ended_ms = ?, reason = ?"  # noqa: S608 - our own names
+                    " WHERE state IN ('queued', 'running')",
+                    self._interrupted,
+                )
 
     def _read_runs(self, query: str, **values: object) -> list[tuple[object, ...]]:
         """``query`` names the table ``{run}``."""
@@ -180,26 +178,28 @@ class Ledger:
             return self._read(query.format(run="run"), values)
         lost_ms, lost_reason = self._interrupted
         return self._read(
-            query.format(run=_INTERRUPTED_TABLE), {**values, "lost_ms": lost_ms, "lost_reason": lost_reason}
+            query.format(run=INTERRUPTED_TABLE), {**values, "lost_ms": lost_ms, "lost_reason": lost_reason}
         )
 
     def get(self, run_id: str) -> StoredRun | None:
         """One run, whole."""
-        query = f"SELECT {_LISTED}, head FROM {{run}} WHERE id = :id"  # noqa: S608 - our own names
+        query = f"SELECT {LISTED}, head FROM {{run}} WHERE id = :id"  # noqa: S608 - our own names
         found = self._read_runs(query, id=run_id)
         return StoredRun(*found[0]) if found else None  # type: ignore[arg-type]
 
     def page(
-        self, limit: int, before: int | None = None, state: str | None = None
+        self, limit: int, before: int | None = None, state: str | None = None, search_id: str | None = None
     ) -> tuple[list[StoredRun], int | None]:
-        """(runs without their specifications, newest first; where the next page begins, or None after the last)."""
+        """(runs, or trials of a search, without specifications, newest first; where the next page begins, None: nowhere)."""
         where = "number < :before AND (:state IS NULL OR state = :state)"
-        listed = _LISTED.replace("spec,", "x'' AS spec,")  # up to megabytes each, which no list shows
+        where += " AND (:search_id IS NULL OR id IN (SELECT run_id FROM trial WHERE search_id = :search_id))"
+        listed = LISTED.replace("spec,", "x'' AS spec,")  # up to megabytes each, which no list shows
         # One more than asked for, which says whether there is a next page without counting all runs.
         rows = self._read_runs(
             f"SELECT {listed}, number FROM {{run}} WHERE {where} ORDER BY number DESC LIMIT :limit",  # noqa: S608
             before=2**62 if before is None else before,
             state=state,
+            search_id=search_id,
             limit=limit + 1,
         )
         shown = [StoredRun(*row[:-1]) for row in rows[:limit]]  # type: ignore[arg-type]
@@ -211,10 +211,11 @@ class Ledger:
         return IdempotencyKey(*found[0]) if found else None  # type: ignore[arg-type]
 
     def remove(self, run_ids: Sequence[str]) -> list[str]:
-        """Delete runs that have ended, and their records. Returns those that were there."""
+        """Delete runs that have ended, and their records, but no trial of a search. Returns those that were there."""
         gone: list[str] = []
         with self._delete_with_records(gone) as connection:
-            delete = f"DELETE FROM run WHERE id = ? AND state IN ({FINAL})"  # noqa: S608 - our own names
+            of_search = "SELECT run_id FROM trial"
+            delete = f"DELETE FROM run WHERE id = ? AND state IN ({FINAL}) AND id NOT IN ({of_search})"  # noqa: S608
             gone += [run_id for run_id in run_ids if connection.execute(delete, (run_id,)).rowcount]
         return gone
 
@@ -222,8 +223,9 @@ class Ledger:
         """Delete some of what retention does not keep, oldest first. Returns their ids; none where nothing is left to go."""
         gone: list[str] = []
         with self._delete_with_records(gone) as connection:
-            gone += delete_expired(connection, keep, now_ms)
-        return gone
+            runs, searches = delete_expired(connection, keep, now_ms)
+            gone += runs
+        return gone + searches
 
     @contextmanager
     def _delete_with_records(self, gone: list[str]) -> Iterator[sqlite3.Connection]:

@@ -47,6 +47,33 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     # The parts of a run but its records, which stay in a file of their own. At the end of the row, after columns that lists
     # read: SQLite follows a row's overflow pages only as far as it must.
     ("ALTER TABLE run ADD COLUMN parts BLOB",),
+    # Searches, and which runs are their trials. The latter is a table of its own: a column of `run` would come after its
+    # parts, and every list would go through them.
+    (
+        """CREATE TABLE search (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            state TEXT NOT NULL,
+            created_ms INTEGER NOT NULL,
+            started_ms INTEGER,
+            ended_ms INTEGER,
+            label TEXT,
+            key TEXT,
+            digest TEXT,
+            asked BLOB NOT NULL,
+            reason BLOB,
+            progress BLOB,
+            answer BLOB,
+            spec BLOB NOT NULL
+        ) STRICT""",
+        # Of its Idempotency-Key, which only a search that was asked for with one has, and for a day.
+        "CREATE UNIQUE INDEX search_key ON search (key) WHERE key IS NOT NULL",
+        """CREATE TABLE trial (
+            run_id TEXT PRIMARY KEY REFERENCES run (id) ON DELETE CASCADE,
+            search_id TEXT NOT NULL REFERENCES search (id) ON DELETE CASCADE
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX trial_search ON trial (search_id)",
+    ),
 )
 VERSION = len(MIGRATIONS)
 

@@ -6,6 +6,8 @@ remaining size is measured: SQLite frees whole pages, so the size of a row does 
 
 A run whose Idempotency-Key was used within a day stays, since a client was promised that it can come back for it. Only
 where the history is too large does the disk come before that promise.
+
+A search counts as one run, and its trials go with it: an answer is never left without the runs that it was drawn from.
 """
 
 from __future__ import annotations
@@ -40,31 +42,52 @@ def measure_used_bytes(connection: sqlite3.Connection) -> int:
     return int((pages - free) * size)
 
 
-def delete_expired(connection: sqlite3.Connection, keep: Retention, now_ms: int) -> list[str]:
-    """Delete runs that have ended, oldest first, until the others may stay or `BATCH` are gone. Returns their ids.
+def delete_search(connection: sqlite3.Connection, search_id: str) -> list[str]:
+    """Delete a search and its trials, in a transaction. Returns the ids of the trials."""
+    trials = connection.execute("SELECT run_id FROM trial WHERE search_id = ?", (search_id,)).fetchall()
+    connection.execute("DELETE FROM run WHERE id IN (SELECT run_id FROM trial WHERE search_id = ?)", (search_id,))
+    connection.execute("DELETE FROM search WHERE id = ?", (search_id,))
+    return [str(run_id) for (run_id,) in trials]
+
+
+_OLDEST = f"""
+    SELECT id, created_ms, CASE WHEN records IS NULL THEN max(records_bytes, 0) ELSE 0 END AS size, number, 0 AS is_search
+        FROM run WHERE state IN ({FINAL}) AND id NOT IN (SELECT run_id FROM trial)
+        AND (:large OR id NOT IN (SELECT run_id FROM idempotency WHERE created_ms >= :promised_ms))
+    UNION ALL
+    SELECT id, created_ms, 0, number, 1
+        FROM search WHERE state IN ({FINAL})
+        AND (:large OR key IS NULL OR created_ms < :promised_ms)
+    ORDER BY number LIMIT {BATCH}"""  # noqa: S608 - our own names
+"""What may go, the oldest first. Trials are not among it: they go with their search."""
+
+_COUNT = """SELECT (SELECT count(*) FROM run) - (SELECT count(*) FROM trial) + (SELECT count(*) FROM search),
+    (SELECT coalesce(sum(records_bytes), 0) FROM run WHERE records IS NULL AND records_bytes > 0)"""
+
+
+def delete_expired(connection: sqlite3.Connection, keep: Retention, now_ms: int) -> tuple[list[str], list[str]]:
+    """Delete runs and searches that have ended, oldest first, until the others may stay or `BATCH` are gone. Returns the ids
+    of the runs, trials included, and those of the searches.
 
     To be called in a transaction, until nothing goes. A run's bytes are those of its row, and of its records where they are
     a file.
     """
     since_ms, promised_ms = now_ms - int(keep.days * DAY_MS), now_ms - KEY_LIFE_MS
-    left, files = connection.execute(
-        "SELECT count(*), coalesce(sum(records_bytes) FILTER (WHERE records IS NULL AND records_bytes > 0), 0) FROM run"
-    ).fetchone()
+    left, files = connection.execute(_COUNT).fetchone()
     # Settled before the query, which depends on it. A history that is too large is only brought down to its size here,
     # with no regard to keys; age and number are judged by the next call, which has regard to keys again.
     large = files + measure_used_bytes(connection) > keep.bytes
-    oldest = connection.execute(
-        "SELECT id, created_ms, CASE WHEN records IS NULL THEN max(records_bytes, 0) ELSE 0 END FROM run"  # noqa: S608 - our own names
-        f" WHERE state IN ({FINAL}) AND (? OR id NOT IN (SELECT run_id FROM idempotency WHERE created_ms >= ?))"
-        f" ORDER BY number LIMIT {BATCH}",
-        (large, promised_ms),
-    ).fetchall()
-    gone: list[str] = []
-    for run_id, created_ms, size in oldest:
+    oldest = connection.execute(_OLDEST, {"large": large, "promised_ms": promised_ms}).fetchall()
+    runs: list[str] = []
+    searches: list[str] = []
+    for ident, created_ms, size, _, is_search in oldest:
         fits = files + measure_used_bytes(connection) <= keep.bytes
         if fits and (large or (left <= keep.runs and created_ms >= since_ms)):
             break
-        connection.execute("DELETE FROM run WHERE id = ?", (run_id,))
-        gone.append(str(run_id))
+        if is_search:
+            runs += delete_search(connection, ident)
+        else:
+            connection.execute("DELETE FROM run WHERE id = ?", (ident,))
+        (searches if is_search else runs).append(str(ident))
         left, files = left - 1, files - size
-    return gone
+    return runs, searches

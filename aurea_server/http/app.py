@@ -56,6 +56,9 @@ async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings 
     app[app_keys.REPRICER] = service.repricer
     app[app_keys.COMPARER] = service.comparer
     app[app_keys.REPORTER] = service.reporter
+    app[app_keys.SEARCH_LIFECYCLE] = service.searches
+    app[app_keys.SEARCH_READER] = service.search_reader
+    app[app_keys.SEARCH_VALIDATOR] = service.search_validator
     app[app_keys.REGISTRY] = Registry(metrics, native=settings.native_histograms)
     app[app_keys.REGISTRY].register(requests)
     app[app_keys.OPENAPI] = msgspec.json.encode(

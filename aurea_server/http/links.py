@@ -6,7 +6,7 @@ from aiohttp import web
 
 from aurea_server.http.app_keys import BASE_PATH
 
-_RUNS = "/benchmark/run"
+_RESOURCES = "/benchmark/"
 """Every route whose answers refer to others begins like this; what an outer app puts before it is its prefix."""
 
 
@@ -20,4 +20,4 @@ def link(request: web.Request, path: str) -> str:
         return base + path
     # The route that was matched knows its whole path, with the prefix of every outer app in it.
     resource = request.match_info.route.resource
-    return ("" if resource is None else resource.canonical.rpartition(_RUNS)[0]) + path
+    return ("" if resource is None else resource.canonical.rpartition(_RESOURCES)[0]) + path

@@ -14,6 +14,7 @@ from aurea_engine.closed_sets import (
     OUTCOMES,
     REASONS,
     RUN_ID_PATTERN,
+    SEARCH_ID_PATTERN,
     SEVERITIES,
     STATES,
     STATUSES,
@@ -22,8 +23,10 @@ from aurea_engine.closed_sets import (
 from aurea_server.http.comparison_schema import describe_comparison
 from aurea_server.http.json_schema import DEFAULT_LIMITS, Schemas
 from aurea_server.http.monitoring import SERVICE
-from aurea_server.http.operations import OPERATIONS, Answer, Operation
+from aurea_server.http.operation import Answer, Operation
+from aurea_server.http.operations import OPERATIONS
 from aurea_server.http.problems import PROBLEM_CODES, reason_phrase
+from aurea_server.http.search_schema import describe_body, describe_searches
 from aurea_server.runner.kinds import Kinds
 from aurea_server.settings.limits import Limits
 from aurea_server.stdio.output_files import write_output
@@ -52,6 +55,8 @@ def build_document(
     """
     schemas = Schemas(kinds, limits, files=files)
     components: dict[str, Any] = {"Specification": schemas.specification(), "CostChoice": _cost_choice(schemas)}
+    forms = {name: schemas.components[name] for name in ("SeedSpecification", "FullSpecification")}
+    components["SearchSpecification"] = describe_body(forms, schemas.group("cost_models"))
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         if operation.listed:
@@ -69,11 +74,12 @@ def build_document(
         "servers": [{"url": base_path or "/"}],
         "tags": [
             {"name": "runs", "description": "Run, read, cancel."},
+            {"name": "searches", "description": "Search the capacity of a system."},
             {"name": "operations", "description": "Probes."},
         ],
         "paths": paths,
         "components": {
-            "schemas": dict(sorted({**components, **schemas.components, **_answers()}.items())),
+            "schemas": dict(sorted({**components, **schemas.components, **_answers(), **describe_searches()}.items())),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -207,7 +213,9 @@ def _answers() -> dict[str, Any]:
         "start_time": TEXT, "end_time": TEXT, "duration": NUMBER,
     }  # fmt: skip
     state = {"enum": list(STATES)}
+    search = {"type": ["string", "null"], "pattern": f"^{SEARCH_ID_PATTERN}$"}
     run = {"benchmark_id": ident, "status": state, "label": TEXT, "reason": {"anyOf": [reason, {"type": "null"}]}}
+    run["search"] = search
     result = {
         **run,
         **figures,

@@ -2,75 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
-
 from aiohttp import web
 
-from aurea_engine.closed_sets import EXPORT_FORMATS, RUN_ID_PATTERN, STATES
+from aurea_engine.closed_sets import EXPORT_FORMATS, RUN_ID_PATTERN
 from aurea_server.http import comparison, job_download, monitoring, report, run_submission, runs, server_sent_events
-from aurea_server.http.problems import Handler
+from aurea_server.http.operation import (
+    CURSOR,
+    KEY,
+    KNOWN,
+    LAST_EVENT,
+    LIMIT,
+    OF_SEARCH,
+    PREFER,
+    RUN_ID,
+    STATUS,
+    Answer,
+    Operation,
+    Parameter,
+)
+from aurea_server.http.search_operations import SEARCH_OPERATIONS
 from aurea_server.ui import pages
 
-
-@dataclass(frozen=True)
-class Parameter:
-    """``schema``: JSON Schema of the value."""
-
-    name: str
-    about: str
-    schema: Mapping[str, object]
-    place: Literal["query", "header", "path"] = "query"
-    required: bool = False
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One status. ``schema`` names a component; ``headers``: those that it carries."""
-
-    about: str
-    schema: str | None = None
-    content: tuple[str, ...] = ("application/json",)
-    headers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Operation:
-    """``body``: component of the request. ``refusals``: codes beyond those that every operation of its kind has.
-
-    ``open``: it needs no token. ``listed``: it is part of the interface, not of the pages about it.
-    """
-
-    method: str
-    path: str
-    handler: Handler
-    name: str
-    about: str
-    answers: Mapping[int, Answer]
-    parameters: tuple[Parameter, ...] = ()
-    body: str | None = None
-    refusals: tuple[int, ...] = ()
-    open: bool = False
-    listed: bool = True
-    tags: tuple[str, ...] = field(default=("runs",))
-
-
-RUN_ID = Parameter("run_id", "As in `benchmark_id`.", {"type": "string", "pattern": f"^{RUN_ID_PATTERN}$"}, "path")
-# Visible ASCII only: a key becomes a row of the ledger and may come back in a log.
-KEY = Parameter(
-    "Idempotency-Key",
-    "The same key with the same body is the same run, for a day and over a restart.",
-    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-    "header",
-)
-PREFER = Parameter("Prefer", "`respond-async` answers at once, with 202.", {"type": "string"}, "header")
-KNOWN = Parameter("If-None-Match", "The `ETag` of a result that the client has.", {"type": "string"}, "header")
-LAST_EVENT = Parameter("Last-Event-ID", "Only events after this one.", {"type": "string"}, "header")
-# Bounds are those that the handlers check; they import nothing from here, so the numbers stand with them.
-LIMIT = Parameter("limit", "Runs on a page.", {"type": "integer", "minimum": 1, "maximum": runs.MAX_RUNS_LISTED})
-CURSOR = Parameter("cursor", "From `next` of the page before.", {"type": "integer", "minimum": 1, "maximum": 2**62})
-STATUS = Parameter("status", "Only runs in this state.", {"type": "string", "enum": list(STATES)})
 ROWS = Parameter("limit", "Jobs on a page.", {"type": "integer", "minimum": 1, "maximum": job_download.MAX_ROWS})
 # Two cursors that are counted differently: pages of runs by a run's number, pages of jobs by a job's index.
 FIRST = Parameter("cursor", "Number of the first job.", {"type": "integer", "minimum": 0, "maximum": 2**62})
@@ -117,7 +69,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "list_runs",
         "The runs, newest first.",
         {200: Answer("A page.", "RunPage", headers=("Link",))},
-        (LIMIT, CURSOR, STATUS),
+        (LIMIT, CURSOR, STATUS, OF_SEARCH),
         refusals=(400, 503),
     ),
     Operation(
@@ -214,6 +166,7 @@ OPERATIONS: tuple[Operation, ...] = (
         (RUN_ID,),
         refusals=(404, 409, 503),
     ),
+    *SEARCH_OPERATIONS,
     Operation(
         "GET", "/health", monitoring.get_health, "health", "Whether it serves.", {200: Answer("It does.", "Health")},
         open=True, tags=("operations",),

@@ -31,20 +31,20 @@ async def run_benchmark(request: web.Request) -> web.Response:
     content = await read_body(request)
     # Before the key: a specification that is wrong is never stored, so its key stands for nothing.
     submission = await request.app[VALIDATOR].validate(content)
-    key = _read_key(request, content)
+    key = read_key(request, content)
     # A client that can come back for the run (by its key, or by the Location of a 202) may leave without ending it.
-    detached = key is not None or _is_asynchronous(request)
+    detached = key is not None or is_asynchronous(request)
     try:
         run = await lifecycle.submit(submission, key, detached=detached)
     except KeyReused as reused:
         assert key is not None
         return await _answer_again(request, reused.taken, key[1])
-    if _is_asynchronous(request):
+    if is_asynchronous(request):
         return _accepted(request, run.id, request.app[READER].view(run))
     return json_bytes(await lifecycle.wait(run, detached=detached))
 
 
-def _read_key(request: web.Request, content: bytes) -> tuple[str, str] | None:
+def read_key(request: web.Request, content: bytes) -> tuple[str, str] | None:
     """(Idempotency-Key, digest of the body that it stands for)."""
     keys = request.headers.getall("Idempotency-Key", [])
     if not keys:
@@ -56,7 +56,8 @@ def _read_key(request: web.Request, content: bytes) -> tuple[str, str] | None:
     return keys[0], hashlib.sha256(content).hexdigest()
 
 
-def _is_asynchronous(request: web.Request) -> bool:
+def is_asynchronous(request: web.Request) -> bool:
+    """Whether the client prefers an answer at once."""
     return has_preference(request.headers.getall("Prefer", []), "respond-async")
 
 
@@ -75,7 +76,7 @@ async def _answer_again(request: web.Request, known: IdempotencyKey, digest: str
         text = "The run of this Idempotency-Key has not ended."
         raise HttpProblem(409, "run_in_progress", text, headers={**location, "Retry-After": "1"})
     document = await reader.get_ended(known.run_id)
-    if _is_asynchronous(request):
+    if is_asynchronous(request):
         return _accepted(request, known.run_id, document)
     raise_spec_error(msgspec.json.decode(document, type=_EndedRun).reason)
     return json_bytes(document, 200, location)

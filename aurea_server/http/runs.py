@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from aurea_engine.closed_sets import STATES
+from aurea_server.history import is_search_id
 from aurea_server.http.app_keys import LIFECYCLE, READER, REPRICER
 from aurea_server.http.links import link
 from aurea_server.http.responses import json_bytes, json_response, query_problem, read_number, tagged_bytes
@@ -24,11 +25,15 @@ async def list_runs(request: web.Request) -> web.Response:
     status = request.query.get("status")
     if status is not None and status not in STATES:
         raise query_problem("status", f"must be one of {', '.join(STATES)}", status)
+    search_id = request.query.get("search")
+    if search_id is not None and not is_search_id(search_id):
+        raise query_problem("search", "must be the id of a search", search_id)
     # Pages go by the number of a run, not by an offset: runs that arrive meanwhile move nothing.
-    listed, after = await request.app[READER].list(limit, before, status)
+    listed, after = await request.app[READER].list(limit, before, status, search_id)
     headers = {}
     if after is not None:
-        query = {"limit": str(limit), "cursor": str(after), **({"status": status} if status else {})}
+        filters = {name: value for name, value in (("status", status), ("search", search_id)) if value}
+        query = {"limit": str(limit), "cursor": str(after), **filters}
         headers["Link"] = f'<{link(request, "/benchmark/runs")}?{urlencode(query)}>; rel="next"'
     return json_response({"runs": listed, "next": None if after is None else str(after)}, headers=headers)
 

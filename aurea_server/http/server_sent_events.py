@@ -1,4 +1,4 @@
-"""``GET /benchmark/runs/{run_id}/events``: the events of a run as server-sent events, live.
+"""``GET …/events``: the events of a run or a search as server-sent events, live.
 
 The protocol is that of the HTML standard (section 9.2): each event has a number as its ``id``, a browser that lost its
 connection sends the last one it saw as ``Last-Event-ID``, and gets what it missed, as far as it is kept.
@@ -6,6 +6,7 @@ connection sends the last one it saw as ``Last-Event-ID``, and gets what it miss
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 from aiohttp import web
@@ -22,11 +23,19 @@ RECONNECT_MS = 2000
 """After which a browser reconnects: sent once, with the first event."""
 
 
+Follow = Callable[[str, int], Awaitable[AsyncGenerator[Event, None]]]
+
+
 async def get_events(request: web.Request) -> web.StreamResponse:
-    """``GET …/events``: from the one after ``Last-Event-ID``."""
+    """``GET /benchmark/runs/{run_id}/events``"""
+    return await send_events(request, request.app[READER].events, request.match_info["run_id"])
+
+
+async def send_events(request: web.Request, follow: Follow, ident: str) -> web.StreamResponse:
+    """The events that ``follow`` has of ``ident``, from the one after ``Last-Event-ID``."""
     text = request.headers.get("Last-Event-ID", "0")
     after = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
-    events = await request.app[READER].events(request.match_info["run_id"], after)
+    events = await follow(ident, after)
     if request.method == "HEAD":
         return web.Response(content_type="text/event-stream")
     # Preparing a response on a connection that is gone would raise, and be reported as a defect of ours.

@@ -5,6 +5,7 @@ How a run stands, and why it failed, is in `aurea_engine.processes.messages`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -96,8 +97,11 @@ def check_executed(end: RunEnd, values: Pieces, run_id: str, stopping: str | Non
     return ExecutedRun(end.figures, end.last, end.reason, end.reusable, result, head, records, parts or None)
 
 
-def join_result(head: bytes, jobs: bytes, truncated: bool, reason: bytes | None = None) -> bytes:
-    """A stored result with its jobs again. ``head`` as `ExecutedRun` has it, ``jobs`` and ``reason`` as JSON.
+def join_result(
+    head: bytes, jobs: bytes, truncated: bool, reason: bytes | None = None, more: Mapping[str, object] | None = None
+) -> bytes:
+    """A stored result with its jobs again, and ``more`` members. ``head`` as `ExecutedRun` has it, ``jobs`` and ``reason``
+    as JSON.
 
     Members go in as they stand (`msgspec.Raw`): what is in them is neither read nor written anew. Raises ValueError where
     ``head`` is no JSON object.
@@ -105,6 +109,7 @@ def join_result(head: bytes, jobs: bytes, truncated: bool, reason: bytes | None 
     members: dict[str, object] = {**msgspec.json.decode(head, type=dict[str, msgspec.Raw])}
     if reason is not None:
         members["reason"] = msgspec.Raw(reason)
+    members |= more or {}
     return msgspec.json.encode({**members, "jobs": msgspec.Raw(jobs), "jobs_truncated": truncated})
 
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -24,17 +25,20 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class RunIds:
-    """``benchmark-<epoch ms>``, moved on by a millisecond where that one is taken, also by an earlier server."""
+class Ids:
+    """``benchmark-<epoch ms>``, moved on by a millisecond where that one is taken, also by an earlier server; or, with
+    another ``prefix``, ``search-<epoch ms>``.
+    """
 
-    def __init__(self, newest: str | None = None) -> None:
+    def __init__(self, prefix: str, newest: str | None = None) -> None:
+        self._prefix = prefix
         self._last = int(newest.rpartition("-")[2]) if newest else 0
 
     def new(self) -> str:
         """An id that was never given, above all that were, also where the wall clock was set back meanwhile."""
         # Two runs in a millisecond, or a clock that was set back, must not give an id twice: the newer id is one more.
         self._last = max(self._last + 1, now_ms())
-        return f"benchmark-{self._last}"
+        return f"{self._prefix}-{self._last}"
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class ActiveRun:
     """``document``: the whole specification, as plain data. ``foreign``: it names kinds of installed packages. ``sharding``:
     in how many processes it is executed, None for one.
 
-    ``stopping``: the status that a stop from outside asked for. ``ended`` is set once, by the lifecycle.
+    ``stopping``: the status that a stop from outside asked for. ``ended`` is set once, by the lifecycle. ``search_id``: it
+    is a trial of that search.
     """
 
     id: str
@@ -66,10 +71,16 @@ class ActiveRun:
     # Set before the process hears of it, and never changed: the first stop decides how the run ends.
     stopping: str | None = None
     sharding: Sharding | None = None
+    search_id: str | None = None
     last: Snapshot | None = None
     # Each snapshot has all findings so far; a follower hears of each once.
     published_findings: set[str] = field(default_factory=set)
     ended: asyncio.Future[RunAnswer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    @property
+    def time_left(self) -> float | None:
+        """Seconds until its end by its own estimate, None where it has none."""
+        return None if self.last is None else self.last.time_left
 
     def progress(self) -> dict[str, object] | None:
         """The latest figures for people, None before the first."""
@@ -101,36 +112,51 @@ class ActiveRun:
         )
 
 
-class ActiveRuns:
-    """The runs that the history does not know whole yet, by their ids, and the event logs of those and of the latest ended.
+class Active(Protocol):
+    """**Protocol:** what the server has accepted and not ended yet: a run, or a search. ``ended`` is set at its end."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def events(self) -> EventLog: ...
+    @property
+    def ended(self) -> asyncio.Future[RunAnswer]: ...
+
+
+A = TypeVar("A", bound=Active)
+
+
+class ActiveOnes(Generic[A]):
+    """The runs that the history does not know whole yet, by their ids, and the event logs of those and of the latest ended;
+    or the searches.
 
     A run stays here beyond its end while its result cannot be stored: then this is the only place that has it.
     """
 
     def __init__(self, followers: Followers) -> None:
         self._followers = followers
-        self._runs: dict[str, ActiveRun] = {}
+        self._runs: dict[str, A] = {}
         self._logs: OrderedDict[str, EventLog] = OrderedDict()
 
     def new_log(self) -> EventLog:
         """For a run that is about to be accepted."""
         return EventLog(self._followers)
 
-    def add(self, run: ActiveRun) -> None:
+    def add(self, run: A) -> None:
         """It was accepted: it is in the history, queued."""
         self._runs[run.id] = run
         self._logs[run.id] = run.events
 
-    def get(self, run_id: str) -> ActiveRun | None:
+    def get(self, run_id: str) -> A | None:
         """A run that has not ended, or whose result could not be stored yet."""
         return self._runs.get(run_id)
 
-    def get_unended(self, run_id: str) -> ActiveRun | None:
+    def get_unended(self, run_id: str) -> A | None:
         """A run that is queued or running."""
         run = self._runs.get(run_id)
         return None if run is None or run.ended.done() else run
 
-    def unended(self) -> list[ActiveRun]:
+    def unended(self) -> list[A]:
         """All runs that are queued or running."""
         return [run for run in self._runs.values() if not run.ended.done()]
 
@@ -152,6 +178,9 @@ class ActiveRuns:
     def forget_events(self, run_id: str) -> None:
         """The run was deleted: nothing of it may be shown any more."""
         self._logs.pop(run_id, None)
+
+
+ActiveRuns = ActiveOnes[ActiveRun]
 
 
 def format_ms(ms: int) -> str:

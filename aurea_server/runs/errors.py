@@ -6,6 +6,10 @@ RunError
 ├── NotFound              no run has that id
 ├── NotEnded              the run is queued or running, and this needs one that has ended
 ├── AlreadyEnded          the run has ended, and this needs one that has not
+├── NoSuchSearch          no search has that id
+├── SearchNotEnded        the search is queued or running, and this needs one that has ended
+├── SearchEnded           the search has ended, and this needs one that has not
+├── PartOfSearch          the run is a trial, and what was asked can only be done to its search
 ├── NoResult              the run ended without a result that could be priced or compared
 ├── StrategyFailed        a strategy of an installed package failed while the specification was checked
 ├── NotPriceable          a cost model cannot price the run
@@ -58,6 +62,13 @@ class NotFound(RunError):
         super().__init__("There is no such run." if run_id is None else f"There is no run {run_id}.")
 
 
+class NoSuchSearch(RunError):
+    """It never existed, or was deleted, by a client or by retention."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such search.")
+
+
 class NotEnded(RunError):
     """The text says what has to wait for its end."""
 
@@ -68,6 +79,27 @@ class AlreadyEnded(RunError):
     # The state is part of the sentence, since a client that lost the race wants to know what happened instead.
     def __init__(self, state: str) -> None:
         super().__init__(f"The run has already ended: {state}.")
+
+
+class SearchNotEnded(RunError):
+    """A search is deleted only when it has ended."""
+
+    def __init__(self) -> None:
+        super().__init__("The search has not ended: cancel it first.")
+
+
+class SearchEnded(RunError):
+    """``state``: how it ended."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"The search has already ended: {state}.")
+
+
+class PartOfSearch(RunError):
+    """A trial ends with its search, and is deleted with it."""
+
+    def __init__(self, search_id: str) -> None:
+        super().__init__(f"The run is a trial of {search_id}: cancel or delete that search.")
 
 
 class NoResult(RunError):

@@ -8,6 +8,8 @@ turn, is executed in a runner process, and its end is published in a fixed order
 learns of the end may ask for the result at once, and must find it. Then the metrics, then the events, then the waiting
 client. A run ends exactly once, whichever of its result, its process, a client, the time limit and the server's stop comes
 first: `_finish` is called from its turn, or, for a run that never had one, from `stop`.
+
+A trial of a search is a run like any other, but for its turn: it has that of its search (`execute_trial`).
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from aurea_engine.processes.messages import Reason, Snapshot
 from aurea_engine.processes.supervisor import ProcessFailed
 from aurea_server.history import AcceptedRun, History, IdempotencyKey, KeyReused
 from aurea_server.metrics.registry import BenchmarkMetrics
+from aurea_server.runner.messages import ExecutedRun
 from aurea_server.runner.pool import RunnerPool
 from aurea_server.runner.submissions import Submission
-from aurea_server.runs.active_run import ActiveRun, ActiveRuns, RunIds, encode, now_ms
-from aurea_server.runs.errors import AlreadyEnded, NotEnded, NotFound
+from aurea_server.runs.active_run import ActiveRun, ActiveRuns, Ids, encode, now_ms
+from aurea_server.runs.errors import AlreadyEnded, NotEnded, NotFound, PartOfSearch
 from aurea_server.runs.finish import Finish, finish_with_result, finish_without_result, judge_failure, raise_spec_error
 from aurea_server.runs.queue import RunQueue
 from aurea_server.runs.tasks import Tasks, ignore_storage_errors
@@ -33,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class RunLifecycle:
-    """Accepts runs, executes them one at a time, and ends them. ``seconds``: how long a run may last."""
+    """Accepts runs, executes the one whose turn it is, and ends them. ``seconds``: how long a run may last."""
 
     def __init__(
         self,
@@ -47,13 +50,13 @@ class RunLifecycle:
         self._history, self._metrics, self._pool = history, metrics, pool
         self._queue, self._active, self._seconds = queue, active, seconds
         self._tasks = Tasks()
-        self._ids = RunIds()
+        self._ids = Ids("benchmark")
+        self._executing: ActiveRun | None = None
         self._interrupted = False
 
     def start(self, newest_id: str | None) -> None:
-        """Begin to execute what is accepted. Ids go on above ``newest_id``, the last one in the history."""
-        self._ids = RunIds(newest_id)
-        self._tasks.start(self._take_turns())
+        """Accept runs. Ids go on above ``newest_id``, the last one in the history."""
+        self._ids = Ids("benchmark", newest_id)
 
     async def close(self) -> None:
         """Execute nothing any more."""
@@ -81,13 +84,11 @@ class RunLifecycle:
         # soonest.
         self.check_ready()
         self._queue.check_room()
-        document, label = submission.document, submission.label
-        run = ActiveRun(self._ids.new(), document, label, submission.foreign, self._active.new_log())
-        run.sharding = submission.sharding
+        run = self._make_run(submission)
         if self._queue.is_idle:
             # It starts at once, so its row says so from the beginning: one transaction instead of two before a short run.
             run.started_ms = run.created_ms
-        row = AcceptedRun(run.id, run.created_ms, run.label, encode(run.document), run.started_ms)
+        row = _make_row(run)
         known = None if key is None else IdempotencyKey(key[0], key[1], run.id, run.created_ms)
         with self._queue.reserve():
             try:
@@ -97,6 +98,12 @@ class RunLifecycle:
                 if not detached:
                     self.stop(run, self._status_of_leaving())
                 raise
+        return run
+
+    def _make_run(self, submission: Submission) -> ActiveRun:
+        document, label = submission.document, submission.label
+        run = ActiveRun(self._ids.new(), document, label, submission.foreign, self._active.new_log())
+        run.sharding = submission.sharding
         return run
 
     async def _commit(self, run: ActiveRun, row: AcceptedRun, key: IdempotencyKey | None) -> None:
@@ -132,22 +139,39 @@ class RunLifecycle:
 
     # --- Execution -------------------------------------------------------------------------------------------------
 
-    async def _take_turns(self) -> None:
-        """Execute the runs of the queue, one after the other, until cancelled."""
-        while True:
-            run = await self._queue.take()
-            try:
-                await self._execute(run)
-            except Exception:
-                # A defect of ours must cost one run and not the server: without this task no run would ever start again.
-                log.exception("a run could not be brought to its end", extra={"run_id": run.id})
-                run.last = None  # what could not be handled the first time is not tried again
-                with contextlib.suppress(Exception):
-                    await self._fail(run, Reason(code="runner_died", detail="the server failed; its log says why"))
-            finally:
-                self._queue.finish()
+    async def execute(self, run: ActiveRun) -> ExecutedRun | None:
+        """Bring a run to its end, which `ActiveRun.ended` then has; None where it came to no result. One at a time."""
+        self._executing = run
+        try:
+            return await self._execute(run)
+        except Exception:
+            # A defect of ours must cost one run and not the server: without this no run would ever start again.
+            log.exception("a run could not be brought to its end", extra={"run_id": run.id})
+            run.last = None  # what could not be handled the first time is not tried again
+            with contextlib.suppress(Exception):
+                await self._fail(run, Reason(code="runner_died", detail="the server failed; its log says why"))
+            return None
+        finally:
+            self._executing = None
 
-    async def _execute(self, run: ActiveRun) -> None:
+    def make_trial(self, submission: Submission, search_id: str) -> ActiveRun:
+        """A run of a search, to be handed to `execute_trial`. It can be stopped from now on."""
+        run = self._make_run(submission)
+        run.search_id, run.started_ms = search_id, run.created_ms
+        return run
+
+    async def execute_trial(self, run: ActiveRun) -> ExecutedRun | None:
+        """Accept a trial and bring it to its end: its search has the turn, so it never waits in the queue.
+
+        Raises `StoreError` where it cannot be accepted.
+        """
+        self._history.check_writable()
+        await self._history.add(_make_row(run), None)
+        self._active.add(run)
+        log.info("trial accepted", extra={"run_id": run.id})
+        return await self.execute(run)
+
+    async def _execute(self, run: ActiveRun) -> ExecutedRun | None:
         run.state = "running"
         self._metrics.start_run(run.id, str(run.document["clock"]))
         if run.started_ms is None:  # it had to wait, so its row does not say yet that it is running
@@ -167,12 +191,13 @@ class RunLifecycle:
             executed = await self._pool.execute(run, report, self._seconds, expire)
         except ProcessFailed as failed:
             await self._fail(run, failed.reason)
-        else:
-            report(executed.last)
-            # The history before the metrics, and the metrics before the events: see the top of this file.
-            finish = await self._store(run, finish_with_result(executed))
-            self._metrics.finish_run(finish.figures)
-            self._publish_end(run, finish)
+            return None
+        report(executed.last)
+        # The history before the metrics, and the metrics before the events: see the top of this file.
+        finish = await self._store(run, finish_with_result(run, executed))
+        self._metrics.finish_run(finish.figures)
+        self._publish_end(run, finish)
+        return executed
 
     # --- End -------------------------------------------------------------------------------------------------------
 
@@ -211,24 +236,29 @@ class RunLifecycle:
         if self._queue.withdraw(run):
             reason = None if status == "cancelled" else Reason(code="server_stopped", detail="the run had not started")
             self._tasks.start(self._drop(run, status, reason))
-        elif run is self._queue.running:
+        elif run is self._executing:
             self._pool.stop(run)
 
     async def cancel(self, run_id: str) -> ActiveRun:
-        """`stop` for a client. Asked again, it changes nothing. Raises `NotFound` or `AlreadyEnded`."""
+        """`stop` for a client. Asked again, it changes nothing. Raises `NotFound`, `AlreadyEnded` or `PartOfSearch`."""
         run = self._active.get_unended(run_id)
         if run is None:
             row = await self._history.get(run_id)
             raise NotFound if row is None else AlreadyEnded(row.state)
+        if run.search_id is not None:
+            raise PartOfSearch(run.search_id)
         self.stop(run, "cancelled")
         return run
 
     async def delete(self, run_id: str) -> None:
-        """Delete a run that has ended, and all that is kept of it. Raises `NotFound` or `NotEnded`."""
+        """Delete a run that has ended, and all that is kept of it. Raises `NotFound`, `NotEnded` or `PartOfSearch`."""
         if self._active.get(run_id) is not None:
             raise NotEnded("The run has not ended: cancel it first.")
         # Looked for first: where nothing can be written, what does not exist is still answered with that.
-        if await self._history.get(run_id) is None or not await self._history.remove([run_id]):
+        row = await self._history.get(run_id)
+        if row is not None and row.search_id is not None:
+            raise PartOfSearch(row.search_id)
+        if row is None or not await self._history.remove([run_id]):
             raise NotFound
         self._active.forget_events(run_id)
 
@@ -237,6 +267,11 @@ class RunLifecycle:
         if self._interrupted:
             return False
         self._interrupted = True
-        for run in self._queue.runs():
-            self.stop(run, "interrupted")
+        for run in self._queue.entries():
+            if isinstance(run, ActiveRun):
+                self.stop(run, "interrupted")
         return True
+
+
+def _make_row(run: ActiveRun) -> AcceptedRun:
+    return AcceptedRun(run.id, run.created_ms, run.label, encode(run.document), run.started_ms, run.search_id)

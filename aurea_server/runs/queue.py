@@ -1,6 +1,7 @@
 """Which run is next, and whether another one may wait. It decides and does nothing else: no I/O, no clock.
 
-Runs are executed one at a time, in the order of their acceptance: a second one at once would be measured with the first.
+Runs are executed one at a time, in the order of their acceptance: a second one at once would be measured with the first. A
+search is one entry: it keeps its turn while its trials run.
 
     reserve ──▶ enter ──▶ take ──▶ finish
                   └──▶ withdraw
@@ -15,9 +16,16 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
-from aurea_server.runs.active_run import ActiveRun
 from aurea_server.runs.errors import QueueFull, Stopping
+
+
+class QueueEntry(Protocol):
+    """**Protocol:** a run, or a search. ``time_left``: seconds until its end by its own estimate, None where it has none."""
+
+    @property
+    def time_left(self) -> float | None: ...
 
 
 class RunQueue:
@@ -25,13 +33,13 @@ class RunQueue:
 
     def __init__(self, most: int, on_change: Callable[[int], None] = lambda _: None) -> None:
         self._most, self._on_change = most, on_change
-        self._waiting: deque[ActiveRun] = deque()
+        self._waiting: deque[QueueEntry] = deque()
         self._reserved = 0
         self._open = True
         self._entered = asyncio.Event()
         self._quiet = asyncio.Event()
         self._quiet.set()
-        self.running: ActiveRun | None = None
+        self.running: QueueEntry | None = None
 
     def close(self) -> None:
         """Accept no more runs; those that were accepted keep their order."""
@@ -57,7 +65,7 @@ class RunQueue:
 
     def _seconds_until_room(self) -> int:
         """When the running one will have ended, by its own estimate, within a minute."""
-        left = self.running.last.time_left if self.running and self.running.last else None
+        left = None if self.running is None else self.running.time_left
         return max(1, min(60, round(left))) if left is not None else 5
 
     @property
@@ -74,14 +82,14 @@ class RunQueue:
         finally:
             self._reserved -= 1
 
-    def enter(self, run: ActiveRun) -> None:
+    def enter(self, run: QueueEntry) -> None:
         """It waits for its turn."""
         self._waiting.append(run)
         self._quiet.clear()
         self._entered.set()
         self._on_change(len(self._waiting))
 
-    async def take(self) -> ActiveRun:
+    async def take(self) -> QueueEntry:
         """The next run, which is `running` until `finish`; waits where there is none."""
         while not self._waiting:
             self._entered.clear()
@@ -97,7 +105,7 @@ class RunQueue:
         """The running one has ended."""
         self.running = None
 
-    def withdraw(self, run: ActiveRun) -> bool:
+    def withdraw(self, run: QueueEntry) -> bool:
         """Take a waiting run out of the queue; False if it does not wait."""
         if run not in self._waiting:
             return False
@@ -105,12 +113,12 @@ class RunQueue:
         self._on_change(len(self._waiting))
         return True
 
-    def position(self, run: ActiveRun) -> int:
+    def position(self, run: QueueEntry) -> int:
         """How many runs are before this one, the running one included."""
         ahead = 1 if self.running is not None and run is not self.running else 0
         return ahead + (self._waiting.index(run) if run in self._waiting else 0)
 
-    def runs(self) -> list[ActiveRun]:
+    def entries(self) -> list[QueueEntry]:
         """Those that wait, in order, and then the running one."""
         return [*self._waiting, *([self.running] if self.running else [])]
 

@@ -97,9 +97,11 @@ class RunReader:
         """Whether the run is queued or running."""
         return self._active.get_unended(run_id) is not None
 
-    async def list(self, limit: int, before: int, state: str | None) -> tuple[list[dict[str, Any]], int | None]:
-        """(views of runs, newest first; where the next page begins, None after the last)."""
-        rows, after = await self._history.page(limit, before, state)
+    async def list(
+        self, limit: int, before: int, state: str | None, search_id: str | None = None
+    ) -> tuple[list[dict[str, Any]], int | None]:
+        """(views of runs, newest first; where the next page begins, None after the last). ``search_id``: only its trials."""
+        rows, after = await self._history.page(limit, before, state, search_id)
         return [views.view_in_list(row) for row in rows], after
 
     async def _row(self, run_id: str) -> StoredRun:

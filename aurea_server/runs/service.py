@@ -1,7 +1,8 @@
 """Everything that runs need, made and taken down in one order.
 
 Start: the history is taken over (what an earlier server left unended becomes interrupted), then a runner process is warmed,
-then turns are taken. Stop, in the order of `docs/operations.md`: no new runs; wait for those that were accepted (`drain`);
+then turns are taken. A search is stopped like a run, in the same step: it starts no further trial, and its current one is
+interrupted with it. Stop, in the order of `docs/operations.md`: no new runs; wait for those that were accepted (`drain`);
 interrupt the others while there are still connections to answer; end the processes; store what is not stored yet; close the
 history last, since every step before may still write. A second signal skips all of it: `kill_now`.
 """
@@ -30,7 +31,13 @@ from aurea_server.runs.queue import RunQueue
 from aurea_server.runs.reader import RunReader
 from aurea_server.runs.reporting import Reporter
 from aurea_server.runs.repricing import Repricer
+from aurea_server.runs.searches.active_search import ActiveSearches
+from aurea_server.runs.searches.lifecycle import SearchLifecycle
+from aurea_server.runs.searches.reader import SearchReader
+from aurea_server.runs.searches.trials import TrialMaker
+from aurea_server.runs.searches.validation import SearchValidator
 from aurea_server.runs.tasks import Tasks
+from aurea_server.runs.turns import Turns
 from aurea_server.runs.validation import SpecificationValidator
 from aurea_server.settings.limits import Limits
 
@@ -44,7 +51,8 @@ class RunService:
     """Composes the parts below, which HTTP code uses one by one: this object itself only starts and stops.
 
     ``lifecycle`` accepts and ends runs; ``reader`` reads them; ``validator`` checks specifications; ``repricer`` prices,
-    ``comparer`` compares, ``reporter`` draws.
+    ``comparer`` compares, ``reporter`` draws. ``searches``, ``search_reader`` and ``search_validator`` do the same for
+    capacity searches.
     """
 
     def __init__(
@@ -62,6 +70,14 @@ class RunService:
         self.repricer = Repricer(self.reader, self.validator, self._pool)
         self.comparer = Comparer(self.reader, self._pool)
         self.reporter = Reporter(self.reader, self._pool)
+        self._active_searches = ActiveSearches(followers)
+        trials = TrialMaker(self.lifecycle, kinds, limits, self._pool)
+        self.searches = SearchLifecycle(
+            history, metrics.searches, self.lifecycle, self._queue, self._active_searches, limits, trials
+        )
+        self.search_reader = SearchReader(history.searches, self._active_searches, self._queue, followers)
+        self.search_validator = SearchValidator(kinds, self._pool, limits)
+        self._turns = Turns(self._queue, self.lifecycle, self.searches)
         self.disk_stuck = False
 
     def set_listeners(self, listeners: Iterable[tuple[str, int]]) -> None:
@@ -77,13 +93,15 @@ class RunService:
         crashed = Reason(code="server_crashed", detail="the server ended while the run was queued or running")
         lost = await self._history.take_over(now_ms(), encode(crashed))
         if lost:
-            log.warning("%d runs were interrupted by the end of the last server", len(lost))
+            log.warning("%d runs and searches were interrupted by the end of the last server", len(lost))
         # After the take-over: what was interrupted has its final row, so a file without one is left over.
         await self._history.sweep()
-        newest = await self._history.newest_id()
+        newest, newest_search = await self._history.newest_id(), await self._history.searches.newest_id()
         # A run of a millisecond should not wait half a second for its process to start.
         self._pool.warm()
         self.lifecycle.start(newest)
+        self.searches.start(newest_search)
+        self._turns.start()
         self._tasks.start(self._keep_house())
 
     async def _keep_house(self) -> None:
@@ -93,8 +111,9 @@ class RunService:
             try:
                 await self._history.look()
                 self._pool.warm()
-                for run_id in await self._history.catch_up():
-                    self._active.remove(run_id)
+                for ident in await self._history.catch_up():
+                    self._active.remove(ident)
+                    self._active_searches.remove(ident)
                 if beat % 60 == 0:
                     await self._history.prune()
             except StoreError as error:
@@ -114,9 +133,12 @@ class RunService:
         # From here on nothing is accepted; what is being written down now is stopped by `RunLifecycle._commit`.
         self._queue.close()
         self._pool.wind_down()
+        # Searches first: what is told to its trial is then known to the search, which starts no other.
+        self.searches.interrupt()
         if not self.lifecycle.interrupt():
             return
         waiting = [run.ended for run in self._active.unended()]
+        waiting += [search.ended for search in self._active_searches.unended()]
         if waiting:
             # Longer than the kill ladder takes, so each run ends with what its process could still say.
             await asyncio.wait(waiting, timeout=STOP_PATIENCE + TERM_PATIENCE + 0.5)
@@ -126,6 +148,8 @@ class RunService:
         await self.interrupt()
         # Before the tasks: the turn that waits for a process then ends by itself, with a reason, and stores it.
         await self._pool.close()
+        await self._turns.close()
+        await self.searches.close()
         await self.lifecycle.close()
         await self._tasks.close()
         stopped = Reason(code="server_stopped", detail="the server was stopped while the run was queued or running")

@@ -46,6 +46,7 @@ def view_active(run: ActiveRun, position: int) -> dict[str, Any]:
         "label": run.label,
         "created_time": format_ms(run.created_ms),
         "start_time": None if run.started_ms is None else format_ms(run.started_ms),
+        "search": run.search_id,
         "queue_position": position,
         "time_left": None if progress is None else progress["time_left"],
         "progress": progress,
@@ -66,7 +67,7 @@ def encode_stored(row: StoredRun, content: bytes | None) -> bytes:
             # An empty object is the column's default: the server died before it could write any figures.
             figures = msgspec.json.decode(row.figures, type=Figures) if row.figures != b"{}" else _interrupted(row)
             spec = msgspec.json.decode(row.spec, type=msgspec.Raw)
-            return msgspec.json.encode(view_without_result(row.id, spec, figures, reason))
+            return msgspec.json.encode({**view_without_result(row.id, spec, figures, reason), **_link_search(row)})
         arrived = msgspec.json.decode(row.figures, type=Figures).num_jobs
     except ValueError as error:
         raise Damaged(f"what is stored of {row.id} is damaged: {error}") from None
@@ -75,9 +76,14 @@ def encode_stored(row: StoredRun, content: bytes | None) -> bytes:
     records = None if content is None else column_file.Reader(io.BytesIO(content)).read(JOBS_SHOWN)
     shown = [] if records is None else job_rows(records, 0, JOBS_SHOWN)
     try:
-        return join_result(head, encode_json(shown), arrived > len(shown), row.reason)
+        return join_result(head, encode_json(shown), arrived > len(shown), row.reason, _link_search(row))
     except ValueError as error:
         raise Damaged(f"what is stored of {row.id} is damaged: {error}") from None
+
+
+def _link_search(row: StoredRun) -> dict[str, str]:
+    """Of a trial: the search that it belongs to. Other runs have no such member."""
+    return {} if row.search_id is None else {"search": row.search_id}
 
 
 def repair_reason(row: StoredRun) -> StoredRun:
@@ -110,6 +116,7 @@ def view_in_list(row: StoredRun) -> dict[str, Any]:
         "benchmark_id": row.id,
         "status": row.state,
         "label": row.label,
+        "search": row.search_id,
         "created_time": format_ms(row.created_ms),
         "start_time": figures.get("start_time") or (None if row.started_ms is None else format_ms(row.started_ms)),
         "end_time": figures.get("end_time") or (None if row.ended_ms is None else format_ms(row.ended_ms)),

@@ -12,8 +12,9 @@ from aurea_engine.shards.split import Sharding, count_cores
 @dataclass(frozen=True)
 class Limits:
     """``jobs`` a run; ``seconds`` a run lasts at most; ``queued`` runs that wait; ``memory`` bytes of a runner process;
-    ``followers`` of events; ``processes`` that a run may be executed in at once. ``is_shared``: ``jobs`` are
-    those of one replication of several.
+    ``followers`` of events; ``processes`` that a run may be executed in at once; ``search_seconds`` a capacity search lasts
+    at most, and ``search_jobs`` all of its trials together may have. ``is_shared``: ``jobs`` are those of one replication
+    of several.
     """
 
     jobs: int = 1_000_000
@@ -23,6 +24,8 @@ class Limits:
     followers: int = 32
     processes: int = 1
     is_shared: bool = False
+    search_seconds: float = 3600.0
+    search_jobs: int = 100_000_000
 
 
 CLUSTER_REFERENCE = "names a Dask cluster, which only the operator of the server chooses (--dask): leave it out"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,15 @@ class Settings:
     max_seconds: float = _option(
         _LIMITS.seconds, number_parser(0.1, 86400 * 7, float), "seconds", "Seconds that a run may last."
     )
+    max_search_seconds: float = _option(
+        _LIMITS.search_seconds,
+        number_parser(0.1, 86400 * 7, float),
+        "seconds",
+        "Seconds that a capacity search may last.",
+    )
+    max_search_jobs: int = _option(
+        _LIMITS.search_jobs, number_parser(1, 10**12), "1 to 10^12", "Jobs of all trials of a capacity search together."
+    )
     max_queued: int = _option(_LIMITS.queued, number_parser(0, 10_000), "0 to 10000", "Runs that may wait.")
     max_processes: int = _option(_LIMITS.processes, number_parser(1, 256), "1 to 256", "Processes of one run.")
     max_followers: int = _option(_LIMITS.followers, number_parser(0, 10_000), "0 to 10000", "Followers of live events.")
@@ -129,7 +138,8 @@ class Settings:
     @property
     def limits(self) -> Limits:
         of_runs = (self.max_jobs, self.max_seconds, self.max_queued, self.memory, self.max_followers)
-        return Limits(*of_runs, self.max_processes)
+        limits = Limits(*of_runs, self.max_processes)
+        return replace(limits, search_seconds=self.max_search_seconds, search_jobs=self.max_search_jobs)
 
     @property
     def retention(self) -> Retention:

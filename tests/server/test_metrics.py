@@ -23,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from rich.console import Console
 
 from aurea_engine import CostModel, Observer, Progress, RunResult, default_catalog, simulate, spec_from_dict
+from aurea_engine.closed_sets import CAPACITY_STATUSES
 from aurea_engine.costs import Component, Flat
 from aurea_engine.costs.quantities import BilledTime
 from aurea_engine.processes.messages import Bill, Snapshot, make_snapshot
@@ -472,6 +473,9 @@ def test_series_stay_below_their_promised_number() -> None:
             sheets=[(f"sheet-{number}", "1", "USD", "2026-11-01")],
         )
         metrics.finish_run(Figures(status="completed", verdict="valid", bill=bill))
+    for status in CAPACITY_STATUSES:
+        metrics.searches.start_search("virtual", "rate")
+        metrics.searches.finish_search("completed", {"status": status, "value": 2, "interval": {"low": 1, "high": 3}})
     for text in (as_text(metrics), as_openmetrics(metrics)):
         assert len([line for line in text.splitlines() if not line.startswith("#")]) <= 1000
 

@@ -140,7 +140,7 @@ def test_the_queue_is_a_list_of_runs(steps: list[str]) -> None:
                 assert queue.withdraw(waiting.pop())
             else:
                 continue
-            assert queue.runs() == [*waiting, *([running] if running else [])]
+            assert queue.entries() == [*waiting, *([running] if running else [])]
             assert [queue.position(run) for run in waiting] == list(range(bool(running), len(waiting) + bool(running)))
             assert step == "finish" or reported[-1] == len(waiting)
 

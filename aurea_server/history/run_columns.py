@@ -1,0 +1,19 @@
+"""What queries name of the tables of runs and searches."""
+
+from __future__ import annotations
+
+LISTED = (
+    "id, state, created_ms, started_ms, ended_ms, label, spec, figures, reason, records_bytes,"
+    " (SELECT search_id FROM trial WHERE run_id = id) AS search_id"
+)
+"""What a list shows, in the order of `StoredRun`."""
+
+INTERRUPTED_TABLE = """(SELECT number, id, CASE WHEN lost THEN 'interrupted' ELSE state END AS state,
+    created_ms, started_ms, CASE WHEN lost THEN :lost_ms ELSE ended_ms END AS ended_ms, label, spec, figures,
+    CASE WHEN lost THEN :lost_reason ELSE reason END AS reason,
+    records_bytes, head FROM (SELECT *, state IN ('queued', 'running') AS lost FROM run))"""
+"""The table as it will be once those runs are recorded as interrupted."""
+
+UNENDED = """SELECT id FROM run WHERE state IN ('queued', 'running')
+    UNION ALL SELECT id FROM search WHERE state IN ('queued', 'running')"""
+"""What no server can end any more, when the one that reads it has just started."""
