@@ -6,7 +6,7 @@ import contextlib
 import functools
 import re
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -27,7 +27,7 @@ _RATIO = re.compile(r"-?[0-9]{1,400}(?:\.[0-9]{1,400}|/0*[1-9][0-9]{0,399})?", r
 
 # A series has two thousand points of one class, and reading its annotations takes longer than reading a point.
 @functools.cache
-def _list_hints(cls: type) -> dict[str, Any]:
+def _list_hints(cls: Hashable) -> dict[str, Any]:
     return typing.get_type_hints(cls, include_extras=True)
 
 
@@ -85,7 +85,7 @@ class Members:
         """A dataclass or named tuple of these members, each as its annotation says; ``missing`` where one may be absent."""
         values = {
             name: self.read(name, hint, missing[name]) if name in missing else self.require(name, hint)
-            for name, hint in _list_hints(cls).items()
+            for name, hint in _list_hints(typing.cast(Hashable, cls)).items()
         }
         return cls(**values)
 
