@@ -9,6 +9,7 @@ print(simulate(spec).response_time.p99)
 from __future__ import annotations
 
 from aurea_engine.closed_sets import FAILURE_CLASSES, FINAL, FINDING_CODES, Outcome, Reason, Severity
+from aurea_engine.codec.capacity import capacity_to_dict
 from aurea_engine.codec.catalog import Catalog, default_catalog
 from aurea_engine.codec.comparisons import comparison_from_dict, comparison_to_dict
 from aurea_engine.codec.parsing import parse_json, parse_toml
@@ -41,6 +42,7 @@ from aurea_engine.records.rows import record_rows, records_from_rows
 from aurea_engine.records.series import Point
 from aurea_engine.records.step_rows import step_rows
 from aurea_engine.records.steps import StepBatch
+from aurea_engine.results.capacity import CapacityAnswer
 from aurea_engine.results.comparison import ComparedFigure, Comparison, Effect, LeftOut, Remark, ShiftInterval
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.floor import Floor, attach_floor
@@ -73,6 +75,7 @@ from aurea_engine.studies.capacity import capacity
 from aurea_engine.studies.compare import compare
 from aurea_engine.studies.repeat import repeat, repeat_sync
 from aurea_engine.studies.runner import RunHere, Runner
+from aurea_engine.studies.search_plan import SearchLimits
 from aurea_engine.studies.what_if import Changes, what_if
 from aurea_engine.targets.http.data import Data
 from aurea_engine.targets.http.expectations import Expect
@@ -130,6 +133,7 @@ __all__ = [
     "Bell",
     "Branch",
     "CallbackPool",
+    "CapacityAnswer",
     "Catalog",
     "Changes",
     "Clock",
@@ -222,6 +226,7 @@ __all__ = [
     "Runner",
     "Scheduler",
     "Schema",
+    "SearchLimits",
     "SecretReference",
     "Severity",
     "Shard",
@@ -253,6 +258,7 @@ __all__ = [
     "Workload",
     "attach_floor",
     "capacity",
+    "capacity_to_dict",
     "compare",
     "comparison_from_dict",
     "comparison_to_dict",

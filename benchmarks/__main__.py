@@ -17,6 +17,7 @@ from benchmarks import (
     memory,
     open_loop,
     processes,
+    pytest_start,
     report,
     sleeps_at_once,
     virtual_time,
@@ -36,6 +37,7 @@ ROWS = (
     *virtual_time.ROWS,
     *memory.ROWS,
     *comparison.ROWS,
+    *pytest_start.ROWS,
 )
 
 

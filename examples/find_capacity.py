@@ -9,11 +9,9 @@ import asyncio
 import sys
 from pathlib import Path
 
-from aurea_engine import capacity, parse_toml, spec_from_dict
+from aurea_engine import CapacityAnswer, SearchLimits, capacity, parse_toml, spec_from_dict
 from aurea_engine.costs import Fleet
-from aurea_engine.results.capacity import CapacityAnswer
 from aurea_engine.studies.capacity_chart import capacity_svg
-from aurea_engine.studies.search_plan import SearchLimits
 
 SPEC = spec_from_dict(
     parse_toml((Path(__file__).parent / "specs" / "checkout.toml").read_bytes()) | {"clock": "virtual"}

@@ -42,8 +42,8 @@ def imports(file: Path) -> Iterator[tuple[str, list[str], int]]:
 
 @named("file", ENGINE, ids=name_of)
 def test_engine_needs_numpy_and_msgspec_only(file: Path) -> None:
-    """And uvloop where it is installed, a parser of HTTP in its targets, pytest in its plugin, and Dask in the process of its
-    client and in what runs on its workers. Everything else is the standard library.
+    """And uvloop where it is installed, a parser of HTTP in its targets, pytest in its plugin, and Dask in the process of
+    its client and in what runs on its workers. Everything else is the standard library.
     """
     allowed = sys.stdlib_module_names | {"aurea_engine", "msgspec", "numpy", "uvloop"}
     if "targets" in file.parts:

@@ -58,6 +58,15 @@ def test_the_picture_of_a_capacity_is_made_again(tmp_path: Path) -> None:
     assert (tmp_path / "capacity.svg").read_text("utf-8") == (ROOT / "docs" / "capacity.svg").read_text("utf-8")
 
 
+def test_the_picture_of_a_session_shows_its_tests() -> None:
+    """That of the page on testing: every test of the example, and how it ended."""
+    shown = re.sub(r"<[^>]+>", "", (ROOT / "docs" / "testing.svg").read_text("utf-8"))
+    tests = re.findall(r"^def (test_\w+)", (EXAMPLES / "testing" / "test_thumbnails.py").read_text(), re.MULTILINE)
+    outcomes = dict(re.findall(r"::(test_\w+) (PASSED|FAILED|SKIPPED)", shown))
+    assert list(outcomes) == tests
+    assert sorted(outcomes.values()) == ["FAILED", "PASSED", "PASSED", "SKIPPED", "SKIPPED"]
+
+
 def test_every_output_has_its_program() -> None:
     """Nothing is printed that no program prints."""
     assert sorted(EXAMPLES.glob("*.out")) == [program.with_suffix(".out") for program in PROGRAMS]

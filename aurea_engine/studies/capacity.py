@@ -156,9 +156,11 @@ class _Study:
 
     async def _run(self, request: TrialRequest, plan: SearchPlan) -> RunResult:
         if request.users is not None:
+            # In real time a run is in as many shards as the runner is wide, and each needs a user.
+            shards = self._runner.width if self.spec.clock == "real" else 1
             probe = spec_probe(
                 self.spec,
-                request.users,
+                request.users * shards,
                 request.seed,
                 request.jobs,
                 seconds=min(PROBE_SECONDS, plan.settings.lengths.seconds or PROBE_SECONDS),

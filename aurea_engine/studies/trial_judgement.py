@@ -40,7 +40,7 @@ def judge_trial(request: TrialRequest, result: RunResult) -> Trial:
         # Without an objective on single jobs, all that complete are good.
         good_share=(result.counts.completed if good is None else good) / arrived if arrived else None,
         cost=result.cost.total,
-        users=request.users,
+        users=None if request.users is None else getattr(result.spec.workload.arrivals, "users", request.users),
         run_id=result.benchmark_id,
         problem=problem,
     )

@@ -65,4 +65,5 @@ def spec_probe(
     # Nobody knows how long so many jobs take in real time, so there the time ends it.
     ends = (most, seconds) if spec.clock == "real" else (jobs, None)
     workload = replace(workload, arrivals=Closed(users), stop_at=None, jobs=ends[0], duration=ends[1])
-    return replace(spec, workload=workload, seed=seed, warmup=0.0)
+    # In shards each has its share of the users, which nobody minds here: they are many or few, and do not think.
+    return replace(spec, workload=workload, scheduler=replace(spec.scheduler, divided=True), seed=seed, warmup=0.0)

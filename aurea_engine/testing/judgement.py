@@ -7,7 +7,7 @@ that failed then would fail for the machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -87,16 +87,19 @@ def _count_judged(result: RunResult, judged: ObjectiveResult) -> int:
 
 def tabulate(result: RunResult) -> str:
     """The objectives with what was observed, and the findings, as plain lines."""
-    rows = [("objective", "outcome", "observed", "")]
+    rows = [["objective", "outcome", "observed", ""]]
     rows += [
-        (str(each.objective), each.outcome, "–" if each.observed is None else f"{each.observed:.4g}", each.detail)
+        [str(each.objective), each.outcome, "–" if each.observed is None else f"{each.observed:.4g}", each.detail]
         for each in result.objectives
     ]
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows
-    ]
-    return "\n".join(line.rstrip() for line in [*lines, *_list_findings(result)])
+    return "\n".join([align(rows), *_list_findings(result)])
+
+
+def align(rows: Sequence[Sequence[str]]) -> str:
+    """``rows`` as lines whose columns begin beneath one another."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in padded)
 
 
 def _list_findings(result: RunResult) -> Iterator[str]:

@@ -28,7 +28,7 @@ from aurea_engine.results.result import RunResult
 from aurea_engine.results.summarize import judge_again
 from aurea_engine.spec import RunSpec
 from aurea_engine.studies.compare import compare
-from aurea_engine.testing.judgement import Judgement, judge, tabulate
+from aurea_engine.testing.judgement import Judgement, align, judge, tabulate
 from aurea_engine.testing.stored_baselines import Baselines
 from aurea_engine.workload.streams import derive_seed
 
@@ -83,6 +83,7 @@ class Aurea:
         ``attempts``: as of `run`; ``result`` is the first attempt, and the rest are run here. With ``--aurea-baseline`` the
         result is also compared with the stored one of its label. Returns the result that decided.
         """
+        __tracebackhide__ = True  # a test that is skipped or failed here was so where it called this
         if attempts != 1:
             _refuse_loop(result.spec)
             result = self._try_on(_Tries(result.spec, attempts), result)
@@ -219,4 +220,4 @@ def _list_shifts(comparison: Comparison) -> Iterator[list[str]]:
 
 
 def _tabulate_shifts(comparison: Comparison) -> str:
-    return "\n".join("  ".join(row) for row in _list_shifts(comparison))
+    return align([["figure", "before", "now", "change", ""], *_list_shifts(comparison)])

@@ -46,7 +46,7 @@ class SearchOptions:
     "Search the fewest slots within LOW..HIGH, such as 1..64, at the rate of the file. One number: search the rate on it."
 
     require: str | None = None
-    "Only verify that the objectives hold at this rate, such as 500/s. With --slots LOW..HIGH, on so many slots."
+    "Only verify that the objectives hold at this rate, such as 500/s, and search for no other."
 
     objective: Annotated[list[str], Parameter(negative=())] = field(default_factory=list)
     "What must hold, such as 'p99 <= 100ms', in place of the file's objectives. Give it more than once for several."

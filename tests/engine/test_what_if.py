@@ -346,7 +346,7 @@ def _first(blocks: Any) -> Any:
     [
         (AllAtOnce(), "2x", "open arrivals"),
         (Closed(4), 20, "open arrivals"),
-        (Ramp(1, 2, 3), "320/s", "no single rate"),
+        (Trace(at=(0.0, 1.0)), "320/s", "is not known"),
         (Poisson(5), "320/d", 'a factor such as "2x"'),
         (Poisson(5), True, 'a factor such as "2x"'),
         (Poisson(5), "0x", "greater than 0"),
@@ -356,6 +356,13 @@ def _first(blocks: Any) -> Any:
 def test_a_rate_that_fits_nothing_is_refused(arrivals: Arrivals, rate: Any, says: str) -> None:
     with pytest.raises(SpecError, match=says):
         find_factor(arrivals, rate)
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "mean"), [(Ramp(10, 90, 20), 50), (Stages((Stage(5, rate=20), Stage(15, start=20, end=80))), 42.5)]
+)
+def test_a_rate_of_many_rates_is_their_mean(arrivals: Arrivals, mean: float) -> None:
+    assert find_factor(arrivals, 2 * mean) == pytest.approx(2)
 
 
 def test_unknown_arrivals_are_not_scaled() -> None:
@@ -370,7 +377,7 @@ def test_unknown_arrivals_are_not_scaled() -> None:
             yield np.zeros(1, np.int64)
 
     assert isinstance(scale_arrivals(Mine(5), 2), Mine)
-    with pytest.raises(SpecError, match="nothing is known of Other"):
+    with pytest.raises(SpecError, match="and Other cannot"):
         scale_arrivals(Other.__new__(Other), 2)
 
 

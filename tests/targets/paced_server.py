@@ -3,7 +3,8 @@
     python -m tests.targets.paced_server RATE
 
 It prints its port. However many requests come, RATE of them are answered in a second, in the order in which they came: the
-n-th of a backlog n / RATE after it began. It ends with its standard input.
+n-th of a backlog n / RATE after it began. GET /late tells how many replies there were, and how many of them were sent more
+than 5 ms late, for want of a processor. It ends with its standard input.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import sys
 
 import uvloop
 
-REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b"
+LATE = 0.005
 
 
 class Counter:
@@ -21,6 +23,7 @@ class Counter:
 
     def __init__(self, rate: float) -> None:
         self.service, self.free_at = 1 / rate, 0.0
+        self.replies = self.late = 0
 
     def serve(self, now: float) -> float:
         """When the request that came now is answered."""
@@ -38,12 +41,19 @@ class Replies(asyncio.Protocol):
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
+        if data.startswith(b"GET /late"):
+            told = b"%d %d" % (self.counter.replies, self.counter.late)
+            self.transport.write(REPLY % (len(told), told))  # type: ignore[attr-defined]
+            return
         for _ in range(data.count(b"\r\n\r\n")):
-            self.loop.call_at(self.counter.serve(self.loop.time()), self.reply)
+            due = self.counter.serve(self.loop.time())
+            self.loop.call_at(due, self.reply, due)
 
-    def reply(self) -> None:
+    def reply(self, due: float) -> None:
+        self.counter.replies += 1
+        self.counter.late += self.loop.time() - due > LATE
         if not self.transport.is_closing():
-            self.transport.write(REPLY)  # type: ignore[attr-defined]
+            self.transport.write(REPLY % (2, b"ok"))  # type: ignore[attr-defined]
 
 
 async def main(rate: float) -> None:

@@ -41,6 +41,7 @@ from aurea_engine.codec.capacity import capacity_to_dict, search_progress_to_dic
 from aurea_engine.costs import Component, Composite, CostModel, Fleet, PerJob, PerSecond
 from aurea_engine.results.capacity import CapacityAnswer, SearchProgress
 from aurea_engine.shards.process_runner import open_runner
+from aurea_engine.shards.split import prepare_spec
 from aurea_engine.studies.capacity_chart import capacity_svg, describe_capacity
 from aurea_engine.studies.capacity_checks import check_search
 from aurea_engine.studies.search_plan import Lengths, SearchLimits, SearchSettings
@@ -346,6 +347,7 @@ def test_probe_is_a_closed_loop() -> None:
     assert (probe.workload.arrivals, probe.workload.jobs, probe.warmup) == (Closed(8), 500, 0.0)
     real = spec_probe(replace(make_spec(), clock="real"), 8, 3, 500, most=99)
     assert (real.workload.jobs, real.workload.duration) == (99, 2.0)
+    prepare_spec(real, 2)  # in shards, too, each of which has its share of the users
 
 
 def test_models_are_named_apart() -> None:
