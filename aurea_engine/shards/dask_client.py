@@ -223,6 +223,10 @@ class _RemoteShard:
         """Have the relay do something, as soon as there is one."""
         if not self._words:
             self._held.append(order)
+            if "halt" in order:
+                await asyncio.sleep(DROP_PATIENCE)
+                if not self._words:
+                    self.lose("it was told to end, and its task was not begun yet: the Dask worker is busy, or hangs")
             return
         await _call(self._client, self.worker, dask_task.deliver, self.relay, order)
 

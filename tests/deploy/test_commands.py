@@ -23,12 +23,7 @@ def help_text() -> str:
 
 
 def texts() -> Iterator[tuple[str, str]]:
-    files = [
-        "deploy/kubernetes/deployment.yaml",
-        "deploy/kubernetes-dask/kustomization.yaml",
-        "deploy/systemd/aurea.service",
-    ]
-    for path in ["Dockerfile", "compose.yaml", *files]:
+    for path in ["Dockerfile", "compose.yaml", "deploy/kubernetes/deployment.yaml", "deploy/systemd/aurea.service"]:
         yield path, (ROOT / path).read_text()
 
 

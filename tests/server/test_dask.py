@@ -72,7 +72,4 @@ async def test_run_with_processes_goes_to_the_cluster(serve: Any, post: Any, clu
     assert (status, result["status"], result["completed_jobs"]) == (200, "completed", 60), result
     assert [shard["jobs"] for shard in result["shards"]] == [30, 30]
     assert where.address not in str(result)
-    client = await serve(**settings, max_processes=1)
-    _, result = await post(client, {**RUN, "processes": "auto"})
-    assert (result["status"], len(result["shards"])) == ("completed", 1)
     await wait_until(lambda: not [pid for worker in cluster.workers for pid in list_below(worker)])

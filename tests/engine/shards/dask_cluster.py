@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,7 +41,7 @@ if __name__ == "__main__":
     names = {f"tls_{role}_{kind}": value for role in ("client", "scheduler", "worker")
              for kind, value in (("cert", cert), ("key", key))}
     security = Security(tls_ca_file=ca, require_encryption=True, **names)
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, security=security, dashboard_address=None)
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, security=security, dashboard_address="127.0.0.1:0")
     workers = [each.process.process.pid for each in cluster.workers.values()]
     with open(file + ".part", "w") as opened:
         json.dump({"address": cluster.scheduler_address, "workers": workers}, opened)
@@ -95,64 +95,30 @@ def make_certificates(folder: Path, *, days: int = 1, authority: trustme.CA | No
 def start_cluster(
     folder: Path,
     *,
-    workers: int = 2,
+    paths: Sequence[str] = ("", ""),
     threads: int = 1,
     certificates: Certificates | None = None,
     theirs: Certificates | None = None,
-    encrypted: bool = True,
-    worker_path: str | None = None,
 ) -> Iterator[Cluster]:
-    """A scheduler and workers with their nannies, on 127.0.0.1. ``certificates``: ours, made here if not given; ``theirs``:
-    of the cluster, the same if not given; ``encrypted``: over TLS; ``worker_path``: a folder in which workers look for
-    modules first.
+    """A scheduler and workers with their nannies, on 127.0.0.1 and over TLS. ``paths``: for each worker, where it looks for
+    modules first; ``certificates``: ours, made here if not given; ``theirs``: of the cluster, the same if not given.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if encrypted:
-        certificates = certificates or make_certificates(folder / "certificates")
-    theirs = theirs or certificates
-    tls = [] if theirs is None else ["--tls-ca-file", theirs.ca, "--tls-cert", theirs.cert, "--tls-key", theirs.key]
-    scheme = "tls" if encrypted else "tcp"
+    ours = certificates or make_certificates(folder / "certificates")
+    theirs = theirs or ours
+    common = ["--host", "127.0.0.1", "--protocol", "tls", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+    common += ["--tls-ca-file", theirs.ca, "--tls-cert", theirs.cert, "--tls-key", theirs.key]
     with contextlib.ExitStack() as stack:
-        file = folder / "scheduler.json"
-        common = ["--protocol", scheme, "--no-dashboard", *tls]
-        scheduler = _start(
-            stack,
-            folder / "scheduler.log",
-            "scheduler",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            "0",
-            "--scheduler-file",
-            str(file),
-            *common,
-        )
+        file, log = folder / "scheduler.json", folder / "scheduler.log"
+        scheduler = _start(stack, log, "scheduler", "--port", "0", "--scheduler-file", str(file), *common)
         address = _wait_for_json(file, scheduler, folder)["address"]
-        env = {} if worker_path is None else {"PYTHONPATH": worker_path}
+        logs = [folder / f"worker-{i}.log" for i in range(len(paths))]
+        common += ["--nthreads", f"{threads}", "--local-directory", str(folder), "--death-timeout", f"{PATIENCE}"]
         nannies = [
-            _start(
-                stack,
-                folder / f"worker-{i}.log",
-                "worker",
-                address,
-                "--host",
-                "127.0.0.1",
-                "--nthreads",
-                f"{threads}",
-                "--local-directory",
-                str(folder),
-                "--name",
-                f"w{i}",
-                "--death-timeout",
-                f"{PATIENCE}",
-                *common,
-                env=env,
-            )
-            for i in range(workers)
+            _start(stack, log, "worker", address, *common, path=path) for log, path in zip(logs, paths, strict=True)
         ]
-        ours = ClusterAddress(address, *(() if certificates is None else _list(certificates)))
-        cluster = Cluster(ours, scheduler.pid, [each.pid for each in nannies])
-        cluster.workers = [_wait_for_worker(folder / f"worker-{i}.log", each) for i, each in enumerate(nannies)]
+        cluster = Cluster(ClusterAddress(address, *_list(ours)), scheduler.pid, [each.pid for each in nannies])
+        cluster.workers = [_wait_for_worker(log, each) for log, each in zip(logs, nannies, strict=True)]
         yield cluster
 
 
@@ -164,7 +130,7 @@ def start_local_cluster(folder: Path) -> Iterator[Cluster]:
     program, file = folder / "local_cluster.py", folder / "cluster.json"
     program.write_text(LOCAL_CLUSTER)
     with contextlib.ExitStack() as stack:
-        process = _run(stack, folder / "cluster.log", [str(program), str(file), *_list(certificates)], {})
+        process = _run(stack, folder / "cluster.log", [str(program), str(file), *_list(certificates)])
         told = _wait_for_json(file, process, folder)
         yield Cluster(ClusterAddress(told["address"], *_list(certificates)), process.pid, [], told["workers"])
 
@@ -174,18 +140,18 @@ def _list(files: Certificates) -> tuple[str, str, str]:
 
 
 def _start(
-    stack: contextlib.ExitStack, log: Path, what: str, *arguments: str, env: dict[str, str] | None = None
+    stack: contextlib.ExitStack, log: Path, what: str, *arguments: str, path: str = ""
 ) -> subprocess.Popen[bytes]:
-    return _run(stack, log, ["-m", f"distributed.cli.dask_{what}", *arguments], env or {})
+    return _run(stack, log, ["-m", f"distributed.cli.dask_{what}", *arguments], path)
 
 
-def _run(stack: contextlib.ExitStack, log: Path, arguments: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+def _run(stack: contextlib.ExitStack, log: Path, arguments: list[str], path: str = "") -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, *arguments],
         stdin=subprocess.PIPE,
         stdout=stack.enter_context(log.open("wb")),
         stderr=subprocess.STDOUT,
-        env={**os.environ, "DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "info", **env},
+        env={**os.environ, "PYTHONPATH": path},
         preexec_fn=_die_with_test,  # noqa: PLW1509 - it allocates nothing that a thread could hold
     )
     stack.callback(_end, process)

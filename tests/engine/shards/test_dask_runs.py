@@ -28,11 +28,9 @@ from aurea_engine import (
 )
 from aurea_engine.costs import measure
 from aurea_engine.errors import ClusterRefused
-from aurea_engine.shards.dask_runner import repeat_on_dask
 from aurea_engine.shards.dask_shard import run_on_dask
 from aurea_engine.shards.local import run_sharded
 from aurea_engine.shards.split import Sharding
-from aurea_engine.workload.streams import derive_seed
 from tests.engine.shards.dask_cluster import Cluster, list_below, start_local_cluster, wait_until
 
 pytestmark = pytest.mark.service
@@ -79,24 +77,16 @@ async def test_same_as_two_processes_here(cluster: Cluster, spec: RunSpec) -> No
     )
     assert there.cost.total == bill_shards(there)
     assert there.cost.total == price(measure(there.jobs, there.usage.run, spec.cost), spec.cost).total
+    check_clocks(there)
 
 
-async def test_shards_are_of_one_machine_here(cluster: Cluster) -> None:
-    """They share the clock, so its offset is none at all; each is a process of its own, and begins at the one instant."""
-    result = await run_on_dask(OPEN, cluster.address)
+def check_clocks(result: RunResult) -> None:
+    """Processes of one machine share a clock, so its offset is none at all; each begins at the one instant or after it."""
     assert [(shard.clock_offset, shard.clock_bound) for shard in result.shards] == [(0, 0), (0, 0)]
     assert len({shard.process for shard in result.shards}) == 2
     assert all(shard.start_skew >= 0 for shard in result.shards)
     assert (result.environment["processes"], result.environment["on_loss"]) == (2, "fail")
     assert "clock_uncertain" not in {finding.code for finding in result.findings}
-
-
-async def test_replications_follow_each_other(cluster: Cluster) -> None:
-    """Each over both workers, with the seeds that they have anywhere."""
-    result = await repeat_on_dask(OPEN, cluster.address, Sharding.of(repeat=2))
-    assert (result.status, result.counts.completed, result.environment["processes"]) == ("completed", 600, 2)
-    assert result.replications is not None
-    assert [one.seed for one in result.replications.each] == [derive_seed(7, "replication", k) for k in (1, 2)]
 
 
 class Watcher(Observer):
