@@ -5,6 +5,11 @@ A study never asks where its runs are executed: a `Runner` is handed to it. The 
 
 | module | what is in it |
 |---|---|
+| `repeat` | replications of a run, side by side or one after the other; how often is in `repetition` |
+| `combined_result`, `combined_judgement`, `combined_bill` | the one result of several runs: figures, verdict, money |
+| `replication_figures`, `figure_spread` | a figure over replications: mean, interval, spread, outlying ones |
+| `repeat_progress` | what observers are told of a repeated run |
+| `run_stop` | the stop of one run of a study |
 | `what_if` | a recorded run replayed under other conditions, by `replays` |
 | `recorded_sample` | what of a recorded run is replayed, and what in it speaks against that |
 | `scaled_arrivals` | the same arrivals at another rate |

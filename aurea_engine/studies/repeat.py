@@ -31,6 +31,7 @@ from aurea_engine.studies.figure_spread import spread_figure
 from aurea_engine.studies.repeat_progress import RepeatProgress
 from aurea_engine.studies.repetition import FEWEST_UNTIL, Repetition
 from aurea_engine.studies.replication_figures import PooledTimes, take_values
+from aurea_engine.studies.run_stop import RunStop
 from aurea_engine.studies.runner import RunHere, Runner
 from aurea_engine.workload.streams import derive_seed
 
@@ -116,7 +117,7 @@ class _Study:
     def _begin(self, number: int) -> None:
         spec = self._spec_of(number)
         watch = [] if self._progress is None else [self._progress.watch(number)]
-        running = asyncio.ensure_future(self._runner.run(spec, watch, stop=_StopOfOne(self._stop)))
+        running = asyncio.ensure_future(self._runner.run(spec, watch, stop=RunStop(self._stop)))
         self._running[running] = number
 
     def _spec_of(self, number: int) -> RunSpec:
@@ -179,22 +180,6 @@ class _Study:
         if self._progress is not None:
             self._progress.report_end(result)
         return result
-
-
-class _StopOfOne(Stop):
-    """The stop of one replication: that of the study ends it too, and what ends it alone ends no other."""
-
-    def __init__(self, whole: Stop) -> None:
-        self._whole = whole
-        self._own: Status | None = None
-
-    @property
-    def status(self) -> Status | None:
-        return self._own or self._whole.status
-
-    @status.setter
-    def status(self, status: Status | None) -> None:
-        self._own = status
 
 
 def _explain(error: AureaError) -> Reason:
