@@ -86,6 +86,7 @@ class _Session:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._judged: list[tuple[str, dict[str, Any]]] = []
+        self._unwritten: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._judged += [(report.nodeid, each) for each in getattr(report, "aurea_judged", ())]
@@ -94,7 +95,7 @@ class _Session:
         open_ones = [(test, each) for test, each in self._judged if each["not_judged"]]
         count = sum(each["not_judged"] for _, each in open_ones)
         lines = [f"{test}: {each['reason']}" for test, each in open_ones]
-        lines += self._list_unused()
+        lines += [*self._list_unused(), *self._unwritten]
         if count:
             lines.append(f"{count} objective{'' if count == 1 else 's'} not judged")
         if lines:
@@ -109,7 +110,7 @@ class _Session:
         unused: list[str] = baselines.list_unused(each["baseline"] for _, each in self._judged)
         return unused
 
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         asked: str | None = self._config.option.aurea_summary
         path = asked or os.environ.get("GITHUB_STEP_SUMMARY")
         # A worker of pytest-xdist hands its reports to the controller, which writes for all of them.
@@ -120,4 +121,6 @@ class _Session:
         try:
             write_summary(path, self._judged, append=not asked)
         except OSError as error:
-            raise pytest.UsageError(f"--aurea-summary: {error.filename}: {error.strerror}") from None
+            # Told at the end: what the tests came to is shown all the same, and a failure of theirs is the graver one.
+            self._unwritten.append(f"the summary cannot be written: {error.filename}: {error.strerror}")
+            session.exitstatus = session.exitstatus or pytest.ExitCode.USAGE_ERROR

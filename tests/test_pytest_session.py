@@ -159,6 +159,10 @@ def test_a_baseline_is_named_on_the_command_line(session: Callable[..., tuple[in
     code, printed = session("--aurea-baseline", "quick.json", "-k", "met")
     assert code == 0
     assert "quick.json was compared with no run: none was required that has the label 'search'" in printed
+    code, printed = session("--aurea-summary", "missing/made.md", "-k", "met")
+    assert code == 4
+    assert "1 passed" in printed
+    assert "the summary cannot be written: missing/made.md: No such file or directory" in printed
     (project / "quick.json").write_text(json.dumps({}))
     code, printed = session("--aurea-baseline", "quick.json")
     assert code == 4

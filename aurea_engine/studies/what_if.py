@@ -80,7 +80,7 @@ def what_if(
         replace(whole, objectives=replayed.objectives),
         replayed.figures,
         tuple(_list_assumptions(spec, recorded)),
-        (*recorded.warnings, *_judge_reach(result, whole)),
+        (*recorded.warnings, *_judge_reach(result, whole), *_list_dropped(result.spec, spec)),
     )
 
 
@@ -168,6 +168,13 @@ def _list_assumptions(spec: RunSpec, recorded: Recorded) -> Iterator[str]:
 
 def _name_kind(strategy: object) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(strategy).__name__).lower()
+
+
+def _list_dropped(recorded: RunSpec, replayed: RunSpec) -> Iterator[str]:
+    kept = {str(each) for each in replayed.objectives}
+    for each in recorded.objectives:
+        if str(each) not in kept:
+            yield f"{each} is not judged: a replayed job has no steps, and reports what the recorded ones did"
 
 
 def _judge_reach(recorded: RunResult, whole: RunResult) -> list[str]:

@@ -23,6 +23,9 @@ STYLE = {
 MOST_POINTS = 8
 """Points of the frontier that a table shows of each model; the picture and --json have all."""
 
+MOST_RATES = 9
+"""Rates in the table of other rates; the picture and --json have all."""
+
 
 def render_capacity(answer: CapacityAnswer) -> RenderableType:
     """The answer, why it is to be believed, and what it costs."""
@@ -31,6 +34,8 @@ def render_capacity(answer: CapacityAnswer) -> RenderableType:
         parts += [Text(), _tabulate_costs(answer)]
     if any(not point.dominated for point in answer.frontier) and answer.costs:
         parts += [Text(), _tabulate_frontier(answer)]
+    if len(answer.curves) > 1:
+        parts += [Text(), _tabulate_curves(answer)]
     return Group(*parts)
 
 
@@ -139,6 +144,24 @@ def _tabulate_frontier(answer: CapacityAnswer) -> Table:
                 format_money(float(point.per_million_good or 0), answer.currency),
                 Text("passed", "green") if point.passed else Text("failed", "red"),
             )
+    return table
+
+
+def _tabulate_curves(answer: CapacityAnswer) -> Table:
+    """What other rates cost, each served by as many such systems as it takes; the cheapest model stands out."""
+    heads = (Column(make_printable(line.model), right=True) for line in answer.curves)
+    table = Table(Column("at other rates", right=True), *heads)
+    rows = list(zip(*(line.points for line in answer.curves), strict=True))
+    for row in (rows[round(i * (len(rows) - 1) / (MOST_RATES - 1))] for i in range(MOST_RATES)):
+        priced = [money for _, money in row if money is not None]
+        cells = [
+            Text(
+                format_money(None if money is None else float(money), line.currency),
+                "green" if money is not None and money == min(priced) else "",
+            )
+            for line, (_, money) in zip(answer.curves, row, strict=True)
+        ]
+        table.add_row(f"{row[0][0]:,.4g}/s", *cells)
     return table
 
 

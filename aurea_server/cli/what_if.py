@@ -24,7 +24,6 @@ from aurea_engine import (
     spec_from_dict,
     what_if,
 )
-from aurea_engine.closed_sets import ExitCode
 from aurea_engine.codec.what_if import what_if_to_dict
 from aurea_server.cli.exit_codes import choose_exit_code
 from aurea_server.cli.reprice import name_model, read_model
@@ -152,8 +151,10 @@ def what_if_command(
         )
     encoded = msgspec.json.format(encode_json(what_if_to_dict(answer, catalog)), indent=2) + b"\n"
     write_result(encoded, output, json=json, people=lambda: show(render_answer(answer)))
-    outcomes = [judged.outcome for judged in answer.result.objectives]
-    return choose_exit_code(answer.result.status, answer.result.verdict, outcomes) if outcomes else ExitCode.MET
+    # An objective that cannot be judged of a replay, such as one on a step, is left open and not met.
+    left_out = len(recorded.spec.objectives) - len(answer.result.objectives)
+    outcomes = [*(judged.outcome for judged in answer.result.objectives), *["inconclusive"] * left_out]
+    return choose_exit_code(answer.result.status, answer.result.verdict, outcomes)
 
 
 def _read_rate(text: str) -> float | str:

@@ -54,6 +54,7 @@ def test_search_is_shown_line_by_line(spec: Path, tmp_path: Path, aurea: Callabl
         "fails",
         "fleet",
         "cheapest",
+        "at other rates",
     ):
         assert text in out
     assert "for real it would have cost" in out

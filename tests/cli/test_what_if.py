@@ -119,6 +119,14 @@ def test_the_exit_code_is_that_of_the_objectives(
     assert aurea("what-if", file, *FEW)[0] == code
 
 
+def test_an_objective_on_what_is_not_replayed_is_left_open(stored: Callable[..., Path], aurea: Aurea) -> None:
+    """A histogram knows no groups."""
+    file = stored("run.json", 2000, keep_jobs=False)
+    code, out, _ = aurea("what-if", file, *FEW)
+    assert code == 6
+    assert "p90 response time of read <= 0.1 s is not judged" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -23,7 +23,12 @@ def help_text() -> str:
 
 
 def texts() -> Iterator[tuple[str, str]]:
-    for path in ["Dockerfile", "compose.yaml", "deploy/kubernetes/deployment.yaml", "deploy/systemd/aurea.service"]:
+    files = [
+        "deploy/kubernetes/deployment.yaml",
+        "deploy/kubernetes-dask/kustomization.yaml",
+        "deploy/systemd/aurea.service",
+    ]
+    for path in ["Dockerfile", "compose.yaml", *files]:
         yield path, (ROOT / path).read_text()
 
 

@@ -396,11 +396,15 @@ def test_a_summary_is_markdown_and_nothing_else(fixture: Callable[..., Aurea], t
     assert "1 objective not judged:" in text
 
 
-def test_a_plain_value_crosses_processes(fixture: Callable[..., Aurea]) -> None:
-    """pytest-xdist sends what was judged to its controller, and can send only such."""
+def test_what_was_judged_crosses_processes(fixture: Callable[..., Aurea], pytestconfig: pytest.Config) -> None:
+    """A worker of pytest-xdist sends its reports to the controller, and plain values are all that it can send."""
     judged: list[dict[str, Any]] = []
     fixture(judged=judged).require(simulate(spec(MET)))
-    assert json.loads(json.dumps(judged)) == judged
+    report = pytest.TestReport("test_it", ("test_it.py", 0, "test_it"), {}, "passed", None, "teardown")
+    report.aurea_judged = judged
+    sent = json.dumps(pytestconfig.hook.pytest_report_to_serializable(config=pytestconfig, report=report))
+    again = pytestconfig.hook.pytest_report_from_serializable(config=pytestconfig, data=json.loads(sent))
+    assert again.aurea_judged == judged
 
 
 def test_no_run_is_made_twice(fixture: Callable[..., Aurea]) -> None:
