@@ -58,9 +58,7 @@ def draw_from_histograms(result: RunResult, seed: int, name: str) -> FigureDraws
         remarks.append(Remark("no_interval", f"{name}: nothing tells how alike its neighbouring jobs were"))
         return FigureDraws(values, draws, timing.count, ended, RELATIVE_ERROR, tuple(remarks))
     if "response_time" not in result.histograms:  # a result of an earlier version
-        remarks.append(
-            Remark("no_interval", f"{name}: it has no histogram, which its quantiles need")
-        )
+        remarks.append(Remark("no_interval", f"{name}: it has no histogram, which its quantiles need"))
     rng = Streams(seed).rng(f"{name} histogram")
     draws |= _draw_times(result, values, rng, (error, degrees))
     if "cost_per_million" in values:

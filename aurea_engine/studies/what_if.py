@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aurea_engine.closed_sets import Outcome
-from aurea_engine.costs import CostModel
+from aurea_engine.codec.unknown_kinds import UnknownArrivals, UnknownCostModel
+from aurea_engine.costs import CostModel, Free
 from aurea_engine.engine import simulate
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.records.batch import JobBatch
+from aurea_engine.records.batch import NS, JobBatch
 from aurea_engine.results.result import RunResult
 from aurea_engine.results.what_if import WhatIf
 from aurea_engine.spec import Objective, RunSpec
@@ -20,6 +21,7 @@ from aurea_engine.studies.recorded_sample import Recorded, take_sample
 from aurea_engine.studies.replays import PER_RESAMPLE, Replays
 from aurea_engine.studies.scaled_arrivals import find_factor, scale_arrivals
 from aurea_engine.workload.arrivals import Arrivals, Closed
+from aurea_engine.workload.recorded import Trace
 from aurea_engine.workload.recorded_jobs import RecordedJobs
 from aurea_engine.workload.schedulers import Fifo, Lifo, Priority, Scheduler, ShortestFirst
 from aurea_engine.workload.workload import Workload
@@ -65,6 +67,7 @@ def what_if(
     whose jobs were served.
     """
     changes = changes or Changes()
+    result, replaced = _replace_unknown(result, result.jobs if records is None else records)
     scheduler = _change_scheduler(result.spec.scheduler, changes)
     recorded = take_sample(
         result, result.jobs if records is None else records, ranked=type(scheduler) not in (Fifo, Lifo, ShortestFirst)
@@ -72,7 +75,8 @@ def what_if(
     spec = _make_spec(result, changes, scheduler, recorded, seed)
     runs = _count_replays(replays, spec)
     whole = simulate(spec)
-    replayed = Replays(spec, recorded, dict(changes.costs or {"": spec.cost}), runs).run(result, whole)
+    costs = changes.costs or ({} if isinstance(spec.cost, Free) else {"": spec.cost})
+    replayed = Replays(spec, recorded, costs, runs).run(result, whole)
     return WhatIf(
         result.benchmark_id,
         len(recorded.sample),
@@ -80,8 +84,23 @@ def what_if(
         replace(whole, objectives=replayed.objectives),
         replayed.figures,
         tuple(_list_assumptions(spec, recorded)),
-        (*recorded.warnings, *_judge_reach(result, whole), *_list_dropped(result.spec, spec)),
+        (*recorded.warnings, *replaced, *_judge_reach(result, whole), *_list_dropped(result.spec, spec)),
     )
+
+
+def _replace_unknown(result: RunResult, records: JobBatch | None) -> tuple[RunResult, list[str]]:
+    """``result`` without what is not known on this machine, or lies in a file of another one, as far as records make up for
+    it; and what that costs.
+    """
+    spec, told = result.spec, []
+    if isinstance(spec.workload.arrivals, UnknownArrivals) and records is not None:
+        at = tuple((np.sort(records.intended) / NS).tolist())
+        spec = replace(spec, workload=replace(spec.workload, arrivals=Trace(at=at)))
+        told.append("the recorded arrivals are not known here, or were in a file: jobs arrive at the recorded instants")
+    if isinstance(spec.cost, UnknownCostModel):
+        spec = replace(spec, cost=Free())
+        told.append("the recorded cost model is not known here, so no price is told: name another one")
+    return (result if spec is result.spec else replace(result, spec=spec)), told
 
 
 def _change_scheduler(scheduler: Scheduler, changes: Changes) -> Scheduler:
@@ -157,7 +176,10 @@ def _list_assumptions(spec: RunSpec, recorded: Recorded) -> Iterator[str]:
     )
     rate = spec.workload.arrivals.asked_rate()
     at = "" if rate is None else f" at {rate:g}/s"
-    yield f"arrivals are {_name_kind(spec.workload.arrivals)}{at}, drawn anew: those of the record do not come again"
+    if isinstance(spec.workload.arrivals, Trace):
+        yield "jobs arrive at the instants of the trace, in every replay"
+    else:
+        yield f"arrivals are {_name_kind(spec.workload.arrivals)}{at}, drawn anew: those of the record do not come again"
     if recorded.block > 1:
         yield f"jobs keep their recorded order within blocks of {recorded.block}, and blocks come in any order"
     if failed := int((sample.outcome != Outcome.COMPLETED).sum()):

@@ -119,6 +119,27 @@ def test_the_exit_code_is_that_of_the_objectives(
     assert aurea("what-if", file, *FEW)[0] == code
 
 
+def test_what_is_not_known_here_is_made_up_for(stored: Callable[..., Path], aurea: Aurea) -> None:
+    """Of another machine: its arrivals come as they were recorded, and what it cost is not told."""
+    file = stored("run.json", 500, objectives=[])
+    document = json.loads(file.read_text())
+    document["spec"]["workload"]["arrivals"] = {"kind": "of_theirs", "rate": 3}
+    document["spec"]["cost"] = {"kind": "of_theirs"}
+    file.write_text(json.dumps(document))
+    code, out, _ = aurea("what-if", file, "--rate", "2x", "--json", *FEW)
+    answer = json.loads(out)
+    assert code == 0
+    assert "jobs arrive at the instants of the trace, in every replay" in answer["assumptions"]
+    assert [warning.partition(":")[0] for warning in answer["what_if"]["warnings"]] == [
+        "the recorded arrivals are not known here, or were in a file",
+        "the recorded cost model is not known here, so no price is told",
+    ]
+    last = max(job["intended"] for job in document["jobs"])
+    assert answer["jobs_truncated"] is True
+    assert answer["offered_rate"] == pytest.approx(2 * 500 / last, rel=0.01)
+    assert not any(figure["figure"].startswith("cost") for figure in answer["what_if"]["figures"])
+
+
 def test_an_objective_on_what_is_not_replayed_is_left_open(stored: Callable[..., Path], aurea: Aurea) -> None:
     """A histogram knows no groups."""
     file = stored("run.json", 2000, keep_jobs=False)
