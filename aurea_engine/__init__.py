@@ -17,6 +17,7 @@ from aurea_engine.codec.result_reading import result_from_dict
 from aurea_engine.codec.results import encode_json, result_to_dict
 from aurea_engine.codec.run_file import RunFile
 from aurea_engine.codec.specifications import cost_from_dict, spec_from_dict, spec_to_dict
+from aurea_engine.codec.what_if import what_if_to_dict
 from aurea_engine.costs import Cost, CostModel, Free, PerJob, PerSecond, RunInfo, Usage, job_costs, price
 from aurea_engine.engine import Stop, execute, loop_factory, run, run_sync, simulate
 from aurea_engine.errors import (
@@ -294,4 +295,5 @@ __all__ = [
     "step_rows",
     "summarize",
     "what_if",
+    "what_if_to_dict",
 ]

@@ -23,8 +23,8 @@ from aurea_engine import (
     records_from_rows,
     spec_from_dict,
     what_if,
+    what_if_to_dict,
 )
-from aurea_engine.codec.what_if import what_if_to_dict
 from aurea_server.cli.exit_codes import choose_exit_code
 from aurea_server.cli.reprice import name_model, read_model
 from aurea_server.cli.result_output import write_result

@@ -52,9 +52,9 @@ from aurea_engine import (
     simulate,
     spec_from_dict,
     what_if,
+    what_if_to_dict,
 )
 from aurea_engine.codec.parsing import RESULT_DEPTH
-from aurea_engine.codec.what_if import what_if_to_dict
 from aurea_engine.studies.recorded_sample import find_block
 from aurea_engine.studies.replays import estimate
 from aurea_engine.studies.scaled_arrivals import find_factor, scale_arrivals
