@@ -54,8 +54,8 @@ class Aurea:
         self._beside, self._strict, self._baselines = beside, strict, baselines
         self._judged = [] if judged is None else judged
         self._properties = [] if properties is None else properties
-        # By the id of the result, for a run of several attempts was judged more strictly, and needs more jobs.
-        self._confidence: dict[str, float] = {}
+        # By id and seed of the result: a run of several attempts was judged more strictly, and needs more jobs.
+        self._confidence: dict[tuple[str, int | None], float] = {}
 
     def run(self, spec: Specification, *, attempts: int = 1) -> RunResult:
         """The result of ``spec``: a specification, the dict or the JSON or TOML file of one, or of a result to repeat.
@@ -73,7 +73,7 @@ class Aurea:
         tries = _Tries(self._read(spec), attempts)
         for each in tries.specs():
             if (result := tries.judge(await run(each), each)) is not None:
-                self._confidence[result.benchmark_id] = tries.confidence
+                self._confidence[_identify(result)] = tries.confidence
                 return result
         raise AssertionError("the last attempt has a result")
 
@@ -87,7 +87,7 @@ class Aurea:
         if attempts != 1:
             _refuse_loop(result.spec)
             result = self._try_on(_Tries(result.spec, attempts), result)
-        judgement = judge(result, self._confidence.get(result.benchmark_id, CONFIDENCE))
+        judgement = judge(result, self._confidence.get(_identify(result), CONFIDENCE))
         compared = self._compare(result)
         if compared is not None and judgement.word in ("met", "not_judged"):
             judgement = _add_comparison(judgement, *compared)
@@ -104,7 +104,7 @@ class Aurea:
         for each in tries.specs():
             result, first = tries.judge(first or run_sync(each), each), None
             if result is not None:
-                self._confidence[result.benchmark_id] = tries.confidence
+                self._confidence[_identify(result)] = tries.confidence
                 return result
         raise AssertionError("the last attempt has a result")
 
@@ -188,6 +188,10 @@ def _confidence_of(attempts: int) -> float:
     if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= MOST_ATTEMPTS:
         raise SpecError([Problem("attempts", f"must be a whole number from 1 to {MOST_ATTEMPTS}", repr(attempts)[:40])])
     return 1 - (1 - CONFIDENCE) / attempts if attempts > 1 else CONFIDENCE
+
+
+def _identify(result: RunResult) -> tuple[str, int | None]:
+    return result.benchmark_id, result.spec.seed
 
 
 def _refuse_loop(spec: RunSpec) -> None:
