@@ -8,7 +8,8 @@ started it reads plain data from it, and checks what he reads (`dask_link`).
 # for each shard, ``begin``, ``halt`` and ``drop``; at last ``hang_up``.
 #
 # What a shard says comes as events of a topic. That it is lost is found out in three ways, the quickest first: the
-# scheduler says that the worker has left; the connection to the scheduler is gone; nothing was heard for `PATIENCE`.
+# scheduler says that the worker has left; the connection to the scheduler is gone; nothing was heard for some seconds
+# (`dask_link.PATIENCE`).
 #
 # Dask would run the task of a lost worker again, on another one, or keep it waiting for ever. So each task is tied to its
 # worker, is tried once, and is cancelled in any case.
@@ -32,12 +33,15 @@ from aurea_engine.processes.frames import Message
 from aurea_engine.shards import dask_task
 from aurea_engine.shards.dask_address import CONNECT_PATIENCE, ClusterAddress, make_first_contact
 from aurea_engine.shards.dask_cluster import look_over
-from aurea_engine.shards.loss_watch import LOOK, PATIENCE
+from aurea_engine.shards.loss_watch import LOOK
 
 TASK_PATIENCE = 30.0
 """Seconds in which a worker must begin a task."""
 
 GONE = "the connection to the Dask scheduler is gone"
+
+CALL_PATIENCE = 5.0
+"""Seconds that a worker has to answer a call."""
 
 KEEP_ALIVE = 2.0
 """Seconds between two words to all relays."""
@@ -120,7 +124,7 @@ class _Session:
             )
             self._shards[k] = shard
             client.subscribe_topic(shard.worker, functools.partial(self._on_worker_event, shard.worker))
-            self._tasks.spawn(shard.run(message["prepare"]))
+            self._tasks.spawn(shard.run(message["prepare"], message["patience"]))
         elif "drop" in message:
             self._tasks.spawn(self._drop(k))
         else:
@@ -183,8 +187,8 @@ class _RemoteShard:
         self._words, self._has_ended = 0, asyncio.Event()
         self._held: list[Message] = []
 
-    async def run(self, order: bytes) -> None:
-        """Until there is an answer, or the shard is lost."""
+    async def run(self, order: bytes, patience: float) -> None:
+        """Until there is an answer, or the shard is lost: also where nothing is heard of it for so many seconds."""
         self._future = self._client.submit(
             dask_task.run_shard,
             self.relay,
@@ -195,7 +199,7 @@ class _RemoteShard:
             workers=[self.worker],
             allow_other_workers=False,
         )
-        watching = asyncio.ensure_future(self._watch())
+        watching = asyncio.ensure_future(self._watch(patience))
         try:
             self._end(msgspec.msgpack.decode(await self._future, type=Message))
         except Exception as error:  # noqa: BLE001 - whatever it is, Dask will give no answer
@@ -251,7 +255,7 @@ class _RemoteShard:
             self._has_ended.set()
             self._say({"answer": True, **answer})
 
-    async def _watch(self) -> None:
+    async def _watch(self, patience: float) -> None:
         looks, before = 0, self._words
         while (looks := looks + 1) * LOOK < TASK_PATIENCE and not self._words:
             await asyncio.sleep(LOOK)
@@ -261,10 +265,10 @@ class _RemoteShard:
             )
         # By looks and not by the clock: where this process was held up, what was said is still to be read.
         quiet = 0
-        while quiet * LOOK < PATIENCE:
+        while quiet * LOOK < patience:
             await asyncio.sleep(LOOK)
             quiet, before = (quiet + 1, before) if before == self._words else (0, self._words)
-        self.lose(f"nothing was heard of its Dask worker for {PATIENCE:g} s")
+        self.lose(f"nothing was heard of its Dask worker for {patience:g} s")
 
 
 async def _connect(cluster: ClusterAddress) -> Client:
@@ -290,5 +294,5 @@ async def _connect(cluster: ClusterAddress) -> Client:
 async def _call(client: Client, worker: str, function: Callable[..., Any], *arguments: Any) -> None:
     """Have a worker call it. Whether that reached it shows elsewhere."""
     with contextlib.suppress(Exception):
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(CALL_PATIENCE):
             await client.run(function, *arguments, workers=[worker])

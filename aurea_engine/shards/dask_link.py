@@ -22,6 +22,9 @@ from aurea_engine.shards.loss_watch import wait_until_frozen
 
 PROGRAM = "aurea_engine.shards.dask_client:start"
 
+PATIENCE = 5.0
+"""Seconds without a word of a shard after which it is lost."""
+
 HANG_UP_PATIENCE = 5.0
 """Seconds that the client has to let go of what Dask keeps, before its process is ended."""
 
@@ -118,7 +121,7 @@ class ShardEnd:
 
     def prepare(self, worker: str, order: bytes) -> None:
         """Have a worker set the shard up."""
-        self.tell({"prepare": order, "worker": worker, "relay": self._relay})
+        self.tell({"prepare": order, "worker": worker, "relay": self._relay, "patience": PATIENCE})
 
     def tell(self, message: Message) -> None:
         self._link.send({"of": self._k, **message})

@@ -152,6 +152,8 @@ def _run(stack: contextlib.ExitStack, log: Path, arguments: list[str], path: str
         stdout=stack.enter_context(log.open("wb")),
         stderr=subprocess.STDOUT,
         env={**os.environ, "PYTHONPATH": path},
+        # Or these processes would share what the kernel gives the terminal of the tests, which others have for themselves.
+        start_new_session=True,
         preexec_fn=_die_with_test,  # noqa: PLW1509 - it allocates nothing that a thread could hold
     )
     stack.callback(_end, process)

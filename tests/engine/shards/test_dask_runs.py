@@ -45,6 +45,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield started
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Losses are tested elsewhere; on a machine that is busy nothing may be heard for a while."""
+    monkeypatch.setattr("aurea_engine.shards.dask_link.PATIENCE", 60.0)
+
+
 def bill_shards(result: RunResult) -> Fraction:
     """What the jobs of each shard cost by themselves, added up."""
     assert result.jobs is not None
