@@ -178,6 +178,13 @@ class Sharding:
             prepare_spec(spec, number)
 
 
+def refuse_repetition(sharding: Sharding | None) -> None:
+    """Raises SpecError where a specification that is to be searched or tried says that it be repeated."""
+    if sharding is not None and sharding.repetition is not None:
+        # Of no use there, and each trial would take so many times as long.
+        raise SpecError([Problem("repeat", "goes with a run: a search repeats its trials by itself, so leave it out")])
+
+
 def _collect(problems: list[Problem], read: Callable[[], T]) -> T | None:
     try:
         return read()

@@ -18,7 +18,7 @@ from aurea_engine.codec.capacity import capacity_to_dict
 from aurea_engine.codec.results import encode_json
 from aurea_engine.results.capacity import CapacityAnswer
 from aurea_engine.shards.process_runner import open_runner
-from aurea_engine.shards.split import Sharding
+from aurea_engine.shards.split import Sharding, refuse_repetition
 from aurea_engine.studies.capacity_chart import capacity_svg
 from aurea_engine.studies.search_plan import SearchLimits
 from aurea_server.cli.capacity_options import Search, SearchOptions
@@ -62,6 +62,7 @@ def capacity_command(
     catalog = default_catalog().with_entry_points()
     search = options.read_search()
     data, written = Sharding.take_from(extract_specification(read_file(spec)))
+    refuse_repetition(written)
     cleaned, taken = take_credentials(options.apply(data))
     specification = options.make_spec(cleaned, catalog)
     costs = options.read_models(catalog)

@@ -40,6 +40,7 @@ from aurea_engine.processes.linux import resident_bytes
 from aurea_engine.processes.messages import Reason, Snapshot
 from aurea_engine.records import column_file
 from aurea_engine.shards.dask_address import ClusterAddress
+from aurea_engine.shards.dask_runner import repeat_on_dask
 from aurea_engine.shards.dask_shard import run_on_dask
 from aurea_engine.shards.process_runner import run_as
 from aurea_engine.shards.split import Sharding
@@ -121,10 +122,14 @@ def _choose_place(
     spec: RunSpec, sharding: Sharding, cluster: Message | None
 ) -> Callable[..., Coroutine[Any, Any, RunResult]]:
     """What runs ``spec`` in several processes: of the operator's cluster, or of this machine."""
-    # Virtual replications are whole runs, which use the cores here.
-    if cluster is None or spec.clock == "virtual":
+    # Virtual replications are whole runs, which use the cores here; and so are real ones that are not to be cut.
+    whole = sharding.repetition is not None and (
+        spec.clock == "virtual" or (sharding.processes, sharding.is_auto) == (1, False)
+    )
+    if cluster is None or whole:
         return functools.partial(run_as, sharding)
-    return functools.partial(run_on_dask, cluster=ClusterAddress.from_plain(cluster), sharding=sharding)
+    begin = run_on_dask if sharding.repetition is None else repeat_on_dask
+    return functools.partial(begin, cluster=ClusterAddress.from_plain(cluster), sharding=sharding)
 
 
 def _close(result: RunResult, last: Snapshot, catalog: Catalog) -> tuple[RunEnd, dict[str, bytes]]:

@@ -47,8 +47,9 @@ def take_sharding(document: object, limits: Limits) -> tuple[object, Sharding | 
     rest, sharding = Sharding.take_from(document)
     if sharding is None:
         return rest, None
-    # Virtual replications of a run that says nothing of processes take as many as there may be.
-    if sharding.repetition is not None and sharding.is_auto:
+    # Virtual replications of a run that says nothing of processes take as many as there may be, and real ones run here, one
+    # after the other.
+    if sharding.repetition is not None and wanted is None:
         virtual = isinstance(rest, dict) and rest.get("clock") == "virtual"
         most = min(limits.processes, count_cores(), sharding.repetition.most) if virtual else sharding.processes
         sharding = replace(sharding, processes=most, is_auto=False)

@@ -72,4 +72,10 @@ async def test_run_with_processes_goes_to_the_cluster(serve: Any, post: Any, clu
     assert (status, result["status"], result["completed_jobs"]) == (200, "completed", 60), result
     assert [shard["jobs"] for shard in result["shards"]] == [30, 30]
     assert where.address not in str(result)
+    # Replications follow each other there; without processes they run here, one at a time.
+    _, twice = await post(client, {**RUN, "processes": "auto", "repeat": 2})
+    assert (twice["status"], len(twice["replications"]), twice["environment"]["processes"]) == ("completed", 2, 2)
+    _, here = await post(client, {**RUN, "repeat": 2})
+    assert (here["status"], len(here["replications"])) == ("completed", 2)
+    assert "processes" not in here["environment"]
     await wait_until(lambda: not [pid for worker in cluster.workers for pid in list_below(worker)])

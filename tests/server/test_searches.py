@@ -187,6 +187,7 @@ async def test_all_that_is_wrong_is_said_at_once(client: Any) -> None:
         ({"workload": {**QUEUE["workload"], "arrivals": {"kind": "all_at_once"}}}, "workload.arrivals"),
         ({"workload": {**QUEUE["workload"], "jobs": 501}}, "workload.jobs"),
         ({"repeats": 3}, "repeats"),
+        ({"repeat": 3}, "repeat"),
     ],
 )
 async def test_wrong_search_is_refused(client: Any, change: dict[str, Any], path: str) -> None:

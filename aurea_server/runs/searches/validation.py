@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aurea_engine import Problem, RunSpec, SpecError, spec_from_dict
-from aurea_engine.shards.split import Sharding
+from aurea_engine.shards.split import Sharding, refuse_repetition
 from aurea_engine.studies.capacity_checks import check_search
 from aurea_server.runner.kinds import Kinds
 from aurea_server.runner.pool import RunnerPool
@@ -48,6 +48,7 @@ class SearchValidator:
 
     def _judge(self, rest: object, order: SearchOrder | None) -> SearchSubmission:
         document, sharding = take_sharding(rest, self._limits)
+        refuse_repetition(sharding)
         # The study constructs strategies and asks them things, which this process does only with its own: see `Kinds`.
         if self._kinds.is_foreign(document):
             text = "must name built-in kinds only: with others, aurea capacity searches without a server"
