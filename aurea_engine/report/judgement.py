@@ -18,16 +18,17 @@ MEANING: Mapping[Verdict, str] = {
 }
 SIGNS: Mapping[str, str] = {
     "valid": "✓", "degraded": "!", "invalid": "✕", "met": "✓", "missed": "✕", "inconclusive": "?",
+    "same": "✓", "better": "✓", "worse": "✕",
 }  # fmt: skip
 """So that no judgement is told by its colour alone."""
 
 OUTCOMES: tuple[ObjectiveOutcome, ...] = ("missed", "inconclusive", "met")
 
 
-def badge(word: str) -> Markup:
-    """A judgement, with its sign."""
+def badge(word: str, text: str = "") -> Markup:
+    """A judgement, with its sign. ``text``: what is said in place of its own word."""
     sign = element("span", SIGNS[word], aria_hidden="true") if word in SIGNS else None
-    return element("span", sign, f" {word}" if sign else word, class_=f"badge {word}")
+    return element("span", sign, f" {text or word}" if sign else text or word, class_=f"badge {word}")
 
 
 def write_verdict(result: RunResult) -> Markup:

@@ -10,9 +10,9 @@ import msgspec
 from aurea_engine.codec.catalog import Catalog
 from aurea_engine.codec.results import encode_json
 from aurea_engine.codec.specifications import spec_to_dict
-from aurea_engine.fields.version import engine_version
 from aurea_engine.report.bill import write_bill
 from aurea_engine.report.distribution import draw_distribution
+from aurea_engine.report.document import write_document, write_section
 from aurea_engine.report.figure_tables import (
     tabulate_groups,
     tabulate_measures,
@@ -27,45 +27,19 @@ from aurea_engine.report.key_figures import describe_run, list_key_figures
 from aurea_engine.report.markup import Markup, element, escape_text, foreign, join
 from aurea_engine.report.over_time import FEWEST_POINTS, take_steps
 from aurea_engine.report.replication_tables import tabulate_replications, tabulate_spreads
-from aurea_engine.report.stylesheet import POLICY, STYLESHEET
 from aurea_engine.report.tables import Limits
 from aurea_engine.report.time_charts import draw_over_time
 from aurea_engine.report.time_table import tabulate_steps
 from aurea_engine.results.result import RunResult
-
-MOST_BYTES = 300_000
-LIMITS = (Limits(), Limits(24, 400, 24_000, time_table=False), Limits(8, 160, 8_000, time_table=False))
-"""From generous to tight: a page is made within the first of these that keeps it below `MOST_BYTES`."""
 
 
 def render_html(result: RunResult, catalog: Catalog | None = None) -> str:
     """The report of ``result`` as one HTML document of at most `MOST_BYTES` bytes. ``catalog``: of the kinds in its
     specification, where they are not the built-in ones.
     """
-    pages = (_write_page(result, catalog, limits) for limits in LIMITS)
-    return next((page for page in pages if len(page.encode()) <= MOST_BYTES), "") or _write_page(
-        result, catalog, LIMITS[-1]
-    )
-
-
-def _write_page(result: RunResult, catalog: Catalog | None, limits: Limits) -> str:
-    name = result.spec.label or result.benchmark_id
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{name[:120]}: Aurea run report"),
-        element("style", Markup(STYLESHEET)),
-    )
-    body = element(
-        "body",
-        element("header", *_write_header(result)),
-        element("main", *_write_sections(result, catalog, limits)),
-        element("footer", f"Made by Aurea {engine_version()} from the result of {result.benchmark_id}."),
-    )
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+    title = f"{(result.spec.label or result.benchmark_id)[:120]}: Aurea run report"
+    header, footer = list(_write_header(result)), f"from the result of {result.benchmark_id}"
+    return write_document(title, header, lambda limits: _write_sections(result, catalog, limits), footer)
 
 
 def _write_header(result: RunResult) -> Iterator[Markup]:
@@ -88,27 +62,21 @@ def format_instant(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _section(ident: str, title: str, *content: Markup) -> Markup:
-    return element(
-        "section", element("h2", title, id=f"{ident}-head"), *content, id=ident, aria_labelledby=f"{ident}-head"
-    )
-
-
 def _write_sections(result: RunResult, catalog: Catalog | None, limits: Limits) -> Iterator[Markup]:
     if result.objectives:
-        yield _section("objectives", "Objectives", tabulate_objectives(result, limits))
+        yield write_section("objectives", "Objectives", tabulate_objectives(result, limits))
     if result.replications is None:
-        yield _section("over-time", "Over time", *_write_over_time(result, limits))
+        yield write_section("over-time", "Over time", *_write_over_time(result, limits))
     else:
         each = tabulate_replications(result.replications, limits)
-        yield _section("replications", "Replications", tabulate_spreads(result.replications, limits), each)
-    yield _section("times", "Response times", *_write_times(result, limits))
-    yield _section("cost", "Cost", write_bill(result.cost, limits))
+        yield write_section("replications", "Replications", tabulate_spreads(result.replications, limits), each)
+    yield write_section("times", "Response times", *_write_times(result, limits))
+    yield write_section("cost", "Cost", write_bill(result.cost, limits))
     yield from _write_parts(result, limits)
     if result.findings:
-        yield _section("findings", "Findings", list_findings(result, limits))
-    yield _section("environment", "Environment", _list_facts(result.environment, limits))
-    yield _section("specification", "Specification", *_write_specification(result, catalog, limits))
+        yield write_section("findings", "Findings", list_findings(result, limits))
+    yield write_section("environment", "Environment", _list_facts(result.environment, limits))
+    yield write_section("specification", "Specification", *_write_specification(result, catalog, limits))
 
 
 def _write_over_time(result: RunResult, limits: Limits) -> Iterator[Markup]:
@@ -143,18 +111,18 @@ def _write_times(result: RunResult, limits: Limits) -> Iterator[Markup]:
 
 def _write_parts(result: RunResult, limits: Limits) -> Iterator[Markup]:
     if result.groups:
-        yield _section("groups", "Groups", tabulate_groups(result, limits))
+        yield write_section("groups", "Groups", tabulate_groups(result, limits))
     if any(each.total is not None for each in result.measures.values()):
-        yield _section("measures", "Measures", tabulate_measures(result, limits))
+        yield write_section("measures", "Measures", tabulate_measures(result, limits))
     arrived = result.counts.arrived
     if result.failures:
         table = tabulate_numbers("Class", result.failures, arrived, "/failures", limits)
-        yield _section("failures", "Failures", table)
+        yield write_section("failures", "Failures", table)
     if result.statuses:
         table = tabulate_numbers("Status", result.statuses, arrived, "/statuses", limits)
-        yield _section("statuses", "Statuses", table)
+        yield write_section("statuses", "Statuses", table)
     if result.shards:
-        yield _section("shards", "Shards", tabulate_shards(result, limits))
+        yield write_section("shards", "Shards", tabulate_shards(result, limits))
 
 
 def _list_facts(facts: Mapping[str, object], limits: Limits) -> Markup:

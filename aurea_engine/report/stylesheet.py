@@ -36,9 +36,9 @@ header p{max-width:none}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 .badge{display:inline-block;padding:.05em .6em;border-radius:1em;font-weight:600;font-size:.9em;white-space:nowrap;
 background:var(--wash);color:var(--quiet)}
-.badge.valid,.badge.met{background:var(--good);color:var(--green)}
+.badge.valid,.badge.met,.badge.same,.badge.better{background:var(--good);color:var(--green)}
 .badge.degraded,.badge.inconclusive{background:var(--care);color:var(--amber)}
-.badge.invalid,.badge.missed{background:var(--bad);color:var(--red)}
+.badge.invalid,.badge.missed,.badge.worse{background:var(--bad);color:var(--red)}
 .key-figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));margin:1.4rem 0 0;
 border:1px solid var(--line);border-radius:8px;overflow:hidden}
 .key-figures div{box-shadow:0 0 0 1px var(--line);padding:.8rem 1rem}
@@ -70,6 +70,7 @@ figcaption{margin-bottom:.5rem}
 figcaption p{color:var(--quiet);font-size:.87rem;min-height:1.5em}
 .plot{display:block;width:100%;margin-top:auto;padding:12px 84px 30px 58px;overflow:visible}
 .plot.flush{padding-right:18px}
+#shift-chart .plot{padding-left:84px}
 .plot text{font-size:11.5px;fill:var(--quiet)}
 .curves{overflow:visible}
 .grid{stroke:var(--line);stroke-width:1}
@@ -90,6 +91,16 @@ figcaption p{color:var(--quiet);font-size:.87rem;min-height:1.5em}
 .plot .label.rejected,.plot .label.waiting{fill:var(--orange)}
 .curve.left{stroke:var(--teal)}
 .plot .label.left{fill:var(--teal)}
+.curve.two{stroke:var(--orange)}
+.plot .label.two{fill:var(--orange)}
+.curve.three{stroke:var(--teal)}
+.plot .label.three{fill:var(--teal)}
+.curve.four{stroke:var(--red)}
+.plot .label.four{fill:var(--red)}
+.curve.five{stroke:var(--green)}
+.plot .label.five{fill:var(--green)}
+.curve.six{stroke:var(--amber)}
+.plot .label.six{fill:var(--amber)}
 .curve.money{stroke:var(--green)}
 .plot .label.money{fill:var(--green)}
 .rule{stroke:var(--axis);stroke-width:1;stroke-dasharray:4 3}
@@ -104,9 +115,10 @@ figcaption p{color:var(--quiet);font-size:.87rem;min-height:1.5em}
 .curve.theory{stroke:var(--orange);stroke-width:4;stroke-opacity:.45}
 .dot{fill:var(--blue)}
 .interval{fill:var(--axis);fill-opacity:.5}
-.interval.met,.dot.met{fill:var(--green)}
-.interval.missed,.dot.missed{fill:var(--red)}
+.interval.met,.dot.met,.interval.same,.dot.same,.interval.better,.dot.better{fill:var(--green)}
+.interval.missed,.dot.missed,.interval.worse,.dot.worse{fill:var(--red)}
 .interval.inconclusive,.dot.inconclusive{fill:var(--amber)}
+.dot.trial.missed{fill:var(--paper);stroke:var(--red);stroke-width:2.2}
 .interval{fill-opacity:.35}
 .interval-chart{display:block;overflow:visible}
 .key{white-space:nowrap;margin-right:.8rem}

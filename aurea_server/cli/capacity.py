@@ -59,6 +59,7 @@ def capacity_command(
     """
     check_output(output.output)
     check_output(svg, "--svg")
+    check_output(output.report, "--report")
     catalog = default_catalog().with_entry_points()
     search = options.read_search()
     data, written = Sharding.take_from(extract_specification(read_file(spec)))
@@ -116,5 +117,9 @@ def _write(answer: CapacityAnswer, output: OutputOptions, svg: Path | None) -> N
         json=output.json,
         people=lambda: show(render_capacity(answer), color=not output.no_color),
     )
+    if output.report is not None:
+        from aurea_engine.report.capacity_page import render_capacity as draw  # noqa: PLC0415 - only for a page
+
+        write_output(output.report, [draw(answer).encode()], "--report")
     if svg is not None:
         write_output(svg, [capacity_svg(answer).encode()], "--svg")

@@ -17,6 +17,7 @@ from aurea_server.cli.history_access import find_server
 from aurea_server.cli.server_client import ServerClient
 from aurea_server.cli.stored_results import read_stored
 from aurea_server.cli.tables import show
+from aurea_server.stdio.output_files import check_output, write_output
 from aurea_server.stdio.standard_streams import write_out
 
 EXIT_CODES: dict[ComparisonWord, ExitCode] = {
@@ -27,7 +28,7 @@ EXIT_CODES: dict[ComparisonWord, ExitCode] = {
 }
 
 
-def compare_command(
+def compare_command(  # noqa: PLR0913 - a command has as many options as it has
     a: Path,
     b: Path,
     /,
@@ -35,6 +36,7 @@ def compare_command(
     tolerance: str = "3%",
     anyway: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
+    report: Annotated[Path | None, Parameter(show_default=False)] = None,
     server: str | None = None,
     no_color: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
 ) -> int:
@@ -54,16 +56,23 @@ def compare_command(
         Judge also what cannot be compared: invalid runs, other clocks, other machines.
     json
         Print JSON, and nothing else, on stdout.
+    report
+        Also write a report of the comparison to this file: one HTML page.
     server
         Look for ids on this server, such as http://localhost:5000; else in the history of this machine.
     no_color
         Print without colours, as with NO_COLOR in the environment.
     """
+    check_output(report, "--report")
     comparison = _compare(a, b, parse_tolerance(tolerance), anyway=anyway, server=server)
     if json:
         write_out(msgspec.json.format(encode_json(comparison_to_dict(comparison)), indent=2) + b"\n")
     else:
         show(render_comparison(comparison), color=not no_color)
+    if report is not None:
+        from aurea_engine.report.comparison_page import render_comparison as draw  # noqa: PLC0415 - only for a page
+
+        write_output(report, [draw(comparison).encode()])
     return EXIT_CODES[comparison.word]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aurea_engine.report.page import MOST_BYTES
+from aurea_engine.report.document import MOST_BYTES
 
 Aurea = Callable[..., tuple[int, str, str]]
 
@@ -115,3 +115,28 @@ def test_kinds_that_are_not_known_here(aurea: Aurea, made: dict[str, Path], tmp_
     (tmp_path / "x.json").write_text(json.dumps(document))
     assert aurea("report", tmp_path / "x.json", "-o", tmp_path / "x.html")[0] == 0
     assert "warp_drive" in (tmp_path / "x.html").read_text()
+
+
+def test_a_comparison_has_a_report(aurea: Aurea, made: dict[str, Path], tmp_path: Path) -> None:
+    page = tmp_path / "compared.html"
+    code, out, _ = aurea("compare", made["run.aurea"], made["run.json"], "--report", page, "--json")
+    assert code == 0
+    assert json.loads(out)["word"] == "same"
+    assert "Run B is the same as run A" in page.read_text()
+    assert aurea("compare", made["run.json"], made["run.json"], "--report", tmp_path / "no" / "x.html")[0] == 2
+
+
+def test_a_capacity_search_has_a_report(aurea: Aurea, tmp_path: Path) -> None:
+    """Of a search that fails at once, since its lowest rate is above what one slot does."""
+    spec, page = tmp_path / "spec.json", tmp_path / "capacity.html"
+    workload = {"job": {"kind": "sleep", "duration": 0.1}, "arrivals": {"kind": "constant", "rate": 20}, "jobs": 100}
+    objectives = [{"metric": "response_time", "quantile": 0.5, "at_most": 0.01}]
+    spec.write_text(
+        json.dumps({"workload": workload, "scheduler": {"slots": 1}, "objectives": objectives, "clock": "virtual"})
+    )
+    code, out, err = aurea(
+        "capacity", spec, "--rate", "5..20", "--trial-jobs", 200, "--processes", 1, "--report", page, "--json"
+    )
+    assert code == 3, err
+    assert json.loads(out)["status"] == "infeasible"
+    assert "No rate was found" in page.read_text()

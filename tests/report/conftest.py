@@ -22,6 +22,10 @@ from aurea_engine import (
 )
 from aurea_engine.closed_sets import Severity
 from aurea_engine.results.findings import Finding
+from aurea_engine.results.floor import Floor
+from aurea_engine.results.result import MarkTimes, MeasureAmounts
+from aurea_engine.results.shard_figures import ShardLoss, ShardResult
+from aurea_engine.results.statistics import Timing
 
 OPEN: dict[str, Any] = {
     "workload": {
@@ -129,6 +133,25 @@ def _of_an_earlier_version() -> RunResult:
     return result_from_dict(document | {"jobs": [], "jobs_truncated": True})
 
 
+def _everything() -> RunResult:
+    """Parts that only runs with targets, shards, steps or price sheets have."""
+    result = RESULTS["late"]()
+    times = MarkTimes(result.response_time, result.service_time)
+    amounts = MeasureAmounts("B", 1, 123_456_789, result.response_time)
+    lost = ShardLoss(3.25, "it was <b>killed</b>", 17)
+    shard = ShardResult(0, "a.example", 4711, "completed", 3000, 0.001, 0.25, 1.5, 0.25, 0.0001, -0.0003, 0.00002)
+    return replace(
+        result,
+        marks={"first_byte": times},
+        measures={"bytes_received": amounts, "status": MeasureAmounts("", 1, None, Timing(5))},
+        statuses={"200": 5990, "503": 10},
+        failures={"refused": 7, "a~b/c": 3},
+        groups=(replace(RESULTS["mixed"]().groups[0], not_reached=4),),
+        floor=Floor(9000.0, 4, result.service_time, result.response_time),
+        shards=(shard, replace(shard, shard=1, status=None, late_share=None, worst_lag=None, loss=lost)),
+    )
+
+
 RESULTS: dict[str, Callable[[], RunResult]] = {
     "open": open_queue,
     "mixed": functools.cache(lambda: _simulate(MIXED)),
@@ -139,6 +162,7 @@ RESULTS: dict[str, Callable[[], RunResult]] = {
     "seed form": functools.cache(lambda: _simulate(VIRTUAL | {"num_jobs": 5})),
     "nothing arrived": functools.cache(lambda: _simulate(VIRTUAL | {"workload": SHORT | {"arrivals": RARE}})),
     "no time": functools.cache(lambda: _simulate(VIRTUAL | {"workload": SHORT})),
+    "everything": functools.cache(_everything),
     "repeated": functools.cache(_repeated),
     "closed": functools.cache(lambda: _simulate(CLOSED)),
 }

@@ -12,9 +12,10 @@ import pytest
 
 from aurea_engine import RunResult, result_from_dict
 from aurea_engine.closed_sets import Reason, Severity
+from aurea_engine.report.document import LIMITS, MOST_BYTES
 from aurea_engine.report.markdown import render_markdown
 from aurea_engine.report.markup import element, escape_text
-from aurea_engine.report.page import LIMITS, MOST_BYTES, render_html
+from aurea_engine.report.page import render_html
 from aurea_engine.report.stylesheet import POLICY
 from aurea_engine.results.findings import Finding
 from tests.report.conftest import RESULTS, open_queue, to_json

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from aurea_engine.report.page import MOST_BYTES, render_html
+from aurea_engine.report.document import MOST_BYTES
+from aurea_engine.report.page import render_html
 from aurea_engine.report.stylesheet import POLICY
 from aurea_server.http import app_keys
 from aurea_server.runner.pool import MAX_COMPARED, RunnerPool
