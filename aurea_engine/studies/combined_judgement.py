@@ -86,7 +86,8 @@ def _merge_finding(of: Mapping[int, Finding], ended: int) -> Finding:
         return worst
     where = f"in replication {number}"
     if len(of) > 1:
-        where = f"in {'all' if len(of) == ended else f'{len(of)} of'} {ended} replications, such as {number}"
+        everywhere = "both" if ended == 2 else f"all {ended}"
+        where = f"in {everywhere if len(of) == ended else f'{len(of)} of {ended}'} replications, such as {number}"
     # An instant of one replication is none of the whole.
     return replace(worst, detail=f"{where}: {worst.detail}", at=None)
 
