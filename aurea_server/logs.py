@@ -44,7 +44,7 @@ class _Formatter(logging.Formatter):
             "event": escape_unprintable(record.getMessage()),
         }
         # What the caller passes comes first: a background task may log of a run outside of any request.
-        for name in ("run_id", "request_id"):
+        for name in ("run_id", "search_id", "request_id"):
             if value := getattr(record, name, None) or (request_id.get() if name == "request_id" else None):
                 found[name] = escape_unprintable(str(value))
         if record.exc_info:
@@ -64,7 +64,7 @@ class TextFormatter(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         found = self.members(record)
-        ids = "".join(f" {name}={found[name]}" for name in ("run_id", "request_id") if name in found)
+        ids = "".join(f" {name}={found[name]}" for name in ("run_id", "search_id", "request_id") if name in found)
         trace = "\n" + found["exception"] if "exception" in found else ""
         return f"{found['ts']} {found['level']:<7} {found['event']}{ids}{trace}"
 

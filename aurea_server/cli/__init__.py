@@ -69,6 +69,11 @@ app.command(
     help="Show the cost under each model at a range of rates.",
 )
 app.command("aurea_server.cli.runs:runs", name="runs", help="The history of runs: list, show, export, delete.")
+app.command(
+    "aurea_server.cli.searches:searches",
+    name="searches",
+    help="The capacity searches of a server: list, show, cancel, delete.",
+)
 app.command("aurea_server.cli.serve:serve_command", name="serve", help="Serve benchmarks over HTTP, until a signal.")
 app.command(
     "aurea_server.cli.serve:config_command", name="config", help="Print the settings, and where each came from."

@@ -43,6 +43,7 @@ def capacity_command(
     options: SearchOptions = SearchOptions(),
     output: OutputOptions = OutputOptions(),
     svg: Annotated[Path | None, Parameter(show_default=False)] = None,
+    server: str | None = None,
 ) -> int:
     """Search the largest rate, or the fewest slots, at which the objectives hold, and price it.
 
@@ -56,12 +57,20 @@ def capacity_command(
         A specification with objectives, JSON or TOML, or a result; ``-`` reads JSON from stdin.
     svg
         Write the frontier of time against money, and the cost at other rates, to an SVG file.
+    server
+        Search on this server instead, such as http://localhost:5000. Ctrl-C cancels the search there.
     """
     check_output(output.output)
     check_output(svg, "--svg")
     check_output(output.report, "--report")
     catalog = default_catalog().with_entry_points()
     search = options.read_search()
+    if server is not None:
+        from aurea_server.cli.remote_search import search_on_server  # noqa: PLC0415 - only a remote search needs it
+
+        document = options.make_document(extract_specification(read_file(spec)), search, catalog)
+        console = Console(stderr=True, no_color=output.no_color or None)
+        return search_on_server(server, document, console, partial(_finish, output=output, svg=svg))
     data, written = Sharding.take_from(extract_specification(read_file(spec)))
     refuse_repetition(written)
     cleaned, taken = take_credentials(options.apply(data))
@@ -85,10 +94,7 @@ def capacity_command(
         limits=SearchLimits(options.trials, jobs_of_trial=options.trial_jobs),
     )
     with handle_signals(stop.now), asyncio.Runner(loop_factory=loop_factory()) as runner, _named_by_flags(search):
-        answer = runner.run(_run(begin, processes, catalog, access))
-        _write(answer, output, svg)
-        verified = answer.verification is not None and answer.verification.passed
-        return choose_search_exit_code(answer.status, is_verified=verified)
+        return _finish(runner.run(_run(begin, processes, catalog, access)), output=output, svg=svg)
 
 
 async def _run(
@@ -107,6 +113,13 @@ def _named_by_flags(search: Search) -> Iterator[None]:
         yield
     except SpecError as error:
         raise SpecError([each._replace(path=names.get(each.path, each.path)) for each in error.problems]) from None
+
+
+def _finish(answer: CapacityAnswer, *, output: OutputOptions, svg: Path | None) -> int:
+    """Write the answer. Returns the exit code that belongs to it."""
+    _write(answer, output, svg)
+    verified = answer.verification is not None and answer.verification.passed
+    return choose_search_exit_code(answer.status, is_verified=verified)
 
 
 def _write(answer: CapacityAnswer, output: OutputOptions, svg: Path | None) -> None:

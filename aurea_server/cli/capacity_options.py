@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, NamedTuple
 
@@ -19,10 +20,14 @@ from aurea_engine import (
     spec_from_dict,
 )
 from aurea_engine.closed_sets import CapacityVariable
+from aurea_engine.codec.specifications import cost_to_dict
 from aurea_engine.shards.split import Sharding, count_cores, count_processes
+from aurea_engine.studies.search_plan import SearchLimits
 from aurea_server.cli.objective_option import parse_objective
 from aurea_server.cli.reprice import name_model, read_model
 from aurea_server.cli.run_options import parse_quantity, parse_whole
+
+MOST_TRIALS = SearchLimits().trials
 
 
 class Search(NamedTuple):
@@ -69,7 +74,7 @@ class SearchOptions:
     trial_jobs: Annotated[int | None, Parameter(converter=parse_whole)] = None
     "The most jobs in one trial; 1,000,000 if not given."
 
-    trials: Annotated[int, Parameter(converter=parse_whole)] = 200
+    trials: Annotated[int, Parameter(converter=parse_whole)] = MOST_TRIALS
     "The most trials; a search that has not ended by then is undecided."
 
     def read_search(self) -> Search:
@@ -118,6 +123,24 @@ class SearchOptions:
             arrivals = {**_find_object(workload, "arrivals"), "rate": parse_quantity(self.rate)}
             data = {**data, "workload": {**workload, "arrivals": arrivals}}
         return data
+
+    def make_document(self, data: Any, search: Search, catalog: Catalog) -> Any:
+        """The body of a search on a server: ``data`` and the members of the search. Raises SpecError."""
+        here = {"--processes": self.processes, "--trial-jobs": self.trial_jobs, "--trials": self.trials != MOST_TRIALS}
+        text = "goes with a search on this machine: leave out --server"
+        if problems := [Problem(name, text) for name, given in here.items() if given]:
+            raise SpecError(problems)
+        data = self.apply(data)
+        if not isinstance(data, dict):
+            return data  # the server says what is wrong with it
+        # A file may name what only the server has; then the clock is as the file says.
+        with suppress(SpecError):
+            data = {**data, "clock": self.make_spec(data, catalog).clock}
+        if self.seed is not None:
+            data = {**data, "seed": self.seed}
+        costs = {name: cost_to_dict(model, catalog) for name, model in self.read_models(catalog).items()}
+        members = {**search._asdict(), "confirm": self.confirm == "real", "costs": costs}
+        return {**data, **{name: value for name, value in members.items() if value not in (None, False, {})}}
 
     def make_spec(self, data: Any, catalog: Catalog) -> RunSpec:
         """The specification, in virtual time where its jobs can be simulated. Raises SpecError."""

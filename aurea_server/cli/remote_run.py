@@ -20,7 +20,7 @@ from aurea_server.cli.tables import join_fitting, measure_width, show
 def run_on_server(server: str, data: object, output: Path | None, *, json: bool) -> int:
     """``aurea run --server``: run on a server, follow it on stderr. Ctrl-C cancels it. Returns the exit code."""
     client = ServerClient(server)
-    stop = _RemoteStop(client)
+    stop = RemoteStop(client)
     with handle_signals(stop.ask):
         # Not waited for in one long request: a proxy would cut it, and a run without an id cannot be cancelled.
         accepted = client.ask("POST", "/benchmark/run", data, {"Prefer": "respond-async"})
@@ -35,7 +35,7 @@ def run_on_server(server: str, data: object, output: Path | None, *, json: bool)
         return RunDocument.parse(encoded).exit_code
 
 
-class _RemoteStop:
+class RemoteStop:
     """Cancels the run on the server at the first signal, once its id is known: before that there is nothing to cancel."""
 
     def __init__(self, client: ServerClient) -> None:

@@ -4,7 +4,7 @@
 |---|---|
 | `variable` | `rate` (the default): the largest rate is searched; `slots`: the fewest slots |
 | `low`, `high` | bounds of the search, jobs per second or slots; none: the search finds its own |
-| `rate`, `slots` | both in one, as on the command line: `"100/s..500/s"`, `"1..8"`; they name the variable, too |
+| `rate`, `slots` | both in one, as on the command line: `"100..500/s"`, `"1..8"`, `"100/s.."`; they name the variable, too |
 | `require` | verify this one value instead of searching |
 | `confirm` | verify what was found in virtual time for real, too |
 | `costs` | cost models to price the answer with, a list of them or an object with names of your own |
@@ -76,21 +76,24 @@ def _read_range(
     name = ranges[0]
     if given.get("variable", name) != name:
         problems.append(Problem("variable", f"says something else than {name}: leave it out", show_value(variable)))
-    low, _, high = str(given[name]).partition("..")
-    if not isinstance(given[name], str) or not low or not high:
-        form = "100/s..500/s" if name == "rate" else "1..8"
-        problems.append(Problem(name, f'must be a range such as "{form}"', show_value(given[name])))
-        return "rate", None, None
+    low, dots, high = (part.strip() for part in str(given[name]).partition(".."))
     varied: CapacityVariable = "rate" if name == "rate" else "slots"
-    return varied, _read_bound(low, name, problems), _read_bound(high, name, problems)
+    if not isinstance(given[name], str) or not dots or not (low or high):
+        form = "100..500/s" if name == "rate" else "1..8"
+        problems.append(Problem(name, f'must be a range such as "{form}"', show_value(given[name])))
+        return varied, None, None
+    # A unit behind the upper end is meant for both, as on the command line.
+    unit = high[high.index("/") :] if "/" in high and low and "/" not in low else ""
+    return varied, _read_bound(low + unit, name, problems), _read_bound(high, name, problems)
 
 
 def _read_bound(text: str, path: str, problems: list[Problem]) -> float | None:
-    """A bound of a range: a number, or of a rate also ``500/s``."""
-    number = text.strip()
-    is_plain = len(number) <= 40 and number.isascii() and number.replace(".", "", 1).isdigit()
+    """A bound of a range: a number, or of a rate also ``500/s``; None where that end is open."""
+    if not text:
+        return None
+    is_plain = len(text) <= 40 and text.isascii() and text.replace(".", "", 1).isdigit()
     hint = Rate if is_plain or path == "rate" else float
-    value: float | None = convert(float(number) if is_plain else number, hint, path, problems)
+    value: float | None = convert(float(text) if is_plain else text, hint, path, problems)
     return value
 
 
