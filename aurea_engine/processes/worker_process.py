@@ -144,6 +144,8 @@ def make_order(spec: RunSpec, shard: Shard, catalog: Catalog | None, access: Acc
         "spec": spec_to_dict(spec, catalog),
         "shard": (shard.index, shard.of),
         "access": access.to_plain(),
+        # What the user gave by hand goes to processes of this machine, over a socket that only the two hold.
+        "given": dict(access.given),
     }
 
 

@@ -31,7 +31,8 @@ def _execute(parent: ParentConnection, order: Message) -> None:
     # The Stop goes before the answer is sent: the next order may come at once, with a Stop of its own.
     try:
         # The specification was a value over there, so the kinds that it names are installed for the caller.
-        access, catalog = Access.from_plain(order["access"]), load_catalog_for(order["spec"])
+        access = replace(Access.from_plain(order["access"]), given=order["given"])
+        catalog = load_catalog_for(order["spec"])
         spec = spec_from_dict(order["spec"], catalog, local=access.local, data_dir=access.data_dir)
         # A run that nobody watches is cheaper: it need not keep its meters up to date under way.
         observers = [_PartsSender(parent)] if order["watched"] else []

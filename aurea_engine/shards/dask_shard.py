@@ -174,4 +174,7 @@ class _DaskRunner:
         shard, worker = Shard(k, len(dealt)), dealt[k]
         order = make_order(spec, shard, self._catalog, share_access(self._access, shard))
         order["processes"] = count_on_machine(dealt, worker)
+        order[
+            "given"
+        ] = {}  # values of secrets stay on this machine: those that a shard needs are to be found on its own
         return DaskShard(link.open_end(k), worker, order)

@@ -145,7 +145,7 @@ class Access:
     ``secrets``: name → what the operator published. ``data_dir``: the folder of the files that a specification may name.
     ``local``: a specification may itself name files, environment variables and Unix sockets. ``most_connections`` at once
     and ``most_rate`` (requests per second) of a run, None for no ceiling. ``given``: values for ``{"env": NAME}`` that the
-    user gave by hand; they stay in this process.
+    user gave by hand; they stay on this machine.
     """
 
     targets: tuple[AllowedTarget, ...] | None = None

@@ -85,6 +85,16 @@ def test_requests_come_from_both_processes(aurea: Callable[..., Any], target: Re
     assert len(json.loads(aurea("run", saved, "--json")[1])["shards"]) == 2
 
 
+def test_credentials_reach_all_processes(aurea: Callable[..., Any], target: RecordingServer) -> None:
+    """Those of the command line, which are in no specification, result or message."""
+    header = "Authorization: Bearer tell-nobody"
+    code, out, err = aurea("http", target.url("/x"), "-H", header, "-n", 10, "--rate", 200, "--processes", 2, "--json")
+    assert code in RAN, err
+    assert json.loads(out)["completed_jobs"] == 10
+    assert [header in each.lines for each in target.received] == [True] * 10
+    assert "tell-nobody" not in out + err
+
+
 def test_each_row_goes_out_once(aurea: Callable[..., Any], target: RecordingServer, tmp_path: Path) -> None:
     """Over all processes; the arrivals end with the rows, and not sooner in one of them."""
     rows = [{"n": f"row{i}"} for i in range(20)]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -106,7 +109,7 @@ class Watcher(Observer):
 async def test_progress_and_stop_are_of_the_whole(cluster: Cluster) -> None:
     """A run of a minute that is stopped once both shards have reported: it ends with what there is, and nothing is left."""
     spec = RunSpec(Workload(Sleep(0.01), Poisson(100), duration=60), seed=3)
-    watcher, stop = Watcher(), Stop()
+    watcher, stop, before = Watcher(), Stop(), count_held()
     running = asyncio.create_task(run_on_dask(spec, cluster.address, Sharding(2, "continue"), [watcher], stop=stop))
     while not (watcher.seen and watcher.seen[-1].arrived > 50):
         assert not running.done(), running.result()
@@ -118,6 +121,13 @@ async def test_progress_and_stop_are_of_the_whole(cluster: Cluster) -> None:
     assert result.environment["on_loss"] == "continue"
     assert [shard.status for shard in result.shards] == ["cancelled", "cancelled"]
     await wait_until(lambda: not [pid for worker in cluster.workers for pid in list_below(worker)])
+    await wait_until(lambda: count_held() == before)
+
+
+def count_held() -> tuple[int, int, int]:
+    """Open files, tasks and processes of this process."""
+    gc.collect()
+    return len(list(Path("/proc/self/fd").iterdir())), len(asyncio.all_tasks()), len(list_below(os.getpid()))
 
 
 async def test_lost_objective_ends_all_shards(cluster: Cluster) -> None:
