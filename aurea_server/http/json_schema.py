@@ -81,9 +81,9 @@ class Schemas:
         """What stands beside a specification and is no part of it."""
         number = {"type": "integer", "minimum": 1, "maximum": self._max_processes}
         about = (
-            "In how many processes the run is executed at once; auto is one for each core. Of virtual replications, how"
+            "In how many processes the run is executed at once; auto is one for each core, or for each worker of the Dask "
+            "cluster that the operator chose. Of virtual replications, how many are executed at once."
         )
-        about += " many are executed at once."
         return {
             "processes": {"anyOf": [number, {"const": "auto"}], "default": 1, "description": about},
             "on_loss": {
