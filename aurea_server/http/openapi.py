@@ -26,6 +26,7 @@ from aurea_server.http.monitoring import SERVICE
 from aurea_server.http.operation import Answer, Operation
 from aurea_server.http.operations import OPERATIONS
 from aurea_server.http.problems import PROBLEM_CODES, reason_phrase
+from aurea_server.http.replication_schema import describe_repeat, describe_replication
 from aurea_server.http.search_schema import describe_body, describe_searches
 from aurea_server.runner.kinds import Kinds
 from aurea_server.settings.limits import Limits
@@ -223,6 +224,8 @@ def _answers() -> dict[str, Any]:
         "verdict": {"enum": [*VERDICTS, None]},
         "spec": {"type": "object"},
         "shards": _list(_named("ShardRow")),
+        "replications": _list(_named("ReplicationRow")),
+        "repeat": _named("Repeat"),
         "jobs": _list(_named("JobRow")),
     }
     listed = _object({**run, **figures, "currency": TEXT, "created_time": TEXT}, ["benchmark_id", "status"])
@@ -237,6 +240,8 @@ def _answers() -> dict[str, Any]:
         "Probe": _object({"status": {"enum": ["live", "ready"]}}, ["status"]),
         "JobRow": _describe_job(),
         "ShardRow": _describe_shard(),
+        "ReplicationRow": describe_replication(),
+        "Repeat": describe_repeat(),
         "JobPage": _object({"jobs": _list(_named("JobRow")), "total": COUNT, "next": TEXT}, ["jobs", "total", "next"]),
         "StepPage": _object({"steps": _list(_describe_step()), "total": COUNT, "next": TEXT}, ["steps", "total", "next"]),
         "Result": _object(result, ["benchmark_id", *figures, "status", "jobs"]),

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from aurea_engine import (
     encode_json,
@@ -15,6 +16,9 @@ from aurea_engine import (
     result_to_dict,
     spec_from_dict,
 )
+from aurea_server.http.openapi import build_document
+from aurea_server.http.operations import OPERATIONS
+from aurea_server.runner.kinds import Kinds
 
 pytestmark = pytest.mark.service
 
@@ -62,6 +66,17 @@ async def test_result_is_that_of_the_study_here(serve: Any, post: Any) -> None:
     assert await read(client, f"{path}/jobs") == {"jobs": [], "total": 0, "next": None}
     listed = (await read(client, "/benchmark/runs?limit=1"))["runs"]
     assert listed[0]["num_jobs"] == 4000
+
+
+async def test_answers_are_as_described(serve: Any, post: Any) -> None:
+    """By the document that clients are generated from; a run that is not repeated, too."""
+    described = build_document(OPERATIONS, Kinds())
+    schema = {"$ref": "#/components/schemas/Result", "components": described["components"]}
+    client = await serve()
+    for members in ({"repeat": 3}, {"repeat": 1}, {}):
+        _, result = await post(client, {**SPEC, **members})
+        Draft202012Validator(schema).validate(result)
+    assert (result["replications"], result["repeat"]) == ([], None)
 
 
 async def test_stored_study_is_priced_again(serve: Any, post: Any) -> None:
