@@ -68,6 +68,15 @@ def resident_bytes() -> int:
     return 0
 
 
+def is_runnable(pid: int) -> bool:
+    """Whether a thread of the process runs, or would if it got a processor: then it is neither stopped nor idle."""
+    with contextlib.suppress(OSError, IndexError):
+        for thread in (PROC / f"{pid}/task").iterdir():
+            if (thread / "stat").read_bytes().rpartition(b")")[2].split()[0] == b"R":
+                return True
+    return False
+
+
 def read_usage_ns(pid: int) -> int:
     """CPU time of a process and all below it so far, and the time for which they waited for a processor; 0 where the system
     does not say. One that has ended takes its time along.

@@ -32,8 +32,8 @@ from aurea_engine.processes.child import Handler, ParentConnection
 from aurea_engine.processes.frames import Message
 from aurea_engine.shards import dask_task
 from aurea_engine.shards.dask_address import CONNECT_PATIENCE, ClusterAddress, make_first_contact
-from aurea_engine.shards.dask_cluster import look_over
-from aurea_engine.shards.loss_watch import LOOK
+from aurea_engine.shards.dask_cluster import find_scheduler, look_over
+from aurea_engine.shards.loss_watch import LOOK, Silence
 
 TASK_PATIENCE = 30.0
 """Seconds in which a worker must begin a task."""
@@ -84,6 +84,7 @@ class _Session:
     def __init__(self, parent: ParentConnection) -> None:
         self._parent = parent
         self._shards: dict[int, _RemoteShard] = {}
+        self._pids: dict[str, tuple[int, int]] = {}
         self._tasks = _Tasks()
 
     async def run(self, order: Message) -> None:
@@ -104,9 +105,11 @@ class _Session:
     async def _serve(self, client: Client, cluster: ClusterAddress, kinds: list[str]) -> None:
         try:
             workers = await look_over(client, cluster.address, kinds)
+            scheduler = await find_scheduler(client)
         except ClusterRefused as refused:
             self._parent.send({"refused": f"{refused}"})
             return
+        self._pids = {worker.address: (worker.pid, scheduler) for worker in workers}
         client.subscribe_topic(dask_task.TOPIC, self._on_event)
         self._parent.send({"workers": [msgspec.to_builtins(worker) for worker in workers]})
         self._tasks.spawn(self._keep_alive(client))
@@ -124,7 +127,7 @@ class _Session:
             )
             self._shards[k] = shard
             client.subscribe_topic(shard.worker, functools.partial(self._on_worker_event, shard.worker))
-            self._tasks.spawn(shard.run(message["prepare"], message["patience"]))
+            self._tasks.spawn(shard.run(message["prepare"], Silence(message["patience"], self._pids[shard.worker])))
         elif "drop" in message:
             self._tasks.spawn(self._drop(k))
         else:
@@ -187,8 +190,8 @@ class _RemoteShard:
         self._words, self._has_ended = 0, asyncio.Event()
         self._held: list[Message] = []
 
-    async def run(self, order: bytes, patience: float) -> None:
-        """Until there is an answer, or the shard is lost: also where nothing is heard of it for so many seconds."""
+    async def run(self, order: bytes, silence: Silence) -> None:
+        """Until there is an answer, or the shard is lost: also where nothing is heard of it any more."""
         self._future = self._client.submit(
             dask_task.run_shard,
             self.relay,
@@ -199,7 +202,7 @@ class _RemoteShard:
             workers=[self.worker],
             allow_other_workers=False,
         )
-        watching = asyncio.ensure_future(self._watch(patience))
+        watching = asyncio.ensure_future(self._watch(silence))
         try:
             self._end(msgspec.msgpack.decode(await self._future, type=Message))
         except Exception as error:  # noqa: BLE001 - whatever it is, Dask will give no answer
@@ -255,20 +258,16 @@ class _RemoteShard:
             self._has_ended.set()
             self._say({"answer": True, **answer})
 
-    async def _watch(self, patience: float) -> None:
-        looks, before = 0, self._words
+    async def _watch(self, silence: Silence) -> None:
+        looks = 0
         while (looks := looks + 1) * LOOK < TASK_PATIENCE and not self._words:
             await asyncio.sleep(LOOK)
         if not self._words:
             self.lose(
                 f"its task was not begun within {TASK_PATIENCE:g} s: the Dask worker is busy with other work, or hangs"
             )
-        # By looks and not by the clock: where this process was held up, what was said is still to be read.
-        quiet = 0
-        while quiet * LOOK < patience:
-            await asyncio.sleep(LOOK)
-            quiet, before = (quiet + 1, before) if before == self._words else (0, self._words)
-        self.lose(f"nothing was heard of its Dask worker for {patience:g} s")
+        await silence.wait(lambda: self._words)
+        self.lose(f"nothing was heard of its Dask worker for {silence.patience:g} s")
 
 
 async def _connect(cluster: ClusterAddress) -> Client:

@@ -79,9 +79,20 @@ async def _measure(address: str, ask: Ask, threads: int, host: dict[str, Any]) -
     async def read_theirs() -> int:
         return int(await ask(time.perf_counter_ns))
 
-    is_here = bool(host["machine"]) and host["machine"] == name_machine()
+    is_here = _is_here(host)
     offset = choose_offset(await measure_offset(read_theirs), same_machine=is_here)
-    return Worker(address, str(host["host"]), threads, offset.ahead_ns, offset.bound_ns)
+    pid = host["pid"] if is_here else 0
+    return Worker(address, str(host["host"]), threads, offset.ahead_ns, offset.bound_ns, pid)
+
+
+async def find_scheduler(client: Client) -> int:
+    """The process number of the scheduler, 0 if it is on another machine."""
+    host = await _ask("the scheduler", client.run_on_scheduler, describe_host, [])
+    return int(host["pid"]) if _is_here(host) else 0
+
+
+def _is_here(host: dict[str, Any]) -> bool:
+    return bool(host["machine"]) and host["machine"] == name_machine()
 
 
 async def _ask_worker(client: Client, address: str, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -16,13 +16,16 @@ from aurea_engine.run.shard_facts import Count, ShortText, Signed
 # Read from another process, and told to it by a cluster: so with bounds in the types.
 @dataclass(frozen=True)
 class Worker:
-    """One worker of a cluster: how many tasks it runs at once, and how far its clock is ahead of ours."""
+    """One worker of a cluster: how many tasks it runs at once, and how far its clock is ahead of ours. ``pid``: of its
+    process, 0 if it is on another machine.
+    """
 
     address: ShortText
     host: ShortText
     threads: Annotated[int, Meta(ge=0, le=100_000)]
     clock_ahead_ns: Signed = 0
     clock_bound_ns: Count = 0
+    pid: Count = 0
 
     def __str__(self) -> str:
         return f"{self.address} on {self.host}" if self.host else self.address
