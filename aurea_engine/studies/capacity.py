@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import math
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -33,6 +34,8 @@ from aurea_engine.studies.trial_specs import PROBE_SECONDS, SECONDS, spec_at, sp
 
 TrialFunction = Callable[[float, int, int], RunResult | Awaitable[RunResult]]
 """``trial(value, seed, jobs)``: the result of a run at ``value``, which is a rate or a number of slots."""
+
+log = logging.getLogger(__name__)
 
 REAL_WIDTH = 0.02
 """Of the final bracket in real time, relative: trials of some seconds tell no more."""
@@ -184,8 +187,14 @@ class _Study:
         self._report(search)
 
     def _report(self, search: CapacitySearch) -> None:
-        if self._on_progress is not None:
+        if self._on_progress is None:
+            return
+        try:
             self._on_progress(search.progress())
+        except Exception:
+            # Who watches may raise anything, and must not cost the search its trials.
+            self._on_progress = None
+            log.exception("on_progress of a search raised and was dropped")
 
     def _answer(self, search: CapacitySearch) -> CapacityAnswer:
         assert search.end is not None

@@ -237,6 +237,19 @@ def test_progress_is_told_after_each_trial() -> None:
     assert json.loads(encode_json(search_progress_to_dict(told[-1])))["latest"]["outcome"] in ("passed", "failed")
 
 
+def test_who_watches_cannot_hurt_a_search(caplog: pytest.LogCaptureFixture) -> None:
+    """One that raises is told no more, and the search goes on to its end."""
+    told = []
+
+    def watch(progress: SearchProgress) -> None:
+        told.append(progress)
+        raise OSError("the terminal is gone")
+
+    assert search(make_spec(), require=250, on_progress=watch).status == "at_least"
+    assert len(told) == 1
+    assert "the terminal is gone" in caplog.text
+
+
 def test_trial_function_stands_for_the_runs() -> None:
     """Plain or a coroutine, one at a time, without a probe; what it raises passes through."""
     spec, running = make_spec(), []
