@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from aurea_engine.errors import AureaError
 from aurea_engine.records.batch import NS
 from aurea_engine.records.histogram import LatencyHistogram, bounds_of
 from aurea_engine.records.quantiles import QUANTILES
@@ -182,7 +184,7 @@ def draw_tail(result: RunResult, response: LatencyHistogram, service: LatencyHis
     y_ticks = [(1.0, "all"), *((1 - q, f"p{q * 100:g}") for name, q in QUANTILES.items() if name != "p95")]
     plot = Plot(x, y, label_ticks(x.ticks(X_TICKS), label_seconds), y_ticks)
     curves, keys = [], [("response", "response time")]
-    theory = find_response_tail(result.spec) if result.theory else None
+    theory = _find_theory(result)
     if theory is not None:
         model, tail = theory
         times = [x.low * (x.high / x.low) ** (position / 160) for position in range(161)]
@@ -213,6 +215,13 @@ def draw_tail(result: RunResult, response: LatencyHistogram, service: LatencyHis
         flush=True,
         data={name: [value] for name, value in figures.items()},
     )
+
+
+def _find_theory(result: RunResult) -> tuple[str, Callable[[float], float]] | None:
+    """Where the run was one of its samples. A result of another machine may have kinds that are not known here."""
+    with contextlib.suppress(AureaError):
+        return find_response_tail(result.spec) if result.theory else None
+    return None
 
 
 def _draw_dot(plot: Plot, value: float, share: float) -> Markup:

@@ -45,7 +45,9 @@ def measure_heat(result: RunResult) -> HeatMap | None:
     # What took no time has no place on a logarithmic axis.
     ends, times, counts = ends[times > 0], times[times > 0], counts[times > 0]
     length = max(result.window[1], result.duration)
-    width = max(result.series_width, 1) * math.ceil(max(len(result.series), 1) / MOST_COLUMNS)
+    # By the length of the run, which may be far longer than its series: nothing may have happened for most of it.
+    width = max(result.series_width, 1)
+    width *= math.ceil(length / width / MOST_COLUMNS)
     columns = math.ceil(length / width)
     if not len(ends) or len(result.series) < FEWEST_POINTS:
         return None

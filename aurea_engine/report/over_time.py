@@ -25,6 +25,9 @@ COUNTED = ("arrived", "completed", "failed", "rejected", "abandoned")
 FEWEST_POINTS = 3
 """Points of a series from which on it shows a course."""
 
+LONGEST = 9e9
+"""Seconds."""
+
 Column = list[float | None]
 
 
@@ -58,7 +61,8 @@ class Steps:
     def edges(self) -> Instants:
         """The ends of the steps, ns."""
         ends = [begin + length for begin, length in zip(self.begins, self.lengths, strict=True)]
-        return np.array([round(end * NS) for end in ends], np.int64)
+        # A result that was read from elsewhere may name any instant; no run is longer than nanoseconds in 64 bits.
+        return np.array([round(min(max(end, 0.0), LONGEST) * NS) for end in ends], np.int64)
 
 
 def take_steps(result: RunResult, most: int = MOST_STEPS) -> Steps | None:
