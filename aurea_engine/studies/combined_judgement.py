@@ -116,6 +116,12 @@ def find_outlying(replications: Replications) -> list[Finding]:
 # --- Theory ----------------------------------------------------------------------------------------------------------
 
 
+FEWEST_FOR_Z = 10
+"""Replications from which on a distance in standard errors means about what readers take it for. By three of them alone the
+standard error is often a tenth of what it should be.
+"""
+
+
 def merge_theory(counted: Sequence[RunResult]) -> tuple[TheoryRow, ...]:
     """Each row of theory beside the mean over replications, and how many standard errors lie between the two."""
     rows = [result.theory for result in counted if result.theory]
@@ -129,5 +135,6 @@ def _merge_row(rows: Sequence[TheoryRow]) -> TheoryRow:
     if len(measured) < len(rows):
         return replace(rows[0], measured=None, z=None)
     middle, deviation = find_mean(measured), find_deviation(measured)
-    error = 0.0 if deviation is None else deviation / math.sqrt(len(measured))
+    known = deviation is not None and len(measured) >= FEWEST_FOR_Z
+    error = (deviation or 0.0) / math.sqrt(len(measured)) if known else 0.0
     return replace(rows[0], measured=middle, z=(middle - rows[0].expected) / error if error else None)
