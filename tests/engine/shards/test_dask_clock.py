@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import hypothesis
+import pytest
 from hypothesis import strategies as st
 
+from aurea_engine import ConstantRate, RunSpec, Sleep, Workload
 from aurea_engine.shards.dask_clock import SAME_CLOCK, ClockOffset, choose_offset, measure_offset, name_machine
+from aurea_engine.shards.dask_shard import run_on_dask
+from tests.engine.shards.dask_cluster import can_set_clock, start_cluster
 
 
 class Ways:
@@ -56,6 +62,22 @@ def test_one_machine_has_one_clock() -> None:
     assert choose_offset(within, same_machine=True) == SAME_CLOCK
     assert choose_offset(beyond, same_machine=True) == beyond
     assert choose_offset(within, same_machine=False) == within
+
+
+@pytest.mark.service
+@pytest.mark.skipif(not can_set_clock(), reason="a clock of its own for a process takes rights that are not there")
+async def test_clock_that_is_really_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One worker's clock is a thousand seconds ahead. That is found within the bound, and both begin at the one instant."""
+    monkeypatch.setattr("aurea_engine.shards.dask_link.PATIENCE", 60.0)
+    spec = RunSpec(Workload(Sleep(0.01), ConstantRate(100), jobs=60), seed=7)
+    with start_cluster(tmp_path, clock=1000) as cluster:
+        result = await run_on_dask(spec, cluster.address)
+    assert (result.status, result.counts.completed) == ("completed", 60)
+    here, ahead = sorted(result.shards, key=lambda shard: shard.clock_offset)
+    assert (here.clock_offset, here.clock_bound) == (0, 0)
+    assert abs(ahead.clock_offset - 1000) <= ahead.clock_bound < 60
+    assert all(shard.start_skew < 60 for shard in result.shards)
+    assert result.duration < 120
 
 
 def test_machine_has_one_name() -> None:
