@@ -287,10 +287,22 @@ ROWS: dict[str, list[Panel]] = {
               "Connections opened per second, and attempts that failed. Many opened ones during a run: the target closes "
               "its connections, or reuse is off.", 8),
     ],
+    "Capacity": [
+        Panel("Capacity", "suffix: jobs/s", {"{{bound}} ({{clock}})": one("benchmark_capacity_jobs_per_second")},
+              "The largest rate at which the objectives hold, of the current search or the last: the value once known, "
+              "and the bracket in which it lies.", 8),
+        Panel("Slots", "suffix: slots", {"{{bound}} ({{clock}})": one("benchmark_capacity_slots")},
+              "The fewest slots at which the objectives hold, where slots were searched, and the bracket.", 6),
+        Panel("Searches by answer", "suffix: searches", {"{{status}}": by("status", "benchmark_search_outcomes_total")},
+              "Capacity searches since the server started, by the word of their answer, or how they ended without one.", 6),
+        Panel("Searches", "suffix: searches", {"started": f"sum({one('benchmark_searches_total')})",
+                                               "in progress": f"sum({one('benchmark_searches_in_progress')})"},
+              "Capacity searches since the server started. A search keeps its turn while its trials run.", 4, "stat", 0),
+    ],
 }
 
-COLLAPSED = {"Targets"}
-"""Rows that are folded until somebody opens them: most servers send nothing."""
+COLLAPSED = {"Targets", "Capacity"}
+"""Rows that are folded until somebody opens them: most servers send nothing, and search no capacity."""
 # fmt: on
 
 

@@ -25,7 +25,12 @@ ROOT = Path(__file__).parents[2]
 METRICS = frozenset(
     [
         "benchmark_build_info",
+        "benchmark_capacity_jobs_per_second",
+        "benchmark_capacity_slots",
         "benchmark_job_failures_total",
+        "benchmark_search_outcomes_total",
+        "benchmark_searches_in_progress",
+        "benchmark_searches_total",
         "benchmark_target_busy_connections",
         "benchmark_target_connections_opened_total",
         "benchmark_target_failed_dials_total",

@@ -92,9 +92,9 @@ def test_grafana_11_reads_it_without_asking() -> None:
 def test_it_has_the_rows_that_a_person_looks_for() -> None:
     rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
     asked = ["Overview", "Latency", "Load", "Cost", "Simulated runs", "Server"]
-    assert rows == [*asked, "The documented queries, on every server", "Targets"]
+    assert rows == [*asked, "The documented queries, on every server", "Targets", "Capacity"]
     folded = [panel["title"] for panel in DASHBOARD["panels"] if panel.get("collapsed")]
-    assert folded == ["Targets"]
+    assert folded == ["Targets", "Capacity"]
 
 
 def test_panels_lie_on_the_grid_and_never_on_one_another() -> None:

@@ -18,6 +18,7 @@ from aurea_server.http.app_keys import SERVICE
 from aurea_server.http.operations import OPERATIONS
 from aurea_server.settings.settings import Settings, SettingsError
 from aurea_server.settings.sources import resolve
+from tests.server.paths import fill_path
 
 Proxy = Callable[..., Awaitable[TestClient[Any, Any]]]
 
@@ -149,7 +150,7 @@ async def test_every_route_is_guarded_twice(serve: Any) -> None:
     """The prefix opens no door: token, host and method are checked under it as at the root."""
     client = await serve(base_path="/a/b", token="correct-horse-battery")
     for operation in OPERATIONS:
-        path = operation.path.replace("{run_id}", "benchmark-1").replace("{name}", "page.js")
+        path = fill_path(operation.path)
         for prefix in ("", "/a/b"):
             headers = {"Content-Type": "application/json"}
             async with client.request(operation.method, prefix + path, headers=headers) as answer:

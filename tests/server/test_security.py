@@ -12,6 +12,7 @@ import pytest
 
 from aurea_server.http.operations import OPERATIONS
 from aurea_server.http.security import HEADERS
+from tests.server.paths import fill_path
 
 Post = Callable[..., Awaitable[Any]]
 GOOD = b'{"num_jobs": 1, "job_duration_ms": 1}'
@@ -137,7 +138,7 @@ async def test_a_page_of_our_own_may_post(client: Any) -> None:
 )  # fmt: skip
 async def test_a_foreign_host_is_403_everywhere(client: Any, host: str) -> None:
     """A foreign host is 403 on every route and method."""
-    paths = {operation.path.replace("{run_id}", "benchmark-1").replace("{name}", "page.js") for operation in OPERATIONS}
+    paths = {fill_path(operation.path) for operation in OPERATIONS}
     for path in {*paths, "/", "/nowhere"}:
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
             async with client.request(method, path, headers={**JSON, "Host": host}) as answer:
@@ -166,7 +167,7 @@ async def test_only_probes_and_pages_need_no_token(serve: Any) -> None:
     """A token opens everything but probes and pages."""
     client = await serve(token=TOKEN)
     for operation in OPERATIONS:
-        path = operation.path.replace("{run_id}", "benchmark-1").replace("{name}", "page.js")
+        path = fill_path(operation.path)
         for given in (None, "Bearer wrong", f"Basic {TOKEN}", "Bearer", f"Bearer {TOKEN}x", "Bearer \xff"):
             headers = {**JSON, **({"Authorization": given} if given else {})}
             async with client.request(operation.method, path, headers=headers) as answer:
