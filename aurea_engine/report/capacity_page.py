@@ -136,7 +136,7 @@ def _tabulate_verification(found: Verification, name: str, limits: Limits) -> Ma
         ]
         for at, each in enumerate(found.objectives)
     ]
-    heads = ["objective", "", "median", "95 % bound"]
+    heads = ["objective", "outcome", "median", "95 % bound"]
     return write_table(f"{name.capitalize()} by objective", heads, cut_rows(rows, len(rows), limits), texts=2)
 
 

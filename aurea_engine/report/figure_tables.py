@@ -53,7 +53,7 @@ def tabulate_times(result: RunResult, limits: Limits) -> Markup:
         ]
         for label, timing, place in timings
     )
-    return write_table("Times", ["", "jobs", *TIMING.values()], cut_rows(rows, len(timings), limits))
+    return write_table("Times", ["time", "jobs", *TIMING.values()], cut_rows(rows, len(timings), limits))
 
 
 def write_timing(timing: Timing, place: str, names: Iterable[str]) -> Iterator[Markup]:

@@ -71,7 +71,7 @@ def count_objectives(judged: Sequence[ObjectiveResult]) -> list[Markup | str]:
 def tabulate_objectives(result: RunResult, limits: Limits) -> Markup:
     """A row for each: bound, observed, interval, and what they come to."""
     rows = (_write_objective(each, at, result) for at, each in enumerate(result.objectives))
-    heads = ["objective", "outcome", "bound", "observed", "95 % bounds", ""]
+    heads = ["objective", "outcome", "bound", "observed", "95 % bounds", element("span", "drawn", class_="hidden")]
     return write_table("Objectives", heads, cut_rows(rows, len(result.objectives), limits), texts=2)
 
 

@@ -144,7 +144,7 @@ def _write_specification(result: RunResult, catalog: Catalog | None, limits: Lim
     text = msgspec.json.format(written, indent=2).decode()
     lines = text[: limits.spec].split("\n")
     shown = Markup("\n".join(escape_text(line) for line in lines))
-    yield element("pre", element("code", shown), tabindex="0", role="region", aria_label="Specification")
+    yield element("pre", element("code", shown), tabindex="0", role="region", aria_label="The specification as JSON")
     if len(text) > limits.spec:
         rest = f"The first {limits.spec:,} of {len(text):,} characters: the result has all of them."
         yield element("p", join((rest,)), class_="quiet")

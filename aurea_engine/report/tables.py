@@ -35,7 +35,7 @@ def write_table(label: str, heads: Sequence[str], rows: Iterable[Row], texts: in
         "table", element("caption", label, class_="hidden"), element("thead", head), element("tbody", *body)
     )
     # Wider than a phone: it is moved by itself, and not the page; by the keyboard, too.
-    return element("div", table, class_="scroll", tabindex="0", role="region", aria_label=label)
+    return element("div", table, class_="scroll", tabindex="0", role="region", aria_label=f"{label}, as a table")
 
 
 def _cell(name: str, content: Markup | str, is_figure: bool, scope: str | None) -> Markup:

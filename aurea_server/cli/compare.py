@@ -72,7 +72,7 @@ def compare_command(  # noqa: PLR0913 - a command has as many options as it has
     if report is not None:
         from aurea_engine.report.comparison_page import render_comparison as draw  # noqa: PLC0415 - only for a page
 
-        write_output(report, [draw(comparison).encode()])
+        write_output(report, [draw(comparison).encode()], "--report")
     return EXIT_CODES[comparison.word]
 
 

@@ -51,7 +51,7 @@ def report_command(
 def write_report(result: RunResult, catalog: Catalog, file: Path | None) -> None:
     """The page of ``result`` to ``file``, if one is named. Raises SpecError where it cannot be written."""
     if file is not None:
-        write_output(file, [_render(result, catalog, markdown=False)])
+        write_output(file, [_render(result, catalog, markdown=False)], "--report")
 
 
 def _render(result: RunResult, catalog: Catalog, *, markdown: bool) -> bytes:
