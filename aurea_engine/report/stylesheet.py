@@ -47,7 +47,7 @@ border:1px solid var(--line);border-radius:8px;overflow:hidden}
 .key-figures .large{font-size:1.5rem;font-weight:650;line-height:1.3;letter-spacing:-.01em}
 .key-figures .more{color:var(--quiet);font-size:.85rem}
 data{white-space:nowrap}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto;position:relative}
 table{border-collapse:collapse;font-size:.92rem;min-width:min(100%,34rem)}
 th,td{text-align:left;padding:.35rem 1.4rem .35rem 0;border-bottom:1px solid var(--line);vertical-align:top;font-weight:400}
 thead th{color:var(--quiet);font-size:.85rem;white-space:nowrap;vertical-align:bottom}
