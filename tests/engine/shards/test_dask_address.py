@@ -138,8 +138,14 @@ def test_nobody_is_there(files: Certificates) -> None:
     assert "cannot be reached: connection refused. Start the scheduler, or correct the address" in text
 
 
-def test_unknown_host_is_named() -> None:
-    with pytest.raises(ClusterRefused, match=r"tcp://nobody\.invalid:1 cannot be reached"):
+def test_unknown_host_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No resolver is asked for the test."""
+
+    def resolve(*_: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(ClusterRefused, match=r"tcp://nobody\.invalid:1 cannot be reached: name or service not known"):
         make_first_contact(ClusterAddress("tcp://nobody.invalid:1", insecure=True))
 
 
