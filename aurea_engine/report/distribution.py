@@ -29,11 +29,14 @@ X_TICKS = 7
 
 @dataclass(frozen=True)
 class Bar:
-    """``count`` jobs took longer than ``low`` seconds and at most ``high``."""
+    """``count`` jobs took longer than ``low`` seconds and at most ``high``. ``cell``: its place on an axis that is cut into
+    `MOST_BARS` equal parts; few buckets of one may be filled.
+    """
 
     low: float
     high: float
     count: int
+    cell: int = 0
 
 
 def list_buckets(histogram: LatencyHistogram) -> list[Bar]:
@@ -64,9 +67,9 @@ def gather_bars(histogram: LatencyHistogram) -> list[Bar]:
         # By the middle of a bucket, so that no rounding of an edge decides.
         at = int(math.log(math.sqrt(each.low * each.high) / low) / step) if step > 0 else 0
         if at == number:
-            bars[-1] = Bar(bars[-1].low, each.high, bars[-1].count + each.count)
+            bars[-1] = Bar(bars[-1].low, each.high, bars[-1].count + each.count, at)
         else:
-            bars.append(each)
+            bars.append(Bar(each.low, each.high, each.count, at))
         number = at
     return bars
 
@@ -101,16 +104,26 @@ def draw_distribution(result: RunResult) -> Iterator[Chart]:
 
 def draw_bars(result: RunResult, histogram: LatencyHistogram, bars: Sequence[Bar], x: Logarithmic) -> Chart:
     """The share of jobs in each stretch of time."""
-    nominal = math.log(bars[-1].high / bars[0].low) / MOST_BARS
-    # Edges are those of buckets, so widths differ a little: the area of a bar is its share.
-    heights = [each.count / histogram.count * nominal / math.log(each.high / each.low) for each in bars]
+    start, nominal = bars[0].low, math.log(bars[-1].high / bars[0].low) / MOST_BARS
+    # As wide as its cell, or as its only bucket, which may be wider: the area of a bar is its share.
+    edges = [
+        (
+            min(each.low, start * math.exp(nominal * each.cell)),
+            max(each.high, start * math.exp(nominal * (each.cell + 1))),
+        )
+        for each in bars
+    ]
+    heights = [
+        each.count / histogram.count * nominal / math.log(right / left)
+        for each, (left, right) in zip(bars, edges, strict=True)
+    ]
     y = scale_from_zero(heights)
     plot = Plot(
         x, y, label_ticks(x.ticks(X_TICKS), label_seconds), label_ticks(y.ticks(4), lambda v: f"{v * 100:.4g} %")
     )
     outlines = [
-        f"M{plot.across(each.low):.1f} {plot.height}V{plot.down(height):.1f}H{plot.across(each.high):.1f}V{plot.height}Z"
-        for each, height in zip(bars, heights, strict=True)
+        f"M{plot.across(left):.1f} {plot.height}V{plot.down(height):.1f}H{plot.across(right):.1f}V{plot.height}Z"
+        for (left, right), height in zip(edges, heights, strict=True)
     ]
     note = f"Share of the jobs by response time, on a logarithmic axis; {histogram.count:,} completed"
     note += ", after the warm-up." if result.window[0] else "."

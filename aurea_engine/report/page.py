@@ -69,7 +69,9 @@ def _write_sections(result: RunResult, catalog: Catalog | None, limits: Limits) 
         yield write_section("over-time", "Over time", *_write_over_time(result, limits))
     else:
         each = tabulate_replications(result.replications, limits)
-        yield write_section("replications", "Replications", tabulate_spreads(result.replications, limits), each)
+        yield write_section(
+            "replications", "Replications", tabulate_spreads(result.replications, result.spec.clock, limits), each
+        )
     yield write_section("times", "Response times", *_write_times(result, limits))
     yield write_section("cost", "Cost", write_bill(result.cost, limits))
     yield from _write_parts(result, limits)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from aurea_engine.closed_sets import RunClock
+from aurea_engine.report.figure_tables import TIMING
 from aurea_engine.report.judgement import badge
 from aurea_engine.report.markup import Markup, datum, element, join
 from aurea_engine.report.number_format import format_digits, format_number, format_percent, format_seconds
@@ -14,11 +16,13 @@ SHOWN = ("throughput", "response_time.mean", "response_time.p50", "response_time
 """Figures of each replication."""
 
 
-def tabulate_spreads(replications: Replications, limits: Limits) -> Markup:
+def tabulate_spreads(replications: Replications, clock: RunClock, limits: Limits) -> Markup:
     """Each figure: its mean over the replications that count, and how far they spread."""
-    rows = (_write_spread(each, f"/repeat/figures/{escape_pointer(each.name)}") for each in replications.spreads)
+    # In virtual time there is no generator that could be late.
+    shown = [each for each in replications.spreads if clock == "real" or not each.name.startswith("lag.")]
+    rows = (_write_spread(each, f"/repeat/figures/{escape_pointer(each.name)}") for each in shown)
     heads = ["figure", "mean", "95 % interval", "std", "min", "max", "pooled"]
-    return write_table("Figures over replications", heads, cut_rows(rows, len(replications.spreads), limits))
+    return write_table("Figures over replications", heads, cut_rows(rows, len(shown), limits))
 
 
 def _write_spread(spread: Spread, place: str) -> Row:
@@ -38,15 +42,16 @@ def _write_spread(spread: Spread, place: str) -> Row:
 
 
 def name_figure(name: str) -> str:
-    """``response_time.p99`` → ``response time p99``."""
-    return name.replace("_", " ").replace(".", " ")
+    """``response_time.p999`` → ``response time p99.9``."""
+    what, _, figure = name.partition(".")
+    return f"{what.replace('_', ' ')} {TIMING.get(figure, figure)}".rstrip()
 
 
 def write_figure(name: str, value: float | None) -> str:
     """A figure by its name, with its unit."""
     if value is None:
         return "–"
-    if "_time" in name:
+    if "_time" in name or name.startswith("lag."):
         return format_seconds(value)
     if name.endswith("_ratio"):
         return format_percent(value)
