@@ -62,7 +62,7 @@ MAX_SENT = 384 * 1024 * 1024
 class RunOrder(Protocol):
     """A run that is to be executed. ``document``: the whole specification, as plain data; ``foreign``: it names kinds of
     installed packages; ``stopping``: the status that a stop asked for, once one has; ``sharding``: in how many
-    processes and how often, None for once in one.
+    processes and how often, None for once in one; ``keeps_records``: those of its jobs are wanted.
     """
 
     @property
@@ -75,6 +75,8 @@ class RunOrder(Protocol):
     def stopping(self) -> str | None: ...
     @property
     def sharding(self) -> Sharding | None: ...
+    @property
+    def keeps_records(self) -> bool: ...
 
 
 class _Priced(msgspec.Struct):
@@ -269,7 +271,7 @@ async def execute_run(
     process: SupervisedProcess, run: RunOrder, on_progress: Callable[[Snapshot], None], where: Message
 ) -> ExecutedRun:
     """Have ``process`` execute it. Raises `ProcessFailed` where it came to no result."""
-    order = {"id": run.id, "spec": run.document, "foreign": run.foreign, **where}
+    order = {"id": run.id, "spec": run.document, "foreign": run.foreign, "keeps_records": run.keeps_records, **where}
     if run.sharding is not None:
         order["sharding"] = run.sharding.to_plain()
     process.send_order(order)

@@ -99,7 +99,9 @@ def _execute(order: Message, parent: ParentConnection, loop: asyncio.Runner) -> 
             stop, begin = parent.stops[run_id], _choose_place(spec, sharding, order["cluster"])
             running = begin(spec, observers=[reporter], stop=stop, catalog=catalog, access=access)
             result = replace(loop.run(running), benchmark_id=run_id)
-        end, values = _close(result, reporter.last, catalog)
+        # Of a trial nobody wants them, and a million jobs take longer to be sent than to be simulated.
+        kept = result if order["keeps_records"] else replace(result, jobs=None, steps=None)
+        end, values = _close(kept, reporter.last, catalog)
         message = {"end": to_plain(end)}
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends this run and not the server
         values = {}

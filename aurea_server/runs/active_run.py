@@ -78,6 +78,11 @@ class ActiveRun:
     ended: asyncio.Future[RunAnswer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
+    def keeps_records(self) -> bool:
+        """Not of a trial: a search has many of them."""
+        return self.search_id is None
+
+    @property
     def time_left(self) -> float | None:
         """Seconds until its end by its own estimate, None where it has none."""
         return None if self.last is None else self.last.time_left

@@ -38,7 +38,7 @@ class Finish(NamedTuple):
 
 
 def finish_with_result(run: ActiveRun, executed: ExecutedRun) -> Finish:
-    """The end of a run that came to a result. Of a trial the records of jobs are not kept: a search has many of them."""
+    """The end of a run that came to a result."""
     figures, reason = executed.figures, executed.reason
     row = FinishedRun(
         figures.status,
@@ -47,7 +47,7 @@ def finish_with_result(run: ActiveRun, executed: ExecutedRun) -> Finish:
         None if reason is None else encode(reason),
         encode(executed.last),
         executed.head,
-        executed.records if run.search_id is None else b"",
+        executed.records if run.keeps_records else b"",
         executed.parts,
     )
     return Finish(row, RunAnswer(figures.status, executed.result, reason), figures)

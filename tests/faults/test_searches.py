@@ -30,8 +30,9 @@ SLOWLY: dict[str, Any] = {
 """A search in real time whose first trial, the probe, takes two seconds, and whose second a minute."""
 
 
-def start(server: Any, **more: Any) -> str:
-    status, headers, search = server.ask("POST", "/benchmark/searches", {**SLOWLY, **more})
+def start(server: Any, key: str | None = None) -> str:
+    named = {} if key is None else {"Idempotency-Key": key}
+    status, headers, search = server.ask("POST", "/benchmark/searches", SLOWLY, named)
     assert status == 202, search
     assert headers["location"] == f"/benchmark/searches/{search['search_id']}"
     return search["search_id"]
@@ -77,7 +78,7 @@ def check_interrupted(server: Any, search_id: str, trial: str, code: str) -> Non
 def test_killed_server_leaves_both_interrupted(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
     """Kill -9: the next start gives a final state to the search, its trial, and a search that waited."""
     server = serve()
-    search_id, waiting = start(server), start(server)
+    search_id, waiting = start(server, key="once"), start(server)
     trial = second_trial(server, search_id)
     left = server.children()
     server.process.kill()
@@ -86,6 +87,7 @@ def test_killed_server_leaves_both_interrupted(serve: Callable[..., Any], invari
     check_interrupted(server, search_id, trial, "server_crashed")
     assert (get(server, search_id)["answer"], get(server, waiting)["status"]) == (None, "interrupted")
     assert not left.keys() & server.children().keys(), "no process of the search outlived its server"
+    assert start(server, key="once") == search_id, "a key is kept over a restart"
     # Ids go on above those that were given, and the search can be made again.
     again = start(server)
     assert again > waiting
@@ -100,6 +102,10 @@ def test_killed_server_leaves_both_interrupted(serve: Callable[..., Any], invari
 def test_killed_runner_fails_the_search(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
     """The trial has no result, so the search has no answer; the server goes on with what waits."""
     server = serve()
+    # Strategies of others run in processes of their own, and a search asks them things in the server's: so none of them.
+    foreign = {"job": {"kind": "does", "what": "nothing"}, "arrivals": {"kind": "poisson", "rate": 1}, "duration": 1}
+    status, _, problem = server.ask("POST", "/benchmark/searches", {**SLOWLY, "workload": foreign})
+    assert (status, "built-in kinds only" in problem["error"]) == (400, True)
     search_id = start(server)
     trial = second_trial(server, search_id)
     waiting = server.accept({"num_jobs": 1, "job_duration_ms": 10})

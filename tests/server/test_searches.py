@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from aurea_engine.results.capacity import Bracket
+from aurea_server.metrics.search_metrics import SearchMetrics
+
 Serve = Callable[..., Awaitable[Any]]
 
 QUEUE: dict[str, Any] = {
@@ -205,6 +208,7 @@ async def test_other_runs_wait_and_cancel_ends_both(client: Any) -> None:
     assert (status, waiting["status"], waiting["queue_position"]) == (202, "queued", 1)
     _, _, run = await ask(client, "GET", f"/benchmark/runs/{trial}")
     assert (run["search"], run["status"]) == (search_id, "running")
+    assert (await metrics(client))["benchmark_searches_in_progress"] == 1
     for method, path in (("POST", f"/benchmark/runs/{trial}/cancel"), ("DELETE", f"/benchmark/searches/{search_id}")):
         status, _, problem = await ask(client, method, path, {})
         assert (status, problem["code"]) in {(409, "part_of_search"), (409, "search_in_progress")}
@@ -242,6 +246,51 @@ async def test_waiting_search_is_cancelled_at_once(client: Any) -> None:
     assert [each["search_id"] for each in page["searches"]] == [first]
     await ask(client, "POST", f"/benchmark/searches/{first}/cancel", {})
     await follow(client, first)
+
+
+async def test_jobs_of_all_trials_are_limited(serve: Serve) -> None:
+    """A search that may not go on answers with what it knows."""
+    client = await serve(max_jobs=500, max_search_jobs=3000)
+    search_id = await start(client, QUEUE)
+    await follow(client, search_id)
+    search = await get(client, search_id)
+    assert (search["status"], search["answer"]["status"]) == ("completed", "undecided")
+    assert 0 < sum(trial["jobs"] for trial in search["trials"]) <= 3000
+
+
+def test_metrics_show_the_bracket_and_then_the_value() -> None:
+    """What is not known is no sample, and a search that was stopped came to no answer."""
+    metrics = SearchMetrics()
+
+    def shown() -> dict[str, float]:
+        return {
+            sample.name + "".join(f" {value}" for value in sample.labels.values()): sample.value
+            for family in metrics.families()
+            for sample in family.samples
+            if sample.value
+        }
+
+    assert shown() == {}
+    metrics.start_search("real", "slots")
+    assert shown() == {"benchmark_searches_total": 1, "benchmark_searches_in_progress": 1}
+    metrics.update_search(Bracket(None, 8))
+    assert shown()["benchmark_capacity_slots real high"] == 8
+    metrics.finish_search("completed", {"status": "found", "value": 5, "interval": {"low": 4, "high": 5}})
+    assert shown() == {
+        "benchmark_searches_total": 1,
+        "benchmark_search_outcomes_total found": 1,
+        "benchmark_capacity_slots real low": 4,
+        "benchmark_capacity_slots real value": 5,
+        "benchmark_capacity_slots real high": 5,
+    }
+    metrics.start_search("virtual", "rate")
+    metrics.finish_search("cancelled", {"status": "undecided", "value": None, "interval": {"low": 2, "high": None}})
+    assert shown() == {
+        "benchmark_searches_total": 2,
+        "benchmark_search_outcomes_total found": 1,
+        "benchmark_search_outcomes_total cancelled": 1,
+        "benchmark_capacity_jobs_per_second virtual low": 2,
+    }
 
 
 async def test_time_limit_ends_a_search(serve: Serve) -> None:
