@@ -177,7 +177,8 @@ for name in PACKAGES:
     package = __import__(name)
     names.append(name)
     for module in pkgutil.walk_packages(package.__path__, name + "."):
-        if not module.name.endswith("__main__"):
+        # Programs of processes of their own; that of Dask's client loads Dask, which adds handlers to its loggers.
+        if not module.name.endswith(("__main__", ".dask_client")):
             __import__(module.name)
             names.append(module.name)
 after = ambient()
