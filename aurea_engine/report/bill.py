@@ -22,6 +22,7 @@ def write_money(amount: Fraction | None, currency: str) -> str:
 
 def write_bill(cost: Cost, limits: Limits) -> Markup:
     """The lines, the total, and what follows from it."""
+    # Exact values as the API writes them: a float of an amount would be another number.
     written = cost.to_dict()
     lines = zip(cost.lines, written["lines"], strict=True)
     rows = (_write_line(line, found, cost.currency, f"/cost/lines/{at}") for at, (line, found) in enumerate(lines))
@@ -51,6 +52,7 @@ def _write_line(line: Line, written: Mapping[str, Any], currency: str, place: st
 def _write_price(price: Fraction | None) -> str:
     if price is None:
         return "not known"
+    # Prices of a job are far below a cent, and powers of ten are for programs.
     text = f"{float(price):.12g}"
     return text if "e" not in text else f"{float(price):.20f}".rstrip("0")
 
@@ -63,6 +65,7 @@ def _write_rest(cost: Cost, limits: Limits) -> Iterator[Markup]:
         if per is not None:
             shown = write_money(per * MILLION, cost.currency)
             facts.append(join((datum(shown, written[name], f"/cost/{name}"), f" per million {jobs}")))
+    # Money for what nobody used is worth a line of its own, and nothing where there is none.
     if cost.idle:
         facts.append(
             join((datum(write_money(cost.idle, cost.currency), written["idle"], "/cost/idle"), " kept ready and idle"))
@@ -80,5 +83,6 @@ def _write_rest(cost: Cost, limits: Limits) -> Iterator[Markup]:
         yield element("ul", *(element("li", each) for each in facts), class_="facts")
     if cost.problem is not None:
         yield element("p", "There is no total: ", foreign(cost.problem, limits.text), ".")
+    # With its version and day, so that the bill can be made again when prices have changed.
     for sheet in cost.sheets[: limits.rows]:
         yield element("p", "Prices: ", foreign(f"{sheet.id} {sheet.version}, checked {sheet.checked}"), class_="quiet")

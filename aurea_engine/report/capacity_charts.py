@@ -20,10 +20,12 @@ def draw_trials(answer: CapacityAnswer) -> Chart | None:
     if not tried:
         return None
     values = [trial.value or 0.0 for _, trial in tried]
+    # One more on either side, so that the first and the last dot do not lie on the edge.
     x = Linear(0.0, len(answer.trials) + 1.0)
     y = scale_around(values) if answer.variable == "rate" else scale_from_zero(values)
     ticks = [(tick, f"{tick:g}") for tick in x.ticks(8) if tick == int(tick) and 0 < tick <= len(answer.trials)]
     plot = Plot(x, y, ticks, label_ticks(y.ticks(5), label_number))
+    # A ring is told from a dot without colours.
     words = {"passed": "met", "failed": "missed"}
     dots = [
         element("circle", cx=plot.percent(at), cy=plot.down(trial.value or 0.0), r=5,
@@ -51,6 +53,7 @@ def draw_curves(answer: CapacityAnswer) -> Chart | None:
         line.model: [(rate, float(money)) for rate, money in line.points if money is not None] for line in answer.curves
     }
     lines = {model: points for model, points in lines.items() if len(points) >= FEWEST}
+    # On a logarithmic axis a rate of 0 has no place, and a single one no length.
     rates = [rate for points in lines.values() for rate, _ in points if rate > 0]
     if not rates or min(rates) == max(rates):
         return None
@@ -61,6 +64,7 @@ def draw_curves(answer: CapacityAnswer) -> Chart | None:
         trace_line(plot, [rate for rate, _ in points], [money for _, money in points], COLOURS[at % len(COLOURS)])
         for at, points in enumerate(lines.values())
     ]
+    # Cut: a model may be named by its whole JSON, and the table beneath has it.
     labels = [
         (plot.down(points[-1][1]), model[:14], COLOURS[at % len(COLOURS)])
         for at, (model, points) in enumerate(lines.items())

@@ -75,6 +75,7 @@ def _list_key_figures(answer: CapacityAnswer) -> Markup:
 
 
 def _list_tiles(answer: CapacityAnswer) -> Iterator[tuple[str, Markup | str, Markup | str]]:
+    # The last bracket: what held, and what failed next to it. It is no confidence interval.
     low, high = answer.interval.low, answer.interval.high
     ends = join((
         "between ", datum(write_value(answer, low), low, "/interval/low"), " and ",
@@ -109,6 +110,7 @@ def _write_sections(answer: CapacityAnswer, limits: Limits) -> Iterator[Markup]:
     charts = [chart.draw() for chart in (draw_trials(answer), draw_curves(answer)) if chart is not None]
     if charts:
         yield write_section("pictures", "Search and price", element("div", *charts, class_="charts"))
+    # In virtual time first, then for real: the second stands only where it was asked for.
     for name, title, found in (
         ("verification", "Verification", answer.verification),
         ("confirmation", "Confirmation", answer.confirmation),
@@ -176,6 +178,7 @@ def _tabulate_trials(answer: CapacityAnswer, limits: Limits) -> Markup:
 
 def _write_trial(trial: Trial, answer: CapacityAnswer, place: str, number: int) -> Row:
     users = "–" if trial.users is None else f"{trial.users:,} user{'' if trial.users == 1 else 's'}"
+    # A trial that the generator limited says nothing of the system, and must not look like one that failed.
     word = {"passed": "met", "failed": "missed"}.get(trial.outcome, "inconclusive")
     what = join(
         (f"{number} {trial.phase.replace('_', ' ')}", element("small", foreign(trial.problem)) if trial.problem else "")

@@ -69,10 +69,12 @@ class Chart:
     def draw(self) -> Markup:
         """The chart as a figure of a page."""
         plot, ident = self.plot, self.ident
+        # Stretched to whatever width there is, without a script that measures the page.
         inner = element(
             "svg", *self.curves, viewBox=f"0 0 {UNITS} {plot.height}", preserveAspectRatio="none", width="100%",
             height=plot.height, class_="curves",
         )  # fmt: skip
+        # An image with a name and a description: screen readers do not read hundreds of coordinates.
         picture = element(
             "svg",
             element("title", self.title, id=f"{ident}-title"),
@@ -135,6 +137,7 @@ def write_label(text: str, x: str, y: float, class_: str, dx: int = 0) -> Markup
 
 def trace_line(plot: Plot, xs: Sequence[float], values: Values, class_: str) -> Markup:
     """A curve. A value that is None leaves a gap, and one between two gaps is a dot."""
+    # Pieces of a line are not bridged over a gap: nothing was measured there.
     pieces, pen = [], "M"
     for position, (x, value) in enumerate(zip(xs, values, strict=True)):
         if value is None:
@@ -142,6 +145,7 @@ def trace_line(plot: Plot, xs: Sequence[float], values: Values, class_: str) -> 
             continue
         pieces.append(f"{pen}{plot.across(x):.1f} {plot.down(value):.1f}")
         last = position + 1 == len(xs) or values[position + 1] is None
+        # A line of no length is drawn by its round ends.
         if pen == "M" and last:
             pieces.append("h.01")
         pen = "L"
@@ -167,9 +171,11 @@ def trace_band(plot: Plot, xs: Sequence[float], lows: Values, highs: Values, cla
 
 def rule_across(plot: Plot, value: float, text: str, class_: str = "objective") -> Markup:
     """A horizontal line at ``value`` with what it means written above it; nothing if it lies outside."""
+    # At an edge it would be taken for a figure that is just reached.
     if not plot.y.low <= value <= plot.y.high:
         return Markup()
     y = plot.down(value)
+    # Beneath the line where there is no room above it.
     above = y - 5 if y > 14 else y + 14
     return join(
         (

@@ -93,6 +93,7 @@ def name_figure(name: str) -> str:
 
 def write_shift(figure: str, shift: float) -> str:
     """A relative shift in percent of A, with its sign; that of a ratio in percentage points."""
+    # As it is, and not turned so that up is worse: the word beside it says what is good.
     sign = "+" if shift > 0 else "−" if shift < 0 else ""
     return f"{sign}{abs(shift) * 100:.2f} {'points' if figure == ABSOLUTE else '%'}"
 
@@ -138,6 +139,7 @@ def draw_shifts(comparison: Comparison) -> Chart:
     reach = max(shifted, min(1.05 * max(ends, default=0.0), 4 * shifted))
     x = Linear(-reach, reach)
     ticks = [(tick, f"{tick * 100:+.4g} %".replace("-", "−") if tick else "0") for tick in x.ticks(7)]
+    # Rows are drawn from above in the order of the figures, and an axis counts from below.
     rows = Linear(0.0, float(len(figures)))
     names = [(len(figures) - at - 0.5, name_figure(each.figure)) for at, each in enumerate(figures)]
     plot = Plot(x, rows, ticks, names, ROW * len(figures))
@@ -161,6 +163,7 @@ def draw_shifts(comparison: Comparison) -> Chart:
 
 def _draw_span(plot: Plot, low: float, high: float, y: float, height: float, class_: str) -> Markup:
     left, right = plot.x.place(low) * 100, plot.x.place(high) * 100
+    # An interval of nothing is still to be seen.
     width = f"{max(right - left, 0.2):.2f}%"
     return element("rect", x=f"{left:.2f}%", y=y, width=width, height=height, class_=class_)
 

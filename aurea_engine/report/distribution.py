@@ -95,6 +95,7 @@ def draw_distribution(result: RunResult) -> Iterator[Chart]:
     bars = gather_bars(response)
     low, high = bars[0].low, bars[-1].high
     others = [] if service is None else [each for each in list_buckets(service) if each.high > 0]
+    # The same axis for both charts: a bar and the tail above it are at one place.
     middle = math.sqrt(low * high)
     # Times that are all alike would make an axis without a length.
     x = Logarithmic(min(low, middle / 1.3), max(high, middle * 1.3))
@@ -152,6 +153,7 @@ def _mark_quantiles(result: RunResult, plot: Plot, names: Sequence[str]) -> Iter
 
 
 def _mark_bounds(result: RunResult, plot: Plot) -> Iterator[Markup]:
+    # Bounds outside the axis are in the table of objectives; drawn at its edge they would lie.
     for each in result.spec.objectives:
         bound = each.at_most
         if each.metric == "response_time" and bound is not None and plot.x.low < bound < plot.x.high:
@@ -193,6 +195,7 @@ def trace_tail(histogram: LatencyHistogram, plot: Plot, class_: str) -> Markup:
 
 def draw_tail(result: RunResult, response: LatencyHistogram, service: LatencyHistogram | None, x: Logarithmic) -> Chart:
     """How many jobs took longer, with what theory says of it."""
+    # Logarithmic in the share, too: the last job of a thousand is as far from the hundredth as that from the tenth.
     y = Logarithmic(LEAST_SHARE, 1.0)
     y_ticks = [(1.0, "all"), *((1 - q, f"p{q * 100:g}") for name, q in QUANTILES.items() if name != "p95")]
     plot = Plot(x, y, label_ticks(x.ticks(X_TICKS), label_seconds), y_ticks)
@@ -200,6 +203,7 @@ def draw_tail(result: RunResult, response: LatencyHistogram, service: LatencyHis
     theory = _find_theory(result)
     if theory is not None:
         model, tail = theory
+        # The curve of theory lies beneath those that were measured, wide and pale: what is covered agrees.
         times = [x.low * (x.high / x.low) ** (position / 160) for position in range(161)]
         shares = [tail(t) for t in times]
         curves.append(trace_line(plot, times, [s if s >= LEAST_SHARE else None for s in shares], "theory"))

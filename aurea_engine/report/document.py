@@ -18,6 +18,7 @@ def write_document(
     title: str, header: Sequence[Markup], write_sections: Callable[[Limits], Iterable[Markup]], source: str
 ) -> str:
     """An HTML document of at most `MOST_BYTES` bytes. ``source``: what it was made from, such as "from a result"."""
+    # Made anew with tighter limits rather than cut: what is cut off is no document.
     page = ""
     for limits in LIMITS:
         body = element(
@@ -36,6 +37,7 @@ def _write_head(title: str) -> Markup:
     return element(
         "head",
         element("meta", charset="utf-8"),
+        # In the file itself, so that it holds wherever the file is opened.
         element("meta", http_equiv="Content-Security-Policy", content=POLICY),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),

@@ -80,6 +80,7 @@ def _read_series(result: RunResult) -> Read | None:
         return None
     series = result.parts.series
     rows = series.to_rows()
+    # The middle of an interval stands for all of it: columns are never narrower than one.
     ends = [np.full(len(row.buckets), (row.at + 0.5) * series.width) for row in rows]
     buckets = [np.array(row.buckets, np.int64) for row in rows]
     if not rows:
@@ -94,6 +95,7 @@ def draw_heat_map(result: RunResult, heat: HeatMap) -> Chart:
     end = max(result.window[1], result.duration)
     x, y = Linear(0.0, end), Logarithmic(heat.low, heat.high)
     plot = Plot(x, y, time_ticks(0.0, end, 8), label_ticks(y.ticks(6), label_seconds), HEIGHT)
+    # Logarithmic: one job in the tail has to be seen beside thousands at the median.
     most = int(heat.counts.max())
     levels = np.zeros(heat.counts.shape, np.int64)
     filled = heat.counts > 0
@@ -138,6 +140,7 @@ def _trace_level(cells: NDArray[np.bool_], plot: Plot, width: float, level: int)
     """All cells of one depth as one path: neighbours in a row are one rectangle."""
     height, pieces = plot.height / ROWS, []
     for row, filled in enumerate(cells):
+        # Where a run of filled cells begins and where it ends, by turns.
         edges = np.flatnonzero(np.diff(np.concatenate([[0], filled.astype(np.int8), [0]])))
         top = plot.height - (row + 1) * height
         for first, last in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
@@ -148,6 +151,7 @@ def _trace_level(cells: NDArray[np.bool_], plot: Plot, width: float, level: int)
 
 def _write_cells(counts: Counts) -> Sequence[str]:
     """Row by row from the lowest: ``n`` for a count, ``0xN`` for N zeros in a row."""
+    # Most cells are empty: without the zeros it is a tenth of the size.
     words = []
     for row in counts.tolist():
         zeros = 0

@@ -33,6 +33,7 @@ def badge(word: str, text: str = "") -> Markup:
 
 def write_verdict(result: RunResult) -> Markup:
     """The verdict, what it means, which findings led to it, and what became of the objectives."""
+    # Notes leave the verdict alone; each code once, since a finding may come for several processes.
     grave = list(dict.fromkeys(each.code for each in result.findings if each.severity.name != "NOTE"))
     because: list[Markup | str] = []
     if grave:
@@ -133,6 +134,7 @@ def draw_interval(judged: ObjectiveResult) -> Markup:
     bound = objective.at_most if objective.at_most is not None else objective.at_least
     if interval is None or bound is None or judged.observed is None:
         return Markup()
+    # From 0, so that the lengths can be compared from row to row.
     most = max(bound, interval.high, judged.observed) * 1.15 or 1.0
 
     def at(value: float) -> float:
@@ -154,6 +156,7 @@ def draw_interval(judged: ObjectiveResult) -> Markup:
 
 def list_findings(result: RunResult, limits: Limits) -> Markup:
     """Every finding with its advice, numbered as the marks on the charts are."""
+    # In their order, which the numbers of the marks on the charts follow.
     shown = result.findings[: limits.rows]
     items = []
     for position, each in enumerate(shown):

@@ -55,6 +55,7 @@ def _list_tiles(result: RunResult) -> Iterator[Tile]:
 
 def _offered(result: RunResult) -> Markup:
     offered = join((datum(format_number(result.offered_rate, " /s"), result.offered_rate, "/offered_rate"), " offered"))
+    # Without an objective on single jobs every completed job is good, and goodput would repeat the throughput.
     if not any(objective.quantile is not None for objective in result.spec.objectives):
         return offered
     return join((offered, ", goodput ", datum(format_number(result.goodput, " /s"), result.goodput, "/goodput")))
@@ -62,6 +63,7 @@ def _offered(result: RunResult) -> Markup:
 
 def _tell_response_time(result: RunResult) -> Tile:
     """By the finest of these quantiles that the jobs support."""
+    # A quantile that too few jobs support is none, and a dash is no figure to begin with.
     times = result.response_time
     name = next((each for each in ("p99", "p95", "p90", "p50") if times.quantile(each) is not None), "max")
     value = times.quantile(name)
@@ -92,6 +94,7 @@ def _tell_jobs(result: RunResult) -> Tile:
 def _tell_cost(result: RunResult) -> Tile:
     cost, written = result.cost, result.cost.to_dict()
     total = datum(write_money(cost.total, cost.currency), written["total"], "/cost/total")
+    # Of a run in which nothing completed there is a total, and nothing to divide it by.
     if cost.per_success is None:
         return "Cost", total, ""
     million = datum(write_money(cost.per_success * MILLION, cost.currency), written["per_success"], "/cost/per_success")

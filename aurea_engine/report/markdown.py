@@ -31,10 +31,12 @@ def _list_lines(result: RunResult) -> Iterator[str]:
         why = "" if result.reason is None else f": {escape_markdown(result.reason.detail)}"
         yield f"The run ended as {result.status.replace('_', ' ')}{why}."
     yield ""
+    # The answer first: a reader of a pull request looks for what was missed.
     if result.objectives:
         heads = ["objective", "", "bound", "observed", "95 % bounds"]
         yield from _write_table(heads, [_list_cells(each, result) for each in result.objectives], texts=2)
     yield from _write_table(*_list_key_figures(result), texts=0)
+    # A list and no table: details are sentences, which a narrow column would break into shreds.
     for finding in result.findings[:MOST_ROWS]:
         detail, advice = escape_markdown(finding.detail), escape_markdown(finding.advice)
         yield f"- **{finding.severity.name.lower()}** `{finding.code}`: {detail}. {advice}"

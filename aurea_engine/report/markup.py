@@ -45,6 +45,7 @@ def join(parts: Iterable[str]) -> Markup:
 
 def element(name: str, /, *children: Child, **attributes: Attribute) -> Markup:
     """An element. Attributes are written with ``-`` for ``_``; ``class_`` is class. None and False leave one out."""
+    # Children that are text are escaped by `join`, attributes by `_write_attribute`: there is no third way in.
     inside = join(child for child in children if child is not None)
     head = name + "".join(map(_write_attribute, attributes, attributes.values()))
     return Markup(f"<{head}>") if name in VOID else Markup(f"<{head}>{inside}</{name}>")
@@ -64,6 +65,7 @@ def _write_value(value: Attribute) -> str:
 
 def foreign(text: str, most: int = 400) -> Markup:
     """Text from outside: set apart, so that its direction of writing moves nothing around it, and cut where it is long."""
+    # Before it is escaped: a cut through an entity would make markup of text.
     cut = text if len(text) <= most else f"{text[:most]}…"
     return element("bdi", cut)
 

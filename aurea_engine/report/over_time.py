@@ -72,6 +72,7 @@ def take_steps(result: RunResult, most: int = MOST_STEPS) -> Steps | None:
         return None
     size = math.ceil(len(points) / most)
     groups = [points[first : first + size] for first in range(0, len(points), size)]
+    # The window may stay open after the last job, until releasing ends; a run that was stopped has no such end.
     end = max(result.window[1], result.duration)
     begins = [group[0].at for group in groups]
     worst = [max(group, key=lambda point: -1.0 if point.p99 is None else point.p99) for group in groups]
@@ -129,7 +130,9 @@ def sum_costs(result: RunResult, edges: Instants) -> list[float] | None:
     if jobs is None or not total:
         return None
     costs = np.array(job_costs(result.spec.cost, jobs), float)
+    # A job that never started is never billed, whatever a model says of it.
     costs = np.where(jobs.was_started, costs, 0.0)
+    # A fee, a fleet or a tier is in the total and in no job: a curve that ends elsewhere would be another bill.
     if not math.isclose(float(costs.sum()), float(total), rel_tol=1e-6):
         return None
     ends = np.where(jobs.finished >= 0, jobs.finished, jobs.released)

@@ -63,6 +63,7 @@ def format_instant(at: datetime) -> str:
 
 
 def _write_sections(result: RunResult, catalog: Catalog | None, limits: Limits) -> Iterator[Markup]:
+    # In the order in which people look: judged, over time, distributed, paid, told apart, explained.
     if result.objectives:
         yield write_section("objectives", "Objectives", tabulate_objectives(result, limits))
     if result.replications is None:
@@ -92,6 +93,7 @@ def _write_over_time(result: RunResult, limits: Limits) -> Iterator[Markup]:
     if heat is not None:
         charts.append(draw_heat_map(result, heat).draw())
     yield element("div", *charts, class_="charts")
+    # What is missing is said, or its absence would pass for nothing to see.
     if result.jobs is None:
         missing = "Lag over time" if heat is not None else "Lag over time and the map of response times"
         text = f"{missing}, and jobs in service apart from those that wait, need records of jobs: this result has none."
@@ -144,6 +146,7 @@ def _write_specification(result: RunResult, catalog: Catalog | None, limits: Lim
                   element("code", "aurea run"), ".", class_="quiet")  # fmt: skip
     written = encode_json(spec_to_dict(result.spec, catalog))
     text = msgspec.json.format(written, indent=2).decode()
+    # Line by line: breaks between lines are ours, and those within a text are escaped in JSON already.
     lines = text[: limits.spec].split("\n")
     shown = Markup("\n".join(escape_text(line) for line in lines))
     yield element("pre", element("code", shown), tabindex="0", role="region", aria_label="The specification as JSON")

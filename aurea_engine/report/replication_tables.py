@@ -26,6 +26,7 @@ def tabulate_spreads(replications: Replications, clock: RunClock, limits: Limits
 
 
 def _write_spread(spread: Spread, place: str) -> Row:
+    # One replication has no interval, and two have one that is too wide to be of use; both are said as they are.
     ends: Markup | str = "–"
     if spread.interval is not None:
         low, high = (

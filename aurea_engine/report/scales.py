@@ -81,6 +81,7 @@ def scale_from_zero(values: Iterable[float | None]) -> Linear:
 
 def scale_around(values: Iterable[float | None]) -> Scale:
     """From 0, or logarithmic where values differ so much that the small ones would lie on the axis."""
+    # From 0 wherever that is possible: lengths can be compared then.
     known = [value for value in values if value is not None and value > 0]
     if not known or max(known) < 20 * min(known):
         return scale_from_zero(known)
@@ -90,6 +91,7 @@ def scale_around(values: Iterable[float | None]) -> Scale:
 def time_ticks(low: float, high: float, most: int) -> list[tuple[float, str]]:
     """Instants of a run at round numbers of seconds, minutes or hours, with how they are written: ``45 s``, ``2:30``."""
     span = high - low
+    # Of a clock, since 100 s or 1,000 s are no round times.
     steps = [unit * digit for unit in (1, 60) for digit in (1, 2, 5, 10, 15, 30)]
     steps += [3600 * hours for hours in (1, 2, 3, 6, 12, 24, 48, 120, 240)]
     step = choose_step(span / most) if span < 5 else next((each for each in steps if span / each <= most), span / most)

@@ -161,6 +161,7 @@ h2,h3{break-after:avoid}
 }
 """
 
+# Three sets of colours under the same names. Paper is light whatever the screen is.
 STYLESHEET = (
     f":root{{color-scheme:light dark;{LIGHT}}}@media (prefers-color-scheme:dark){{:root{{{DARK}}}}}"
     f"@media print{{:root{{color-scheme:light;{LIGHT}}}}}{RULES}"

@@ -44,6 +44,7 @@ def _cell(name: str, content: Markup | str, is_figure: bool, scope: str | None) 
 
 def cut_rows(rows: Iterable[Row], total: int, limits: Limits) -> list[Row]:
     """At most so many of ``total`` rows, the last of which says how many more there are. The others are not even made."""
+    # A run may have thousands of groups, and making a row takes longer than dropping it.
     shown = list(islice(rows, limits.rows))
     if total > len(shown):
         shown.append([f"… and {total - len(shown):,} more in the result", *([""] * (len(shown[0]) - 1))])

@@ -37,6 +37,7 @@ def draw_over_time(result: RunResult, steps: Steps) -> Iterator[Chart]:
     if list_known(steps.p50):
         yield draw_response_times(result, steps)
     yield draw_in_system(result, steps)
+    # In virtual time nothing is late, and jobs that are all due at once cannot be released at once.
     if result.jobs is not None and result.spec.clock == "real" and result.spec.workload.arrivals.ends != "with jobs":
         yield draw_lag(result, steps)
     if (costs := sum_costs(result, steps.edges)) is not None:
@@ -148,6 +149,7 @@ def draw_in_system(result: RunResult, steps: Steps) -> Chart:
         found = count_occupancy(result.jobs, steps.edges)
         columns = {"in service": found.in_service, "waiting": found.waiting}
         note = "At the end of each step."
+    # Slots that are far from filled would press the curves flat.
     slots = result.spec.scheduler.slots
     top = max(max(column) for column in columns.values())
     shows_slots = slots is not None and slots <= 4 * top
@@ -178,6 +180,7 @@ def draw_lag(result: RunResult, steps: Steps) -> Chart:
     lags, limit = find_worst_lags(result.jobs, steps.edges), result.spec.thresholds.lag
     y = scale_around([*list_known(lags), limit])
     plot = _plot(steps, y, label_ticks(y.ticks(Y_TICKS), label_seconds))
+    # The limit above which a release counts as late is always in the picture: 20 µs are no news.
     marked = [(number, each) for number, each in enumerate(result.findings, 1) if each.at is not None]
     note: Markup | str = f"How late the latest release of each step was, {_describe_steps(steps)}."
     if marked:
@@ -215,6 +218,7 @@ def draw_cost(result: RunResult, steps: Steps, costs: Column | list[float]) -> C
     """What the jobs had cost by then, with what the run may cost."""
     currency = result.cost.currency
     budgets = [each.at_most for each in result.spec.objectives if each.metric == "cost" and each.at_most is not None]
+    # A budget that is hardly touched is said in words.
     top = max(list_known(costs))
     y = scale_from_zero([top, *(each for each in budgets if each <= 4 * top)])
     plot = _plot(steps, y, label_ticks(y.ticks(Y_TICKS), lambda tick: f"{tick:.6g}"))

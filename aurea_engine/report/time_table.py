@@ -25,6 +25,7 @@ def tabulate_steps(result: RunResult, steps: Steps) -> Markup:
     columns += [(name, getattr(steps, name), _write_seconds) for name in ("p50", "p90", "p99")]
     if result.jobs is not None and result.spec.clock == "real":
         columns.append(("worst lag", find_worst_lags(result.jobs, steps.edges), _write_seconds))
+    # The columns are those of the charts, from the same steps: nobody has to see to read them.
     rows = zip(*([write(value) for value in values] for _, values, write in columns), strict=True)
     table = write_table("Figures over time", [head for head, *_ in columns], [list(row) for row in rows], texts=0)
     return element("details", element("summary", "The same figures as a table"), table)
