@@ -388,6 +388,8 @@ KNOWN: list[tuple[str, int, Objective, float | str]] = [
 """(what is searched, on so many slots, what must hold, what theory says), each with a seed of its own: its place here."""
 
 
+# The whole campaign takes minutes of two quiet cores; the usual limit is for what hangs.
+@pytest.mark.timeout(3600)
 @pytest.mark.long
 def test_known_capacities(campaign: Callable[[int], int]) -> None:
     """Exponential services of 10 ms: within 2 % of theory and verified, with trials as long as a search has them by itself.
