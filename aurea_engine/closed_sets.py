@@ -345,7 +345,7 @@ COMPARISON_REMARKS: Mapping[str, str] = MappingProxyType(
         "invalid_run": "the verdict of a run is invalid: its figures are not to be used",
         "other_clock": "one run was in real time, the other in virtual time",
         "other_machine": "runs in real time were on different machines",
-        "too_few_jobs": "a run has too few completed jobs for any word but inconclusive",
+        "too_few_jobs": "a run has too few completed jobs for any word on them but inconclusive",
         "no_steady_state": "a run drifts: its blocks of jobs are alike however long they are",
         "no_interval": "nothing is left of a run that would tell how far its figures may be off",
         "nothing_to_compare": "there is no figure that both runs have",

@@ -37,7 +37,8 @@ def what_if_to_dict(answer: WhatIf, catalog: Catalog | None = None, jobs_shown: 
 
 def _encode_figure(figure: WhatIfFigure) -> dict[str, Any]:
     interval = None if figure.interval is None else {**asdict(figure.interval), "level": 0.95}
-    return {"figure": figure.figure, "recorded": figure.recorded, "value": figure.value, "interval": interval}
+    money = {} if figure.currency is None else {"currency": figure.currency}
+    return {"figure": figure.figure, "recorded": figure.recorded, "value": figure.value, "interval": interval, **money}
 
 
 def _describe_job(result: RunResult, recorded: str) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def draw_curves(answer: CapacityAnswer) -> Chart | None:
     return Chart(
         "price-chart",
         "What other rates would cost",
-        f"{answer.currency} per million good jobs, over jobs per second, with as many systems as it takes.",
+        f"{answer.priced_in} per million good jobs, over jobs per second, with as many systems as it takes.",
         f"{len(lines)} models.",
         plot,
         curves,

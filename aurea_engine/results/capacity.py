@@ -150,6 +150,11 @@ class CapacityAnswer:
     ceiling: float | None = None
     utilization: float | None = None
 
+    @property
+    def priced_in(self) -> str:
+        """The currencies of its prices, such as ``USD``, or ``USD, EUR``."""
+        return ", ".join(dict.fromkeys(cost.currency for cost in self.costs)) or self.currency
+
 
 @dataclass(frozen=True)
 class SearchProgress:

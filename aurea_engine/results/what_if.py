@@ -12,13 +12,15 @@ from aurea_engine.results.statistics import Interval
 class WhatIfFigure:
     """One figure, in the unit of the result: as it was ``recorded``, and what it would be, with its 95 % ``interval``.
 
-    None is what too few jobs support, or what the recorded result does not hold.
+    None is what too few jobs support, or what the recorded result does not hold. ``currency``: of an amount of money,
+    that of its model.
     """
 
     figure: str
     recorded: float | None
     value: float | None
     interval: Interval | None
+    currency: str | None = None
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def _curve_panel(answer: CapacityAnswer) -> str:
         for line in answer.curves
     }
     title = "What a million good jobs cost at other rates, served by as many such systems as it takes"
-    return curve_svg(curves, (), answer.currency, title)
+    return curve_svg(curves, (), answer.priced_in, title)
 
 
 class _Axes:
@@ -99,7 +99,7 @@ def _frontier_panel(answer: CapacityAnswer) -> str:
         [
             f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
             f'<text x="{LEFT}" y="20" font-size="15" font-weight="600">{escape(title)}</text>',
-            *axes.grid(answer.currency),
+            *axes.grid(answer.priced_in),
             # Grey ones first, so that none hides one that matters.
             *(_draw_point(each, axes, colors) for each in sorted(drawn, key=lambda each: not each[0].dominated)),
             *_label_answer(answer, drawn, axes),

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from aurea_engine.closed_sets import COMPARED_FIGURES
+from aurea_engine.closed_sets import COMPARED_FIGURES, ComparisonWord
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.quantiles import count_samples_needed
@@ -56,7 +56,7 @@ def compare(
     # Two things that cannot be compared: the figures are shown, and nothing is said of them.
     figures = judge_shifts(shifts, tolerance, decides=anyway or not obstacles)
     return Comparison(
-        word=judge_whole(figures),
+        word=_limit_whole(judge_whole(figures), remarks),
         comparable=not obstacles,
         reasons=(*obstacles, *(each for each in remarks if each.code in _UNDECIDED)),
         notes=(*notes, *(each for each in remarks if each.code not in _UNDECIDED)),
@@ -76,6 +76,12 @@ def check_tolerance(tolerance: float) -> None:
         raise SpecError(
             [Problem("tolerance", "must be a number from 0 to 1, such as 0.03 for 3 %", repr(tolerance)[:40])]
         )
+
+
+def _limit_whole(word: ComparisonWord, remarks: list[Remark]) -> ComparisonWord:
+    """With too few completed jobs nobody knows of times: that as many failed in both makes no two runs the same."""
+    few = any(each.code == "too_few_jobs" for each in remarks)
+    return "inconclusive" if few and word in ("same", "better") else word
 
 
 def _draw_both(a: RunResult, b: RunResult, seed: int) -> tuple[FigureDraws, FigureDraws, bool]:
@@ -139,7 +145,8 @@ def _find_doubts(ours: FigureDraws, theirs: FigureDraws, shifts: list[Shift]) ->
     for name, each in (("A", ours), ("B", theirs)):
         if each.completed < FEWEST_JOBS:
             yield Remark(
-                "too_few_jobs", f"{name} has {each.completed} completed jobs: at least {FEWEST_JOBS} decide anything"
+                "too_few_jobs",
+                f"{name} has {each.completed} completed jobs: at least {FEWEST_JOBS} decide a figure of them",
             )
     if not shifts:
         yield Remark("nothing_to_compare", "there is no figure that both runs have")

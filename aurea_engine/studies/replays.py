@@ -41,6 +41,7 @@ from aurea_engine.results.statistics import Interval
 from aurea_engine.results.student_t import find_t
 from aurea_engine.results.what_if import WhatIfFigure
 from aurea_engine.spec import RunSpec
+from aurea_engine.studies.capacity_costs import read_currency
 from aurea_engine.studies.recorded_sample import Recorded
 from aurea_engine.workload.recorded_jobs import RecordedJobs
 from aurea_engine.workload.streams import Streams, derive_seed
@@ -67,9 +68,10 @@ class Replays:
         """All of them. ``result`` is the recorded run, ``whole`` a replay in the recorded order."""
         seen = [list(self._figures_of(replay)) for replay in self._replay()]
         recorded, figures = dict([*_list_figures(result), *self._list_costs(result)]), []
+        currencies = {_name_cost(name): read_currency(model) for name, model in self._costs.items()}
         for i, (name, _) in enumerate(seen[0]):
             value, interval = estimate([each[i][1] for each in seen])
-            figures.append(WhatIfFigure(name, recorded.get(name), value, interval))
+            figures.append(WhatIfFigure(name, recorded.get(name), value, interval, currencies.get(name)))
         n = len(whole.objectives)
         judged = tuple(_judge(each, figure) for each, figure in zip(whole.objectives, figures[:n], strict=True))
         return Replayed(tuple(figures[n:]), judged)
@@ -101,7 +103,11 @@ class Replays:
                 per = reprice(result.usage, model, result.jobs, result.steps).per_success
             except NeedsRecords:
                 per = None
-            yield f"cost_per_million{'.' if name else ''}{name}", None if per is None else float(per * 1_000_000)
+            yield _name_cost(name), None if per is None else float(per * 1_000_000)
+
+
+def _name_cost(model: str) -> str:
+    return f"cost_per_million{'.' if model else ''}{model}"
 
 
 def _join_blocks(starts: NDArray[np.int64], block: int, n: int) -> NDArray[np.intp]:

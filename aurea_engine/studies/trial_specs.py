@@ -12,6 +12,9 @@ from aurea_engine.workload.arrivals import Closed
 WARMUP_SHARE = 0.1
 """Share of a trial that is left out as warm-up, where the specification does not say how long one lasts."""
 
+MOST_WARMUP = 1e9
+"""Seconds: the bound of the member of a specification."""
+
 SECONDS = 10.0
 """Length of a trial in real time, where the specification does not say how long a run lasts."""
 
@@ -44,7 +47,8 @@ def spec_at(spec: RunSpec, variable: CapacityVariable, value: float, seed: int, 
 
 
 def _choose_warmup(spec: RunSpec, lasts: float | None) -> float | Literal["auto"]:
-    return WARMUP_SHARE * lasts if not spec.warmup and lasts is not None else spec.warmup
+    # No warm-up may be longer than `MOST_WARMUP`. A run that would need it is refused by itself, for what is its fault.
+    return min(WARMUP_SHARE * lasts, MOST_WARMUP) if not spec.warmup and lasts is not None else spec.warmup
 
 
 def _abort_early(objective: Objective, spec: RunSpec) -> Objective:

@@ -119,7 +119,7 @@ def _make_spec(
     workload = Workload(
         jobs,
         arrivals,
-        jobs=changes.jobs or result.counts.arrived,
+        jobs=changes.jobs or _count_arrived(result),
         patience=was.patience,
         deadline=was.deadline,
         drain=was.drain,
@@ -137,6 +137,12 @@ def _make_spec(
         label=spec.label,
         thresholds=spec.thresholds,
     )
+
+
+def _count_arrived(result: RunResult) -> int:
+    """Jobs of one run: the counts of a repeated one are those of all replications together."""
+    counted = () if result.replications is None else result.replications.counted
+    return -(-result.counts.arrived // max(len(counted), 1))
 
 
 def _is_known(objective: Objective, workload: Workload) -> bool:

@@ -19,9 +19,10 @@ import pytest
 
 from aurea_engine.codec.catalog import default_catalog
 from aurea_engine.codec.parsing import RESULT_DEPTH, parse_json, parse_toml
+from aurea_engine.codec.run_file import RunFile, is_run_file
 from aurea_engine.codec.specifications import spec_from_dict
 from aurea_engine.engine import run, run_sync
-from aurea_engine.errors import Problem, SpecError
+from aurea_engine.errors import DamagedRunFile, Problem, SpecError
 from aurea_engine.records.quantiles import CONFIDENCE
 from aurea_engine.results.comparison import Comparison
 from aurea_engine.results.result import RunResult
@@ -124,7 +125,16 @@ class Aurea:
             content = path.read_bytes()
         except OSError as error:
             raise SpecError(f"{path}: {error.strerror}") from None
-        return parse_toml(content) if path.suffix.lower() == ".toml" else parse_json(content, max_depth=RESULT_DEPTH)
+        try:
+            if is_run_file(content):
+                return RunFile.from_bytes(content).document
+            return (
+                parse_toml(content) if path.suffix.lower() == ".toml" else parse_json(content, max_depth=RESULT_DEPTH)
+            )
+        except DamagedRunFile as error:
+            raise SpecError(f"{path}: {error}") from None
+        except SpecError as error:
+            raise SpecError([each._replace(path=f"{path}") for each in error.problems]) from None
 
     def _compare(self, result: RunResult) -> tuple[str, Comparison] | None:
         found = None if self._baselines is None else self._baselines.find(result.spec.label)

@@ -25,11 +25,11 @@ from aurea_server.cli.capacity_options import Search, SearchOptions
 from aurea_server.cli.capacity_report import render_capacity
 from aurea_server.cli.credentials import take_credentials
 from aurea_server.cli.exit_codes import choose_search_exit_code
-from aurea_server.cli.input_files import read_file
 from aurea_server.cli.local_run import OutputOptions
 from aurea_server.cli.result_output import write_result
 from aurea_server.cli.run_options import extract_specification
 from aurea_server.cli.signals import handle_signals
+from aurea_server.cli.stored_results import read_document
 from aurea_server.cli.tables import show
 from aurea_server.cli.target_line import print_targets
 from aurea_server.cli.trial_lines import TrialLines
@@ -54,7 +54,8 @@ def capacity_command(
     Parameters
     ----------
     spec
-        A specification with objectives, JSON or TOML, or a result; ``-`` reads JSON from stdin.
+        A specification with objectives, JSON or TOML; or a result (JSON, .aurea, the id of a stored run), which
+        has one; ``-`` is stdin.
     svg
         Write the frontier of time against money, and the cost at other rates, to an SVG file.
     server
@@ -68,10 +69,10 @@ def capacity_command(
     if server is not None:
         from aurea_server.cli.remote_search import search_on_server  # noqa: PLC0415 - only a remote search needs it
 
-        document = options.make_document(extract_specification(read_file(spec)), search, catalog)
+        document = options.make_document(extract_specification(read_document(spec, server)), search, catalog)
         console = Console(stderr=True, no_color=output.no_color or None)
         return search_on_server(server, document, console, partial(_finish, output=output, svg=svg))
-    data, written = Sharding.take_from(extract_specification(read_file(spec)))
+    data, written = Sharding.take_from(extract_specification(read_document(spec)))
     refuse_repetition(written)
     cleaned, taken = take_credentials(options.apply(data))
     specification = options.make_spec(cleaned, catalog)

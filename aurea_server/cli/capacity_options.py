@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, NamedTuple
@@ -21,8 +22,10 @@ from aurea_engine import (
 )
 from aurea_engine.closed_sets import CapacityVariable
 from aurea_engine.codec.specifications import cost_to_dict
+from aurea_engine.records.quantiles import count_samples_needed
 from aurea_engine.shards.split import Sharding, count_cores, count_processes
 from aurea_engine.studies.search_plan import SearchLimits
+from aurea_engine.studies.trial_specs import WARMUP_SHARE
 from aurea_server.cli.objective_option import parse_objective
 from aurea_server.cli.reprice import name_model, read_model
 from aurea_server.cli.run_options import parse_quantity, parse_whole
@@ -79,6 +82,13 @@ class SearchOptions:
 
     def read_search(self) -> Search:
         """What is searched. Raises SpecError."""
+        if self.confirm not in (None, "real"):
+            raise SpecError([Problem("--confirm", "must be real", ascii(self.confirm)[:40])])
+        counts = {"--trials": self.trials, "--trial-jobs": self.trial_jobs}
+        if few := [
+            Problem(name, "must be at least 1", str(n)) for name, n in counts.items() if n is not None and n < 1
+        ]:
+            raise SpecError(few)
         rates, slots = _parse_range(self.rate, "--rate"), _parse_range(self.slots, "--slots")
         if rates is not None and slots is not None:
             raise SpecError([Problem("--slots", "and --rate cannot both be ranges: one is searched at a time")])
@@ -117,7 +127,7 @@ class SearchOptions:
         if self.objective:
             data = {**data, "objectives": [parse_objective(each) for each in self.objective]}
         if self.slots is not None and ".." not in self.slots:
-            data = {**data, "scheduler": {**_find_object(data, "scheduler"), "slots": parse_quantity(self.slots)}}
+            data = {**data, "scheduler": {**_find_object(data, "scheduler"), "slots": _parse_slots(self.slots)}}
         if self.rate is not None and ".." not in self.rate:
             workload = _find_object(data, "workload")
             arrivals = {**_find_object(workload, "arrivals"), "rate": parse_quantity(self.rate)}
@@ -144,15 +154,23 @@ class SearchOptions:
 
     def make_spec(self, data: Any, catalog: Catalog) -> RunSpec:
         """The specification, in virtual time where its jobs can be simulated. Raises SpecError."""
-        if self.confirm not in (None, "real"):
-            raise SpecError([Problem("--confirm", "must be real", ascii(self.confirm)[:40])])
         spec = spec_from_dict(data, catalog)
         if self.seed is not None:
             spec = replace(spec, seed=self.seed)
         asked = isinstance(data, dict) and "clock" in data
+        self._check_length(spec)
         if self.real:
             return replace(spec, clock="real")
         return spec if asked or not _can_be_simulated(spec) else replace(spec, clock="virtual")
+
+    def _check_length(self, spec: RunSpec) -> None:
+        """Raises SpecError if trials are too short for a quantile: none of them could pass, whatever the system does."""
+        quantiles = [max(each.quantile, 1 - each.quantile) for each in spec.objectives if each.quantile is not None]
+        needed = max((count_samples_needed(q) for q in quantiles), default=1)
+        fewest = math.ceil(needed / (1 - WARMUP_SHARE))
+        if self.trial_jobs is not None and self.trial_jobs < fewest:
+            text = f"must be at least {fewest:,}: an objective needs {needed:,} jobs after the warm-up of a trial"
+            raise SpecError([Problem("--trial-jobs", text, str(self.trial_jobs))])
 
 
 def _can_be_simulated(spec: RunSpec) -> bool:
@@ -163,6 +181,10 @@ def _can_be_simulated(spec: RunSpec) -> bool:
     except NotSimulable:
         return False
     return True
+
+
+def _parse_slots(text: str) -> object:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else text
 
 
 def _find_object(data: dict[str, Any], name: str) -> dict[str, Any]:

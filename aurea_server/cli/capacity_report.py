@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -133,6 +134,7 @@ def _tabulate_frontier(answer: CapacityAnswer) -> Table:
         Column("per million good", right=True),
         Column(),
     )
+    currencies = {cost.model: cost.currency for cost in answer.costs}
     for model in dict.fromkeys(point.model for point in answer.frontier):
         mine = [each for each in answer.frontier if each.model == model]
         # The answer itself is shown in any case, also where another value is better in both.
@@ -141,23 +143,26 @@ def _tabulate_frontier(answer: CapacityAnswer) -> Table:
                 make_printable(model),
                 f"{point.value:,.5g}",
                 format_seconds(point.p99),
-                format_money(float(point.per_million_good or 0), answer.currency),
+                format_money(float(point.per_million_good or 0), currencies.get(model, answer.currency)),
                 Text("passed", "green") if point.passed else Text("failed", "red"),
             )
     return table
 
 
 def _tabulate_curves(answer: CapacityAnswer) -> Table:
-    """What other rates cost, each served by as many such systems as it takes; the cheapest model stands out."""
+    """What other rates cost, each served by as many such systems as it takes; the cheapest of each currency stands out."""
     heads = (Column(make_printable(line.model), right=True) for line in answer.curves)
     table = Table(Column("at other rates", right=True), *heads)
     rows = list(zip(*(line.points for line in answer.curves), strict=True))
     for row in (rows[round(i * (len(rows) - 1) / (MOST_RATES - 1))] for i in range(MOST_RATES)):
-        priced = [money for _, money in row if money is not None]
+        priced: dict[str, list[Fraction]] = {}
+        for line, (_, money) in zip(answer.curves, row, strict=True):
+            if money is not None:
+                priced.setdefault(line.currency, []).append(money)
         cells = [
             Text(
                 format_money(None if money is None else float(money), line.currency),
-                "green" if money is not None and money == min(priced) else "",
+                "green" if money is not None and money == min(priced[line.currency]) else "",
             )
             for line, (_, money) in zip(answer.curves, row, strict=True)
         ]

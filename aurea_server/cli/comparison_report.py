@@ -69,7 +69,9 @@ def _explain_word(comparison: Comparison) -> str:
         return f"every figure is within {tolerance} of A"
     named = ", ".join(_name(each) for each in comparison.figures if each.word == comparison.word)
     if comparison.word == "inconclusive":
-        return f"{named or 'no figure'} could be within {tolerance} of A or beyond{_advise(comparison)}"
+        if not named:
+            return "nothing is known of the times of either run" if comparison.figures else "no figure is in both runs"
+        return f"{named} could be within {tolerance} of A or beyond{_advise(comparison)}"
     return f"{named}, by more than {tolerance}"
 
 

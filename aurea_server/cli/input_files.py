@@ -25,6 +25,14 @@ def read_content(path: Path) -> bytes:
         raise SpecError(f"{path}: {error.strerror}") from None
 
 
+def parse_option(text: str, option: str) -> Any:
+    """The values in the JSON that ``option`` was given. Raises SpecError, which names it."""
+    try:
+        return parse_json(text)
+    except SpecError as error:
+        raise SpecError([each._replace(path=option) for each in error.problems]) from None
+
+
 def parse_file(path: Path, content: bytes) -> Any:
     """The values in the ``content`` of the JSON or TOML file ``path``. Raises SpecError."""
     try:

@@ -36,8 +36,14 @@ def describe_replications(replications: Replications) -> Text:
     done, begun, asked = len(replications.counted), len(replications.each), replications.asked
     line = Text(f"{done} completed", "bold" if done == begun else "bold yellow")
     if replications.until is not None:
-        goal = format_percent(replications.until)
-        return line.append(f" of at most {asked}, until the interval was ±{goal} of the mean response time", "not bold")
+        until = replications.until
+        goal = format_percent(until) if until >= 0.001 else f"{until * 100:.2g} %"
+        goal = f"±{goal} of the mean response time"
+        spread = replications.spread("response_time.mean")
+        half = None if spread is None else spread.half_width
+        if half is not None and half <= until:
+            return line.append(f" of at most {asked}, until the interval was {goal}", "not bold")
+        return line.append(f" of at most {asked}, and the interval is not yet {goal}", "not bold")
     if done < asked:
         line.append(f" of {asked}; the others are in no figure", "not bold")
     return line.append("; figures are means over them", "not bold")

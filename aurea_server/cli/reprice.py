@@ -20,13 +20,12 @@ from aurea_engine import (
     Usage,
     cost_from_dict,
     default_catalog,
-    parse_json,
 )
 from aurea_engine.costs import (
     complete,
     reprice,
 )
-from aurea_server.cli.input_files import read_file
+from aurea_server.cli.input_files import parse_option, read_file
 from aurea_server.cli.number_format import format_money, format_number
 from aurea_server.cli.stored_results import WHAT_RESULTS_ARE, StoredResult, read_stored
 from aurea_server.cli.tables import Column, Table, show
@@ -42,7 +41,7 @@ def read_model_document(text: str) -> Any:
     """The same as plain data, as a specification has it."""
     # No kind and no file name begins with a brace.
     if text.lstrip().startswith("{"):
-        return parse_json(text)
+        return parse_option(text, "--cost")
     path = Path(text)
     return read_file(path) if path.suffix.lower() in {".json", ".toml"} else {"kind": text}
 
@@ -105,7 +104,7 @@ def reprice_command(
 def name_model(text: str, i: int) -> str:
     """A short name of the ``i``-th model that was given as ``text``."""
     if text.lstrip().startswith("{"):
-        kind = parse_json(text).get("kind", "?")
+        kind = parse_option(text, "--cost").get("kind", "?")
         return f"{i + 1}: {kind}"
     return f"{i + 1}: {Path(text).stem}"
 

@@ -67,7 +67,7 @@ def run_command(
         return run_on_server(server, data, output.output, json=output.json)
     catalog = default_catalog().with_entry_points()
     specification, given, written = options.make_spec(spec, catalog)
-    place = Place(shards.choose(written), shards.dask.choose(specification))
+    place = Place(shards.choose_for(specification, written), shards.dask.choose(specification))
     measure = None
     if floor:
         from aurea_server.cli.floor import make_measurer  # noqa: PLC0415 - what only a floor needs is loaded by it

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from aurea_engine import SpecError
+from aurea_engine import Problem, RunSpec, SpecError
 from aurea_engine.shards.split import Sharding
 from aurea_server.cli.dask_options import DaskOptions
 
@@ -42,6 +42,16 @@ class ShardOptions:
             raise SpecError(
                 [problem._replace(path=f"--{problem.path.replace('_', '-')}") for problem in error.problems]
             ) from None
+
+    def choose_for(self, spec: RunSpec, written: Sharding | None) -> Sharding | None:
+        """The same for ``spec``. Raises SpecError, which names the option, where one is for parts of a run that has none."""
+        sharding = self.choose(written)
+        is_repeated = sharding is not None and sharding.repetition is not None
+        given = [name for name, value in (("--on-loss", self.on_loss), ("--dask", self.dask.dask)) if value]
+        if given and spec.clock == "virtual" and self.processes is None and not is_repeated:
+            text = "goes with a run in real time, or a repeated one: in virtual time a run takes one core"
+            raise SpecError([Problem(name, text) for name in given])
+        return sharding
 
     def list_members(self) -> dict[str, Any]:
         """The options that are given, as members of a file say the same."""

@@ -19,13 +19,13 @@ from aurea_engine import (
     SpecError,
     default_catalog,
     encode_json,
-    parse_json,
     records_from_rows,
     spec_from_dict,
     what_if,
     what_if_to_dict,
 )
 from aurea_server.cli.exit_codes import choose_exit_code
+from aurea_server.cli.input_files import parse_option
 from aurea_server.cli.reprice import name_model, read_model
 from aurea_server.cli.result_output import write_result
 from aurea_server.cli.run_options import parse_quantity, parse_whole
@@ -80,7 +80,7 @@ class ChangeOptions:
             "workload": {"job": {"kind": "sleep"}, "jobs": 1 if self.jobs is None else self.jobs}
         }
         if self.arrivals is not None:
-            document["workload"]["arrivals"] = parse_json(self.arrivals)
+            document["workload"]["arrivals"] = parse_option(self.arrivals, "--arrivals")
         if self.scheduler is not None or self.slots is not None:
             document["scheduler"] = self._describe_scheduler(stored)
         # Read as a specification: kinds, members, bounds and messages are those of every other one.
@@ -100,7 +100,8 @@ class ChangeOptions:
         recorded = spec.get("scheduler") if isinstance(spec, dict) else None
         described = dict(recorded) if isinstance(recorded, dict) else {}
         if self.scheduler is not None:
-            given = parse_json(self.scheduler) if self.scheduler.lstrip().startswith("{") else {"kind": self.scheduler}
+            is_json = self.scheduler.lstrip().startswith("{")
+            given = parse_option(self.scheduler, "--scheduler") if is_json else {"kind": self.scheduler}
             kept = {name: described[name] for name in ("slots", "queue_limit") if name in described}
             described = {"kind": described.get("kind", "fifo"), **kept, **given}
         return described if self.slots is None else described | {"slots": self.slots}

@@ -38,7 +38,7 @@ def _tabulate_figures(answer: WhatIf) -> Table:
     heads = ("recorded", "answer", "95 % interval")
     table = Table(Column("what if", least=LABEL_WIDTH), *(Column(head, right=True) for head in heads))
     for figure in answer.figures:
-        show = _choose_format(figure, answer.result.cost.currency)
+        show = _choose_format(figure, figure.currency or answer.result.cost.currency)
         if figure.value is None and figure.recorded is None:
             continue  # a row of dashes says nothing
         name, style = _name(figure), "bold" if figure.figure == "response_time.mean" else ""

@@ -186,3 +186,54 @@ def test_found_in_virtual_time_is_confirmed(tmp_path: Path, aurea: Callable[...,
     assert [trial["phase"] for trial in answer["trials"]].count("confirm_real") >= 5
     assert (code, answer["status"]) in ((0, "at_least"), (6, "undecided"))
     assert answer["confirmation"]["passed"] == (code == 0)
+
+
+def test_slots_and_rate_of_the_command_line(spec: Path, aurea: Callable[..., Any]) -> None:
+    """One number each is what all trials run on, whatever the file says."""
+    options = ("--require", "500", "--slots", "9", "--json", *QUICK)
+    code, out, err = aurea("capacity", spec, *options)
+    assert code == 0, err
+    assert json.loads(out)["slots"] == 9
+    code, _, err = aurea("capacity", spec, "--slots", "three", *QUICK)
+    assert (code, "scheduler.slots: must be a whole number" in err) == (2, True)
+
+
+def test_a_run_file_is_a_specification_too(spec: Path, aurea: Callable[..., Any], tmp_path: Path) -> None:
+    assert aurea("run", spec, "--virtual", "-o", tmp_path / "run.aurea")[0] == 0
+    code, out, err = aurea("capacity", tmp_path / "run.aurea", "--require", "120", *QUICK)
+    assert code == 0, err
+    assert "at least 120 jobs/s" in out
+
+
+def test_each_model_has_its_own_currency(spec: Path, aurea: Callable[..., Any], tmp_path: Path) -> None:
+    """In the tables, and in the picture; amounts in two currencies are not compared."""
+    euros, picture = '{"kind": "per_job", "price": "0.01", "currency": "EUR"}', tmp_path / "frontier.svg"
+    _, out, _ = aurea("capacity", spec, "--cost", euros, "--require", "200", "--svg", picture, *QUICK)
+    priced = [line for line in out.splitlines() if line.startswith("per_job")]
+    assert len(priced) == 2
+    assert all("EUR" in line and "USD" not in line for line in priced)
+    assert "USD, EUR per million good" in picture.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "flag"),
+    [
+        (("--trials", "-2"), "--trials: must be at least 1"),
+        (("--trial-jobs", "0"), "--trial-jobs: must be at least 1"),
+        (("--trial-jobs", "300"), "--trial-jobs: must be at least 333"),
+        (("--cost", "{[}"), "--cost: must be JSON"),
+        (("--confirm", "yes", "--server", "http://localhost:1"), "--confirm: must be real"),
+    ],
+)
+def test_what_is_refused_names_its_flag(
+    spec: Path, aurea: Callable[..., Any], options: tuple[str, ...], flag: str
+) -> None:
+    """Trials too short for a p99 would make every system look infeasible."""
+    code, out, err = aurea("capacity", spec, *options)
+    assert (code, out) == (2, "")
+    assert flag in err
+
+
+def test_a_rate_of_almost_nothing_is_refused_for_what_it_is(spec: Path, aurea: Callable[..., Any]) -> None:
+    code, _, err = aurea("capacity", spec, "--require", "1e-8", *QUICK)
+    assert (code, "years away" in err, "warmup" in err) == (2, True, False)

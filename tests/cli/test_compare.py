@@ -91,3 +91,15 @@ def test_stdin_is_one_of_the_two(aurea: Aurea) -> None:
     code, _, err = aurea("compare", "-", "-")
     assert code == 2
     assert "only one of the two" in err
+
+
+def test_two_runs_that_both_failed_are_not_called_the_same(aurea: Aurea, tmp_path: Path) -> None:
+    """That as many jobs failed in both is known. Of their times nothing is."""
+    for name, seed in (("a", 1), ("b", 2)):
+        spec = make_spec(seed, 0.01, 400)
+        spec["workload"]["job"] = {"kind": "faulty", "job": spec["workload"]["job"], "failure_rate": 1}
+        (tmp_path / "spec").write_text(json.dumps(spec))
+        aurea("run", tmp_path / "spec", "-o", tmp_path / f"{name}.aurea")
+    code, out, _ = aurea("compare", tmp_path / "a.aurea", tmp_path / "b.aurea")
+    assert (code, "B is           inconclusive: nothing is known of the times" in out) == (6, True)
+    assert any(line.startswith("failure ratio") and line.endswith("same") for line in out.splitlines())

@@ -132,3 +132,14 @@ def test_wrong_options_are_named(aurea: Callable[..., Any], spec: Path, options:
 
 def test_progress_line_says_which_replication() -> None:
     assert describe_replication(3, 10) == "replication 3 of 10"
+
+
+def test_an_interval_that_is_too_wide_is_not_said_to_be_narrow(aurea: Callable[..., Any], spec: Path) -> None:
+    _, out, _ = aurea("run", spec, "--until", "0.01%", "--repeat", 3, "--processes", 1)
+    assert "3 completed of at most 3, and the interval is not yet ±0.01 % of the mean response time" in out
+
+
+def test_an_option_for_parts_of_a_run_is_named_where_it_has_none(aurea: Callable[..., Any], spec: Path) -> None:
+    for given in (("--on-loss", "continue"), ("--dask", "tls://127.0.0.1:8786")):
+        code, _, err = aurea("run", spec, *given)
+        assert (code, f"{given[0]}: goes with a run in real time" in err, "processes:" in err) == (2, True, False)

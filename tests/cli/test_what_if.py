@@ -174,3 +174,30 @@ def test_what_is_no_result_is_refused(aurea: Aurea, tmp_path: Path) -> None:
     code, _, err = aurea("what-if", tmp_path / "spec.json")
     assert code == 2
     assert "must be a result" in err
+
+
+def test_each_model_has_its_own_currency(stored: Callable[..., Path], aurea: Aurea) -> None:
+    pounds = '{"kind": "per_job", "price": "0.02", "currency": "GBP"}'
+    run = stored("run.aurea", 400)
+    _, out, _ = aurea("what-if", run, "--cost", "per_second", "--cost", pounds, *FEW)
+    line = next(line for line in out.splitlines() if "per_job" in line)
+    assert line.count("GBP") == 4
+    _, out, _ = aurea("what-if", run, "--cost", "per_second", "--cost", pounds, "--json", *FEW)
+    figures = json.loads(out)["what_if"]["figures"]
+    assert [each["currency"] for each in figures if "currency" in each] == ["USD", "GBP"]
+
+
+def test_json_that_is_none_names_its_option(stored: Callable[..., Path], aurea: Aurea) -> None:
+    run = stored("run.aurea", 100)
+    for option in ("--scheduler", "--arrivals", "--cost"):
+        code, _, err = aurea("what-if", run, option, '{"kind": ', *FEW)
+        assert (code, f"{option}: must be JSON" in err) == (2, True)
+
+
+def test_a_repeated_run_is_one_of_its_replications(stored: Callable[..., Path], aurea: Aurea, tmp_path: Path) -> None:
+    """Its counts are those of all of them: as many jobs at once would be another load."""
+    stored("run.aurea", 150)
+    _, _, err = aurea("run", tmp_path / "spec.json", "--repeat", 4, "--processes", 1, "-o", tmp_path / "four.aurea")
+    assert err == ""
+    _, out, _ = aurea("what-if", tmp_path / "four.aurea", *FEW)
+    assert "in 40 replays of 150," in out

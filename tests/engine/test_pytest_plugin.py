@@ -260,10 +260,15 @@ def test_specifications_come_in_every_form(fixture: Callable[..., Aurea], tmp_pa
     stored = simulate(whole)
     (tmp_path / "run.json").write_bytes(encode_json(result_to_dict(stored)))
     aurea = fixture()
-    for given in (whole, data, "spec.json", Path("spec.toml"), tmp_path / "run.json"):
+    (tmp_path / "run.aurea").write_bytes(RunFile.of(stored).to_bytes())
+    for given in (whole, data, "spec.json", Path("spec.toml"), tmp_path / "run.json", "run.aurea"):
         assert aurea.run(given).response_time == stored.response_time
     with pytest.raises(SpecError, match="No such file"):
         aurea.run("missing.json")
+    for name, content in (("damaged.json", b"{"), ("damaged.aurea", (tmp_path / "run.aurea").read_bytes()[:-9])):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(SpecError, match=name):
+            aurea.run(name)
 
 
 class Waits(Job):
