@@ -50,7 +50,7 @@ def _tabulate_answer(answer: CapacityAnswer) -> Table:
 def _list_facts(answer: CapacityAnswer) -> Iterator[tuple[str, Text]]:
     yield "capacity", Text(describe_capacity(answer), STYLE[answer.status])
     yield "status", Text(f"{answer.status.replace('_', ' ')}: {make_printable(answer.reason)}")
-    yield "objectives", Text(", ".join(answer.objectives))
+    yield "objectives", Text(make_printable(", ".join(answer.objectives)))
     yield "interval", Text(_describe_interval(answer))
     other = answer.slots if answer.variable == "rate" else answer.rate
     if other is not None:
@@ -76,7 +76,8 @@ def _describe_interval(answer: CapacityAnswer) -> str:
 def _describe_verification(verification: Verification) -> str:
     word = "yes" if verification.passed else "no"
     figures = "; ".join(
-        f"{each.objective}: median {each.median:.4g}" + ("" if each.bound is None else f", 95 % bound {each.bound:.4g}")
+        f"{make_printable(each.objective)}: median {each.median:.4g}"
+        + ("" if each.bound is None else f", 95 % bound {each.bound:.4g}")
         for each in verification.objectives
         if each.median is not None
     )

@@ -80,7 +80,7 @@ def _list_facts(answer: WhatIf) -> Iterator[tuple[str, Text]]:
     yield (
         "run",
         Text(
-            f"{answer.sample:,} jobs of {answer.recorded}, in {answer.replays} replays of {result.counts.arrived:,}, "
+            f"{answer.sample:,} jobs of {make_printable(answer.recorded)}, in {answer.replays} replays of {result.counts.arrived:,}, "
             f"seed {result.spec.seed}"
         ),
     )
@@ -88,8 +88,8 @@ def _list_facts(answer: WhatIf) -> Iterator[tuple[str, Text]]:
         outcome = Text.assemble(
             (judged.outcome, OUTCOME_STYLE[judged.outcome]), ", ", describe_observed(judged, result)
         )
-        yield "objective", Text(f"{judged.objective}: ").append(outcome)
+        yield "objective", Text(make_printable(f"{judged.objective}: ")).append(outcome)
     for text in answer.assumptions:
-        yield "assumption", Text(text)
+        yield "assumption", Text(make_printable(text))
     for text in answer.warnings:
         yield "warning", Text(make_printable(text), "yellow")

@@ -201,3 +201,15 @@ def test_a_repeated_run_is_one_of_its_replications(stored: Callable[..., Path], 
     assert err == ""
     _, out, _ = aurea("what-if", tmp_path / "four.aurea", *FEW)
     assert "in 40 replays of 150," in out
+
+
+def test_nothing_of_a_file_reaches_the_terminal_raw(stored: Callable[..., Path], aurea: Aurea) -> None:
+    """A result may come from anybody."""
+    run = stored("run.json", 200)
+    document = json.loads(run.read_text())
+    run.write_text(json.dumps({**document, "benchmark_id": "benchmark-1\x1b]0;mine\x07"}))
+    code, out, _ = aurea("what-if", run, *FEW)
+    assert code in (0, 6)
+    assert "jobs of benchmark-1" in out
+    assert "\x1b" not in out
+    assert "\x07" not in out
