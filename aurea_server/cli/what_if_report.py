@@ -80,8 +80,8 @@ def _list_facts(answer: WhatIf) -> Iterator[tuple[str, Text]]:
     yield (
         "run",
         Text(
-            f"{answer.sample:,} jobs of {make_printable(answer.recorded)}, in {answer.replays} replays of {result.counts.arrived:,}, "
-            f"seed {result.spec.seed}"
+            f"{answer.sample:,} jobs of {make_printable(answer.recorded)}, "
+            f"in {answer.replays} replays of {result.counts.arrived:,}, seed {result.spec.seed}"
         ),
     )
     for judged in result.objectives:
