@@ -27,7 +27,9 @@ async def main() -> None:
         assert spread is not None
         assert spread.interval is not None
         low, high = spread.interval.low, spread.interval.high
-        print(f"{name}: {len(result.replications.each)} runs, mean {spread.mean:.4f} s, between {low:.4f} and {high:.4f} s")
+        print(
+            f"{name}: {len(result.replications.each)} runs, mean {spread.mean:.4f} s, between {low:.4f} and {high:.4f} s"
+        )
     assert ten.replications is not None
     print("means:", [round(each.figures["response_time.mean"] or 0, 3) for each in ten.replications.each])
     print(f"objective {ten.objectives[0].objective}: {ten.objectives[0].outcome}, {ten.objectives[0].detail}")
