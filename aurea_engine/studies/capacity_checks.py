@@ -9,7 +9,8 @@ from aurea_engine.errors import Problem
 from aurea_engine.spec import RunSpec
 from aurea_engine.studies.search_plan import MOST_SLOTS
 
-MOST_RATE = 1e9
+LEAST_RATE, MOST_RATE = 1e-3, 1e9
+"""Jobs per second. A trial has up to a million jobs, and instants of the engine reach some 290 years."""
 
 
 def check_search(
@@ -52,6 +53,6 @@ def _check_spec(spec: RunSpec, variable: str) -> list[Problem]:
 def _check_value(variable: str, value: float) -> str | None:
     if variable == "slots" and (value != int(value) or not 1 <= value <= MOST_SLOTS):
         return f"must be a whole number of slots, 1 to {MOST_SLOTS:,}"
-    if not (math.isfinite(value) and 0 < value <= MOST_RATE):
-        return f"must be a rate above 0, at most {MOST_RATE:g}/s"
+    if not (math.isfinite(value) and LEAST_RATE <= value <= MOST_RATE):
+        return f"must be a rate from {LEAST_RATE:g} to {MOST_RATE:g}/s"
     return None

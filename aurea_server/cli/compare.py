@@ -63,7 +63,7 @@ def compare_command(  # noqa: PLR0913 - a command has as many options as it has
     no_color
         Print without colours, as with NO_COLOR in the environment.
     """
-    check_output(report, "--report")
+    check_output(report, "--report", [a, b])
     comparison = _compare(a, b, parse_tolerance(tolerance), anyway=anyway, server=server)
     if json:
         write_out(msgspec.json.format(encode_json(comparison_to_dict(comparison)), indent=2) + b"\n")

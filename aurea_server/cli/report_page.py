@@ -36,7 +36,7 @@ def report_command(
     server
         Look for the id on this server, such as http://localhost:5000; else in the history of this machine.
     """
-    check_output(output)
+    check_output(output, read=[result])
     if output is None and not markdown and sys.stdout.isatty():
         raise SpecError("--output: name a file for the page, such as -o report.html, or use --markdown")
     found, catalog = read_stored(result, server), default_catalog().with_entry_points()

@@ -138,7 +138,7 @@ def what_if_command(
     server
         The server whose history holds the id.
     """
-    check_output(output)
+    check_output(output, read=[result])
     catalog = default_catalog().with_entry_points()
     stored = read_stored(result, server)
     recorded = stored.to_result(catalog)

@@ -61,13 +61,17 @@ def _is_file_of(descriptor: int, path: Path) -> bool:
     return writable and (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 
 
-def check_output(path: Path | None, flag: str = "--output") -> None:
-    """Raises SpecError if it is clear that ``path``, given by ``flag``, cannot be written: before the work."""
+def check_output(path: Path | None, flag: str = "--output", read: Iterable[Path] = ()) -> None:
+    """Raises SpecError if it is clear that ``path``, given by ``flag``, cannot be written: before the work. ``read``: stored
+    results that the work is about, which must not be replaced by what is said of them.
+    """
     if path is None:
         return
     try:
         if find_descriptor(path) is not None:
             return
+        if any(path.exists() and each.exists() and path.samefile(each) for each in read):
+            raise FileExistsError(0, "it is the result that is read: name another file")
         if path.is_dir():
             raise IsADirectoryError(0, "Is a directory")
         # A file is replaced by a new one, so it is the folder that has to be writable; a device is written into.

@@ -212,3 +212,26 @@ def test_an_export_is_appended(form: str, aurea_data: Callable[[int], Any], log:
     said = log.read_text()
     assert said.startswith(LINE)
     assert run_id in said
+
+
+@pytest.mark.parametrize("ending", ["json", "aurea"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("report", "{}", "-o", "{}"),
+        ("what-if", "{}", "--rate", "2x", "-o", "{}"),
+        ("compare", "{}", "{}", "--report", "{}"),
+    ],
+)
+def test_stored_result_is_not_replaced(
+    command: tuple[str, ...], ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is said of a result must not take its place, also under another name of the same file."""
+    result, other = tmp_path / f"run.{ending}", tmp_path / f"link.{ending}"
+    assert main([*RUN, "-o", str(result)]) == 0
+    other.hardlink_to(result)
+    before = result.read_bytes()
+    words = [word.format(result) for word in command[:-1]] + [str(other)]
+    assert main(words) == 2
+    assert "name another file" in capsys.readouterr().err
+    assert result.read_bytes() == before

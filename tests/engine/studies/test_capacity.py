@@ -317,6 +317,7 @@ def test_runs_without_steady_state_fail() -> None:
         (make_spec(), {"variable": "slots", "low": 1.5}, ["low"]),
         (make_spec(), {"variable": "users"}, ["variable"]),
         (make_spec(), {"low": 1.0, "require": 2.0}, ["require"]),
+        (make_spec(), {"require": 9.9e-4}, ["require"]),
         (replace(make_spec(), workload=Workload(Sleep(), Closed(3), jobs=9)), {}, ["workload.arrivals"]),
         (
             replace(make_spec(), workload=Workload(Sleep(), AllAtOnce(), jobs=9), objectives=()),
