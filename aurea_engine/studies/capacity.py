@@ -70,7 +70,7 @@ async def capacity(  # noqa: PLR0913 - a study has as many options as it has
     the runs, this process if None. ``stop`` ends the search with what it knows, as ``undecided``.
     Raises `SpecError` for what cannot be searched, with all problems at once; what a trial raises passes through.
     """
-    if problems := check_search(spec, variable, low, high, require):
+    if problems := check_search(spec, variable, low, high, require, limits.jobs_of_trial):
         raise SpecError(problems)
     spec = spec if spec.seed is not None else replace(spec, seed=secrets.randbits(53))
     study = _Study(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from aurea_engine.closed_sets import CAPACITY_VARIABLES
 from aurea_engine.errors import Problem
+from aurea_engine.records.quantiles import count_samples_needed
 from aurea_engine.spec import RunSpec
 from aurea_engine.studies.search_plan import MOST_SLOTS
+from aurea_engine.studies.trial_specs import WARMUP_SHARE
 
 LEAST_RATE, MOST_RATE = 1e-3, 1e9
 """Jobs per second. A trial has up to a million jobs, and instants of the engine reach some 290 years."""
@@ -19,9 +22,10 @@ def check_search(
     low: float | None = None,
     high: float | None = None,
     require: float | None = None,
+    jobs_of_trial: int | None = None,
 ) -> list[Problem]:
     """All that `capacity` would refuse, as problems of its arguments and of the specification."""
-    problems = [*_check_spec(spec, variable)]
+    problems = [*_check_spec(spec, variable), *check_length(spec, jobs_of_trial)]
     if variable not in CAPACITY_VARIABLES:
         return [*problems, Problem("variable", f"must be one of {', '.join(CAPACITY_VARIABLES)}", repr(variable)[:60])]
     for name, value in (("low", low), ("high", high), ("require", require)):
@@ -48,6 +52,16 @@ def _check_spec(spec: RunSpec, variable: str) -> list[Problem]:
     if spec.workload.arrivals.ends == "with jobs":
         problems.append(Problem("workload.arrivals", "must not all come at once: a capacity is of a steady state"))
     return problems
+
+
+def check_length(spec: RunSpec, jobs_of_trial: int | None) -> Iterator[Problem]:
+    """Trials that are too short for a quantile: none of them could pass, whatever the system does."""
+    quantiles = [max(each.quantile, 1 - each.quantile) for each in spec.objectives if each.quantile is not None]
+    needed = max((count_samples_needed(q) for q in quantiles), default=1)
+    fewest = math.ceil(needed / (1 - WARMUP_SHARE))
+    if jobs_of_trial is not None and jobs_of_trial < fewest:
+        text = f"must be at least {fewest:,}: an objective needs {needed:,} jobs after the warm-up of a trial"
+        yield Problem("jobs_of_trial", text, str(jobs_of_trial))
 
 
 def _check_value(variable: str, value: float) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, NamedTuple
@@ -22,10 +21,9 @@ from aurea_engine import (
 )
 from aurea_engine.closed_sets import CapacityVariable
 from aurea_engine.codec.specifications import cost_to_dict
-from aurea_engine.records.quantiles import count_samples_needed
 from aurea_engine.shards.split import Sharding, count_cores, count_processes
+from aurea_engine.studies.capacity_checks import check_length
 from aurea_engine.studies.search_plan import SearchLimits
-from aurea_engine.studies.trial_specs import WARMUP_SHARE
 from aurea_server.cli.objective_option import parse_objective
 from aurea_server.cli.reprice import name_model, read_model
 from aurea_server.cli.run_options import parse_quantity, parse_whole
@@ -164,13 +162,9 @@ class SearchOptions:
         return spec if asked or not _can_be_simulated(spec) else replace(spec, clock="virtual")
 
     def _check_length(self, spec: RunSpec) -> None:
-        """Raises SpecError if trials are too short for a quantile: none of them could pass, whatever the system does."""
-        quantiles = [max(each.quantile, 1 - each.quantile) for each in spec.objectives if each.quantile is not None]
-        needed = max((count_samples_needed(q) for q in quantiles), default=1)
-        fewest = math.ceil(needed / (1 - WARMUP_SHARE))
-        if self.trial_jobs is not None and self.trial_jobs < fewest:
-            text = f"must be at least {fewest:,}: an objective needs {needed:,} jobs after the warm-up of a trial"
-            raise SpecError([Problem("--trial-jobs", text, str(self.trial_jobs))])
+        """Raises SpecError, by the option's name, if trials are too short for an objective."""
+        if problems := [problem._replace(path="--trial-jobs") for problem in check_length(spec, self.trial_jobs)]:
+            raise SpecError(problems)
 
 
 def _can_be_simulated(spec: RunSpec) -> bool:

@@ -236,4 +236,4 @@ def test_what_is_refused_names_its_flag(
 
 def test_a_rate_of_almost_nothing_is_refused_for_what_it_is(spec: Path, aurea: Callable[..., Any]) -> None:
     code, _, err = aurea("capacity", spec, "--require", "1e-8", *QUICK)
-    assert (code, "years away" in err, "warmup" in err) == (2, True, False)
+    assert (code, "must be a rate from 0.001" in err, "warmup" in err) == (2, True, False)

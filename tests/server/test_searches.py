@@ -189,6 +189,8 @@ async def test_all_that_is_wrong_is_said_at_once(client: Any) -> None:
         ({"costs": {f"m{i}": {"kind": "free"} for i in range(17)}}, "costs"),
         ({"workload": {**QUEUE["workload"], "arrivals": {"kind": "all_at_once"}}}, "workload.arrivals"),
         ({"workload": {**QUEUE["workload"], "jobs": 501}}, "workload.jobs"),
+        ({"objectives": [{"metric": "response_time", "quantile": 0.999, "at_most": 1}]}, "objectives"),
+        ({"require": 1e-9}, "require"),
         ({"repeats": 3}, "repeats"),
         ({"repeat": 3}, "repeat"),
     ],

@@ -57,8 +57,11 @@ class SearchValidator:
         judged = check_size(judge_built_in(document, catalog, self._limits, access, sharding))
         spec = spec_from_dict(judged.document, catalog, local=False, data_dir=access.data_dir)
         checked = order or SearchOrder()
-        if problems := check_search(spec, checked.variable, checked.low, checked.high, checked.require):
-            raise SpecError(problems)
+        bounds = (checked.low, checked.high, checked.require)
+        if problems := check_search(spec, checked.variable, *bounds, self._limits.jobs):
+            # A client has no say in the length of trials: what needs longer ones is its objective.
+            most = f"; a run here has {self._limits.jobs:,} at most"
+            raise SpecError([_blame_objectives(problem, most) for problem in problems])
         return SearchSubmission(judged.document, spec, replace(checked, high=self._cap(spec, checked)), sharding)
 
     def _cap(self, spec: RunSpec, order: SearchOrder) -> float | None:
@@ -72,3 +75,9 @@ class SearchValidator:
             text = f"would send more requests per second than a run may on this server: {most:,g}"
             raise SpecError([Problem("high", text, f"{order.high:,g}")])
         return most if order.high is None else order.high
+
+
+def _blame_objectives(problem: Problem, most: str) -> Problem:
+    if problem.path != "jobs_of_trial":
+        return problem
+    return Problem("objectives", problem.problem.replace("must be at least", "need trials of at least", 1) + most)

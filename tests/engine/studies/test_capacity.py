@@ -318,6 +318,7 @@ def test_runs_without_steady_state_fail() -> None:
         (make_spec(), {"variable": "users"}, ["variable"]),
         (make_spec(), {"low": 1.0, "require": 2.0}, ["require"]),
         (make_spec(), {"require": 9.9e-4}, ["require"]),
+        (make_spec(), {"jobs_of_trial": 332}, ["jobs_of_trial"]),
         (replace(make_spec(), workload=Workload(Sleep(), Closed(3), jobs=9)), {}, ["workload.arrivals"]),
         (
             replace(make_spec(), workload=Workload(Sleep(), AllAtOnce(), jobs=9), objectives=()),
@@ -330,8 +331,10 @@ def test_runs_without_steady_state_fail() -> None:
 def test_what_cannot_be_searched_is_refused(spec: RunSpec, options: dict[str, Any], named: list[str]) -> None:
     """All problems at once, before any trial."""
     assert [problem.path for problem in check_search(spec, **options)] == named
+    limits = SearchLimits(jobs_of_trial=options.get("jobs_of_trial"))
+    options = {name: value for name, value in options.items() if name != "jobs_of_trial"}
     with pytest.raises(SpecError):
-        search(spec, **options)
+        search(spec, limits=limits, **options)
 
 
 @pytest.mark.parametrize(
