@@ -23,7 +23,7 @@ NOBODY = "tcp://127.0.0.1:1"
         (["--dask", "tls://10.0.0.1:8786", "--dask-ca", "missing.pem"], "--dask-cert: is needed with a tls:// address"),
         (["--dask-ca", "ca.pem"], "--dask-ca: goes with --dask: name the cluster too"),
         (["--dask-insecure"], "--dask-insecure: goes with --dask: name the cluster too"),
-        (["--dask", NOBODY, "--virtual"], "processes: cannot be used in virtual time"),
+        (["--dask", NOBODY, "--virtual"], "--dask: goes with a run in real time, or a repeated one"),
         (["--dask", NOBODY, "--processes", 2, "--slots", 4], "scheduler.slots: cannot be used in a shard"),
         (["--dask", NOBODY, "--processes", "many"], "--processes: must be a whole number from 1 to 256"),
         (["--dask", NOBODY, "--on-loss", "retry"], '--on-loss: must be "fail" or "continue"'),

@@ -35,7 +35,10 @@ def make(*changed: tuple[int, dict[str, Any]]) -> RunParts:
     pieces = []
     for k in range(4):
         parts = execute(replace(SPEC, clock="virtual"), Shard(k, 4))
-        report = replace(parts.shards[0], process=ProcessFacts(HOSTS[k], 100 + k), releases=PUNCTUAL)
+        # These tests may run under coverage; the processes that they are about do not.
+        environment = {name: value for name, value in parts.shards[0].environment.items() if name != "tracer"}
+        facts = {"process": ProcessFacts(HOSTS[k], 100 + k), "releases": PUNCTUAL, "environment": environment}
+        report = replace(parts.shards[0], **facts)
         for index, changes in changed:
             report = _change(report, changes) if index == k else report
         pieces.append(replace(parts, shards=(report,)))
