@@ -72,7 +72,9 @@ async def test_ceiling_of_a_paced_server() -> None:
     # However busy the machine is, the server never does more, so no answer may say so.
     assert (answer.value or 0) <= 1.05 * CEILING
     if tells_of_the_machine(answer) or late > 0.01 * replies:
-        return  # its ceiling was not the one that is known
+        pytest.skip(
+            "the machine had no time for the server or the generator: its ceiling was not the one that is known"
+        )
     assert answer.status == "found", answer
     assert answer.value == pytest.approx(CEILING, rel=0.05)
     assert answer.verification is not None

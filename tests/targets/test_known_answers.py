@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from aurea_engine import RunResult
+
 pytestmark = pytest.mark.realtime
 ROOT = Path(__file__).parents[2]
 RATE, JOBS = 1000, 10_000
@@ -31,6 +33,12 @@ def stalling() -> Iterator[str]:
         process.stdin.close()
 
 
+def skip_unless_valid(result: RunResult) -> None:
+    """What is above the arithmetic may be the generator's own delay, and then the result says so."""
+    if result.verdict != "valid":
+        pytest.skip(f"the generator was late itself: {[finding.code for finding in result.findings]}")
+
+
 def test_stall_behind_one_connection(stalling: str, ask: Callable[..., Any]) -> None:
     """The job that meets the stall has a service of 1 s, and 1,000 others arrive meanwhile and wait.
 
@@ -45,12 +53,12 @@ def test_stall_behind_one_connection(stalling: str, ask: Callable[..., Any]) -> 
     assert result.response_time.max >= 0.99  # one arrives each millisecond, at the earliest when the stall begins
     assert result.service_time.max >= 0.99
     assert result.response_time.mean >= 10 * result.service_time.mean
-    if result.verdict == "valid":
-        assert result.response_time.p99 <= 0.96
-        assert result.response_time.p95 <= 0.76
-        assert result.response_time.max <= 1.1
-        assert result.service_time.p99 <= 0.02
-        assert result.service_time.max <= 1.1
+    skip_unless_valid(result)
+    assert result.response_time.p99 <= 0.96
+    assert result.response_time.p95 <= 0.76
+    assert result.response_time.max <= 1.1
+    assert result.service_time.p99 <= 0.02
+    assert result.service_time.max <= 1.1
 
 
 def test_stall_without_a_limit(stalling: str, ask: Callable[..., Any]) -> None:
@@ -62,10 +70,10 @@ def test_stall_without_a_limit(stalling: str, ask: Callable[..., Any]) -> None:
     assert result.counts.completed == JOBS
     assert result.response_time.p95 >= 0.49
     assert result.response_time.p99 >= 0.89
-    if result.verdict == "valid":
-        for times in (result.response_time, result.service_time):
-            assert 0.49 <= times.p95 <= 0.60
-            assert 0.89 <= times.p99 <= 1.0, result.response_time
+    skip_unless_valid(result)
+    for times in (result.response_time, result.service_time):
+        assert 0.49 <= times.p95 <= 0.60
+        assert 0.89 <= times.p99 <= 1.0, result.response_time
 
 
 def test_pool_of_four_connections(hostile: Any, ask: Callable[..., Any]) -> None:
