@@ -34,7 +34,8 @@ NAMES = {"jobs": "job", "arrivals": "arrivals", "distributions": "distribution",
          "cost_models": "cost model"}  # fmt: skip
 NOUNS = {"Branch": "branches", "TokenClass": "token classes", "TokenRequest": "token requests",
          "Weighted": "weighted distributions"}  # fmt: skip
-RECORDS = {"Auth": "credentials", "Expect": "expectation", "SecretReference": "secret", "TlsOptions": "TLS options"}
+RECORDS = {"Auth": "credentials", "Expect": "expectation", "SecretReference": "secret", "TlsOptions": "TLS options",
+           "TraceTokens": "token lengths"}  # fmt: skip
 OF_REQUESTS = tuple(field.name for field in dataclasses.fields(HttpMembers))
 COMMON = ("billed", "per", "currency")
 """Members that nearly every cost model has; the page explains them once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal
@@ -21,6 +21,8 @@ from aurea_engine.workload.arrivals import Arrivals
 from aurea_engine.workload.distributions import cut_to_whole_ns
 from aurea_engine.workload.jobs import Job, Sleep
 from aurea_engine.workload.time_parsing import TimeUnit, parse_time
+from aurea_engine.workload.token_traces import FORMS as TOKEN_FORMS
+from aurea_engine.workload.token_traces import TokenForm, TokenLengths, TraceTokens, read_token_trace
 from aurea_engine.workload.trace_files import (
     FILE_MEMBERS,
     LIMIT,
@@ -36,33 +38,45 @@ from aurea_engine.workload.trace_files import (
     read_times,
 )
 
+TraceForm = Literal[Form, TokenForm]
+"""The forms of `Form` have the instants in one column; those of `TokenForm` have lengths beside them."""
+
 
 @dataclass(frozen=True)
 class Trace(Arrivals):
     """Arrivals at the recorded instants ``at``: seconds since the window opened, in order. Or at those of a ``file``.
 
-    ``offset``: the instant in the file at which the window opens; None is the first of the slice. ``speed`` 2 takes half as
+    ``tokens``: the lengths of the requests that arrive; of a file in a ``format`` that has them, they are read with the
+    instants. ``offset``: the instant in the file at which the window opens; None is the first of the slice. ``speed`` 2 takes half as
     long. ``sha256`` is filled in; if it is given, a changed file is refused.
     """
 
     at: Annotated[Annotated[tuple[Seconds, ...], non_empty("must hold at least one instant")] | None, OR_FILE] = None
     file: Annotated[FileName | None, LOCAL_FILE] = None
-    format: Annotated[Form | None, LOCAL] = None
+    format: Annotated[TraceForm | None, LOCAL] = None
     column: Annotated[Name | None, LOCAL] = None
     unit: Annotated[TimeUnit | None, LOCAL] = None
     offset: Annotated[float | Name | None, LOCAL] = None
     speed: Annotated[Speed, LOCAL] = 1.0
     slice: Annotated[Rows | None, LOCAL] = None
     sha256: Annotated[Digest | None, LOCAL] = None
+    tokens: TraceTokens | None = None
     ends: ClassVar[Literal["by itself"]] = "by itself"
     recorded_ns: Instants = field(init=False, repr=False, compare=False)
     """The instants of the file, in ns since the window opened."""
+    lengths: TokenLengths | None = field(init=False, default=None, repr=False, compare=False)
+    """The lengths of its requests, None if it has none."""
 
     def check(self) -> list[Problem]:
         if self.file is not None:
             return self._read(self.file)
         if self.at is None:
             return [Problem("at", "is required, or file")]
+        if self.tokens is not None:
+            if len(self.tokens.input) != len(self.at):
+                text = f"must have as many as there are instants, {len(self.at):,}"
+                return [Problem("tokens.input", text, f"{len(self.tokens.input):,}")]
+            object.__setattr__(self, "lengths", TokenLengths.of(self.tokens))
         problems = [Problem(name, "goes with file only") for name in FILE_MEMBERS if getattr(self, name) is not None]
         if self.offset is not None or self.speed != 1:
             problems.append(Problem("offset" if self.offset is not None else "speed", "goes with file only"))
@@ -76,12 +90,12 @@ class Trace(Arrivals):
 
     def _read(self, file: str) -> list[Problem]:
         """Read the instants, and keep them beside the members, which say where they came from."""
-        if self.at is not None:
-            return [Problem("at", "cannot stand beside file: give one or the other")]
+        for name in ("at", "tokens"):
+            if getattr(self, name) is not None:
+                return [Problem(name, "cannot stand beside file: give one or the other")]
         try:
-            source = Source(file, self.format, self.column, self.unit, self.slice)
-            times = read_times(source, self.sha256)
-            opening = int(times.ns[0]) if self.offset is None else find_opening(self.offset, times, self.unit)
+            source, times, lengths = self._load(Source(file, self.column, self.unit, self.slice))
+            opening = int(times.ns[0]) if self.offset is None else find_opening(self.offset, times, source.unit)
             instants = scale_arrivals(source, times, opening, self.speed)
         except Unreadable as error:
             return [error.problem]
@@ -89,7 +103,19 @@ class Trace(Arrivals):
         # whether the file is still the same.
         object.__setattr__(self, "sha256", times.sha256)
         object.__setattr__(self, "recorded_ns", instants)
+        object.__setattr__(self, "lengths", lengths)
         return []
+
+    def _load(self, source: Source) -> tuple[Source, Times, TokenLengths | None]:
+        """What was read, the times in it, and the lengths, if the form has any."""
+        if self.format is None or self.format in ("csv", "jsonl"):
+            return source, read_times(source, self.format, self.sha256), None
+        for name in ("column", "unit"):
+            if getattr(self, name) is not None:
+                raise Unreadable(name, f"goes with csv and jsonl: the form {self.format} says it itself")
+        columns = TOKEN_FORMS[self.format]
+        named = replace(source, column=columns.time, unit=columns.unit)
+        return named, *read_token_trace(named, self.format, self.sha256)
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
         # Times of a list were checked to be in order as floats. Rounding cannot change the order.
@@ -129,8 +155,8 @@ class Replay(Job):
         if self.durations is not None:
             return [Problem("durations", "cannot stand beside file: give one or the other")]
         try:
-            source = Source(file, self.format, self.column, self.unit, self.slice)
-            times = read_times(source, self.sha256)
+            source = Source(file, self.column, self.unit, self.slice)
+            times = read_times(source, self.format, self.sha256)
             object.__setattr__(self, "recorded_ns", check_durations(source, times))
         except Unreadable as error:
             return [error.problem]
@@ -223,4 +249,7 @@ def _inline_times(value: dict[str, Any], path: str) -> object:
     except SpecError as error:
         raise SpecError(problem.within(path) for problem in error.problems) from None
     times = [seconds_of(ns) for ns in read.recorded_ns.tolist()]
-    return {"kind": "trace", "at": times} if isinstance(read, Trace) else {"kind": "replay", "durations": times}
+    if isinstance(read, Replay):
+        return {"kind": "replay", "durations": times}
+    tokens = {} if read.lengths is None else {"tokens": read.lengths.to_dict()}
+    return {"kind": "trace", "at": times, **tokens}

@@ -10,7 +10,8 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -47,6 +48,8 @@ Rows = tuple[RowNumber, RowNumber | None]
 Speed = Annotated[float, Meta(gt=0, le=1e6)]
 FILE_MEMBERS = ("format", "column", "unit", "slice", "sha256")
 Digest = Annotated[str, Meta(max_length=64)]
+Row = tuple[int, Any]
+"""The number of a line, and what it holds."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,18 @@ class Source:
     """What to read: a slice of the rows of one column, in a ``unit``."""
 
     file: str
-    form: Form | None
-    column: str | None
-    unit: TimeUnit | None
-    slice: Rows | None
+    column: str | None = None
+    unit: TimeUnit | None = None
+    slice: Rows | None = None
+
+    def select(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """The rows of the slice. Raises `Unreadable` for a file that is too long."""
+        first, last = self.slice or (0, None)
+        for number, row in enumerate(rows):
+            if number >= MOST_ROWS:
+                raise Unreadable("file", f"must have at most {MOST_ROWS:,} rows: {self.file} has more")
+            if number >= first and (last is None or number < last):
+                yield row
 
 
 class Unreadable(Exception):
@@ -78,35 +89,42 @@ class Times:
     dated: bool
 
 
-def read_times(source: Source, sha256: str | None) -> Times:
+def read_times(source: Source, form: Form | None, sha256: str | None) -> Times:
     """The times in a file, which must have the digest ``sha256`` if one is given. Raises `Unreadable`."""
-    form = source.form or _infer_format(source.file)
-    # Read once, as bytes: the digest and the times must be of the same content, even if the file changes meanwhile.
-    content = _read_content(source.file)
-    digest = hashlib.sha256(content).hexdigest()
-    if sha256 not in (None, digest):
-        text = f"is not that of {source.file} any more: leave sha256 out to run the file as it is now, which is another run"
-        raise Unreadable("sha256", text, show_value(sha256))
+    form = form or _infer_format(source.file)
+    content, digest = load_content(source.file, sha256)
     cells = _read_csv(source, content) if form == "csv" else _read_jsonl(source, content)
-    first, last = source.slice or (0, None)
-    lines: list[int] = []
-    times: list[int] = []
-    zones: set[bool | None] = set()
-    for row, (line, cell) in enumerate(cells):
-        if row >= MOST_ROWS:
-            raise Unreadable("file", f"must have at most {MOST_ROWS:,} rows: {source.file} has more")
-        if row >= first and (last is None or row < last):
-            ns, zone = _read_time(cell, source, line)
-            lines.append(line)
-            times.append(ns)
-            # A column is of one kind. Dates without a zone among dates with one could be hours apart, silently.
-            zones.add(zone)
-            if len(zones) > 1:
-                raise Unreadable("column", f"{describe_place(source, line)} is of another kind than the rows before it: "
-                                 "numbers, dates and dates with a time zone do not mix", show_value(cell))  # fmt: skip
-    if not times:
-        raise Unreadable("slice" if source.slice else "file", f"leaves no row of {source.file}")
-    return Times(np.array(times, np.int64), lines.__getitem__, digest, zones != {None})
+    column = TimeColumn(source)
+    for line, cell in source.select(cells):
+        column.add(line, cell)
+    return column.close(digest)
+
+
+class TimeColumn:
+    """Takes the cells of a column of times, row by row."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        # Eight bytes each: a list of Python's numbers would take four times as much.
+        self._lines, self._times = array("q"), array("q")
+        self._zones: set[bool | None] = set()
+
+    def add(self, line: int, cell: object) -> None:
+        """The cell of the next row. Raises `Unreadable`."""
+        ns, zone = _read_time(cell, self._source, line)
+        self._lines.append(line)
+        self._times.append(ns)
+        # A column is of one kind. Dates without a zone among dates with one could be hours apart, silently.
+        self._zones.add(zone)
+        if len(self._zones) > 1:
+            text = f"{describe_place(self._source, line)} is of another kind than the rows before it: numbers, dates and "
+            raise Unreadable("column", f"{text}dates with a time zone do not mix", show_value(cell))
+
+    def close(self, digest: str) -> Times:
+        """All rows were added. Raises `Unreadable` if there was none."""
+        if not self._times:
+            raise Unreadable("slice" if self._source.slice else "file", f"leaves no row of {self._source.file}")
+        return Times(np.array(self._times, np.int64), self._lines.__getitem__, digest, self._zones != {None})
 
 
 def _read_time(cell: object, source: Source, line: int) -> tuple[int, bool | None]:
@@ -128,8 +146,9 @@ def _read_time(cell: object, source: Source, line: int) -> tuple[int, bool | Non
     return ns, zone
 
 
-# Errors name the line, not the row: blank lines, headers and a slice make the two differ, and editors show lines.
 def describe_place(source: Source, line: int) -> str:
+    """File, line and column, for a message."""
+    # The line, not the row: blank lines, headers and a slice make the two differ, and editors show lines.
     column = "" if source.column is None else f", column {source.column!r}"
     return f"{source.file}, line {line}{column}"
 
@@ -142,16 +161,23 @@ def _infer_format(name: str) -> Form:
     return forms[ending]
 
 
-def _read_content(name: str) -> bytes:
+def load_content(name: str, sha256: str | None) -> tuple[bytes, str]:
+    """What a file holds, and its digest, which must be ``sha256`` if one is given. Raises `Unreadable`."""
+    # Read once, as bytes: the digest and the rows must be of the same content, even if the file changes meanwhile.
     try:
-        return read_file(name, MOST_BYTES)
+        content = read_file(name, MOST_BYTES)
     except ValueError as error:
         raise Unreadable("file", str(error), show_value(name)) from None
     except OSError as error:
         raise Unreadable("file", f"cannot be read: {error.strerror or error}", show_value(name)) from None
+    digest = hashlib.sha256(content).hexdigest()
+    if sha256 not in (None, digest):
+        text = f"is not that of {name} any more: leave sha256 out to run the file as it is now, which is another run"
+        raise Unreadable("sha256", text, show_value(sha256))
+    return content, digest
 
 
-def _decode_lines(source: Source, content: bytes) -> Iterator[str]:
+def decode_lines(source: Source, content: bytes) -> Iterator[str]:
     """The lines, unchanged, decoded by the byte order mark."""
     try:
         text = decode_text(content)
@@ -165,7 +191,7 @@ def _decode_lines(source: Source, content: bytes) -> Iterator[str]:
 
 def _read_csv(source: Source, content: bytes) -> Iterator[tuple[int, str]]:
     """(line, cell) of each row that is not blank. The first row names the columns, unless the file has only one."""
-    rows = csv.reader(_decode_lines(source, content), strict=True)
+    rows = csv.reader(decode_lines(source, content), strict=True)
     try:
         head = next((row for row in rows if row), [])
         index = _find_csv_column(source, head)
@@ -190,7 +216,7 @@ def _find_csv_column(source: Source, head: list[str]) -> int:
         raise Unreadable("file", f"{source.file} is empty: its first line must name the columns")
     if source.column is None:
         if len(names) > 1:
-            raise Unreadable("column", f"is required: one of {_list_names(names)}")
+            raise Unreadable("column", f"is required: one of {list_names(names)}")
         return 0
     if names.count(source.column) != 1:
         many = "stands more than once in the first line" if source.column in names else "is no column"
@@ -198,12 +224,13 @@ def _find_csv_column(source: Source, head: list[str]) -> int:
         other = next((mark for mark in (";", "\t") if len(names) == 1 and mark in names[0]), None)
         hint = f"; its columns are separated by {other!r}, and must be by ','" if other else ""
         raise Unreadable(
-            "column", f"{many} of {source.file}: there is {_list_names(names)}{hint}", show_value(source.column)
+            "column", f"{many} of {source.file}: there is {list_names(names)}{hint}", show_value(source.column)
         )
     return names.index(source.column)
 
 
-def _list_names(names: list[str]) -> str:
+def list_names(names: list[str]) -> str:
+    """The names of columns for a message."""
     # A file without a header may have a thousand "names". The message stays readable.
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     return ", ".join(show_value(name) for name in names[:20]) + more
@@ -211,23 +238,29 @@ def _list_names(names: list[str]) -> str:
 
 def _read_jsonl(source: Source, content: bytes) -> Iterator[tuple[int, Any]]:
     """(line, value) of each line that is not blank: the member ``column`` of an object, or the value itself."""
-    for line, text in enumerate(_decode_lines(source, content), 1):
-        if not text.strip():
-            continue
-        try:
-            value = json.loads(text, parse_float=Decimal, parse_constant=lambda name: name)
-        except (ValueError, RecursionError, ArithmeticError):
-            raise Unreadable("file", f"{source.file}, line {line} is not JSON", show_value(text.strip())) from None
+    for line, value in read_json_lines(source, content):
         if isinstance(value, dict):
             if source.column is None:
-                raise Unreadable("column", f"is required: one of {_list_names(list(value))}")
+                raise Unreadable("column", f"is required: one of {list_names(list(value))}")
             if source.column not in value:
                 raise Unreadable(
-                    "column", f"{describe_place(source, line)} is not there: there is {_list_names(list(value))}"
+                    "column", f"{describe_place(source, line)} is not there: there is {list_names(list(value))}"
                 )
             value = value[source.column]
         elif source.column is not None:
             raise Unreadable(
                 "column", f"{source.file}, line {line} is not an object, so it has no columns", show_value(value)
             )
+        yield line, value
+
+
+def read_json_lines(source: Source, content: bytes) -> Iterator[Row]:
+    """(line, value) of each line that is not blank."""
+    for line, text in enumerate(decode_lines(source, content), 1):
+        if not text.strip():
+            continue
+        try:
+            value = json.loads(text, parse_float=Decimal, parse_constant=lambda name: name)
+        except (ValueError, RecursionError, ArithmeticError):
+            raise Unreadable("file", f"{source.file}, line {line} is not JSON", show_value(text.strip())) from None
         yield line, value

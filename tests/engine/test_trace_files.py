@@ -331,9 +331,10 @@ def test_specification_shows_its_file(azure: str) -> None:
     shown = spec_to_dict(spec, default_catalog())["workload"]["arrivals"]
     assert json.loads(json.dumps(shown)) == {
         "kind": "trace", "at": None, "file": azure, "column": "TIMESTAMP", "slice": [1, None], "sha256": shown["sha256"],
+        "tokens": None,
     }  # fmt: skip
     listed = spec_to_dict(RunSpec(Workload(Replay((1.0,)), Trace((1.0,)))))["workload"]
     assert (listed["job"], listed["arrivals"]) == (
         {"kind": "replay", "durations": [1.0]},
-        {"kind": "trace", "at": [1.0]},
+        {"kind": "trace", "at": [1.0], "tokens": None},
     )
