@@ -123,6 +123,7 @@ from aurea_engine.workload.jobs import Cpu, Job, JobSource, Plan, Sleep
 from aurea_engine.workload.recorded import Replay, Trace, inline_files
 from aurea_engine.workload.schedulers import Fifo, Lifo, Priority, Queue, Scheduler, ShortestFirst
 from aurea_engine.workload.streams import Streams
+from aurea_engine.workload.token_traces import TraceTokens
 from aurea_engine.workload.workload import Workload
 
 __all__ = [
@@ -251,6 +252,7 @@ __all__ = [
     "Timing",
     "TlsOptions",
     "Trace",
+    "TraceTokens",
     "Uniform",
     "Usage",
     "Weighted",

@@ -46,9 +46,9 @@ TraceForm = Literal[Form, TokenForm]
 class Trace(Arrivals):
     """Arrivals at the recorded instants ``at``: seconds since the window opened, in order. Or at those of a ``file``.
 
-    ``tokens``: the lengths of the requests that arrive; of a file in a ``format`` that has them, they are read with the
-    instants. ``offset``: the instant in the file at which the window opens; None is the first of the slice. ``speed`` 2 takes half as
-    long. ``sha256`` is filled in; if it is given, a changed file is refused.
+    ``offset``: the instant in the file at which the window opens; None is the first of the slice. ``speed`` 2 takes half as
+    long. ``sha256`` is filled in; if it is given, a changed file is refused. ``tokens``: the lengths of the requests that
+    arrive ``at``; of a file in a ``format`` that has lengths, they are read with the instants.
     """
 
     at: Annotated[Annotated[tuple[Seconds, ...], non_empty("must hold at least one instant")] | None, OR_FILE] = None
@@ -108,14 +108,15 @@ class Trace(Arrivals):
 
     def _load(self, source: Source) -> tuple[Source, Times, TokenLengths | None]:
         """What was read, the times in it, and the lengths, if the form has any."""
-        if self.format is None or self.format in ("csv", "jsonl"):
-            return source, read_times(source, self.format, self.sha256), None
+        form = self.format
+        if form is None or form == "csv" or form == "jsonl":  # noqa: PLR1714 - only so mypy sees which forms are left
+            return source, read_times(source, form, self.sha256), None
         for name in ("column", "unit"):
             if getattr(self, name) is not None:
-                raise Unreadable(name, f"goes with csv and jsonl: the form {self.format} says it itself")
-        columns = TOKEN_FORMS[self.format]
+                raise Unreadable(name, f"goes with csv and jsonl: the form {form} says it itself")
+        columns = TOKEN_FORMS[form]
         named = replace(source, column=columns.time, unit=columns.unit)
-        return named, *read_token_trace(named, self.format, self.sha256)
+        return named, *read_token_trace(named, form, self.sha256)
 
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
         # Times of a list were checked to be in order as floats. Rounding cannot change the order.

@@ -143,7 +143,8 @@ class _Kept:
         return len(self._blocks)
 
     def close(self) -> TokenLengths:
-        return TokenLengths(*(np.array(each, np.int64) for each in (self._input, self._output, self._blocks, self._ends)))
+        columns = (self._input, self._output, self._blocks, self._ends)
+        return TokenLengths(*(np.array(column, np.int64) for column in columns))
 
 
 def read_token_trace(source: Source, form: TokenForm, sha256: str | None) -> tuple[Times, TokenLengths]:
@@ -199,12 +200,13 @@ def _read_csv(source: Source, form: TokenForm, content: bytes) -> Iterator[Row]:
     try:
         head = [name.strip() for name in next((row for row in rows if row), [])]
         if any(head.count(name) != 1 for name in names):
-            found = list_names(head) or "nothing"
-            _refuse(f"{source.file} is no {form} trace: its first line must name {', '.join(names)} once each, and names {found}")
+            wanted = f"its first line must name {', '.join(names)} once each"
+            _refuse(f"{source.file} is no {form} trace: {wanted}, and names {list_names(head) or 'nothing'}")
         places = [head.index(name) for name in names]
         for row in rows:
             if row and len(row) != len(head):
-                _refuse(f"{source.file}, line {rows.line_num} has {len(row)} columns, and the first line names {len(head)}")
+                place = f"{source.file}, line {rows.line_num}"
+                _refuse(f"{place} has {len(row)} columns, and the first line names {len(head)}")
             if row:
                 yield rows.line_num, (*(row[place] for place in places), None)
     except csv.Error as error:

@@ -117,8 +117,8 @@ class TimeColumn:
         # A column is of one kind. Dates without a zone among dates with one could be hours apart, silently.
         self._zones.add(zone)
         if len(self._zones) > 1:
-            text = f"{describe_place(self._source, line)} is of another kind than the rows before it: numbers, dates and "
-            raise Unreadable("column", f"{text}dates with a time zone do not mix", show_value(cell))
+            text = "is of another kind than the rows before it: numbers, dates and dates with a time zone do not mix"
+            raise Unreadable("column", f"{describe_place(self._source, line)} {text}", show_value(cell))
 
     def close(self, digest: str) -> Times:
         """All rows were added. Raises `Unreadable` if there was none."""
@@ -238,7 +238,8 @@ def list_names(names: list[str]) -> str:
 
 def _read_jsonl(source: Source, content: bytes) -> Iterator[tuple[int, Any]]:
     """(line, value) of each line that is not blank: the member ``column`` of an object, or the value itself."""
-    for line, value in read_json_lines(source, content):
+    for line, found in read_json_lines(source, content):
+        value = found
         if isinstance(value, dict):
             if source.column is None:
                 raise Unreadable("column", f"is required: one of {list_names(list(value))}")

@@ -1,4 +1,4 @@
-"""Traces of language-model requests: instants and lengths of every row, in each published form, and what is wrong by line."""
+"""Traces of language-model requests: instants and lengths of every row, in each form, and malformed lines by number."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from aurea_engine import (
     spec_from_dict,
     spec_to_dict,
 )
+from aurea_engine.workload import token_traces, trace_files
 
 HERE = Path(__file__).parent / "traces"
 FORMS = {
@@ -123,12 +124,30 @@ WRONG = {
     "mooncake.jsonl": [
         ("{", r"line 101 is not JSON"),
         ("[1, 2, 3]", r"line 101 is not an object"),
-        ('{"timestamp": 900000000, "input_length": 5}', r"line 101, column 'output_length' is not there: there is 'timestamp'"),
-        ('{"timestamp": 900000000, "input_length": true, "output_length": 1}', r"line 101, column 'input_length' must be a whole"),
-        ('{"timestamp": 900000000, "input_length": 5.5, "output_length": 1}', r"line 101, column 'input_length' must be a whole"),
-        ('{"timestamp": 900000000, "input_length": 5, "output_length": -1}', r"line 101, column 'output_length' must be a whole"),
-        ('{"timestamp": 900000000, "input_length": 2000001, "output_length": 1}', r"line 101, .* 0 to 2,000,000, got 2000001"),
-        ('{"timestamp": "soon", "input_length": 5, "output_length": 1}', r"line 101, column 'timestamp' must be a number"),
+        (
+            '{"timestamp": 900000000, "input_length": 5}',
+            r"line 101, column 'output_length' is not there: there is 'timestamp'",
+        ),
+        (
+            '{"timestamp": 900000000, "input_length": true, "output_length": 1}',
+            r"line 101, column 'input_length' must be a whole",
+        ),
+        (
+            '{"timestamp": 900000000, "input_length": 5.5, "output_length": 1}',
+            r"line 101, column 'input_length' must be a whole",
+        ),
+        (
+            '{"timestamp": 900000000, "input_length": 5, "output_length": -1}',
+            r"line 101, column 'output_length' must be a whole",
+        ),
+        (
+            '{"timestamp": 900000000, "input_length": 2000001, "output_length": 1}',
+            r"line 101, .* 0 to 2,000,000, got 2000001",
+        ),
+        (
+            '{"timestamp": "soon", "input_length": 5, "output_length": 1}',
+            r"line 101, column 'timestamp' must be a number",
+        ),
         ('{"timestamp": null, "input_length": 5, "output_length": 1}', r"line 101, column 'timestamp' is empty"),
         (
             '{"timestamp": 900000000, "input_length": 5, "output_length": 1, "hash_ids": [1, "2"]}',
@@ -177,7 +196,11 @@ def test_a_malformed_line_is_named_by_its_number(tmp_path: Path, name: str, line
         (lambda: load("azure_2023.csv", slice=(200, None)), "slice", "leaves no row"),
         (lambda: load("azure_2023.csv", sha256="0" * 64), "sha256", "is not that of"),
         (lambda: Trace((1.0,), format="azure"), "format", "goes with file only"),
-        (lambda: Trace(file=str(HERE / "burstgpt.csv"), format="azure"), "file", r"is no azure trace: .*'Request tokens'"),
+        (
+            lambda: Trace(file=str(HERE / "burstgpt.csv"), format="azure"),
+            "file",
+            r"is no azure trace: .*'Request tokens'",
+        ),
         (lambda: Trace(file=str(HERE / "azure_2023.csv"), format="mooncake"), "file", "line 1 is not JSON"),
         (lambda: Trace((1.0,), tokens={"input": (1,), "output": (1,)}), "tokens", "must be a TraceTokens"),
     ],
@@ -188,10 +211,14 @@ def test_members_that_do_not_fit_are_refused(make: Any, path: str, told: str) ->
     assert [problem.path for problem in caught.value.problems] == [path]
 
 
+def sleep_at(tokens: dict[str, Any]) -> dict[str, Any]:
+    return {"workload": {"job": {"kind": "sleep"}, "arrivals": {"kind": "trace", "at": [0, 1], "tokens": tokens}}}
+
+
 def test_lengths_can_be_written_out() -> None:
     """One for each instant, and of one request as many as of the other."""
     tokens = {"input": [10, 20], "output": [1, 0], "blocks": [[1, 2], []]}
-    made = spec_from_dict({"workload": {"job": {"kind": "sleep"}, "arrivals": {"kind": "trace", "at": [0, 1], "tokens": tokens}}})
+    made = spec_from_dict(sleep_at(tokens))
     trace = made.workload.arrivals
     assert isinstance(trace, Trace)
     assert lengths(trace) == ([10, 20], [1, 0])
@@ -203,7 +230,7 @@ def test_lengths_can_be_written_out() -> None:
         ({"input": [1], "output": [1]}, "tokens.input"),
     ):
         with pytest.raises(SpecError) as caught:
-            spec_from_dict({"workload": {"job": {"kind": "sleep"}, "arrivals": {"kind": "trace", "at": [0, 1], "tokens": wrong}}})
+            spec_from_dict(sleep_at(wrong))
         assert [problem.path for problem in caught.value.problems] == [f"workload.arrivals.{path}"]
 
 
@@ -234,7 +261,9 @@ def test_a_published_trace_may_be_named(tmp_path: Path) -> None:
     """By its plain name, which is all that the specification shows."""
     (tmp_path / "day.csv").write_bytes((HERE / "azure_2023.csv").read_bytes())
     arrivals = {"kind": "trace", "file": "day.csv", "format": "azure"}
-    spec = spec_from_dict({"workload": {"job": {"kind": "sleep"}, "arrivals": arrivals}}, local=False, data_dir=tmp_path)
+    spec = spec_from_dict(
+        {"workload": {"job": {"kind": "sleep"}, "arrivals": arrivals}}, local=False, data_dir=tmp_path
+    )
     assert spec_to_dict(spec)["workload"]["arrivals"]["file"] == "day.csv"
     assert isinstance(spec.workload.arrivals, Trace)
     assert lengths(spec.workload.arrivals) == lengths(load("azure_2023.csv"))
@@ -243,7 +272,9 @@ def test_a_published_trace_may_be_named(tmp_path: Path) -> None:
 counts = st.integers(0, 2_000_000)
 
 
-@given(st.lists(st.tuples(st.integers(0, 10**12), counts, counts, st.lists(st.integers(0, 2**53), max_size=5)), min_size=1))
+@given(
+    st.lists(st.tuples(st.integers(0, 10**12), counts, counts, st.lists(st.integers(0, 2**53), max_size=5)), min_size=1)
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 def test_any_rows_come_back(tmp_path: Path, rows: list[tuple[int, int, int, list[int]]]) -> None:
     """Written as Mooncake's, read, and written out again."""
@@ -257,6 +288,16 @@ def test_any_rows_come_back(tmp_path: Path, rows: list[tuple[int, int, int, list
     told = trace.lengths.to_dict()
     assert (told["input"], told["output"]) == ([row[1] for row in rows], [row[2] for row in rows])
     assert told.get("blocks", [[] for _ in rows]) == [row[3] for row in rows]
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a number of rows and of ids of blocks, as well as by the size of the file."""
+    monkeypatch.setattr(token_traces, "MOST_BLOCKS", 1000)
+    with pytest.raises(SpecError, match=r"file: must have at most 1,000 ids of blocks"):
+        load("mooncake.jsonl")
+    monkeypatch.setattr(trace_files, "MOST_ROWS", 150)
+    with pytest.raises(SpecError, match=r"file: must have at most 150 rows"):
+        load("azure_2023.csv")
 
 
 def test_a_result_repeats_its_trace() -> None:

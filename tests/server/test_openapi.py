@@ -118,7 +118,7 @@ async def test_a_body_that_names_a_file_is_refused(client: Any, file: str) -> No
 def test_the_description_offers_no_file() -> None:
     """Nor what only goes with one: over HTTP the times themselves are required."""
     schemas = COMMITTED["components"]["schemas"]
-    assert set(schemas["Arrivals.trace"]["properties"]) == {"kind", "at"}
+    assert set(schemas["Arrivals.trace"]["properties"]) == {"kind", "at", "tokens"}
     assert set(schemas["Job.replay"]["properties"]) == {"kind", "durations"}
     assert schemas["Arrivals.trace"]["required"] == ["kind", "at"]
 

@@ -25,9 +25,7 @@ def make_mooncake(rng: Random) -> str:
             blocks = [*blocks, next_id]
             next_id += 1
         answer = rng.randint(1, 700)
-        lines.append(
-            json.dumps({"timestamp": at, "input_length": length, "output_length": answer, "hash_ids": blocks})
-        )
+        lines.append(json.dumps({"timestamp": at, "input_length": length, "output_length": answer, "hash_ids": blocks}))
         # The last block of a prompt is only begun: it goes on with the answer, and so becomes another one.
         talks = [*talks[-9:], (length + answer, blocks[: length // 512])]
     return "\n".join(lines) + "\n"
