@@ -2,7 +2,7 @@
 
 One browser and one server serve all tests of this folder, on one event loop (each file says so in its ``pytestmark``). Each
 test has a context of its own, as if it were another person's browser, and fails when a page of it complains: an error or a
-warning on the console, what its content security policy blocked, an exception that nobody caught, a request to anywhere else.
+warning on the console, what its policy blocked, an exception that nobody caught, a request to anywhere else.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ async def context(browser: Browser, complaints: Complaints) -> AsyncIterator[Bro
 
 @pytest.fixture
 def visit(context: BrowserContext, complaints: Complaints, server: Server) -> Visit:
-    """``await visit("#/run/ID")`` is a new tab that shows that view; ``of``: another server than the shared one."""
+    """Opens the view of a route, such as ``#/run/ID``, in a new tab. ``of``: another server than the shared one."""
 
     async def open_tab(route: str = "", of: Server = server, base: str = "/", page: Page | None = None) -> Page:
         origin = f"http://127.0.0.1:{of.port}"

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.service, pytest.mark.asyncio(loop_scope="session")]
 
 @pytest.fixture
 def show(context: Any, complaints: Complaints, tmp_path: Path) -> Any:
-    """``await show(result)`` is a tab with its report, from a file and without any network."""
+    """Opens the report of a result in a new tab, from a file and without any network."""
     complaints.origins.add(tmp_path.as_uri())
 
     async def open_file(result: RunResult, width: int = 1280) -> Any:
