@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from aurea_engine.closed_sets import EXPORT_FORMATS, RUN_ID_PATTERN
-from aurea_server.http import comparison, job_download, monitoring, report, run_submission, runs, server_sent_events
+from aurea_server.http import comparison, job_download, monitoring, page, report, run_submission, runs, server_sent_events
 from aurea_server.http.operation import (
     CURSOR,
     KEY,
@@ -115,6 +115,15 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "GET",
+        "/benchmark/events",
+        server_sent_events.get_feed,
+        "get_feed",
+        "Live, from now on: the events of all runs and searches, each with its `id` and `number`, and `deleted`.",
+        {200: Answer("Server-sent events.", None, ("text/event-stream",))},
+        refusals=(503,),
+    ),
+    Operation(
+        "GET",
         "/benchmark/runs/{run_id}/report",
         report.get_report,
         "get_report",
@@ -193,6 +202,14 @@ OPERATIONS: tuple[Operation, ...] = (
         open=True, tags=("operations",),
     ),
     Operation(
+        "GET", "/", page.get_page, "page", "The web page.",
+        {200: Answer("HTML.", None, ("text/html",))}, open=True, listed=False,
+    ),
+    Operation(
+        "GET", "/ui/{folder}/{name}", page.get_file, "page_file", "What the web page is made of.",
+        {200: Answer("A file.", None, ("*/*",))}, refusals=(404,), open=True, listed=False,
+    ),
+    Operation(
         "GET", "/docs", pages.index, "docs", "A page to read and try this interface.",
         {200: Answer("HTML.", None, ("text/html",))}, open=True, listed=False,
     ),
@@ -203,7 +220,9 @@ OPERATIONS: tuple[Operation, ...] = (
 )  # fmt: skip
 
 # Open are probes, which come from programs that have no secrets, and the pages that say how to use one.
-OPEN_HANDLERS: frozenset[object] = frozenset(operation.handler for operation in OPERATIONS if operation.open)
+OPEN_HANDLERS: frozenset[object] = frozenset(
+    [page.redirect_to_page, *(operation.handler for operation in OPERATIONS if operation.open)]
+)
 """By handler, since a path may have anything before it: a base path, or the prefix of an outer app."""
 
 
@@ -218,3 +237,6 @@ def register_routes(app: web.Application, base_path: str = "") -> None:
             app.router.add_route(operation.method, prefix + operation.path, operation.handler)
             if operation.method == "GET":
                 app.router.add_route("HEAD", prefix + operation.path, operation.handler)
+    # Last, since the base path may be one of our own paths, such as /docs.
+    if base_path:
+        app.router.add_get(base_path, page.redirect_to_page)

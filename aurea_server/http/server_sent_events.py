@@ -1,4 +1,4 @@
-"""``GET …/events``: the events of a run or a search as server-sent events, live.
+"""``GET …/events``: the events of a run, of a search, or of all of them, as server-sent events, live.
 
 The protocol is that of the HTML standard (section 9.2): each event has a number as its ``id``, a browser that lost its
 connection sends the last one it saw as ``Last-Event-ID``, and gets what it missed, as far as it is kept.
@@ -31,11 +31,19 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     return await send_events(request, request.app[READER].events, request.match_info["run_id"])
 
 
+async def get_feed(request: web.Request) -> web.StreamResponse:
+    """``GET /benchmark/events``"""
+    return await _stream(request, await request.app[READER].feed())
+
+
 async def send_events(request: web.Request, follow: Follow, ident: str) -> web.StreamResponse:
     """The events that ``follow`` has of ``ident``, from the one after ``Last-Event-ID``."""
     text = request.headers.get("Last-Event-ID", "0")
     after = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
-    events = await follow(ident, after)
+    return await _stream(request, await follow(ident, after))
+
+
+async def _stream(request: web.Request, events: AsyncGenerator[Event, None]) -> web.StreamResponse:
     if request.method == "HEAD":
         return web.Response(content_type="text/event-stream")
     # Preparing a response on a connection that is gone would raise, and be reported as a defect of ours.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from aurea_engine.processes.messages import Bill, Reason, Remark, Snapshot
 from aurea_engine.shards.split import Sharding
 from aurea_server.history import StoreError
 from aurea_server.runner.messages import Figures
-from aurea_server.runs.events import EventLog, Followers
+from aurea_server.runs.events import EventLog, Feed, Followers
 
 LOGS_KEPT = 32
 """Event logs of ended runs that are kept for followers who reconnect."""
@@ -138,14 +139,14 @@ class ActiveOnes(Generic[A]):
     A run stays here beyond its end while its result cannot be stored: then this is the only place that has it.
     """
 
-    def __init__(self, followers: Followers) -> None:
-        self._followers = followers
+    def __init__(self, followers: Followers, feed: Feed) -> None:
+        self._followers, self._feed = followers, feed
         self._runs: dict[str, A] = {}
         self._logs: OrderedDict[str, EventLog] = OrderedDict()
 
-    def new_log(self) -> EventLog:
-        """For a run that is about to be accepted."""
-        return EventLog(self._followers)
+    def new_log(self, run_id: str) -> EventLog:
+        """For a run that is about to be accepted. The feed has its events, too."""
+        return EventLog(self._followers, echo=functools.partial(self._feed.pass_on, run_id))
 
     def add(self, run: A) -> None:
         """It was accepted: it is in the history, queued."""
@@ -181,8 +182,9 @@ class ActiveOnes(Generic[A]):
             del self._logs[run_id]
 
     def forget_events(self, run_id: str) -> None:
-        """The run was deleted: nothing of it may be shown any more."""
+        """The run was deleted: nothing of it may be shown any more, also where it is shown now."""
         self._logs.pop(run_id, None)
+        self._feed.report_deletion(run_id)
 
 
 ActiveRuns = ActiveOnes[ActiveRun]

@@ -1,4 +1,4 @@
-"""The events of a run, as a numbered log that many may follow.
+"""The events of a run, as a numbered log that many may follow, and the feed: those of all runs and searches.
 
 A follower holds a number, not a queue: all of them read the same ring of the latest events. A follower that is so slow that
 the ring has moved past its number gets a last event that says so, and is disconnected; the run never waits for a follower,
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import NamedTuple
 
 import msgspec
@@ -18,6 +18,9 @@ from aurea_server.runs.errors import FollowerLagged, TooManyFollowers
 
 EVENTS_KEPT = 2400
 """Events kept of a run: twenty minutes of progress twice a second, more than a run may last by default."""
+
+FEED_KEPT = 512
+"""Events kept of all runs together, for followers of the feed that are slow: minutes of one run, seconds of many short ones."""
 
 
 class Event(NamedTuple):
@@ -42,10 +45,12 @@ class Followers:
 
 
 class EventLog:
-    """The events of one run."""
+    """The events of one run. ``echo`` hears of each, too."""
 
-    def __init__(self, followers: Followers, kept: int = EVENTS_KEPT) -> None:
-        self._followers = followers
+    def __init__(
+        self, followers: Followers, kept: int = EVENTS_KEPT, echo: Callable[[Event], None] | None = None
+    ) -> None:
+        self._followers, self._echo = followers, echo
         self._events: deque[Event] = deque(maxlen=kept)
         self._news = asyncio.Event()
         self.closed = False
@@ -54,8 +59,11 @@ class EventLog:
     def publish(self, kind: str, data: object) -> None:
         """Append an event and wake all followers."""
         self._number += 1
-        self._events.append(Event(self._number, kind, msgspec.json.encode(data).decode()))
+        event = Event(self._number, kind, msgspec.json.encode(data).decode())
+        self._events.append(event)
         self._wake()
+        if self._echo is not None:
+            self._echo(event)
 
     def close(self) -> None:
         """No more events will come: followers end after the last one."""
@@ -67,6 +75,10 @@ class EventLog:
         # sending when it was set, since they look at it only when they wait again.
         self._news.set()
         self._news = asyncio.Event()
+
+    def follow_news(self) -> AsyncGenerator[Event, None]:
+        """`follow` from now on: what is published after this call, also before the follower asks for its first event."""
+        return self.follow(self._number)
 
     async def follow(self, after: int = 0) -> AsyncGenerator[Event, None]:
         """Kept events with numbers above ``after``, and then each as it is published, until the log closes.
@@ -97,3 +109,32 @@ class EventLog:
                 await news.wait()
         finally:
             self._followers.count -= 1
+
+
+class Feed:
+    """What happens to all runs and searches: the events of each, and its deletion, with its id and number in it.
+
+    One connection is enough for a page that shows them all. It begins with the present: what was before is in the history
+    and in the log of each run, so a feed keeps no more than what a slow follower needs to catch up.
+    """
+
+    def __init__(self, followers: Followers, kept: int = FEED_KEPT) -> None:
+        self._log = EventLog(followers, kept)
+
+    def pass_on(self, ident: str, event: Event) -> None:
+        """An event of the run or search ``ident``."""
+        # Its data is JSON already, and is put in as it stands.
+        data = msgspec.Raw(event.data.encode())
+        self._log.publish(event.kind, {"id": ident, "number": event.number, "data": data})
+
+    def report_deletion(self, ident: str) -> None:
+        """The run or search ``ident`` was deleted: an event that its own log cannot have, since that is gone."""
+        self.pass_on(ident, Event(0, "deleted", "{}"))
+
+    def follow(self) -> AsyncGenerator[Event, None]:
+        """As `EventLog.follow_news`."""
+        return self._log.follow_news()
+
+    def close(self) -> None:
+        """The server stops: followers end."""
+        self._log.close()

@@ -102,7 +102,8 @@ class RunLifecycle:
 
     def _make_run(self, submission: Submission) -> ActiveRun:
         document, label = submission.document, submission.label
-        run = ActiveRun(self._ids.new(), document, label, submission.foreign, self._active.new_log())
+        run_id = self._ids.new()
+        run = ActiveRun(run_id, document, label, submission.foreign, self._active.new_log(run_id))
         run.sharding = submission.sharding
         return run
 

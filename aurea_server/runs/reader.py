@@ -22,7 +22,7 @@ from aurea_server.runner.stored_runs import join_parts
 from aurea_server.runs import exports, views
 from aurea_server.runs.active_run import ActiveRun, ActiveRuns
 from aurea_server.runs.errors import NoResult, NotEnded, NotFound, TooManyReaders
-from aurea_server.runs.events import Event, Followers
+from aurea_server.runs.events import Event, Feed, Followers
 from aurea_server.runs.exports import Export
 from aurea_server.runs.queue import RunQueue
 
@@ -61,8 +61,11 @@ class _Usage(msgspec.Struct):
 class RunReader:
     """Reads runs by their ids. Every method raises `NotFound` where there is none, `StoreError` if it cannot be read."""
 
-    def __init__(self, history: History, active: ActiveRuns, queue: RunQueue, followers: Followers) -> None:
+    def __init__(
+        self, history: History, active: ActiveRuns, queue: RunQueue, followers: Followers, feed: Feed
+    ) -> None:
         self._history, self._active, self._queue, self._followers = history, active, queue, followers
+        self._feed = feed
         self._decoders = asyncio.Semaphore(READERS)
 
     # --- Runs ------------------------------------------------------------------------------------------------------
@@ -252,6 +255,11 @@ class RunReader:
         following = _once(await self._end_of(run_id)) if events is None else events.follow(after)
         self._followers.check_room()
         return following
+
+    async def feed(self) -> AsyncGenerator[Event, None]:
+        """What happens to all runs and searches from now on. Raises as `events` does."""
+        self._followers.check_room()
+        return self._feed.follow()
 
     async def _end_of(self, run_id: str) -> Event:
         """All that is left to say of a run whose events are not kept any more."""

@@ -25,7 +25,7 @@ from aurea_server.runner.kinds import Kinds
 from aurea_server.runner.pool import RunnerPool
 from aurea_server.runs.active_run import ActiveRuns, encode, now_ms
 from aurea_server.runs.comparing import Comparer
-from aurea_server.runs.events import Followers
+from aurea_server.runs.events import Feed, Followers
 from aurea_server.runs.lifecycle import RunLifecycle
 from aurea_server.runs.queue import RunQueue
 from aurea_server.runs.reader import RunReader
@@ -51,7 +51,7 @@ class RunService:
     """Composes the parts below, which HTTP code uses one by one: this object itself only starts and stops.
 
     ``lifecycle`` accepts and ends runs; ``reader`` reads them; ``validator`` checks specifications; ``repricer`` prices,
-    ``comparer`` compares, ``reporter`` draws. ``searches``, ``search_reader`` and ``search_validator`` do the same for
+    ``comparer`` compares, ``reporter`` draws, ``feed`` tells what happens to all runs. ``searches``, ``search_reader`` and ``search_validator`` do the same for
     capacity searches.
     """
 
@@ -59,18 +59,19 @@ class RunService:
         self, metrics: BenchmarkMetrics, history: History, limits: Limits, kinds: Kinds, access: Access
     ) -> None:
         followers = Followers(limits.followers)
+        self.feed = Feed(followers)
         self._history = history
         self._pool = RunnerPool(limits.memory, access)
-        self._active = ActiveRuns(followers)
+        self._active = ActiveRuns(followers, self.feed)
         self._queue = RunQueue(limits.queued, metrics.set_waiting)
         self._tasks = Tasks()
         self.lifecycle = RunLifecycle(history, metrics, self._pool, self._queue, self._active, limits.seconds)
-        self.reader = RunReader(history, self._active, self._queue, followers)
+        self.reader = RunReader(history, self._active, self._queue, followers, self.feed)
         self.validator = SpecificationValidator(kinds, self._pool, limits)
         self.repricer = Repricer(self.reader, self.validator, self._pool)
         self.comparer = Comparer(self.reader, self._pool)
         self.reporter = Reporter(self.reader, self._pool)
-        self._active_searches = ActiveSearches(followers)
+        self._active_searches = ActiveSearches(followers, self.feed)
         trials = TrialMaker(self.lifecycle, kinds, limits, self._pool)
         self.searches = SearchLifecycle(
             history, metrics.searches, self.lifecycle, self._queue, self._active_searches, limits, trials
@@ -142,6 +143,7 @@ class RunService:
         if waiting:
             # Longer than the kill ladder takes, so each run ends with what its process could still say.
             await asyncio.wait(waiting, timeout=STOP_PATIENCE + TERM_PATIENCE + 0.5)
+        self.feed.close()
 
     async def close(self) -> None:
         """Leave nothing behind. ``disk_stuck`` afterwards: the disk did not answer, and a thread still waits for it."""

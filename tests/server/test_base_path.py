@@ -41,7 +41,7 @@ async def proxy() -> AsyncIterator[Proxy]:
                 request.method, url, headers=headers, data=await request.read(), allow_redirects=False
             ) as answer:
                 response = web.StreamResponse(status=answer.status)
-                for name in ("Content-Type", "Location", "Link", "Vary", "Content-Security-Policy"):
+                for name in ("Content-Type", "Content-Encoding", "Location", "Link", "Vary", "Content-Security-Policy"):
                     if name in answer.headers:
                         response.headers[name] = answer.headers[name]
                 await response.prepare(request)
@@ -157,9 +157,28 @@ async def test_every_route_is_guarded_twice(serve: Any) -> None:
                 assert (answer.status == 401) != operation.open, (prefix, path)
             async with client.request(operation.method, prefix + path, headers={**headers, "Host": "evil"}) as answer:
                 assert answer.status == 403
-    for path in ("/a/health", "/b/health", "/a/b", "/a/bhealth", "/a/b/a/b/health"):
+    for path in ("/a/health", "/b/health", "/a/bhealth", "/a/b/a/b/health"):
         async with client.get(path) as answer:
             assert answer.status == 404, path
+
+
+@pytest.mark.parametrize("strip", [True, False])
+async def test_the_page_works_behind_a_proxy(serve: Any, proxy: Proxy, strip: bool) -> None:
+    """Its references lead under the prefix, and so does the base path without its slash."""
+    client = await proxy(await serve(base_path="/bench"), strip=strip)
+    shown = await references(client, "/bench/")
+    assert {"/bench/ui/app/main.js", "/bench/ui/styles/base.css"} <= set(shown)
+    assert set(shown.values()) == {200}
+
+
+async def test_the_base_path_leads_to_the_page(serve: Any) -> None:
+    """From `/a/b` a relative reference would lead under `/a/`. The base path may also be one of our own paths."""
+    client = await serve(base_path="/a/b", token="correct-horse-battery")
+    async with client.get("/a/b", allow_redirects=False) as answer:
+        assert (answer.status, urljoin("/a/b", answer.headers["Location"])) == (308, "/a/b/")
+    client = await serve(base_path="/docs")
+    async with client.get("/docs", allow_redirects=False) as answer:
+        assert "Aurea: the HTTP interface" in await answer.text()
 
 
 @pytest.mark.parametrize("base", ["/docs", "/benchmark", "/benchmark/runs", "/health", "/metrics"])

@@ -82,8 +82,8 @@ class SearchLifecycle:
         # The same checks as for a run, in the same order.
         self._runs.check_ready()
         self._queue.check_room()
-        events, document, spec = self._active.new_log(), submission.document, submission.spec
-        search = ActiveSearch(self._ids.new(), document, spec, submission.order, events)
+        search_id, document, spec = self._ids.new(), submission.document, submission.spec
+        search = ActiveSearch(search_id, document, spec, submission.order, self._active.new_log(search_id))
         search.sharding = submission.sharding
         if self._queue.is_idle:
             search.started_ms = search.created_ms

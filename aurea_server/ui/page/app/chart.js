@@ -1,0 +1,148 @@
+// Charts over time, by uPlot, which is loaded when the first of them is drawn.
+
+import { el, fill } from "./dom.js";
+import { NOTHING, seconds } from "./format.js";
+
+/** What a variable of the style sheets is now: canvases cannot use them by name. */
+export const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+let loading = null;
+
+/** uPlot is a plain script that defines a global; a module of it would be twice as large. */
+function load() {
+  loading ??= new Promise((resolve, reject) => {
+    const gone = () => reject(new Error("The charts cannot be loaded."));
+    document.head.append(
+      el("link", { rel: "stylesheet", href: "ui/vendor/uplot.css" }),
+      el("script", { src: "ui/vendor/uplot.js", onload: () => resolve(globalThis.uPlot), onerror: gone }));
+  });
+  return loading;
+}
+
+/**
+ * A chart in `host`. `series`: {label, color, dash?, fill?, width?}; `bands`: pairs of series between which is filled;
+ * `lines`: {value, label, tone} across it; `marks`: {at, label, tone} at instants. `data` is what `set` was given.
+ */
+export async function timeChart(host, options) {
+  const uPlot = await load();
+  const chart = new TimeChart(uPlot, host, { format: String, height: 180, lines: [], marks: [], bands: [], ...options });
+  options.signal?.addEventListener("abort", () => chart.destroy());
+  return chart;
+}
+
+class TimeChart {
+  constructor(uPlot, host, options) {
+    Object.assign(this, { uPlot, options, host, data: [[], ...options.series.map(() => [])] });
+    this.legend = el("ul", { class: "legend" });
+    this.place = el("div");
+    this.frame = el("figure", { class: "chart" },
+      el("figcaption", {}, el("h3", {}, options.title), this.legend), this.place);
+    host.append(this.frame);
+    host.chart = this;
+    this.scheme = matchMedia("(prefers-color-scheme: dark)");
+    this.redraw = () => this.draw();
+    this.scheme.addEventListener("change", this.redraw);
+    this.resized = new ResizeObserver(() => this.resize());
+    this.resized.observe(this.place);
+    this.draw();
+  }
+
+  /** Replace all data: seconds from the start, then the values of each series, with null where there are none. */
+  set(data) {
+    this.data = data;
+    this.plot.setData(data);
+  }
+
+  setMarks(marks) {
+    this.options.marks = marks;
+    this.plot.redraw(false);
+  }
+
+  setLines(lines) {
+    this.options.lines = lines;
+    this.plot.setData(this.data); // the range may have to grow
+  }
+
+  destroy() {
+    this.scheme.removeEventListener("change", this.redraw);
+    this.resized.disconnect();
+    this.plot.destroy();
+    this.frame.remove();
+  }
+
+  resize() {
+    const width = this.place.clientWidth;
+    if (width && width !== this.plot.width) this.plot.setSize({ width, height: this.options.height });
+  }
+
+  /** Anew, since the colours of a plot are fixed when it is made. */
+  draw() {
+    this.plot?.destroy();
+    fill(this.place);
+    this.plot = new this.uPlot(this.plotOptions(), this.data, this.place);
+    this.showValues(null);
+  }
+
+  plotOptions() {
+    const { series, bands, height, sync, format } = this.options;
+    const [text, line] = [color("soft"), color("line")];
+    const axis = { stroke: text, font: `12px ${color("sans")}`, grid: { stroke: line, width: 1 }, ticks: { show: false } };
+    return {
+      width: this.place.clientWidth || 600,
+      height,
+      legend: { show: false },
+      cursor: { sync: sync && { key: sync }, points: { size: 6 }, drag: { x: true, y: false } },
+      scales: { x: { time: false }, y: { range: (_, low, high) => this.range(low, high) } },
+      axes: [
+        { ...axis, values: (_, ticks) => ticks.map(seconds), space: 70 },
+        { ...axis, values: (_, ticks) => ticks.map((value) => format(value)), size: 68, space: 34 },
+      ],
+      series: [{}, ...series.map(plotSeries)],
+      bands: bands.map(([above, below]) => ({ series: [above + 1, below + 1], fill: `${color(series[above].color)}22` })),
+      hooks: { setCursor: [(plot) => this.showValues(plot.cursor.idx)], draw: [(plot) => this.drawMarks(plot)] },
+    };
+  }
+
+  /** From 0, as far as the highest value or line, and a little more. */
+  range(low, high) {
+    const most = Math.max(high ?? 0, ...this.options.lines.map(({ value }) => value));
+    return [Math.min(0, low ?? 0), most > 0 ? most * 1.08 : 1];
+  }
+
+  /** The legend has the values under the cursor, or the last ones. */
+  showValues(index) {
+    const at = index ?? this.data[0].length - 1;
+    const value = (i) => this.data[i + 1]?.[at];
+    const shown = this.options.series.map(({ label, color: name }, i) =>
+      el("li", {}, el("i", { style: { "--colour": `var(--${name})` } }), label,
+        el("b", {}, value(i) === null || value(i) === undefined ? NOTHING : this.options.format(value(i)))));
+    fill(this.legend, shown);
+  }
+
+  drawMarks({ ctx, bbox, valToPos }) {
+    ctx.save();
+    ctx.lineWidth = devicePixelRatio;
+    ctx.setLineDash([5 * devicePixelRatio, 3 * devicePixelRatio]);
+    for (const { value, tone = "bad" } of this.options.lines) {
+      stroke(ctx, color(tone), [bbox.left, valToPos(value, "y", true)], [bbox.left + bbox.width, valToPos(value, "y", true)]);
+    }
+    ctx.setLineDash([]);
+    for (const { at, tone = "warn" } of this.options.marks) {
+      stroke(ctx, color(tone), [valToPos(at, "x", true), bbox.top], [valToPos(at, "x", true), bbox.top + bbox.height]);
+    }
+    ctx.restore();
+  }
+}
+
+function plotSeries({ label, color: name, dash, fill: filled, width = 1.8 }) {
+  const stroked = color(name);
+  return { label, stroke: stroked, width, dash, fill: filled && `${stroked}1f`, points: { show: false }, spanGaps: false };
+}
+
+function stroke(ctx, style, from, to) {
+  ctx.strokeStyle = style;
+  ctx.beginPath();
+  ctx.moveTo(...from);
+  ctx.lineTo(...to);
+  ctx.stroke();
+}

@@ -1,0 +1,68 @@
+// The token: kept in this tab's sessionStorage and nowhere else, asked for when the server wants one.
+
+import { button, el, fill } from "./dom.js";
+
+// By the page's own address: two servers behind one host must not be shown each other's token.
+const KEY = `aurea token ${new URL(".", document.baseURI).pathname}`;
+const listeners = new Set();
+let asking = null;
+
+/** What goes into the `Authorization` header; empty without a token. */
+export function credentials() {
+  const token = sessionStorage.getItem(KEY);
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+export const isSignedIn = () => sessionStorage.getItem(KEY) !== null;
+
+/** `listener()` is called after each sign-in and sign-out. */
+export const onChange = (listener) => listeners.add(listener);
+
+/** Forget the token. */
+export function signOut() {
+  sessionStorage.removeItem(KEY);
+  tell();
+}
+
+/** Ask for a token. All requests that were refused meanwhile wait for the same answer; rejects where there is none. */
+export function signIn() {
+  // A token that was refused must not be sent again.
+  sessionStorage.removeItem(KEY);
+  asking ??= ask().finally(() => { asking = null; });
+  return asking;
+}
+
+function keep(token) {
+  sessionStorage.setItem(KEY, token);
+  tell();
+}
+
+const tell = () => listeners.forEach((listener) => listener());
+
+function ask() {
+  return new Promise((resolve, reject) => {
+    const input = el("input", { id: "token", type: "password", autocomplete: "off", required: true, spellcheck: "false" });
+    const dialog = el("dialog", { class: "dialog", "aria-labelledby": "sign-in-title" });
+    const accept = (event) => {
+      event.preventDefault(); // the policy allows no form to be sent, and a token must not get into an address
+      keep(input.value.trim());
+      dialog.close("kept");
+    };
+    const end = () => {
+      dialog.remove();
+      if (dialog.returnValue === "kept") resolve();
+      else reject(new Error("Nobody is signed in."));
+    };
+    dialog.addEventListener("close", end);
+    document.body.append(fill(dialog, form(input, accept, () => dialog.close(""))));
+    dialog.showModal();
+  });
+}
+
+const form = (input, accept, cancel) =>
+  el("form", { class: "stack", onsubmit: accept },
+    el("h2", { id: "sign-in-title" }, "Sign in"),
+    el("p", { class: "muted" }, "This server asks for its token. It is kept in this tab until you close it or sign out."),
+    el("div", { class: "field" }, el("label", { for: "token" }, "Token"), input),
+    el("div", { class: "row end" },
+      button("Cancel", cancel, { kind: "quiet" }), el("button", { class: "button primary", type: "submit" }, "Sign in")));

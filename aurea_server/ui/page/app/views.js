@@ -1,0 +1,7 @@
+// The views of the page. `path`: the first part of the address after `#/`; `nav`: its name in the header.
+// A view's module is loaded when it is first shown, and exports `show({main, args, query, signal, setTitle})`.
+
+export const VIEWS = [
+  { path: "runs", title: "Runs", nav: "Runs", load: () => import("../runs/view.js") },
+  { path: "new", title: "New run", nav: "New run", load: () => import("../new/view.js"), styles: ["new/new.css"] },
+];
