@@ -5,7 +5,16 @@ from __future__ import annotations
 from aiohttp import web
 
 from aurea_engine.closed_sets import EXPORT_FORMATS, RUN_ID_PATTERN
-from aurea_server.http import comparison, job_download, monitoring, page, report, run_submission, runs, server_sent_events
+from aurea_server.http import (
+    comparison,
+    job_download,
+    monitoring,
+    page,
+    report,
+    run_submission,
+    runs,
+    server_sent_events,
+)
 from aurea_server.http.operation import (
     CURSOR,
     KEY,

@@ -1,4 +1,4 @@
-"""``GET /``: the web page, and the files that it is made of. All of its references are relative, so that it works anywhere."""
+"""``GET /``: the web page, and the files that it is made of. Its references are relative, so that it works anywhere."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ EVENTS_KEPT = 2400
 """Events kept of a run: twenty minutes of progress twice a second, more than a run may last by default."""
 
 FEED_KEPT = 512
-"""Events kept of all runs together, for followers of the feed that are slow: minutes of one run, seconds of many short ones."""
+"""Events kept of all runs together, for slow followers of the feed: minutes of one run, seconds of many short ones."""
 
 
 class Event(NamedTuple):

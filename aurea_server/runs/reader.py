@@ -61,9 +61,7 @@ class _Usage(msgspec.Struct):
 class RunReader:
     """Reads runs by their ids. Every method raises `NotFound` where there is none, `StoreError` if it cannot be read."""
 
-    def __init__(
-        self, history: History, active: ActiveRuns, queue: RunQueue, followers: Followers, feed: Feed
-    ) -> None:
+    def __init__(self, history: History, active: ActiveRuns, queue: RunQueue, followers: Followers, feed: Feed) -> None:
         self._history, self._active, self._queue, self._followers = history, active, queue, followers
         self._feed = feed
         self._decoders = asyncio.Semaphore(READERS)

@@ -51,8 +51,8 @@ class RunService:
     """Composes the parts below, which HTTP code uses one by one: this object itself only starts and stops.
 
     ``lifecycle`` accepts and ends runs; ``reader`` reads them; ``validator`` checks specifications; ``repricer`` prices,
-    ``comparer`` compares, ``reporter`` draws, ``feed`` tells what happens to all runs. ``searches``, ``search_reader`` and ``search_validator`` do the same for
-    capacity searches.
+    ``comparer`` compares, ``reporter`` draws; ``feed`` has the events of all. ``searches``, ``search_reader`` and
+    ``search_validator`` do the same for capacity searches.
     """
 
     def __init__(

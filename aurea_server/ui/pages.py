@@ -1,4 +1,4 @@
-"""The page about the interface, at ``/docs``. Its files are read once, from the package: no path from outside ever reaches a disk."""
+"""The page at ``/docs``. Its files are read once, from the package: no path from outside ever reaches a disk."""
 
 from __future__ import annotations
 
