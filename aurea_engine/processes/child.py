@@ -32,7 +32,6 @@ from aurea_engine.processes.messages import Failure, Snapshot, make_snapshot
 from aurea_engine.processes.reasons import explain_failure
 from aurea_engine.processes.traffic import NO_REQUESTS, Requests
 from aurea_engine.results.observers import Observer, Progress
-from aurea_engine.run.meters import Meters
 from aurea_engine.run.parts import RunParts
 from aurea_engine.spec import RunSpec
 
@@ -176,7 +175,7 @@ class ProgressReporter(Observer):
     def __init__(self, parent: ParentConnection, catalog: Catalog) -> None:
         self._parent, self._catalog, self._model = parent, catalog, "other"
         self._requests = NO_REQUESTS
-        self._steps: Meters | None = None
+        self._parts: RunParts | None = None
         self.last = Snapshot()
         self._has_ended = False
 
@@ -185,10 +184,10 @@ class ProgressReporter(Observer):
 
     def on_parts(self, parts: RunParts) -> None:
         self._has_ended = parts.status is not None
-        self._steps = None if parts.steps is None else parts.steps.meters.meters
+        self._parts = parts
 
     def on_progress(self, progress: Progress) -> None:
-        self.last = make_snapshot(progress, self._model, self._requests, self._steps)
+        self.last = make_snapshot(progress, self._model, self._requests, self._parts)
         # Twice the same would cost the supervisor a tenth of all that a run of one job costs it.
         if not self._has_ended:
             self._parent.send_if_free({"progress": to_plain(self.last)})

@@ -15,11 +15,12 @@ import msgspec
 
 from aurea_engine.closed_sets import ReasonCode
 from aurea_engine.costs import Cost
+from aurea_engine.processes.so_far import SoFar, make_so_far
 from aurea_engine.processes.traffic import NO_REQUESTS, Requests, Traffic, make_traffic
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.observers import Progress
-from aurea_engine.run.meters import Meters
+from aurea_engine.run.parts import RunParts
 
 HISTOGRAMS = {"service": "service_time", "response": "response_time", "waiting": "waiting_time", "lag": "lag"}
 """Histograms that metrics show, with the kind of time of each."""
@@ -98,6 +99,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     traffic: Traffic = Traffic()
     replication: int | None = None
     replications: int | None = None
+    so_far: SoFar = SoFar()
 
     @property
     def ended(self) -> int:
@@ -107,7 +109,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def figures(self) -> dict[str, Any]:
         """For people: everything but the histograms."""
         shown = {name: getattr(self, name) for name in self.__struct_fields__ if name not in _INSIDE}
-        return {**shown, "cost": None if self.cost is None else parse_ratio(self.cost)}
+        return {**shown, "cost": self.cost_so_far, "so_far": msgspec.to_builtins(self.so_far)}
+
+    @property
+    def cost_so_far(self) -> float | None:
+        """What it has cost, None where that is not known."""
+        return None if self.cost is None else parse_ratio(self.cost)
 
     def histogram(self, name: str) -> LatencyHistogram:
         """One of `HISTOGRAMS`, empty if the runner sent none."""
@@ -169,11 +176,12 @@ def make_remarks(findings: Iterable[Finding]) -> list[Remark]:
 
 
 def make_snapshot(
-    progress: Progress, model: str, requests: Requests = NO_REQUESTS, steps: Meters | None = None
+    progress: Progress, model: str, requests: Requests = NO_REQUESTS, parts: RunParts | None = None
 ) -> Snapshot:
     """A report as plain data. ``model``: the kind of its cost model; ``requests``: which of its jobs are requests;
-    ``steps``: meters of the steps of others.
+    ``parts``: the same as parts, where there are some.
     """
+    steps = None if parts is None or parts.steps is None else parts.steps.meters.meters
     number, most = progress.replication or (None, None)
     return Snapshot(
         replication=number,
@@ -195,6 +203,7 @@ def make_snapshot(
         offered_rate=_offered_rate(progress),
         bill=make_bill(progress.bill, model),
         traffic=make_traffic(progress.meters, requests, progress.pool, steps),
+        so_far=make_so_far(progress, parts),
     )
 
 

@@ -200,7 +200,7 @@ def draw_tail(result: RunResult, response: LatencyHistogram, service: LatencyHis
     y_ticks = [(1.0, "all"), *((1 - q, f"p{q * 100:g}") for name, q in QUANTILES.items() if name != "p95")]
     plot = Plot(x, y, label_ticks(x.ticks(X_TICKS), label_seconds), y_ticks)
     curves, keys = [], [("response", "response time")]
-    theory = _find_theory(result)
+    theory = find_theory(result)
     if theory is not None:
         model, tail = theory
         # The curve of theory lies beneath those that were measured, wide and pale: what is covered agrees.
@@ -234,7 +234,7 @@ def draw_tail(result: RunResult, response: LatencyHistogram, service: LatencyHis
     )
 
 
-def _find_theory(result: RunResult) -> tuple[str, Callable[[float], float]] | None:
+def find_theory(result: RunResult) -> tuple[str, Callable[[float], float]] | None:
     """Where the run was one of its samples. A result of another machine may have kinds that are not known here."""
     with contextlib.suppress(AureaError):
         return find_response_tail(result.spec) if result.theory else None

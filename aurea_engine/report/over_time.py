@@ -65,10 +65,10 @@ class Steps:
         return np.array([round(min(max(end, 0.0), LONGEST) * NS) for end in ends], np.int64)
 
 
-def take_steps(result: RunResult, most: int = MOST_STEPS) -> Steps | None:
+def take_steps(result: RunResult, most: int = MOST_STEPS, fewest: int = FEWEST_POINTS) -> Steps | None:
     """The steps of the run; None if it is too short to have a course."""
     points, width = result.series, max(result.series_width, 1)
-    if len(points) < FEWEST_POINTS:
+    if len(points) < fewest:
         return None
     size = math.ceil(len(points) / most)
     groups = [points[first : first + size] for first in range(0, len(points), size)]

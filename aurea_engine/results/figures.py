@@ -146,6 +146,16 @@ def work_out_figures(spec: RunSpec, parts: RunParts) -> Figures:
     return _with_times(figures)
 
 
+def work_out_figures_so_far(spec: RunSpec, parts: RunParts) -> Figures:
+    """The figures of the jobs that have ended in a run that has not: without records, and without a warm-up that only the
+    end can tell. It takes less than a millisecond, since the generator waits for it.
+    """
+    rules = parts.meters.rules
+    steps = work_out_step_figures(parts.steps, rules.warmup_ns)
+    figures = Figures(spec, parts.meters, {}, None, parts.elapsed_ns, None, True, steps)
+    return _with_times(figures)
+
+
 def _count_under(rules: CountingRules, parts: RunParts) -> Meters:
     """The meters of the run under ``rules``: its own, or made again from the records where it was metered under others.
 

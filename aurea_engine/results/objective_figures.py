@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
+from aurea_engine.costs import Cost
 from aurea_engine.records.batch import NS, JobBatch
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.quantiles import CONFIDENCE
@@ -17,14 +19,42 @@ from aurea_engine.results.objectives import (
     look_up_histogram,
     look_up_sorted,
 )
-from aurea_engine.results.result import Counts, ObjectiveResult, RunResult
+from aurea_engine.results.result import Counts, ObjectiveResult
 from aurea_engine.results.statistics import summarize_histogram, summarize_values
 from aurea_engine.run.meters import Meters, measure_reports, measure_span
 from aurea_engine.spec import TIMES, Objective
 
 
+class JudgedRun(Protocol):
+    """**Protocol:** what objectives on a whole run are judged by: a `RunResult`, or a run under way."""
+
+    @property
+    def counts(self) -> Counts: ...
+    @property
+    def cost(self) -> Cost: ...
+    @property
+    def throughput(self) -> float | None: ...
+    @property
+    def goodput(self) -> float | None: ...
+
+
+@dataclass(frozen=True)
+class RunSoFar:
+    """A `JudgedRun` that has not ended."""
+
+    counts: Counts
+    cost: Cost
+    throughput: float | None
+    goodput: float | None
+
+    @classmethod
+    def of(cls, figures: Figures, cost: Cost) -> RunSoFar:
+        """By the jobs that have ended."""
+        return cls(count_outcomes(figures.meters.counts), cost, figures.throughput, figures.goodput)
+
+
 def judge_objective(
-    objective: Objective, result: RunResult, figures: Figures, *, is_lost: bool, confidence: float = CONFIDENCE
+    objective: Objective, result: JudgedRun, figures: Figures, *, is_lost: bool, confidence: float = CONFIDENCE
 ) -> ObjectiveResult:
     """``is_lost``: it ended the run. That was certain: neither a histogram nor a confidence interval may doubt it."""
     judged = _judge(objective, result, figures, confidence)
@@ -34,7 +64,7 @@ def judge_objective(
     return replace(judged, outcome="missed", detail=f"no longer to be met when the run was ended; {judged.detail}")
 
 
-def _judge(objective: Objective, result: RunResult, figures: Figures, confidence: float) -> ObjectiveResult:
+def _judge(objective: Objective, result: JudgedRun, figures: Figures, confidence: float) -> ObjectiveResult:
     metric, since = objective.figure, " after the warm-up" if figures.warmup_ns else ""
     counted = _count_jobs(objective, figures)
     # No data is never a pass, whatever the metric (k6 #4283 is about a threshold that passed on none).

@@ -15,6 +15,7 @@ from aurea_engine.records.status_codes import name_statuses
 from aurea_engine.results.findings import Finding
 
 if TYPE_CHECKING:
+    from aurea_engine.results.result import ObjectiveResult
     from aurea_engine.run.meters import Meters
     from aurea_engine.run.parts import RunParts
     from aurea_engine.spec import RunSpec
@@ -32,7 +33,8 @@ class Progress:
     ``utilization``: share of the slots in use at this instant. ``bill``: an estimate of the cost so far, in lines.
     ``fraction_done``: of the jobs or of the time to release them, None if neither is limited; below 1 until the last job
     has ended. ``time_left``: seconds, if it goes on like that. ``findings``: as they stand; those of the last report are
-    the result's. ``pool``: the connections of jobs that need some.
+    the result's. ``pool``: the connections of jobs that need some. ``objectives``: judged by the jobs that have ended; what
+    is met now may be missed in the end. None of a repeated run has been judged before it ended.
     ``replication``: (the number of the one that is under way, how many there are to be at most) where a run is repeated;
     everything else is then of all replications so far.
     ``meters`` are the engine's own and go on changing: read what you need, or copy it, before you return.
@@ -55,6 +57,7 @@ class Progress:
     meters: Meters
     pool: PoolState | None = None
     replication: tuple[int, int] | None = None
+    objectives: tuple[ObjectiveResult, ...] = ()
 
     @property
     def statuses(self) -> dict[str, int]:

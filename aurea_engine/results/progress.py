@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aurea_engine.closed_sets import Outcome
 from aurea_engine.costs import Cost, RunInfo
 from aurea_engine.costs.metering import estimate_bill
 from aurea_engine.records.batch import NS
 from aurea_engine.results.checks import check_progress
+from aurea_engine.results.figures import work_out_figures_so_far
 from aurea_engine.results.findings import Finding
+from aurea_engine.results.objective_figures import RunSoFar, judge_objective
 from aurea_engine.results.observers import Progress
-from aurea_engine.results.result import RunResult
+from aurea_engine.results.result import ObjectiveResult, RunResult
 from aurea_engine.results.run_state import RunState, is_heavy_tailed
 from aurea_engine.run.parts import RunParts
 from aurea_engine.spec import RunSpec
@@ -35,13 +37,23 @@ class ProgressReports:
         bill = self._estimate_bill(parts)
         elapsed = parts.elapsed_ns / NS
         state = RunState(self.spec, parts, elapsed, bill.problem, recorded, self.heavy_tailed)
-        return _describe(self.spec, parts, bill, check_progress(state), self._share_done(parts))
+        progress = _describe(self.spec, parts, bill, check_progress(state), self._share_done(parts))
+        return replace(progress, objectives=self._judge(parts, bill))
 
     def report_end(self, parts: RunParts, result: RunResult) -> Progress:
         """The last report, with the bill and the findings of the result."""
         # Of a run by duration that ended with its last job the share of time would stay below 1.
         share = 1.0 if result.status == "completed" else self._share_done(parts)
-        return _describe(self.spec, parts, result.cost, result.findings, share)
+        progress = _describe(self.spec, parts, result.cost, result.findings, share)
+        return replace(progress, objectives=result.objectives)
+
+    def _judge(self, parts: RunParts, bill: Cost) -> tuple[ObjectiveResult, ...]:
+        """By histograms, since an exact quantile takes as long as there are jobs, and the generator waits meanwhile."""
+        if not self.spec.objectives:
+            return ()
+        figures = work_out_figures_so_far(self.spec, parts)
+        run = RunSoFar.of(figures, bill)
+        return tuple(judge_objective(each, run, figures, is_lost=False) for each in self.spec.objectives)
 
     def _estimate_bill(self, parts: RunParts) -> Cost:
         slots, counts = self.spec.scheduler.slots, dict(parts.meters.counts)

@@ -28,6 +28,7 @@ from aurea_server.http.operations import OPERATIONS
 from aurea_server.http.problems import PROBLEM_CODES, reason_phrase
 from aurea_server.http.replication_schema import describe_repeat, describe_replication
 from aurea_server.http.search_schema import describe_body, describe_searches
+from aurea_server.http.series_schema import describe_series
 from aurea_server.runner.kinds import Kinds
 from aurea_server.settings.limits import Limits
 from aurea_server.stdio.output_files import write_output
@@ -254,6 +255,7 @@ def _answers() -> dict[str, Any]:
         "RunPage": _object({"runs": _list(listed), "next": TEXT}, ["runs", "next"]),
         "Repriced": _object({"benchmark_id": ident, "cost": {"type": "object"}, "model": {"type": "object"}}, ["cost"]),
         "Comparison": describe_comparison(),
+        "Series": describe_series(),
         "Problem": _object(
             {**texts, "status": {"type": "integer"}, "problems": _list(_object(problem, ["path", "problem"]))},
             [*texts, "status"],

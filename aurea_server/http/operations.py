@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from aurea_engine.closed_sets import EXPORT_FORMATS, RUN_ID_PATTERN
+from aurea_engine.closed_sets import EXPORT_FORMATS, JOBS_SHOWN, RUN_ID_PATTERN
 from aurea_server.http import (
     comparison,
     job_download,
@@ -43,6 +43,11 @@ RUN_B = Parameter("b", "The run that is judged.", _ID, required=True)
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1, "default": 0.03}
 TOLERANCE = Parameter("tolerance", "The shift up to which a figure is the same.", _SHARE)
 ANYWAY = Parameter("anyway", "Judge also what cannot be compared.", {"type": "boolean", "default": False})
+JOBS = Parameter(
+    "jobs",
+    "Jobs in the result, at most.",
+    {"type": "integer", "minimum": 0, "maximum": JOBS_SHOWN, "default": JOBS_SHOWN},
+)
 FORMAT = Parameter("format", "Instead of `Accept`.", {"type": "string", "enum": list(EXPORT_FORMATS)})
 
 # In the order of the handler's own table: the first is the default.
@@ -52,6 +57,7 @@ RESULT = Answer(
     "Result",
     headers=("Location",),
 )
+NOT_MODIFIED = Answer("It has ended, and the client has it.", None, (), headers=("ETag",))
 RUN = Answer("The run's state and progress; once it has ended, its result.", "Run", headers=("ETag",))
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -87,9 +93,9 @@ OPERATIONS: tuple[Operation, ...] = (
         runs.get_run,
         "get_run",
         "One run.",
-        {200: RUN, 304: Answer("It has ended, and the client has it.", None, (), headers=("ETag",))},
-        (RUN_ID, KNOWN),
-        refusals=(404, 503),
+        {200: RUN, 304: NOT_MODIFIED},
+        (RUN_ID, KNOWN, JOBS),
+        refusals=(400, 404, 503),
     ),
     Operation(
         "GET",
@@ -139,6 +145,16 @@ OPERATIONS: tuple[Operation, ...] = (
         "The report of a run that has ended: one HTML page with charts and all figures, which needs no script.",
         {200: Answer("HTML, with a policy of its own.", None, ("text/html",))},
         (RUN_ID,),
+        refusals=(403, 404, 409, 429, 503),
+    ),
+    Operation(
+        "GET",
+        "/benchmark/runs/{run_id}/series",
+        report.get_series,
+        "get_series",
+        "The run over time as columns, for charts: so far, or of a run that has ended.",
+        {200: Answer("The columns.", "Series", headers=("ETag",)), 304: NOT_MODIFIED},
+        (RUN_ID, KNOWN),
         refusals=(403, 404, 409, 429, 503),
     ),
     Operation(

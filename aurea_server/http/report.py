@@ -1,11 +1,12 @@
-"""``GET /benchmark/runs/{run_id}/report``: a stored run as one HTML page."""
+"""What is drawn of a run: the report as one HTML page, and the columns that our own page draws."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
 from aurea_engine.report.stylesheet import POLICY
-from aurea_server.http.app_keys import REPORTER
+from aurea_server.http.app_keys import READER, REPORTER
+from aurea_server.http.responses import json_bytes, tagged_bytes
 from aurea_server.http.security import refuse_other_sites
 
 CSP = f"sandbox; {POLICY}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -20,3 +21,13 @@ async def get_report(request: web.Request) -> web.Response:
     refuse_other_sites(request)
     page = await request.app[REPORTER].draw(request.match_info["run_id"])
     return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": CSP})
+
+
+async def get_series(request: web.Request) -> web.Response:
+    """``GET /benchmark/runs/{run_id}/series``: so far while it is active; computed once from its records afterwards."""
+    refuse_other_sites(request)
+    run_id = request.match_info["run_id"]
+    so_far = request.app[READER].get_series(run_id)
+    if so_far is not None:
+        return json_bytes(so_far)
+    return tagged_bytes(request, await request.app[REPORTER].get_series(run_id))

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from aurea_engine.closed_sets import STATES
+from aurea_engine.closed_sets import JOBS_SHOWN, STATES
 from aurea_server.history import is_search_id
 from aurea_server.http.app_keys import LIFECYCLE, READER, REPRICER
 from aurea_server.http.links import link
@@ -43,9 +43,10 @@ async def get_run(request: web.Request) -> web.Response:
     again.
     """
     run_id, reader = request.match_info["run_id"], request.app[READER]
+    jobs = read_number(request, "jobs", JOBS_SHOWN, JOBS_SHOWN, least=0)
     # Asked before the run is read: one that ends in between is sent without a tag, which only costs a repetition.
     ended = not reader.is_active(run_id)
-    content = await reader.get(run_id)
+    content = await reader.get(run_id, jobs)
     return tagged_bytes(request, content) if ended else json_bytes(content)
 
 

@@ -217,10 +217,10 @@ class RunnerPool:
         compared: dict[str, Any] = await self._ask({"compare": order}, "compared", collect)
         return compared
 
-    async def draw_report(self, collect: Callable[[], Awaitable[dict[str, bytes]]]) -> str:
-        """The report of a stored run. It takes its turn among the comparisons, and raises as `compare` does."""
-        drawn = await self._ask({"report": {}}, "drawn", collect)
-        if not isinstance(drawn, str):
+    async def draw(self, what: str, collect: Callable[[], Awaitable[dict[str, bytes]]]) -> bytes:
+        """The ``report`` or the ``series`` of a stored run. It waits its turn with comparisons, and raises as that does."""
+        drawn = await self._ask({"draw": what}, "drawn", collect)
+        if not isinstance(drawn, bytes):
             raise ProcessFailed(MALFORMED)
         return drawn
 

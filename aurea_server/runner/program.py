@@ -46,7 +46,7 @@ from aurea_engine.shards.process_runner import run_as
 from aurea_engine.shards.split import Sharding
 from aurea_server.runner import third_party
 from aurea_server.runner.messages import RunEnd, make_figures
-from aurea_server.runner.stored_runs import compare_runs, draw_report
+from aurea_server.runner.stored_runs import compare_runs, draw
 from aurea_server.settings.limits import Limits
 
 REUSABLE_BYTES = 400 * 1024 * 1024
@@ -68,8 +68,8 @@ def _handle(parent: ParentConnection, loop: asyncio.Runner, order: Message) -> N
         parent.send(third_party.price_run(order["price"], order["usage"], parent.attached("records")))
     elif "compare" in order:
         parent.send(compare_runs(order["compare"], parent.attached))
-    elif "report" in order:
-        parent.send(draw_report(parent.attached))
+    elif "draw" in order:
+        parent.send(draw(order["draw"], parent.attached))
     else:
         _execute(order, parent, loop)
 

@@ -16,6 +16,7 @@ from aurea_engine import (
     SpecError,
     compare,
     comparison_to_dict,
+    encode_json,
     parse_json,
     result_from_dict,
 )
@@ -23,6 +24,7 @@ from aurea_engine.codec.parsing import RESULT_DEPTH
 from aurea_engine.processes.messages import Failure, Reason
 from aurea_engine.records import column_file
 from aurea_engine.report.page import render_html
+from aurea_engine.report.series_columns import make_columns
 from aurea_server.runner.third_party import describe_failure
 
 Message = dict[str, Any]
@@ -69,9 +71,14 @@ def compare_runs(order: Message, attached: Callable[[str], bytes]) -> Message:
     return _answer(compared)
 
 
-def draw_report(attached: Callable[[str], bytes]) -> Message:
-    """The report of a stored run, as plain data."""
-    return _answer(lambda: {"drawn": render_html(_read_attached("", attached))})
+def draw(what: str, attached: Callable[[str], bytes]) -> Message:
+    """The ``report`` of a stored run, a page; or its ``series``, JSON."""
+
+    def drawn() -> Message:
+        result = _read_attached("", attached)
+        return {"drawn": render_html(result).encode() if what == "report" else encode_json(make_columns(result))}
+
+    return _answer(drawn)
 
 
 def _read_attached(prefix: str, attached: Callable[[str], bytes]) -> RunResult:

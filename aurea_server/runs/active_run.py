@@ -16,6 +16,7 @@ from aurea_engine.shards.split import Sharding
 from aurea_server.history import StoreError
 from aurea_server.runner.messages import Figures
 from aurea_server.runs.events import EventLog, Feed, Followers
+from aurea_server.runs.live_series import LiveSeries
 
 LOGS_KEPT = 32
 """Event logs of ended runs that are kept for followers who reconnect."""
@@ -74,6 +75,7 @@ class ActiveRun:
     sharding: Sharding | None = None
     search_id: str | None = None
     last: Snapshot | None = None
+    series: LiveSeries = field(default_factory=LiveSeries)
     # Each snapshot has all findings so far; a follower hears of each once.
     published_findings: set[str] = field(default_factory=set)
     ended: asyncio.Future[RunAnswer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -91,6 +93,13 @@ class ActiveRun:
     def progress(self) -> dict[str, object] | None:
         """The latest figures for people, None before the first."""
         return None if self.last is None else self.last.figures()
+
+    def report(self, snapshot: Snapshot, *, is_last: bool = False) -> None:
+        """Take over how the run stands, and tell followers."""
+        self.last = snapshot
+        point = self.series.add(snapshot, is_last=is_last)
+        self.events.publish("progress", {**snapshot.figures(), "point": point})
+        self.publish_findings(snapshot.findings)
 
     def publish_findings(self, findings: list[Remark]) -> None:
         """Publish each finding once, as soon as it is known."""

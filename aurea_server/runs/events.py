@@ -23,6 +23,10 @@ FEED_KEPT = 512
 """Events kept of all runs together, for slow followers of the feed: minutes of one run, seconds of many short ones."""
 
 
+MOST_BYTES = 1_000_000
+"""Bytes of events kept of a run: the logs of dozens of runs are kept."""
+
+
 class Event(NamedTuple):
     """``kind``: ``state``, ``progress``, ``finding`` or ``end``; ``data``: JSON."""
 
@@ -51,7 +55,8 @@ class EventLog:
         self, followers: Followers, kept: int = EVENTS_KEPT, echo: Callable[[Event], None] | None = None
     ) -> None:
         self._followers, self._echo = followers, echo
-        self._events: deque[Event] = deque(maxlen=kept)
+        self._events: deque[Event] = deque()
+        self._kept, self._bytes = kept, 0
         self._news = asyncio.Event()
         self.closed = False
         self._number = 0
@@ -61,6 +66,9 @@ class EventLog:
         self._number += 1
         event = Event(self._number, kind, msgspec.json.encode(data).decode())
         self._events.append(event)
+        self._bytes += len(event.data)
+        while len(self._events) > 1 and (len(self._events) > self._kept or self._bytes > MOST_BYTES):
+            self._bytes -= len(self._events.popleft().data)
         self._wake()
         if self._echo is not None:
             self._echo(event)

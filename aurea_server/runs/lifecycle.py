@@ -181,11 +181,9 @@ class RunLifecycle:
             self._tasks.start(ignore_storage_errors(self._history.begin(run.id, run.started_ms)))
         run.events.publish("state", {"status": "running"})
 
-        def report(snapshot: Snapshot) -> None:
-            run.last = snapshot
+        def report(snapshot: Snapshot, *, is_last: bool = False) -> None:
             self._metrics.update_run(snapshot)
-            run.events.publish("progress", snapshot.figures())
-            run.publish_findings(snapshot.findings)
+            run.report(snapshot, is_last=is_last)
 
         try:
             expire = functools.partial(self.stop, run, "timed_out")
@@ -193,7 +191,7 @@ class RunLifecycle:
         except ProcessFailed as failed:
             await self._fail(run, failed.reason)
             return None
-        report(executed.last)
+        report(executed.last, is_last=True)
         # The history before the metrics, and the metrics before the events: see the top of this file.
         finish = await self._store(run, finish_with_result(run, executed))
         self._metrics.finish_run(finish.figures)

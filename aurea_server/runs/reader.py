@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aurea_engine import DamagedParts, RunParts, step_rows
+from aurea_engine.closed_sets import JOBS_SHOWN
 from aurea_engine.records import column_file
 from aurea_server.history import Damaged, History, StoredRun
 from aurea_server.runner.stored_runs import join_parts
@@ -72,12 +73,17 @@ class RunReader:
         """A run that is queued or running, as JSON."""
         return msgspec.json.encode(views.view_active(run, self._queue.position(run)))
 
-    async def get(self, run_id: str) -> bytes:
-        """A run as JSON: its state while it is active, its result once it has ended."""
+    async def get(self, run_id: str, jobs: int = JOBS_SHOWN) -> bytes:
+        """A run as JSON: its state while it is active, its result once it has ended, with at most ``jobs`` jobs."""
         run = self._active.get_unended(run_id)
-        return await self.get_ended(run_id) if run is None else self.view(run)
+        return await self.get_ended(run_id, jobs) if run is None else self.view(run)
 
-    async def get_ended(self, run_id: str) -> bytes:
+    def get_series(self, run_id: str) -> bytes | None:
+        """The series so far of a run that is queued or running, as JSON; None of another."""
+        run = self._active.get_unended(run_id)
+        return None if run is None else msgspec.json.encode({"benchmark_id": run_id, **run.series.columns()})
+
+    async def get_ended(self, run_id: str, jobs: int = JOBS_SHOWN) -> bytes:
         """A run that has ended, as JSON: without its jobs where only they are damaged. Raises `Damaged`."""
         run = self._active.get(run_id)
         # While the disk fails, the only copy of a result is in memory: it is served from there until it can be stored.
@@ -85,11 +91,11 @@ class RunReader:
             return run.ended.result().body
         row = await self._row(run_id)
         async with self._decoding():
-            content = await self._readable_records(row)
+            content = await self._readable_records(row) if jobs else None
             try:
                 # In a thread: a result of 10,000 jobs takes tens of milliseconds, in which no other request would be
                 # answered.
-                return await asyncio.to_thread(views.encode_stored, row, content)
+                return await asyncio.to_thread(views.encode_stored, row, content, jobs)
             except DamagedParts as error:
                 _log_missing_jobs(row, error)
                 return await asyncio.to_thread(views.encode_stored, row, None)

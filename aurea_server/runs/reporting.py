@@ -1,6 +1,13 @@
-"""The report of a stored run. It is drawn in a process of its own, like a comparison: a million jobs are read for it."""
+"""What is drawn of a stored run: its report, and its series. Both are made in a process of their own, like a comparison: a
+million jobs are read for them.
+"""
 
 from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+
+import msgspec
 
 from aurea_engine.processes.supervisor import ProcessFailed
 from aurea_server.history import Damaged
@@ -9,22 +16,49 @@ from aurea_server.runner.turns import Busy
 from aurea_server.runs.errors import QueueFull, ReportFailed
 from aurea_server.runs.reader import RunReader
 
+SERIES_KEPT = 8
+"""Series of runs that are kept, some hundred kilobytes each: all who watched a run ask for it when it ends."""
+
 
 class Reporter:
     """Draws stored runs, one at a time."""
 
     def __init__(self, reader: RunReader, pool: RunnerPool) -> None:
         self._reader, self._pool = reader, pool
+        self._series: OrderedDict[str, asyncio.Task[bytes]] = OrderedDict()
 
     async def draw(self, run_id: str) -> str:
         """The page. Raises `NotFound`, `NotEnded`, `NoResult`, `Damaged`, `QueueFull` or `ReportFailed`."""
         await self._reader.check_result(run_id, "drawn")
+        return (await self._draw(run_id, "report")).decode()
 
+    async def get_series(self, run_id: str) -> bytes:
+        """The series of a run that has ended, as JSON. Raises as `draw` does."""
+        # Also of what is kept: a run that was deleted is not shown any more.
+        await self._reader.check_result(run_id, "drawn")
+        task = self._series.get(run_id)
+        if task is None:
+            task = self._series[run_id] = asyncio.create_task(self._draw_series(run_id))
+            task.add_done_callback(lambda done: self._forget_failed(run_id, done))
+            while len(self._series) > SERIES_KEPT:
+                self._series.popitem(last=False)
+        # Many may wait for it: one that leaves must not end it for the others.
+        return await asyncio.shield(task)
+
+    async def _draw_series(self, run_id: str) -> bytes:
+        drawn = await self._draw(run_id, "series")
+        return msgspec.json.encode({"benchmark_id": run_id, **msgspec.json.decode(drawn, type=dict[str, msgspec.Raw])})
+
+    def _forget_failed(self, run_id: str, done: asyncio.Task[bytes]) -> None:
+        if (done.cancelled() or done.exception() is not None) and self._series.get(run_id) is done:
+            del self._series[run_id]
+
+    async def _draw(self, run_id: str, what: str) -> bytes:
         async def collect() -> dict[str, bytes]:
             return (await self._reader.stored(run_id))._asdict()
 
         try:
-            return await self._pool.draw_report(collect)
+            return await self._pool.draw(what, collect)
         except Busy:
             raise QueueFull("Too many reports are being made; try again later.") from None
         except ProcessFailed as failed:

@@ -55,8 +55,9 @@ def view_active(run: ActiveRun, position: int) -> dict[str, Any]:
     }
 
 
-def encode_stored(row: StoredRun, content: bytes | None) -> bytes:
-    """A run from the ledger, as JSON; ``content`` is the file of its records. Takes milliseconds per thousand jobs.
+def encode_stored(row: StoredRun, content: bytes | None, jobs: int = JOBS_SHOWN) -> bytes:
+    """A run from the ledger, as JSON; ``content`` is the file of its records, of which ``jobs`` are shown at most. Takes
+    milliseconds per thousand jobs.
 
     Raises `Damaged`, or `DamagedParts` where it is the records.
     """
@@ -73,8 +74,8 @@ def encode_stored(row: StoredRun, content: bytes | None) -> bytes:
         raise Damaged(f"what is stored of {row.id} is damaged: {error}") from None
     # The head was stored without its jobs, since they are in the file of records; here they come together again. Only as far
     # as they are shown: a million jobs unpacked are sixty megabytes, of which one per cent would be used.
-    records = None if content is None else column_file.Reader(io.BytesIO(content)).read(JOBS_SHOWN)
-    shown = [] if records is None else job_rows(records, 0, JOBS_SHOWN)
+    records = None if content is None else column_file.Reader(io.BytesIO(content)).read(jobs)
+    shown = [] if records is None else job_rows(records, 0, jobs)
     try:
         return join_result(head, encode_json(shown), arrived > len(shown), row.reason, _link_search(row))
     except ValueError as error:

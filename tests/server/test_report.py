@@ -101,15 +101,15 @@ async def test_a_report_that_takes_too_long_is_ended(client: Any, post: Post, mo
 
 async def test_damaged_parts_are_the_servers_fault(client: Any, post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = await make_run(client, post)
-    draw = RunnerPool.draw_report
+    draw = RunnerPool.draw
 
-    async def damage(pool: RunnerPool, collect: Any) -> Any:
+    async def damage(pool: RunnerPool, what: str, collect: Any) -> Any:
         async def collect_damaged() -> dict[str, bytes]:
             return {**await collect(), "parts": b"AUREAP1\nxxxx"}
 
-        return await draw(pool, collect_damaged)
+        return await draw(pool, what, collect_damaged)
 
-    monkeypatch.setattr(RunnerPool, "draw_report", damage)
+    monkeypatch.setattr(RunnerPool, "draw", damage)
     status, problem, _ = await ask(client, run_id)
     assert (status, problem["code"]) == (503, "storage_failed")
 
