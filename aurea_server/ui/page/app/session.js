@@ -4,36 +4,49 @@ import { button, el, fill } from "./dom.js";
 
 // By the page's own address: two servers behind one host must not be shown each other's token.
 const KEY = `aurea token ${new URL(".", document.baseURI).pathname}`;
+const store = openStore();
 const listeners = new Set();
 let asking = null;
 
+/** Where the browser lets pages keep nothing, even the name throws: then the token lasts as long as this page. */
+function openStore() {
+  try {
+    return sessionStorage;
+  } catch {
+    const kept = new Map();
+    return {
+      getItem: (key) => kept.get(key) ?? null, setItem: (key, text) => kept.set(key, text), removeItem: (key) => kept.delete(key),
+    };
+  }
+}
+
 /** What goes into the `Authorization` header; empty without a token. */
 export function credentials() {
-  const token = sessionStorage.getItem(KEY);
+  const token = store.getItem(KEY);
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
-export const isSignedIn = () => sessionStorage.getItem(KEY) !== null;
+export const isSignedIn = () => store.getItem(KEY) !== null;
 
 /** `listener()` is called after each sign-in and sign-out. */
 export const onChange = (listener) => listeners.add(listener);
 
 /** Forget the token. */
 export function signOut() {
-  sessionStorage.removeItem(KEY);
+  store.removeItem(KEY);
   tell();
 }
 
 /** Ask for a token. All requests that were refused meanwhile wait for the same answer; rejects where there is none. */
 export function signIn() {
   // A token that was refused must not be sent again.
-  sessionStorage.removeItem(KEY);
+  store.removeItem(KEY);
   asking ??= ask().finally(() => { asking = null; });
   return asking;
 }
 
 function keep(token) {
-  sessionStorage.setItem(KEY, token);
+  store.setItem(KEY, token);
   tell();
 }
 
