@@ -9,6 +9,8 @@ from aurea_engine.report.judgement import OUTCOMES, SIGNS, name_objective, write
 from aurea_engine.report.key_figures import describe_run
 from aurea_engine.report.markup import make_visible
 from aurea_engine.report.number_format import format_number, format_seconds
+from aurea_engine.report.parity_section import list_short_rows
+from aurea_engine.results.parity import TOOLS, Parity, parity
 from aurea_engine.results.result import ObjectiveResult, RunResult
 
 MOST_ROWS = 20
@@ -36,6 +38,8 @@ def _list_lines(result: RunResult) -> Iterator[str]:
         heads = ["objective", "", "bound", "observed", "95 % bounds"]
         yield from _write_table(heads, [_list_cells(each, result) for each in result.objectives], texts=2)
     yield from _write_table(*_list_key_figures(result), texts=0)
+    if (table := parity(result)) is not None:
+        yield from _list_parity(table)
     # A list and no table: details are sentences, which a narrow column would break into shreds.
     for finding in result.findings[:MOST_ROWS]:
         detail, advice = escape_markdown(finding.detail), escape_markdown(finding.advice)
@@ -76,6 +80,16 @@ def _list_key_figures(result: RunResult) -> tuple[list[str], list[list[str]]]:
         "per million": "–" if per_million is None else write_money(per_million, cost.currency),
     }
     return list(figures), [list(figures.values())]
+
+
+def _list_parity(table: Parity) -> Iterator[str]:
+    """What other tools would have reported, folded in: it answers who compares, and not who looks for what was missed."""
+    yield "<details><summary>What other tools would report of the same requests</summary>"
+    yield ""
+    rows = [[escape_markdown(name), *cells] for name, cells in list_short_rows(table)]
+    yield from _write_table(["figure", "Aurea", *TOOLS], rows, texts=1)
+    yield "</details>"
+    yield ""
 
 
 def _write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> Iterator[str]:

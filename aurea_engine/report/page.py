@@ -26,10 +26,12 @@ from aurea_engine.report.judgement import list_findings, tabulate_objectives, wr
 from aurea_engine.report.key_figures import describe_run, list_key_figures
 from aurea_engine.report.markup import Markup, element, escape_text, foreign, join
 from aurea_engine.report.over_time import FEWEST_POINTS, take_steps
+from aurea_engine.report.parity_section import write_parity
 from aurea_engine.report.replication_tables import tabulate_replications, tabulate_spreads
 from aurea_engine.report.tables import Limits
 from aurea_engine.report.time_charts import draw_over_time
 from aurea_engine.report.time_table import tabulate_steps
+from aurea_engine.results.parity import parity
 from aurea_engine.results.result import RunResult
 
 
@@ -127,6 +129,8 @@ def _write_parts(result: RunResult, limits: Limits) -> Iterator[Markup]:
         yield write_section("statuses", "Statuses", table)
     if result.shards:
         yield write_section("shards", "Shards", tabulate_shards(result, limits))
+    if (others := parity(result)) is not None:
+        yield write_section("parity", "What other tools would report", *write_parity(others))
 
 
 def _list_facts(facts: Mapping[str, object], limits: Limits) -> Markup:
