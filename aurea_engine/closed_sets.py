@@ -243,6 +243,7 @@ FINDING_CODES: Mapping[str, str] = MappingProxyType(
         "replication_outlying": "a replication of a repeated run is far from the others",
         "retries_at_once": "users of a closed model whose jobs were rejected retried without a pause",
         "shard_lost": "a process that ran a part of the jobs was lost under way",
+        "spend_unknown": "requests ended before their server reported what a bill is made of",
         "target_rate_limited": "a ceiling of the server held requests back",
         "too_few_samples": "too few jobs for some quantiles",
         "tracer_active": "coverage, a debugger or a profiler traced the generator",
@@ -299,6 +300,7 @@ PRICED_UNITS: Mapping[str, Mapping[str, Fraction]] = MappingProxyType(
     {
         "jobs": {"Requests": Fraction(1), "Jobs": Fraction(1)},
         "data": {"GB": Fraction(1, 10**9), "GiB": Fraction(1, 2**30)},
+        "tokens": {"Tokens": Fraction(1), "1K Tokens": Fraction(1, 10**3), "1M Tokens": Fraction(1, 10**6)},
         "time": {"Seconds": Fraction(1), "Hours": SECONDS_AS_HOURS},
         "memory time": {
             "GB-Seconds": Fraction(1),
@@ -316,7 +318,6 @@ BILLED_UNITS = (
     *(unit for units in PRICED_UNITS.values() for unit in units),
     "Minutes",
     "Periods",
-    "1M Tokens",
 )
 """Every unit of a line of a bill; a cost model from outside may have others, which labels fold into `OTHER`."""
 

@@ -15,7 +15,7 @@ from aurea_engine.costs.interval_meters import Concurrency
 from aurea_engine.costs.metered_counts import MeteredCounts
 from aurea_engine.costs.meters import JobCount, JobTime, Meter, MeterState
 from aurea_engine.costs.pricing import Cost, price
-from aurea_engine.costs.reported_meters import ReportedAmount
+from aurea_engine.costs.reported_meters import ReportedAmount, list_token_meters
 from aurea_engine.costs.safe_call import call_safely, make_printable
 from aurea_engine.costs.started_jobs import StartedJobs
 from aurea_engine.costs.step_billing import OfSteps
@@ -65,7 +65,8 @@ class Metering:
         self._waiting_rows = 0
         self._last_ns = 0
         # What jobs report is kept as well, so that a run can be billed by it later, without its records.
-        for meter in (*LEDGER, *(ReportedAmount(each.name, each.scale) for each in measures)):
+        reported = (ReportedAmount(each.name, each.scale) for each in measures)
+        for meter in (*LEDGER, *reported, *list_token_meters(measures)):
             self._add(meter)
         for model in models:
             self._add_model(model)

@@ -22,6 +22,7 @@ from aurea_engine.costs.interval_meters import Scope
 from aurea_engine.costs.rates import Flat, Mode, Rate, Tier, Tiers
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, Invalid, Name, Seconds, show_value
+from aurea_engine.records.measures import ColumnName
 
 STALE_AFTER_DAYS = 90
 
@@ -51,10 +52,13 @@ Day = Annotated[date, DayRule()]
 
 @dataclass(frozen=True, kw_only=True)
 class SheetMeter(Checked):
-    """What a price applies to. ``size``: the memory, the vCPUs or the bytes that multiply it."""
+    """What a price applies to. ``size``: the memory, the vCPUs or the bytes that multiply it. ``measure``: which tokens are
+    counted: ``input`` (without cached ones), ``cached``, ``output``, or a measure of the jobs.
+    """
 
-    kind: Literal["jobs", "time", "instance_busy", "packed", "fleet", "window"]
+    kind: Literal["jobs", "time", "instance_busy", "packed", "fleet", "window", "tokens"]
     size: Literal["memory", "vcpu", "bytes"] | None = None
+    measure: ColumnName | None = None
     step: Seconds = 0
     minimum: Seconds = 0
     scope: Scope = "period"
@@ -63,6 +67,8 @@ class SheetMeter(Checked):
 
     @property
     def dimension(self) -> str:
+        if self.kind == "tokens":
+            return "tokens"
         if self.kind == "jobs":
             return "data" if self.size == "bytes" else "jobs"
         if self.size is not None:
@@ -70,9 +76,16 @@ class SheetMeter(Checked):
         return "time" if self.kind in ("time", "window") else "instance time"
 
     def check(self) -> Iterator[Problem]:
+        if (self.kind == "tokens") != (self.measure is not None):
+            problem = "must be input, cached, output or a measure of the jobs"
+            yield Problem(
+                "measure", problem if self.kind == "tokens" else "goes with the kind tokens", show_value(self.measure)
+            )
+        if self.kind == "tokens" and self.size is not None:
+            yield Problem("size", "must be left out if tokens are counted", self.size)
         if self.kind == "jobs" and self.size in ("memory", "vcpu"):
             yield Problem("size", "must be bytes, or left out, if jobs are counted", self.size)
-        if self.kind != "jobs" and self.size == "bytes":
+        if self.kind not in ("jobs", "tokens") and self.size == "bytes":
             yield Problem("size", "must be memory or vcpu if time is measured", "bytes")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from aurea_engine.costs.meters import JobMeter, Whole
 from aurea_engine.errors import NotReported
 from aurea_engine.records.batch import JobBatch
+from aurea_engine.records.measures import Measure
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,14 @@ class TokenCount(JobMeter):
         is_long = prompt >= self.over if self.from_over else prompt > self.over
         counted: Whole = np.where(is_long == self.long, tokens, 0)
         return counted
+
+
+def list_token_meters(measures: Iterable[Measure]) -> list[TokenCount]:
+    """The meters of all `TOKEN_WORDS` that jobs with these ``measures`` report. A run keeps them, so that any price list of
+    tokens can price it again without its records.
+    """
+    names = {each.name for each in measures}
+    return [TokenCount(word) for word, (counted, _) in TOKEN_WORDS.items() if counted in names]
 
 
 def _count_tokens(jobs: JobBatch, of: str) -> Whole:

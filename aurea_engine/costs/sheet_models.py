@@ -20,8 +20,9 @@ from aurea_engine.costs.decimals import Amount, Price, Size
 from aurea_engine.costs.discounts import Allowance
 from aurea_engine.costs.interval_meters import BusyTime
 from aurea_engine.costs.price_sheets import DayRule, PriceSheet, SheetMeter, SheetPrice
-from aurea_engine.costs.quantities import BilledTime, Jobs, Quantity, Window, to_nanoseconds
+from aurea_engine.costs.quantities import BilledTime, Jobs, MeterTotal, Quantity, Window, to_nanoseconds
 from aurea_engine.costs.rates import Flat, Rate, Unpriced
+from aurea_engine.costs.reported_meters import TokenCount
 from aurea_engine.costs.sheet_files import shipped_sheet
 from aurea_engine.costs.step_billing import Per
 from aurea_engine.costs.usage import Usage
@@ -154,6 +155,9 @@ class Sizes(CostModel):
                 return Jobs().times(size), None, None
             case "time":
                 return BilledTime(meter.step, meter.minimum).times(size), BilledTime().times(exact_size), None
+            case "tokens":
+                assert meter.measure is not None
+                return MeterTotal(TokenCount(meter.measure)), None, None
             case "window":
                 return Window().times(size), None, None
             case "instance_busy":

@@ -22,6 +22,7 @@ from aurea_engine.results.findings import Finding, sort_by_severity
 from aurea_engine.results.generator_checks import check_generator
 from aurea_engine.results.loss_checks import check_losses
 from aurea_engine.results.run_state import RunState
+from aurea_engine.results.spend_checks import check_spend
 from aurea_engine.results.statistics import integrate_jobs_in_system
 from aurea_engine.results.target_checks import check_target
 from aurea_engine.spec import KEPT_JOBS
@@ -58,6 +59,7 @@ def check_result(run: EndedRun) -> tuple[Finding, ...]:
     at_the_end = [finding for check in checks for finding in check(run)]
     if run.state.spec.clock == "real" and run.result.jobs is not None:
         at_the_end += check_arrivals(run.result.jobs, run.state.spec)
+    at_the_end += check_spend(run.result)
     found = [*at_the_end, *check_clocks(run.state), *_check_state(run.state, is_settled=True)]
     return sort_by_severity(_place(finding, run) for finding in found)
 

@@ -214,6 +214,18 @@ def test_a_sheet_says_which_sizes_it_needs() -> None:
         ("price = 3.6", 'mode = "cliff"\nprice = 3.6', "line 15, price[0].mode: must be flat"),
         ('kind = "time"', 'kind = "hour"', "line 14, price[0].meter.kind: must be one of"),
         ('kind = "time"', 'kind = "time", size = "bytes"', "price[0].meter.size: must be memory or vcpu"),
+        (
+            'kind = "time", step = 1',
+            'kind = "tokens"',
+            "price[0].meter.measure: must be input, cached, output or a measure",
+        ),
+        ('kind = "time"', 'kind = "time", measure = "input"', "price[0].meter.measure: goes with the kind tokens"),
+        (
+            'kind = "time", step = 1',
+            'kind = "tokens", measure = "input"',
+            "price[0].unit: must be one of Tokens, 1K Tokens",
+        ),
+        ('kind = "time"', 'kind = "tokens", measure = "input", size = "vcpu"', "price[0].meter.size: must be left out"),
         ("effective_to = 2026-01-01", "", "two prices of 'time' hold on the same day"),
         ("effective_to = 2026-01-01", "effective_to = 2024-01-01", "must be after effective_from"),
         ("effective_from = 2025-01-01", "", "line 11, price[0].effective_from: is missing"),
