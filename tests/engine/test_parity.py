@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from aurea_engine.closed_sets import Outcome
 from aurea_engine.records.batch import NEVER, NS, JobBatch
 from aurea_engine.records.histogram import LatencyHistogram
 from aurea_engine.records.measures import Mark, Measure
-from aurea_engine.results.parity import TOOLS, Bounds, Parity, Pooled, Requests, make_table
+from aurea_engine.results.parity import DEFINITIONS, TOOLS, Bounds, Parity, Pooled, Requests, make_table
 from aurea_engine.results.parity.requests import MARKS, MEASURES
 
 BOUNDS = Bounds(first_token=0.25, token_gap=0.022, end_to_end=1.4)
@@ -364,3 +365,11 @@ def test_no_requests_are_no_error() -> None:
     table = make_table(Requests.of(record(())), BOUNDS)
     assert table.value("vLLM", "requests_answered") == 0
     assert table.value("aiperf", "duration") == 0
+
+
+def test_the_page_has_every_definition() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "chat.md").read_text()
+    for each in DEFINITIONS:
+        assert each.why in page, each.figure
+        for term in each.theirs.values():
+            assert f"{term.name}: {term.formula}" in page, each.figure
