@@ -107,10 +107,10 @@ class History:
         return await self._ask(self._ledger.get, run_id) if is_run_id(run_id) else None
 
     async def page(
-        self, limit: int, before: int, state: str | None, search_id: str | None = None
+        self, limit: int, before: int, state: str | None, search_id: str | None = None, label: str | None = None
     ) -> tuple[list[StoredRun], int | None]:
         """(runs without their specifications, newest first; where the next page begins, None after the last)."""
-        return await self._ask(self._ledger.page, limit, before, state, search_id)
+        return await self._ask(self._ledger.page, limit, before, state, search_id, label)
 
     async def find_key(self, key: str, now_ms: int) -> IdempotencyKey | None:
         """The Idempotency-Key, if it was used within a day."""

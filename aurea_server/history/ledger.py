@@ -188,11 +188,21 @@ class Ledger:
         return StoredRun(*found[0]) if found else None  # type: ignore[arg-type]
 
     def page(
-        self, limit: int, before: int | None = None, state: str | None = None, search_id: str | None = None
+        self,
+        limit: int,
+        before: int | None = None,
+        state: str | None = None,
+        search_id: str | None = None,
+        label: str | None = None,
     ) -> tuple[list[StoredRun], int | None]:
-        """(runs, or trials of a search, without specifications, newest first; where the next page begins, None: nowhere)."""
+        """(runs, or trials of a search, without specifications, newest first; where the next page begins, None: nowhere).
+
+        ``label``: only those whose label has this text in it, whatever the case of its ASCII letters.
+        """
         where = "number < :before AND (:state IS NULL OR state = :state)"
         where += " AND (:search_id IS NULL OR id IN (SELECT run_id FROM trial WHERE search_id = :search_id))"
+        # instr() and not LIKE, in which some characters stand for others.
+        where += " AND (:label IS NULL OR instr(lower(label), lower(:label)))"
         listed = LISTED.replace("spec,", "x'' AS spec,")  # up to megabytes each, which no list shows
         # One more than asked for, which says whether there is a next page without counting all runs.
         rows = self._read_runs(
@@ -200,6 +210,7 @@ class Ledger:
             before=2**62 if before is None else before,
             state=state,
             search_id=search_id,
+            label=label,
             limit=limit + 1,
         )
         shown = [StoredRun(*row[:-1]) for row in rows[:limit]]  # type: ignore[arg-type]

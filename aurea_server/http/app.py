@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -64,6 +65,8 @@ async def create_app(catalog: Catalog | Kinds | None = None, settings: Settings 
     app[app_keys.OPENAPI] = msgspec.json.encode(
         build_document(OPERATIONS, kinds, settings.limits, settings.base_path, files=bool(settings.data_dir))
     )
+    # A tenth of its size, for the page that hints at what a specification may have.
+    app[app_keys.OPENAPI_COMPRESSED] = gzip.compress(app[app_keys.OPENAPI], mtime=0)
     app[app_keys.BASE_PATH] = settings.base_path
     register_routes(app, settings.base_path)
     app.on_response_prepare.append(prepare_headers)

@@ -32,4 +32,5 @@ REPRICER = web.AppKey("REPRICER", Repricer)
 # Values that are made once with the app, and only read afterwards.
 REGISTRY = web.AppKey("REGISTRY", Registry)
 OPENAPI = web.AppKey("OPENAPI", bytes)
+OPENAPI_COMPRESSED = web.AppKey("OPENAPI_COMPRESSED", bytes)
 BASE_PATH = web.AppKey("BASE_PATH", str)

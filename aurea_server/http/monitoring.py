@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from aurea_server.http.app_keys import LIFECYCLE, OPENAPI, REGISTRY
+from aurea_server.http.app_keys import LIFECYCLE, OPENAPI, OPENAPI_COMPRESSED, REGISTRY
 from aurea_server.http.negotiation import Offer, choose_coding
 from aurea_server.http.problems import HttpProblem
 from aurea_server.http.responses import json_bytes, json_response, negotiate
+from aurea_server.http.security import VARY
 from aurea_server.metrics import exposition
 
 SERVICE = "aurea-orchestrator"
@@ -52,4 +53,8 @@ async def get_metrics(request: web.Request) -> web.Response:
 
 async def get_openapi(request: web.Request) -> web.Response:
     """``GET /openapi.json``"""
-    return json_bytes(request.app[OPENAPI], headers={"Cache-Control": "no-cache"})
+    request[VARY] = "Accept-Encoding"
+    headers = {"Cache-Control": "no-cache"}
+    if choose_coding(request.headers.getall("Accept-Encoding", []), ["gzip"]) != "gzip":
+        return json_bytes(request.app[OPENAPI], headers=headers)
+    return json_bytes(request.app[OPENAPI_COMPRESSED], headers={**headers, "Content-Encoding": "gzip"})

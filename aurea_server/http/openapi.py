@@ -11,6 +11,7 @@ import msgspec
 
 from aurea_engine import engine_version
 from aurea_engine.closed_sets import (
+    OBJECTIVE_OUTCOMES,
     OUTCOMES,
     REASONS,
     RUN_ID_PATTERN,
@@ -229,7 +230,15 @@ def _answers() -> dict[str, Any]:
         "repeat": _named("Repeat"),
         "jobs": _list(_named("JobRow")),
     }
-    listed = _object({**run, **figures, "currency": TEXT, "created_time": TEXT}, ["benchmark_id", "status"])
+    of_list = {
+        "currency": TEXT,
+        "created_time": TEXT,
+        "verdict": {"enum": [*VERDICTS, None]},
+        # Seconds, of the response time; the outcome of each objective, in their order.
+        "p99": NUMBER,
+        "objectives": _list({"enum": list(OBJECTIVE_OUTCOMES)}),
+    }
+    listed = _object({**run, **figures, **of_list}, ["benchmark_id", "status"])
     problem: dict[str, Any] = {"path": {"type": "string"}, "problem": {"type": "string"}, "got": {"type": "string"}}
     problem["code"] = {"enum": list(PROBLEM_CODES.values())}
     finding = ["code", "severity", "detail", "advice"]
@@ -253,6 +262,7 @@ def _answers() -> dict[str, Any]:
         ),
         "Finding": _object({**texts_of_finding, "severity": {"enum": list(SEVERITIES)}}, finding),
         "RunPage": _object({"runs": _list(listed), "next": TEXT}, ["runs", "next"]),
+        "Checked": _object({"spec": {"type": "object"}}, ["spec"]),
         "Repriced": _object({"benchmark_id": ident, "cost": {"type": "object"}, "model": {"type": "object"}}, ["cost"]),
         "Comparison": describe_comparison(),
         "Series": describe_series(),

@@ -68,6 +68,9 @@ LAST_EVENT = Parameter("Last-Event-ID", "Only events after this one.", {"type": 
 LIMIT = Parameter("limit", "Runs on a page.", {"type": "integer", "minimum": 1, "maximum": runs.MAX_RUNS_LISTED})
 CURSOR = Parameter("cursor", "From `next` of the page before.", {"type": "integer", "minimum": 1, "maximum": 2**62})
 OF_SEARCH = Parameter("search", "Only trials of this search.", {"type": "string", "pattern": f"^{SEARCH_ID_PATTERN}$"})
+LABEL = Parameter(
+    "label", "Only those whose label has this text in it.", {"type": "string", "maxLength": runs.MOST_LABEL}
+)
 SEARCH_ID = Parameter(
     "search_id", "As in `search_id`.", {"type": "string", "pattern": f"^{SEARCH_ID_PATTERN}$"}, "path"
 )

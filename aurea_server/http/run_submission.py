@@ -1,4 +1,4 @@
-"""``POST /benchmark/run``: validate, accept, and answer with the result, or at once with 202.
+"""``POST /benchmark/run``: validate, accept, and answer with the result, or at once with 202; ``/check`` only validates.
 
 **Idempotency-Key**: a client that does not know whether its request arrived repeats it with the same key, and gets the run
 that the first one started. The key is written in the same transaction as the run, so there is never a key without a run.
@@ -18,7 +18,7 @@ from aurea_server.http.app_keys import LIFECYCLE, READER, VALIDATOR
 from aurea_server.http.links import link
 from aurea_server.http.negotiation import has_preference
 from aurea_server.http.problems import HttpProblem
-from aurea_server.http.responses import json_bytes
+from aurea_server.http.responses import json_bytes, json_response
 from aurea_server.http.security import read_body
 from aurea_server.runs.finish import raise_spec_error
 
@@ -42,6 +42,12 @@ async def run_benchmark(request: web.Request) -> web.Response:
     if is_asynchronous(request):
         return _accepted(request, run.id, request.app[READER].view(run))
     return json_bytes(await lifecycle.wait(run, detached=detached))
+
+
+async def check_specification(request: web.Request) -> web.Response:
+    """``POST /benchmark/check``: as `run_benchmark` would check it, so that a form can say what is wrong before a start."""
+    submission = await request.app[VALIDATOR].validate(await read_body(request))
+    return json_response({"spec": submission.document})
 
 
 def read_key(request: web.Request, content: bytes) -> tuple[str, str] | None:

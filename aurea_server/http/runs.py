@@ -14,6 +14,9 @@ from aurea_server.http.responses import json_bytes, json_response, query_problem
 from aurea_server.http.security import read_body
 
 MAX_RUNS_LISTED = 100
+MOST_LABEL = 256
+"""Characters of a label, and so of a text that is looked for in labels."""
+
 NO_CURSOR = 2**62
 """Above every number of a run: a list without a cursor begins with the newest."""
 
@@ -28,12 +31,15 @@ async def list_runs(request: web.Request) -> web.Response:
     search_id = request.query.get("search")
     if search_id is not None and not is_search_id(search_id):
         raise query_problem("search", "must be the id of a search", search_id)
+    label = request.query.get("label") or None
+    if label is not None and len(label) > MOST_LABEL:
+        raise query_problem("label", f"must have at most {MOST_LABEL} characters", label)
     # Pages go by the number of a run, not by an offset: runs that arrive meanwhile move nothing.
-    listed, after = await request.app[READER].list(limit, before, status, search_id)
+    listed, after = await request.app[READER].list(limit, before, status, search_id, label)
     headers = {}
     if after is not None:
-        filters = {name: value for name, value in (("status", status), ("search", search_id)) if value}
-        query = {"limit": str(limit), "cursor": str(after), **filters}
+        filters = {"status": status, "search": search_id, "label": label}
+        query = {"limit": str(limit), "cursor": str(after), **{name: value for name, value in filters.items() if value}}
         headers["Link"] = f'<{link(request, "/benchmark/runs")}?{urlencode(query)}>; rel="next"'
     return json_response({"runs": listed, "next": None if after is None else str(after)}, headers=headers)
 

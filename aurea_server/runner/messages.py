@@ -31,6 +31,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     completed_jobs: int = 0
     throughput: float | None = None
     mean_latency: float | None = None
+    p99: float | None = None
     total_cost: float | None = None
     duration: float = 0.0
     start_time: str | None = None
@@ -123,6 +124,7 @@ def make_figures(result: RunResult, model: str, start_time: str, end_time: str) 
         completed_jobs=result.counts.completed,
         throughput=result.throughput,
         mean_latency=result.service_time.mean,
+        p99=result.response_time.p99,
         total_cost=None if total is None else float(total),
         duration=result.duration,
         start_time=start_time,

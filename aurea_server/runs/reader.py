@@ -105,10 +105,12 @@ class RunReader:
         return self._active.get_unended(run_id) is not None
 
     async def list(
-        self, limit: int, before: int, state: str | None, search_id: str | None = None
+        self, limit: int, before: int, state: str | None, search_id: str | None = None, label: str | None = None
     ) -> tuple[list[dict[str, Any]], int | None]:
-        """(views of runs, newest first; where the next page begins, None after the last). ``search_id``: only its trials."""
-        rows, after = await self._history.page(limit, before, state, search_id)
+        """(views of runs, newest first; where the next page begins, None after the last). ``search_id``: only its trials;
+        ``label``: only those whose label has this text in it.
+        """
+        rows, after = await self._history.page(limit, before, state, search_id, label)
         return [views.view_in_list(row) for row in rows], after
 
     async def _row(self, run_id: str) -> StoredRun:

@@ -124,4 +124,7 @@ def view_in_list(row: StoredRun) -> dict[str, Any]:
         **{name: figures.get(name) for name in SHOWN if not name.endswith("_time")},
         "currency": None if figures.get("total_cost") is None else (figures.get("bill") or {}).get("currency"),
         "verdict": figures.get("verdict"),
+        # Not of runs that an earlier version stored.
+        "p99": figures.get("p99"),
+        "objectives": figures.get("objectives", []),
     }

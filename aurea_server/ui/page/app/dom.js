@@ -64,7 +64,7 @@ export const time = (iso, text) => el("time", { datetime: iso, title: iso }, tex
 /** How much of something is done or used, from 0 to 1. */
 export function meter(fraction, label) {
   const percent = Math.round(100 * Math.min(1, Math.max(0, fraction || 0)));
-  const bar = el("span", { style: { inlineSize: `${percent}%` } });
+  const bar = el("span", { style: { "inline-size": `${percent}%` } });
   const state = { role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": percent };
   return el("span", { class: "meter", "aria-label": label, ...state }, bar);
 }

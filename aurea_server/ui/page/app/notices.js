@@ -15,9 +15,14 @@ export function problemNotice(problem, again) {
 
 const title = (many) => (many === 1 ? "One problem" : `${many} problems`);
 
-/** Say `text` to those who hear the page, and show it for some seconds to those who see it. */
-export function announce(text, tone = "plain") {
+/** Say `text` to those who hear the page: what the others can see by themselves. */
+export function say(text) {
   document.getElementById("announcements").textContent = text;
+}
+
+/** Say `text`, and show it for some seconds. */
+export function announce(text, tone = "plain") {
+  say(text);
   const toast = el("div", { class: "toast", "data-tone": tone, "aria-hidden": "true" }, text);
   document.querySelector(".toast")?.remove();
   document.body.append(toast);

@@ -82,14 +82,10 @@ function markNavigation(view) {
   }
 }
 
-const styles = new Map();
-
-/** A view's own style sheet, once. A view without its style is better than none. */
+/** A view's own style sheet, unless the page has it. A view without its style is better than none. */
 function loadStyle(path) {
-  if (!styles.has(path)) {
-    const sheet = el("link", { rel: "stylesheet", href: `ui/${path}` });
-    styles.set(path, new Promise((resolve) => { sheet.onload = sheet.onerror = resolve; }));
-    document.head.append(sheet);
-  }
-  return styles.get(path);
+  if (document.querySelector(`link[href="ui/${path}"]`)) return undefined;
+  const sheet = el("link", { rel: "stylesheet", href: `ui/${path}` });
+  document.head.append(sheet);
+  return new Promise((resolve) => { sheet.onload = sheet.onerror = resolve; });
 }

@@ -2,6 +2,6 @@
 // A view's module is loaded when it is first shown, and exports `show({main, args, query, signal, setTitle})`.
 
 export const VIEWS = [
-  { path: "runs", title: "Runs", nav: "Runs", load: () => import("../runs/view.js") },
+  { path: "runs", title: "Runs", nav: "Runs", load: () => import("../runs/view.js"), styles: ["runs/runs.css"] },
   { path: "new", title: "New run", nav: "New run", load: () => import("../new/view.js"), styles: ["new/new.css"] },
 ];

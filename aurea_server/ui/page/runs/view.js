@@ -1,19 +1,168 @@
-// The list of runs.
+// The list of runs: newest first, live, to be filtered, and the place from which two of them are compared.
 
-import { get } from "../app/api.js";
-import { fill, heading, href, link, table } from "../app/dom.js";
+import { post, remove } from "../app/api.js";
+import { button, el, fill, heading, href, link } from "../app/dom.js";
 import { watch } from "../app/feed.js";
-import { words } from "../app/format.js";
+import { announce, attempt, confirm, problemNotice, say } from "../app/notices.js";
+import { RunList, identify, isActive, nameOf } from "./list.js";
+import { RunRow, headRow } from "./rows.js";
+
+const STATES = ["queued", "running", "completed", "failed", "cancelled", "timed_out", "aborted", "interrupted"];
+// So that a hundred short runs in a second are read once, and the last of them is not missed.
+const REFRESH_MS = 300;
+const AGE_MS = 20_000;
 
 export async function show({ main, signal }) {
-  const draw = async () => {
-    const { runs } = await get("benchmark/runs", { signal });
-    const columns = [
-      { title: "Run", head: true, cell: (run) => link(run.label ?? run.benchmark_id, href("run", run.benchmark_id)) },
-      { title: "Status", cell: (run) => words(run.status) },
-    ];
-    fill(main, heading("Runs"), table({ caption: "Runs", columns, rows: runs }));
-  };
-  await draw();
-  watch(({ kind }) => kind !== "progress" && draw().catch(() => {}), signal);
+  const view = new RunsView(main, signal);
+  await view.list.start({});
+  view.draw();
+  watch((message) => view.hear(message), signal);
 }
+
+class RunsView {
+  constructor(main, signal) {
+    this.list = new RunList(signal);
+    this.signal = signal;
+    this.rows = new Map();
+    this.picked = [];
+    this.body = el("tbody");
+    this.compare = el("a", { class: "button" });
+    this.more = button("Show older runs", attempt(() => this.showMore()));
+    this.notice = el("div", { role: "status" });
+    const table = el("table", { class: "table runs" },
+      el("caption", { class: "hidden-text" }, "Runs, newest first"), el("thead", {}, headRow()), this.body);
+    this.card = el("div", { class: "card flush" },
+      el("div", { class: "table-wrap", tabindex: "0", role: "region", "aria-label": "Runs" }, table));
+    const start = link("New run", href("new"), { class: "button primary" });
+    const foot = el("div", { class: "row center" }, this.more);
+    fill(main, heading("Runs", start), this.toolbar(), this.notice, this.card, foot);
+    const aging = setInterval(() => this.draw(), AGE_MS);
+    signal.addEventListener("abort", () => clearInterval(aging));
+  }
+
+  toolbar() {
+    const text = el("input", { type: "search", id: "filter", placeholder: "Filter by label", maxlength: "256" });
+    const state = el("select", { id: "state" }, el("option", { value: "" }, "Any status"),
+      STATES.map((each) => el("option", { value: each }, each.replace("_", " "))));
+    let timer;
+    const apply = () => {
+      clearTimeout(timer);
+      timer = setTimeout(attempt(() => this.filter({ label: text.value.trim(), status: state.value })), 200);
+    };
+    text.addEventListener("input", apply);
+    state.addEventListener("change", apply);
+    return el("div", { class: "toolbar", role: "search" },
+      labelled("Filter by label", text), labelled("Status", state), this.compare);
+  }
+
+  async filter(filter) {
+    await this.list.start(filter);
+    this.draw();
+    say(`${this.list.runs.length} runs shown`);
+  }
+
+  async showMore() {
+    await this.list.more();
+    this.draw();
+  }
+
+  hear(message) {
+    if (this.list.hear(message)) this.refreshSoon();
+    else this.draw();
+  }
+
+  refreshSoon() {
+    this.refreshing ??= setTimeout(() => this.refresh(), REFRESH_MS);
+  }
+
+  async refresh() {
+    try {
+      await this.list.refresh();
+      fill(this.notice);
+      this.draw();
+    } catch (error) {
+      if (!this.signal.aborted) fill(this.notice, problemNotice(error, () => this.refresh()));
+    } finally {
+      this.refreshing = undefined;
+    }
+  }
+
+  draw() {
+    if (this.signal.aborted) return;
+    const shown = this.list.runs.map((run) => this.rowOf(this.list.latest(run)));
+    place(this.body, shown);
+    const known = new Set(this.list.runs.map(identify));
+    for (const id of this.rows.keys()) if (!known.has(id)) this.rows.delete(id);
+    this.picked = this.picked.filter((id) => known.has(id));
+    this.drawEmpty(shown.length === 0);
+    this.more.hidden = this.list.cursor === null;
+    this.drawCompare();
+  }
+
+  rowOf(run) {
+    const id = identify(run);
+    const actions = { pick: (...picked) => this.pick(...picked), end: attempt((ended) => this.end(ended)) };
+    const row = this.rows.get(id) ?? new RunRow(actions);
+    this.rows.set(id, row);
+    row.show(run, this.picked.includes(id));
+    return row.node;
+  }
+
+  drawEmpty(isEmpty) {
+    this.empty?.remove();
+    this.card.hidden = isEmpty;
+    if (!isEmpty) return;
+    const filtered = this.list.filter.label || this.list.filter.status;
+    this.empty = filtered ? el("p", { class: "card empty" }, "No run is like that.") : welcome();
+    this.card.after(this.empty);
+  }
+
+  /** Two at most: a third takes the place of the first. */
+  pick(id, isPicked) {
+    this.picked = [...this.picked.filter((each) => each !== id), ...(isPicked ? [id] : [])].slice(-2);
+    this.draw();
+  }
+
+  drawCompare() {
+    const [one, two] = [...this.picked].sort((a, b) => number(a) - number(b));
+    this.compare.textContent = two ? "Compare the two" : `Compare: ${one ? "pick one more" : "pick two runs"}`;
+    this.compare.classList.toggle("primary", Boolean(two));
+    // The older one is what the newer is judged by. A link without an address cannot be followed or focused.
+    if (two) this.compare.href = href("compare", one, two);
+    else this.compare.removeAttribute("href");
+    this.compare.setAttribute("aria-disabled", String(!two));
+  }
+
+  /** Cancel what is active; delete what has ended, if the reader is sure. */
+  async end(run) {
+    const id = identify(run);
+    if (isActive(run)) {
+      await post(`benchmark/runs/${id}/cancel`, {});
+      announce(`${nameOf(run)} is being cancelled`);
+    } else if (await confirm(`Delete “${nameOf(run)}”, with its figures and jobs? This cannot be undone.`, "Delete")) {
+      await remove(`benchmark/runs/${id}`);
+      this.list.hear({ kind: "deleted", id });
+      this.draw();
+      announce(`${nameOf(run)} is deleted`);
+    }
+  }
+}
+
+const labelled = (name, control) =>
+  el("div", { class: "field" }, el("label", { for: control.id, class: "hidden-text" }, name), control);
+
+const number = (id) => Number(id.replace(/\D/g, ""));
+
+/** The nodes in their order, moving none that is in its place already: one that is moved loses the focus. */
+function place(parent, nodes) {
+  nodes.forEach((node, i) => {
+    if (parent.children[i] !== node) parent.insertBefore(node, parent.children[i] ?? null);
+  });
+  while (parent.children.length > nodes.length) parent.lastElementChild.remove();
+}
+
+const welcome = () =>
+  el("div", { class: "card empty stack" },
+    el("h2", {}, "No runs yet"),
+    el("p", {}, "A run is one load test: its throughput, its response times, and what it cost."),
+    el("p", {}, link("Start the first one", href("new"), { class: "button primary" })));

@@ -1,0 +1,61 @@
+// The runs that the list has read so far, page by page, and what is known of them since.
+
+import { get } from "../app/api.js";
+
+const PAGE = 50;
+
+export class RunList {
+  constructor(signal) {
+    Object.assign(this, { signal, runs: [], cursor: null, filter: {}, live: new Map() });
+  }
+
+  /** Begin again: `filter` may have `status` and `label`. */
+  async start(filter) {
+    this.filter = filter;
+    const page = await this.read();
+    Object.assign(this, { runs: page.runs, cursor: page.next });
+  }
+
+  /** The next page. */
+  async more() {
+    const page = await this.read(this.cursor);
+    const known = new Set(this.runs.map(identify));
+    this.runs = [...this.runs, ...page.runs.filter((run) => !known.has(identify(run)))];
+    this.cursor = page.next;
+  }
+
+  /** Read the newest page again; older ones, which the reader has asked for, stay as they are. */
+  async refresh() {
+    const filter = this.filter;
+    const page = await this.read();
+    if (filter !== this.filter) return; // meanwhile the reader wants others
+    const last = page.runs.at(-1);
+    const older = page.next === null ? [] : this.runs.filter((run) => run.created_time < last.created_time);
+    const reaches = older.length === 0;
+    this.runs = [...page.runs, ...older];
+    if (reaches) this.cursor = page.next;
+    for (const run of page.runs) if (!isActive(run)) this.live.delete(identify(run));
+  }
+
+  /** A message of the feed. Returns whether the list has to be read again. */
+  hear({ kind, id, data }) {
+    if (kind === "progress") this.live.set(id, data);
+    if (kind === "deleted") this.runs = this.runs.filter((run) => identify(run) !== id);
+    return kind === "resync" || kind === "state" || kind === "end";
+  }
+
+  read(cursor) {
+    return get("benchmark/runs", { signal: this.signal, query: { limit: PAGE, cursor, ...this.filter } });
+  }
+
+  /** A run with its latest figures: those of the feed while it is active. */
+  latest(run) {
+    const live = isActive(run) ? this.live.get(identify(run)) : null;
+    if (!live) return run;
+    return { ...run, status: "running", throughput: live.throughput, p99: live.p99, total_cost: live.cost, progress: live };
+  }
+}
+
+export const identify = (run) => run.benchmark_id;
+export const isActive = (run) => run.status === "queued" || run.status === "running";
+export const nameOf = (run) => run.label || identify(run);
