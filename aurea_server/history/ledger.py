@@ -24,7 +24,7 @@ from aurea_server.history.idempotency_key import KEY_LIFE_MS, IdempotencyKey
 from aurea_server.history.migrations import open_ledger
 from aurea_server.history.retention import FINAL, Retention, delete_expired
 from aurea_server.history.rows import AcceptedRun, FinishedRun, StoredRun
-from aurea_server.history.run_columns import INTERRUPTED_TABLE, LISTED, UNENDED
+from aurea_server.history.run_columns import INTERRUPTED_TABLE, LISTED, ON_PAGE, UNENDED
 from aurea_server.history.search_table import NEXT_NUMBER, SearchTable
 
 MAX_INLINE = 4096
@@ -195,23 +195,12 @@ class Ledger:
         search_id: str | None = None,
         label: str | None = None,
     ) -> tuple[list[StoredRun], int | None]:
-        """(runs, or trials of a search, without specifications, newest first; where the next page begins, None: nowhere).
-
-        ``label``: only those whose label has this text in it, whatever the case of its ASCII letters.
-        """
-        where = "number < :before AND (:state IS NULL OR state = :state)"
-        where += " AND (:search_id IS NULL OR id IN (SELECT run_id FROM trial WHERE search_id = :search_id))"
-        # instr() and not LIKE, in which some characters stand for others.
-        where += " AND (:label IS NULL OR instr(lower(label), lower(:label)))"
+        """(runs, or trials of a search, without specifications, newest first; where the next page begins, None: nowhere)."""
         listed = LISTED.replace("spec,", "x'' AS spec,")  # up to megabytes each, which no list shows
         # One more than asked for, which says whether there is a next page without counting all runs.
         rows = self._read_runs(
-            f"SELECT {listed}, number FROM {{run}} WHERE {where} ORDER BY number DESC LIMIT :limit",  # noqa: S608
-            before=2**62 if before is None else before,
-            state=state,
-            search_id=search_id,
-            label=label,
-            limit=limit + 1,
+            f"SELECT {listed}, number FROM {{run}} WHERE {ON_PAGE} ORDER BY number DESC LIMIT :limit",  # noqa: S608
+            **{"before": before or 2**62, "state": state, "search_id": search_id, "label": label, "limit": limit + 1},
         )
         shown = [StoredRun(*row[:-1]) for row in rows[:limit]]  # type: ignore[arg-type]
         return shown, int(str(rows[limit - 1][-1])) if len(rows) > limit else None

@@ -206,6 +206,18 @@ def _describe_step() -> dict[str, Any]:
     return _object({**properties, "step": {"type": "string"}}, ["job_id", "step", "outcome"])
 
 
+def _describe_listed() -> dict[str, Any]:
+    """What only a run in a list has, or has otherwise than a result."""
+    return {
+        "currency": TEXT,
+        "created_time": TEXT,
+        "verdict": {"enum": [*VERDICTS, None]},
+        # Seconds, of the response time; the outcome of each objective, in their order.
+        "p99": NUMBER,
+        "objectives": _list({"enum": list(OBJECTIVE_OUTCOMES)}),
+    }
+
+
 def _answers() -> dict[str, Any]:
     """Responses. Results have more members than are listed here: docs/numbers.md explains them all."""
     ident = {"type": "string", "pattern": f"^{RUN_ID_PATTERN}$"}
@@ -230,15 +242,7 @@ def _answers() -> dict[str, Any]:
         "repeat": _named("Repeat"),
         "jobs": _list(_named("JobRow")),
     }
-    of_list = {
-        "currency": TEXT,
-        "created_time": TEXT,
-        "verdict": {"enum": [*VERDICTS, None]},
-        # Seconds, of the response time; the outcome of each objective, in their order.
-        "p99": NUMBER,
-        "objectives": _list({"enum": list(OBJECTIVE_OUTCOMES)}),
-    }
-    listed = _object({**run, **figures, **of_list}, ["benchmark_id", "status"])
+    listed = _object({**run, **figures, **_describe_listed()}, ["benchmark_id", "status"])
     problem: dict[str, Any] = {"path": {"type": "string"}, "problem": {"type": "string"}, "got": {"type": "string"}}
     problem["code"] = {"enum": list(PROBLEM_CODES.values())}
     finding = ["code", "severity", "detail", "advice"]
