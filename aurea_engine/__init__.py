@@ -78,6 +78,8 @@ from aurea_engine.studies.repeat import repeat, repeat_sync
 from aurea_engine.studies.runner import RunHere, Runner
 from aurea_engine.studies.search_plan import SearchLimits
 from aurea_engine.studies.what_if import Changes, what_if
+from aurea_engine.targets.chat.job import Chat
+from aurea_engine.targets.chat.prompt_lines import PromptLine
 from aurea_engine.targets.http.data import Data
 from aurea_engine.targets.http.expectations import Expect
 from aurea_engine.targets.http.extraction import Extract
@@ -138,6 +140,7 @@ __all__ = [
     "CapacityAnswer",
     "Catalog",
     "Changes",
+    "Chat",
     "Clock",
     "Closed",
     "ClusterAddress",
@@ -211,6 +214,7 @@ __all__ = [
     "Priority",
     "Problem",
     "Progress",
+    "PromptLine",
     "Queue",
     "Ramp",
     "Reach",

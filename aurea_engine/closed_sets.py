@@ -245,6 +245,7 @@ FINDING_CODES: Mapping[str, str] = MappingProxyType(
         "shard_lost": "a process that ran a part of the jobs was lost under way",
         "spend_unknown": "requests ended before their server reported what a bill is made of",
         "target_rate_limited": "a ceiling of the server held requests back",
+        "tokens_unknown": "the target did not tell how many tokens its answers have",
         "too_few_samples": "too few jobs for some quantiles",
         "tracer_active": "coverage, a debugger or a profiler traced the generator",
     }
@@ -273,7 +274,7 @@ COST_KINDS = (
     "tiered",
     "tokens",
 )
-JOB_KINDS = ("cpu", "faulty", "flow", "http", "limited", "mix", "replay", "sleep")
+JOB_KINDS = ("chat", "cpu", "faulty", "flow", "http", "limited", "mix", "replay", "sleep")
 ARRIVAL_KINDS = ("all_at_once", "closed", "constant", "gamma", "poisson", "ramp", "sine", "stages", "trace")
 SCHEDULER_KINDS = ("fifo", "lifo", "priority", "shortest_first")
 DISTRIBUTION_KINDS = ("constant", "empirical", "exponential", "gamma", "lognormal", "mixture", "pareto", "uniform")

@@ -116,7 +116,7 @@ class Objective(Checked):
         # Here and not in `check`: only the workload knows what its jobs declare.
         group, figure = split_metric(self.metric)
         built_in = get_args(BuiltInMetric) if group is None else OF_GROUPS
-        reported = [each.name for each in schema.declared]
+        reported = [each.name for each in (*schema.declared, *schema.run_measures)]
         # Names are checked against what the jobs declare, so a misspelt mark is refused before a run of an hour, and not
         # "inconclusive" after it.
         if group is not None and group not in (*schema.groups, *schema.steps):
@@ -131,7 +131,13 @@ class Objective(Checked):
             ]
         if group in schema.steps and self.abort:
             return [Problem("abort", "cannot be used on a step: set it to false; it is judged when the run has ended")]
-        if schema.measure(figure) is not None and getattr(self, "_is_written_as_time", False):
+        measure = schema.amount(figure)
+        if measure in schema.run_measures and self.abort:
+            return [
+                Problem("abort", f"cannot be used on {figure}: set it to false; it is judged when the run has ended")
+            ]
+        is_time = measure is None or measure.unit.partition("/")[0] == "s"
+        if not is_time and getattr(self, "_is_written_as_time", False):
             name = "at_most" if self.at_most is not None else "at_least"
             return [Problem(name, f"must be a number: it bounds the measure {figure}, which is not a time")]
         return []
@@ -233,14 +239,16 @@ class RunSpec(Checked):
     def good_within(self) -> tuple[tuple[str, int], ...]:
         """(metric, most) of every objective that limits single jobs. A *good* job is within all of them.
 
-        In the whole numbers of the columns: ns, or value × scale of a measure. An objective on a step limits no job.
+        In the whole numbers of the columns: ns, or value × scale of a measure. An objective on a step, or on an
+        amount of the run as a whole, limits no job.
         """
-        steps = self.workload.schema.steps
+        steps, of_run = self.workload.schema.steps, {each.name for each in self.workload.schema.run_measures}
         return tuple(
             (each.metric, self._most_of(each))
             for each in self.objectives
-            if each.is_of_jobs and each.quantile is not None and each.at_most is not None and each.group not in steps
-        )
+            if each.is_of_jobs and each.quantile is not None and each.at_most is not None
+            and each.group not in steps and each.figure not in of_run
+        )  # fmt: skip
 
     def _most_of(self, objective: Objective) -> int:
         assert objective.at_most is not None

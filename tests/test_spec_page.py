@@ -19,6 +19,7 @@ from aurea_engine import Constant, PerSecond, Thresholds, default_catalog
 from aurea_engine.codec.catalog import GROUPS
 from aurea_engine.costs import exact_text
 from aurea_engine.fields.checked import format_number
+from aurea_engine.targets.chat.prompt_lines import PromptLine
 from aurea_engine.targets.http.flow import Step
 from aurea_engine.targets.http.members import HttpMembers
 
@@ -32,7 +33,7 @@ HEADINGS = {
 }
 NAMES = {"jobs": "job", "arrivals": "arrivals", "distributions": "distribution", "schedulers": "scheduler",
          "cost_models": "cost model"}  # fmt: skip
-NOUNS = {"Branch": "branches", "TokenClass": "token classes", "TokenRequest": "token requests",
+NOUNS = {"Branch": "branches", "PromptLine": "prompts", "TokenClass": "token classes", "TokenRequest": "token requests",
          "Weighted": "weighted distributions"}  # fmt: skip
 RECORDS = {"Auth": "credentials", "Expect": "expectation", "SecretReference": "secret", "TlsOptions": "TLS options",
            "TraceTokens": "token lengths"}  # fmt: skip
@@ -150,8 +151,8 @@ def test_each_kind_has_members_and_an_example(group: str, kind: str) -> None:
         if typing.get_origin(hint) is typing.ClassVar:
             continue  # of the class in Python, no member of its JSON
         for record in records(hint):
-            # The page explains what a flow has of a request's members, and its data, with `http`.
-            if kind != "flow" or record is Step:
+            # The page explains what a flow and a chat have of a request's members, and data, with `http`.
+            if kind not in ("flow", "chat") or record in (Step, PromptLine):
                 assert_documented(record, text, but=OF_REQUESTS if record is Step else ())
     examples = [
         line for block in re.findall(rf"```json {group}\n(.*?)```", text, re.DOTALL) for line in block.splitlines()

@@ -18,6 +18,7 @@ from typing import Any
 from aurea_engine.closed_sets import BUILT_IN_KINDS
 from aurea_engine.costs import KINDS, CostModel
 from aurea_engine.errors import SpecError, StrategyError
+from aurea_engine.targets.chat.job import Chat
 from aurea_engine.targets.http.flow import Flow
 from aurea_engine.targets.http.job import Http
 from aurea_engine.workload import arrivals, combinations, distributions, jobs, recorded, schedulers
@@ -150,6 +151,7 @@ def default_catalog() -> Catalog:
     # is known would depend on what was imported. `closed_sets.BUILT_IN_KINDS` has the names alone; a test compares the two.
     kinds: dict[str, dict[str, type]] = {
         "jobs": {
+            "chat": Chat,
             "cpu": jobs.Cpu,
             "faulty": combinations.Faulty,
             "flow": Flow,

@@ -21,7 +21,7 @@ from aurea_engine.results.floor import Floor
 from aurea_engine.results.result import Counts, GroupResult, MarkTimes, MeasureAmounts
 from aurea_engine.results.shard_figures import ShardLoss, ShardResult
 from aurea_engine.results.statistics import Interval, Timing
-from aurea_engine.run.meters import SPANS, name_from_start
+from aurea_engine.run.job_times import SPANS, name_from_start
 
 Number = Annotated[int, Meta(ge=0, le=10**18)]
 Text = Annotated[str, Meta(max_length=10_000)]
@@ -169,6 +169,7 @@ def read_histograms(members: Members, schema: Schema) -> dict[str, LatencyHistog
     # Of names that are not known nothing can be made: they may be of a later version.
     found = members.read_object("histograms")
     known = {*SPANS, *(name_from_start(mark) for mark in schema.marks), *(each.name for each in schema.declared)}
+    known |= {each.name for each in schema.run_measures}
     return {
         name: histogram_from_dict(data, found.path_of(name), members.problems)
         for name, data in found.data.items()

@@ -76,12 +76,18 @@ class Mark(Checked):
 class Measure(Checked):
     """An amount that a job reports when it ends, in ``unit``: bytes, rows, tokens.
 
-    Stored as ``value × scale``: with ``scale=1`` only whole numbers can be reported, with 1000 thousandths as well.
+    A unit with a slash is that of a ratio, such as tokens/s. Stored as ``value × scale``: with ``scale=1`` only whole
+    numbers can be reported, with 1000 thousandths as well.
     """
 
     name: ColumnName
     unit: Annotated[str, Meta(max_length=64)]
     scale: Scale = 1
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether it is an amount per something, of which a sum would be of nothing."""
+        return "/" in self.unit
 
     def to_unit(self, stored: int) -> float:
         """A stored amount, or a sum of such, in the unit: a whole number where only whole ones can be reported."""
@@ -96,13 +102,14 @@ class Schema:
     """The columns that the records of one run have beside the built-in ones. Without any, a record takes 33 bytes.
 
     ``groups``: the names that the numbers in the column ``group`` stand for. ``steps``: the same of the records of steps,
-    which are a batch of their own and no column of the jobs.
+    which are a batch of their own and no column of the jobs. ``run_measures``: amounts of the run as a whole, in no column.
     """
 
     marks: tuple[Mark, ...] = ()
     measures: tuple[Measure, ...] = ()
     groups: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
+    run_measures: tuple[Measure, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.marks or self.measures or self.groups)
@@ -115,6 +122,10 @@ class Schema:
     def measure(self, name: str) -> Measure | None:
         """The measure of that name, None if no job declares it."""
         return find_declared(self.measures, name)
+
+    def amount(self, name: str) -> Measure | None:
+        """The measure of that name, of single jobs or of the run as a whole; None if there is none."""
+        return find_declared((*self.measures, *self.run_measures), name)
 
     def mark(self, name: str) -> Mark | None:
         """The mark of that name, None if no job declares it."""

@@ -7,15 +7,17 @@ known while the run was metered, so the meters are then made again from the reco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from aurea_engine.closed_sets import FINAL, Outcome
 from aurea_engine.records.batch import NS, JobBatch
+from aurea_engine.records.measures import Measure
 from aurea_engine.results.result import Counts
 from aurea_engine.results.statistics import Timing, find_warmup_mser5, summarize_histogram, summarize_values
 from aurea_engine.results.step_figures import StepFigures, work_out_step_figures
-from aurea_engine.run.meters import CountingRules, Meters, measure_times
+from aurea_engine.run.job_times import CountingRules, measure_times
+from aurea_engine.run.meters import Meters
 from aurea_engine.run.parts import RunParts
 from aurea_engine.spec import RunSpec
 
@@ -131,7 +133,9 @@ def work_out_figures(spec: RunSpec, parts: RunParts) -> Figures:
     """All figures of a run that has ended."""
     jobs, drained = parts.records, parts.status == "completed"
     warmup_ns, is_steady = _find_warmup(spec, jobs)
-    meters = _count_under(replace(CountingRules.of(spec), warmup_ns=warmup_ns), parts)
+    meters = _count_under(
+        replace(CountingRules.of(spec), warmup_ns=warmup_ns), parts, spec.workload.schema.run_measures
+    )
     # A run that was ended has no last job: its window closes when it was ended, whatever was still to be released.
     figures = Figures(
         spec,
@@ -156,7 +160,7 @@ def work_out_figures_so_far(spec: RunSpec, parts: RunParts) -> Figures:
     return _with_times(figures)
 
 
-def _count_under(rules: CountingRules, parts: RunParts) -> Meters:
+def _count_under(rules: CountingRules, parts: RunParts, of_run: Iterable[Measure]) -> Meters:
     """The meters of the run under ``rules``: its own, or made again from the records where it was metered under others.
 
     That is so where the warm-up was found afterwards, and where a stored run is judged by other objectives.
@@ -168,6 +172,7 @@ def _count_under(rules: CountingRules, parts: RunParts) -> Meters:
         raise ValueError("these parts were measured with another warm-up or other objectives, and have no records")
     meters = Meters(rules)
     meters.feed(parts.records)
+    meters.take_run_measures(parts.meters, of_run)
     return meters
 
 

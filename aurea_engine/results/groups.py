@@ -17,7 +17,8 @@ from aurea_engine.records.status_codes import STATUS, name_statuses
 from aurea_engine.results.figures import Figures, count_outcomes, summarize_times
 from aurea_engine.results.result import GroupResult, MarkTimes, MeasureAmounts
 from aurea_engine.results.statistics import Timing, summarize_histogram, summarize_values
-from aurea_engine.run.meters import Meters, measure_reports, name_from_start
+from aurea_engine.run.job_times import measure_reports, name_from_start
+from aurea_engine.run.meters import Meters
 
 
 class ReportSummary:
@@ -36,16 +37,24 @@ class ReportSummary:
 
     def measures(self, schema: Schema) -> dict[str, MeasureAmounts]:
         """Of every measure of ``schema``, by name."""
-        return {measure.name: self._measure(measure) for measure in schema.measures}
+        return {measure.name: self._measure(measure) for measure in schema.measures} | {
+            measure.name: self._measure_of_run(measure) for measure in schema.run_measures
+        }
 
     def _measure(self, measure: Measure) -> MeasureAmounts:
         # Of a name there is no sum and no mean: all that can be said is how many jobs have one.
         if measure == STATUS:
             return MeasureAmounts(measure.unit, measure.scale, None, Timing(self._meters.statuses.total()))
+        if measure.is_ratio:
+            return MeasureAmounts(measure.unit, measure.scale, None, self._summarize(measure.name, measure.scale))
         total = self._meters.totals[measure.name]
         # JSON has no whole number beyond 64 bits that all readers take.
         whole = measure.to_unit(total) if total <= MOST else total / measure.scale
         return MeasureAmounts(measure.unit, measure.scale, whole, self._summarize(measure.name, measure.scale))
+
+    def _measure_of_run(self, measure: Measure) -> MeasureAmounts:
+        histogram = self._meters.reported.get(measure.name, LatencyHistogram())
+        return MeasureAmounts(measure.unit, measure.scale, None, summarize_histogram(histogram, measure.scale))
 
     def _summarize(self, name: str, unit: int) -> Timing:
         if self._values is None:

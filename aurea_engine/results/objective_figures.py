@@ -21,7 +21,8 @@ from aurea_engine.results.objectives import (
 )
 from aurea_engine.results.result import Counts, ObjectiveResult
 from aurea_engine.results.statistics import summarize_histogram, summarize_values
-from aurea_engine.run.meters import Meters, measure_reports, measure_span
+from aurea_engine.run.job_times import measure_reports, measure_span
+from aurea_engine.run.meters import Meters
 from aurea_engine.spec import TIMES, Objective
 
 
@@ -112,10 +113,12 @@ def _judge_time(objective: Objective, figures: Figures, since: str, confidence: 
 
 def _judge_reported(objective: Objective, figures: Figures, since: str, confidence: float) -> ObjectiveResult:
     """A mark, by the time from the intended start; or a measure. Of the jobs that reported it: no data is never a pass."""
-    measure = figures.spec.workload.schema.measure(objective.figure)
+    schema = figures.spec.workload.schema
+    measure = schema.amount(objective.figure)
     unit, name = (NS, "s") if measure is None else (measure.scale, measure.unit)
     since, jobs = f" and reported it{since}", _jobs_of(objective, figures)
-    if jobs is None:
+    # What is of the run as a whole has no records.
+    if jobs is None or measure in schema.run_measures:
         histogram = _meters_of(objective, figures).reported.get(objective.figure, LatencyHistogram())
         timing, at = summarize_histogram(histogram, unit), look_up_histogram(histogram, unit)
         return judge_time(objective, timing, at, since, name, confidence=confidence)

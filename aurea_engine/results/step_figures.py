@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from aurea_engine.records.batch import JobBatch
-from aurea_engine.run.meters import CountingRules, Meters
+from aurea_engine.run.job_times import CountingRules
+from aurea_engine.run.meters import Meters
 from aurea_engine.run.step_meters import StepParts
 
 

@@ -26,7 +26,8 @@ from aurea_engine.results.shard_figures import summarize_shards
 from aurea_engine.results.theory import predict_figures
 from aurea_engine.results.theory_divided import predict_divided
 from aurea_engine.results.theory_rows import compare_with_theory
-from aurea_engine.run.meters import Meters, name_from_start
+from aurea_engine.run.job_times import name_from_start
+from aurea_engine.run.meters import Meters
 from aurea_engine.run.parts import RunParts, with_seed
 from aurea_engine.spec import RunSpec
 
@@ -110,7 +111,7 @@ def _order_reported(meters: Meters, spec: RunSpec) -> dict[str, LatencyHistogram
     """
     schema = spec.workload.schema
     names = [name for mark in schema.marks for name in (mark.name, name_from_start(mark))]
-    names += [measure.name for measure in schema.measures]
+    names += [*(measure.name for measure in schema.measures), *(measure.name for measure in schema.run_measures)]
     return {name: meters.reported[name] for name in names if name in meters.reported}
 
 

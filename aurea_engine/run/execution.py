@@ -111,6 +111,7 @@ class Execution:
         # Between two looks ended jobs are only logged. They are counted here, in one go, since vector operations over a
         # thousand jobs cost little more than over one.
         recorder.digest()
+        self._take_run_measures()
         # Exact counts of interval meters take a sort of all jobs so far; an estimate from the latest ones does for a look.
         metered = self._metering.count(rough=True)
         report = self._report(elapsed_ns, None)
@@ -123,6 +124,7 @@ class Execution:
         # Hazard: the columns are handed over as they are, not copied (a million records are 33 MB). Nothing may write to
         # them from now on, and nothing does: the driver has returned, and the recorder is dropped with this object.
         records = recorder.close()
+        self._take_run_measures()
         numbers = None if records is None or self._shard.is_whole else self._shard.number_rows(len(records))
         lost = None if aborts is None or aborts.lost is None else spec.objectives.index(aborts.lost)
         report = replace(
@@ -180,6 +182,14 @@ class Execution:
             states.append(state)
             waiting += 0 if leaf.step_names() else state.waiting
         return PoolState.join(states), waiting
+
+    def _take_run_measures(self) -> None:
+        """Into the meters what pools have to tell of the run as a whole."""
+        job, runs = self.context.spec.workload.job, self.context.runs
+        groups = job.groups() or (None,) * len(runs)
+        for leaf, group, pool in zip(job.leaves(), groups, runs, strict=False):
+            if leaf.run_measures and isinstance(pool, CallbackPool):
+                self.context.recorder.meters.add_run_measures(pool.take_run_measures(), group)
 
     def _describe_generator(self, elapsed_ns: int) -> GeneratorStats:
         # In virtual time nothing is waited for and nothing is late, so there is nothing to be said of the generator.

@@ -30,7 +30,8 @@ from aurea_engine.closed_sets import Outcome, Reason, Status
 from aurea_engine.costs.metered_counts import MeteredCounts
 from aurea_engine.records.batch import Instants, JobBatch
 from aurea_engine.records.series import Series
-from aurea_engine.run.meters import CountingRules, Meters
+from aurea_engine.run.job_times import CountingRules
+from aurea_engine.run.meters import Meters
 from aurea_engine.run.parts_file import decode_parts, encode_parts
 from aurea_engine.run.shard import GeneratorStats, ShardReport
 from aurea_engine.run.step_meters import StepParts

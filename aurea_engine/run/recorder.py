@@ -16,7 +16,8 @@ from aurea_engine.costs import Metering
 from aurea_engine.records.batch import Instants, JobBatch
 from aurea_engine.records.series import Series
 from aurea_engine.run.job_columns import JobColumns
-from aurea_engine.run.meters import CountingRules, Meters
+from aurea_engine.run.job_times import CountingRules
+from aurea_engine.run.meters import Meters
 from aurea_engine.run.shard import Shard
 from aurea_engine.run.step_columns import ROWS_AT_ONCE, StepColumns
 from aurea_engine.spec import RunSpec
@@ -73,6 +74,11 @@ class Recorder(JobColumns):
         first, n = int(rows[0]), len(rows)
         in_order = int(rows[-1]) - first == n - 1 and bool((np.diff(rows) == 1).all())
         return self.select(slice(first, first + n) if in_order else rows)
+
+    def is_counted(self, job: int) -> bool:
+        """Whether ``job`` was meant to start after the warm-up that was known before the run."""
+        warmup_ns = self.meters.rules.warmup_ns
+        return not warmup_ns or self.intended[job - self.base] >= warmup_ns
 
     def latest_release(self, arrived: int) -> tuple[int, int]:
         """(when it was meant to be, when it was), ns, of the latest of ``arrived`` jobs. Where its row is gone it has ended,

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 from aurea_engine.records.steps import StepBatch
-from aurea_engine.run.meters import CountingRules, Meters
+from aurea_engine.run.job_times import CountingRules
+from aurea_engine.run.meters import Meters
 from aurea_engine.spec import RunSpec
 
 # A step is metered as a job of a group is: `Meters` does both, so that a figure of a step and one of a group are one thing.

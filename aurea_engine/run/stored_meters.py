@@ -16,7 +16,8 @@ from aurea_engine.closed_sets import MOST_FAILURE_NAME, Outcome
 from aurea_engine.errors import DamagedParts
 from aurea_engine.records.histogram import BUCKETS, LatencyHistogram
 from aurea_engine.records.status_codes import MOST_STATUS
-from aurea_engine.run.meters import SPANS, CountingRules, Meters
+from aurea_engine.run.job_times import SPANS, CountingRules
+from aurea_engine.run.meters import Meters
 
 _SUMS = (
     "good",

@@ -18,7 +18,7 @@ from aurea_engine.records.quantiles import QUANTILES
 from aurea_engine.results.replications import Replication, Replications, Spread
 from aurea_engine.results.result import Concurrency, Counts, GroupResult, MarkTimes, MeasureAmounts, RunResult
 from aurea_engine.results.statistics import Timing
-from aurea_engine.run.meters import SPANS
+from aurea_engine.run.job_times import SPANS
 from aurea_engine.run.parts import SERIOUS_FIRST
 from aurea_engine.spec import RunSpec
 from aurea_engine.studies.combined_bill import add_bills, add_usages

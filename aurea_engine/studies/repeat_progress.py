@@ -12,7 +12,8 @@ from aurea_engine.costs import Cost
 from aurea_engine.results.findings import Finding, sort_by_severity
 from aurea_engine.results.observers import Observer, Observers, Progress
 from aurea_engine.results.result import RunResult
-from aurea_engine.run.meters import CountingRules, Meters
+from aurea_engine.run.job_times import CountingRules
+from aurea_engine.run.meters import Meters
 from aurea_engine.run.parts import RunParts
 from aurea_engine.run.step_meters import StepMeters, StepParts
 from aurea_engine.spec import RunSpec

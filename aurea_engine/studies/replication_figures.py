@@ -12,7 +12,7 @@ from aurea_engine.records.quantiles import QUANTILES
 from aurea_engine.results.objectives import find_failure_ratio
 from aurea_engine.results.result import RunResult
 from aurea_engine.results.statistics import Timing, summarize_histogram, summarize_values
-from aurea_engine.run.meters import SPANS, measure_reports, measure_times
+from aurea_engine.run.job_times import SPANS, measure_reports, measure_times
 from aurea_engine.spec import KEPT_JOBS
 
 MILLION = 1_000_000

@@ -118,7 +118,7 @@ async def check_callback_pool(pool: CallbackPool, demand: float = float("nan"), 
     pool.now, pool.done, pool.record_step = ends.now, ends.done, ends.record_step
     # As in a run of these jobs alone: each is at its own place, among its leaf's and among all.
     pool.number = pool.turn = operator.index
-    pool.leaves_at, pool.leave = lambda _: None, ends.leave
+    pool.leaves_at, pool.leave, pool.is_counted = lambda _: None, ends.leave, lambda _: True
     _check_state(pool.state(), jobs=0)
     # First all together, then one more: a pool that never frees its places does the first twenty and hangs on the next.
     # Together, so that jobs wait for each other in a pool of few connections; then alone, on one that was used before.

@@ -9,11 +9,13 @@ A task per job costs microseconds: more than a request on a connection that is a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from typing import Annotated, Protocol
 
 from msgspec import Meta
+
+from aurea_engine.records.histogram import LatencyHistogram
 
 
 class Done(Protocol):
@@ -33,7 +35,7 @@ class Done(Protocol):
 
         ``outcome``: `Outcome.COMPLETED`, `FAILED` or `TIMED_OUT`; ``error`` names the class of a failure or a timeout, under
         which it is counted. ``marks`` (instants of `CallbackPool.now`) and ``measures``: what the job declares, each in the
-        order of its declaration, -1 for what it did not see; or nothing at all.
+        order of its declaration, -1 for what it did not see; or nothing at all. A measure with a scale may be a fraction.
         """
 
 
@@ -121,6 +123,9 @@ class CallbackPool(ABC):
     it waits for ever. For a pool in which jobs wait."""
     leave: Callable[[int], None]
     """To be told of a job that leaves. It has not been in service, and the run knows whether it is abandoned or rejected."""
+    is_counted: Callable[[int], bool]
+    """Whether a job is one that counts: one that was meant to start after the warm-up, as far as that is known. For what is
+    of the run (`take_run_measures`). Set before the first `start`."""
     record_step: StepDone
     """To be told of the end of every step that was reached, where `Job.steps` names any. Set before the first `start`."""
 
@@ -140,3 +145,9 @@ class CallbackPool(ABC):
     def state(self) -> PoolState | None:
         """How the pool's connections stand; None if it has none. Asked for now and then, and once when the run is over."""
         return None
+
+    def take_run_measures(self) -> Mapping[str, LatencyHistogram]:
+        """The amounts of `Job.run_measures`, as value × scale, that have come since this was last asked: now and then, and
+        once when the run is over.
+        """
+        return {}

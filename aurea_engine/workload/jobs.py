@@ -22,12 +22,7 @@ from aurea_engine.closed_sets import ExecutorName
 from aurea_engine.errors import StrategyError
 from aurea_engine.fields.checked import Checked
 from aurea_engine.records.batch import NS, Floats
-from aurea_engine.records.measures import (
-    Mark,
-    Measure,
-    Schema,
-    join_declared,
-)
+from aurea_engine.records.measures import Mark, Measure, Schema, join_declared
 from aurea_engine.workload.access import Reach
 from aurea_engine.workload.callbacks import CallbackPool
 from aurea_engine.workload.cpu_workers import CpuWorkers, count_workers
@@ -101,7 +96,8 @@ def read_schema(source: JobSource) -> Schema:
         raise StrategyError(f"{name}.groups must name {len(leaves)} groups, one for each leaf, and names {len(groups)}")
     marks, measures = join_declared(leaves)
     steps = dict.fromkeys(name for each in name_step_groups(leaves, groups) for name in each)
-    return Schema(marks, measures, tuple(dict.fromkeys(groups)), tuple(steps))
+    whole = dict.fromkeys(measure for leaf in leaves for measure in leaf.run_measures)
+    return Schema(marks, measures, tuple(dict.fromkeys(groups)), tuple(steps), tuple(whole))
 
 
 def map_leaves_to_groups(source: JobSource) -> NDArray[np.int32]:
@@ -161,9 +157,11 @@ class Job(JobSource):
     measures: ClassVar[tuple[Measure, ...]] = ()
     """The amounts that a job may report."""
 
+    run_measures: ClassVar[tuple[Measure, ...]] = ()
+    """What its pool tells of the run as a whole: see `CallbackPool.take_run_measures`."""
+
     executor: ClassVar[ExecutorName] = "tasks"
     """What does this work in real time; see `ExecutorName`."""
-
     real_time_only: ClassVar[bool] = False
     """Whether it cannot be simulated, whatever the demand: it reaches something whose time goes on by itself."""
 

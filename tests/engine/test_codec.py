@@ -152,7 +152,7 @@ def test_a_bare_number_is_a_constant_duration() -> None:
         pytest.param(put("workload", []), "workload", "must be a Workload", id="a workload that is a list"),
         pytest.param(put("workload.job", ...), "workload.job", "is required", id="no job"),
         pytest.param(put("workload.job", "sleep"), "workload.job", "must be a JobSource", id="a job that is a text"),
-        pytest.param(put("workload.job.kind", ...), "workload.job.kind", "is required: must be one of cpu", id="no kind"),
+        pytest.param(put("workload.job.kind", ...), "workload.job.kind", "is required: must be one of chat", id="no kind"),
         pytest.param(put("workload.job.kind", 3), "workload.job.kind", "must be a text", id="a kind that is a number"),
         pytest.param(put("workload.job.kind", "slep"), "workload.job.kind", 'did you mean "sleep"?', id="unknown kind"),
         pytest.param(put("workload.job.durations", 1), "workload.job.durations", 'did you mean "duration"?', id="misspelt"),

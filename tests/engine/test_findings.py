@@ -23,6 +23,7 @@ from aurea_engine import (
     Arrivals,
     Bell,
     CallbackPool,
+    Chat,
     Closed,
     Constant,
     ConstantRate,
@@ -65,6 +66,7 @@ from aurea_engine.shards.coordinator import Coordinator
 from aurea_engine.shards.split import prepare_spec
 from aurea_engine.studies.repeat import repeat
 from aurea_engine.studies.runner import RunHere
+from aurea_engine.targets.chat.columns import MEASURES
 from aurea_engine.testing import FakeConnections, FakeRequests, JumpingLoop, ManualClock, run_jumping
 from aurea_engine.workload.streams import derive_seed
 from tests.engine.shards.fake_shards import FakeShard
@@ -202,6 +204,28 @@ class Fails(FakeRequests):
 
 class FailsElsewhere(Fails):
     error = "refused"
+
+
+@dataclass(frozen=True)
+class FakeChat(Chat):
+    """Answers at once, in two frames each. Every other one tells of its ``tokens``."""
+
+    tokens: ClassVar[int] = -1
+
+    @asynccontextmanager
+    async def opened_in(self, setup: JobSetup) -> AsyncIterator[CallbackPool]:
+        told = {"frames": 2, "output_tokens": self.tokens}
+
+        class Answering(FakeConnections):
+            def start(self, job: int, demand: float, limit: int | None, deadline: int | None) -> None:
+                reported = [told.get(measure.name, -1) if job % 2 else 2 for measure in MEASURES]
+                self.done(job, self.now(), self.now(), Outcome.COMPLETED, measures=reported)
+
+        yield Answering(1)
+
+
+class ChatWithTokens(FakeChat):
+    tokens = 2
 
 
 @dataclass(frozen=True)
@@ -356,6 +380,10 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
     "too_few_samples": (
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=2994), seed=0)),
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=2995), seed=0)),
+    ),
+    "tokens_unknown": (
+        lambda: on_connections(FakeChat("http://127.0.0.1:1")),
+        lambda: on_connections(ChatWithTokens("http://127.0.0.1:1")),
     ),
     "tracer_active": (lambda: traced(sys.setprofile, Littering()), lambda: traced(None, Littering())),
 }
@@ -596,6 +624,9 @@ UNDER_WAY: dict[str, Callable[[Watcher], RunResult]] = {
     ),
     "retries_at_once": lambda watcher: simulate(
         RunSpec(Workload(Sleep(0.1), Closed(5), jobs=100_000), Fifo(1, queue_limit=0), seed=1), [watcher]
+    ),
+    "tokens_unknown": lambda watcher: run_jumping(
+        RunSpec(Workload(FakeChat("http://127.0.0.1:1"), ConstantRate(100), duration=10), seed=0), [watcher]
     ),
 }
 """A run for every finding that can be told before the end."""

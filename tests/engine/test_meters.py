@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aurea_engine import Fifo, JobBatch, Objective, Outcome, Poisson, RunSpec, Sleep, Workload
-from aurea_engine.run.meters import SPANS, CountingRules, Meters
+from aurea_engine.run.job_times import SPANS, CountingRules
+from aurea_engine.run.meters import Meters
 from aurea_engine.workload.distributions import Exponential
 
 SPEC = RunSpec(

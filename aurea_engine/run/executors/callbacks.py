@@ -44,6 +44,7 @@ class Callbacks(Executor):
         self._now = context.now
         pool.now, pool.record_step = context.now, self._record_step
         pool.number, pool.turn = context.recorder.number, context.recorder.turn
+        pool.is_counted = context.recorder.is_counted
         pool.leaves_at, pool.leave = context.wait_limits.leaves_at, self._leave
 
     def open(self) -> None:

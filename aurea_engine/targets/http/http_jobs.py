@@ -12,10 +12,10 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from aurea_engine.closed_sets import Outcome
-from aurea_engine.records.batch import NS
 from aurea_engine.targets.http.cookies import CookieJar
 from aurea_engine.targets.http.data import Row, read_rows
 from aurea_engine.targets.http.draws import Draws
+from aurea_engine.targets.http.paced_start import PacedStart
 from aurea_engine.targets.http.pools import Limits, Pools
 from aurea_engine.targets.http.prepared import PreparedRequest, prepare_request
 from aurea_engine.targets.http.redirects import CODES as REDIRECTS
@@ -75,7 +75,7 @@ class HttpJobs(CallbackPool):
         self._right_at_once = frozenset() if looks else verdict.codes
         self._rules, self._timeout_ns = prepared.rules, prepared.timeout_ns
         self._is_plain = setup.pacer is None and not prepared.members.redirects
-        self._paced: dict[int, asyncio.TimerHandle] = {}
+        self._paced = PacedStart(self, setup.pacer, self._send, self.gave_up)
         self._limits: dict[int, Limits] = {}
 
     @property
@@ -93,8 +93,7 @@ class HttpJobs(CallbackPool):
 
     async def close(self) -> None:
         """Close all connections, and forget the jobs that wait for their time."""
-        for timer in self._paced.values():
-            timer.cancel()
+        self._paced.close()
         self._follower.close()
         await self._pools.close()
 
@@ -102,31 +101,12 @@ class HttpJobs(CallbackPool):
         if not self._is_plain:
             if self._prepared.members.redirects:
                 self._limits[job] = Limits(limit, deadline)
-            if self._setup.pacer is not None and self._wait_for_pace(job, limit, deadline):
+            if self._paced.holds(job, limit, deadline):
                 return
         self._pool.send(self, job, self._rules, self._timeout_ns, deadline, limit)
 
-    def _wait_for_pace(self, job: int, limit: int | None, deadline: int | None) -> bool:
-        """Whether ``job`` comes too early for the run's ceiling. Then it is sent when its time has come."""
-        assert self._setup.pacer is not None
-        now = self.now()
-        at = self._setup.pacer.reserve(now)
-        if at <= now:
-            return False
-        # A job that waits no longer than until then leaves, and nothing is sent for it.
-        until = self.leaves_at(job)
-        delay = (at if until is None else min(at, until)) - now
-        loop = asyncio.get_running_loop()
-        self._paced[job] = loop.call_later(max(delay, 0) / NS, self._send_paced, job, limit, deadline)
-        return True
-
-    def _send_paced(self, job: int, limit: int | None, deadline: int | None) -> None:
-        del self._paced[job]
-        until = self.leaves_at(job)
-        if until is not None and self.now() >= until:
-            self.gave_up(job, until)
-        else:
-            self._pool.send(self, job, self._rules, self._timeout_ns, deadline, limit)
+    def _send(self, job: int, limit: int | None, deadline: int | None) -> None:
+        self._pool.send(self, job, self._rules, self._timeout_ns, deadline, limit)
 
     def waits_until(self, token: int, deadline: int | None) -> int | None:
         return self.leaves_at(token)
@@ -181,8 +161,7 @@ class HttpJobs(CallbackPool):
         )
 
     def cancel(self, job: int) -> int | None:
-        if (timer := self._paced.pop(job, None)) is not None:
-            timer.cancel()
+        if self._paced.cancel(job):
             return None
         self._limits.pop(job, None)
         began = self._follower.cancel(job)

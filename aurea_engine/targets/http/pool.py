@@ -55,17 +55,24 @@ Job = tuple[Sender, int, ReplyRules, int | None, int | None, int | None]
 """(sender, token, rules, timeout_ns, deadline, limit): all that is known of one that waits."""
 
 
+Connect = Callable[["ConnectionPool"], Connection]
+"""Makes a connection of a pool, which is not open yet."""
+
+
 class ConnectionPool:
     """See above; `open` it before the first `send`. Raises `SpecError` for options that this machine cannot fulfil.
 
-    ``now``: the clock of all stamps and deadlines; it may be set anew while no job is under way.
+    ``now``: the clock of all stamps and deadlines; it may be set anew while no job is under way. ``connect`` makes what is
+    then dialled.
     """
 
-    def __init__(self, options: ConnectionOptions, access: Access, now: Callable[[], int]) -> None:
+    def __init__(
+        self, options: ConnectionOptions, access: Access, now: Callable[[], int], connect: Connect = Connection
+    ) -> None:
         self._options = options
         self._dialer = Dialer(options, access)
         self._limit = find_limit(options.limit, access.most_connections)
-        self._now = now
+        self._now, self._connect = now, connect
         self.reuse = options.reuse
         self.idle_ns = FOREVER if options.idle_ns is None else options.idle_ns
         self._glance = min(GLANCE, self.idle_ns)
@@ -204,7 +211,7 @@ class ConnectionPool:
             self.end_full()
 
     def _add_connection(self) -> Connection:
-        connection = Connection(self)
+        connection = self._connect(self)
         self.connections.add(connection)
         return connection
 

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from aurea_engine.targets.http.connection import Connection
 from aurea_engine.targets.http.connection_options import MOST_CONNECTIONS, ConnectionOptions
 from aurea_engine.targets.http.file_descriptors import raise_descriptor_limit
 from aurea_engine.targets.http.origin import Origin
-from aurea_engine.targets.http.pool import ConnectionPool
+from aurea_engine.targets.http.pool import Connect, ConnectionPool
 from aurea_engine.workload.access import Access
 from aurea_engine.workload.callbacks import PoolState
 from aurea_engine.workload.job_setup import JobSetup
@@ -41,7 +42,7 @@ class Limits:
 
 class Pools:
     """Makes a pool when it is first asked for, and closes all of them. ``follows``: redirects may lead elsewhere;
-    ``share``: this process's share of a limit, see `JobSetup.share`.
+    ``share``: this process's share of a limit, see `JobSetup.share`; ``connect``: makes a connection.
     """
 
     def __init__(
@@ -51,8 +52,9 @@ class Pools:
         *,
         follows: bool = False,
         share: Callable[[int | None], int | None] | None = None,
+        connect: Connect = Connection,
     ) -> None:
-        self._now, self._share = now, share or JobSetup().share
+        self._now, self._connect, self._share = now, connect, share or JobSetup().share
         self._access, self._elsewhere, self._most_elsewhere = divide_ceiling(access, follows=follows)
         self._pools: dict[ConnectionOptions, ConnectionPool] = {}
         self._origins: set[Origin] = set()
@@ -88,7 +90,7 @@ class Pools:
     def _make(self, options: ConnectionOptions, access: Access, most: int = MOST_CONNECTIONS) -> ConnectionPool:
         limit = self._share(options.limit)
         limited = replace(options, limit=limit and min(limit, most))
-        made = self._pools[options] = ConnectionPool(limited, access, self._now)
+        made = self._pools[options] = ConnectionPool(limited, access, self._now, self._connect)
         return made
 
     async def open(self, options: ConnectionOptions, setup: JobSetup) -> ConnectionPool:

@@ -26,7 +26,7 @@ class ReplyRules:
     ``head``: the request's method is HEAD, so the reply has no body whatever it says. ``keep_headers``, ``keep_body``: the
     sender wants to look at them. ``most_body``: bytes of the body from which on it is `too_large`. ``expect_continue``: the
     body of the request waits for the reply 100. ``decompress``: gzip and deflate are undone before the body is counted and
-    kept.
+    kept. ``is_stream``: a stream of events was asked for, and the connection hands it on as it comes.
     """
 
     head: bool = False
@@ -35,6 +35,7 @@ class ReplyRules:
     most_body: int | None = None
     expect_continue: bool = False
     decompress: bool = False
+    is_stream: bool = False
 
     @property
     def looks_at_headers(self) -> bool:
