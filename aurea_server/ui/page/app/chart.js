@@ -32,8 +32,10 @@ export async function timeChart(host, options) {
 
 class TimeChart {
   constructor(uPlot, host, options) {
-    Object.assign(this, { uPlot, options, host, data: [[], ...options.series.map(() => [])] });
-    this.legend = el("ul", { class: "legend" });
+    Object.assign(this, { uPlot, options, host, title: options.title, data: [[], ...options.series.map(() => [])] });
+    this.values = options.series.map(() => el("b"));
+    this.legend = el("ul", { class: "legend" }, options.series.map(({ label, color: name }, i) =>
+      el("li", {}, el("i", { style: { "--colour": `var(--${name})` } }), label, this.values[i])));
     this.place = el("div");
     this.frame = el("figure", { class: "chart" },
       el("figcaption", {}, el("h3", {}, options.title), this.legend), this.place);
@@ -51,6 +53,7 @@ class TimeChart {
   set(data) {
     this.data = data;
     this.plot.setData(data);
+    this.showValues(this.plot.cursor.idx);
   }
 
   setMarks(marks) {
@@ -84,7 +87,7 @@ class TimeChart {
   }
 
   plotOptions() {
-    const { series, bands, height, sync, format } = this.options;
+    const { series, bands, height, sync, format, tick = format } = this.options;
     const [text, line] = [color("soft"), color("line")];
     const axis = { stroke: text, font: `12px ${color("sans")}`, grid: { stroke: line, width: 1 }, ticks: { show: false } };
     return {
@@ -92,15 +95,21 @@ class TimeChart {
       height,
       legend: { show: false },
       cursor: { sync: sync && { key: sync }, points: { size: 6 }, drag: { x: true, y: false } },
-      scales: { x: { time: false }, y: { range: (_, low, high) => this.range(low, high) } },
+      scales: { x: { time: false, range: (_, low, high) => this.span(low, high) }, y: { range: (_, low, high) => this.range(low, high) } },
       axes: [
-        { ...axis, values: (_, ticks) => ticks.map(seconds), space: 70 },
-        { ...axis, values: (_, ticks) => ticks.map((value) => format(value)), size: 68, space: 34 },
+        { ...axis, values: (_, ticks) => ticks.map(seconds), space: 70, size: 28 },
+        { ...axis, values: (_, ticks) => ticks.map((value) => tick(value)), size: 68, space: 34 },
       ],
       series: [{}, ...series.map(plotSeries)],
       bands: bands.map(([above, below]) => ({ series: [above + 1, below + 1], fill: `${color(series[above].color)}22` })),
       hooks: { setCursor: [(plot) => this.showValues(plot.cursor.idx)], draw: [(plot) => this.drawMarks(plot)] },
     };
+  }
+
+  /** All charts of a run have the same axis, wherever their points are drawn; a part that was zoomed into stays. */
+  span(low, high) {
+    const [xs] = this.data, { end } = this.options;
+    return end && low === xs[0] && high === xs.at(-1) ? [0, end] : [low, high];
   }
 
   /** From 0, as far as the highest value or line, and a little more. */
@@ -112,11 +121,11 @@ class TimeChart {
   /** The legend has the values under the cursor, or the last ones. */
   showValues(index) {
     const at = index ?? this.data[0].length - 1;
-    const value = (i) => this.data[i + 1]?.[at];
-    const shown = this.options.series.map(({ label, color: name }, i) =>
-      el("li", {}, el("i", { style: { "--colour": `var(--${name})` } }), label,
-        el("b", {}, value(i) === null || value(i) === undefined ? NOTHING : this.options.format(value(i)))));
-    fill(this.legend, shown);
+    this.values.forEach((node, i) => {
+      const value = this.data[i + 1]?.[at];
+      const text = value === null || value === undefined ? NOTHING : this.options.format(value);
+      if (node.textContent !== text) node.textContent = text;
+    });
   }
 
   drawMarks({ ctx, bbox, valToPos }) {
@@ -127,8 +136,13 @@ class TimeChart {
       stroke(ctx, color(tone), [bbox.left, valToPos(value, "y", true)], [bbox.left + bbox.width, valToPos(value, "y", true)]);
     }
     ctx.setLineDash([]);
-    for (const { at, tone = "warn" } of this.options.marks) {
-      stroke(ctx, color(tone), [valToPos(at, "x", true), bbox.top], [valToPos(at, "x", true), bbox.top + bbox.height]);
+    ctx.font = `${11 * devicePixelRatio}px ${color("sans")}`;
+    for (const { at, label = "", tone = "warn" } of this.options.marks) {
+      const x = valToPos(at, "x", true);
+      if (x < bbox.left || x > bbox.left + bbox.width) continue; // what was zoomed out of sight
+      stroke(ctx, color(tone), [x, bbox.top], [x, bbox.top + bbox.height]);
+      ctx.fillStyle = color(tone);
+      ctx.fillText(label, x + 4 * devicePixelRatio, bbox.top + 10 * devicePixelRatio);
     }
     ctx.restore();
   }

@@ -4,4 +4,5 @@
 export const VIEWS = [
   { path: "runs", title: "Runs", nav: "Runs", load: () => import("../runs/view.js"), styles: ["runs/runs.css"] },
   { path: "new", title: "New run", nav: "New run", load: () => import("../new/view.js"), styles: ["new/new.css"] },
+  { path: "run", title: "Run", under: "runs", load: () => import("../run/view.js"), styles: ["run/run.css"] },
 ];

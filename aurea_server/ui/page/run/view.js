@@ -1,0 +1,206 @@
+// A run, live and after: one view, and one way to draw it. Events change what it knows; a frame later that is drawn.
+
+import { get } from "../app/api.js";
+import { badge, card, details, el, fill, heading, href, link, meter, time } from "../app/dom.js";
+import { mode } from "../app/feed.js";
+import { follow } from "../app/follow.js";
+import { number, seconds, tone, when, words } from "../app/format.js";
+import { drawActions } from "./actions.js";
+import { Distribution } from "./distribution.js";
+import { HeatMap } from "./heat_map.js";
+import { drawFindings, drawVerdict, Objectives } from "./judgement.js";
+import { Points } from "./points.js";
+import { advance, hasEnded, shape } from "./run.js";
+import { Slots } from "./slots.js";
+import { Tables } from "./tables.js";
+import { drawTiles, finest } from "./tiles.js";
+import { TimeCharts } from "./time_charts.js";
+
+export async function show({ main, args: [id], signal, setTitle }) {
+  const run = await read(id, signal);
+  const view = new RunView(main, id, signal, setTitle);
+  view.take(run);
+  await view.loadSeries();
+  if (view.run.isActive && !signal.aborted) follow(id, (message) => view.hear(message), signal);
+}
+
+/** Without its jobs, which may be megabytes. */
+const read = async (id, signal) => shape(await get(`benchmark/runs/${encodeURIComponent(id)}`, { signal, query: { jobs: "0" } }));
+
+class RunView {
+  constructor(main, id, signal, setTitle) {
+    Object.assign(this, { main, id, signal, setTitle, points: new Points(), slots: new Slots(), drawn: {}, isDue: false, hasNews: false });
+    const part = (name) => (this[name] = el("div", { class: `stack part-${name}` }));
+    fill(main, part("head"), part("more"), part("judgement"), part("tilesPlace"));
+    this.chartsPlace = el("div", { class: "grid charts over-time" });
+    this.silence = el("p", { class: "empty", hidden: true });
+    const [heat, pictures, tables, rest] = [el("div"), el("div", { class: "grid charts" }), el("div", { class: "tables" }), el("div", { class: "stack" })];
+    main.append(this.silence, this.chartsPlace, heat, pictures, part("findingsPlace"), tables, rest);
+    this.rest = rest;
+    this.charts = new TimeCharts(this.chartsPlace, signal);
+    this.heat = new HeatMap(heat, signal);
+    this.distribution = new Distribution(pictures, signal);
+    this.tables = new Tables(tables);
+    this.objectivesPlace = el("div");
+    this.objectives = new Objectives(this.objectivesPlace);
+  }
+
+  // --- What is known -----------------------------------------------------------------------------------------------
+
+  take(run) {
+    this.run = run;
+    this.setTitle(run.label ?? run.benchmark_id);
+    this.schedule();
+  }
+
+  hear({ kind, number: event, data }) {
+    if (kind === "progress") this.progress(data, event === null);
+    else if (kind === "finding") this.take({ ...this.run, findings: [...this.run.findings.filter(({ code }) => code !== data.code), data] });
+    else if (kind === "end") this.finish();
+    else if (kind === "deleted") location.hash = href("runs");
+    else if (kind === "state" && this.run.status !== data.status && this.run.isActive) this.take({ ...this.run, status: data.status });
+  }
+
+  progress(progress, isPolled) {
+    if (hasEnded(this.run)) return;
+    this.take(advance(this.run, progress));
+    // A run that is asked for once a second tells no points: those come from its series.
+    if (isPolled) this.loadSeries();
+    else if (progress.point) this.addPoint(progress.point);
+  }
+
+  addPoint(point) {
+    if (this.points.add(point)) this.hasNews = true;
+    else this.loadSeries();
+    this.schedule();
+  }
+
+  async finish() {
+    this.take(await read(this.id, this.signal));
+    await this.loadSeries();
+  }
+
+  /** All points. A run that came to no result has none any more: what was seen of it stays. */
+  async loadSeries() {
+    if (this.isLoading) return;
+    this.isLoading = true;
+    const series = await this.readSeries();
+    this.isLoading = false;
+    if (this.signal.aborted) return;
+    if (series && series.points.until.length >= (this.run.isActive ? this.points.length : 0)) this.points.load(series);
+    this.hasNews = true;
+    this.isRead = true;
+    this.schedule();
+  }
+
+  async readSeries() {
+    for (let tries = 0; tries < 10 && !this.signal.aborted; tries += 1) {
+      try {
+        return await get(`benchmark/runs/${encodeURIComponent(this.id)}/series`, { signal: this.signal });
+      } catch (problem) {
+        this.seriesProblem = problem;
+        if (!problem.retryAfter) return null;
+        await new Promise((resolve) => { setTimeout(resolve, 1000 * problem.retryAfter); });
+      }
+    }
+    return null;
+  }
+
+  // --- What is drawn -----------------------------------------------------------------------------------------------
+
+  /** At most once a frame, however many events come. */
+  schedule() {
+    if (this.isDue) return;
+    this.isDue = true;
+    requestAnimationFrame(() => {
+      this.isDue = false;
+      if (!this.signal.aborted) this.draw();
+    });
+  }
+
+  draw() {
+    const { run } = this;
+    this.drawOnce("head", [run.status, run.verdict, run.label, run.queue_position], () => this.drawHead());
+    this.drawOnce("judgement", [run.isActive, run.status, run.verdict, run.findings.map(({ code }) => code), run.reason], () => [card(null, drawVerdict(run), this.objectivesPlace)]);
+    this.drawOnce("tilesPlace", [run.isActive, finest(run), run.utilization === null || run.utilization === undefined], () => this.drawTiles());
+    this.drawOnce("findingsPlace", [run.isActive, run.findings], () => [drawFindings(run)]);
+    this.drawOnce("rest", [run.isActive], () => this.drawRest());
+    this.slots.update(run);
+    this.drawMeter();
+    this.objectives.update(run);
+    this.tables.update(run);
+    if (this.hasNews) this.drawPictures();
+    this.main.run = run;
+  }
+
+  /** Only where it depends on something that has changed. */
+  drawOnce(name, what, make) {
+    const written = JSON.stringify(what);
+    if (this.drawn[name] === written) return;
+    this.drawn[name] = written;
+    fill(this[name], make());
+  }
+
+  drawPictures() {
+    this.hasNews = false;
+    this.silence.hidden = this.points.length > 0;
+    if (!this.silence.hidden) this.silence.textContent = this.tellSilence();
+    this.distribution.update(this.run, this.points);
+    this.heat.update(this.points);
+    if (this.points.length > 1) this.charts.update(this.run, this.points);
+    else this.tellShort();
+  }
+
+  tellShort() {
+    this.silence.hidden = false;
+    if (this.points.length) this.silence.textContent = this.run.isActive ? "Charts over time begin with the second point." : "It is too short to be drawn over time.";
+  }
+
+  tellSilence() {
+    const { run } = this;
+    if (run.isActive) return run.status === "queued" ? "Charts begin when it has its turn." : "The first points come after a second.";
+    if (run.repeat || run.progress?.replications) return "A repeated run keeps no series: it has no charts over time.";
+    return this.seriesProblem?.message ?? "It has no series: there is nothing to be drawn over time.";
+  }
+
+  drawHead() {
+    const { run } = this;
+    const state = badge(run.status === "queued" && run.queue_position ? `queued, ${number(run.queue_position)} before it` : words(run.status), tone(run.status));
+    this.meterPlace = el("div", { class: "row" });
+    return [
+      heading(run.label ?? run.benchmark_id, state),
+      el("p", { class: "muted" }, this.describe(), run.search && [" A trial of ", link(run.search, href("capacity", run.search)), "."]),
+      this.meterPlace,
+      el("div", { class: "toolbar" }, drawActions(run, this.more)),
+    ];
+  }
+
+  describe() {
+    const { run } = this;
+    const slots = run.spec?.scheduler?.slots;
+    const where = `${slots ? `on ${number(slots)} slot${slots > 1 ? "s" : ""}, ` : ""}in ${run.spec?.clock === "virtual" ? "virtual" : "real"} time`;
+    const begun = run.start_time ?? run.created_time;
+    return [run.label && [el("code", {}, run.benchmark_id), ", "], where, begun && [", ", time(begun, when(begun))], "."];
+  }
+
+  drawMeter() {
+    const { run } = this, done = run.progress?.fraction_done;
+    const shown = run.isActive && done !== null && done !== undefined ? Math.round(done * 200) : null;
+    if (shown === this.metered) return;
+    this.metered = shown;
+    fill(this.meterPlace, shown !== null && [meter(done, "Done"), el("span", { class: "muted small" }, `${Math.floor(done * 100)} % done${run.progress.replications ? `, replication ${run.progress.replication} of ${run.progress.replications}` : ""}`)]);
+  }
+
+  drawTiles() {
+    this.slots.clear();
+    return [drawTiles(this.slots, this.run)];
+  }
+
+  drawRest() {
+    const text = (value) => el("pre", { class: "mono code", tabindex: "0" }, JSON.stringify(value, null, 2));
+    return [
+      card(null, details("Specification", text(this.run.spec))),
+      this.run.environment && card(null, details("Environment", text(this.run.environment))),
+    ];
+  }
+}
