@@ -75,7 +75,7 @@ function describeBars(run, buckets, total, x) {
   return {
     x, y, rules: [...rules, ...boundRules(run, x)],
     bars: bars.map(({ left, right, y: height }) => ({ low: left, high: right, y: height })),
-    counts: bars.map(({ low, high, count }) => [low, high, count]),
+    table: ["low", "high", "count"].map((name) => bars.map((bar) => bar[name])),
     stops: bars.map(({ left, right }) => Math.sqrt(left * right)),
     read: (i) => `${seconds(bars[i].low)} to ${seconds(bars[i].high)}: ${number(bars[i].count)} of ${number(total)} jobs`,
   };

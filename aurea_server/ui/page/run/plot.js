@@ -7,7 +7,8 @@ const LEFT = 58, RIGHT = 14, TOP = 10, BOTTOM = 26;
 
 /**
  * `draw` takes {x, y} (scales), `lines` [{xs, ys, color, label, dash, step}], `bars` [{low, high, y}], `dots` [{x, y, color,
- * label, hollow}], `rules` [{x | y, label, tone}] and `read` (i → text of the i-th point); what was drawn is `host.chart.data`.
+ * label, hollow}], `rules` [{x | y, label, tone}] `stops` (x of each point) and `read` (i → text of it). `host.chart.data` has
+ * the numbers: `table`, or xs and ys of each line.
  */
 export class Plot {
   constructor(host, { title, note = "", height = 220, x, y, signal }) {
@@ -19,7 +20,7 @@ export class Plot {
     this.picture = svg("svg", { height, "aria-hidden": "true" }, Object.values(this.layers));
     this.place = el("div", { class: "plot" }, this.picture);
     host.append(el("figure", { class: "chart" }, el("figcaption", {}, el("h3", {}, title), this.legend), this.note, this.place));
-    host.chart = this;
+    host.chart = { title, data: [] };
     explore(this.place, { label: title, count: () => this.data?.stops?.length ?? 0, read: (i) => this.data.read(i), show: (i) => this.mark(i) });
     this.place.addEventListener("pointermove", (event) => this.hover(event));
     this.place.addEventListener("pointerleave", () => this.mark(null));
@@ -30,6 +31,7 @@ export class Plot {
 
   draw(data) {
     this.data = { lines: [], bars: [], dots: [], rules: [], stops: [], read: () => "", ...data };
+    this.host.chart.data = data.table ?? this.data.lines.flatMap(({ xs, ys }) => [xs, ys]);
     this.render();
   }
 
