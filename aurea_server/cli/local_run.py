@@ -40,6 +40,7 @@ from aurea_server.cli.result_output import asks_for_run_file, write_result
 from aurea_server.cli.signals import handle_signals
 from aurea_server.cli.tables import show
 from aurea_server.cli.target_line import print_targets
+from aurea_server.cli.terminal_room import fits_charts
 
 if TYPE_CHECKING:
     from aurea_server.cli.floor import MeasureFloor
@@ -81,7 +82,7 @@ class OutputOptions:
     "Also write a report to this file: one HTML page with charts."
 
     no_color: Annotated[bool, Parameter(negative=(), show_default=False)] = False
-    "Print without colours, as with NO_COLOR in the environment."
+    "Print without colours, and without charts of the run, as with NO_COLOR in the environment."
 
 
 def run_here(
@@ -116,7 +117,8 @@ def run_here(
 
 
 def _shower(result: RunResult, output: OutputOptions) -> Callable[[], None]:
-    return lambda: show(render_report(result), color=not output.no_color)
+    color = not output.no_color
+    return lambda: show(render_report(result, charted=fits_charts(color=color)), color=color)
 
 
 def _run(begin: Begin, spec: RunSpec, access: Access, stop: Stop, line: LiveLine | None) -> RunResult:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Self
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task
 from rich.progress import Progress as Bar
 from rich.table import Column
 from rich.text import Text
 
-from aurea_engine import Finding, Observer, Progress, RunSpec
+from aurea_engine import Finding, Observer, Outcome, Progress, RunSpec
+from aurea_server.cli.course import NewValues
+from aurea_server.cli.live_charts import LiveCharts
 from aurea_server.cli.number_format import SEVERITY_STYLE, format_money, format_number, format_seconds, make_printable
 from aurea_server.cli.tables import Prose, join_fitting
 
 NAME_WIDTH = 24
-"""Characters of a run's label that the line shows."""
+"""Columns of a run's label that the line shows."""
 
 MOST_NAMED = 3
 """Statuses, and classes of failures, that the line shows."""
@@ -27,7 +29,8 @@ BESIDE = 16 + 5 + 3
 
 
 def shorten_name(name: str) -> str:
-    return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1]}…"
+    """At most `NAME_WIDTH` columns of it."""
+    return name if cell_len(name) <= NAME_WIDTH else f"{set_cell_size(name, NAME_WIDTH - 1).rstrip()}…"
 
 
 def list_figures(
@@ -62,7 +65,9 @@ def _find_most(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 class LiveLine(Observer):
-    """A progress bar on stderr with rate, p99, the cost so far and time left; above it, each grave finding as it is made."""
+    """A progress bar on stderr with rate, p99, the cost so far and time left; above it, each grave finding as it is made;
+    beneath it, where the terminal has room, charts of rate and p99.
+    """
 
     def __init__(self, console: Console) -> None:
         # Transient: the report takes its place. Four times a second is more often than a run reports.
@@ -76,19 +81,31 @@ class LiveLine(Observer):
             refresh_per_second=4,
         )
         self._task = self._bar.add_task("running", total=None, figures="")
+        self._charts = LiveCharts.on(console)
+        self._response_times = NewValues()
         self._currency = "USD"
         self._reported: set[str] = set()
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        if self._charts is None:
+            self._bar.start()
+        else:
+            self._charts.open()
+            self._draw()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._bar.stop()
+        if self._charts is None:
+            self._bar.stop()
+        else:
+            self._charts.close()
 
     def on_start(self, spec: RunSpec) -> None:
         self._currency = spec.cost.currency
         self._bar.update(self._task, description=make_printable(spec.label or "running"))
+        if self._charts is not None:
+            self._charts.course.planned = spec.workload.duration
+        self._draw()
 
     def on_progress(self, progress: Progress) -> None:
         for finding in progress.findings:
@@ -107,11 +124,27 @@ class LiveLine(Observer):
             completed=0.0 if share is None else share,
             figures=join_fitting(parts, self._room()),
         )
+        if self._charts is not None:
+            p99 = self._response_times.take_p99(progress.meters.times["response_time"])
+            self._charts.course.add(progress.elapsed, progress.counts.get(Outcome.COMPLETED, 0), p99)
+        self._draw()
+
+    def _draw(self) -> None:
+        """Draw the line by hand, where there are charts: as rich does it for all others, but in a tenth of the time."""
+        if self._charts is None:
+            return
+        task, paint, columns = self._bar.tasks[self._task], self._charts.paint, self._charts.columns
+        name, share = shorten_name(task.description), "" if task.total is None else f"{task.percentage:3.0f} %"
+        bar = self._charts.draw_bar(None if task.total is None else task.completed) + " "
+        if columns < cell_len(name) + BESIDE:
+            name, bar = set_cell_size(name, min(cell_len(name), max(columns - len(share) - 1, 0))), ""
+        self._charts.draw(" ".join((paint["bold"](name), f"{bar}{share}", task.fields["figures"])))
 
     def _room(self) -> int:
         """Columns that are left beside name, bar and share."""
         # Asked each time: the terminal may be made narrower during the run.
-        return self._bar.console.width - cell_len(shorten_name(self._bar.tasks[self._task].description)) - BESIDE
+        columns = self._bar.console.width if self._charts is None else self._charts.columns
+        return columns - cell_len(shorten_name(self._bar.tasks[self._task].description)) - BESIDE
 
     def _report(self, finding: Finding) -> None:
         """Print a finding above the line. Notes are left to the report: they do not change the verdict."""
@@ -120,7 +153,8 @@ class LiveLine(Observer):
             self._reported.add(finding.code)
             line = Text(finding.code, SEVERITY_STYLE[finding.severity.name])
             line.append(f": {make_printable(finding.detail)}", "not bold")
-            self._bar.console.print(Prose(line), crop=False)
+            above = self._bar.console if self._charts is None else self._charts.above
+            above.print(Prose(line), crop=False)
 
 
 class _NameColumn(ProgressColumn):

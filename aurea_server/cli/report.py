@@ -38,8 +38,10 @@ from aurea_server.cli.tables import LABEL_WIDTH, Column, Table
 THEORY_NAMES = {"wait_ratio": "jobs that wait", "rejected_ratio": "jobs rejected"}
 
 
-def render_report(result: RunResult) -> RenderableType:
-    """Everything a person wants to know of a result, on one screen."""
+def render_report(result: RunResult, *, charted: bool = False) -> RenderableType:
+    """Everything a person wants to know of a result, on one screen. ``charted``: with a histogram of the response times;
+    a run that sent requests has one anyway.
+    """
     parts: list[RenderableType] = [_tabulate_facts(result)]
     # What to look at first comes first; findings are last, where the eye is when the run has ended.
     timed = any(timing.count for _, timing in _list_timings(result))  # a table needs a column
@@ -47,7 +49,7 @@ def render_report(result: RunResult) -> RenderableType:
         (timed, _tabulate_times),
         (result.replications and result.replications.spreads, tabulate_figures),
         (list_shown(result), tabulate_replications),
-        (sends_requests(result), chart_response_times),
+        ((charted and result.response_time.count > 1) or sends_requests(result), chart_response_times),
         (result.groups, tabulate_groups),
         (any(each.total is not None for each in result.measures.values()), tabulate_measures),
         (result.shards, tabulate_shards),

@@ -48,9 +48,11 @@ class RunDocument:
             more = f", and {len(error.problems) - 1} more" if len(error.problems) > 1 else ""
             raise UnreadableRun(f"this is not the result of a run: {error.problems[0]}{more}") from None
 
-    def render(self) -> RenderableType:
-        """The report of the result, or what is known of a run without one."""
-        return render_without_result(self.members) if self.result is None else render_report(self.result)
+    def render(self, *, charted: bool = False) -> RenderableType:
+        """The report of the result (``charted``: as `render_report`), or what is known of a run without one."""
+        if self.result is None:
+            return render_without_result(self.members)
+        return render_report(self.result, charted=charted)
 
     @property
     def exit_code(self) -> ExitCode:

@@ -26,6 +26,7 @@ from aurea_server.cli.result_output import asks_for_run_file
 from aurea_server.cli.run_document import RunDocument, format_when
 from aurea_server.cli.stored_results import read_history
 from aurea_server.cli.tables import Column, Table, show
+from aurea_server.cli.terminal_room import fits_charts
 from aurea_server.runs import exports, views
 from aurea_server.stdio.output_files import check_output, write_output
 from aurea_server.stdio.standard_streams import write_out
@@ -89,7 +90,7 @@ def show_run(run_id: str, /, *, data: Data = None, server: Server = None, json: 
     if json:
         write_out(msgspec.json.format(document, indent=2) + b"\n")
     else:
-        show(RunDocument.parse(document).render())
+        show(RunDocument.parse(document).render(charted=fits_charts()))
     return ExitCode.MET
 
 
