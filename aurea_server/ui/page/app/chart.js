@@ -98,7 +98,7 @@ class TimeChart {
       scales: { x: { time: false, range: (_, low, high) => this.span(low, high) }, y: { range: (_, low, high) => this.range(low, high) } },
       axes: [
         { ...axis, values: (_, ticks) => ticks.map(seconds), space: 70, size: 28 },
-        { ...axis, values: (_, ticks) => ticks.map((value) => tick(value)), size: 68, space: 34 },
+        { ...axis, values: (_, ticks) => ticks.map((value) => tick(value)), size: labelWidth, space: 34 },
       ],
       series: [{}, ...series.map(plotSeries)],
       bands: bands.map(([above, below]) => ({ series: [above + 1, below + 1], fill: `${color(series[above].color)}22` })),
@@ -151,6 +151,15 @@ class TimeChart {
 function plotSeries({ label, color: name, dash, fill: filled, width = 1.8 }) {
   const stroked = color(name);
   return { label, stroke: stroked, width, dash, fill: filled && `${stroked}1f`, points: { show: false }, spanGaps: false };
+}
+
+const LEAST_WIDTH = 58; // the same for most charts, so that their times stand beneath each other
+
+/** As wide as the longest label. */
+function labelWidth({ ctx, axes }, labels, index) {
+  const longest = (labels ?? []).reduce((found, each) => (each.length > found.length ? each : found), "");
+  ctx.font = axes[index].font[0];
+  return Math.max(LEAST_WIDTH, Math.ceil(ctx.measureText(longest).width / devicePixelRatio) + 14);
 }
 
 function stroke(ctx, style, from, to) {
