@@ -12,11 +12,12 @@ import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
+from tests.browser import runs
 from tests.faults.conftest import BAD_WORDS, Server
 
 if TYPE_CHECKING:
@@ -53,6 +54,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with_log = Server(tmp_path_factory.mktemp("server")).start()
     yield with_log
     _end(with_log)
+
+
+@pytest.fixture(scope="session")
+def routes(server: Server) -> dict[str, str]:
+    """Name → the address of every view, and of a run that has nothing to show."""
+    before = runs.start(server, label="a label that goes on: " + "W" * 200)
+    runs.start(server, label="after", seed=8)
+    return {
+        "runs": "#/runs",
+        "run": f"#/run/{before}",
+        "empty": f"#/run/{runs.start_empty(server)}",
+    }
 
 
 @pytest.fixture
@@ -133,18 +146,3 @@ def visit(context: BrowserContext, complaints: Complaints, server: Server) -> Vi
         return page
 
     return open_tab
-
-
-async def read_figure(page: Page, name: str) -> tuple[str, Any]:
-    """A figure as it is shown, and the number behind it."""
-    element = page.locator(f'[data-figure="{name}"]').first
-    return await element.inner_text(), await element.get_attribute("data-value")
-
-
-async def read_charts(page: Page) -> dict[str, list[list[float | None]]]:
-    """Title of each chart → its data: the instants, and the values of each series."""
-    return await page.evaluate(READ_CHARTS)
-
-
-READ_CHARTS = """() => Object.fromEntries([...document.querySelectorAll("*")].filter(host => host.chart)
-    .map(host => [host.chart.title ?? host.id, host.chart.data.map(values => Array.from(values))]))"""
