@@ -28,12 +28,10 @@ from aurea_engine.codec.catalog import Catalog
 from aurea_engine.engine import Stop, loop_factory
 from aurea_engine.processes import frames
 from aurea_engine.processes.frames import Message
-from aurea_engine.processes.messages import Failure, Snapshot, make_snapshot
+from aurea_engine.processes.messages import Failure
 from aurea_engine.processes.reasons import explain_failure
-from aurea_engine.processes.traffic import NO_REQUESTS, Requests
-from aurea_engine.results.observers import Observer, Progress
-from aurea_engine.run.parts import RunParts
-from aurea_engine.spec import RunSpec
+from aurea_engine.processes.snapshot_observer import SnapshotObserver
+from aurea_engine.results.observers import Progress
 
 MAX_ATTACHED = 256 * 1024 * 1024
 """Bytes that may be sent ahead of one order, such as the records that it is about."""
@@ -169,27 +167,17 @@ class ParentConnection:
         self.send({"failure": msgspec.to_builtins(Failure(reason=explain_failure(error)))})
 
 
-class ProgressReporter(Observer):
+class ProgressReporter(SnapshotObserver):
     """Sends a snapshot of the run at each report but the last, which goes with the answer: ``last``."""
 
     def __init__(self, parent: ParentConnection, catalog: Catalog) -> None:
-        self._parent, self._catalog, self._model = parent, catalog, "other"
-        self._requests = NO_REQUESTS
-        self._parts: RunParts | None = None
-        self.last = Snapshot()
-        self._has_ended = False
-
-    def on_start(self, spec: RunSpec) -> None:
-        self._model, self._requests = self._catalog.kind_of(spec.cost), Requests.of(spec)
-
-    def on_parts(self, parts: RunParts) -> None:
-        self._has_ended = parts.status is not None
-        self._parts = parts
+        super().__init__(catalog)
+        self._parent = parent
 
     def on_progress(self, progress: Progress) -> None:
-        self.last = make_snapshot(progress, self._model, self._requests, self._parts)
+        super().on_progress(progress)
         # Twice the same would cost the supervisor a tenth of all that a run of one job costs it.
-        if not self._has_ended:
+        if not self.has_ended:
             self._parent.send_if_free({"progress": to_plain(self.last)})
 
 

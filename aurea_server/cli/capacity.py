@@ -25,7 +25,7 @@ from aurea_server.cli.capacity_options import Search, SearchOptions
 from aurea_server.cli.capacity_report import render_capacity
 from aurea_server.cli.credentials import take_credentials
 from aurea_server.cli.exit_codes import choose_search_exit_code
-from aurea_server.cli.local_run import OutputOptions
+from aurea_server.cli.local_run import ResultOptions
 from aurea_server.cli.result_output import write_result
 from aurea_server.cli.run_options import extract_specification
 from aurea_server.cli.signals import handle_signals
@@ -41,7 +41,7 @@ def capacity_command(
     /,
     *,
     options: SearchOptions = SearchOptions(),
-    output: OutputOptions = OutputOptions(),
+    output: ResultOptions = ResultOptions(),
     svg: Annotated[Path | None, Parameter(show_default=False)] = None,
     server: str | None = None,
 ) -> int:
@@ -116,14 +116,14 @@ def _named_by_flags(search: Search) -> Iterator[None]:
         raise SpecError([each._replace(path=names.get(each.path, each.path)) for each in error.problems]) from None
 
 
-def _finish(answer: CapacityAnswer, *, output: OutputOptions, svg: Path | None) -> int:
+def _finish(answer: CapacityAnswer, *, output: ResultOptions, svg: Path | None) -> int:
     """Write the answer. Returns the exit code that belongs to it."""
     _write(answer, output, svg)
     verified = answer.verification is not None and answer.verification.passed
     return choose_search_exit_code(answer.status, is_verified=verified)
 
 
-def _write(answer: CapacityAnswer, output: OutputOptions, svg: Path | None) -> None:
+def _write(answer: CapacityAnswer, output: ResultOptions, svg: Path | None) -> None:
     encoded = msgspec.json.format(encode_json(capacity_to_dict(answer)), indent=2) + b"\n"
     write_result(
         encoded,

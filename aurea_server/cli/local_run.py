@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from cyclopts import Parameter
 from rich.console import Console
+from rich.text import Text
 
 from aurea_engine import (
     Access,
     Catalog,
+    Observer,
     RunFile,
     RunResult,
     RunSpec,
@@ -33,6 +36,7 @@ from aurea_engine.shards.process_runner import run_as
 from aurea_engine.shards.split import Sharding
 from aurea_engine.workload.access import LOCAL_USER
 from aurea_server.cli.exit_codes import choose_exit_code
+from aurea_server.cli.otlp_options import OtlpOptions
 from aurea_server.cli.progress_line import LiveLine
 from aurea_server.cli.report import render_report
 from aurea_server.cli.report_page import write_report
@@ -44,10 +48,12 @@ from aurea_server.cli.terminal_room import fits_charts
 
 if TYPE_CHECKING:
     from aurea_server.cli.floor import MeasureFloor
+    from aurea_server.cli.otlp_push import RunPush
+    from aurea_server.cli.otlp_settings import OtlpSettings
 
 
 Running = Coroutine[Any, Any, RunResult]
-Begin = Callable[[RunSpec, list[LiveLine], Stop, Access], Running]
+Begin = Callable[[RunSpec, list[Observer], Stop, Access], Running]
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,8 @@ HERE = Place()
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class OutputOptions:
-    """Where the result of a run goes."""
+class ResultOptions:
+    """Where a result goes."""
 
     json: Annotated[bool, Parameter(negative=(), show_default=False)] = False
     "Print the result as JSON, and nothing else, on stdout."
@@ -83,6 +89,14 @@ class OutputOptions:
 
     no_color: Annotated[bool, Parameter(negative=(), show_default=False)] = False
     "Print without colours, and without charts of the run, as with NO_COLOR in the environment."
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class OutputOptions(ResultOptions):
+    """Where the result of a run goes, and its metrics meanwhile."""
+
+    otlp: OtlpOptions = OtlpOptions()
 
 
 def run_here(
@@ -100,13 +114,19 @@ def run_here(
     The first signal stops the run, and not the command: what the run has come to is still written, then aurea ends by that
     signal.
     """
+    pushed = output.otlp.choose()
     print_targets(spec, catalog)
     stop, watcher = Stop(), Console(stderr=True, no_color=output.no_color or None)
     # In a pipe or a log a line that redraws itself is noise.
     line = LiveLine(watcher) if watcher.is_terminal else None
-    with handle_signals(stop.now, lambda: None if line is None else line.__exit__()):
+    with (
+        handle_signals(stop.now, lambda: None if line is None else line.__exit__()),
+        _open_push(pushed, spec, catalog, partial(_say, watcher), stop) as push,
+    ):
         begin = place.choose_begin(catalog)
-        result = _run(begin, spec, access, stop, line)
+        result = _run(begin, spec, access, stop, [each for each in (line, push) if each is not None])
+        if push is not None:
+            result = push.finish(result)
         if floor is not None and stop.status is None:
             result = floor(result, stop)
         encoded = msgspec.json.format(encode_json(result_to_dict(result, catalog)), indent=2) + b"\n"
@@ -121,22 +141,37 @@ def _shower(result: RunResult, output: OutputOptions) -> Callable[[], None]:
     return lambda: show(render_report(result, charted=fits_charts(color=color)), color=color)
 
 
-def _run(begin: Begin, spec: RunSpec, access: Access, stop: Stop, line: LiveLine | None) -> RunResult:
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        if line is None:
-            return runner.run(begin(spec, [], stop, access))
-        with line:
-            return runner.run(begin(spec, [line], stop, access))
+def _run(begin: Begin, spec: RunSpec, access: Access, stop: Stop, observers: list[Observer]) -> RunResult:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner, ExitStack() as shown:
+        for line in observers:
+            if isinstance(line, LiveLine):
+                shown.enter_context(line)
+        return runner.run(begin(spec, observers, stop, access))
 
 
-def _begin_here(spec: RunSpec, lines: list[LiveLine], stop: Stop, access: Access) -> Running:
-    return run(spec, lines, stop=stop, access=access)
+def _open_push(
+    settings: OtlpSettings | None, spec: RunSpec, catalog: Catalog, say: Callable[[str], None], stop: Stop
+) -> AbstractContextManager[RunPush | None]:
+    if settings is None:
+        return nullcontext()
+    from aurea_server.cli.otlp_push import open_push  # noqa: PLC0415 - what only a push needs is loaded by it
+
+    return open_push(settings, spec, catalog, say, stop)
+
+
+def _say(console: Console, text: str) -> None:
+    # By the console of the progress line, which makes room above the line.
+    console.print(Text(f"aurea: {text}"), soft_wrap=True)
+
+
+def _begin_here(spec: RunSpec, observers: list[Observer], stop: Stop, access: Access) -> Running:
+    return run(spec, observers, stop=stop, access=access)
 
 
 def _begin_sharded(
-    sharding: Sharding, catalog: Catalog, spec: RunSpec, lines: list[LiveLine], stop: Stop, access: Access
+    sharding: Sharding, catalog: Catalog, spec: RunSpec, observers: list[Observer], stop: Stop, access: Access
 ) -> Running:
-    return run_as(sharding, spec, lines, stop=stop, catalog=catalog, access=access)
+    return run_as(sharding, spec, observers, stop=stop, catalog=catalog, access=access)
 
 
 def _begin_on_dask(
@@ -144,9 +179,9 @@ def _begin_on_dask(
     sharding: Sharding,
     catalog: Catalog,
     spec: RunSpec,
-    lines: list[LiveLine],
+    observers: list[Observer],
     stop: Stop,
     access: Access,
 ) -> Running:
     begin = run_on_dask if sharding.repetition is None else repeat_on_dask
-    return begin(spec, cluster, sharding, lines, stop=stop, catalog=catalog, access=access)
+    return begin(spec, cluster, sharding, observers, stop=stop, catalog=catalog, access=access)

@@ -48,6 +48,7 @@ def run_command(
         here = {
             "--floor": floor,
             "--report": output.report,
+            "--otlp": output.otlp.otlp,
             "--processes": shards.processes,
             "--on-loss": shards.on_loss,
             "--dask": shards.dask.dask,

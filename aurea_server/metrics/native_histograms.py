@@ -7,6 +7,7 @@ bucket, hence a quantile is within one bucket of the exact one. Source: the Prom
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -24,15 +25,27 @@ ZERO_THRESHOLD = 2.0**-30
 
 @dataclass(frozen=True)
 class NativeHistogram:
-    """``spans``: (gap to the bucket before, number of buckets) of each run of buckets without a gap; the gap of the first is
-    its number. ``deltas``: the count of each bucket, less that of the one before it.
+    """``numbers``: of the buckets that hold anything, rising; ``counts``: how many values each of them holds. OpenTelemetry
+    lists the same buckets without gaps: `metrics.otlp`.
     """
 
     count: int
     total: float
     zeros: int
-    spans: tuple[tuple[int, int], ...]
-    deltas: tuple[int, ...]
+    numbers: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    @property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """(gap to the bucket before, number of buckets) of each run of buckets without a gap; the gap of the first is its
+        number.
+        """
+        return _find_spans(self.numbers)
+
+    @property
+    def deltas(self) -> tuple[int, ...]:
+        """The count of each bucket, less that of the one before it."""
+        return tuple(count - before for before, count in pairwise((0, *self.counts)))
 
 
 def make_native(histogram: LatencyHistogram) -> NativeHistogram:
@@ -44,13 +57,12 @@ def make_native(histogram: LatencyHistogram) -> NativeHistogram:
     numbers, place = np.unique(np.ceil(np.log2(middles) * 2**SCHEMA).astype(np.int64), return_inverse=True)
     joined = np.zeros(len(numbers), np.int64)
     np.add.at(joined, place, counts[buckets > 0])
-    deltas = np.diff(joined, prepend=0)
     return NativeHistogram(
-        histogram.count, histogram.total_seconds, zeros, _find_spans(numbers.tolist()), tuple(deltas.tolist())
+        histogram.count, histogram.total_seconds, zeros, tuple(numbers.tolist()), tuple(joined.tolist())
     )
 
 
-def _find_spans(numbers: list[int]) -> tuple[tuple[int, int], ...]:
+def _find_spans(numbers: Sequence[int]) -> tuple[tuple[int, int], ...]:
     """Runs of neighbours among rising numbers."""
     breaks = [at for at, (one, other) in enumerate(pairwise(numbers), 1) if other != one + 1]
     edges = [0, *breaks, len(numbers)] if numbers else [0]

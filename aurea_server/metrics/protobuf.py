@@ -7,7 +7,6 @@ prometheus/client_model; they are part of a wire format and never change.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -15,12 +14,20 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Exemplar, Sample
 
 from aurea_server.metrics.native_histograms import SCHEMA, ZERO_THRESHOLD, NativeHistogram
+from aurea_server.metrics.protobuf_fields import (
+    double_field,
+    message_field,
+    number_field,
+    signed_field,
+    text_field,
+    write_varint,
+    zigzag,
+)
 
 CONTENT_TYPE = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 
 _COUNTER, _GAUGE, _UNTYPED, _HISTOGRAM = 0, 1, 3, 4
 _TYPES = {"counter": _COUNTER, "gauge": _GAUGE, "info": _GAUGE, "histogram": _HISTOGRAM}
-_VARINT, _DOUBLE, _BYTES = 0, 1, 2
 
 
 class NativeFamily(NamedTuple):
@@ -35,7 +42,7 @@ def encode_families(families: Iterable[Metric], native: Iterable[NativeFamily]) 
     """All of them, each after its length."""
     written = [_encode_family(family) for family in families]
     written += [_encode_native_family(family) for family in native]
-    return b"".join(_write_varint(len(each)) + each for each in written)
+    return b"".join(write_varint(len(each)) + each for each in written)
 
 
 # --- Families ------------------------------------------------------------------------------------------------------------
@@ -53,24 +60,26 @@ def _encode_family(family: Metric) -> bytes:
             for sample in family.samples
             if sample.name == name or kind == _UNTYPED
         ]
-    head = _text(1, name) + _text(2, family.documentation) + _number(3, kind)
-    return head + b"".join(_message(4, metric) for metric in metrics)
+    head = text_field(1, name) + text_field(2, family.documentation) + number_field(3, kind)
+    return head + b"".join(message_field(4, metric) for metric in metrics)
 
 
 def _encode_native_family(family: NativeFamily) -> bytes:
     of = family.histogram
-    spans = b"".join(_message(12, _signed(1, gap) + _number(2, length)) for gap, length in of.spans)
-    deltas = b"".join(_write_varint(_zigzag(delta)) for delta in of.deltas)
-    content = _number(1, of.count) + _double(2, of.total) + _signed(5, SCHEMA)
-    content += _double(6, ZERO_THRESHOLD) + _number(7, of.zeros) + spans + _message(13, deltas)
-    head = _text(1, family.name) + _text(2, family.about) + _number(3, _HISTOGRAM)
-    return head + _message(4, _message(7, content))
+    spans = b"".join(message_field(12, signed_field(1, gap) + number_field(2, length)) for gap, length in of.spans)
+    deltas = b"".join(write_varint(zigzag(delta)) for delta in of.deltas)
+    content = number_field(1, of.count) + double_field(2, of.total) + signed_field(5, SCHEMA)
+    content += double_field(6, ZERO_THRESHOLD) + number_field(7, of.zeros) + spans + message_field(13, deltas)
+    head = text_field(1, family.name) + text_field(2, family.about) + number_field(3, _HISTOGRAM)
+    return head + message_field(4, message_field(7, content))
 
 
 def _encode_value(kind: int, sample: Sample) -> bytes:
-    exemplar = b"" if sample.exemplar is None or kind != _COUNTER else _message(2, _encode_exemplar(sample.exemplar))
+    exemplar = (
+        b"" if sample.exemplar is None or kind != _COUNTER else message_field(2, _encode_exemplar(sample.exemplar))
+    )
     field = {_COUNTER: 3, _GAUGE: 2, _UNTYPED: 5}[kind]
-    return _message(field, _double(1, float(sample.value)) + exemplar)
+    return message_field(field, double_field(1, float(sample.value)) + exemplar)
 
 
 def _group_by_labels(samples: Iterable[Sample]) -> list[tuple[dict[str, str], list[Sample]]]:
@@ -87,63 +96,23 @@ def _encode_histogram(labels: Mapping[str, str], samples: list[Sample]) -> bytes
     for sample in samples:
         ending = sample.name.rpartition("_")[2]
         if ending == "count":
-            content += _number(1, int(sample.value))
+            content += number_field(1, int(sample.value))
         elif ending == "sum":
-            content += _double(2, float(sample.value))
+            content += double_field(2, float(sample.value))
         elif ending == "bucket":
-            exemplar = b"" if sample.exemplar is None else _message(3, _encode_exemplar(sample.exemplar))
-            bucket = _number(1, int(sample.value)) + _double(2, float(sample.labels["le"])) + exemplar
-            content += _message(3, bucket)
-    return _encode_labels(labels) + _message(7, content)
+            exemplar = b"" if sample.exemplar is None else message_field(3, _encode_exemplar(sample.exemplar))
+            bucket = number_field(1, int(sample.value)) + double_field(2, float(sample.labels["le"])) + exemplar
+            content += message_field(3, bucket)
+    return _encode_labels(labels) + message_field(7, content)
 
 
 def _encode_labels(labels: Mapping[str, str]) -> bytes:
-    return b"".join(_message(1, _text(1, name) + _text(2, value)) for name, value in labels.items())
+    return b"".join(message_field(1, text_field(1, name) + text_field(2, value)) for name, value in labels.items())
 
 
 def _encode_exemplar(exemplar: Exemplar) -> bytes:
-    content = _encode_labels(exemplar.labels) + _double(2, float(exemplar.value))
+    content = _encode_labels(exemplar.labels) + double_field(2, float(exemplar.value))
     if exemplar.timestamp is None:
         return content
     seconds, rest = divmod(float(exemplar.timestamp), 1.0)
-    return content + _message(3, _number(1, int(seconds)) + _number(2, int(rest * 1e9)))
-
-
-# --- Fields --------------------------------------------------------------------------------------------------------------
-
-
-def _write_varint(value: int) -> bytes:
-    written = bytearray()
-    while value > 0x7F:
-        written.append(value & 0x7F | 0x80)
-        value >>= 7
-    written.append(value)
-    return bytes(written)
-
-
-def _zigzag(value: int) -> int:
-    return 2 * value if value >= 0 else -2 * value - 1
-
-
-def _tag(field: int, wire: int) -> bytes:
-    return _write_varint(field << 3 | wire)
-
-
-def _number(field: int, value: int) -> bytes:
-    return _tag(field, _VARINT) + _write_varint(value)
-
-
-def _signed(field: int, value: int) -> bytes:
-    return _tag(field, _VARINT) + _write_varint(_zigzag(value))
-
-
-def _double(field: int, value: float) -> bytes:
-    return _tag(field, _DOUBLE) + struct.pack("<d", value)
-
-
-def _message(field: int, content: bytes) -> bytes:
-    return _tag(field, _BYTES) + _write_varint(len(content)) + content
-
-
-def _text(field: int, text: str) -> bytes:
-    return _message(field, text.encode())
+    return content + message_field(3, number_field(1, int(seconds)) + number_field(2, int(rest * 1e9)))

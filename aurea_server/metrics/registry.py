@@ -104,6 +104,11 @@ class BenchmarkMetrics(Collector):
         for runs, _ in self._clocks.values():
             yield from runs.native_families()
 
+    def list_run(self) -> tuple[Iterator[Metric], Iterator[NativeFamily]]:
+        """The families of the latest run's clock, and its native histograms: all that a command with one run has to tell."""
+        is_real = self._runs is self._clocks["real"][0]
+        return self._real_families() if is_real else self._simulated_families(), self._runs.native_families()
+
     def describe(self) -> Iterable[Metric]:
         """The names, for requests that ask for some of them: ``/metrics?name[]=…``."""
         # Without it prometheus_client would collect at registration to learn the names, and again for each filter.
@@ -111,24 +116,30 @@ class BenchmarkMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families, from totals that only ever grow."""
+        yield from self._real_families()
+        yield GaugeMetricFamily(
+            "benchmark_runs_queued", "Runs of any clock that wait for their turn.", value=self._waiting
+        )
+        yield from self._simulated_families()
+        yield from self.searches.families()
+        build = InfoMetricFamily("benchmark_build", "What serves.")
+        build.add_metric([], {"version": engine_version(), "python": python_version(), "loop": self._loop})
+        yield build
+
+    def _real_families(self) -> Iterator[Metric]:
         runs, costs = self._clocks["real"]
         yield from runs.counters()
         yield from runs.gauges()
         text = "Cost of the current run, or the last, in US dollars. A gauge in spite of its name, kept for old dashboards."
         yield GaugeMetricFamily("benchmark_cost_total", text, value=runs.dollars)
-        yield GaugeMetricFamily(
-            "benchmark_runs_queued", "Runs of any clock that wait for their turn.", value=self._waiting
-        )
         yield from costs.families()
         yield from self._targets.families()
+
+    def _simulated_families(self) -> Iterator[Metric]:
         runs, costs = self._clocks["virtual"]
         yield from runs.counters()
         yield from runs.gauges()
         yield from costs.total_family()
-        yield from self.searches.families()
-        build = InfoMetricFamily("benchmark_build", "What serves.")
-        build.add_metric([], {"version": engine_version(), "python": python_version(), "loop": self._loop})
-        yield build
 
 
 class Registry(CollectorRegistry):

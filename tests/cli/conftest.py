@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import trustme
 from aiohttp.test_utils import TestClient, TestServer
 
 from aurea_server.cli import main
@@ -85,11 +88,27 @@ def aurea_data(tmp_path: Path) -> Callable[[int], tuple[Path, str]]:
 @pytest.fixture
 def target() -> Iterator[RecordingServer]:
     """A server that keeps what it is sent, on a thread: a command has an event loop of its own."""
+    with _on_a_thread() as server:
+        yield server
+
+
+@pytest.fixture
+def secure_target(tmp_path: Path) -> Iterator[RecordingServer]:
+    """The same over TLS. Its authority is in ``ca.pem`` of the test's folder."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with _on_a_thread(context) as server:
+        yield server
+
+
+@contextmanager
+def _on_a_thread(context: ssl.SSLContext | None = None) -> Iterator[RecordingServer]:
     started: list[tuple[RecordingServer, asyncio.AbstractEventLoop, asyncio.Event]] = []
     ready = threading.Event()
 
     async def serve() -> None:
-        async with recording_server(lambda _: reply("ok")) as server:
+        async with recording_server(lambda _: reply("ok"), context) as server:
             ended = asyncio.Event()
             started.append((server, asyncio.get_running_loop(), ended))
             ready.set()
@@ -99,6 +118,8 @@ def target() -> Iterator[RecordingServer]:
     thread.start()
     assert ready.wait(30)
     server, loop, ended = started[0]
-    yield server
-    loop.call_soon_threadsafe(ended.set)
-    thread.join()
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()
