@@ -45,27 +45,11 @@ def run_command(
     check_output(output.output)
     check_output(output.report, "--report")
     if server is not None:
-        here = {
-            "--floor": floor,
-            "--report": output.report,
-            "--otlp": output.otlp.otlp,
-            "--processes": shards.processes,
-            "--on-loss": shards.on_loss,
-            "--dask": shards.dask.dask,
-        }
-        if problems := [
-            Problem(name, "goes with a run on this machine: leave out --server")
-            for name, given in here.items()
-            if given
-        ]:
-            raise SpecError(problems)
-        if asks_for_run_file(output.output):
-            remedy = "a server keeps the whole run, and gives commands its id: write a .json file here"
-            raise SpecError([Problem("--output", remedy, ascii(str(output.output)))])
+        _refuse_what_is_for_here(shards, output, floor=floor)
         from aurea_server.cli.remote_run import run_on_server  # noqa: PLC0415 - what only a remote run needs is loaded by it
 
         data = options.make_data(spec, server, shards)
-        return run_on_server(server, data, output)
+        return run_on_server(server, data, output.output, json=output.json)
     catalog = default_catalog().with_entry_points()
     specification, given, written = options.make_spec(spec, catalog)
     place = Place(shards.choose_for(specification, written), shards.dask.choose(specification))
@@ -76,3 +60,22 @@ def run_command(
         measure = make_measurer(specification, catalog)
     access = Access(given=given)
     return run_here(specification, catalog, output, access=access, floor=measure, place=place)
+
+
+def _refuse_what_is_for_here(shards: ShardOptions, output: OutputOptions, *, floor: bool) -> None:
+    """Raises SpecError where an option says something that a server does not do for its clients."""
+    here = {
+        "--floor": floor,
+        "--report": output.report,
+        "--otlp": output.otlp.otlp,
+        "--processes": shards.processes,
+        "--on-loss": shards.on_loss,
+        "--dask": shards.dask.dask,
+    }
+    if problems := [
+        Problem(name, "goes with a run on this machine: leave out --server") for name, given in here.items() if given
+    ]:
+        raise SpecError(problems)
+    if asks_for_run_file(output.output):
+        remedy = "a server keeps the whole run, and gives commands its id: write a .json file here"
+        raise SpecError([Problem("--output", remedy, ascii(str(output.output)))])
