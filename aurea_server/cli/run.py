@@ -49,7 +49,7 @@ def run_command(
         from aurea_server.cli.remote_run import run_on_server  # noqa: PLC0415 - what only a remote run needs is loaded by it
 
         data = options.make_data(spec, server, shards)
-        return run_on_server(server, data, output.output, json=output.json)
+        return run_on_server(server, data, output)
     catalog = default_catalog().with_entry_points()
     specification, given, written = options.make_spec(spec, catalog)
     place = Place(shards.choose_for(specification, written), shards.dask.choose(specification))
