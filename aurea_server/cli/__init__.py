@@ -31,6 +31,11 @@ app.command(
     help="Send requests to a URL, and report response times, failures and cost.",
 )
 app.command(
+    "aurea_server.cli.chat:chat_command",
+    name="chat",
+    help="Ask a language model, and report first-token times, gaps, tokens and cost.",
+)
+app.command(
     "aurea_server.cli.null_target:null_target_command",
     name="null-target",
     help="Start an HTTP server that answers at once, to measure how fast a client can be.",

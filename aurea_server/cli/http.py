@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from cyclopts import Parameter
 from aurea_engine import Access, Catalog, Problem, RunSpec, SpecError, default_catalog, encode_json, spec_from_dict
 from aurea_server.cli.credentials import Credential, list_needed, take_credentials
 from aurea_server.cli.http_options import RequestOptions, collect
-from aurea_server.cli.load_options import LoadOptions, name_flags
+from aurea_server.cli.load_options import FLAGS, LoadOptions, name_flags
 from aurea_server.cli.local_run import OutputOptions, Place, run_here
 from aurea_server.cli.reprice import read_model_document
 from aurea_server.cli.shard_options import ShardOptions
@@ -51,9 +52,9 @@ def http_command(
     check_output(output.report, "--report")
     check_output(save, "--save")
     catalog = default_catalog().with_entry_points()
-    document, taken = make_document(_choose_url(url), request, load, cost)
+    document, taken = make_document(choose_url(url), request, load, cost)
     _check_body_file(document["workload"]["job"].get("file"))
-    spec = _make_spec(document, catalog)
+    spec = make_spec(document, catalog)
     place = Place(shards.choose(), shards.dask.choose(spec))
     measure = None
     if floor:
@@ -61,12 +62,12 @@ def http_command(
 
         measure = make_measurer(spec, catalog)
     if save is not None:
-        _save(shards.add_to(document), save, taken)
+        save_document(shards.add_to(document), save, taken)
     access = Access(given={each.variable: each.value for each in taken})
     return run_here(spec, catalog, output, access=access, floor=measure, place=place)
 
 
-def _choose_url(given: tuple[str, ...]) -> str:
+def choose_url(given: tuple[str, ...]) -> str:
     """The one URL. Raises SpecError, with a hint where something else was meant."""
     if not given:
         raise SpecError([Problem("URL", "is missing: give one, such as http://127.0.0.1:8080/")])
@@ -106,14 +107,15 @@ def _check_body_file(name: str | None) -> None:
         raise SpecError([Problem("--data", problem, ascii(f"@{name}")[:300])])
 
 
-def _make_spec(document: dict[str, Any], catalog: Catalog) -> RunSpec:
+def make_spec(document: dict[str, Any], catalog: Catalog, flags: Mapping[str, str] = FLAGS) -> RunSpec:
+    """The specification of ``document``. Raises SpecError, by the ``flags`` that the user knows."""
     try:
         return spec_from_dict(document, catalog)
     except SpecError as error:
-        raise name_flags(error) from None
+        raise name_flags(error, flags) from None
 
 
-def _save(document: dict[str, Any], file: Path, taken: list[Credential]) -> None:
+def save_document(document: dict[str, Any], file: Path, taken: list[Credential]) -> None:
     """Before the run: an interrupted run leaves the file with which it can be repeated."""
     write_output(file, [msgspec.json.format(encode_json(document), indent=2) + b"\n"], "--save")
     if taken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -84,6 +85,10 @@ class LoadOptions:
 
     def add_to(self, job: dict[str, Any]) -> dict[str, Any]:
         """The specification. Raises SpecError."""
+        return self.make_document(job, str(DEFAULT_RATE), DEFAULT_DURATION)
+
+    def make_document(self, job: dict[str, Any], rate_if_none: str, duration_if_none: str) -> dict[str, Any]:
+        """The specification, with what holds where nothing is given. Raises SpecError."""
         self._refuse_foreign()
         if self.rate is not None and self.users is not None:
             raise SpecError(
@@ -91,11 +96,11 @@ class LoadOptions:
             )
         if self.poisson and self.users is not None:
             raise SpecError([Problem("--poisson", "goes with --rate: users begin when they are free")])
-        rate = parse_quantity(self.rate or str(DEFAULT_RATE))
+        rate = parse_quantity(self.rate or rate_if_none)
         arrivals = {"kind": "poisson" if self.poisson else "constant", "rate": rate}
         if self.users is not None:
             arrivals = {"kind": "closed", "users": self.users}
-        duration = self.duration or (DEFAULT_DURATION if self.jobs is None else None)
+        duration = self.duration or (duration_if_none if self.jobs is None else None)
         workload = {"job": job, "arrivals": arrivals, "jobs": self.jobs, "duration": maybe_quantity(duration)}
         document = {"workload": without_none(workload), "warmup": maybe_quantity(self.warmup)}
         document |= {"seed": self.seed, "label": self.label}
@@ -112,14 +117,14 @@ class LoadOptions:
             raise SpecError(problems)
 
 
-def name_flags(error: SpecError) -> SpecError:
-    """The same problems, by the flags that the user knows."""
-    return SpecError([problem._replace(path=_flag_of(problem.path)) for problem in error.problems])
+def name_flags(error: SpecError, flags: Mapping[str, str] = FLAGS) -> SpecError:
+    """The same problems, by the ``flags`` that the user knows."""
+    return SpecError([problem._replace(path=_flag_of(problem.path, flags)) for problem in error.problems])
 
 
-def _flag_of(path: str) -> str:
+def _flag_of(path: str, flags: Mapping[str, str]) -> str:
     # Longer members stand before those that they begin with.
-    for member, flag in FLAGS.items():
+    for member, flag in flags.items():
         if path == member or path.startswith((f"{member}.", f"{member}[")):
             return flag + (f" {path[len(member) :].lstrip('.')}" if path != member else "")
     return path

@@ -1,0 +1,141 @@
+"""``aurea chat URL``: requests to a language model, without a specification file."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from aurea_engine import Access, Problem, SpecError, default_catalog, inline_files
+from aurea_engine.errors import LITERAL_CREDENTIAL
+from aurea_server.cli.chat_options import ChatOptions, inline_prompts
+from aurea_server.cli.credentials import Credential, take_credentials
+from aurea_server.cli.http import choose_url, make_spec, save_document
+from aurea_server.cli.http_options import collect
+from aurea_server.cli.load_options import FLAGS, LoadOptions
+from aurea_server.cli.local_run import OutputOptions, Place, run_here
+from aurea_server.cli.model_list import find_only_model
+from aurea_server.cli.money_options import MoneyOptions
+from aurea_server.cli.run_options import parse_whole
+from aurea_server.cli.shard_options import ShardOptions
+from aurea_server.stdio.output_files import check_output
+
+CHAT_FLAGS = FLAGS | {
+    "workload.job.model": "--model",
+    "workload.job.prompts.file": "--prompts",
+    "workload.job.prompts.input": "--input-tokens",
+    "workload.job.prompts.output": "--output-tokens",
+    "workload.job.prompts.prefix": "--prefix-tokens",
+    "workload.job.prompts": "--prompt",
+    "workload.job.max_tokens": "--max-tokens",
+    "workload.job.endpoint": "--endpoint",
+    "workload.job.parameters": "--parameters",
+    "workload.job.auth": "--api-key-env",
+    "scheduler.slots": "--slots",
+    "cost.name": "--sheet",
+    "cost": "--cost",
+}
+"""Member of the specification → the flag that a user of ``aurea chat`` knows it by."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ChatLoadOptions(LoadOptions):
+    """How many requests, and when."""
+
+    rate: str | None = None
+    "How many requests begin per second, evenly, such as 5 or 30/m; 1 if not given."
+
+    duration: Annotated[str | None, Parameter(name=["--duration", "-z"])] = None
+    "For how long requests begin, such as 2m; 30s if neither this nor --jobs is given."
+
+    slots: Annotated[int | None, Parameter(converter=parse_whole)] = None
+    "How many requests may be under way at once; others wait, and their wait counts. No limit if not given."
+
+    def add_to(self, job: dict[str, Any]) -> dict[str, Any]:
+        """The specification. Raises SpecError."""
+        document = self.make_document(job, "1", "30s")
+        return document if self.slots is None else document | {"scheduler": {"kind": "fifo", "slots": self.slots}}
+
+
+def chat_command(
+    *url: str,
+    chat: ChatOptions = ChatOptions(),
+    load: ChatLoadOptions = ChatLoadOptions(),
+    money: MoneyOptions = MoneyOptions(),
+    shards: ShardOptions = ShardOptions(),
+    save: Path | None = None,
+    output: OutputOptions = OutputOptions(),
+    server: str | None = None,
+) -> int:
+    """Ask a language model at a steady rate, and report the time to the first token, gaps, tokens and what they cost.
+
+    Times count from the instant at which a request was meant to begin. Tokens are those that the server reports.
+    Exit codes are those of ``aurea run``.
+
+    Parameters
+    ----------
+    url
+        An OpenAI-compatible server, such as http://127.0.0.1:8000 or https://api.example.org/v1.
+    save
+        Write the specification to this file: ``aurea run FILE`` runs it again, with the same seed.
+    server
+        Run it on this Aurea server instead, such as http://localhost:5000. Ctrl-C cancels it there.
+    """
+    check_output(output.output)
+    check_output(output.report, "--report")
+    check_output(save, "--save")
+    document, taken = make_document(choose_url(url), chat, load, money, is_remote=server is not None)
+    if server is not None:
+        return _run_there(server, shards.add_to(document), taken, output, save)
+    catalog = default_catalog().with_entry_points()
+    spec = make_spec(document, catalog, CHAT_FLAGS)
+    place = Place(shards.choose(), shards.dask.choose(spec))
+    if save is not None:
+        save_document(shards.add_to(document), save, taken)
+    access = Access(given={each.variable: each.value for each in taken})
+    return run_here(spec, catalog, output, access=access, place=place)
+
+
+def make_document(
+    url: str, chat: ChatOptions, load: ChatLoadOptions, money: MoneyOptions, *, is_remote: bool = False
+) -> tuple[dict[str, Any], list[Credential]]:
+    """The specification as plain data, with its model and its seed and without credentials; and those. Raises SpecError.
+
+    ``is_remote``: another machine runs it, so that this one asks nobody for a model.
+    """
+    problems: list[Problem] = []
+    job = collect(problems, lambda: chat.make_job(url))
+    document = collect(problems, lambda: money.add_to(load.add_to(job)))
+    if is_remote and chat.model is None:
+        problems.append(Problem("--model", "must be given with --server: the model's server is not asked from here"))
+    if is_remote and chat.api_key_env is not None:
+        remedy = "is a variable of this machine: with --server give --api-key-secret, the name of a published key"
+        problems.append(Problem("--api-key-env", remedy))
+    if problems:
+        raise SpecError(problems)
+    key = None if is_remote else chat.read_key()
+    if chat.model is None:
+        sent = {**job.get("headers", {})} | ({} if key is None else {"Authorization": f"Bearer {key}"})
+        job["model"] = find_only_model(job["url"], sent, verify=not chat.insecure, ca=chat.cacert)
+    document.setdefault("seed", secrets.randbits(53))
+    return take_credentials(document)
+
+
+def _run_there(
+    server: str, document: dict[str, Any], taken: list[Credential], output: OutputOptions, save: Path | None
+) -> int:
+    from aurea_server.cli.remote_run import run_on_server  # noqa: PLC0415 - what only a remote run needs is loaded by it
+
+    problems = [Problem(each.purpose, LITERAL_CREDENTIAL) for each in taken]
+    if output.report is not None:
+        problems.append(Problem("--report", "goes with a run on this machine: aurea report ID --server makes one"))
+    if problems:
+        raise SpecError(problems)
+    whole: Any = inline_files(inline_prompts(document))
+    if save is not None:
+        save_document(whole, save, [])
+    return run_on_server(server, whole, output.output, json=output.json)
