@@ -82,7 +82,8 @@ class ShardSoFar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class SoFar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``response_time``: quantiles that enough jobs support, seconds. ``cost_per_success`` and ``cost_per_good``: money a
     job. ``failures``, ``statuses``: jobs by class of failure, and by the code that their target answered with.
-    ``more_groups``: how many are left out.
+    ``more_groups``: how many are left out. Of language models: ``first_token_p99``, seconds from the intended start, and
+    ``output_tokens``, as many as were reported so far.
     """
 
     currency: Text = "USD"
@@ -95,6 +96,8 @@ class SoFar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     failures: Named = {}
     statuses: Named = {}
     shards: Annotated[list[ShardSoFar], msgspec.Meta(max_length=MOST_SHARDS)] = []
+    first_token_p99: float | None = None
+    output_tokens: Whole | None = None
 
 
 def make_so_far(progress: Progress, parts: RunParts | None = None) -> SoFar:
@@ -109,7 +112,14 @@ def make_so_far(progress: Progress, parts: RunParts | None = None) -> SoFar:
         failures=_take_most(progress.failures),
         statuses=_take_most(progress.statuses),
         shards=[] if parts is None else _describe_shards(parts),
+        first_token_p99=_find_first_token(meters),
+        output_tokens=meters.totals.get("output_tokens"),
     )
+
+
+def _find_first_token(meters: Meters) -> float | None:
+    times = meters.reported.get("first_token")
+    return times.quantile(0.99) if times is not None and times.count else None
 
 
 def _encode_bill(bill: Cost | None) -> dict[str, Any]:

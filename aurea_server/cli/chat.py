@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from aurea_engine import Access, Problem, SpecError, default_catalog, inline_files
 from aurea_engine.errors import LITERAL_CREDENTIAL
@@ -15,11 +12,10 @@ from aurea_server.cli.chat_options import ChatOptions, inline_prompts
 from aurea_server.cli.credentials import Credential, take_credentials
 from aurea_server.cli.http import choose_url, make_spec, save_document
 from aurea_server.cli.http_options import collect
-from aurea_server.cli.load_options import FLAGS, LoadOptions
+from aurea_server.cli.load_options import FLAGS, ChatLoadOptions
 from aurea_server.cli.local_run import OutputOptions, Place, run_here
 from aurea_server.cli.model_list import find_only_model
 from aurea_server.cli.money_options import MoneyOptions
-from aurea_server.cli.run_options import parse_whole
 from aurea_server.cli.shard_options import ShardOptions
 from aurea_server.stdio.output_files import check_output
 
@@ -39,26 +35,6 @@ CHAT_FLAGS = FLAGS | {
     "cost": "--cost",
 }
 """Member of the specification → the flag that a user of ``aurea chat`` knows it by."""
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class ChatLoadOptions(LoadOptions):
-    """How many requests, and when."""
-
-    rate: str | None = None
-    "How many requests begin per second, evenly, such as 5 or 30/m; 1 if not given."
-
-    duration: Annotated[str | None, Parameter(name=["--duration", "-z"])] = None
-    "For how long requests begin, such as 2m; 30s if neither this nor --jobs is given."
-
-    slots: Annotated[int | None, Parameter(converter=parse_whole)] = None
-    "How many requests may be under way at once; others wait, and their wait counts. No limit if not given."
-
-    def add_to(self, job: dict[str, Any]) -> dict[str, Any]:
-        """The specification. Raises SpecError."""
-        document = self.make_document(job, "1", "30s")
-        return document if self.slots is None else document | {"scheduler": {"kind": "fifo", "slots": self.slots}}
 
 
 def chat_command(

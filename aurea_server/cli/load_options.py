@@ -117,6 +117,27 @@ class LoadOptions:
             raise SpecError(problems)
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ChatLoadOptions(LoadOptions):
+    """The same for requests to language models, which are few and long."""
+
+    # In this module, since annotations of fields that it inherits are read as if they stood in its own.
+    rate: str | None = None
+    "How many requests begin per second, evenly, such as 5 or 30/m; 1 if not given."
+
+    duration: Annotated[str | None, Parameter(name=["--duration", "-z"])] = None
+    "For how long requests begin, such as 2m; 30s if neither this nor --jobs is given."
+
+    slots: Annotated[int | None, Parameter(converter=parse_whole)] = None
+    "How many requests may be under way at once; others wait, and their wait counts. No limit if not given."
+
+    def add_to(self, job: dict[str, Any]) -> dict[str, Any]:
+        """The specification. Raises SpecError."""
+        document = self.make_document(job, "1", "30s")
+        return document if self.slots is None else document | {"scheduler": {"kind": "fifo", "slots": self.slots}}
+
+
 def name_flags(error: SpecError, flags: Mapping[str, str] = FLAGS) -> SpecError:
     """The same problems, by the ``flags`` that the user knows."""
     return SpecError([problem._replace(path=_flag_of(problem.path, flags)) for problem in error.problems])

@@ -9,9 +9,8 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from aurea_engine.targets.chat.endpoints import find_base
-
 from aurea_engine import Problem, SpecError
+from aurea_engine.targets.chat.endpoints import find_base
 from aurea_server.cli.number_format import make_printable
 
 MOST_BYTES = 1 << 20

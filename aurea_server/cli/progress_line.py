@@ -17,6 +17,7 @@ from aurea_server.cli.course import NewValues
 from aurea_server.cli.live_charts import LiveCharts
 from aurea_server.cli.number_format import SEVERITY_STYLE, format_money, format_number, format_seconds, make_printable
 from aurea_server.cli.tables import Prose, join_fitting
+from aurea_server.cli.token_figures import list_tokens_of
 
 NAME_WIDTH = 24
 """Columns of a run's label that the line shows."""
@@ -110,11 +111,13 @@ class LiveLine(Observer):
     def on_progress(self, progress: Progress) -> None:
         for finding in progress.findings:
             self._report(finding)
-        more = list_replies(progress)
+        more, tokens = list_replies(progress), list_tokens_of(progress)
         if progress.replication is not None:
             more.insert(0, describe_replication(*progress.replication))
         if progress.cost is not None:
-            more.append(format_money(float(progress.cost), self._currency))
+            # Of tokens the money is what one looks for, and the connections what may be cut off.
+            more.insert(0 if tokens else len(more), format_money(float(progress.cost), self._currency))
+        more = [*tokens, *more]
         parts = list_figures(progress.throughput, progress.p99, progress.time_left, more)
         # Unknown in a run that ends with its users' patience or a stop: then the bar only moves back and forth.
         share = progress.fraction_done

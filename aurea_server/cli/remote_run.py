@@ -22,6 +22,7 @@ from aurea_server.cli.server_client import ServerClient
 from aurea_server.cli.signals import handle_signals
 from aurea_server.cli.tables import join_fitting, measure_width, show
 from aurea_server.cli.terminal_room import fits_charts
+from aurea_server.cli.token_figures import list_tokens_there
 
 
 def run_on_server(server: str, data: object, output: OutputOptions) -> int:
@@ -112,4 +113,4 @@ def _list_figures(data: Mapping[str, Any]) -> list[str]:
     # An older server says nothing of replications.
     number, most = data.get("replication"), data.get("replications")
     more = [describe_replication(number, most)] if number and most else []
-    return list_figures(data["throughput"], data["p99"], data["time_left"], more)
+    return list_figures(data["throughput"], data["p99"], data["time_left"], [*more, *list_tokens_there(data)])

@@ -139,8 +139,9 @@ def _report_ours(result: RunResult, requests: Requests) -> Report:
         "request_rate": result.throughput,
         "output_token_rate": spent / length if length else None,
         "token_rate": (asked + spent) / length if length else None,
-        "goodput": result.goodput,
-        "good_share": result.good / counts.arrived if counts.arrived else None,
+        # Without an objective on single requests every answer is good, and the figure says nothing.
+        "goodput": result.goodput if result.spec.good_within() else None,
+        "good_share": result.good / counts.arrived if counts.arrived and result.spec.good_within() else None,
         "peak_concurrency": None if result.concurrency.peak is None else float(result.concurrency.peak),
     }
     return {key: value for each in spread for key, value in each.items()} | {
