@@ -1,0 +1,263 @@
+"""``aurea chat``: a server and a model become a run, tokens become a bill, and no key is left anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aurea_engine import SpecError, spec_from_dict
+from aurea_server.cli.chat import make_document
+from aurea_server.cli.chat_options import ChatOptions, inline_prompts
+from aurea_server.cli.load_options import ChatLoadOptions
+from aurea_server.cli.money_options import MoneyOptions
+from aurea_server.cli.token_figures import list_tokens, list_tokens_there
+from tests.targets.model_double import answer_as_model
+from tests.targets.recording_server import RecordingServer, reply
+
+PLANTED = "Pl4nted"
+RAN = (0, 6)
+"""Exit codes of a run without objectives: on a busy machine it may be invalid, and have done all its jobs."""
+FAST = ("--jobs", "4", "--rate", "1000")
+
+
+@pytest.fixture
+def model(target: RecordingServer) -> RecordingServer:
+    target.answer = answer_as_model()
+    return target
+
+
+def make_job(**options: Any) -> dict[str, Any]:
+    return ChatOptions(**options).make_job("h:8000")
+
+
+def run_and_read(aurea: Callable[..., Any], tmp_path: Path, *arguments: object) -> dict[str, Any]:
+    file = tmp_path / "result.json"
+    code, _, err = aurea("chat", *arguments, "-o", file)
+    assert code in RAN, err
+    document: dict[str, Any] = json.loads(file.read_bytes())
+    return document
+
+
+# --- Options ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "members"),
+    [
+        ({}, {"kind": "chat", "url": "http://h:8000"}),
+        ({"model": "m", "max_tokens": 9, "no_stream": True}, {"model": "m", "max_tokens": 9, "stream": False}),
+        ({"endpoint": "completions", "timeout": "60s"}, {"endpoint": "completions", "timeout": "60s"}),
+        ({"prompt": ["a", "b"]}, {"prompts": ["a", "b"]}),
+        ({"input_tokens": "512", "exact": True}, {"prompts": {"input": 512, "exact": True}}),
+        ({"output_tokens": '{"kind": "uniform", "low": 1, "high": 9}'},
+         {"prompts": {"output": {"kind": "uniform", "low": 1, "high": 9}}}),
+        ({"prefix_tokens": "500x8"}, {"prompts": {"prefix": {"length": 500, "groups": 8}}}),
+        ({"prefix_tokens": "500"}, {"prompts": {"prefix": {"length": 500}}}),
+        ({"parameters": '{"temperature": 0}'}, {"parameters": {"temperature": 0}}),
+        ({"header": ["X-Team: us"], "insecure": True}, {"headers": {"X-Team": "us"}, "tls": {"verify": False}}),
+        ({"api_key_env": "KEY"}, {"auth": {"bearer": {"env": "KEY"}}}),
+        ({"api_key_secret": "key"}, {"auth": {"bearer": {"secret": "key"}}}),
+    ],
+)  # fmt: skip
+def test_flags_become_members(options: dict[str, Any], members: dict[str, Any]) -> None:
+    job = make_job(**options)
+    assert {name: job.get(name) for name in members} == members
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"prompt": ["a"], "prompts": "f"}, "--prompts: cannot stand beside --prompt"),
+        ({"prompt": ["a"], "input_tokens": "5"}, "--input-tokens: cannot stand beside --prompt"),
+        ({"prompts": "/nowhere/at/all"}, "--prompts: must be a file that can be read"),
+        ({"prefix_tokens": "many"}, "--prefix-tokens: must be a number of tokens"),
+        ({"parameters": "[]"}, "--parameters: must be an object"),
+        ({"parameters": "{"}, "--parameters: "),
+        ({"output_tokens": "{"}, "--output-tokens: "),
+        ({"header": ["none"]}, "--header: must be NAME: VALUE"),
+        ({"api_key_env": "A", "api_key_secret": "B"}, "--api-key-secret: cannot stand beside --api-key-env"),
+    ],
+)
+def test_wrong_flags_are_named(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(SpecError) as refused:
+        make_job(**options)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("money", "cost"),
+    [
+        ({}, {"kind": "free"}),
+        ({"sheet": "example-model"}, {"kind": "sheet", "name": "example-model"}),
+        ({"cost": '{"kind": "per_job", "price": "1"}'}, {"kind": "per_job", "price": "1"}),
+        (
+            {"price": "0.25/2"},
+            {
+                "kind": "tokens",
+                "classes": [
+                    {"name": "input", "price": "0.25", "measure": "input_tokens"},
+                    {"name": "output", "price": "2", "measure": "output"},
+                ],
+            },
+        ),
+        (
+            {"price": "0.25, 0.025, 2"},
+            {
+                "kind": "tokens",
+                "classes": [
+                    {"name": "input", "price": "0.25", "measure": "input"},
+                    {"name": "cached", "price": "0.025", "measure": "cached"},
+                    {"name": "output", "price": "2", "measure": "output"},
+                ],
+            },
+        ),
+    ],
+)
+def test_prices_become_a_cost_model(money: dict[str, Any], cost: dict[str, Any]) -> None:
+    document = MoneyOptions(**money).add_to({})
+    assert json.loads(json.dumps(document["cost"], default=int)) == cost
+
+
+@pytest.mark.parametrize(
+    ("money", "said"),
+    [
+        ({"price": "1"}, "--price: must be INPUT,OUTPUT"),
+        ({"price": "1,2,3,4"}, "--price: must be INPUT,OUTPUT"),
+        ({"price": "1,2", "sheet": "x"}, "--sheet: cannot stand beside --price"),
+        ({"budget": "1"}, "--budget: needs prices"),
+    ],
+)
+def test_wrong_prices_are_named(money: dict[str, Any], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        MoneyOptions(**money).add_to({})
+
+
+def test_a_budget_is_an_objective_that_ends_the_run() -> None:
+    objectives = MoneyOptions(price="1,2", budget="0.50").add_to({"objectives": [{"metric": "p"}]})["objectives"]
+    assert objectives[1] == {"metric": "cost", "at_most": Fraction(1, 2), "abort": True}
+
+
+def test_defaults_are_few_and_long_requests() -> None:
+    document, _ = make_document("h", ChatOptions(model="m"), ChatLoadOptions(slots=3), MoneyOptions())
+    assert document["workload"]["arrivals"] == {"kind": "constant", "rate": 1}
+    assert document["workload"]["duration"] == "30s"
+    assert document["scheduler"] == {"kind": "fifo", "slots": 3}
+    spec_from_dict(document)
+
+
+def test_prompts_of_a_file_are_sent_to_a_server_in_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('"hi"\n\n{"prompt": "ho", "max_tokens": 3}\n')
+    job = make_job(prompts=str(file))
+    inlined = inline_prompts({"workload": {"job": job}})["workload"]["job"]
+    assert inlined["prompts"] == {"of": ["hi", {"prompt": "ho", "max_tokens": 3}]}
+    file.write_text('"hi"\n{\n')
+    with pytest.raises(SpecError, match="--prompts: line 2: "):
+        inline_prompts({"workload": {"job": job}})
+
+
+# --- Runs ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/", "/v1/chat/completions"])
+def test_a_run_bills_what_the_server_reported(
+    path: str, aurea: Callable[..., Any], model: RecordingServer, tmp_path: Path
+) -> None:
+    """The only model need not be named; six tokens of input, four cached and two of output for each of four requests."""
+    document = run_and_read(aurea, tmp_path, f"127.0.0.1:{model.port}{path}", *FAST, "--price", "3,0.30,15")
+    assert document["spec"]["workload"]["job"]["model"] == "tiny"
+    asked = [json.loads(each.body) for each in model.received if each.method == "POST"]
+    assert len(asked) == 4
+    assert {each["model"] for each in asked} == {"tiny"}
+    total = 4 * (Fraction(6 * 3, 10**6) + Fraction(4 * 3, 10**7) + Fraction(2 * 15, 10**6))
+    assert Fraction(document["cost"]["exact"]) == total
+    assert [line["name"] for line in document["cost"]["lines"]] == ["input", "cached", "output"]
+
+
+def test_several_models_are_listed(aurea: Callable[..., Any], target: RecordingServer) -> None:
+    target.answer = answer_as_model(["a", "b\x1b[31m", *(f"m{i}" for i in range(20))])
+    code, out, err = aurea("chat", target.url(""))
+    assert (code, out) == (2, "")
+    assert "--model: must be given: the server has 22 models: a, b" in err
+    assert err.rstrip().endswith("and 10 more")
+    assert "\x1b" not in err
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (reply("no", 404), "answered 404"),
+        (reply("<html>"), "lists no models"),
+        (reply('{"data": []}'), "the server has 0 models: none"),
+        (reply("", 302, "Location: http://127.0.0.1:1/"), "answered 302"),
+    ],
+)
+def test_a_server_without_a_list_needs_a_model(
+    answer: bytes, said: str, aurea: Callable[..., Any], target: RecordingServer
+) -> None:
+    target.answer = lambda _: answer
+    code, _, err = aurea("chat", target.url(""))
+    assert code == 2
+    assert said in err
+    assert "--model: must be given" in err
+
+
+def test_no_server_is_one_line(aurea: Callable[..., Any]) -> None:
+    code, _, err = aurea("chat", "http://127.0.0.1:9")
+    assert code == 2
+    assert "--model: must be given: http://127.0.0.1:9/v1/models cannot be read" in err
+
+
+def test_a_key_goes_to_the_server_and_nowhere_else(
+    aurea: Callable[..., Any], model: RecordingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_KEY", PLANTED)
+    saved = tmp_path / "saved.json"
+    document = run_and_read(aurea, tmp_path, model.url(""), *FAST, "--api-key-env", "MODEL_KEY", "--save", saved)
+    assert {each.header("Authorization") for each in model.received} == {f"Bearer {PLANTED}"}
+    assert len(model.received) == 5
+    assert PLANTED not in json.dumps(document)
+    assert PLANTED not in saved.read_text()
+    assert json.loads(saved.read_bytes())["workload"]["job"]["auth"] == {"bearer": {"env": "MODEL_KEY"}}
+
+
+def test_a_key_that_is_not_set_is_said(aurea: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    code, _, err = aurea("chat", "h", "--api-key-env", "NO_SUCH_KEY")
+    assert (code, "--api-key-env: names no environment variable that is set" in err) == (2, True)
+
+
+def test_mistakes_are_named_by_their_flags(aurea: Callable[..., Any]) -> None:
+    code, _, err = aurea("chat", "h", "--model", "m", "--max-tokens", "0", "--sheet", "nothing", "--rate", "-1")
+    assert code == 2
+    for flag in ("--max-tokens", "--sheet", "--rate"):
+        assert f"  {flag}: must be" in err
+
+
+def test_a_report_page_has_parity(aurea: Callable[..., Any], model: RecordingServer, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    run_and_read(aurea, tmp_path, model.url(""), *FAST, "--report", page, "--sheet", "example-model")
+    assert "What other tools would report" in page.read_text()
+
+
+def test_a_remote_run_asks_nobody_from_here(aurea: Callable[..., Any]) -> None:
+    code, _, err = aurea("chat", "h", "--server", "http://127.0.0.1:9", "--api-key-env", "X")
+    assert code == 2
+    assert "--model: must be given with --server" in err
+    assert "--api-key-env: is a variable of this machine" in err
+
+
+# --- The live line ---------------------------------------------------------------------------------------------------
+
+
+def test_the_line_has_tokens_and_money() -> None:
+    assert list_tokens(0.12, 50, 2.0) == ["first token p99 120 ms", "25 tokens/s"]
+    assert list_tokens(None, None, 2.0) == []
+    event = {"elapsed": 2.0, "cost": 0.5, "so_far": {"first_token_p99": 0.1, "output_tokens": 4, "currency": "EUR"}}
+    assert list_tokens_there(event) == ["first token p99 100 ms", "2 tokens/s", "0.5000 EUR"]
+    assert list_tokens_there({"elapsed": 2.0, "cost": 0.5}) == []
