@@ -301,7 +301,7 @@ PRICED_UNITS: Mapping[str, Mapping[str, Fraction]] = MappingProxyType(
     {
         "jobs": {"Requests": Fraction(1), "Jobs": Fraction(1)},
         "data": {"GB": Fraction(1, 10**9), "GiB": Fraction(1, 2**30)},
-        "tokens": {"Tokens": Fraction(1), "1K Tokens": Fraction(1, 10**3), "1M Tokens": Fraction(1, 10**6)},
+        "tokens": {"1M Tokens": Fraction(1, 10**6)},
         "time": {"Seconds": Fraction(1), "Hours": SECONDS_AS_HOURS},
         "memory time": {
             "GB-Seconds": Fraction(1),

@@ -114,4 +114,4 @@ def _run_there(
     whole: Any = inline_files(inline_prompts(document))
     if save is not None:
         save_document(whole, save, [])
-    return run_on_server(server, whole, output.output, json=output.json)
+    return run_on_server(server, whole, output)

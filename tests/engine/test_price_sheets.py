@@ -223,7 +223,7 @@ def test_a_sheet_says_which_sizes_it_needs() -> None:
         (
             'kind = "time", step = 1',
             'kind = "tokens", measure = "input"',
-            "price[0].unit: must be one of Tokens, 1K Tokens",
+            "price[0].unit: must be one of 1M Tokens",
         ),
         ('kind = "time"', 'kind = "tokens", measure = "input", size = "vcpu"', "price[0].meter.size: must be left out"),
         ("effective_to = 2026-01-01", "", "two prices of 'time' hold on the same day"),
