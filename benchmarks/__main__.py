@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import (
+    chat_streams,
     closed_loop,
     comparison,
     http_client,
@@ -34,6 +35,7 @@ ROWS = (
     *http_processes.ROWS,
     *http_stall.ROWS,
     *http_scale.ROWS,
+    *chat_streams.ROWS,
     *virtual_time.ROWS,
     *memory.ROWS,
     *comparison.ROWS,

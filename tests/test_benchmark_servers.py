@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from aurea_engine import run_sync, spec_from_dict
 from benchmarks.__main__ import ROWS
+from benchmarks.chat_streams import FRAMES
+from benchmarks.chat_streams import open_server as open_chat_server
 from benchmarks.contest import AUREA
 from benchmarks.http_stall import open_server
 from benchmarks.machine import run_on_core
@@ -90,3 +93,17 @@ def test_a_program_that_fails_says_why(require: Callable[..., str]) -> None:
     require("taskset")
     with pytest.raises(RuntimeError, match="nothing to send"):
         run_on_core(CORE, [sys.executable, "-c", "raise SystemExit('nothing to send')"])
+
+
+@pytest.mark.service
+def test_the_server_of_streams_counts_every_frame() -> None:
+    """Two streams of it, one after the other on one connection: as many frames as it says, and the same to a client."""
+    with open_chat_server() as server:
+        job = {"kind": "chat", "url": server.url}
+        spec = {"workload": {"job": job, "arrivals": {"kind": "closed", "users": 1}, "jobs": 2}}
+        result = run_sync(spec_from_dict(spec))
+        told = server.tell()
+    assert result.counts.completed == 2
+    assert result.measures["frames"].total == 2 * FRAMES
+    assert result.measures["output_tokens"].total == 2 * FRAMES
+    assert told["frames"] == 2 * (FRAMES + 1)

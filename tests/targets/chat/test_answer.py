@@ -13,7 +13,17 @@ from aurea_engine.targets.chat.answer import Answer
 from aurea_engine.targets.chat.frame_shapes import SENTINEL, learn_shape
 from tests.targets.chat.planted_server import DONE, ROLE, event, frame, tell, usage, word
 
-STATE = ("first_frame", "first_token", "first_answer", "last_token", "last_frame", "frames", "usage", "is_done", "problem")
+STATE = (
+    "first_frame",
+    "first_token",
+    "first_answer",
+    "last_token",
+    "last_frame",
+    "frames",
+    "usage",
+    "is_done",
+    "problem",
+)
 
 
 def read(*pieces: bytes, learns: bool = True, ends: bool = True) -> tuple[dict[str, Any], list[int], str]:
@@ -74,7 +84,9 @@ def as_utf8(value: object) -> bytes:
 
 TEXTS = st.one_of(
     st.text(max_size=8),
-    st.sampled_from(["", '"', "\\", "\n", "\\n", '\\"', "\x7f", "é", "🙂", SENTINEL, '","role":"x', "]}", "\ud83d\ude42"]),
+    st.sampled_from(
+        ["", '"', "\\", "\n", "\\n", '\\"', "\x7f", "é", "🙂", SENTINEL, '","role":"x', "]}", "\ud83d\ude42"]
+    ),
 )
 BODIES = st.sampled_from(
     [

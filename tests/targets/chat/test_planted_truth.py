@@ -41,7 +41,12 @@ def run(planted: Planted) -> Run:
     """Every scenario in turn, in the order of a shuffle that is the same each time."""
     names = np.random.default_rng(3).permutation([*SCENARIOS] * (REQUESTS // len(SCENARIOS) + 1))[:REQUESTS].tolist()
     planted.take_log()
-    job = {"kind": "chat", "url": planted.base, "model": "m", "prompts": [f"{i} {name}" for i, name in enumerate(names)]}
+    job = {
+        "kind": "chat",
+        "url": planted.base,
+        "model": "m",
+        "prompts": [f"{i} {name}" for i, name in enumerate(names)],
+    }
     objectives = [{"metric": name, "quantile": 0.5, "at_most": at / 1e9} for name, at in BOUNDS.items()]
     workload = {"job": job, "arrivals": {"kind": "constant", "rate": RATE}, "jobs": REQUESTS}
     result = run_sync(spec_from_dict({"workload": workload, "seed": 1, "objectives": objectives}))
