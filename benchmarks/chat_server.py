@@ -1,8 +1,8 @@
 """A model server without a model: ``python -m benchmarks.chat_server FRAMES``. Streams of prebuilt frames, 50 a second each.
 
 The first frame with content is due 50 ms after the request, one more every 20 ms, FRAMES in all, then usage and the end. It
-prints its address; a line of its input is answered with one line of JSON: frames written, its processor time, and by how much
-frames were written after they were due. It ends with its input.
+prints its address. A line of its input is answered with one of JSON: frames written, its processor time, and by how much they
+were written after they were due. It ends with its input.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Stream(asyncio.Protocol):
             number, frames = next(self._streams.numbers), self._streams.frames
             role = write_chunk(CHUNK % (number, '{"role":"assistant","content":""}'))
             self._transport.write(HEAD + role)  # type: ignore[attr-defined]
-            self._words = [write_chunk(CHUNK % (number, '{"content":"%s"}' % word)) for word in WORDS]
+            self._words = [write_chunk(CHUNK % (number, f'{{"content":"{word}"}}')) for word in WORDS]
             self._last = write_chunk(END % (number, frames, 16 + frames)) + write_chunk("[DONE]") + b"0\r\n\r\n"
             self._sent = 0
             self._streams.begin(self)

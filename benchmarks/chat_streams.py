@@ -1,4 +1,4 @@
-"""What a frame of a stream costs the client: 1,000 streams of 50 frames a second, the client on one core, the server on another.
+"""What a frame of a stream costs the client: 1,000 streams of 50 frames a second, client and server on a core each.
 
 Every contender is run as a program, shortly and long, and the difference of the two is told, as in `benchmarks.http_client`.
 Frames are counted by the server, which also tells how late it was itself.
@@ -156,8 +156,8 @@ ROWS = (
             Contender(
                 AUREA,
                 run_aurea,
-                "`aurea run` of a `chat` job, a closed model of 1,000 users. Seven marks, tokens and gaps of every answer, all"
-                " gaps between frames, errors within streams.",
+                "`aurea run` of a `chat` job, a closed model of 1,000 users. Seven marks, tokens and gaps of every answer,"
+                " all gaps between frames, errors within streams.",
                 _FULL,
                 _QUICK,
             ),

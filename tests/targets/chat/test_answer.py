@@ -101,7 +101,7 @@ BODIES = st.sampled_from(
         lambda text: event({"choices": [{"delta": {"content": "a"}}, {"delta": {"content": text}}]}),
         lambda text: event({"error": {"content": text}, "choices": []}),
         lambda text: event({"choices": [{"delta": {"tool_calls": [{"function": {"name": "", "content": text}}]}}]}),
-        lambda text: b'data: {"choices": [{"delta": {"content":"a", "content":"b"}}]}\n\n',
+        lambda _: b'data: {"choices": [{"delta": {"content":"a", "content":"b"}}]}\n\n',
         lambda text: b"data: " + as_utf8({"choices": [{"delta": {"content": text}}]}) + b"\n\n",
         lambda text: b'data: {"choices": [{"delta": {"content":"' + text.encode("utf-8", "replace") + b'"}}]}\n\n',
         lambda text: b'data: {"choices":[{"delta":{"content":"' + text.encode("utf-16-le", "replace") + b'"}}]}\n\n',

@@ -90,7 +90,7 @@ def test_what_is_no_object_is_no_frame(text: bytes) -> None:
 def test_strange_frames_carry_nothing(text: bytes) -> None:
     frame = read_frame(text)
     assert frame is not None
-    assert not (frame.answer or frame.reasoning or frame.is_error)
+    assert (frame.answer, frame.reasoning, frame.is_error) == (False, False, False)
 
 
 @pytest.mark.parametrize(

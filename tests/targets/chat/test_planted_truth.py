@@ -1,7 +1,7 @@
 """Marks, tokens, failures and goodput against what the planted server did and when, at 50 requests a second.
 
 Both processes read the machine's monotonic clock, and the server writes down the instant of each write. Where the server was
-late itself, or the client's event loop was, the machine had no time for the measurement, and the test skips with the figures.
+late itself, or the client's event loop was, the machine had no time for the measurement, and a test that fails then skips.
 """
 
 from __future__ import annotations

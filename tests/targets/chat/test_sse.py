@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,15 +41,15 @@ def read_by_the_book(stream: bytes) -> list[Event]:
 
 
 PARTS = st.sampled_from(
-    [b"data: a", b"data:b", b"data", b"data:  c", b"event: error", b"event:x", b": note", b"id: 7", b"retry: 1", b"x", b"\xef",
-     b"\xef\xbb\xbf", b"\n", b"\n", b"\n\n", b"\r", b"\r\n", b"\r\n\r\n", b"\r\r", b"data: {}\n\n", b" ", b":"]
+    [b"data: a", b"data:b", b"data", b"data:  c", b"event: error", b"event:x", b": note", b"id: 7", b"retry: 1", b"x",
+     b"\xef", b"\xef\xbb\xbf", b"\n", b"\n", b"\n\n", b"\r", b"\r\n", b"\r\n\r\n", b"\r\r", b"data: {}\n\n", b" ", b":"]
 )  # fmt: skip
 STREAMS = st.lists(PARTS, max_size=30).map(b"".join)
 
 
 def cut(stream: bytes, places: list[int]) -> list[bytes]:
     ends = sorted({0, len(stream), *(place % (len(stream) + 1) for place in places)})
-    return [stream[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return [stream[a:b] for a, b in pairwise(ends)]
 
 
 @given(STREAMS, st.lists(st.integers(0, 10**6), max_size=12))

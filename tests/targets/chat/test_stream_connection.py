@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -64,8 +65,8 @@ class Asking:
     def replied(self, token: int, reply: Any, failure: str | None) -> None:
         a = reply.answer
         self.seen.append(
-            (failure, reply.status, reply.bytes_received, reply.finished, a.frames, a.first_token, a.last_token, a.last_frame,
-             a.usage, a.problem, a.is_done, a.text)
+            (failure, reply.status, reply.bytes_received, reply.finished, a.frames, a.first_token, a.last_token,
+             a.last_frame, a.usage, a.problem, a.is_done, a.text)
         )  # fmt: skip
 
 
@@ -124,8 +125,8 @@ def test_whole_chunks_read_as_by_the_parser(form: bytes, replies: int) -> None:
     assert seen[0][0][4] == 12
 
 
-PIECES = st.sampled_from([ROLE, word(1), word(2), word(10), word(1) + word(2), b": x\n\n", word(3)[:30], word(3)[30:], tell(3),
-                          event({"error": 1}), DONE, b"\r\n", word(4).replace(b"\n", b"\r")])  # fmt: skip
+PIECES = st.sampled_from([ROLE, word(1), word(2), word(10), word(1) + word(2), b": x\n\n", word(3)[:30], word(3)[30:],
+                          tell(3), event({"error": 1}), DONE, b"\r\n", word(4).replace(b"\n", b"\r")])  # fmt: skip
 
 
 @given(st.lists(PIECES, max_size=14), st.lists(st.integers(0, 10**6), max_size=10), st.booleans(), st.booleans())
@@ -140,7 +141,7 @@ def test_any_segments_read_as_by_the_parser(pieces: list[bytes], places: list[in
         if at % 3:
             edges.add(at)
     cuts = sorted(edges)
-    segments = [stream[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    segments = [stream[a:b] for a, b in pairwise(cuts)]
     assert exchange(*segments, ends=ends) == exchange(*segments, plain=True, ends=ends)
 
 
