@@ -1,8 +1,8 @@
 """A model server without a model: ``python -m benchmarks.chat_server FRAMES``. Streams of prebuilt frames, 50 a second each.
 
 The first frame with content is due 50 ms after the request, one more every 20 ms, FRAMES in all, then usage and the end. It
-prints its address. A line of its input is answered with one of JSON: frames written, its processor time, and by how much they
-were written after they were due. It ends with its input.
+prints its address. A line of its input is answered with one of JSON: frames written, its processor time, and by how much
+they were written after they were due. It ends with its input.
 """
 
 from __future__ import annotations

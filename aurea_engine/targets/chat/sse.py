@@ -60,12 +60,14 @@ class EventReader:
             self._check_size()
             return []
         text = b"".join(self._pieces)
+        # Counted as it comes: to add up what an event has so far, each time, would cost the square of it.
+        self._held -= len(text)
         if not self._started:
             text = text.removeprefix(BOM)
             self._started = True
         *lines, rest = text.split(b"\n")
         self._pieces = [rest] if rest else []
-        self._held = len(rest) + sum(map(len, self._data))
+        self._held += len(rest)
         events: list[Event] = []
         for line in lines:
             self._read_line(line, events)
@@ -93,8 +95,9 @@ class EventReader:
     def _read_line(self, line: bytes, events: list[Event]) -> None:
         if not line:
             if self._data:
-                events.append(Event(b"\n".join(self._data), self._kind))
-                self._held -= sum(map(len, self._data))
+                data = b"\n".join(self._data)
+                events.append(Event(data, self._kind))
+                self._held -= len(data) + 1
                 self._data.clear()
             self._kind = b""
             return
@@ -102,7 +105,7 @@ class EventReader:
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
-            self._held += len(value)
+            self._held += len(value) + 1
         elif name == b"event":
             self._kind = value
 
