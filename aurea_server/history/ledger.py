@@ -198,13 +198,9 @@ class Ledger:
         """(runs, or trials of a search, without specifications, newest first; where the next page begins, None: nowhere)."""
         listed = LISTED.replace("spec,", "x'' AS spec,")  # up to megabytes each, which no list shows
         # One more than asked for, which says whether there is a next page without counting all runs.
+        query = f"SELECT {listed}, number FROM {{run}} WHERE {ON_PAGE} ORDER BY number DESC LIMIT :limit"  # noqa: S608
         rows = self._read_runs(
-            f"SELECT {listed}, number FROM {{run}} WHERE {ON_PAGE} ORDER BY number DESC LIMIT :limit",  # noqa: S608
-            before=before or 2**62,
-            state=state,
-            search_id=search_id,
-            label=label,
-            limit=limit + 1,
+            query, before=before or 2**62, state=state, search_id=search_id, label=label, limit=limit + 1
         )
         shown = [StoredRun(*row[:-1]) for row in rows[:limit]]  # type: ignore[arg-type]
         return shown, int(str(rows[limit - 1][-1])) if len(rows) > limit else None

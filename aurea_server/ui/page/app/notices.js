@@ -46,6 +46,7 @@ export function confirm(question, action) {
 /** Do `work`; what goes wrong is announced. For buttons, whose handlers nobody waits for. */
 export const attempt = (work) => async (event) => {
   const control = event?.currentTarget;
+  if (control?.getAttribute?.("aria-busy")) return; // a second click is not a second wish
   control?.setAttribute("aria-busy", "true");
   try {
     await work(event);
