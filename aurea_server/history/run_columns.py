@@ -10,9 +10,11 @@ LISTED = (
 
 # instr() and not LIKE, in which some characters stand for others.
 ON_PAGE = """number < :before AND (:state IS NULL OR state = :state)
-    AND (:search_id IS NULL OR id IN (SELECT run_id FROM trial WHERE search_id = :search_id))
+    AND (:search_id IS NULL OR (:search_id = 'none' AND id NOT IN (SELECT run_id FROM trial))
+        OR id IN (SELECT run_id FROM trial WHERE search_id = :search_id))
     AND (:label IS NULL OR instr(lower(label), lower(:label)))"""
-"""What is on a page of the list: below a number; where they are given, in a state, of a search, with a text in the label."""
+"""What is on a page of the list: below a number; where they are given, in a state, of a search or of none,
+with a text in the label."""
 
 INTERRUPTED_TABLE = """(SELECT number, id, CASE WHEN lost THEN 'interrupted' ELSE state END AS state,
     created_ms, started_ms, CASE WHEN lost THEN :lost_ms ELSE ended_ms END AS ended_ms, label, spec, figures,

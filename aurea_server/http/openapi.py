@@ -266,7 +266,7 @@ def _answers() -> dict[str, Any]:
         ),
         "Finding": _object({**texts_of_finding, "severity": {"enum": list(SEVERITIES)}}, finding),
         "RunPage": _object({"runs": _list(listed), "next": TEXT}, ["runs", "next"]),
-        "Checked": _object({"spec": {"type": "object"}}, ["spec"]),
+        "Checked": _object({name: {"type": ["object", "null"]} for name in ("spec", "problem")}, ["spec", "problem"]),
         "Repriced": _object({"benchmark_id": ident, "cost": {"type": "object"}, "model": {"type": "object"}}, ["cost"]),
         "Comparison": describe_comparison(),
         "Series": describe_series(),

@@ -67,7 +67,11 @@ LAST_EVENT = Parameter("Last-Event-ID", "Only events after this one.", {"type": 
 # Bounds are those that the handlers check; they import nothing from here, so the numbers stand with them.
 LIMIT = Parameter("limit", "Runs on a page.", {"type": "integer", "minimum": 1, "maximum": runs.MAX_RUNS_LISTED})
 CURSOR = Parameter("cursor", "From `next` of the page before.", {"type": "integer", "minimum": 1, "maximum": 2**62})
-OF_SEARCH = Parameter("search", "Only trials of this search.", {"type": "string", "pattern": f"^{SEARCH_ID_PATTERN}$"})
+OF_SEARCH = Parameter(
+    "search",
+    "Only trials of this search; `none`: no trials.",
+    {"type": "string", "pattern": f"^({SEARCH_ID_PATTERN}|none)$"},
+)
 LABEL = Parameter(
     "label", "Only those whose label has this text in it.", {"type": "string", "maxLength": runs.MOST_LABEL}
 )

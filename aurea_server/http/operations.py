@@ -84,7 +84,7 @@ OPERATIONS: tuple[Operation, ...] = (
         run_submission.check_specification,
         "check_specification",
         "Whether a specification can be run here, without running it.",
-        {200: Answer("It can: the whole specification, with every default.", "Checked")},
+        {200: Answer("The whole specification, with every default; or the problem document of the refusal.", "Checked")},
         (),
         "Specification",
         # As those of a run, but for a queue that is full of runs: 429 where many specifications are being checked.

@@ -12,12 +12,13 @@ import re
 import msgspec
 from aiohttp import web
 
+from aurea_engine import SpecError
 from aurea_engine.processes.messages import Reason
 from aurea_server.history import IdempotencyKey, KeyReused
 from aurea_server.http.app_keys import LIFECYCLE, READER, VALIDATOR
 from aurea_server.http.links import link
 from aurea_server.http.negotiation import has_preference
-from aurea_server.http.problems import HttpProblem
+from aurea_server.http.problems import HttpProblem, encode_problem, spec_problem
 from aurea_server.http.responses import json_bytes, json_response
 from aurea_server.http.security import read_body
 from aurea_server.runs.finish import raise_spec_error
@@ -46,8 +47,13 @@ async def run_benchmark(request: web.Request) -> web.Response:
 
 async def check_specification(request: web.Request) -> web.Response:
     """``POST /benchmark/check``: as `run_benchmark` would check it, so that a form can say what is wrong before a start."""
-    submission = await request.app[VALIDATOR].validate(await read_body(request))
-    return json_response({"spec": submission.document})
+    content = await read_body(request)
+    try:
+        submission = await request.app[VALIDATOR].validate(content)
+    except SpecError as error:
+        # The check itself has succeeded, so this is an answer and not a refusal.
+        return json_response({"spec": None, "problem": msgspec.Raw(encode_problem(spec_problem(error)))})
+    return json_response({"spec": submission.document, "problem": None})
 
 
 def read_key(request: web.Request, content: bytes) -> tuple[str, str] | None:

@@ -29,8 +29,8 @@ async def list_runs(request: web.Request) -> web.Response:
     if status is not None and status not in STATES:
         raise query_problem("status", f"must be one of {', '.join(STATES)}", status)
     search_id = request.query.get("search")
-    if search_id is not None and not is_search_id(search_id):
-        raise query_problem("search", "must be the id of a search", search_id)
+    if search_id is not None and search_id != "none" and not is_search_id(search_id):
+        raise query_problem("search", "must be the id of a search, or none", search_id)
     label = request.query.get("label") or None
     if label is not None and len(label) > MOST_LABEL:
         raise query_problem("label", f"must have at most {MOST_LABEL} characters", label)

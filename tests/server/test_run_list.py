@@ -82,7 +82,7 @@ async def check(client: Any, body: Any) -> tuple[int, dict[str, Any]]:
 async def test_check_answers_with_the_whole_specification(client: Any) -> None:
     """Nothing is run: the list stays empty."""
     status, told = await check(client, {"num_jobs": 3, "seed": 7})
-    assert status == 200
+    assert (status, told["problem"]) == (200, None)
     assert told["spec"]["workload"]["arrivals"] == {"kind": "all_at_once"}
     assert (told["spec"]["seed"], told["spec"]["cost"]["price"]) == (7, "0.001")
     assert await listed(client) == []
@@ -94,8 +94,30 @@ async def test_check_answers_with_the_whole_specification(client: Any) -> None:
 async def test_check_refuses_what_a_run_would_be_refused_for(client: Any, post: Post, body: Any) -> None:
     status, told = await check(client, body)
     refused, run = await post(client, body)
-    assert (status, told["code"], told["problems"]) == (refused, run["code"], run["problems"])
-    assert status == 400
+    assert (status, told["spec"]) == (200, None)
+    same = ("code", "problems", "status", "error")
+    assert [told["problem"][name] for name in same] == [run[name] for name in same]
+    assert refused == told["problem"]["status"] == 400
+
+
+async def test_check_takes_json_alone(client: Any) -> None:
+    """What is no request at all is refused as everywhere."""
+    async with client.post("/benchmark/check", data="{}", headers={"Content-Type": "text/plain"}) as answer:
+        assert answer.status == 415
+    async with client.post("/benchmark/check", data="{", headers={"Content-Type": "application/json"}) as answer:
+        assert "must be JSON" in (await answer.json())["problem"]["error"]
+
+
+async def test_trials_can_be_left_out(client: Any) -> None:
+    history = client.server.app[SERVICE]._history
+    for number, search in enumerate([None, "search-1", None], start=1):
+        run = AcceptedRun(f"benchmark-{number}", number, None, b"{}", None, search)
+        await history.add(run, None)
+        assert await history.end(run.id, FinishedRun("completed", number)) is None
+    everything = [run["benchmark_id"] for run in await listed(client)]
+    assert everything == ["benchmark-3", "benchmark-2", "benchmark-1"]
+    assert [run["benchmark_id"] for run in await listed(client, search="none")] == ["benchmark-3", "benchmark-1"]
+    assert [run["benchmark_id"] for run in await listed(client, search="search-1")] == ["benchmark-2"]
 
 
 async def test_description_is_compressed_where_it_is_asked_for(client: Any) -> None:

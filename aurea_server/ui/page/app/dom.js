@@ -29,7 +29,11 @@ function set(node, name, value) {
 }
 
 const isShown = (child) => child !== null && child !== undefined && child !== false;
-const flatten = (children) => children.flat(Infinity).filter(isShown).map((each) => (each instanceof Node ? each : String(each)));
+const flatten = (children) =>
+  children
+    .flat(Infinity)
+    .filter(isShown)
+    .map((each) => (each instanceof Node ? each : String(each)));
 
 /** The address of a view: `href("run", id)` → `#/run/…`. */
 export const href = (...parts) => `#/${parts.map(encodeURIComponent).join("/")}`;
@@ -47,8 +51,7 @@ export const heading = (text, ...beside) =>
 /** `tone`: good, warn, bad, note or plain; `format.tone` knows that of a word. */
 export const badge = (text, tone = "plain") => el("span", { class: "badge", "data-tone": tone }, text);
 
-export const card = (title, ...children) =>
-  el("section", { class: "card stack" }, title && el("h2", {}, title), children);
+export const card = (title, ...children) => el("section", { class: "card stack" }, title && el("h2", {}, title), children);
 
 export const tile = (label, value, note) =>
   el("div", { class: "tile" }, el("dt", {}, label), el("dd", {}, value, note && el("small", {}, note)));
@@ -76,10 +79,21 @@ export function table({ caption, columns, rows, empty = "Nothing yet.", row: att
   const title = (column) => el("th", { scope: "col", class: kind(column) }, column.title);
   const cell = (column, row) =>
     el(column.head ? "th" : "td", { class: kind(column), scope: column.head ? "row" : null }, column.cell(row));
-  const line = (row) => el("tr", attributesOf(row), columns.map((column) => cell(column, row)));
+  const line = (row) =>
+    el(
+      "tr",
+      attributesOf(row),
+      columns.map((column) => cell(column, row)),
+    );
   return el(
-    "div", { class: "table-wrap", tabindex: "0", role: "region", "aria-label": caption },
-    el("table", { class: "table" }, el("caption", { class: "hidden-text" }, caption),
-      el("thead", {}, el("tr", {}, columns.map(title))), el("tbody", {}, rows.map(line))),
+    "div",
+    { class: "table-wrap", tabindex: "0", role: "region", "aria-label": caption },
+    el(
+      "table",
+      { class: "table" },
+      el("caption", { class: "hidden-text" }, caption),
+      el("thead", {}, el("tr", {}, columns.map(title))),
+      el("tbody", {}, rows.map(line)),
+    ),
   );
 }

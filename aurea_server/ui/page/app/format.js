@@ -2,7 +2,12 @@
 
 export const NOTHING = "–";
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const UNITS = [["s", 1], ["ms", 1e-3], ["µs", 1e-6], ["ns", 1e-9]];
+const UNITS = [
+  ["s", 1],
+  ["ms", 1e-3],
+  ["µs", 1e-6],
+  ["ns", 1e-9],
+];
 
 const isNothing = (value) => value === null || value === undefined || Number.isNaN(value);
 const fixed = (value, places) =>
@@ -49,7 +54,11 @@ const clock = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle:
 /** An instant, in the reader's own time zone. */
 export const when = (iso) => (iso ? clock.format(new Date(iso)) : NOTHING);
 
-const STEPS = [["day", 86400], ["hour", 3600], ["minute", 60]];
+const STEPS = [
+  ["day", 86400],
+  ["hour", 3600],
+  ["minute", 60],
+];
 const relative = new Intl.RelativeTimeFormat("en", { style: "short", numeric: "auto" });
 
 /** How long ago: `3 min. ago`; the whole instant after a week. */

@@ -5,12 +5,16 @@ import { button, el, fill } from "./dom.js";
 /** A refusal as it is shown: its sentence, and each problem at its path. `again`: what a button then does. */
 export function problemNotice(problem, again) {
   const list = (problem.problems ?? []).map(({ path, problem: text, got }) =>
-    el("li", {}, el("code", {}, path || "the whole"), " ", text, got && el("span", { class: "muted" }, ` (got ${got})`)));
-  return el("div", { class: "problem stack", role: "alert" },
+    el("li", {}, el("code", {}, path || "the whole"), " ", text, got && el("span", { class: "muted" }, ` (got ${got})`)),
+  );
+  return el(
+    "div",
+    { class: "problem stack", role: "alert" },
     el("p", {}, el("strong", {}, list.length ? title(list.length) : problem.message)),
     list.length > 0 && el("ul", {}, list),
     problem.retryAfter && el("p", { class: "muted" }, `The server asks to try again in ${problem.retryAfter} s.`),
-    again && el("div", { class: "row" }, button("Try again", again)));
+    again && el("div", { class: "row" }, button("Try again", again)),
+  );
 }
 
 const title = (many) => (many === 1 ? "One problem" : `${many} problems`);
@@ -33,11 +37,24 @@ export function announce(text, tone = "plain") {
 export function confirm(question, action) {
   return new Promise((resolve) => {
     const dialog = el("dialog", { class: "dialog", "aria-label": question });
-    dialog.addEventListener("close", () => { dialog.remove(); resolve(dialog.returnValue === "yes"); });
-    fill(dialog, el("div", { class: "stack" }, el("p", {}, question),
-      el("div", { class: "row end" },
-        button("Back", () => dialog.close(""), { kind: "quiet", autofocus: true }),
-        button(action, () => dialog.close("yes"), { kind: "danger" }))));
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes");
+    });
+    fill(
+      dialog,
+      el(
+        "div",
+        { class: "stack" },
+        el("p", {}, question),
+        el(
+          "div",
+          { class: "row end" },
+          button("Back", () => dialog.close(""), { kind: "quiet", autofocus: true }),
+          button(action, () => dialog.close("yes"), { kind: "danger" }),
+        ),
+      ),
+    );
     document.body.append(dialog);
     dialog.showModal();
   });

@@ -68,11 +68,16 @@ function moveFocus() {
   isFirst = false;
 }
 
-const setTitle = (text) => { document.title = `${text} · Aurea`; };
+const setTitle = (text) => {
+  document.title = `${text} · Aurea`;
+};
 
 function drawNavigation() {
   const shown = VIEWS.filter(({ nav }) => nav);
-  fill(document.getElementById("nav"), shown.map(({ nav, path }) => link(nav, href(path), { "data-view": path })));
+  fill(
+    document.getElementById("nav"),
+    shown.map(({ nav, path }) => link(nav, href(path), { "data-view": path })),
+  );
 }
 
 function markNavigation(view) {
@@ -87,5 +92,7 @@ function loadStyle(path) {
   if (document.querySelector(`link[href="ui/${path}"]`)) return undefined;
   const sheet = el("link", { rel: "stylesheet", href: `ui/${path}` });
   document.head.append(sheet);
-  return new Promise((resolve) => { sheet.onload = sheet.onerror = resolve; });
+  return new Promise((resolve) => {
+    sheet.onload = sheet.onerror = resolve;
+  });
 }

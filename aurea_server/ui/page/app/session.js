@@ -15,7 +15,9 @@ function openStore() {
   } catch {
     const kept = new Map();
     return {
-      getItem: (key) => kept.get(key) ?? null, setItem: (key, text) => kept.set(key, text), removeItem: (key) => kept.delete(key),
+      getItem: (key) => kept.get(key) ?? null,
+      setItem: (key, text) => kept.set(key, text),
+      removeItem: (key) => kept.delete(key),
     };
   }
 }
@@ -41,7 +43,9 @@ export function signOut() {
 export function signIn() {
   // A token that was refused must not be sent again.
   store.removeItem(KEY);
-  asking ??= ask().finally(() => { asking = null; });
+  asking ??= ask().finally(() => {
+    asking = null;
+  });
   return asking;
 }
 
@@ -67,15 +71,27 @@ function ask() {
       else reject(new Error("Nobody is signed in."));
     };
     dialog.addEventListener("close", end);
-    document.body.append(fill(dialog, form(input, accept, () => dialog.close(""))));
+    document.body.append(
+      fill(
+        dialog,
+        form(input, accept, () => dialog.close("")),
+      ),
+    );
     dialog.showModal();
   });
 }
 
 const form = (input, accept, cancel) =>
-  el("form", { class: "stack", onsubmit: accept },
+  el(
+    "form",
+    { class: "stack", onsubmit: accept },
     el("h2", { id: "sign-in-title" }, "Sign in"),
     el("p", { class: "muted" }, "This server asks for its token. It is kept in this tab until you close it or sign out."),
     el("div", { class: "field" }, el("label", { for: "token" }, "Token"), input),
-    el("div", { class: "row end" },
-      button("Cancel", cancel, { kind: "quiet" }), el("button", { class: "button primary", type: "submit" }, "Sign in")));
+    el(
+      "div",
+      { class: "row end" },
+      button("Cancel", cancel, { kind: "quiet" }),
+      el("button", { class: "button primary", type: "submit" }, "Sign in"),
+    ),
+  );

@@ -1,6 +1,6 @@
 // The text of a specification: numbered lines, checked by the server as it is written, problems at their places.
 
-import { Problem, post } from "../app/api.js";
+import { post } from "../app/api.js";
 import { button, el, fill } from "../app/dom.js";
 import { count, seconds } from "../app/format.js";
 import { problemNotice } from "../app/notices.js";
@@ -12,19 +12,34 @@ const PAUSE_MS = 350;
 export class Editor {
   /** `onMove()` after each change of the text or of the caret. */
   constructor(signal, onMove) {
-    Object.assign(this, { signal, onMove, checking: null, isValid: false });
+    Object.assign(this, { onMove, checking: null });
     this.area = el("textarea", {
-      id: "specification", class: "mono", rows: "24", wrap: "off", spellcheck: "false", autocapitalize: "off",
-      autocomplete: "off", "aria-describedby": "checked", oninput: () => this.changed(), onkeydown: (event) => this.key(event),
-      onscroll: () => { this.lines.scrollTop = this.area.scrollTop; },
+      id: "specification",
+      class: "mono",
+      rows: "24",
+      wrap: "off",
+      spellcheck: "false",
+      autocapitalize: "off",
+      autocomplete: "off",
+      "aria-describedby": "checked",
+      oninput: () => this.changed(),
+      onkeydown: (event) => this.key(event),
+      onscroll: () => {
+        this.lines.scrollTop = this.area.scrollTop;
+      },
     });
     this.lines = el("pre", { class: "lines mono", "aria-hidden": "true" });
     this.state = el("div", { id: "checked", class: "checked", role: "status" });
-    this.node = el("div", { class: "field" },
+    this.node = el(
+      "div",
+      { class: "field" },
       el("label", { for: "specification" }, "Specification, as JSON"),
-      el("div", { class: "editor" }, this.lines, this.area), this.state);
+      el("div", { class: "editor" }, this.lines, this.area),
+      this.state,
+    );
     const moved = () => document.activeElement === this.area && onMove();
     document.addEventListener("selectionchange", moved, { signal });
+    signal.addEventListener("abort", () => this.checking?.abort());
   }
 
   get text() {
@@ -97,7 +112,11 @@ export class Editor {
 
   changed() {
     const many = this.text.split("\n").length;
-    if (this.lines.childElementCount !== many) fill(this.lines, Array.from({ length: many }, (_, i) => el("span", {}, `${i + 1}\n`)));
+    if (this.lines.childElementCount !== many)
+      fill(
+        this.lines,
+        Array.from({ length: many }, (_, i) => el("span", {}, `${i + 1}\n`)),
+      );
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.check(), PAUSE_MS);
     this.onMove();
@@ -106,31 +125,40 @@ export class Editor {
   /** Ask the server. An answer to an older text is not shown. */
   async check() {
     this.checking?.abort();
+    if (!this.text.trim())
+      return this.show([], el("p", { class: "muted" }, "Write a specification, or start from an example."));
     const { signal } = (this.checking = new AbortController());
-    this.signal.addEventListener("abort", () => this.checking.abort(), { once: true });
     try {
-      const { spec } = await post("benchmark/check", this.text, { signal });
-      this.show(null, el("p", { class: "good" }, summary(spec)));
+      const { spec, problem } = await post("benchmark/check", this.text, { signal });
+      if (spec) this.show([], el("p", { class: "good" }, summary(spec)));
+      else this.show(problem.problems, this.problemList(problem.problems));
     } catch (error) {
-      if (!signal.aborted) this.show(error, this.problems(error));
+      if (!signal.aborted) this.show([], problemNotice(error));
     }
+    return undefined;
   }
 
-  show(problem, node) {
-    this.isValid = problem === null;
-    this.area.setAttribute("aria-invalid", String(!this.isValid));
-    const paths = (problem?.problems ?? []).map(({ path }) => find(scan(this.text), path)).filter(Boolean);
-    const wrong = new Set(paths.map(({ start }) => this.text.slice(0, start).split("\n").length - 1));
+  /** `problems` mark their lines. */
+  show(problems, node) {
+    this.area.setAttribute("aria-invalid", String(problems.length > 0));
+    const root = scan(this.text);
+    const places = problems.map(({ path }) => find(root, path)).filter(Boolean);
+    const wrong = new Set(places.map(({ start }) => this.text.slice(0, start).split("\n").length - 1));
     [...this.lines.children].forEach((line, i) => line.classList.toggle("wrong", wrong.has(i)));
     fill(this.state, node);
   }
 
   /** Each problem is a button that leads to its place. */
-  problems(error) {
-    if (!(error instanceof Problem) || !error.problems.length) return problemNotice(error);
-    return el("ul", { class: "problems" }, error.problems.map(({ path, problem, got }) =>
-      el("li", {}, button(path || "the whole", () => this.select(path), { kind: "quiet compact mono" }),
-        el("span", {}, problem, got && el("span", { class: "muted" }, ` (got ${got})`)))));
+  problemList(problems) {
+    const one = ({ path, problem, got }) => [
+      button(path || "the whole", () => this.select(path), { kind: "quiet compact mono" }),
+      el("span", {}, problem, got && el("span", { class: "muted" }, ` (got ${got})`)),
+    ];
+    return el(
+      "ul",
+      { class: "problems" },
+      problems.map((each) => el("li", {}, one(each))),
+    );
   }
 }
 
@@ -144,8 +172,8 @@ const render = (value, before) => JSON.stringify(value, null, 2).replaceAll("\n"
 /** What would be run, in a line. */
 function summary({ workload, clock, objectives = [] }) {
   const { jobs, duration, job, arrivals } = workload;
-  const extent = [jobs !== null && `${count(jobs)} jobs`, duration !== null && `${seconds(duration)} of arrivals`].filter(Boolean);
+  const many = `${count(jobs)} ${jobs === 1 ? "job" : "jobs"}`;
+  const extent = duration === null ? many : `${seconds(duration)} of arrivals${jobs === null ? "" : `, at most ${many}`}`;
   const judged = objectives.length ? `, ${objectives.length} objective${objectives.length > 1 ? "s" : ""}` : "";
-  const kinds = `${job.kind} jobs, ${arrivals.kind.replaceAll("_", " ")} arrivals`;
-  return `Ready: ${kinds}, ${extent.join(" or ")}, in ${clock} time${judged}.`;
+  return `Ready: ${job.kind} jobs, ${arrivals.kind.replaceAll("_", " ")} arrivals, ${extent}, in ${clock} time${judged}.`;
 }

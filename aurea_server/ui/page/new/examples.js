@@ -42,7 +42,7 @@ export const EXAMPLES = [
     about: "Requests at a constant rate. The server must allow the target (--allow-target).",
     specification: {
       workload: {
-        job: { kind: "http", url: "http://localhost:5000/health" },
+        job: { kind: "http", url: "http://localhost:8080/" },
         arrivals: { kind: "constant", rate: 100 },
         duration: 10,
       },
@@ -50,7 +50,7 @@ export const EXAMPLES = [
         { metric: "response_time", quantile: 0.99, at_most: 0.05 },
         { metric: "failure_ratio", at_most: 0.001 },
       ],
-      label: "health over HTTP",
+      label: "a service over HTTP",
     },
   },
   {

@@ -16,7 +16,12 @@ export function showHints(place, schemas, text, caret, actions) {
   const node = rootNode && nodeAt(rootNode, caret);
   const object = nearestObject(node) ?? rootNode;
   const schema = schemas.of(object, root);
-  const key = JSON.stringify([pathOf(object), pathOf(node), valueNames(object), object?.members.map(({ text: value }) => value)]);
+  const key = JSON.stringify([
+    pathOf(object),
+    pathOf(node),
+    valueNames(object),
+    object?.members.map(({ text: value }) => value),
+  ]);
   if (place.dataset.shown === key) return;
   place.dataset.shown = key;
   fill(place, ...parts({ schemas, root, node, object, schema, actions }));
@@ -41,15 +46,20 @@ function* parts({ schemas, root, node, object, schema, actions }) {
   if (shape) yield memberList(schemas, shape, object, actions);
 }
 
-const pathText = (node) => pathOf(node).reduce((text, step) => `${text}${typeof step === "number" ? `[${step}]` : text ? `.${step}` : step}`, "") || "the whole";
+const pathText = (node) =>
+  pathOf(node).reduce((text, step) => `${text}${typeof step === "number" ? `[${step}]` : text ? `.${step}` : step}`, "") ||
+  "the whole";
 
 /** Of the value at the caret itself, such as a rate. */
 function valueHint(schemas, node, schema, actions) {
   if (!schema) return null;
   const kinds = node.key === "kind" ? [] : schemas.kinds(schema);
-  return el("div", { class: "hint-value" },
+  return el(
+    "div",
+    { class: "hint-value" },
     el("p", {}, el("code", {}, String(node.key)), ": ", schemas.describe(schema)),
-    kinds.length > 0 && kindButtons(schemas, kinds, null, (value) => actions.replace(node, value)));
+    kinds.length > 0 && kindButtons(schemas, kinds, null, (value) => actions.replace(node, value)),
+  );
 }
 
 function kindChoice(schemas, schema, object, actions) {
@@ -59,20 +69,51 @@ function kindChoice(schemas, schema, object, actions) {
 }
 
 const kindButtons = (schemas, kinds, current, choose) =>
-  el("div", { class: "kinds", role: "group", "aria-label": "Kinds" }, kinds.map(([name, schema]) =>
-    button(name, () => choose(schemas.sampleObject({ ...schema, required: [...new Set(["kind", ...(schema.required ?? [])])] }, 0)),
-      { kind: "compact", title: (schema.description ?? "").replaceAll("``", ""), "aria-pressed": String(name === current) })));
+  el(
+    "div",
+    { class: "kinds", role: "group", "aria-label": "Kinds" },
+    kinds.map(([name, schema]) =>
+      button(
+        name,
+        () => choose(schemas.sampleObject({ ...schema, required: [...new Set(["kind", ...(schema.required ?? [])])] }, 0)),
+        {
+          kind: "compact",
+          title: (schema.description ?? "").replaceAll("``", ""),
+          "aria-pressed": String(name === current),
+        },
+      ),
+    ),
+  );
 
 function memberList(schemas, { properties, required = [] }, object, actions) {
   const present = new Set(valueNames(object));
-  const rows = Object.entries(properties).filter(([name]) => name !== "kind").map(([name, schema]) =>
-    el("li", {},
-      el("div", {},
-        el("code", {}, name), required.includes(name) && el("span", { class: "required" }, " required"),
-        el("small", {}, schemas.describe(schema), defaultText(schemas.resolve(schema)), schema.description && [". ", prose(schema.description)])),
-      present.has(name)
-        ? el("span", { class: "muted small" }, "set")
-        : button("Add", () => actions.add(object, name, schemas.sample(schema)), { kind: "compact", "aria-label": `Add ${name}` })));
+  const rows = Object.entries(properties)
+    .filter(([name]) => name !== "kind")
+    .map(([name, schema]) =>
+      el(
+        "li",
+        {},
+        el(
+          "div",
+          {},
+          el("code", {}, name),
+          required.includes(name) && el("span", { class: "required" }, " required"),
+          el(
+            "small",
+            {},
+            schemas.describe(schema),
+            defaultText(schemas.resolve(schema)),
+            schema.description && [". ", prose(schema.description)],
+          ),
+        ),
+        present.has(name)
+          ? el("span", { class: "muted small" }, "set")
+          : button("Add", () => actions.add(object, name, schemas.sample(schema)), {
+              kind: "compact",
+              "aria-label": `Add ${name}`,
+            }),
+      ),
+    );
   return rows.length > 0 && el("ul", { class: "members" }, rows);
 }
 

@@ -23,8 +23,8 @@ export function scan(text) {
 
 function add(open, type, index, end) {
   const isMember = open.type === "object";
-  const key = isMember ? open.name?.text ?? "" : open.members.length;
-  const start = isMember ? open.name?.start ?? index : index;
+  const key = isMember ? (open.name?.text ?? "") : open.members.length;
+  const start = isMember ? (open.name?.start ?? index) : index;
   const node = { type, key, start, valueStart: index, end, parent: open, members: [] };
   open.members.push(node);
   Object.assign(open, { name: null, hasColon: false });

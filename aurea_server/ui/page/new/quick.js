@@ -18,21 +18,33 @@ export function quickForm(start) {
     await start({ num_jobs: Number(jobs.value), ...duration }).catch((error) => fill(refused, problemNotice(error)));
   });
   tell();
-  return el("form", { class: "card stack", onsubmit: submit, oninput: tell },
+  return el(
+    "form",
+    { class: "card stack", onsubmit: submit, oninput: tell },
     el("h2", {}, "A run in two numbers"),
-    el("div", { class: "grid" },
+    el(
+      "div",
+      { class: "grid" },
       field(jobs, "Jobs", "All start at once and run at the same time."),
-      field(time, "Each takes, in ms", "How long a job lasts.")),
-    told, refused,
-    el("div", { class: "row" }, button("Start the run", null, { kind: "primary", type: "submit" })));
+      field(time, "Each takes, in ms", "How long a job lasts."),
+    ),
+    told,
+    refused,
+    el("div", { class: "row" }, button("Start the run", null, { kind: "primary", type: "submit" })),
+  );
 }
 
 const input = (name, attributes) => el("input", { id: name, name, type: "number", inputmode: "numeric", ...attributes });
 
 const field = (control, label, hint) => {
   control.setAttribute("aria-describedby", `${control.id}-hint`);
-  return el("div", { class: "field" },
-    el("label", { for: control.id }, label), control, el("span", { class: "hint", id: `${control.id}-hint` }, hint));
+  return el(
+    "div",
+    { class: "field" },
+    el("label", { for: control.id }, label),
+    control,
+    el("span", { class: "hint", id: `${control.id}-hint` }, hint),
+  );
 };
 
 /** What such a run comes to on a machine that keeps up. */

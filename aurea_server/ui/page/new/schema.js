@@ -8,7 +8,9 @@ let loading = null;
 /** The schemas, read when they are first needed: they are larger than the whole view. */
 export function loadSchemas() {
   loading ??= get("openapi.json").then(({ components }) => new Schemas(components.schemas));
-  loading.catch(() => { loading = null; });
+  loading.catch(() => {
+    loading = null;
+  });
   return loading;
 }
 
@@ -19,7 +21,7 @@ export class Schemas {
 
   /** Follow a reference. */
   resolve(schema) {
-    return schema?.$ref ? this.resolve(this.components[schema.$ref.split("/").pop()]) : schema ?? {};
+    return schema?.$ref ? this.resolve(this.components[schema.$ref.split("/").pop()]) : (schema ?? {});
   }
 
   /** All that a schema allows, each without further choices. */
@@ -31,7 +33,9 @@ export class Schemas {
 
   /** The kinds that may be named here: [name, schema]. */
   kinds(schema) {
-    return this.choices(schema).filter((each) => each.properties?.kind?.const).map((each) => [each.properties.kind.const, each]);
+    return this.choices(schema)
+      .filter((each) => each.properties?.kind?.const)
+      .map((each) => [each.properties.kind.const, each]);
   }
 
   /** The objects that `schema` allows and that `node` may be: of the kind that it names, if it names one. */
@@ -59,7 +63,9 @@ export class Schemas {
   /** What a value may be, in a few words. */
   describe(schema) {
     const kinds = this.kinds(schema);
-    const plain = this.choices(schema).filter((each) => !each.properties?.kind?.const).map(describePlain);
+    const plain = this.choices(schema)
+      .filter((each) => !each.properties?.kind?.const)
+      .map(describePlain);
     if (kinds.length) plain.push(kinds.length > 4 ? `one of ${kinds.length} kinds` : kinds.map(([name]) => name).join(", "));
     return [...new Set(plain)].filter(Boolean).join(", or ");
   }
@@ -73,7 +79,11 @@ export class Schemas {
     if (first.enum) return first.enum[0];
     if (first.properties && depth < 4) return this.sampleObject(first, depth);
     if (first.type === "array") return first.minItems && depth < 4 ? [this.sample(first.items, depth + 1)] : [];
-    return { number: first.minimum > 0 ? first.minimum : 1, integer: Math.max(1, first.minimum ?? 1), boolean: true }[first.type] ?? "";
+    return (
+      { number: first.minimum > 0 ? first.minimum : 1, integer: Math.max(1, first.minimum ?? 1), boolean: true }[
+        first.type
+      ] ?? ""
+    );
   }
 
   sampleObject({ properties, required = [] }, depth) {
@@ -88,7 +98,8 @@ function describePlain(schema) {
   if (schema.type === "array") return "a list";
   if (schema.type === "object") return "an object";
   if (schema.type === "boolean") return "true or false";
-  if (schema.type === "string") return schema.description ? /such as ("[^"]+")/.exec(schema.description)?.[1] ?? "a text" : "a text";
+  if (schema.type === "string")
+    return schema.description ? (/such as ("[^"]+")/.exec(schema.description)?.[1] ?? "a text") : "a text";
   return `${schema.type === "integer" ? "a whole number" : "a number"}${bounds(schema)}`;
 }
 

@@ -45,32 +45,68 @@ async function startSearch(specification) {
 
 /** The editor, and the element that it is in. */
 function fullForm(signal) {
-  const hints = el("aside", { class: "card stack hints", "aria-label": "Hints" }, el("p", { class: "muted" }, "Reading the hints …"));
+  const hints = el(
+    "aside",
+    { class: "card stack hints", "aria-label": "Hints" },
+    el("p", { class: "muted" }, "Reading the hints …"),
+  );
   const refused = el("div");
   let schemas = null;
   const tell = () => schemas && showHints(hints, schemas, editor.text, editor.caret, editor);
   const editor = new Editor(signal, () => tell());
-  const begin = (work) => attempt(async () => {
-    fill(refused);
-    await work(editor.text).catch((error) => fill(refused, problemNotice(error)));
-  });
-  loadSchemas().then((loaded) => { schemas = loaded; tell(); }, (error) => fill(hints, problemNotice(error)));
-  const node = el("div", { class: "stack full-form" },
+  const begin = (work) =>
+    attempt(async () => {
+      fill(refused);
+      await work(editor.text).catch((error) => fill(refused, problemNotice(error)));
+    });
+  loadSchemas().then(
+    (loaded) => {
+      schemas = loaded;
+      tell();
+    },
+    (error) => fill(hints, problemNotice(error)),
+  );
+  const node = el(
+    "div",
+    { class: "stack full-form" },
     examples("Start from an example", (value) => editor.set(value)),
-    el("div", { class: "full" },
-      el("div", { class: "card stack" }, editor.node, refused,
-        el("div", { class: "row" },
+    el(
+      "div",
+      { class: "full" },
+      el(
+        "div",
+        { class: "card stack" },
+        editor.node,
+        refused,
+        el(
+          "div",
+          { class: "row" },
           button("Start the run", begin(start), { kind: "primary" }),
-          button("Search its capacity", begin(startSearch), { title: "The largest rate at which the objectives hold" }))),
-      hints));
+          button("Search its capacity", begin(startSearch), { title: "The largest rate at which the objectives hold" }),
+        ),
+      ),
+      hints,
+    ),
+  );
   return { editor, node };
 }
 
 const examples = (title, choose) =>
-  el("section", { class: "stack", "aria-labelledby": "examples" },
+  el(
+    "section",
+    { class: "stack", "aria-labelledby": "examples" },
     el("h2", { id: "examples" }, title),
-    el("div", { class: "examples" }, EXAMPLES.map((example) => exampleButton(example, choose))));
+    el(
+      "div",
+      { class: "examples" },
+      EXAMPLES.map((example) => exampleButton(example, choose)),
+    ),
+  );
 
 const exampleButton = ({ name, about, specification }, choose) =>
-  el("button", { type: "button", class: "card example", onclick: () => choose(specification) },
-    el("strong", {}, name), el("small", {}, about));
+  el(
+    "button",
+    { type: "button", class: "card example", onclick: () => choose(specification) },
+    el("strong", {}, name),
+    el("small", {}, about),
+  );

@@ -9,7 +9,7 @@ export class RunList {
     Object.assign(this, { signal, runs: [], cursor: null, filter: {}, live: new Map() });
   }
 
-  /** Begin again: `filter` may have `status` and `label`. */
+  /** Begin again: `filter` may have `status`, `label` and `trials`: whether trials of searches are shown. */
   async start(filter) {
     this.filter = filter;
     const page = await this.read();
@@ -45,14 +45,18 @@ export class RunList {
   }
 
   read(cursor) {
-    return get("benchmark/runs", { signal: this.signal, query: { limit: PAGE, cursor, ...this.filter } });
+    // A search may have two hundred trials: they are shown where the reader asks for them.
+    const { trials, ...filter } = this.filter;
+    const query = { limit: PAGE, cursor, search: trials ? "" : "none", ...filter };
+    return get("benchmark/runs", { signal: this.signal, query });
   }
 
   /** A run with its latest figures: those of the feed while it is active. */
   latest(run) {
     const live = isActive(run) ? this.live.get(identify(run)) : null;
     if (!live) return run;
-    return { ...run, status: "running", throughput: live.throughput, p99: live.p99, total_cost: live.cost, progress: live };
+    const { throughput, p99, cost, so_far: soFar } = live;
+    return { ...run, status: "running", throughput, p99, total_cost: cost, currency: soFar?.currency, progress: live };
   }
 }
 

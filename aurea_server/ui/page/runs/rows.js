@@ -9,9 +9,17 @@ const NUMBERS = new Set(["Rate", "p99", "Cost"]);
 const HIDDEN = new Set(["Compare", "Actions"]);
 
 export const headRow = () =>
-  el("tr", {}, TITLES.map((title) =>
-    el("th", { scope: "col", class: NUMBERS.has(title) && "number" },
-      HIDDEN.has(title) ? el("span", { class: "hidden-text" }, title) : title)));
+  el(
+    "tr",
+    {},
+    TITLES.map((title) =>
+      el(
+        "th",
+        { scope: "col", class: NUMBERS.has(title) && "number" },
+        HIDDEN.has(title) ? el("span", { class: "hidden-text" }, title) : title,
+      ),
+    ),
+  );
 
 /** `actions`: {pick(id, isPicked), end(run)}: the reader's wishes. */
 export class RunRow {
@@ -33,9 +41,10 @@ export class RunRow {
     fill(this.cells.Run, nameCell(run));
     fill(this.cells.Status, statusCell(run));
     fill(this.cells.Verdict, run.verdict ? badge(run.verdict, tone(run.verdict)) : muted());
-    fill(this.cells.Rate, figure("throughput", run.throughput, rate(run.throughput)));
-    fill(this.cells.p99, figure("p99", run.p99, seconds(run.p99)));
-    fill(this.cells.Cost, figure("total_cost", run.total_cost, money(run.total_cost, run.currency ?? "")));
+    const shown = (name, text) => figure(`runs.${identify(run)}.${name}`, run[name], text);
+    fill(this.cells.Rate, shown("throughput", rate(run.throughput)));
+    fill(this.cells.p99, shown("p99", seconds(run.p99)));
+    fill(this.cells.Cost, shown("total_cost", money(run.total_cost, run.currency ?? "")));
     fill(this.cells.Objectives, objectivesCell(run.objectives ?? []));
   }
 
@@ -61,9 +70,13 @@ const muted = () => el("span", { class: "muted" }, NOTHING);
 
 const nameCell = (run) => [
   link(nameOf(run), href("run", identify(run)), { class: "run-name" }),
-  el("small", {}, time(run.created_time, ago(run.created_time)),
+  el(
+    "small",
+    {},
+    time(run.created_time, ago(run.created_time)),
     run.label && ` · ${identify(run)}`,
-    run.search && [" · ", link("trial of a search", href("capacity", run.search))]),
+    run.search && [" · ", link("trial of a search", href("capacity", run.search))],
+  ),
 ];
 
 function statusCell(run) {

@@ -27,12 +27,23 @@ class RunsView {
     this.picked = [];
     this.body = el("tbody");
     this.compare = el("a", { class: "button" });
-    this.more = button("Show older runs", attempt(() => this.showMore()));
+    this.more = button(
+      "Show older runs",
+      attempt(() => this.showMore()),
+    );
     this.notice = el("div", { role: "status" });
-    const table = el("table", { class: "table runs" },
-      el("caption", { class: "hidden-text" }, "Runs, newest first"), el("thead", {}, headRow()), this.body);
-    this.card = el("div", { class: "card flush" },
-      el("div", { class: "table-wrap", tabindex: "0", role: "region", "aria-label": "Runs" }, table));
+    const table = el(
+      "table",
+      { class: "table runs" },
+      el("caption", { class: "hidden-text" }, "Runs, newest first"),
+      el("thead", {}, headRow()),
+      this.body,
+    );
+    this.card = el(
+      "div",
+      { class: "card flush" },
+      el("div", { class: "table-wrap", tabindex: "0", role: "region", "aria-label": "Runs" }, table),
+    );
     const start = link("New run", href("new"), { class: "button primary" });
     const foot = el("div", { class: "row center" }, this.more);
     fill(main, heading("Runs", start), this.toolbar(), this.notice, this.card, foot);
@@ -42,17 +53,33 @@ class RunsView {
 
   toolbar() {
     const text = el("input", { type: "search", id: "filter", placeholder: "Filter by label", maxlength: "256" });
-    const state = el("select", { id: "state" }, el("option", { value: "" }, "Any status"),
-      STATES.map((each) => el("option", { value: each }, each.replace("_", " "))));
+    const state = el(
+      "select",
+      { id: "state" },
+      el("option", { value: "" }, "Any status"),
+      STATES.map((each) => el("option", { value: each }, each.replace("_", " "))),
+    );
+    const trials = el("input", { type: "checkbox", id: "trials" });
     let timer;
     const apply = () => {
       clearTimeout(timer);
-      timer = setTimeout(attempt(() => this.filter({ label: text.value.trim(), status: state.value })), 200);
+      const filter = { label: text.value.trim(), status: state.value, trials: trials.checked };
+      timer = setTimeout(
+        attempt(() => this.filter(filter)),
+        200,
+      );
     };
     text.addEventListener("input", apply);
-    state.addEventListener("change", apply);
-    return el("div", { class: "toolbar", role: "search" },
-      labelled("Filter by label", text), labelled("Status", state), this.compare);
+    for (const control of [state, trials]) control.addEventListener("change", apply);
+    const withTrials = el("label", { class: "row", title: "The runs that capacity searches have made" }, trials, "Trials");
+    return el(
+      "div",
+      { class: "toolbar", role: "search" },
+      labelled("Filter by label", text),
+      labelled("Status", state),
+      withTrials,
+      this.compare,
+    );
   }
 
   async filter(filter) {
@@ -81,7 +108,11 @@ class RunsView {
       fill(this.notice);
       this.draw();
     } catch (error) {
-      if (!this.signal.aborted) fill(this.notice, problemNotice(error, () => this.refresh()));
+      if (!this.signal.aborted)
+        fill(
+          this.notice,
+          problemNotice(error, () => this.refresh()),
+        );
     } finally {
       this.refreshing = undefined;
     }
@@ -162,7 +193,10 @@ function place(parent, nodes) {
 }
 
 const welcome = () =>
-  el("div", { class: "card empty stack" },
+  el(
+    "div",
+    { class: "card empty stack" },
     el("h2", {}, "No runs yet"),
     el("p", {}, "A run is one load test: its throughput, its response times, and what it cost."),
-    el("p", {}, link("Start the first one", href("new"), { class: "button primary" })));
+    el("p", {}, link("Start the first one", href("new"), { class: "button primary" })),
+  );
