@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aurea_server.history import AcceptedRun, FinishedRun
+from aurea_server.history import AcceptedRun, AcceptedSearch, FinishedRun
 from aurea_server.http.app_keys import SERVICE
 
 Post = Callable[..., Any]
@@ -110,6 +110,7 @@ async def test_check_takes_json_alone(client: Any) -> None:
 
 async def test_trials_can_be_left_out(client: Any) -> None:
     history = client.server.app[SERVICE]._history
+    await history.searches.add(AcceptedSearch("search-1", 1, None, b"{}", b"{}"), None)
     for number, search in enumerate([None, "search-1", None], start=1):
         run = AcceptedRun(f"benchmark-{number}", number, None, b"{}", None, search)
         await history.add(run, None)
