@@ -74,7 +74,7 @@ def test_counting_server_tells_bodies_apart(counting_server: tuple[str, subproce
     url, process = counting_server
     for body in (b"one", b"two", b"one"):
         urllib.request.urlopen(url, data=body).read()
-    assert process.communicate(timeout=30)[0].split() == ["3", "2"]
+    assert process.communicate(timeout=120)[0].split() == ["3", "2"]
 
 
 @pytest.mark.service

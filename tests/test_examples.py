@@ -163,7 +163,7 @@ def server(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
     assert address is not None, "the server did not say where it serves"
     yield address
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
 
 
 @pytest.mark.service

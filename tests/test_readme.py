@@ -233,7 +233,7 @@ def shell(
 
     yield answer
     server.terminate()
-    server.communicate(timeout=30)
+    server.communicate(timeout=120)
 
 
 @pytest.mark.parametrize("block", [block for block in all_blocks("console") if runs_here(block)], ids=str)

@@ -44,7 +44,7 @@ class Saying(NamedTuple):
 
     def begun(self, process: subprocess.Popen[bytes]) -> None:
         """Wait until it has, in a process that runs the specification."""
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not self.said.exists() and time.monotonic() < until:
             assert process.poll() is None, process.communicate()
             time.sleep(0.01)

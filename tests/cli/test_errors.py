@@ -28,7 +28,7 @@ def aurea(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **options.pop("environment", {})}
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments], env=environment, check=False, timeout=60, **options
+        [sys.executable, "-c", PROGRAM, *arguments], env=environment, check=False, timeout=240, **options
     )
 
 

@@ -68,7 +68,7 @@ def test_a_signal_leaves_nothing_behind(target: RecordingServer, number: signal.
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         children = _wait_for_children(process)
         os.kill(process.pid, number)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=120)
         assert process.returncode == -number
         assert _wait_for_end(children)
         if number != signal.SIGKILL:
@@ -77,7 +77,7 @@ def test_a_signal_leaves_nothing_behind(target: RecordingServer, number: signal.
 
 def _wait_for_children(process: subprocess.Popen[bytes]) -> set[int]:
     """The processes of the null target, once there are all three."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         assert process.poll() is None, process.communicate()
         if len(children := descendants(process.pid)) == 3:
@@ -87,7 +87,7 @@ def _wait_for_children(process: subprocess.Popen[bytes]) -> set[int]:
 
 
 def _wait_for_end(processes: set[int]) -> bool:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         if not any(Path(f"/proc/{pid}").exists() for pid in processes):
             return True

@@ -51,7 +51,7 @@ def test_it_answers_until_a_signal(number: signal.Signals) -> None:
         # All of 127/8 is the loopback device's: so close is everything else, too.
         assert _refuses("127.0.0.2", port)
         os.kill(process.pid, number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         assert (process.returncode, out, err) == (0, "", "")
 
 

@@ -198,7 +198,7 @@ def test_as_a_shell_has_it(command: str, where: str, tmp_path: Path) -> None:
     (tmp_path / "log").write_text("")
     script = f"aurea() {{ '{sys.executable}' -c '{PROGRAM}' \"$@\"; }}; {command}; wait"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(["bash", "-c", script, "bash", str(tmp_path)], env=environment, check=False, timeout=50)
+    done = subprocess.run(["bash", "-c", script, "bash", str(tmp_path)], env=environment, check=False, timeout=240)
     assert done.returncode == 0
     assert json.JSONDecoder().raw_decode((tmp_path / where).read_text())[0]["num_jobs"] == 2
 

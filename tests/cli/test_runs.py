@@ -35,7 +35,7 @@ class Serving:
             target=lambda: asyncio.Runner(loop_factory=lambda: self._loop).run(self._serve())
         )
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(120)
 
     async def _serve(self) -> None:
         runner = web.AppRunner(await create_app(settings=self._settings), access_log=None)
@@ -49,7 +49,7 @@ class Serving:
     def stop(self) -> None:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopped.set)
-            self._thread.join(20)
+            self._thread.join(120)
             self._loop.close()
 
 

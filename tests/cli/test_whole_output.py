@@ -177,7 +177,7 @@ def test_stopped_and_continued_it_goes_on(unbuffered: str, tmp_path: Path) -> No
                 process.send_signal(number)
                 time.sleep(0.01)
             pieces.append(piece)
-    assert process.wait(20) == 0
+    assert process.wait(120) == 0
     assert b"".join(pieces) == result.read_bytes()
 
 

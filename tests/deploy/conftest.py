@@ -113,7 +113,7 @@ def passes(require: Callable[..., str]) -> Callable[..., str]:
 
     def run(component: str, program: str, *arguments: object) -> str:
         command = [require(component, program), *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
         assert done.returncode == 0, f"{program} {arguments}: {done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
@@ -162,7 +162,7 @@ def ask(url: str, body: Any = None) -> bytes:
         return bytes(response.read())
 
 
-def until(truth: Callable[[], bool], what: str, seconds: float = 20) -> None:
+def until(truth: Callable[[], bool], what: str, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -187,7 +187,7 @@ def running(command: list[str], log: Path, ready: str) -> Iterator[None]:
         finally:
             process.terminate()
             try:
-                process.wait(20)
+                process.wait(120)
             finally:
                 process.kill()
 

@@ -55,7 +55,7 @@ def figures(spec: RunSpec, parts: RunParts) -> dict[str, Any]:
     return {name: value for name, value in result.items() if name not in ("start_time", "end_time", "environment")}
 
 
-async def ended(pid: int, seconds: float = 10) -> bool:
+async def ended(pid: int, seconds: float = 120) -> bool:
     """Whether a process is gone, or waits to be reaped by whoever adopted it; waited for a while."""
     until = time.monotonic() + seconds
     while True:

@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 
+from tests.faults.strikes import HANGS, within
+
 HERE = Path(__file__).parent
 FINAL = {"completed", "failed", "cancelled", "timed_out", "aborted", "interrupted"}
 DOCUMENTED_EXITS = {0, 2, 3, 4, 5, 70, 129, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}
@@ -87,7 +89,7 @@ class Server:
         self.port = int(found[1])
 
     def ask(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, timeout: float = 30
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, timeout: float = HANGS
     ) -> tuple[int, dict[str, str], Any]:
         """(status, headers, decoded body)."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
@@ -121,7 +123,7 @@ class Server:
         assert status == 200, document
         return document
 
-    def final(self, run_id: str, seconds: float = 20) -> Any:
+    def final(self, run_id: str, seconds: float = HANGS) -> Any:
         """The run once it has ended."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -131,7 +133,7 @@ class Server:
             time.sleep(0.05)
         raise AssertionError(f"{run_id} is still {document['status']} after {seconds} s")
 
-    def running(self, run_id: str, seconds: float = 20) -> None:
+    def running(self, run_id: str, seconds: float = HANGS) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if self.get(run_id)["status"] == "running":
@@ -155,7 +157,7 @@ class Server:
     def runner(self, name: str = "aurea-runner") -> int:
         """The process that executes runs, warm or busy; or ``aurea-guard`` or ``aurea-keeper`` around it."""
         parents = {"aurea-runner": "aurea-guard", "aurea-guard": "aurea-keeper", "aurea-keeper": ""}
-        until = time.monotonic() + 10
+        until = time.monotonic() + HANGS
         while time.monotonic() < until:
             for pid, (parent, state, _) in self.children().items():
                 theirs = _name(parent) if parents[name] else ""
@@ -184,7 +186,7 @@ class Server:
         return self
 
     def _quiet_census(self, want: dict[str, Any] | None = None) -> dict[str, Any]:
-        until, census = time.monotonic() + 8, self.census()
+        until, census = time.monotonic() + (8 if want is None else HANGS), self.census()
         while time.monotonic() < until:
             time.sleep(0.1)
             again = self.census()
@@ -202,7 +204,7 @@ class Server:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def ended(self, seconds: float = 16) -> int:
+    def ended(self, seconds: float = HANGS) -> int:
         code = self.process.wait(seconds)
         if self.process.stdout is not None:
             self.process.stdout.close()
@@ -216,7 +218,7 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.ended()
-            raise AssertionError("it did not stop within 16 s") from None
+            raise AssertionError(f"it did not stop within {HANGS:.0f} s") from None
 
     def integrity(self) -> list[str]:
         """``PRAGMA integrity_check`` of a copy, so that there is never a second connection to the ledger itself."""
@@ -243,13 +245,12 @@ def check_invariants(server: Server) -> None:
         assert server.process.returncode in DOCUMENTED_EXITS, f"1: exit code {server.process.returncode}"
         server.start()
         server.mark = None
-    began = time.monotonic()
-    status, _, health = server.ask("GET", "/health", timeout=2)
+    with within(2, "2: health"):
+        status, _, health = server.ask("GET", "/health")
     assert (status, health["status"]) == (200, "healthy"), "2: health"
-    assert time.monotonic() - began < 2, "2: health came late"
     result = server.run(ONE_JOB)
     assert result["completed_jobs"] == 1, f"3: {result}"
-    assert 0.010 <= result["mean_latency"] < 0.5, f"3: a job of 10 ms took {result['mean_latency']}"
+    assert 0.010 <= result["mean_latency"] < 5, f"3: a job of 10 ms took {result['mean_latency']}"
     assert result["total_cost"] == pytest.approx(0.001 * result["mean_latency"], abs=1e-9), "3: its cost is wrong"
     for run_id in server.acknowledged:
         assert server.final(run_id)["benchmark_id"] == run_id, "4: an acknowledged run is lost"

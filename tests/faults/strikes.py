@@ -14,6 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+HANGS = 120.0
+"""Seconds after which something hangs. What is only slow, on a machine that others keep busy, is no fault."""
+
 PROC = Path("/proc")
 _PIDFD_GETFD = 438
 """The number of the system call on every architecture."""
@@ -42,7 +45,7 @@ def is_there(pid: int) -> bool:
         return False
 
 
-def wait_until_gone(pids: set[int], seconds: float = 60) -> list[int]:
+def wait_until_gone(pids: set[int], seconds: float = HANGS) -> list[int]:
     """Those that are still there after a while."""
     until = time.monotonic() + seconds
     while (left := [pid for pid in pids if is_there(pid)]) and time.monotonic() < until:
@@ -135,3 +138,13 @@ class ProcessorShare:
                 pass
             self._wall += time.perf_counter() - wall
             self._used += time.thread_time() - used
+
+
+@contextlib.contextmanager
+def within(seconds: float, what: str) -> Iterator[None]:
+    """The block takes at most so long, in seconds that the machine gave us."""
+    began = time.monotonic()
+    with ProcessorShare() as processor:
+        yield
+    took = time.monotonic() - began
+    assert took * processor.share <= seconds, f"{what} took {took:.1f} s, with {processor.share:.0%} of a processor"

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.faults.strikes import HANGS
+
 pytestmark = pytest.mark.faults
 
 VIRTUAL = {
@@ -34,8 +36,8 @@ def ask(server: Any, path: str, window: int = 0) -> socket.socket:
     return peer
 
 
-def ask_until_served(server: Any, path: str, window: int) -> socket.socket:
-    """Like `ask`. A server with little time of a processor refuses the last of many downloads: 503, to be asked again."""
+def ask_until_served(server: Any, path: str, window: int = 0) -> socket.socket:
+    """Like `ask`. A server with little time of a processor refuses the last of many readers: 503, to be asked again."""
     while True:
         peer = ask(server, path, window)
         if peer.recv(12, socket.MSG_PEEK | socket.MSG_WAITALL) != b"HTTP/1.1 503":
@@ -87,9 +89,13 @@ def test_downloads_that_leave_under_way(serve: Callable[..., Any], invariants: C
 def test_slow_steady_readers_get_all(
     serve: Callable[..., Any], invariants: Callable[[Any], None], campaign: Callable[[int], int]
 ) -> None:
-    """100 MB to readers of 70 and 100 kB/s, 64 KiB at a time, for four minutes and then faster; six more stop at once."""
+    """100 MB to readers of 70 and 100 kB/s, 64 KiB at a time, for four minutes and then faster; six more stop at once.
+
+    What the kernel holds of a connection is some 9 MB, so a third of that is enough where a tenth of the time is.
+    """
     server, slowly = serve(), campaign(240)
-    path = jobs_run(server, 1_000_000)
+    jobs = max(campaign(1_000_000), 300_000)
+    path = jobs_run(server, jobs)
     found: dict[str, int] = {}
 
     def steady(name: str, rate: float, window: int) -> None:
@@ -106,13 +112,15 @@ def test_slow_steady_readers_get_all(
 
     cases = [("70", 70_000.0, 0), ("100", 100_000.0, 0), ("70, large window", 70_000.0, 4 << 20), ("20", 20_000.0, 0)]
     readers = [threading.Thread(target=steady, args=case) for case in cases]
-    stopped = [ask(server, path) for _ in range(6)]
+    stopped = [ask_until_served(server, path) for _ in range(6)]
     for reader in readers:
         reader.start()
     time.sleep(5)
-    assert server.ask("GET", path.replace("csv", "json") + "&limit=5")[2]["total"] == 1_000_000
+    while (answer := server.ask("GET", path.replace("csv", "json") + "&limit=5"))[0] == 503:
+        time.sleep(1)
+    assert answer[2]["total"] == jobs
     # After some fifteen seconds; a machine that is busy with other tests takes what it takes.
-    end = time.monotonic() + 150
+    end = time.monotonic() + 150 + HANGS
     while held := [peer for peer in stopped if server.holds(peer)]:
         assert time.monotonic() < end, f"{len(held)} of those who stopped reading are still served"
         time.sleep(0.5)
@@ -120,5 +128,5 @@ def test_slow_steady_readers_get_all(
         reader.join()
     for peer in stopped:
         peer.close()
-    assert all(got > 50_000_000 for got in found.values()), found
+    assert all(got > 50 * jobs for got in found.values()), found
     invariants(server)

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.faults.strikes import HANGS, wait_until_gone, within
+
 pytestmark = pytest.mark.faults
 
 
@@ -30,16 +32,15 @@ def hidden() -> set[int]:
     return found
 
 
-def none_left(before: set[int], seconds: float = 2) -> None:
-    until = time.monotonic() + seconds
-    while (left := hidden() - before) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert left == set()
+def none_left(before: set[int]) -> None:
+    with within(2, "the end of programs that hide"):
+        assert wait_until_gone(hidden() - before) == []
+    assert hidden() - before == set()
 
 
 def several_hide(server: Any, before: set[int]) -> str:
     run_id = server.accept(does("hide_and_stay"))
-    until = time.monotonic() + 20
+    until = time.monotonic() + HANGS
     while len(hidden() - before) < 3:
         assert time.monotonic() < until, server.get(run_id)
         time.sleep(0.02)
@@ -76,7 +77,7 @@ def test_killed_idle_runner_is_replaced(
     server = serve()
     old = server.runner()
     os.kill(server.runner(victim), signal.SIGKILL)
-    until = time.monotonic() + 10
+    until = time.monotonic() + HANGS
     while server.runner() == old:
         assert time.monotonic() < until
         time.sleep(0.02)

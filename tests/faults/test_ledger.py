@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.faults.strikes import HANGS, wait_until_gone, within
+
 from aurea_server.history import DataFolder
 from aurea_server.history.migrations import VERSION
 
@@ -79,7 +81,7 @@ def test_removing_the_lock_lets_no_second_server_in(
 
 def until_ready(server: Any, status: int) -> Any:
     """Wait until readiness answers so; what it says."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + HANGS
     while time.monotonic() < until:
         found, _, document = server.ask("GET", "/health/ready")
         if found == status:
@@ -319,7 +321,7 @@ def test_a_full_disk_refuses_new_runs_and_serves_old_ones(
     assert server.ask("GET", "/health/live")[0] == 200
     assert server.ask("GET", "/health/ready")[2]["code"] == "storage_full"
     (small_disk / "filler").unlink()
-    until = time.monotonic() + 5
+    until = time.monotonic() + HANGS
     while server.ask("GET", "/health/ready")[0] != 200 and time.monotonic() < until:
         time.sleep(0.1)
     invariants(server)
@@ -396,7 +398,7 @@ def test_result_waits_for_room_on_the_disk(
     result = server.final(run_id)
     assert (result["status"], result["completed_jobs"]) == ("completed", 2000)
     (small_disk / "filler").unlink()
-    until = time.monotonic() + 5
+    until = time.monotonic() + HANGS
     while server.states()[run_id] != "completed" and time.monotonic() < until:
         time.sleep(0.1)
     assert server.states()[run_id] == "completed"
@@ -455,7 +457,7 @@ def test_a_disk_that_fails_refuses_new_runs_and_loses_nothing(
         assert server.ask("GET", "/health")[0] == 200
     finally:
         fault.unlink()
-    until = time.monotonic() + 5
+    until = time.monotonic() + HANGS
     while server.ask("GET", "/health/ready")[0] != 200 and time.monotonic() < until:
         time.sleep(0.1)
     invariants(server)
@@ -474,10 +476,8 @@ def kill_rounds(server: Any, rounds: int, seed: int, invariants: Callable[[Any],
         left = server.children()
         server.process.kill()
         server.ended()
-        until = time.monotonic() + 2
-        while time.monotonic() < until and any(Path(f"/proc/{pid}").exists() for pid in left):
-            time.sleep(0.02)
-        assert [pid for pid in left if Path(f"/proc/{pid}").exists()] == [], "an orphan lives after 2 s"
+        with within(2, "the end of what a killed server left"):
+            assert wait_until_gone(set(left)) == []
         assert server.integrity() == ["ok"]
         server.start()
         states = server.states()

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.faults.strikes import HANGS
+
 pytestmark = pytest.mark.faults
 
 
@@ -55,12 +57,12 @@ def launch(server: Any, *arguments: str, closed: str = "", out: int | None = Non
         )
 
 
-def serves(server: Any, seconds: float = 15) -> None:
+def serves(server: Any, seconds: float = HANGS) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         assert server.process.poll() is None, f"it ended with {server.process.returncode}"
         with contextlib.suppress(ConnectionError):
-            assert server.ask("GET", "/health", timeout=2)[0] == 200
+            assert server.ask("GET", "/health")[0] == 200
             return
         time.sleep(0.05)
     raise AssertionError("it does not serve")
@@ -109,7 +111,7 @@ def test_a_refused_start_has_its_code_when_nobody_reads_why(serve: Callable[...,
         server = serve(start=False)
         server.data = server.folder / data
         launch(server, *arguments, err=full_pipe)
-        assert server.ended(10) == code
+        assert server.ended() == code
 
 
 def test_a_run_here_ends_well_with_all_streams_closed() -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.faults.strikes import HANGS
+
 pytestmark = pytest.mark.faults
 
 QUICK = {"num_jobs": 3, "job_duration_ms": 1}
@@ -47,12 +49,12 @@ def test_a_wall_clock_that_is_set_during_a_run_changes_no_figure(
     result = clocked.final(run_id)
     assert result["status"] == "completed"
     assert result["completed_jobs"] == 20
-    assert 0.8 <= result["service_time"]["min"] <= result["duration"] < 2
+    assert 0.8 <= result["service_time"]["min"] <= result["duration"] < HANGS
     begun, ended = (datetime.fromisoformat(result[name]) for name in ("start_time", "end_time"))
     assert (ended - begun).total_seconds() == pytest.approx(result["duration"], abs=0.002)
     after = clocked.run(QUICK)
     labels = [datetime.fromisoformat(each["start_time"]) for each in (before, after)]
-    assert (labels[1] - labels[0]).total_seconds() == pytest.approx(seconds, abs=10)  # the clock is really wrong
+    assert (labels[1] - labels[0]).total_seconds() == pytest.approx(seconds, abs=HANGS)  # the clock is really wrong
     ids = [clocked.get(each)["benchmark_id"] for each in (before["benchmark_id"], run_id, after["benchmark_id"])]
     assert ids == sorted(ids, key=lambda text: int(text.rpartition("-")[2]))
     assert [row["benchmark_id"] for row in clocked.ask("GET", "/benchmark/runs?limit=3")[2]["runs"]] == ids[::-1]

@@ -81,4 +81,4 @@ def hostile(authority: Authority) -> Iterator[HostileServer]:
         ports = json.loads(process.stdout.readline())
         yield HostileServer(ports["plain"], ports["tls"])
         process.stdin.close()
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0

@@ -27,7 +27,7 @@ def free_port() -> int:
 
 
 def wait_for(listening: socket.socket, address: object, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while True:
         with suppress(OSError):
             listening.connect(address)  # type: ignore[arg-type]
@@ -50,7 +50,7 @@ def started(command: list[str], unix: Path, log: Path, stop: signal.Signals, **m
     finally:
         process.send_signal(stop)
         try:
-            process.wait(30)
+            process.wait(120)
         finally:
             process.kill()
             process.wait()
@@ -81,7 +81,7 @@ class Nginx(NamedTuple):
 
     def take_log(self, requests: int) -> list[Logged]:
         """The log since the last call. nginx writes a line after the reply's last byte, so there may be some to wait for."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while len(lines := self.access_log.read_text().splitlines()) < requests:
             assert time.monotonic() < deadline, f"{len(lines)} lines in nginx's log, not {requests}"
             time.sleep(0.01)
@@ -188,4 +188,4 @@ def run_uvicorn(folder: Path) -> Iterator[tuple[int, Path]]:
             yield port, unix
     finally:
         on_port.terminate()
-        on_port.wait(30)
+        on_port.wait(120)
