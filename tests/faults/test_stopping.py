@@ -227,14 +227,15 @@ def test_workers_that_burn_leave_a_signal_to_those_who_feed_them(
     server = serve()
     job = {"kind": "cpu", "duration": 0.2}
     run_id = server.accept({"workload": {"job": job, "jobs": 8}, "scheduler": {"slots": 2}})
-    server.running(run_id)
     until = time.monotonic() + HANGS
-    while sum("_cpu.py" in command for _, _, command in server.children().values()) < 1 and time.monotonic() < until:
+    while not any("cpu_workers.py" in command for _, _, command in server.children().values()):
+        assert time.monotonic() < until, "no worker was seen"
         time.sleep(0.01)
     for _ in range(5):
         time.sleep(0.02)
         for pid in server.children():
-            os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
     server.signal(signal.SIGTERM)
     assert server.ended() == 0
     invariants(server)
