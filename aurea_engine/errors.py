@@ -15,7 +15,8 @@ AureaError
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 LOCAL_REFERENCE = (
@@ -73,6 +74,15 @@ class SpecError(AureaError, ValueError):
         # Callers show the problems. An error without any (a strategy may raise one) would look like success.
         self.problems: tuple[Problem, ...] = found or (Problem("", "is refused, and nothing says why"),)
         super().__init__("; ".join(str(problem) for problem in self.problems))
+
+
+@contextmanager
+def within(parent: str) -> Iterator[None]:
+    """Problems that come up are those of the object that the specification holds as ``parent``."""
+    try:
+        yield
+    except SpecError as error:
+        raise SpecError(problem.within(parent) for problem in error.problems) from None
 
 
 class NotSimulable(SpecError):

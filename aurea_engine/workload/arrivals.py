@@ -31,6 +31,7 @@ from aurea_engine.workload.arrival_instants import (
 )
 from aurea_engine.workload.distributions import Constant as ConstantDuration
 from aurea_engine.workload.distributions import Distribution, draw_durations
+from aurea_engine.workload.token_traces import TokenLengths
 
 
 class Arrivals(ABC, Checked):
@@ -53,6 +54,10 @@ class Arrivals(ABC, Checked):
 
     def span(self) -> float | None:
         """Seconds after which the process ends by itself, if it does."""
+        return None
+
+    def token_lengths(self) -> TokenLengths | None:
+        """The lengths of the requests that arrive, where a trace has them: see `JobSource.bound_to`."""
         return None
 
     def at_rate(self, rate: float) -> Arrivals | None:

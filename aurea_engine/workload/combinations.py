@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from operator import is_
+from typing import Annotated, TypeVar
 
 import numpy as np
 
-from aurea_engine.errors import Problem
+from aurea_engine.errors import Problem, within
 from aurea_engine.fields.checked import Checked, PositiveSeconds, Ratio, Weight, non_empty
 from aurea_engine.records.batch import NEVER
 from aurea_engine.records.measures import GroupName, number_repeated
 from aurea_engine.workload.distributions import cut_to_whole_ns
 from aurea_engine.workload.jobs import PLANNED, Job, JobSource, Plan, Priority, plan_jobs
 from aurea_engine.workload.streams import Streams
+from aurea_engine.workload.token_traces import TokenLengths
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,14 @@ class Mix(JobSource):
             offset += len(branch.job.leaves())
         return whole
 
+    def bound_to(self, lengths: TokenLengths | None) -> Mix:
+        branches = []
+        for i, branch in enumerate(self.of):
+            with within(f"of[{i}].job"):
+                bound = branch.job.bound_to(lengths)
+            branches.append(branch if bound is branch.job else replace(branch, job=bound))
+        return self if all(map(is_, branches, self.of)) else replace(self, of=tuple(branches))
+
     def leaves(self) -> tuple[Job, ...]:
         return tuple(leaf for branch in self.of for leaf in branch.job.leaves())
 
@@ -126,6 +136,9 @@ class Faulty(JobSource):
         plan.fails |= streams.rng("failures").random(n) < self.failure_rate
         return plan
 
+    def bound_to(self, lengths: TokenLengths | None) -> Faulty:
+        return _bind_wrapped(self, lengths)
+
     def leaves(self) -> tuple[Job, ...]:
         return self.job.leaves()
 
@@ -145,8 +158,21 @@ class Limited(JobSource):
         np.minimum(plan.limit, cut_to_whole_ns(np.array(self.timeout)), out=plan.limit)
         return plan
 
+    def bound_to(self, lengths: TokenLengths | None) -> Limited:
+        return _bind_wrapped(self, lengths)
+
     def leaves(self) -> tuple[Job, ...]:
         return self.job.leaves()
 
     def groups(self) -> tuple[str, ...]:
         return self.job.groups()
+
+
+_Wrapper = TypeVar("_Wrapper", Faulty, Limited)
+
+
+def _bind_wrapped(wrapper: _Wrapper, lengths: TokenLengths | None) -> _Wrapper:
+    """`JobSource.bound_to` of a wrapper: that of the job within it."""
+    with within("job"):
+        bound = wrapper.job.bound_to(lengths)
+    return wrapper if bound is wrapper.job else replace(wrapper, job=bound)

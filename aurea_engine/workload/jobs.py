@@ -26,16 +26,12 @@ from aurea_engine.records.measures import Mark, Measure, Schema, join_declared
 from aurea_engine.workload.access import Reach
 from aurea_engine.workload.callbacks import CallbackPool
 from aurea_engine.workload.cpu_workers import CpuWorkers, count_workers
-from aurea_engine.workload.distributions import (
-    Constant,
-    Distribution,
-    draw_durations,
-    to_floats,
-)
+from aurea_engine.workload.distributions import Constant, Distribution, draw_durations, to_floats
 from aurea_engine.workload.job_setup import JobSetup
 from aurea_engine.workload.job_steps import name_step_groups
 from aurea_engine.workload.planned_reports import Numbers, plan_reports
 from aurea_engine.workload.streams import Streams
+from aurea_engine.workload.token_traces import TokenLengths
 
 Run = Callable[[float], Awaitable[object]]
 """Does one job of the demand (seconds; NaN if it is not known before). Raising makes the job *failed*."""
@@ -78,6 +74,13 @@ class JobSource(ABC, Checked):
     def groups(self) -> tuple[str, ...]:
         """The name of the group of each of `leaves`; empty if jobs are not told apart. Leaves may share a group."""
         return ()
+
+    def bound_to(self, lengths: TokenLengths | None) -> JobSource:
+        """The same jobs, for arrivals that bring ``lengths``: job i is request i of a trace. None if they bring none.
+
+        Most jobs take none, and are returned as they are. Raises `SpecError` if jobs cannot be without.
+        """
+        return self
 
 
 PLANNED = {"demand": "fiu", "limit": "fiu", "fails": "b", "priority": "iu", "leaf": "iu"}

@@ -118,6 +118,9 @@ class Trace(Arrivals):
         named = replace(source, column=columns.time, unit=columns.unit)
         return named, *read_token_trace(named, form, self.sha256)
 
+    def token_lengths(self) -> TokenLengths | None:
+        return self.lengths
+
     def instants(self, rng: np.random.Generator) -> Iterator[Instants]:
         # Times of a list were checked to be in order as floats. Rounding cannot change the order.
         whole = np.rint(np.array(self.at) * NS).astype(np.int64) if self.file is None else self.recorded_ns

@@ -35,6 +35,8 @@ class Workload(Checked):
 
     def check(self) -> list[Problem]:
         try:
+            # The frozen value completes itself once, while it is made. Jobs that are bound are equal to those that are not.
+            object.__setattr__(self, "job", self.job.bound_to(self.arrivals.token_lengths()))
             # Kept for the run, which reads it many times.
             _ = self.schema
         except SpecError as error:
