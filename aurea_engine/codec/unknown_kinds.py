@@ -20,6 +20,7 @@ from aurea_engine.workload.arrivals import Arrivals
 from aurea_engine.workload.distributions import Distribution
 from aurea_engine.workload.jobs import Job
 from aurea_engine.workload.schedulers import Scheduler
+from aurea_engine.workload.token_traces import TokenLengths, TraceTokens
 
 
 class UnknownKind:
@@ -61,6 +62,10 @@ class UnknownArrivals(UnknownKind, Arrivals):
 
     def instants(self, rng: np.random.Generator) -> NoReturn:
         self.refuse()
+
+    def token_lengths(self) -> TokenLengths:
+        # Jobs that took their lengths from it need not be refused: none of them will be planned.
+        return TokenLengths.of(TraceTokens((), ()))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from aurea_engine.closed_sets import Severity
 from aurea_engine.records.batch import NS
 from aurea_engine.results.chat_checks import check_chats
 from aurea_engine.results.findings import Finding
+from aurea_engine.results.prompt_checks import check_prompts
 from aurea_engine.results.run_state import RunState
 from aurea_engine.results.shard_figures import name_shard, tells_of_itself
 
@@ -30,7 +31,7 @@ def check_target(state: RunState, *, is_settled: bool) -> list[Finding]:
 
     ``is_settled``: the run is long enough for shares and rates.
     """
-    checks = [_check_pool, _check_local, _check_supply, _check_pace, check_chats]
+    checks = [_check_pool, _check_local, _check_supply, _check_pace, check_chats, check_prompts]
     if is_settled:
         checks.append(_check_client)
     return [finding for check in checks for finding in check(state)]

@@ -35,6 +35,10 @@ class Streams:
             self._children[name] = Streams(self._seed, f"{self._path}/{name}")
         return self._children[name]
 
+    def whole(self) -> Streams:
+        """The streams of the whole run, each from its beginning: the same for every part of the workload that asks."""
+        return Streams(self._seed)
+
 
 def derive_seed(seed: int, purpose: str, index: int) -> int:
     """The seed of one of several runs that are derived from the run of ``seed``: 53 bits, by its purpose and its index.

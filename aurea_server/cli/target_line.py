@@ -16,7 +16,9 @@ SHOWN = 5
 
 
 def print_targets(spec: RunSpec, catalog: Catalog) -> None:
-    """A line on stderr for each request of the specification, and one for their load; nothing where none has a target."""
+    """A line on stderr for each request of the specification, and one for their load; nothing where none is sent."""
+    if spec.clock == "virtual":
+        return  # nothing is sent
     document = spec_to_dict(spec, catalog)
     targets = list(dict.fromkeys(list_targets(document["workload"]["job"])))
     if not targets:

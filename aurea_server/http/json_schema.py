@@ -240,6 +240,10 @@ class Schemas:
             if hasattr(rule, "coerce"):
                 return _exact(rule) if hasattr(rule, "most") else _text(rule)
         schema = self.describe(base)
+        # A rule that names short forms of an object.
+        short = [form for rule in rest for form in getattr(rule, "also", ())]
+        if short:
+            return {"anyOf": [*short, schema]}
         for meta in metas:
             bounds = _bounds(meta)
             schema = {**schema, **({"minItems": meta.min_length} if schema.get("type") == "array" else bounds)}

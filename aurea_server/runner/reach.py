@@ -19,7 +19,9 @@ from aurea_engine.workload.access import Access, Reach
 
 def check_reach(spec: RunSpec, access: Access) -> None:
     """Raises SpecError with every target, secret and rate that the run may not have."""
-    leaves = [leaf.reach() for leaf in spec.workload.job.leaves()]
+    # A job that is only simulated sends nothing. One that cannot be is refused for its target first, as in real time.
+    is_virtual = spec.clock == "virtual"
+    leaves = [leaf.reach() for leaf in spec.workload.job.leaves() if leaf.real_time_only or not is_virtual]
     reaching = [reach for reach in leaves if reach.targets]
     if not reaching:
         return

@@ -67,6 +67,7 @@ from aurea_engine.shards.split import prepare_spec
 from aurea_engine.studies.repeat import repeat
 from aurea_engine.studies.runner import RunHere
 from aurea_engine.targets.chat.columns import MEASURES
+from aurea_engine.targets.chat.simulated import Simulated
 from aurea_engine.testing import FakeConnections, FakeRequests, JumpingLoop, ManualClock, run_jumping
 from aurea_engine.workload.streams import derive_seed
 from tests.engine.shards.fake_shards import FakeShard
@@ -208,13 +209,14 @@ class FailsElsewhere(Fails):
 
 @dataclass(frozen=True)
 class FakeChat(Chat):
-    """Answers at once, in two frames each. Every other one tells of its ``tokens``."""
+    """Answers at once, in two frames each. Every other one tells of its ``tokens``, and that ``asked`` were asked for."""
 
     tokens: ClassVar[int] = -1
+    asked: ClassVar[int] = -1
 
     @asynccontextmanager
     async def opened_in(self, setup: JobSetup) -> AsyncIterator[CallbackPool]:
-        told = {"frames": 2, "output_tokens": self.tokens}
+        told = {"frames": 2, "output_tokens": self.tokens, "asked_output": self.asked}
 
         class Answering(FakeConnections):
             def start(self, job: int, demand: float, limit: int | None, deadline: int | None) -> None:
@@ -226,6 +228,13 @@ class FakeChat(Chat):
 
 class ChatWithTokens(FakeChat):
     tokens = 2
+
+
+class ChatOfOtherLength(ChatWithTokens):
+    asked = 20
+
+
+SIMULATED_CHAT = Chat("http://127.0.0.1:1", simulated=Simulated(Constant(1), Constant(0.1)))
 
 
 @dataclass(frozen=True)
@@ -350,6 +359,10 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
         lambda: held_up(RunSpec(STEADY, seed=0), 0.05),
         lambda: held_up(RunSpec(STEADY, seed=0), 0.004),
     ),
+    "lengths_missed": (
+        lambda: on_connections(ChatOfOtherLength("http://127.0.0.1:1")),
+        lambda: on_connections(ChatWithTokens("http://127.0.0.1:1")),
+    ),
     "local_failures": (lambda: on_connections(Fails()), lambda: on_connections(FailsElsewhere())),
     "loop_lag": (
         lambda: held_up(RunSpec(STEADY, seed=0), 0.2),
@@ -380,6 +393,10 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
     "too_few_samples": (
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=2994), seed=0)),
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=2995), seed=0)),
+    ),
+    "tokens_simulated": (
+        lambda: simulate(RunSpec(Workload(SIMULATED_CHAT, Poisson(1), jobs=9), seed=0)),
+        lambda: on_connections(ChatWithTokens("http://127.0.0.1:1")),
     ),
     "tokens_unknown": (
         lambda: on_connections(FakeChat("http://127.0.0.1:1")),
@@ -624,6 +641,12 @@ UNDER_WAY: dict[str, Callable[[Watcher], RunResult]] = {
     ),
     "retries_at_once": lambda watcher: simulate(
         RunSpec(Workload(Sleep(0.1), Closed(5), jobs=100_000), Fifo(1, queue_limit=0), seed=1), [watcher]
+    ),
+    "lengths_missed": lambda watcher: run_jumping(
+        RunSpec(Workload(ChatOfOtherLength("http://127.0.0.1:1"), ConstantRate(100), duration=10), seed=0), [watcher]
+    ),
+    "tokens_simulated": lambda watcher: simulate(
+        RunSpec(Workload(SIMULATED_CHAT, Closed(5), jobs=100_000), Fifo(1, queue_limit=9), seed=1), [watcher]
     ),
     "tokens_unknown": lambda watcher: run_jumping(
         RunSpec(Workload(FakeChat("http://127.0.0.1:1"), ConstantRate(100), duration=10), seed=0), [watcher]

@@ -34,6 +34,8 @@ MEASURES = (
     FRAMES,
     Measure("token_gap", "s/token", NS),
     Measure("output_rate", "tokens/s", 1000),
+    Measure("asked_input", "tokens"),
+    Measure("asked_output", "tokens"),
 )
 
 FRAME_GAP = Measure("frame_gap", "s", NS)

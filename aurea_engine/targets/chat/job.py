@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from msgspec import Meta
 
 from aurea_engine.closed_sets import ExecutorName
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.fields.checked import Name, PositiveSeconds, non_empty
+from aurea_engine.fields.checked import Name, PositiveSeconds
 from aurea_engine.fields.local_files import SECRET_HEADERS, TARGET_URL
 from aurea_engine.records.measures import GroupName, Mark, Measure
 from aurea_engine.targets.chat.columns import FRAME_GAP, MARKS, MEASURES
+from aurea_engine.targets.chat.conversation import Conversation
 from aurea_engine.targets.chat.endpoints import Endpoint, find_endpoint
-from aurea_engine.targets.chat.prompt_lines import ListedPrompts, MaxTokens, PromptLine
+from aurea_engine.targets.chat.prompt_lines import MaxTokens, PromptLine
 from aurea_engine.targets.chat.prompt_source import PromptSource
+from aurea_engine.targets.chat.prompts.listed import list_prompts
+from aurea_engine.targets.chat.prompts.member import PROMPT_FORMS, Prompts
+from aurea_engine.targets.chat.prompts.opening import open_prompts
+from aurea_engine.targets.chat.prompts.planned import plan_lengths
 from aurea_engine.targets.chat.request_body import BUILT, PLACEHOLDER_BODY
+from aurea_engine.targets.chat.simulated import Simulated, plan_simulated
 from aurea_engine.targets.http.connection_options import MOST_CONNECTIONS
 from aurea_engine.targets.http.member_rules import HeadersRule, JsonRule, UrlRule
 from aurea_engine.targets.http.members import Auth, HttpMembers
 from aurea_engine.targets.http.tls import TlsOptions
 from aurea_engine.workload.access import Reach
 from aurea_engine.workload.job_setup import JobSetup
-from aurea_engine.workload.jobs import Job, OpenedJob
+from aurea_engine.workload.jobs import Job, OpenedJob, Plan
+from aurea_engine.workload.streams import Streams
+from aurea_engine.workload.token_traces import TokenLengths
 
 if TYPE_CHECKING:
     from aurea_engine.targets.chat.chat_jobs import ChatJobs
-
-DEFAULT_PROMPT = PromptLine(prompt="Tell me in a few sentences what a load test is.")
+    from aurea_engine.targets.chat.conversation_jobs import ConversationJobs
 
 
 class ParametersRule:
@@ -56,10 +64,11 @@ class ParametersRule:
 
 @dataclass(frozen=True)
 class Chat(Job):
-    """Asks a language model over the OpenAI-compatible interface at ``url``, with or without ``/v1``. In real time only.
+    """Asks a language model over the OpenAI-compatible interface at ``url``, with or without ``/v1``.
 
     Tokens are counted by the server alone: ``usage`` asks it to tell in a stream. ``max_tokens`` holds where a prompt has no
-    limit of its own. ``parameters`` go into the body of every request as they are.
+    limit of its own. ``parameters`` go into the body of every request as they are. In real time only, but with
+    ``simulated``.
     """
 
     # What is asked.
@@ -68,7 +77,7 @@ class Chat(Job):
     stream: bool = True
     usage: bool = True
     model: Name | None = None
-    prompts: Annotated[tuple[PromptLine, ...], non_empty("must hold at least one prompt")] | None = None
+    prompts: Annotated[Prompts, PROMPT_FORMS] = field(default_factory=Prompts)
     max_tokens: MaxTokens = 128
     parameters: Annotated[Mapping[str, Any], ParametersRule()] = field(default_factory=dict, hash=False)
     headers: Annotated[Mapping[str, Any], HeadersRule(), SECRET_HEADERS] = field(default_factory=dict, hash=False)
@@ -82,12 +91,56 @@ class Chat(Job):
     warm: bool = True
     tls: TlsOptions = field(default_factory=TlsOptions)
     name: GroupName | None = None
+    # One job is a whole conversation; or none is sent at all, in virtual time.
+    conversation: Conversation | None = None
+    simulated: Simulated | None = None
+    lengths: TokenLengths | None = field(init=False, default=None, repr=False, compare=False)
+    """Of the trace that its jobs arrive by, where ``prompts`` take them from it: see `bound_to`."""
 
     marks: ClassVar[tuple[Mark, ...]] = MARKS
     measures: ClassVar[tuple[Measure, ...]] = MEASURES
     run_measures: ClassVar[tuple[Measure, ...]] = (FRAME_GAP,)
     executor: ClassVar[ExecutorName] = "callbacks"
-    real_time_only: ClassVar[bool] = True
+
+    @property
+    def real_time_only(self) -> bool:  # type: ignore[override]
+        """Whether it cannot be simulated."""
+        return self.simulated is None
+
+    @property
+    def counts_turns(self) -> bool:  # type: ignore[override]
+        """Only prompts that are used once go by turns."""
+        return self.prompts.pick == "once"
+
+    def supply(self) -> int | None:
+        if self.prompts.pick != "once":
+            return None
+        return len(self._lines) // (1 if self.conversation is None else self.conversation.turns)
+
+    @cached_property
+    def _lines(self) -> Sequence[PromptLine]:
+        """The prompts that are given, none of a shape or a trace. Kept for plans, which ask for them block by block."""
+        return list_prompts(self.prompts)
+
+    def step_names(self) -> tuple[str, ...]:
+        return () if self.conversation is None else self.conversation.step_names()
+
+    def bound_to(self, lengths: TokenLengths | None) -> Chat:
+        if not self.prompts.trace:
+            return self
+        if lengths is None:
+            text = "need arrivals of kind trace that have lengths: format mooncake, azure or burstgpt, or tokens"
+            raise SpecError([Problem("prompts", text, "trace")])
+        bound = replace(self)
+        # The frozen value completes itself once, before anybody else has it.
+        object.__setattr__(bound, "lengths", lengths)
+        return bound
+
+    def plan(self, streams: Streams, first: int, n: int) -> Plan:
+        if self.simulated is None:
+            return super().plan(streams, first, n)
+        lengths = plan_lengths(self.prompts, self._lines, self.max_tokens, streams, self.lengths)
+        return plan_simulated(self.simulated, streams, lengths(first, n))
 
     def check(self) -> list[Problem]:
         problems = list[Problem]()
@@ -101,6 +154,22 @@ class Chat(Job):
             for name, text in self.headers.items()
             if isinstance(text, str) and "{{" in text
         ]
+        return problems + self._check_forms()
+
+    def _check_forms(self) -> list[Problem]:
+        problems = []
+        if self.conversation is not None and self.endpoint != "chat":
+            problems.append(Problem("conversation", "goes with the endpoint chat: completions have no turns"))
+        if self.conversation is not None and self.prompts.trace:
+            problems.append(
+                Problem("conversation", "cannot stand beside prompts of a trace: its requests are single ones")
+            )
+        if self.simulated is not None and self.conversation is not None:
+            problems.append(
+                Problem("simulated", "cannot stand beside conversation: steps take place in real time only")
+            )
+        if self.simulated is not None and not self.stream:
+            problems.append(Problem("simulated", "goes with stream true: an answer in one piece has no first token"))
         return problems
 
     def members(self) -> HttpMembers:
@@ -122,7 +191,7 @@ class Chat(Job):
 
     async def open_prompts(self, setup: JobSetup) -> PromptSource:
         """What its jobs ask. Raises `SpecError` for what cannot be read."""
-        return ListedPrompts.of(self.prompts or (DEFAULT_PROMPT,))
+        return await open_prompts(self.prompts, setup, self.lengths)
 
     def groups(self) -> tuple[str, ...]:
         return () if self.name is None else (self.name,)
@@ -142,7 +211,7 @@ class Chat(Job):
             yield pool
 
     @asynccontextmanager
-    async def opened_in(self, setup: JobSetup) -> AsyncIterator[ChatJobs]:
+    async def opened_in(self, setup: JobSetup) -> AsyncIterator[ChatJobs | ConversationJobs]:
         # Late, as in `Http.open_pool`: most commands send nothing.
         from aurea_engine.targets.chat.chat_jobs import open_chats  # noqa: PLC0415
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
 from aurea_engine.errors import Problem, SpecError
-from aurea_engine.fields.checked import Checked, Invalid, is_unicode
-from aurea_engine.targets.chat.prompt_source import Ask, PromptSource
+from aurea_engine.fields.checked import Checked, Invalid, is_unicode, show_value
 from aurea_engine.targets.http.member_rules import copy_json
 
 MOST_TEXT = 4 * 1024**2
@@ -54,6 +53,12 @@ class PromptLine(Checked):
     @classmethod
     def coerce(cls, value: object) -> PromptLine:
         """A text alone is a prompt."""
+        if isinstance(value, Mapping):
+            unknown = [name for name in value if name not in ("messages", "prompt", "max_tokens")]
+            if unknown:
+                known = "known are messages, prompt, max_tokens"
+                raise SpecError([Problem(show_value(unknown[0])[1:-1], f"is not a member: {known}")])
+            return cls(**value)
         if not isinstance(value, str) or not is_unicode(value):
             raise Invalid('must be a text, or an object with "messages" or a "prompt"')
         return cls(prompt=value)
@@ -62,20 +67,3 @@ class PromptLine(Checked):
         if (self.messages is None) == (self.prompt is None):
             return [Problem("", 'must have either "messages" or a "prompt"')]
         return []
-
-
-class ListedPrompts(PromptSource):
-    """Asks in a list: job i has the i-th, and behind the last they begin anew."""
-
-    is_shared: ClassVar[bool] = True
-
-    def __init__(self, asks: Sequence[Ask]) -> None:
-        self._asks = asks
-
-    @classmethod
-    def of(cls, lines: Sequence[PromptLine]) -> ListedPrompts:
-        """Those of ``lines``."""
-        return cls([Ask(line.messages, line.prompt, line.max_tokens) for line in lines])
-
-    def ask(self, number: int, turn: int) -> Ask:
-        return self._asks[number % len(self._asks)]

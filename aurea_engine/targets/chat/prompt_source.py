@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from aurea_engine.targets.chat.usage import Usage
-from aurea_engine.workload.job_setup import JobSetup
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ask:
     """One request: ``messages`` or a ``prompt``, never both. ``max_tokens``: None is the job's. ``parameters`` go over those
-    of the job. ``wanted``: (input, output) tokens that it was made for, None where nobody asked for a length.
+    of the job.
     """
 
     messages: Sequence[Mapping[str, Any]] | None = None
     prompt: str | None = None
     max_tokens: int | None = None
     parameters: Mapping[str, Any] | None = None
-    wanted: tuple[int, int] | None = None
 
 
 Probe = Callable[[Ask], Awaitable[Usage | None]]
@@ -36,24 +34,13 @@ class PromptSource(ABC):
     @abstractmethod
     def ask(self, number: int, turn: int) -> Ask:
         """What job ``number`` of the run asks, which is ``turn`` of its kind. Of these two alone: the same job asks the same
-        in whichever process, and however the jobs before it ended. ``turn`` is -1 unless `Prompts.counts_turns`.
+        in whichever process, and however the jobs before it ended. ``turn`` is -1 unless `Chat.counts_turns`.
         """
+
+    def wanted(self, number: int) -> tuple[int, int] | None:
+        """Tokens of the prompt and of the answer that the job's ask is made for; None where nobody asked for a length."""
+        return None
 
     async def calibrate(self, probe: Probe) -> None:
         """Ask the server, before the window opens, for what has to be known of it."""
         return
-
-
-class Prompts(ABC):
-    """The member ``prompts`` of a chat: a frozen value. Opened when a run is set up."""
-
-    counts_turns: ClassVar[bool] = False
-    """Whether its source goes by turns."""
-
-    @abstractmethod
-    async def open(self, setup: JobSetup) -> PromptSource:
-        """Reads what has to be read. Raises `SpecError` for what cannot be."""
-
-    def supply(self) -> int | None:
-        """As `Job.supply`."""
-        return None

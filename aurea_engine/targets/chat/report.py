@@ -8,12 +8,15 @@ from aurea_engine.targets.chat.stream_connection import ChatReply
 from aurea_engine.targets.chat.usage import UNKNOWN
 from aurea_engine.targets.http.replies import NEVER
 
+NOT_WANTED = NEVER, NEVER
 Report = tuple[tuple[int, ...], tuple[float, ...]]
 """(marks, measures), in the order of their declaration; a measure with a scale in its unit."""
 
 
-def report_answer(reply: ChatReply, failure: str | None) -> Report:
-    """What is reported. A failed answer has no gap and no rate: it has no end."""
+def report_answer(reply: ChatReply, failure: str | None, wanted: tuple[int, int] | None) -> Report:
+    """What is reported. A failed answer has no gap and no rate: it has no end. ``wanted``: (input, output) tokens that were
+    asked for, None if no length was.
+    """
     answer = reply.answer
     tokens, cached, output, reasoning = answer.usage
     marks = (
@@ -29,7 +32,7 @@ def report_answer(reply: ChatReply, failure: str | None) -> Report:
     gap, rate = (NEVER, NEVER) if failure is not None else (find_gap(answer), find_rate(reply, output))
     frames = NEVER if reply.first_byte == NEVER else answer.frames
     counts = (reply.status, reply.bytes_sent, reply.bytes_received)
-    return marks, (*counts, tokens, cached, output, reasoning, frames, gap, rate)
+    return marks, (*counts, tokens, cached, output, reasoning, frames, gap, rate, *(wanted or NOT_WANTED))
 
 
 def find_gap(answer: Answer) -> float:

@@ -169,7 +169,7 @@ def _read_file(data: Data) -> Iterator[tuple[int, Mapping[str, Any]]]:
         raise SpecError([Problem("file", "has no row", show_value(data.file))])
 
 
-def _split_lines(text: str) -> Iterator[str]:
+def split_lines(text: str) -> Iterator[str]:
     """The lines, ends included. One at a time: `io.StringIO` would hold four bytes for each character."""
     start = 0
     while end := text.find("\n", start) + 1:
@@ -181,7 +181,7 @@ def _split_lines(text: str) -> Iterator[str]:
 
 def _read_csv(data: Data, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The first row that is not blank names the fields."""
-    reader = csv.reader(_split_lines(text), strict=True)
+    reader = csv.reader(split_lines(text), strict=True)
     names: Sequence[str] | None = None
     try:
         for cells in reader:
@@ -207,7 +207,7 @@ def _check_names(data: Data, line: int, cells: Sequence[str]) -> list[str]:
 
 
 def _read_jsonl(data: Data, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for line, each in enumerate(_split_lines(text), 1):
+    for line, each in enumerate(split_lines(text), 1):
         if not each.strip():
             continue
         try:

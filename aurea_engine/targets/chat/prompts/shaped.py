@@ -1,0 +1,110 @@
+"""Prompts that are made to a length: a shape with shared prefixes, or the lengths and blocks of a trace."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from aurea_engine.targets.chat.prompt_source import Ask, Probe, PromptSource
+from aurea_engine.targets.chat.prompts.calibration import Calibration, measure_words
+from aurea_engine.targets.chat.prompts.lengths import LengthDraws, make_key
+from aurea_engine.targets.chat.prompts.member import Prompts
+from aurea_engine.targets.chat.prompts.words import make_text
+from aurea_engine.targets.http.draws import Draws
+from aurea_engine.workload.job_setup import JobSetup
+from aurea_engine.workload.streams import Streams
+from aurea_engine.workload.token_traces import BLOCK_TOKENS, TokenLengths
+
+BLOCKS_KEPT = 4096
+"""Texts of blocks that are kept: 12 MB. What comes again soon need not be made again."""
+
+
+class MadePrompts(PromptSource):
+    """What `ShapedPrompts` and `TracedPrompts` have in common: texts of words, whose number the server's own count gives."""
+
+    def __init__(self, prompts: Prompts, key: bytes) -> None:
+        self._key, self._is_exact = key, prompts.exact
+        self.calibration = Calibration()
+        self._kept = OrderedDict[tuple[str, int], str]()
+
+    async def calibrate(self, probe: Probe) -> None:
+        # In texts of their own, so that no cache knows the jobs' before they come.
+        self.calibration = await measure_words(probe, lambda words: make_text(self._key, "probe", words, words))
+
+    def _make_ask(self, text: str, answer: int) -> Ask:
+        parameters = {"min_tokens": answer, "ignore_eos": True} if self._is_exact else None
+        return Ask(prompt=text, max_tokens=answer, parameters=parameters)
+
+    def _keep_text(self, purpose: str, number: int, words: int) -> str:
+        """A text that other jobs have too."""
+        text = self._kept.get((purpose, number))
+        if text is None:
+            text = self._kept[purpose, number] = make_text(self._key, purpose, number, words)
+            if len(self._kept) > BLOCKS_KEPT:
+                self._kept.popitem(last=False)
+        return text
+
+
+class ShapedPrompts(MadePrompts):
+    """Prompts of a shape."""
+
+    def __init__(self, prompts: Prompts, setup: JobSetup) -> None:
+        # Texts are of this kind of job alone, so that no other kind of the run has the same prefixes.
+        super().__init__(prompts, setup.streams.rng("words").bytes(32))
+        self._prefix, self._draws = prompts.prefix, Draws(setup.streams)
+        self._input, self._output = draw_lengths(prompts, setup.streams)
+
+    def ask(self, number: int, turn: int) -> Ask:
+        (prompt, answer), prefix = self.wanted(number), self._prefix
+        words = self.calibration.words_for(prompt)
+        if prefix is None:
+            return self._make_ask(make_text(self._key, "prompt", number, words), answer)
+        # The server's overhead is in front of the prefix, and so the rest of the prompt has what is left of the whole.
+        length = self.calibration.words_of_block(prefix.length)
+        group = self._draws.row(number, prefix.groups)
+        rest = make_text(self._key, "prompt", number, max(1, words - length))
+        return self._make_ask(f"{self._keep_text('prefix', group, length)} {rest}", answer)
+
+    def wanted(self, number: int) -> tuple[int, int]:
+        before = 0 if self._prefix is None else self._prefix.length
+        return before + self._input.of(number), self._output.of(number)
+
+
+class TracedPrompts(MadePrompts):
+    """Prompts as long as those of a trace, and with its blocks: equal ids are equal text. Job i is request i."""
+
+    def __init__(self, prompts: Prompts, setup: JobSetup, lengths: TokenLengths) -> None:
+        # Ids mean the same in all kinds of jobs of the run: they share the trace.
+        super().__init__(prompts, setup.streams.whole().rng("words").bytes(32))
+        self._lengths = lengths
+
+    def ask(self, number: int, turn: int) -> Ask:
+        prompt, answer = self.wanted(number)
+        return self._make_ask(self._make_prompt(number, self.calibration.words_for(prompt)), answer)
+
+    def wanted(self, number: int) -> tuple[int, int]:
+        lengths = self._lengths
+        return max(1, int(lengths.input[number])), max(1, int(lengths.output[number]))
+
+    def _make_prompt(self, number: int, words: int) -> str:
+        ids, of_block = self._lengths.blocks_of(number), self.calibration.words_of_block(BLOCK_TOKENS)
+        whole = min(len(ids), words // of_block)
+        parts = [self._keep_text("block", block, of_block) for block in ids[:whole]]
+        if left := words - whole * of_block:
+            # The last block is only begun: its beginning is that of the whole one, of whoever has it. Where the trace names
+            # no block, the text is the job's own.
+            begun = ("block", ids[whole]) if whole < len(ids) else ("prompt", number)
+            parts.append(make_text(self._key, *begun, left))
+        return " ".join(parts)
+
+
+def draw_lengths(prompts: Prompts, streams: Streams) -> tuple[LengthDraws, LengthDraws]:
+    """The lengths of the prompts, without their prefix, and of the answers of a shape."""
+    assert prompts.input is not None
+    assert prompts.output is not None
+    key = make_key(streams)
+    return LengthDraws(prompts.input, key, 0), LengthDraws(prompts.output, key, 1)
+
+
+def list_draws(streams: Streams) -> Draws:
+    """What picks prompts of a list at random: the same for a run and for its plan."""
+    return Draws(streams.whole().child("prompts"))
