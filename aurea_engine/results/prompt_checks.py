@@ -39,5 +39,6 @@ def _check_length(state: RunState, what: str) -> Iterator[Finding]:
     if asked is None or told is None or not asked.count or not told.count:
         return
     if abs(told.mean - asked.mean) > MOST_OFF * asked.mean:
-        detail = f"{asked.mean * NS:,.0f} {what} tokens were asked for on average, and the server counted {told.mean * NS:,.0f}"
+        wanted, found = (f"{each.mean * NS:,.0f}" for each in (asked, told))
+        detail = f"{wanted} {what} tokens were asked for on average, and the server counted {found}"
         yield Finding("lengths_missed", Severity.NOTE, detail, ADVICE[what])
