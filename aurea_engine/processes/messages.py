@@ -8,7 +8,7 @@ each histogram can be rebuilt. What has passed is safe to publish.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -176,10 +176,14 @@ def make_remarks(findings: Iterable[Finding]) -> list[Remark]:
 
 
 def make_snapshot(
-    progress: Progress, model: str, requests: Requests = NO_REQUESTS, parts: RunParts | None = None
+    progress: Progress,
+    model: str,
+    requests: Requests = NO_REQUESTS,
+    parts: RunParts | None = None,
+    groups: Sequence[str] = (),
 ) -> Snapshot:
     """A report as plain data. ``model``: the kind of its cost model; ``requests``: which of its jobs are requests;
-    ``parts``: the same as parts, where there are some.
+    ``parts``: the same as parts, where there are some; ``groups``: the names of its groups, in their order.
     """
     steps = None if parts is None or parts.steps is None else parts.steps.meters.meters
     number, most = progress.replication or (None, None)
@@ -203,7 +207,7 @@ def make_snapshot(
         offered_rate=_offered_rate(progress),
         bill=make_bill(progress.bill, model),
         traffic=make_traffic(progress.meters, requests, progress.pool, steps),
-        so_far=make_so_far(progress, parts),
+        so_far=make_so_far(progress, parts, groups),
     )
 
 

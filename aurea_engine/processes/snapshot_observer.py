@@ -15,17 +15,18 @@ class SnapshotObserver(Observer):
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog, self._model = catalog, "other"
-        self._requests = NO_REQUESTS
+        self._requests, self._groups = NO_REQUESTS, tuple[str, ...]()
         self._parts: RunParts | None = None
         self.last = Snapshot()
         self.has_ended = False
 
     def on_start(self, spec: RunSpec) -> None:
         self._model, self._requests = self._catalog.kind_of(spec.cost), Requests.of(spec)
+        self._groups = spec.workload.schema.groups
 
     def on_parts(self, parts: RunParts) -> None:
         self.has_ended = parts.status is not None
         self._parts = parts
 
     def on_progress(self, progress: Progress) -> None:
-        self.last = make_snapshot(progress, self._model, self._requests, self._parts)
+        self.last = make_snapshot(progress, self._model, self._requests, self._parts, self._groups)

@@ -6,9 +6,8 @@ with it goes to each follower twice a second. What is left out here is in the re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import islice
 from typing import Annotated, Any
 
 import msgspec
@@ -100,15 +99,17 @@ class SoFar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     output_tokens: Whole | None = None
 
 
-def make_so_far(progress: Progress, parts: RunParts | None = None) -> SoFar:
-    """Of a report; ``parts``: the same as parts, which alone know of shards."""
+def make_so_far(progress: Progress, parts: RunParts | None = None, groups: Sequence[str] = ()) -> SoFar:
+    """Of a report; ``parts``: the same as parts, which alone know of shards; ``groups``: those of the specification."""
     meters, bill = progress.meters, progress.bill
+    # Meters that came from another process have their groups in the order of their names.
+    named = [name for name in groups if name in meters.groups] or list(meters.groups)
     return SoFar(
         **_encode_bill(bill),
         response_time=_find_quantiles(meters.times["response_time"]),
         objectives=[_encode_objective(each) for each in progress.objectives[:100]],
-        groups=[_describe_group(name, each) for name, each in islice(meters.groups.items(), MOST_GROUPS)],
-        more_groups=max(len(meters.groups) - MOST_GROUPS, 0),
+        groups=[_describe_group(name, meters.groups[name]) for name in named[:MOST_GROUPS]],
+        more_groups=max(len(named) - MOST_GROUPS, 0),
         failures=_take_most(progress.failures),
         statuses=_take_most(progress.statuses),
         shards=[] if parts is None else _describe_shards(parts),

@@ -20,6 +20,7 @@ from prometheus_client.samples import Sample
 
 from aurea_engine import engine_version
 from aurea_engine.processes.messages import Snapshot
+from aurea_server.metrics.composition_metrics import CompositionMetrics
 from aurea_server.metrics.cost_metrics import CostMetrics
 from aurea_server.metrics.exemplars import Exemplars, ExemplarSource
 from aurea_server.metrics.protobuf import NativeFamily
@@ -62,6 +63,7 @@ class BenchmarkMetrics(Collector):
             "virtual": (RunMetrics(simulated, exemplars), CostMetrics(simulated.prefix, exemplars)),
         }
         self._targets = TargetMetrics(real.prefix, exemplars)
+        self._composition = CompositionMetrics(real.prefix, exemplars)
         # Which clock's families a run moves is decided by its start; until then, by none.
         self._runs, self._costs = self._clocks["real"]
         self._waiting = 0
@@ -75,6 +77,8 @@ class BenchmarkMetrics(Collector):
         """A run has begun; all that follows is about it. ``clock``: real or virtual."""
         self._runs, self._costs = self._clocks[clock]
         self._runs.start_run(run_id, self._now())
+        if clock == "real":
+            self._composition.start_run()
 
     def update_run(self, now: Snapshot) -> None:
         """The current run's latest snapshot replaces the one before."""
@@ -84,6 +88,7 @@ class BenchmarkMetrics(Collector):
         # In virtual time nothing is sent, and what is said to have failed did not.
         if self._runs is self._clocks["real"][0]:
             self._targets.update_run(now.traffic, ExemplarSource(self._runs.run_id, at))
+            self._composition.update_run(now, ExemplarSource(self._runs.run_id, at))
 
     def finish_run(self, figures: Figures) -> None:
         """The current run has ended with a result."""
@@ -91,6 +96,7 @@ class BenchmarkMetrics(Collector):
         self._runs.finish_run(figures, at)
         self._costs.end_run(figures.bill, ExemplarSource(self._runs.run_id, at))
         self._targets.end_run()
+        self._composition.end_run()
 
     def fail_run(self, status: str) -> None:
         """The current run has ended without a result."""
@@ -98,6 +104,7 @@ class BenchmarkMetrics(Collector):
         self._runs.fail_run(status, at)
         self._costs.end_run(None, ExemplarSource(self._runs.run_id, at))
         self._targets.end_run()
+        self._composition.end_run()
 
     def native_families(self) -> Iterator[NativeFamily]:
         """The histograms once more, as native ones."""
@@ -134,6 +141,7 @@ class BenchmarkMetrics(Collector):
         yield GaugeMetricFamily("benchmark_cost_total", text, value=runs.dollars)
         yield from costs.families()
         yield from self._targets.families()
+        yield from self._composition.families()
 
     def _simulated_families(self) -> Iterator[Metric]:
         runs, costs = self._clocks["virtual"]
@@ -161,10 +169,23 @@ class Registry(CollectorRegistry):
         return [family for family in families if not names or family.name in names]
 
 
-class WithCreationTimes(Collector):
-    """What ``registry`` collects, each counter with the time since which it counts: OpenMetrics has a place for it.
+UNDATED = frozenset(
+    [
+        "benchmark_billed_quantity",
+        "benchmark_findings",
+        "benchmark_group_jobs",
+        "benchmark_search_outcomes",
+        "benchmark_simulated_findings",
+    ]
+)
+"""Counters whose creation times are left out: each is many series."""
 
-    In the text format it would be one more gauge per counter. A currency has none before money was spent in it.
+
+class WithCreationTimes(Collector):
+    """What ``registry`` collects, each counter that has moved with the time since which it counts.
+
+    OpenMetrics has a place for it. In the text format it would be one more gauge per counter. A series that is scraped at 0
+    first increases without it.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -177,12 +198,13 @@ class WithCreationTimes(Collector):
             yield family
 
     def _with_created(self, family: Metric) -> Iterator[Sample]:
-        # Ten series of what happens once a day: the promised number of series matters more than their creation times.
-        if family.name == "benchmark_search_outcomes":
+        # Each of them is many series: the promised number of series matters more than their creation times.
+        if family.name in UNDATED:
             yield from family.samples
             return
         last = "_sum" if family.type == "histogram" else "_total"
         for sample in family.samples:
             yield sample
-            if sample.name == family.name + last and (sample.value or family.name != "benchmark_cost_by_currency"):
+            # One without labels has it from the start: there are few of them, and a reader sees when the server began.
+            if sample.name == family.name + last and (sample.value or not sample.labels):
                 yield Sample(family.name + "_created", sample.labels, self._created)

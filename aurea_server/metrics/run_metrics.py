@@ -19,6 +19,7 @@ from aurea_engine import LatencyHistogram
 from aurea_engine.closed_sets import FINDING_CODES, OBJECTIVE_OUTCOMES, OUTCOMES, STATUSES, VERDICTS
 from aurea_engine.processes.messages import Snapshot, parse_ratio
 from aurea_server.metrics.exemplars import Exemplars, ExemplarSource, Key
+from aurea_server.metrics.judgement_metrics import JudgementMetrics
 from aurea_server.metrics.money_labels import currency_label
 from aurea_server.metrics.native_histograms import make_native
 from aurea_server.metrics.protobuf import NativeFamily
@@ -103,6 +104,7 @@ class RunMetrics:
         self._current: Snapshot | None = None
         self._gauges = Gauges()
         self._ends: dict[str, Counter[str]] = {name: Counter() for name in ENDS}
+        self._judgement = JudgementMetrics(clock.prefix, clock.about)
         self._runs = self._in_progress = 0
         self.run_id = ""
 
@@ -114,12 +116,14 @@ class RunMetrics:
         # All other figures of the last run are gone: until the new one reports, there is no throughput, and not the old
         # one.
         self._gauges = Gauges(start=at, end=self._gauges.end)
+        self._judgement.start_run()
         self._exemplars.record(self._name("runs"), {(): 1}, ExemplarSource(run_id, at))
 
     def update_run(self, now: Snapshot, at: float) -> None:
         """The current run's latest snapshot replaces the one before."""
         # Snapshots are cumulative, so the latest replaces those before; one that never arrives costs nothing.
         self._current = now
+        self._judgement.update_run([each.outcome for each in now.so_far.objectives])
         self._gauges = replace(
             self._gauges,
             # Before the first job has ended there is no throughput, rather than one of 0.
@@ -154,12 +158,14 @@ class RunMetrics:
             currency=figures.bill.currency,
         )
         # A scrape is answered by the same event loop, so it sees all of an end or nothing of it.
+        self._judgement.end_run(figures.verdict, figures.objectives)
         self._count("verdicts", [figures.verdict or ""], at)
         self._count("findings", figures.findings, at)
         self._count("objectives", figures.objectives, at)
 
     def fail_run(self, status: str, at: float) -> None:
         """The current run has ended without a result."""
+        self._judgement.end_run()
         self._close(status, at)
 
     def _close(self, status: str, at: float) -> None:
@@ -219,6 +225,7 @@ class RunMetrics:
         yield self._gauge("runs_in_progress", "Active runs.", self._in_progress)
         yield self._gauge("run_start_time_seconds", "When the latest run started, seconds since 1970.", now.start)
         yield self._gauge("run_end_time_seconds", "When the latest run that ended did, seconds since 1970.", now.end)
+        yield from self._judgement.families()
 
     @property
     def dollars(self) -> float | None:

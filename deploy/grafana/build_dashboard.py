@@ -75,6 +75,11 @@ def by(label: str, metric: str) -> str:
     return f"sum by ({label}) ({one(metric)}) > 0"
 
 
+def holds(gauge: str) -> str:
+    """The series of a one-hot ``gauge`` that is 1: the word that holds is its label."""
+    return f"{one(gauge)} == 1"
+
+
 COST_RATE = rate("benchmark_cost_usd_total")
 OCTAVES = "Buckets are powers of two, so a quantile is certain to its bucket and interpolated inside it."
 DOTS = " A dot names the run."
@@ -110,6 +115,12 @@ ROWS: dict[str, list[Panel]] = {
               OBJECTIVE_COLOURS),
         Panel("Version", "none", {"{{version}} on Python {{python}}, {{loop}}": one("benchmark_build_info")},
               "Version of Aurea, of Python, and the event loop that it runs on.", 4, "stat", shows_label=True),
+        Panel("Verdict of the run", "none", {"{{verdict}}": holds("benchmark_run_verdict")},
+              "Can the figures of the last run be trusted? None while a run is active, which has no verdict yet.", 8, "stat",
+              shows_label=True),
+        Panel("Objectives of the run", "none", {"{{position}}: {{result}}": holds("benchmark_objective_outcome")},
+              "The objectives of the current run so far, or of the last, by their position in the specification; the first "
+              "8.", 16, "stat", shows_label=True),
     ],
     "Latency": [
         Panel("Response time", "s", quantiles("benchmark_response_time_seconds", "0.50", "0.95", "0.99"),
@@ -233,6 +244,12 @@ ROWS: dict[str, list[Panel]] = {
               "Objectives of the simulated runs since the server started.", 8, colours=OBJECTIVE_COLOURS),
         Panel("Simulated: findings", "suffix: findings", {"{{code}}": by("code", "benchmark_simulated_findings_total")},
               "Remarks on simulated runs since the server started.", 8),
+        Panel("Simulated: verdict of the run", "none", {"{{verdict}}": holds("benchmark_simulated_run_verdict")},
+              "The verdict on the last simulated run.", 8, "stat", shows_label=True),
+        Panel("Simulated: objectives of the run", "none",
+              {"{{position}}: {{result}}": holds("benchmark_simulated_objective_outcome")},
+              "The objectives of the current simulated run so far, or of the last, by position.", 16, "stat",
+              shows_label=True),
     ],
     "Server": [
         Panel("CPU", "percentunit", {"{{instance}}": rate("process_cpu_seconds_total")},
@@ -299,10 +316,31 @@ ROWS: dict[str, list[Panel]] = {
                                                "in progress": f"sum({one('benchmark_searches_in_progress')})"},
               "Capacity searches since the server started. A search keeps its turn while its trials run.", 4, "stat", 0),
     ],
+    "Groups": [
+        Panel("Jobs by group", "suffix: jobs/s",
+              {"{{group}}, {{outcome}}": f"sum by (group, outcome) ({rate('benchmark_group_jobs_total')}) > 0"},
+              "Jobs per second of each branch of a mix, by its position in the specification; other: those after the 16th. "
+              "A timeout counts as failed." + DOTS, 8, stacked=True, exemplars=True),
+        Panel("Median response time by group", "s",
+              {"{{group}} {{instance}}": one("benchmark_group_response_time_p50_seconds")},
+              "Half of the jobs of a group were faster, in the current run so far or in the last.", 8),
+        Panel("p99 response time by group", "s",
+              {"{{group}} {{instance}}": one("benchmark_group_response_time_p99_seconds")},
+              "99 % of the jobs of a group were faster, in the current run so far or in the last; none while too few have "
+              "ended to tell.", 8),
+    ],
+    "Shards": [
+        Panel("Shards up", "suffix: shards", {"up {{instance}}": f"sum by (instance) ({one('benchmark_shard_up')})"},
+              "Processes that execute the current run. A run in one process has no shards.", 8),
+        Panel("Jobs by shard", "suffix: jobs", {"{{shard}} {{instance}}": one("benchmark_shard_jobs")},
+              "Jobs that each process of the current run, or the last, has released. They should grow alike.", 8),
+        Panel("Worst lag by shard", "s", {"{{shard}} {{instance}}": one("benchmark_shard_worst_lag_seconds")},
+              "The longest delay of a release by each process: one that is late distorts what it sends.", 8),
+    ],
 }
 
-COLLAPSED = {"Targets", "Capacity"}
-"""Rows that are folded until somebody opens them: most servers send nothing, and search no capacity."""
+COLLAPSED = {"Targets", "Capacity", "Groups", "Shards"}
+"""Rows that are folded until somebody opens them: most runs send nothing, search nothing, have no groups and no shards."""
 # fmt: on
 
 

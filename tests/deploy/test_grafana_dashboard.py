@@ -37,6 +37,10 @@ GONE_WHERE_NULL = {
     "benchmark_run_cost",
     "benchmark_last_run_cost_usd_per_job",
     "benchmark_simulated_run_cost",
+    "benchmark_run_verdict",
+    "benchmark_objective_outcome",
+    "benchmark_simulated_run_verdict",
+    "benchmark_simulated_objective_outcome",
 }
 DOCUMENTED = [
     "benchmark_throughput_jobs_per_second",
@@ -92,9 +96,9 @@ def test_grafana_11_reads_it_without_asking() -> None:
 def test_it_has_the_rows_that_a_person_looks_for() -> None:
     rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
     asked = ["Overview", "Latency", "Load", "Cost", "Simulated runs", "Server"]
-    assert rows == [*asked, "The documented queries, on every server", "Targets", "Capacity"]
+    assert rows == [*asked, "The documented queries, on every server", "Targets", "Capacity", "Groups", "Shards"]
     folded = [panel["title"] for panel in DASHBOARD["panels"] if panel.get("collapsed")]
-    assert folded == ["Targets", "Capacity"]
+    assert folded == ["Targets", "Capacity", "Groups", "Shards"]
 
 
 def test_panels_lie_on_the_grid_and_never_on_one_another() -> None:

@@ -146,6 +146,8 @@ def expected(run: dict[str, Any]) -> dict[tuple[str, str], dict[str, Between]]:
             "result=missed": about(0),
             "result=inconclusive": about(0),
         },
+        ("Verdict of the run", "{{verdict}}"): {f"verdict={run['verdict']}": about(1)},
+        ("Objectives of the run", "{{position}}: {{result}}"): {"position=1,result=met": about(1)},
         ("Means", "response"): {"": about(run["response_time"]["mean"], 1e-3)},
         ("Means", "waiting"): {"": about(run["waiting_time"]["mean"], 1e-3)},
         ("Means", "service"): {"": about(run["service_time"]["mean"], 1e-3)},
@@ -199,6 +201,8 @@ def expected_simulated(run: dict[str, Any]) -> dict[tuple[str, str], dict[str, B
             f"outcome={name}": about(jobs) for name, jobs in counts.items() if jobs and name != "arrived"
         },
         ("Simulated: how runs ended", "{{status}}"): {"status=completed": about(1)},
+        ("Simulated: verdict of the run", "{{verdict}}"): {f"verdict={run['verdict']}": about(1)},
+        ("Simulated: objectives of the run", "{{position}}: {{result}}"): {"position=1,result=missed": about(1)},
         ("Simulated: verdicts", "{{verdict}}"): {f"verdict={run['verdict']}": about(1)},
         ("Simulated: objectives", "{{result}}"): {"result=missed": about(1)},
         ("Simulated: findings", "{{code}}"): {f"code={each['code']}": about(1) for each in run["findings"]},
@@ -210,10 +214,11 @@ def expected_simulated(run: dict[str, Any]) -> dict[tuple[str, str], dict[str, B
 
 
 def untouched() -> dict[tuple[str, str], dict[str, Between]]:
-    """Panels on targets, to which these runs sent nothing, and on capacity, of which nothing was searched: all of their
-    series are 0. `test_live_targets` and `test_live_capacity` have others.
+    """Panels on targets, to which these runs sent nothing, on capacity, of which nothing was searched, and on groups and
+    shards, of which there were none: all of their series are 0. `test_live_targets`, `test_live_capacity` and
+    `test_live_composition` have others.
     """
-    folded = [row for row in DASHBOARD["panels"] if row["title"] in ("Targets", "Capacity")]
+    folded = [row for row in DASHBOARD["panels"] if row["title"] in ("Targets", "Capacity", "Groups", "Shards")]
     panels = [panel for row in folded for panel in row["panels"]]
     return {(panel["title"], target["legendFormat"]): {} for panel in panels for target in panel["targets"]}
 

@@ -27,6 +27,7 @@ from aurea_engine.closed_sets import CAPACITY_STATUSES
 from aurea_engine.costs import Component, Flat
 from aurea_engine.costs.quantities import BilledTime
 from aurea_engine.processes.messages import Bill, Snapshot, make_snapshot
+from aurea_engine.processes.so_far import SoFar
 from aurea_server.cli.run_document import RunDocument
 from aurea_server.metrics.money_labels import CURRENCIES, billed_keys, spent_keys
 from aurea_server.metrics.registry import BenchmarkMetrics, Registry, WithCreationTimes, exponents_to
@@ -34,6 +35,7 @@ from aurea_server.runner.messages import Figures, make_figures
 from aurea_server.runs.active_run import ActiveRun
 from aurea_server.runs.events import EventLog, Followers
 from aurea_server.runs.finish import finish_without_result
+from tests.server.so_far import group, judged, shard
 
 STARTED_AT = 1_795_000_000.0
 RUN = "benchmark-1795344267954"
@@ -440,8 +442,9 @@ def test_openmetrics_has_creation_times() -> None:
         if family.name.startswith("benchmark_"):
             created[family.name] = len(stamps)
     assert created["benchmark_runs"] == created["benchmark_lag_seconds"] == created["benchmark_simulated_jobs"] == 1
-    assert created["benchmark_cost_usd"] == len(spent_keys())
     assert created["benchmark_cost_by_currency"] == 1, "of 157 currencies, the one that was spent"
+    assert created["benchmark_job_outcomes"] == 1, "a series that was scraped at 0 increases without"
+    assert created["benchmark_findings"] == created["benchmark_group_jobs"] == 0
 
 
 def test_start_and_end_of_a_run_are_time_stamps() -> None:
@@ -476,6 +479,15 @@ def test_series_stay_below_their_promised_number() -> None:
     for status in CAPACITY_STATUSES:
         metrics.searches.start_search("virtual", "rate")
         metrics.searches.finish_search("completed", {"status": status, "value": 2, "interval": {"low": 1, "high": 3}})
+    crowded = SoFar(
+        objectives=[judged("met")] * 100,
+        groups=[group(name=str(number)) for number in range(16)],
+        more_groups=100,
+        shards=[shard(number) for number in range(32)],
+    )
+    metrics.start_run(RUN)
+    metrics.update_run(Snapshot(counts=dict.fromkeys(["completed", "failed"], 10**6), so_far=crowded))
+    metrics.finish_run(Figures(status="completed", verdict="valid", objectives=["met"] * 100))
     for text in (as_text(metrics), as_openmetrics(metrics)):
         assert len([line for line in text.splitlines() if not line.startswith("#")]) <= 1000
 
@@ -508,7 +520,7 @@ def test_the_page_lists_every_metric() -> None:
     """And no other: each of ours is on the page, those of simulated runs without their prefix."""
     page = (Path(__file__).parents[2] / "docs/metrics.md").read_text("utf-8")
     simulated = page.partition("`benchmark_simulated_` stands before")[2].partition("\n\n")[0]
-    names = set(re.findall(r"`(benchmark_[a-z_]+[a-z])[`{]", page)) | {
+    names = set(re.findall(r"`(benchmark_[a-z0-9_]+[a-z])[`{]", page)) | {
         f"benchmark_simulated_{name}" for name in re.findall(r"`([a-z_]+)`", simulated)
     }
     served = re.findall(r"^# TYPE (benchmark_\S+)", as_text(fresh()), re.MULTILINE)
@@ -534,7 +546,7 @@ async def test_a_new_server_parses_in_both_forms(client: Any) -> None:
         for families in (parse_text(text), parse_openmetrics(open_))
     ]
     assert as_parsed[0] == as_parsed[1]
-    assert "benchmark_cost_usd_created{" in open_
+    assert "benchmark_runs_created " in open_
     assert "_created" not in text
     assert 'benchmark_job_duration_seconds_bucket{le="1024.0"} 0.0' in text
     assert "benchmark_mean_latency_seconds " not in text.replace("# HELP benchmark_mean_latency_seconds ", "").replace(
