@@ -11,11 +11,11 @@ import msgspec
 from cyclopts import Parameter
 
 from aurea_engine import Comparison, Problem, SpecError, compare, comparison_from_dict, comparison_to_dict, encode_json
-from aurea_engine.closed_sets import RUN_ID_PATTERN, ComparisonWord, ExitCode
+from aurea_engine.closed_sets import ComparisonWord, ExitCode
 from aurea_server.cli.comparison_report import render_comparison
 from aurea_server.cli.history_access import find_server
 from aurea_server.cli.server_client import ServerClient
-from aurea_server.cli.stored_results import read_stored
+from aurea_server.cli.stored_results import is_stored_id, read_stored, refuse_server_of_files
 from aurea_server.cli.tables import show
 from aurea_server.stdio.output_files import check_output, write_output
 from aurea_server.stdio.standard_streams import write_out
@@ -64,6 +64,7 @@ def compare_command(  # noqa: PLR0913 - a command has as many options as it has
         Print without colours, as with NO_COLOR in the environment.
     """
     check_output(report, "--report", [a, b])
+    refuse_server_of_files([a, b], server)
     comparison = _compare(a, b, parse_tolerance(tolerance), anyway=anyway, server=server)
     if json:
         write_out(msgspec.json.format(encode_json(comparison_to_dict(comparison)), indent=2) + b"\n")
@@ -89,16 +90,12 @@ def parse_tolerance(text: str) -> float:
 
 def _compare(a: Path, b: Path, tolerance: float, *, anyway: bool, server: str | None) -> Comparison:
     # A server compares what it has stored by itself: it has every job, of which a document shows the first 10,000.
-    if _is_id(a) and _is_id(b) and (remote := find_server(server)) is not None:
+    if is_stored_id(a) and is_stored_id(b) and (remote := find_server(server)) is not None:
         return _ask(remote, str(a), str(b), tolerance, anyway=anyway)
     if str(a) == str(b) == "-":
         raise SpecError("only one of the two results can come from stdin")
     ours, theirs = (read_stored(each, server).to_result() for each in (a, b))
     return compare(ours, theirs, tolerance, anyway=anyway)
-
-
-def _is_id(name: Path) -> bool:
-    return re.fullmatch(RUN_ID_PATTERN, str(name)) is not None and not name.exists()
 
 
 def _ask(remote: ServerClient, a: str, b: str, tolerance: float, *, anyway: bool) -> Comparison:

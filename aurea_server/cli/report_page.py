@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from aurea_engine import Catalog, RunResult, SpecError, default_catalog
-from aurea_server.cli.stored_results import read_stored
+from aurea_server.cli.stored_results import read_stored, refuse_server_of_files
 from aurea_server.stdio.output_files import check_output, write_output
 from aurea_server.stdio.standard_streams import write_out
 
@@ -37,6 +37,7 @@ def report_command(
         Look for the id on this server, such as http://localhost:5000; else in the history of this machine.
     """
     check_output(output, read=[result])
+    refuse_server_of_files([result], server)
     if output is None and not markdown and sys.stdout.isatty():
         raise SpecError("--output: name a file for the page, such as -o report.html, or use --markdown")
     found, catalog = read_stored(result, server), default_catalog().with_entry_points()

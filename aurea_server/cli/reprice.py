@@ -27,7 +27,7 @@ from aurea_engine.costs import (
 )
 from aurea_server.cli.input_files import parse_option, read_file
 from aurea_server.cli.number_format import format_money, format_number
-from aurea_server.cli.stored_results import WHAT_RESULTS_ARE, StoredResult, read_stored
+from aurea_server.cli.stored_results import WHAT_RESULTS_ARE, StoredResult, read_stored, refuse_server_of_files
 from aurea_server.cli.tables import Column, Table, show
 from aurea_server.stdio import standard_streams
 
@@ -83,6 +83,7 @@ def reprice_command(
     server
         Look for the id on this server, such as http://localhost:5000; else in the history of this machine.
     """
+    refuse_server_of_files([result], server)
     catalog = default_catalog().with_entry_points()
     # Numbered, since the same kind may be given twice with other prices.
     models = {name_model(text, i): read_model(text, catalog) for i, text in enumerate(cost)}

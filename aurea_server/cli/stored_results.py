@@ -7,7 +7,7 @@ name wins over it. A run file and the history of this machine hold every job, a 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from aurea_engine import (
     Catalog,
     DamagedRunFile,
     JobBatch,
+    Problem,
     RunFile,
     RunParts,
     RunResult,
@@ -96,8 +97,21 @@ def read_document(name: Path, server: str | None = None) -> Any:
     return _read(name, server, None).document
 
 
+def is_stored_id(name: Path) -> bool:
+    """Whether ``name`` is the id of a stored run, and no file."""
+    return re.fullmatch(RUN_ID_PATTERN, str(name)) is not None and not name.exists()
+
+
+def refuse_server_of_files(names: Iterable[Path], server: str | None) -> None:
+    """Raises SpecError where --server is given, and nothing that it could be asked for: it would be left out silently."""
+    # What does not exist is a complaint of its own.
+    are_files = all(str(name) == "-" or name.exists() for name in names)
+    if server is not None and are_files:
+        raise SpecError([Problem("--server", "goes with the id of a stored run: a file is read here, so leave it out")])
+
+
 def _read(name: Path, server: str | None, data: Path | None) -> StoredResult:
-    if re.fullmatch(RUN_ID_PATTERN, str(name)) and not name.exists():
+    if is_stored_id(name):
         return read_history(str(name), server, data)
     content, called = read_content(name), name_input(name)
     if not is_run_file(content) and name.suffix.lower() != RUN_FILE_ENDING:

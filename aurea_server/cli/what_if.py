@@ -29,7 +29,7 @@ from aurea_server.cli.input_files import parse_option
 from aurea_server.cli.reprice import name_model, read_model
 from aurea_server.cli.result_output import write_result
 from aurea_server.cli.run_options import parse_quantity, parse_whole
-from aurea_server.cli.stored_results import StoredResult, read_stored
+from aurea_server.cli.stored_results import StoredResult, read_stored, refuse_server_of_files
 from aurea_server.cli.tables import show
 from aurea_server.cli.what_if_report import render_answer
 from aurea_server.stdio.output_files import check_output
@@ -139,6 +139,7 @@ def what_if_command(
         The server whose history holds the id.
     """
     check_output(output, read=[result])
+    refuse_server_of_files([result], server)
     catalog = default_catalog().with_entry_points()
     stored = read_stored(result, server)
     recorded = stored.to_result(catalog)

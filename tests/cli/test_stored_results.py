@@ -52,6 +52,21 @@ def test_commands_take_a_run_file(files: tuple[Path, Path], aurea: Aurea) -> Non
     assert aurea("cost-curve", whole, "--cost", COST)[0] == 0
 
 
+@pytest.mark.parametrize("command", ["compare", "report", "reprice", "what-if"])
+def test_a_server_is_asked_for_no_file(files: tuple[Path, Path], aurea: Aurea, command: str) -> None:
+    """It was left out silently, and the user believed that the server's run was meant."""
+    given = files if command == "compare" else files[:1]
+    options = ("--cost", COST) if command == "reprice" else ()
+    code, out, err = aurea(command, *given, *options, "--server", "http://127.0.0.1:9")
+    assert (code, out) == (2, "")
+    assert "--server: goes with the id of a stored run: a file is read here, so leave it out" in err
+
+
+def test_a_file_beside_an_id_goes_with_a_server(files: tuple[Path, Path], aurea: Aurea) -> None:
+    code, _, err = aurea("compare", files[0], "benchmark-1", "--server", "http://127.0.0.1:9")
+    assert (code, "http://127.0.0.1:9: " in err) == (1, True)
+
+
 def test_a_run_file_comes_from_stdin(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """By its content, since stdin has no ending."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(files[1].read_bytes())))
