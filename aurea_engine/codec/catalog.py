@@ -29,6 +29,11 @@ from aurea_engine.workload.schedulers import Scheduler
 
 log = logging.getLogger(__name__)
 
+RECORDED = "recorded"
+"""The kind of job that stands in the specification of a what-if's answer. It is in no catalog: the service times of thousands
+of jobs are no specification, so the answer is asked for again with ``aurea what-if``, and not run.
+"""
+
 GROUPS: Mapping[str, type] = MappingProxyType(
     {
         "jobs": JobSource,
@@ -94,6 +99,8 @@ class Catalog:
 
     def suggestion(self, group: str, kind: str) -> str:
         """What to say about a kind that is not known."""
+        if (group, kind) == ("jobs", RECORDED):
+            return "stands in a what-if's answer for the jobs of a stored run: replay that run with aurea what-if"
         near = get_close_matches(kind, self.kinds[group], n=1)
         hint = f' (did you mean "{near[0]}"?)' if near else ""
         return f"must be one of {', '.join(sorted(self.kinds[group]))}{hint}"

@@ -7,15 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from aurea_engine.codec.catalog import Catalog
+from aurea_engine.codec.catalog import RECORDED, Catalog
 from aurea_engine.codec.results import result_to_dict
 from aurea_engine.results.result import RunResult
 from aurea_engine.results.what_if import WhatIf, WhatIfFigure
-
-RECORDED = "recorded"
-"""The kind of job that stands in the specification of an answer. It is in no catalog: the service times of thousands of
-jobs are no specification, so the answer is asked for again with ``aurea what-if``, and not run.
-"""
 
 
 def what_if_to_dict(answer: WhatIf, catalog: Catalog | None = None, jobs_shown: int = 0) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def test_either_form_gives_the_same_answer(
     assert aurea("reprice", tmp_path / "answer.json", "--cost", '{"kind": "per_job", "price": 1}')[0] == 0
     code, _, err = aurea("run", tmp_path / "answer.json")
     assert code == 2
-    assert "'recorded'" in err
+    assert ".kind: stands in a what-if's answer for the jobs of a stored run: replay that run with aurea what-if" in err
 
 
 def test_a_result_with_some_of_its_jobs_says_so(stored: Callable[..., Path], aurea: Aurea) -> None:

@@ -190,7 +190,7 @@ def test_groups_marks_and_measures_come_again() -> None:
     again = result_from_dict(document, keep_unknown=True)
     assert again.counts == answer.result.counts
     assert [each.outcome for each in again.objectives] == ["met", "met"]
-    with pytest.raises(SpecError, match="must be one of"):
+    with pytest.raises(SpecError, match="replay that run with aurea what-if"):
         spec_from_dict(document["spec"])
 
 
