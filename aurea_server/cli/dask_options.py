@@ -39,8 +39,11 @@ class DaskOptions:
         warnings. Raises SpecError, and `ClusterRefused` where Dask is not installed.
         """
         # The variable is for all runs, and those in virtual time are of one process. The option is for this one.
-        address = self.dask or ("" if spec.clock == "virtual" else os.environ.get("AUREA_DASK", ""))
-        if not address:
+        # An option that is there but empty, as of a variable of the shell that is not set, is refused: the run would be here.
+        address = self.dask
+        if address is None:
+            address = "" if spec.clock == "virtual" else os.environ.get("AUREA_DASK", "")
+        if self.dask is None and not address:
             self._refuse_lone_options()
             return None
         cluster = ClusterAddress(

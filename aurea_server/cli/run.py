@@ -72,9 +72,8 @@ def _refuse_what_is_for_here(shards: ShardOptions, output: OutputOptions, *, flo
         "--on-loss": shards.on_loss,
         "--dask": shards.dask.dask,
     }
-    if problems := [
-        Problem(name, "goes with a run on this machine: leave out --server") for name, given in here.items() if given
-    ]:
+    text = "goes with a run on this machine: leave out --server"
+    if problems := [Problem(name, text) for name, given in here.items() if given not in (None, False)]:
         raise SpecError(problems)
     if asks_for_run_file(output.output):
         remedy = "a server keeps the whole run, and gives commands its id: write a .json file here"

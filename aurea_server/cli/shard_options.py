@@ -47,7 +47,8 @@ class ShardOptions:
         """The same for ``spec``. Raises SpecError, which names the option, where one is for parts of a run that has none."""
         sharding = self.choose(written)
         is_repeated = sharding is not None and sharding.repetition is not None
-        given = [name for name, value in (("--on-loss", self.on_loss), ("--dask", self.dask.dask)) if value]
+        options = (("--on-loss", self.on_loss), ("--dask", self.dask.dask))
+        given = [name for name, value in options if value is not None]
         if given and spec.clock == "virtual" and self.processes is None and not is_repeated:
             text = "goes with a run in real time, or a repeated one: in virtual time a run takes one core"
             raise SpecError([Problem(name, text) for name in given])

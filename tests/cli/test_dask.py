@@ -18,6 +18,7 @@ NOBODY = "tcp://127.0.0.1:1"
 @pytest.mark.parametrize(
     ("options", "told"),
     [
+        (["--dask", ""], "--dask: must be tls://HOST:PORT or tcp://HOST:PORT"),
         (["--dask", "scheduler:8786"], "--dask: must be tls://HOST:PORT or tcp://HOST:PORT"),
         (["--dask", "tcp://10.0.0.1:8786"], "--dask: is neither encrypted nor authenticated"),
         (["--dask", "tls://10.0.0.1:8786", "--dask-ca", "missing.pem"], "--dask-cert: is needed with a tls:// address"),
