@@ -15,6 +15,7 @@ from aurea_engine.closed_sets import ComparisonWord, ExitCode
 from aurea_server.cli.comparison_report import render_comparison
 from aurea_server.cli.history_access import find_server
 from aurea_server.cli.server_client import ServerClient
+from aurea_server.cli.signals import say_when_stopped
 from aurea_server.cli.stored_results import is_stored_id, read_stored, refuse_server_of_files
 from aurea_server.cli.tables import show
 from aurea_server.stdio.output_files import check_output, write_output
@@ -65,7 +66,8 @@ def compare_command(  # noqa: PLR0913 - a command has as many options as it has
     """
     check_output(report, "--report", [a, b])
     refuse_server_of_files([a, b], server)
-    comparison = _compare(a, b, parse_tolerance(tolerance), anyway=anyway, server=server)
+    with say_when_stopped("the comparison"):
+        comparison = _compare(a, b, parse_tolerance(tolerance), anyway=anyway, server=server)
     if json:
         write_out(msgspec.json.format(encode_json(comparison_to_dict(comparison)), indent=2) + b"\n")
     else:

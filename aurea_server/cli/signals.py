@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -43,6 +44,16 @@ def raise_at_signals() -> None:
 
     for number in _list_signals():
         signal.signal(number, interrupted)
+
+
+@contextmanager
+def say_when_stopped(what: str) -> Iterator[None]:
+    """A line on stderr where a signal ends the block, of a command that has nothing to show by then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write(f"aurea: {what} was stopped before there was an answer\n")
+        raise
 
 
 def restore_signals() -> None:

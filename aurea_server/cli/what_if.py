@@ -29,6 +29,7 @@ from aurea_server.cli.input_files import parse_option
 from aurea_server.cli.reprice import name_model, read_model
 from aurea_server.cli.result_output import write_result
 from aurea_server.cli.run_options import parse_quantity, parse_whole
+from aurea_server.cli.signals import say_when_stopped
 from aurea_server.cli.stored_results import StoredResult, read_stored, refuse_server_of_files
 from aurea_server.cli.tables import show
 from aurea_server.cli.what_if_report import render_answer
@@ -141,16 +142,17 @@ def what_if_command(
     check_output(output, read=[result])
     refuse_server_of_files([result], server)
     catalog = default_catalog().with_entry_points()
-    stored = read_stored(result, server)
-    recorded = stored.to_result(catalog)
-    with _name_options():
-        answer = what_if(
-            recorded,
-            changes.make_changes(stored, catalog),
-            records=_read_first_jobs(stored, recorded),
-            seed=seed,
-            replays=replays,
-        )
+    with say_when_stopped("the replay"):
+        stored = read_stored(result, server)
+        recorded = stored.to_result(catalog)
+        with _name_options():
+            answer = what_if(
+                recorded,
+                changes.make_changes(stored, catalog),
+                records=_read_first_jobs(stored, recorded),
+                seed=seed,
+                replays=replays,
+            )
     encoded = msgspec.json.format(encode_json(what_if_to_dict(answer, catalog)), indent=2) + b"\n"
     write_result(encoded, output, json=json, people=lambda: show(render_answer(answer)))
     # An objective that cannot be judged of a replay, such as one on a step, is left open and not met.

@@ -305,3 +305,22 @@ def test_ended_export_leaves_no_half_file(tmp_path: Path, aurea_data: Callable[[
     _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (-signal.SIGTERM, b"")
     assert list(tmp_path.glob(".aurea-*")) == []
+
+
+@pytest.mark.service
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [(("compare", "-", "b.json"), "the comparison"), (("what-if", "-", "--rate", "2x"), "the replay")],
+)
+def test_what_was_stopped_is_said(command: tuple[str, ...], what: str) -> None:
+    """By Ctrl-C: nobody should take silence for an answer."""
+    process = start(*command, stdin=subprocess.PIPE)
+    await_listener(process, signal.SIGINT)
+    assert process.stdin is not None
+    # More than a pipe holds: once it is written, the command reads.
+    process.stdin.write(b" " * 500_000)
+    process.stdin.flush()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (-signal.SIGINT, b"")
+    assert err.decode() == f"aurea: {what} was stopped before there was an answer\n"
