@@ -20,7 +20,7 @@ const channel = new BroadcastChannel(SCOPE);
 let state = "off";
 let heard = 0;
 
-/** `live`, `polling`, or `off` before the first of them. */
+/** `live`, `polling`, `out` where the token is refused, or `off` before the first of them. */
 export const mode = () => state;
 
 /** `listener(mode)` hears of each change. */
@@ -58,8 +58,8 @@ async function lead(signal) {
   while (!signal.aborted) {
     const lost = await readStream(signal).catch((error) => error);
     if (signal.aborted) return;
+    if (lost?.status === 401) return setMode("out");
     tell({ kind: "mode", id: null, data: "polling" });
-    if (lost?.status === 401) return;
     await pause((lost?.retryAfter ?? 0) * 1000 || RETRY_MS, signal);
   }
 }
@@ -91,7 +91,7 @@ function receive(message) {
 
 /** A new tab asks how things stand. All that know answer: the same, so that it does not matter who is first. */
 function greet() {
-  if (state !== "off") channel.postMessage({ kind: "mode", id: null, data: state });
+  if (state === "live" || state === "polling") channel.postMessage({ kind: "mode", id: null, data: state });
 }
 
 const deliver = (message) => watchers.forEach((listener) => listener(message));
@@ -105,7 +105,7 @@ function setMode(next) {
 /** A beat of this tab alone: a hidden one asks for nothing, and reads again when it is shown. */
 function poll() {
   if (state === "live" && Date.now() - heard > SILENCE_MS) setMode("polling");
-  if (state !== "live" && !document.hidden) deliver({ kind: "resync", id: null, number: null, data: {} });
+  if (state !== "live" && state !== "out" && !document.hidden) deliver({ kind: "resync", id: null, number: null, data: {} });
 }
 
 function pause(ms, signal) {

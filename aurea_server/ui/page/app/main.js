@@ -8,6 +8,7 @@ import { isSignedIn, onChange, signOut } from "./session.js";
 const MODES = {
   live: ["Live", "Events arrive as they happen."],
   polling: ["Every second", "There is no stream of events, so the page asks once a second."],
+  out: ["Signed out", "The server did not accept a token of this tab."],
   off: ["", ""],
 };
 

@@ -1,8 +1,9 @@
 // Which view is shown: `#/run/benchmark-1?x=y` is the view `run`, with its arguments and its query.
 
 import { Problem } from "./api.js";
-import { el, fill, heading, href, link } from "./dom.js";
+import { button, el, fill, heading, href, link } from "./dom.js";
 import { problemNotice } from "./notices.js";
+import { SignedOut } from "./session.js";
 import { VIEWS } from "./views.js";
 
 const main = document.getElementById("main");
@@ -55,6 +56,11 @@ async function showCurrent() {
 }
 
 function showProblem(error) {
+  if (error instanceof SignedOut) {
+    const again = button("Sign in", showCurrent, { kind: "primary" });
+    fill(main, heading(error.message), el("p", { class: "muted" }, "What this server has measured needs its token."), again);
+    return;
+  }
   // A defect of the page's own is for its console, too: there is where it can be mended.
   if (!(error instanceof Problem)) console.error(error);
   const back = el("p", {}, link("To the list of runs", href("runs")));

@@ -22,6 +22,13 @@ function openStore() {
   }
 }
 
+/** The reader was asked for a token and gave none. */
+export class SignedOut extends Error {
+  constructor() {
+    super("You are signed out.");
+  }
+}
+
 /** What goes into the `Authorization` header; empty without a token. */
 export function credentials() {
   const token = store.getItem(KEY);
@@ -42,8 +49,9 @@ export function signOut() {
 /** Ask for a token. All requests that were refused meanwhile wait for the same answer; rejects where there is none. */
 export function signIn() {
   // A token that was refused must not be sent again.
+  const wasRefused = isSignedIn();
   store.removeItem(KEY);
-  asking ??= ask().finally(() => {
+  asking ??= ask(wasRefused).finally(() => {
     asking = null;
   });
   return asking;
@@ -56,7 +64,7 @@ function keep(token) {
 
 const tell = () => listeners.forEach((listener) => listener());
 
-function ask() {
+function ask(wasRefused) {
   return new Promise((resolve, reject) => {
     const input = el("input", { id: "token", type: "password", autocomplete: "off", required: true, spellcheck: "false" });
     const dialog = el("dialog", { class: "dialog", "aria-labelledby": "sign-in-title" });
@@ -68,25 +76,26 @@ function ask() {
     const end = () => {
       dialog.remove();
       if (dialog.returnValue === "kept") resolve();
-      else reject(new Error("Nobody is signed in."));
+      else reject(new SignedOut());
     };
     dialog.addEventListener("close", end);
     document.body.append(
       fill(
         dialog,
-        form(input, accept, () => dialog.close("")),
+        form(input, accept, () => dialog.close(""), wasRefused),
       ),
     );
     dialog.showModal();
   });
 }
 
-const form = (input, accept, cancel) =>
+const form = (input, accept, cancel, wasRefused) =>
   el(
     "form",
     { class: "stack", onsubmit: accept },
     el("h2", { id: "sign-in-title" }, "Sign in"),
     el("p", { class: "muted" }, "This server asks for its token. It is kept in this tab until you close it or sign out."),
+    wasRefused && el("p", { class: "refused", role: "alert" }, "The server did not accept that token."),
     el("div", { class: "field" }, el("label", { for: "token" }, "Token"), input),
     el(
       "div",

@@ -27,7 +27,8 @@ export class RunList {
   /** Read the newest page again; older ones, which the reader has asked for, stay as they are. */
   async refresh() {
     const filter = this.filter;
-    const page = await this.read();
+    // Quietly: what the reader has not asked for must not ask the reader for a token.
+    const page = await this.read(null, { quiet: true });
     if (filter !== this.filter) return; // meanwhile the reader wants others
     const last = page.runs.at(-1);
     const older = page.next === null ? [] : this.runs.filter((run) => run.created_time < last.created_time);
@@ -44,11 +45,11 @@ export class RunList {
     return kind === "resync" || kind === "state" || kind === "end";
   }
 
-  read(cursor) {
+  read(cursor, options = {}) {
     // A search may have two hundred trials: they are shown where the reader asks for them.
     const { trials, ...filter } = this.filter;
     const query = { limit: PAGE, cursor, search: trials ? "" : "none", ...filter };
-    return get("benchmark/runs", { signal: this.signal, query });
+    return get("benchmark/runs", { signal: this.signal, query, ...options });
   }
 
   /** A run with its latest figures: those of the feed while it is active. */

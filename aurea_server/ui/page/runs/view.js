@@ -6,8 +6,8 @@ import { watch } from "../app/feed.js";
 import { announce, attempt, confirm, problemNotice, say } from "../app/notices.js";
 import { RunList, identify, isActive, nameOf } from "./list.js";
 import { RunRow, headRow } from "./rows.js";
+import { toolbar } from "./toolbar.js";
 
-const STATES = ["queued", "running", "completed", "failed", "cancelled", "timed_out", "aborted", "interrupted"];
 // So that a hundred short runs in a second are read once, and the last of them is not missed.
 const REFRESH_MS = 300;
 const AGE_MS = 20_000;
@@ -46,40 +46,15 @@ class RunsView {
     );
     const start = link("New run", href("new"), { class: "button primary" });
     const foot = el("div", { class: "row center" }, this.more);
-    fill(main, heading("Runs", start), this.toolbar(), this.notice, this.card, foot);
-    const aging = setInterval(() => this.draw(), AGE_MS);
-    signal.addEventListener("abort", () => clearInterval(aging));
-  }
-
-  toolbar() {
-    const text = el("input", { type: "search", id: "filter", placeholder: "Filter by label", maxlength: "256" });
-    const state = el(
-      "select",
-      { id: "state" },
-      el("option", { value: "" }, "Any status"),
-      STATES.map((each) => el("option", { value: each }, each.replace("_", " "))),
-    );
-    const trials = el("input", { type: "checkbox", id: "trials" });
-    let timer;
-    const apply = () => {
-      clearTimeout(timer);
-      const filter = { label: text.value.trim(), status: state.value, trials: trials.checked };
-      timer = setTimeout(
-        attempt(() => this.filter(filter)),
-        200,
-      );
-    };
-    text.addEventListener("input", apply);
-    for (const control of [state, trials]) control.addEventListener("change", apply);
-    const withTrials = el("label", { class: "row", title: "The runs that capacity searches have made" }, trials, "Trials");
-    return el(
-      "div",
-      { class: "toolbar", role: "search" },
-      labelled("Filter by label", text),
-      labelled("Status", state),
-      withTrials,
+    const filters = toolbar(
+      attempt((filter) => this.filter(filter)),
       this.compare,
     );
+    fill(main, heading("Runs", start), filters, this.notice, this.card, foot);
+    this.card.hidden = this.more.hidden = true; // until something is known
+    this.drawCompare();
+    const aging = setInterval(() => this.draw(), AGE_MS);
+    signal.addEventListener("abort", () => clearInterval(aging));
   }
 
   async filter(filter) {
@@ -111,11 +86,21 @@ class RunsView {
       if (!this.signal.aborted)
         fill(
           this.notice,
-          problemNotice(error, () => this.refresh()),
+          problemNotice(
+            error,
+            attempt(() => this.again()),
+          ),
         );
     } finally {
       this.refreshing = undefined;
     }
+  }
+
+  /** The reader asks for it. */
+  async again() {
+    await this.list.start(this.list.filter);
+    fill(this.notice);
+    this.draw();
   }
 
   draw() {
@@ -178,9 +163,6 @@ class RunsView {
     }
   }
 }
-
-const labelled = (name, control) =>
-  el("div", { class: "field" }, el("label", { for: control.id, class: "hidden-text" }, name), control);
 
 const number = (id) => Number(id.replace(/\D/g, ""));
 
