@@ -14,6 +14,8 @@ const RETRY_MS = 5000;
 // Longer than the leader's own patience: a tab that hears nothing for so long has lost its leader.
 const SILENCE_MS = 60_000;
 
+const RESYNC = { kind: "resync", id: null, number: null, data: {} };
+
 const watchers = new Set();
 const modeListeners = new Set();
 const channel = new BroadcastChannel(SCOPE);
@@ -58,10 +60,16 @@ async function lead(signal) {
   while (!signal.aborted) {
     const lost = await readStream(signal).catch((error) => error);
     if (signal.aborted) return;
-    if (lost?.status === 401) return setMode("out");
+    if (lost?.status === 401) return leaveOut();
     tell({ kind: "mode", id: null, data: "polling" });
     await pause((lost?.retryAfter ?? 0) * 1000 || RETRY_MS, signal);
   }
+}
+
+/** Views read once more, and so learn that they need another token. */
+function leaveOut() {
+  setMode("out");
+  deliver(RESYNC);
 }
 
 const readStream = (signal) =>
@@ -69,7 +77,7 @@ const readStream = (signal) =>
     signal,
     onOpen() {
       tell({ kind: "mode", id: null, data: "live" });
-      tell({ kind: "resync", id: null, number: null, data: {} }); // whatever happened before the stream
+      tell(RESYNC); // whatever happened before the stream
     },
     onBeat: () => channel.postMessage({ kind: "beat" }),
     onEvent: ({ kind, data }) => tell({ kind, ...data }),
@@ -85,7 +93,7 @@ function receive(message) {
   heard = Date.now();
   if (message.kind === "mode") setMode(message.data);
   else if (message.kind === "hello") greet();
-  else if (message.kind === "lagged") deliver({ kind: "resync", id: null, number: null, data: {} });
+  else if (message.kind === "lagged") deliver(RESYNC);
   else if (message.kind !== "beat") deliver(message);
 }
 
@@ -105,7 +113,7 @@ function setMode(next) {
 /** A beat of this tab alone: a hidden one asks for nothing, and reads again when it is shown. */
 function poll() {
   if (state === "live" && Date.now() - heard > SILENCE_MS) setMode("polling");
-  if (state !== "live" && state !== "out" && !document.hidden) deliver({ kind: "resync", id: null, number: null, data: {} });
+  if (state !== "live" && state !== "out" && !document.hidden) deliver(RESYNC);
 }
 
 function pause(ms, signal) {

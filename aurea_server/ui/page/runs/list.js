@@ -24,11 +24,10 @@ export class RunList {
     this.cursor = page.next;
   }
 
-  /** Read the newest page again; older ones, which the reader has asked for, stay as they are. */
-  async refresh() {
+  /** Read the newest page again; older ones, which the reader has asked for, stay as they are. `quiet`: without asking. */
+  async refresh(quiet) {
     const filter = this.filter;
-    // Quietly: what the reader has not asked for must not ask the reader for a token.
-    const page = await this.read(null, { quiet: true });
+    const page = await this.read(null, { quiet });
     if (filter !== this.filter) return; // meanwhile the reader wants others
     const last = page.runs.at(-1);
     const older = page.next === null ? [] : this.runs.filter((run) => run.created_time < last.created_time);

@@ -4,6 +4,7 @@ import { post, remove } from "../app/api.js";
 import { button, el, fill, heading, href, link } from "../app/dom.js";
 import { watch } from "../app/feed.js";
 import { announce, attempt, confirm, problemNotice, say } from "../app/notices.js";
+import { SignedOut } from "../app/session.js";
 import { RunList, identify, isActive, nameOf } from "./list.js";
 import { RunRow, headRow } from "./rows.js";
 import { toolbar } from "./toolbar.js";
@@ -25,6 +26,7 @@ class RunsView {
     this.signal = signal;
     this.rows = new Map();
     this.picked = [];
+    this.declined = false;
     this.body = el("tbody");
     this.compare = el("a", { class: "button" });
     this.more = button(
@@ -79,18 +81,14 @@ class RunsView {
 
   async refresh() {
     try {
-      await this.list.refresh();
+      await this.list.refresh(this.declined);
       fill(this.notice);
       this.draw();
     } catch (error) {
-      if (!this.signal.aborted)
-        fill(
-          this.notice,
-          problemNotice(
-            error,
-            attempt(() => this.again()),
-          ),
-        );
+      // Who has declined to sign in once is not asked at each event.
+      this.declined ||= error instanceof SignedOut;
+      const again = attempt(() => this.again());
+      if (!this.signal.aborted) fill(this.notice, problemNotice(error, again));
     } finally {
       this.refreshing = undefined;
     }
@@ -99,6 +97,7 @@ class RunsView {
   /** The reader asks for it. */
   async again() {
     await this.list.start(this.list.filter);
+    this.declined = false;
     fill(this.notice);
     this.draw();
   }
