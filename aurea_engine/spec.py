@@ -250,6 +250,22 @@ class RunSpec(Checked):
             and each.group not in steps and each.figure not in of_run
         )  # fmt: skip
 
+    def good_from(self) -> tuple[tuple[str, int], ...]:
+        """(metric, least) of every objective that asks for so much of a measure of single jobs, as its column has it."""
+        schema = self.workload.schema
+        return tuple(
+            # Rounded up: from 10.5 rows on are 11.
+            (each.metric, math.ceil(each.at_least * measure.scale))
+            for each in self.objectives
+            if each.quantile is not None and each.at_least is not None and each.group not in schema.steps
+            and (measure := schema.measure(each.figure)) is not None
+        )  # fmt: skip
+
+    @property
+    def binds_jobs(self) -> bool:
+        """Whether an objective binds single jobs, so that one that completed can be no good one."""
+        return bool(self.good_within() or self.good_from())
+
     def _most_of(self, objective: Objective) -> int:
         assert objective.at_most is not None
         # A bound on a measure is rounded down: 10.5 rows allow 10, and the column holds whole numbers.

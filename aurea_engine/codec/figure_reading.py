@@ -85,6 +85,7 @@ def read_measures(members: Members) -> dict[str, MeasureAmounts]:
             # A whole number where the measure counts whole ones; those may be larger than a float can tell apart.
             each.read("total", Whole | Amount | None, 0),
             read_timing(measures, name),
+            each.read("rate", Figure, None),
         )
         for name in measures.data
     }

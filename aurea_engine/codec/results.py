@@ -60,6 +60,7 @@ def result_to_dict(result: RunResult, catalog: Catalog | None = None, jobs_shown
         "offered_rate": result.offered_rate,
         "goodput": result.goodput,
         "good": result.good,
+        "good_share": result.good_share,
         "utilization": result.utilization,
         "concurrency": asdict(result.concurrency),
         "window": {"start": result.window[0], "end": result.window[1]},
@@ -102,7 +103,13 @@ def _encode_marks(marks: Mapping[str, MarkTimes]) -> dict[str, Any]:
 
 def _encode_measures(measures: Mapping[str, MeasureAmounts]) -> dict[str, Any]:
     return {
-        name: {"unit": each.unit, "scale": each.scale, "total": each.total, **_encode_timing(each.amounts)}
+        name: {
+            "unit": each.unit,
+            "scale": each.scale,
+            "total": each.total,
+            "rate": each.rate,
+            **_encode_timing(each.amounts),
+        }
         for name, each in measures.items()
     }
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from aurea_engine.records.quantiles import QUANTILES
 from aurea_engine.report.markup import Markup, datum, foreign, join
-from aurea_engine.report.number_format import format_number, format_percent, format_seconds
+from aurea_engine.report.number_format import format_amount, format_number, format_percent, format_seconds
 from aurea_engine.report.tables import Limits, Row, cut_rows, escape_pointer, write_table
 from aurea_engine.results.result import Counts, GroupResult, MeasureAmounts, RunResult, TheoryRow
 from aurea_engine.results.shard_figures import ShardResult
@@ -98,21 +98,22 @@ def write_counts(counts: Counts, place: str, outcomes: Iterable[str]) -> Iterato
 
 
 def tabulate_measures(result: RunResult, limits: Limits) -> Markup:
-    """What jobs reported of each measure that has a total."""
-    measures = {name: each for name, each in result.measures.items() if each.total is not None}
+    """What jobs reported of each measure."""
+    measures = {name: each for name, each in result.measures.items() if each.is_quantity}
     rows = (
         [foreign(name), foreign(each.unit), *_write_amounts(each, f"/measures/{escape_pointer(name)}")]
         for name, each in measures.items()
     )
-    heads = ["measure", "unit", "total", "mean", "p50", "p99", "max"]
+    heads = ["measure", "unit", "total", "per second", "mean", "p50", "p99", "max"]
     return write_table("Measures", heads, cut_rows(rows, len(measures), limits), texts=2)
 
 
 def _write_amounts(amounts: MeasureAmounts, place: str) -> Iterator[Markup]:
     yield datum(format_number(amounts.total), amounts.total, f"{place}/total")
+    yield datum(format_number(amounts.rate), amounts.rate, f"{place}/rate")
     for name in ("mean", "p50", "p99", "max"):
         value = amounts.amounts.quantile(name)
-        yield datum(format_number(value), value, f"{place}/{name}")
+        yield datum(format_amount(value, amounts.unit), value, f"{place}/{name}")
 
 
 def tabulate_numbers(label: str, numbers: Mapping[str, int], whole: int, place: str, limits: Limits) -> Markup:

@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from aurea_engine.closed_sets import ObjectiveOutcome, Verdict
 from aurea_engine.report.markup import Markup, datum, element, foreign, join
-from aurea_engine.report.number_format import format_money, format_number, format_percent, format_seconds
+from aurea_engine.report.number_format import (
+    format_amount,
+    format_money,
+    format_number,
+    format_percent,
+    format_seconds,
+    name_unit,
+)
 from aurea_engine.report.tables import Limits, Row, cut_rows, write_table
 from aurea_engine.results.result import ObjectiveResult, RunResult
 from aurea_engine.spec import Objective
@@ -111,8 +118,8 @@ def write_amount(objective: Objective, value: float | None, result: RunResult) -
         return "–"
     if metric.endswith("_time") or schema.mark(metric) is not None:
         return format_seconds(value)
-    if (measure := schema.measure(metric)) is not None:
-        return format_number(value, f" {measure.unit}" if measure.unit else "")
+    if (measure := schema.amount(metric)) is not None:
+        return f"{format_amount(value, measure.unit)} {name_unit(measure.unit)}".rstrip()
     if metric.startswith("cost"):
         return format_money(value, result.cost.currency)
     return format_percent(value) if metric.endswith("_ratio") else format_number(value, "/s")

@@ -52,3 +52,15 @@ def format_money(value: float | None, currency: str) -> str:
         return f"{format_digits(value * 1e6)} {currency} per million"
     places = 2 if size >= 2 else 4 if size >= -2 else 3 - size
     return f"{value:,.{places}f} {currency}"
+
+
+def format_amount(value: float | None, unit: str) -> str:
+    """An amount of a measure in ``unit``: a time as one."""
+    return format_seconds(value) if unit.partition("/")[0] == "s" else format_number(value)
+
+
+def name_unit(unit: str) -> str:
+    """What stands behind amounts of ``unit``: a time has its unit with each number."""
+    if unit.partition("/")[0] != "s":
+        return unit
+    return f"per {unit[2:]}" if "/" in unit else ""

@@ -118,7 +118,7 @@ def _write_times(result: RunResult, limits: Limits) -> Iterator[Markup]:
 def _write_parts(result: RunResult, limits: Limits) -> Iterator[Markup]:
     if result.groups:
         yield write_section("groups", "Groups", tabulate_groups(result, limits))
-    if any(each.total is not None for each in result.measures.values()):
+    if any(each.is_quantity for each in result.measures.values()):
         yield write_section("measures", "Measures", tabulate_measures(result, limits))
     arrived = result.counts.arrived
     if result.failures:

@@ -22,10 +22,12 @@ from aurea_engine.run.meters import Meters
 
 
 class ReportSummary:
-    """Summaries of what the jobs of ``meters`` reported. ``counted``: their rows after the warm-up, None without records."""
+    """Summaries of what the jobs of ``meters`` reported. ``counted``: their rows after the warm-up, None without records;
+    ``length``: of the window, s.
+    """
 
-    def __init__(self, meters: Meters, counted: JobBatch | None) -> None:
-        self._meters = meters
+    def __init__(self, meters: Meters, counted: JobBatch | None, length: float) -> None:
+        self._meters, self._length = meters, length
         self._values = None if counted is None else measure_reports(counted)
 
     def marks(self, schema: Schema) -> dict[str, MarkTimes]:
@@ -50,7 +52,13 @@ class ReportSummary:
         total = self._meters.totals[measure.name]
         # JSON has no whole number beyond 64 bits that all readers take.
         whole = measure.to_unit(total) if total <= MOST else total / measure.scale
-        return MeasureAmounts(measure.unit, measure.scale, whole, self._summarize(measure.name, measure.scale))
+        amounts = self._summarize(measure.name, measure.scale)
+        return MeasureAmounts(measure.unit, measure.scale, whole, amounts, self._find_rate(measure))
+
+    def _find_rate(self, measure: Measure) -> float | None:
+        # Parts of earlier versions have no such sum.
+        amount = self._meters.window_totals.get(measure.name)
+        return amount / measure.scale / self._length if amount is not None and self._length else None
 
     def _measure_of_run(self, measure: Measure) -> MeasureAmounts:
         histogram = self._meters.reported.get(measure.name, LatencyHistogram())
@@ -79,7 +87,7 @@ def _summarize_step(name: str, schema: Schema, figures: Figures) -> GroupResult:
 
 def _summarize_group(name: str, schema: Schema, figures: Figures) -> GroupResult:
     meters, jobs = figures.meters_of(name), figures.counted_of(name)
-    times, reports = summarize_times(meters, jobs), ReportSummary(meters, jobs)
+    times, reports = summarize_times(meters, jobs), ReportSummary(meters, jobs, figures.length)
     return GroupResult(
         name,
         count_outcomes(meters.counts),

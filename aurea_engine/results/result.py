@@ -82,14 +82,21 @@ class MarkTimes:
 @dataclass(frozen=True)
 class MeasureAmounts:
     """What jobs reported of a measure, in ``unit``. ``total`` is of all jobs of the run that reported it, ``amounts`` are of
-    the completed ones after the warm-up, as all times are. Of a status, which is the name of an answer and no quantity,
-    only their ``count`` is known, of all jobs that have one.
+    the completed ones after the warm-up, as all times are. ``rate`` is what jobs reported that completed in the window, per
+    second of it. A ratio has neither total nor rate. Of a status, which is the name of an answer and no quantity, only their
+    ``count`` is known, of all jobs that have one.
     """
 
     unit: str
     scale: int
     total: float | None
     amounts: Timing
+    rate: float | None = None
+
+    @property
+    def is_quantity(self) -> bool:
+        """Whether it is an amount, and not the name of an answer."""
+        return self.unit != "code"
 
 
 @dataclass(frozen=True)
@@ -182,6 +189,12 @@ class RunResult:
     def verdict(self) -> Verdict:
         """Whether the measurement can be trusted: ``valid``, ``degraded`` or ``invalid``."""
         return find_verdict(self.findings)
+
+    @property
+    def good_share(self) -> float | None:
+        """Good jobs ÷ all jobs that arrived, those included that failed or never started; None if none arrived."""
+        good, arrived = self.usage.run.good, self.counts.arrived
+        return (self.counts.completed if good is None else good) / arrived if arrived else None
 
     @property
     def ended_at(self) -> datetime:

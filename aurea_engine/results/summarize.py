@@ -43,7 +43,7 @@ def summarize(spec: RunSpec, parts: RunParts, *, benchmark_id: str | None = None
     spec, (status, reason) = with_seed(spec, parts), _find_status(parts)
     figures = work_out_figures(spec, parts)
     usage = _work_out_usage(parts, figures)
-    reports = ReportSummary(figures.meters, figures.counted_jobs())
+    reports = ReportSummary(figures.meters, figures.counted_jobs(), figures.length)
     started_at, counts = parts.started_at, count_outcomes(parts.meters.counts)
     result = RunResult(
         benchmark_id=benchmark_id or f"benchmark-{int(started_at.timestamp() * 1000)}",
@@ -151,7 +151,7 @@ def _work_out_usage(parts: RunParts, figures: Figures) -> Usage:
         window_ns=figures.closed_ns,
         slots=spec.scheduler.slots,
         counts=dict(whole.counts),
-        good=whole.good if whole.rules.good_within else None,
+        good=whole.good if whole.rules.binds_jobs else None,
         started_at=parts.started_at,
     )
     # Of one shard every meter's count is exact as it stands; a run is nearly always that.

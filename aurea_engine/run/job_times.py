@@ -83,6 +83,15 @@ def mask_within(metric: str, most: int, jobs: JobBatch) -> NDArray[np.bool_]:
     return (amounts >= 0) & (amounts <= most)
 
 
+def mask_from(metric: str, least: int, jobs: JobBatch) -> NDArray[np.bool_]:
+    """Mask of ``jobs`` that reported ``least`` or more of the measure ``metric``."""
+    group, figure = split_metric(metric)
+    if group is not None:
+        in_group = np.zeros(len(jobs), bool) if jobs.group is None else jobs.group == jobs.groups.index(group)
+        return ~in_group | mask_from(figure, least, jobs)
+    return jobs.measure(figure) >= max(least, 0)  # what was not reported is -1
+
+
 def mask_failed(jobs: JobBatch) -> NDArray[np.bool_]:
     """Mask of the jobs that were in service and did not complete: failed or timed out."""
     return np.asarray((jobs.outcome == Outcome.FAILED) | (jobs.outcome == Outcome.TIMED_OUT))
@@ -102,16 +111,23 @@ def measure_times(jobs: JobBatch) -> dict[str, Instants]:
 @dataclass(frozen=True)
 class CountingRules:
     """Which jobs count, as the specification says. ``warmup_ns``: jobs meant to start before it are in no time and no rate.
-    ``good_within``: (metric, most) of each objective that binds a single job; a *good* job is within all of them.
+    ``good_within``: (metric, most) of each objective that binds a single job, ``good_from``: (metric, least) of each that
+    asks for so much of a measure; a *good* job is within all of them.
     """
 
     warmup_ns: int = 0
     good_within: tuple[tuple[str, int], ...] = ()
+    good_from: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def of(cls, spec: RunSpec) -> CountingRules:
         """The rules of ``spec``, with the warm-up that is known before the run."""
-        return cls(spec.warmup_ns, spec.good_within())
+        return cls(spec.warmup_ns, spec.good_within(), spec.good_from())
+
+    @property
+    def binds_jobs(self) -> bool:
+        """Whether a job that completed can be no good one."""
+        return bool(self.good_within or self.good_from)
 
     def mask_good(self, jobs: JobBatch) -> NDArray[np.bool_]:
         """Mask of the jobs that completed within every bound of the objectives on single jobs."""
@@ -119,4 +135,6 @@ class CountingRules:
         good = jobs.was_served
         for metric, most in self.good_within:
             good = good & mask_within(metric, most, jobs)
+        for metric, least in self.good_from:
+            good = good & mask_from(metric, least, jobs)
         return good

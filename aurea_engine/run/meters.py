@@ -39,9 +39,9 @@ class Meters:
     was released; of several at that instant, the one that was released last.
 
     ``reported`` holds a histogram for each of `measure_reports`, without the warm-up as ``times``; ``totals`` the sum of
-    each measure over all jobs that reported it. ``statuses`` counts jobs by the code that they reported as `STATUS` (higher
-    ones than `MOST_STATUS` together, one above it), ``failures`` by the class of their failure or timeout. ``groups`` holds
-    meters of the jobs of each group alone.
+    each measure over all jobs that reported it, ``window_totals`` over those that completed in the window. ``statuses``
+    counts jobs by the code that they reported as `STATUS` (higher ones than `MOST_STATUS` together, one above it),
+    ``failures`` by the class of their failure or timeout. ``groups`` holds meters of the jobs of each group alone.
     """
 
     # Rules are kept with what they were applied to, so that meters of different rules are never mixed up.
@@ -53,6 +53,7 @@ class Meters:
     times: dict[str, LatencyHistogram] = field(default_factory=lambda: {name: LatencyHistogram() for name in SPANS})
     reported: dict[str, LatencyHistogram] = field(default_factory=dict)
     totals: Counter[str] = field(default_factory=Counter)
+    window_totals: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     groups: dict[str, Meters] = field(default_factory=dict)
@@ -93,9 +94,11 @@ class Meters:
         # What is not reported is −1, and adds nothing.
         if STATUS in batch.measures:
             self.statuses.update(count_statuses(batch.measures[STATUS]))
-        for measure in batch.measures.keys() - {STATUS}:
-            if not measure.is_ratio:
-                self.totals[measure.name] += summed(np.maximum(batch.measures[measure], 0))
+        added = [measure for measure in batch.measures if measure != STATUS and not measure.is_ratio]
+        ended = batch.only(batch.was_served & (batch.finished >= self.rules.warmup_ns)) if added else batch
+        for measure in added:
+            self.totals[measure.name] += summed(np.maximum(batch.measures[measure], 0))
+            self.window_totals[measure.name] += summed(np.maximum(ended.measures[measure], 0))
         if batch.group is None:
             return
         # Sorted once and cut, so that the work does not grow with the number of groups. In 16 bits the sort is by counting,
@@ -183,6 +186,7 @@ class Meters:
         for metric, histogram in other.times.items():
             self.times[metric].merge(histogram)
         self.totals.update(other.totals)
+        self.window_totals.update(other.window_totals)
         self.statuses.update(other.statuses)
         self.failures.update(other.failures)
         # What only one of them has seen, such as a group of which no job has ended elsewhere, is taken over.

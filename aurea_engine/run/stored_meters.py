@@ -73,6 +73,8 @@ class StoredMeters:
     # Parts of earlier versions have neither, and said elsewhere which classes there were: see `parts_file`.
     statuses: list[tuple[StatusCode, Whole]] = field(default_factory=list)
     failures: dict[FailureClass, Whole] | None = None
+    window_totals: dict[str, Sum] = field(default_factory=dict)
+    good_from: list[tuple[str, Whole]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ def _store_meters(meters: Meters) -> StoredMeters:
         {name: str(total) for name, total in meters.totals.items()},
         sorted(meters.statuses.items()),
         dict(meters.failures),
+        {name: str(total) for name, total in meters.window_totals.items()},
+        list(meters.rules.good_from),
     )
 
 
@@ -123,7 +127,7 @@ def _load_meters(stored: StoredMeters) -> Meters:
     # Python's whole numbers have no limit, so the sums of any run fit.
     numbers: dict[str, Any] = {name: int(text) for name, text in stored.numbers.items()}
     return Meters(
-        CountingRules(stored.warmup_ns, tuple(stored.good_within)),
+        CountingRules(stored.warmup_ns, tuple(stored.good_within), tuple(stored.good_from)),
         Counter({Outcome[name.upper()]: count for name, count in stored.counts.items()}),
         counted=Counter({Outcome[name.upper()]: count for name, count in stored.counted.items()}),
         first_counted_ns=stored.first_counted_ns,
@@ -133,6 +137,7 @@ def _load_meters(stored: StoredMeters) -> Meters:
         totals=Counter({name: int(text) for name, text in stored.totals.items()}),
         statuses=Counter(dict(stored.statuses)),
         failures=Counter(stored.failures or {}),
+        window_totals=Counter({name: int(text) for name, text in stored.window_totals.items()}),
         **numbers,
     )
 

@@ -233,7 +233,12 @@ def _combine_measures(measures: Sequence[Mapping[str, MeasureAmounts]]) -> dict[
         return sum(known) if len(known) == len(measures) else None
 
     return {
-        name: replace(first, total=total(name), amounts=combine_timings([each[name].amounts for each in measures]))
+        name: replace(
+            first,
+            total=total(name),
+            amounts=combine_timings([each[name].amounts for each in measures]),
+            rate=_mean_known([each[name].rate for each in measures]),
+        )
         for name, first in measures[0].items()
     }
 

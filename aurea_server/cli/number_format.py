@@ -6,23 +6,27 @@ from collections.abc import Mapping
 
 from aurea_engine.closed_sets import ObjectiveOutcome, Verdict
 from aurea_engine.report.number_format import (
+    format_amount,
     format_digits,
     format_money,
     format_number,
     format_percent,
     format_seconds,
+    name_unit,
 )
 
 __all__ = [
     "OUTCOME_STYLE",
     "SEVERITY_STYLE",
     "VERDICT_STYLE",
+    "format_amount",
     "format_digits",
     "format_money",
     "format_number",
     "format_percent",
     "format_seconds",
     "make_printable",
+    "name_unit",
 ]
 
 VERDICT_STYLE: Mapping[Verdict, str] = {"valid": "bold green", "degraded": "bold yellow", "invalid": "bold red"}

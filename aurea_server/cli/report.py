@@ -18,11 +18,13 @@ from aurea_server.cli.number_format import (
     OUTCOME_STYLE,
     SEVERITY_STYLE,
     VERDICT_STYLE,
+    format_amount,
     format_money,
     format_number,
     format_percent,
     format_seconds,
     make_printable,
+    name_unit,
 )
 from aurea_server.cli.report_groups import list_mark_timings, tabulate_groups, tabulate_measures
 from aurea_server.cli.report_replications import (
@@ -51,7 +53,7 @@ def render_report(result: RunResult, *, charted: bool = False) -> RenderableType
         (list_shown(result), tabulate_replications),
         ((charted and result.response_time.count > 1) or sends_requests(result), chart_response_times),
         (result.groups, tabulate_groups),
-        (any(each.total is not None for each in result.measures.values()), tabulate_measures),
+        (any(each.is_quantity for each in result.measures.values()), tabulate_measures),
         (result.shards, tabulate_shards),
         (result.objectives, _tabulate_objectives),
         (result.theory, _tabulate_theory),
@@ -216,8 +218,8 @@ def describe_observed(judged: ObjectiveResult, result: RunResult) -> str:
         return judged.detail
     if metric.endswith("_time") or schema.mark(metric) is not None:
         return format_seconds(observed)
-    if (measure := schema.measure(metric)) is not None:
-        return format_number(observed, f" {make_printable(measure.unit)}")
+    if (measure := schema.amount(metric)) is not None:
+        return f"{format_amount(observed, measure.unit)} {make_printable(name_unit(measure.unit))}".rstrip()
     if metric.startswith("cost"):
         return format_money(observed, result.cost.currency)
     return format_percent(observed) if metric.endswith("_ratio") else format_number(observed, " jobs/s")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from rich.text import Text
 
 from aurea_engine import GroupResult, RunResult, Timing
-from aurea_server.cli.number_format import format_number, format_seconds, make_printable
+from aurea_server.cli.number_format import format_amount, format_number, format_seconds, make_printable, name_unit
 from aurea_server.cli.tables import LABEL_WIDTH, Column, Table
 
 QUANTILES = {"mean": "mean", "p50": "p50", "p95": "p95", "p99": "p99", "max": "max"}
@@ -50,16 +50,17 @@ def _count_failed(group: GroupResult) -> int:
 
 def tabulate_measures(result: RunResult) -> Table:
     """A line for each measure: the total of all jobs, and how much one job reported."""
-    # A status is the name of an answer: it has no total, and stands among the facts.
-    measured = {name: each for name, each in result.measures.items() if each.total is not None}
+    # A status is the name of an answer, and stands among the facts.
+    measured = {name: each for name, each in result.measures.items() if each.is_quantity}
     names = _list_supported(each.amounts for each in measured.values())
-    heads = ("total", *(QUANTILES[name] for name in names))
+    # Tokens per second of the window is what servers of models are compared by.
+    rates = any(each.unit == "tokens" for each in measured.values())
+    heads = ("total", *(["per second"] if rates else []), *(QUANTILES[name] for name in names))
     table = Table(Column("measure", least=LABEL_WIDTH), *(Column(head, right=True) for head in heads), Column())
     for name, each in measured.items():
-        amounts = (format_number(each.amounts.quantile(quantile)) for quantile in names)
-        table.add_row(
-            name.replace("_", " "), format_number(each.total), *amounts, Text(make_printable(each.unit), "dim")
-        )
+        amounts = [format_amount(each.amounts.quantile(quantile), each.unit) for quantile in names]
+        sums = [format_number(each.total), *([format_number(each.rate)] if rates else [])]
+        table.add_row(name.replace("_", " "), *sums, *amounts, Text(make_printable(name_unit(each.unit)), "dim"))
     return table
 
 

@@ -140,8 +140,8 @@ def _report_ours(result: RunResult, requests: Requests) -> Report:
         "output_token_rate": spent / length if length else None,
         "token_rate": (asked + spent) / length if length else None,
         # Without an objective on single requests every answer is good, and the figure says nothing.
-        "goodput": result.goodput if result.spec.good_within() else None,
-        "good_share": result.good / counts.arrived if counts.arrived and result.spec.good_within() else None,
+        "goodput": result.goodput if result.spec.binds_jobs else None,
+        "good_share": result.good / counts.arrived if counts.arrived and result.spec.binds_jobs else None,
         "peak_concurrency": None if result.concurrency.peak is None else float(result.concurrency.peak),
     }
     return {key: value for each in spread for key, value in each.items()} | {

@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from aurea_engine import RunResult, SpecError, result_to_dict, spec_from_dict
+from aurea_engine import (
+    RunParts,
+    RunResult,
+    SpecError,
+    encode_json,
+    parse_json,
+    result_from_dict,
+    result_to_dict,
+    run_sharded_sync,
+    run_sync,
+    spec_from_dict,
+)
 from tests.targets.chat.conftest import Planted
 from tests.targets.chat.planted_server import FAILURES, SCENARIOS, TOKENS
 
@@ -69,6 +80,89 @@ def test_one_token_has_no_gap(play: Play) -> None:
     assert row(result, 0)["measures"]["token_gap"] is None
     assert row(result, 1)["measures"]["token_gap"] > 0
     assert result.good == 1
+
+
+def test_good_is_also_what_is_fast_enough(play: Play) -> None:
+    """Tokens per second are bounded from below; an answer of unknown tokens has no rate."""
+    objectives = [{"metric": "output_rate", "quantile": 0.5, "at_least": 0.5}]
+    result = play("plain", "no_usage", "cut", "plain", spec={"objectives": objectives})
+    assert (result.good, result.good_share) == (2, 0.5)
+    objectives = [{"metric": "output_rate", "quantile": 0.5, "at_least": 1e6}]
+    assert play("plain", spec={"objectives": objectives}).good == 0
+
+
+def test_times_of_a_chat_are_bounded_by_texts(play: Play) -> None:
+    """A gap is a time per token, and one between frames is of the run: it is judged, and binds no job."""
+    objectives = [{"metric": "token_gap", "quantile": 0.5, "at_most": "1h"},
+                  {"metric": "frame_gap", "quantile": 0.5, "at_most": "1h"},
+                  {"metric": "frame_gap", "quantile": 0.5, "at_most": 0}]  # fmt: skip
+    result = play("plain", "plain", "plain", "plain", "plain", spec={"objectives": objectives})
+    assert [judged.outcome for judged in result.objectives] == ["met", "met", "missed"]
+    assert result.good == 5
+
+
+@pytest.mark.parametrize(
+    ("objective", "path"),
+    [
+        ({"metric": "frame_gap", "quantile": 0.5, "at_most": 1, "abort": True}, "abort"),
+        ({"metric": "output_rate", "quantile": 0.5, "at_least": "1s"}, "at_least"),
+    ],
+)
+def test_objectives_that_cannot_be_judged_are_refused(objective: dict[str, Any], path: str) -> None:
+    workload = {"job": {"kind": "chat", "url": "http://h"}, "jobs": 1}
+    with pytest.raises(SpecError) as caught:
+        spec_from_dict({"workload": workload, "objectives": [objective]})
+    assert [problem.path for problem in caught.value.problems] == [f"objectives[0].{path}"]
+
+
+def test_rates_are_over_the_window(play: Play) -> None:
+    """Of completed answers; of a ratio there is neither a sum nor a rate."""
+    result = play("plain", "plain", "cut_with_usage")
+    begin, end = result.window
+    output = result.measures["output_tokens"]
+    assert (output.total, output.rate) == (23, pytest.approx(20 / (end - begin)))
+    gap = result.measures["token_gap"]
+    assert (gap.total, gap.rate, gap.amounts.count) == (None, None, 2)
+
+
+def test_a_chat_survives_being_stored(play: Play) -> None:
+    """As JSON, and as parts with its histogram of the run."""
+    result = play("plain", "reasoning")
+    again = result_from_dict(parse_json(encode_json(result_to_dict(result))))
+    assert again.measures == result.measures
+    assert again.histograms.keys() == result.histograms.keys()
+    assert result.parts is not None
+    parts = RunParts.from_bytes(result.parts.to_bytes())
+    assert parts == result.parts
+    assert parts.meters.reported["frame_gap"].count == 9 + 7
+
+
+def test_several_processes_count_as_one(planted: Planted) -> None:
+    """Gaps between frames of both, and each job its own prompt."""
+    names = ["plain", "bundled", "one", "tool"] * 3
+    job = {"kind": "chat", "url": planted.base, "prompts": [f"{i} {name}" for i, name in enumerate(names)]}
+    workload = {"job": job, "arrivals": {"kind": "constant", "rate": 20}, "jobs": len(names)}
+    spec = spec_from_dict({"workload": workload, "seed": 5})
+    result = run_sharded_sync(spec, 2)
+    assert result.measures["output_tokens"].total == sum(TOKENS[name] or 0 for name in names)
+    assert result.measures["frame_gap"].amounts.count == 3 * (9 + 4 + 0 + 2)
+
+
+def test_groups_have_gaps_of_their_own(planted: Planted) -> None:
+    chats = [{"weight": 1, "name": name, "job": {"kind": "chat", "url": planted.base, "prompts": [f"{i} {name}"]}}
+             for i, name in enumerate(["plain", "tool"])]  # fmt: skip
+    workload = {"job": {"kind": "mix", "of": chats}, "jobs": 8}
+    result = run_sync(spec_from_dict({"workload": workload, "seed": 2}))
+    for group in result.groups:
+        each = 9 if group.name == "plain" else 2
+        assert group.measures["frame_gap"].amounts.count == each * group.counts.completed
+
+
+def test_the_warm_up_is_in_no_gap(play: Play) -> None:
+    """Of answers that were meant to start in it."""
+    result = play(*["plain"] * 5, rate=10, spec={"warmup": 0.25})
+    assert result.measures["frame_gap"].amounts.count == 2 * 9
+    assert result.measures["token_gap"].amounts.count == 2
 
 
 def test_frames_are_those_with_content(play: Play) -> None:
