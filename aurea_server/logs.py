@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from aurea_server.context import request_id
+from aurea_server.context import request_id, trace_context
 from aurea_server.stdio import standard_streams
 
 MAX_WAITING = 10_000
@@ -33,6 +33,10 @@ def escape_unprintable(text: str) -> str:
     return shown.encode("utf-8", "backslashreplace").decode()
 
 
+IDS = ("run_id", "search_id", "request_id", "trace_id", "span_id")
+"""What a line may be about."""
+
+
 class _Formatter(logging.Formatter):
     def members(self, record: logging.LogRecord) -> dict[str, str]:
         """The members of a line, in order."""
@@ -47,6 +51,8 @@ class _Formatter(logging.Formatter):
         for name in ("run_id", "search_id", "request_id"):
             if value := getattr(record, name, None) or (request_id.get() if name == "request_id" else None):
                 found[name] = escape_unprintable(str(value))
+        if (trace := trace_context.get()) is not None:
+            found |= trace._asdict()
         if record.exc_info:
             found["exception"] = self.formatException(record.exc_info)
         return found
@@ -64,7 +70,7 @@ class TextFormatter(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         found = self.members(record)
-        ids = "".join(f" {name}={found[name]}" for name in ("run_id", "search_id", "request_id") if name in found)
+        ids = "".join(f" {name}={found[name]}" for name in IDS if name in found)
         trace = "\n" + found["exception"] if "exception" in found else ""
         return f"{found['ts']} {found['level']:<7} {found['event']}{ids}{trace}"
 

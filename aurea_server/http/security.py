@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.typedefs import Middleware
 
-from aurea_server.context import request_id
+from aurea_server.context import request_id, trace_context
 from aurea_server.http.host_header import check_host
 from aurea_server.http.problems import Handler, HttpProblem, aiohttp_problem
+from aurea_server.http.traceparent import parse_traceparent
 
 BODY_SECONDS = 10.0
 """How long a body may take to arrive."""
@@ -176,10 +177,11 @@ def guard_requests(guard: RequestGuard) -> Middleware:
 
 @web.middleware
 async def assign_request_id(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every request has an id: the caller's, if it is a plain one."""
+    """Every request has an id: the caller's, if it is a plain one; and it may belong to a trace of the caller's."""
     # Only what is plain text in a log and a header: anything else could forge lines of either.
     given = request.headers.get("X-Request-Id", "")
     request_id.set(given if _REQUEST_ID.fullmatch(given) else new_request_id())
+    trace_context.set(parse_traceparent(request.headers.getall("traceparent", [])))
     return await handler(request)
 
 

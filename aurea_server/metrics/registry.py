@@ -22,7 +22,7 @@ from aurea_engine import engine_version
 from aurea_engine.processes.messages import Snapshot
 from aurea_server.metrics.composition_metrics import CompositionMetrics
 from aurea_server.metrics.cost_metrics import CostMetrics
-from aurea_server.metrics.exemplars import Exemplars, ExemplarSource
+from aurea_server.metrics.exemplars import Exemplars
 from aurea_server.metrics.protobuf import NativeFamily
 from aurea_server.metrics.run_metrics import Clock, RunMetrics
 from aurea_server.metrics.search_metrics import SearchMetrics
@@ -73,10 +73,10 @@ class BenchmarkMetrics(Collector):
         """So many runs wait for their turn."""
         self._waiting = runs
 
-    def start_run(self, run_id: str = "", clock: str = "real") -> None:
-        """A run has begun; all that follows is about it. ``clock``: real or virtual."""
+    def start_run(self, run_id: str = "", clock: str = "real", trace_id: str = "") -> None:
+        """A run has begun; all that follows is about it. ``clock``: real or virtual; ``trace_id``: of `ExemplarSource`."""
         self._runs, self._costs = self._clocks[clock]
-        self._runs.start_run(run_id, self._now())
+        self._runs.start_run(run_id, self._now(), trace_id)
         if clock == "real":
             self._composition.start_run()
 
@@ -84,17 +84,17 @@ class BenchmarkMetrics(Collector):
         """The current run's latest snapshot replaces the one before."""
         at = self._now()
         self._runs.update_run(now, at)
-        self._costs.update_run(now.bill, ExemplarSource(self._runs.run_id, at))
+        self._costs.update_run(now.bill, self._runs.mark(at))
         # In virtual time nothing is sent, and what is said to have failed did not.
         if self._runs is self._clocks["real"][0]:
-            self._targets.update_run(now.traffic, ExemplarSource(self._runs.run_id, at))
-            self._composition.update_run(now, ExemplarSource(self._runs.run_id, at))
+            self._targets.update_run(now.traffic, self._runs.mark(at))
+            self._composition.update_run(now, self._runs.mark(at))
 
     def finish_run(self, figures: Figures) -> None:
         """The current run has ended with a result."""
         at = self._now()
         self._runs.finish_run(figures, at)
-        self._costs.end_run(figures.bill, ExemplarSource(self._runs.run_id, at))
+        self._costs.end_run(figures.bill, self._runs.mark(at))
         self._targets.end_run()
         self._composition.end_run()
 
@@ -102,7 +102,7 @@ class BenchmarkMetrics(Collector):
         """The current run has ended without a result."""
         at = self._now()
         self._runs.fail_run(status, at)
-        self._costs.end_run(None, ExemplarSource(self._runs.run_id, at))
+        self._costs.end_run(None, self._runs.mark(at))
         self._targets.end_run()
         self._composition.end_run()
 

@@ -106,18 +106,22 @@ class RunMetrics:
         self._ends: dict[str, Counter[str]] = {name: Counter() for name in ENDS}
         self._judgement = JudgementMetrics(clock.prefix, clock.about)
         self._runs = self._in_progress = 0
-        self.run_id = ""
+        self._run_id = self._trace_id = ""
 
-    def start_run(self, run_id: str, at: float) -> None:
+    def mark(self, at: float) -> ExemplarSource:
+        """The run that is active, or was the last, and an instant at which it moved something."""
+        return ExemplarSource(self._run_id, at, self._trace_id)
+
+    def start_run(self, run_id: str, at: float, trace_id: str = "") -> None:
         """A run has begun."""
-        self.run_id = run_id
+        self._run_id, self._trace_id = run_id, trace_id
         self._runs += 1
         self._in_progress += 1
         # All other figures of the last run are gone: until the new one reports, there is no throughput, and not the old
         # one.
         self._gauges = Gauges(start=at, end=self._gauges.end)
         self._judgement.start_run()
-        self._exemplars.record(self._name("runs"), {(): 1}, ExemplarSource(run_id, at))
+        self._exemplars.record(self._name("runs"), {(): 1}, self.mark(at))
 
     def update_run(self, now: Snapshot, at: float) -> None:
         """The current run's latest snapshot replaces the one before."""
@@ -136,7 +140,7 @@ class RunMetrics:
             in_flight=now.in_flight,
             queued=now.queued,
         )
-        run = ExemplarSource(self.run_id, at)
+        run = self.mark(at)
         self._exemplars.record(self._name("jobs"), {(): now.ended}, run)
         # Only series that this run moved get its exemplar: see `Exemplars.record`.
         outcomes: dict[Key, int] = {(name,): now.counts.get(name, 0) for name in OUTCOMES}
@@ -183,7 +187,7 @@ class RunMetrics:
         counted = Counter(value for value in values if value in ENDS[name][2])
         self._ends[name].update(counted)
         moved: dict[Key, int] = {(value,): count for value, count in counted.items()}
-        self._exemplars.record(self._name(name), moved, ExemplarSource(self.run_id, at))
+        self._exemplars.record(self._name(name), moved, self.mark(at))
 
     def counters(self) -> Iterator[Family]:
         """Totals that only ever grow."""

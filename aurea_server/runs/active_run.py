@@ -13,6 +13,7 @@ import msgspec
 
 from aurea_engine.processes.messages import Bill, Reason, Remark, Snapshot
 from aurea_engine.shards.split import Sharding
+from aurea_server.context import TraceContext, trace_context
 from aurea_server.history import StoreError
 from aurea_server.runner.messages import Figures
 from aurea_server.runs.events import EventLog, Feed, Followers
@@ -56,7 +57,7 @@ class RunAnswer:
 @dataclass(eq=False)  # a run is itself: two are never the same because their figures are
 class ActiveRun:
     """``document``: the whole specification, as plain data. ``foreign``: it names kinds of installed packages. ``sharding``:
-    in how many processes it is executed, None for one.
+    in how many processes it is executed, None for one. ``trace``: that of the request that asked for it.
 
     ``stopping``: the status that a stop from outside asked for. ``ended`` is set once, by the lifecycle. ``search_id``: it
     is a trial of that search.
@@ -74,6 +75,7 @@ class ActiveRun:
     stopping: str | None = None
     sharding: Sharding | None = None
     search_id: str | None = None
+    trace: TraceContext | None = field(default_factory=trace_context.get)
     last: Snapshot | None = None
     series: LiveSeries = field(default_factory=LiveSeries)
     # Each snapshot has all findings so far; a follower hears of each once.

@@ -21,6 +21,7 @@ import logging
 
 from aurea_engine.processes.messages import Reason, Snapshot
 from aurea_engine.processes.supervisor import ProcessFailed
+from aurea_server.context import in_trace
 from aurea_server.history import AcceptedRun, History, IdempotencyKey, KeyReused
 from aurea_server.metrics.registry import BenchmarkMetrics
 from aurea_server.runner.messages import ExecutedRun
@@ -174,7 +175,8 @@ class RunLifecycle:
 
     async def _execute(self, run: ActiveRun) -> ExecutedRun | None:
         run.state = "running"
-        self._metrics.start_run(run.id, str(run.document["clock"]))
+        trace_id = "" if run.trace is None else run.trace.trace_id
+        self._metrics.start_run(run.id, str(run.document["clock"]), trace_id)
         if run.started_ms is None:  # it had to wait, so its row does not say yet that it is running
             run.started_ms = now_ms()
             # Nobody waits for this write: the history does one thing after the other, so it is done before the run's end.
@@ -208,7 +210,8 @@ class RunLifecycle:
 
     async def _drop(self, run: ActiveRun, status: str, reason: Reason | None) -> None:
         """End a run that never had its turn: the metrics have not heard of it."""
-        self._publish_end(run, await self._store(run, finish_without_result(run, status, reason)))
+        with in_trace(run.trace):  # not in that of the request that cancels it
+            self._publish_end(run, await self._store(run, finish_without_result(run, status, reason)))
 
     async def _store(self, run: ActiveRun, finish: Finish) -> Finish:
         storage_error = await self._history.end(run.id, finish.row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from aurea_server.context import in_trace
 from aurea_server.runs.active_run import ActiveRun
 from aurea_server.runs.lifecycle import RunLifecycle
 from aurea_server.runs.queue import RunQueue
@@ -36,8 +37,10 @@ class Turns:
             try:
                 # Neither raises: a defect must cost one entry, for without this task nothing would ever start again.
                 if isinstance(entry, ActiveSearch):
-                    await self._searches.execute(entry)
+                    with in_trace(entry.trace):
+                        await self._searches.execute(entry)
                 elif isinstance(entry, ActiveRun):
-                    await self._runs.execute(entry)
+                    with in_trace(entry.trace):
+                        await self._runs.execute(entry)
             finally:
                 self._queue.finish()

@@ -8,6 +8,7 @@ from typing import Any
 
 from aurea_engine import RunSpec, Stop
 from aurea_engine.shards.split import Sharding
+from aurea_server.context import TraceContext, trace_context
 from aurea_server.runs.active_run import ActiveOnes, ActiveRun, RunAnswer, now_ms
 from aurea_server.runs.events import EventLog
 from aurea_server.runs.searches.order import SearchOrder
@@ -18,7 +19,8 @@ class ActiveSearch:
     """``document``: the whole specification, as plain data, and ``spec`` the same as a value.
 
     ``stop`` is what the study looks at, ``trial`` the run that is executed now. ``progress``: as the events tell it;
-    ``trials`` are those that have ended. ``ended`` is set once, by the lifecycle.
+    ``trials`` are those that have ended. ``ended`` is set once, by the lifecycle. ``trace``: that of the request that asked
+    for it, and so of its trials.
     """
 
     id: str
@@ -32,6 +34,7 @@ class ActiveSearch:
     # Set before the study or a process hears of it, and never changed: the first stop decides how the search ends.
     stopping: str | None = None
     sharding: Sharding | None = None
+    trace: TraceContext | None = field(default_factory=trace_context.get)
     stop: Stop = field(default_factory=Stop)
     trial: ActiveRun | None = None
     progress: dict[str, Any] = field(default_factory=dict)

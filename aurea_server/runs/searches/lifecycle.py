@@ -22,6 +22,7 @@ from aurea_engine.codec.capacity import search_progress_to_dict
 from aurea_engine.processes.messages import Reason
 from aurea_engine.results.capacity import CapacityAnswer, SearchProgress
 from aurea_engine.studies.search_plan import SearchLimits
+from aurea_server.context import in_trace
 from aurea_server.history import AcceptedSearch, History, IdempotencyKey, KeyReused, StoreError
 from aurea_server.metrics.search_metrics import SearchMetrics
 from aurea_server.runs.active_run import Ids, encode, now_ms
@@ -178,7 +179,8 @@ class SearchLifecycle:
 
     async def _drop(self, search: ActiveSearch, status: str) -> None:
         """End a search that never had its turn: the metrics have not heard of it."""
-        self._publish_end(search, await self._store(search, finish_search(search, status, STOPPED.get(status))))
+        with in_trace(search.trace):
+            self._publish_end(search, await self._store(search, finish_search(search, status, STOPPED.get(status))))
 
     async def _store(self, search: ActiveSearch, finish: SearchFinish) -> SearchFinish:
         storage_error = await self._history.searches.end(search.id, finish.row)
