@@ -75,6 +75,9 @@ class ChatOptions:
     connections: _Whole = None
     "How many connections may be open at once; as many as are needed if not given."
 
+    no_reuse: Annotated[bool, Parameter(name=["--no-reuse", "--disable-keepalive"]), FLAG] = False
+    "Open a connection for each request, as servers need that close kept ones without a word (llama.cpp's)."
+
     insecure: Annotated[bool, Parameter(name=["--insecure", "-k"]), FLAG] = False
     "Do not check the server's certificate."
 
@@ -101,6 +104,7 @@ class ChatOptions:
             "timeout": maybe_quantity(self.timeout),
             "connect_timeout": maybe_quantity(self.connect_timeout),
             "connections": self.connections,
+            "reuse": False if self.no_reuse else None,
         }
         more = {"headers": headers, "auth": auth, "parameters": parameters, "tls": tls}
         return without_none(members) | prompts | {name: value for name, value in more.items() if value}

@@ -59,6 +59,7 @@ def run_and_read(aurea: Callable[..., Any], tmp_path: Path, *arguments: object) 
         ({"prefix_tokens": "500x8"}, {"prompts": {"prefix": {"length": 500, "groups": 8}}}),
         ({"prefix_tokens": "500"}, {"prompts": {"prefix": {"length": 500}}}),
         ({"parameters": '{"temperature": 0}'}, {"parameters": {"temperature": 0}}),
+        ({"no_reuse": True, "connections": 4}, {"reuse": False, "connections": 4}),
         ({"header": ["X-Team: us"], "insecure": True}, {"headers": {"X-Team": "us"}, "tls": {"verify": False}}),
         ({"api_key_env": "KEY"}, {"auth": {"bearer": {"env": "KEY"}}}),
         ({"api_key_secret": "key"}, {"auth": {"bearer": {"secret": "key"}}}),
