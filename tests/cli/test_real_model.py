@@ -79,8 +79,9 @@ def test_tokens_and_bill_are_those_of_the_server(model_server: str, aurea: Calla
     before = read_counters(model_server)
     # This server closes kept connections without announcing it, and a request that meets that end is not sent twice.
     prompts = [part for text in PROMPTS for part in ("--prompt", text)]
-    # This server closes kept connections without announcing it, and what meets that end is not sent a second time.
-                         "--timeout", "300s", "--price", "3,0.30,15", "-o", result, "--report", page)  # fmt: skip
+    prices = ("--price", "3,0.30,15")
+    code, _, err = aurea("chat", model_server, "--users", 2, "--jobs", REQUESTS, "--max-tokens", MOST, "--no-reuse",
+                         *prompts, *prices, "--timeout", "300s", "-o", result, "--report", page)  # fmt: skip
     assert code in (0, 6), err
     counted = {name: value - before.get(name, 0) for name, value in read_counters(model_server).items()}
     document = json.loads(result.read_bytes())
