@@ -199,7 +199,7 @@ def inline_prompts(document: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in prompts.items() if name != "file"}
     lines = Path(prompts["file"]).read_text(encoding="utf-8-sig").splitlines()
     read = [_read_line(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    job = {**job, "prompts": {**given, "of": read}}
+    job = {**job, "prompts": {**given, "of": read} if given else read}
     return {**document, "workload": {**document["workload"], "job": job}}
 
 

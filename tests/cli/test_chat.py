@@ -16,6 +16,8 @@ from aurea_server.cli.chat_options import ChatOptions, inline_prompts
 from aurea_server.cli.load_options import ChatLoadOptions
 from aurea_server.cli.money_options import MoneyOptions
 from aurea_server.cli.token_figures import list_tokens, list_tokens_there
+from aurea_server.settings.settings import Settings
+from tests.cli.test_runs import Serving
 from tests.targets.model_double import answer_as_model
 from tests.targets.recording_server import RecordingServer, reply
 
@@ -156,7 +158,7 @@ def test_prompts_of_a_file_are_sent_to_a_server_in_its_place(tmp_path: Path) -> 
     file.write_text('"hi"\n\n{"prompt": "ho", "max_tokens": 3}\n')
     job = make_job(prompts=str(file))
     inlined = inline_prompts({"workload": {"job": job}})["workload"]["job"]
-    assert inlined["prompts"] == {"of": ["hi", {"prompt": "ho", "max_tokens": 3}]}
+    assert inlined["prompts"] == ["hi", {"prompt": "ho", "max_tokens": 3}]
     file.write_text('"hi"\n{\n')
     with pytest.raises(SpecError, match="--prompts: line 2: "):
         inline_prompts({"workload": {"job": job}})
@@ -251,6 +253,29 @@ def test_a_remote_run_asks_nobody_from_here(aurea: Callable[..., Any]) -> None:
     assert code == 2
     assert "--model: must be given with --server" in err
     assert "--api-key-env: is a variable of this machine" in err
+
+
+@pytest.mark.service
+def test_a_server_runs_it_with_a_key_of_its_operator(
+    aurea: Callable[..., Any], model: RecordingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same result, and the key is known to the server alone. Prompts of a file of this machine go along."""
+    monkeypatch.setenv("THERE", PLANTED)
+    monkeypatch.delenv("AUREA_SERVER", raising=False)
+    where = f"127.0.0.1:{model.port}"
+    secret = f"key=env:THERE@{where}"
+    server = Serving(Settings(data=str(tmp_path / "data"), allow_target=(where,), secret=(secret,)))
+    try:
+        file = tmp_path / "prompts.jsonl"
+        file.write_text('"hi"\n"ho"\n')
+        monkeypatch.delenv("THERE")
+        there = (*FAST, "--server", server.url, "--api-key-secret", "key", "--model", "tiny", "--prompts", file)
+        document = run_and_read(aurea, tmp_path, model.url(""), *there, "--price", "3,0.30,15")
+    finally:
+        server.stop()
+    assert {each.header("Authorization") for each in model.received} == {f"Bearer {PLANTED}"}
+    assert Fraction(document["cost"]["exact"]) == 4 * Fraction(18 + 1 + 30, 10**6) + 4 * Fraction(2, 10**7)
+    assert PLANTED not in json.dumps(document)
 
 
 # --- The live line ---------------------------------------------------------------------------------------------------
