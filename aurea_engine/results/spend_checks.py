@@ -68,7 +68,7 @@ def _describe(bound: Bound, result: RunResult) -> str:
     if bound.output_tokens is None:
         return "without a max_tokens there is no limit to that"
     if bound.amount is None:
-        return "what that can have cost cannot be told"
+        return 'what that can have cost cannot be told: bill by the turn ("per": "step") where jobs are conversations'
     assumed = f"for {bound.output_tokens:,} output tokens each and prompts of at most {bound.input_tokens:,} tokens"
     return f"at most {decimal_text(bound.amount)} {result.cost.currency} more, {assumed}, the longest that was reported"
 
@@ -135,6 +135,9 @@ def _find_bound(result: RunResult, rows: JobBatch, unknown: JobBatch, meters: li
     most = _find_most_output(result.spec.workload.job.leaves(), rows)
     if most is None:
         return Bound(None, longest, None)
+    # A conversation that was cut off has turns that were answered, and no report of its own.
+    if result.spec.workload.schema.steps and not any(isinstance(meter, OfSteps) for meter in meters):
+        return Bound(None, longest, most)
     usage = _add_usage(result.usage, _fill(unknown, longest, most), meters)
     whole = price(usage, result.spec.cost).total
     total = result.cost.total

@@ -24,7 +24,7 @@ from tests.targets.recording_server import RecordingServer, reply
 PLANTED = "Pl4nted"
 RAN = (0, 6)
 """Exit codes of a run without objectives: on a busy machine it may be invalid, and have done all its jobs."""
-FAST = ("--jobs", "4", "--rate", "1000")
+FAST = ("--jobs", "4", "--rate", "1000", "--prompt", "hi")
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def test_a_server_runs_it_with_a_key_of_its_operator(
         file = tmp_path / "prompts.jsonl"
         file.write_text('"hi"\n"ho"\n')
         monkeypatch.delenv("THERE")
-        there = (*FAST, "--server", server.url, "--api-key-secret", "key", "--model", "tiny", "--prompts", file)
+        there = (*FAST[:4], "--prompts", file, "--server", server.url, "--api-key-secret", "key", "--model", "tiny")
         document = run_and_read(aurea, tmp_path, model.url(""), *there, "--price", "3,0.30,15")
     finally:
         server.stop()
