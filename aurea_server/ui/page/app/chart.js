@@ -14,7 +14,8 @@ function load() {
     const gone = () => reject(new Error("The charts cannot be loaded."));
     document.head.append(
       el("link", { rel: "stylesheet", href: "ui/vendor/uplot.css" }),
-      el("script", { src: "ui/vendor/uplot.js", onload: () => resolve(globalThis.uPlot), onerror: gone }));
+      el("script", { src: "ui/vendor/uplot.js", onload: () => resolve(globalThis.uPlot), onerror: gone }),
+    );
   });
   return loading;
 }
@@ -34,11 +35,20 @@ class TimeChart {
   constructor(uPlot, host, options) {
     Object.assign(this, { uPlot, options, host, title: options.title, data: [[], ...options.series.map(() => [])] });
     this.values = options.series.map(() => el("b"));
-    this.legend = el("ul", { class: "legend" }, options.series.map(({ label, color: name }, i) =>
-      el("li", {}, el("i", { style: { "--colour": `var(--${name})` } }), label, this.values[i])));
+    this.legend = el(
+      "ul",
+      { class: "legend" },
+      options.series.map(({ label, color: name }, i) =>
+        el("li", {}, el("i", { style: { "--colour": `var(--${name})` } }), label, this.values[i]),
+      ),
+    );
     this.place = el("div");
-    this.frame = el("figure", { class: "chart" },
-      el("figcaption", {}, el("h3", {}, options.title), this.legend), this.place);
+    this.frame = el(
+      "figure",
+      { class: "chart" },
+      el("figcaption", {}, el("h3", {}, options.title), this.legend),
+      this.place,
+    );
     host.append(this.frame);
     host.chart = this;
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
@@ -52,7 +62,11 @@ class TimeChart {
   /** Replace all data: seconds from the start, then the values of each series, with null where there are none. */
   set(data) {
     this.data = data;
-    this.plot.setData(data);
+    // Where somebody looks closer, that stretch stays in view while the run goes on.
+    const { min, max } = this.plot.scales.x;
+    const isWhole = !this.whole || (min === this.whole[0] && max === this.whole[1]);
+    this.plot.setData(data, isWhole);
+    if (!isWhole) this.plot.redraw();
     this.showValues(this.plot.cursor.idx);
   }
 
@@ -95,7 +109,10 @@ class TimeChart {
       height,
       legend: { show: false },
       cursor: { sync: sync && { key: sync }, points: { size: 6 }, drag: { x: true, y: false } },
-      scales: { x: { time: false, range: (_, low, high) => this.span(low, high) }, y: { range: (_, low, high) => this.range(low, high) } },
+      scales: {
+        x: { time: false, range: (_, low, high) => this.span(low, high) },
+        y: { range: (_, low, high) => this.range(low, high) },
+      },
       axes: [
         { ...axis, values: (_, ticks) => ticks.map(seconds), space: 70, size: 28 },
         { ...axis, values: (_, ticks) => ticks.map((value) => tick(value)), size: labelWidth, space: 34 },
@@ -108,8 +125,11 @@ class TimeChart {
 
   /** All charts of a run have the same axis, wherever their points are drawn; a part that was zoomed into stays. */
   span(low, high) {
-    const [xs] = this.data, { end } = this.options;
-    return end && low === xs[0] && high === xs.at(-1) ? [0, end] : [low, high];
+    const [xs] = this.data,
+      { end } = this.options;
+    if (!xs.length || low !== xs[0] || high !== xs.at(-1)) return [low, high];
+    this.whole = end ? [0, end] : [low, high];
+    return this.whole;
   }
 
   /** From 0, as far as the highest value or line, and a little more. */
@@ -133,7 +153,12 @@ class TimeChart {
     ctx.lineWidth = devicePixelRatio;
     ctx.setLineDash([5 * devicePixelRatio, 3 * devicePixelRatio]);
     for (const { value, tone = "bad" } of this.options.lines) {
-      stroke(ctx, color(tone), [bbox.left, valToPos(value, "y", true)], [bbox.left + bbox.width, valToPos(value, "y", true)]);
+      stroke(
+        ctx,
+        color(tone),
+        [bbox.left, valToPos(value, "y", true)],
+        [bbox.left + bbox.width, valToPos(value, "y", true)],
+      );
     }
     ctx.setLineDash([]);
     ctx.font = `${11 * devicePixelRatio}px ${color("sans")}`;

@@ -20,25 +20,58 @@ async function showList({ main, query, signal }) {
     fill(list, el("section", { class: "card flush" }, tabulate(searches)));
   };
   const from = query.get("from");
-  fill(main, heading("Capacity"), el("p", { class: "muted" }, "How much load a system bears while its objectives hold, and what a million good jobs cost there."), await drawForm(from, signal), list);
+  fill(
+    main,
+    heading("Capacity"),
+    el(
+      "p",
+      { class: "muted" },
+      "How much load a system bears while its objectives hold, and what a million good jobs cost there.",
+    ),
+    await drawForm(from, signal),
+    list,
+  );
   await draw();
   // Not at each of a trial's many events: the list shows states and brackets.
   const told = ["state", "trial", "bracket", "end", "deleted", "resync"];
   let due = null;
   watch(({ kind }) => {
     if (due || !told.includes(kind)) return;
-    due = setTimeout(() => { due = null; draw().catch(() => {}); }, 500);
+    due = setTimeout(() => {
+      due = null;
+      draw().catch(() => {});
+    }, 500);
   }, signal);
 }
 
 function tabulate(searches) {
   const columns = [
     { title: "Search", head: true, cell: ({ search_id: id, label }) => link(label ?? id, href("capacity", id)) },
-    { title: "Status", cell: ({ status, answer }) => badge(words(answer?.status ?? status), tone(answer?.status ?? status)) },
-    { title: "Capacity", number: true, cell: ({ answer }) => (answer ? el("span", {}, writeValue(answer.variable, answer.value)) : "–") },
-    { title: "Between", number: true, cell: ({ progress, search }) => (progress ? `${writeValue(search.variable, progress.bracket.low)} and ${writeValue(search.variable, progress.bracket.high)}` : "–") },
+    {
+      title: "Status",
+      cell: ({ status, answer }) => badge(words(answer?.status ?? status), tone(answer?.status ?? status)),
+    },
+    {
+      title: "Capacity",
+      number: true,
+      cell: ({ answer }) => (answer ? el("span", {}, writeValue(answer.variable, answer.value)) : "–"),
+    },
+    {
+      title: "Between",
+      number: true,
+      cell: ({ progress, search }) =>
+        progress
+          ? `${writeValue(search.variable, progress.bracket.low)} and ${writeValue(search.variable, progress.bracket.high)}`
+          : "–",
+    },
     { title: "Trials", number: true, cell: ({ progress }) => progress?.trials ?? "–" },
     { title: "Created", cell: ({ created_time: at }) => time(at, ago(at)) },
   ];
-  return table({ caption: "Searches", columns, rows: searches, empty: "No search yet: begin one above.", row: ({ search_id: id }) => ({ "data-search": id }) });
+  return table({
+    caption: "Searches",
+    columns,
+    rows: searches,
+    empty: "No search yet: begin one above.",
+    row: ({ search_id: id }) => ({ "data-search": id }),
+  });
 }

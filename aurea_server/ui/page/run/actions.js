@@ -9,18 +9,36 @@ import { announce, attempt, confirm, problemNotice } from "../app/notices.js";
 export function drawActions(run, more) {
   const path = `benchmark/runs/${run.benchmark_id}`;
   const again = button("Run again", () => runAgain(run, more), { "data-action": "again" });
-  const edit = link("Edit and run", `${href("new")}?from=${encodeURIComponent(run.benchmark_id)}`, { class: "button", "data-action": "edit" });
+  const edit = link("Edit and run", `${href("new")}?from=${encodeURIComponent(run.benchmark_id)}`, {
+    class: "button",
+    "data-action": "edit",
+  });
   const file = (text, name, work) => button(text, attempt(work), { "data-action": name });
-  if (run.isActive) return [!run.search && button("Cancel", attempt(() => cancel(path)), { kind: "danger", "data-action": "cancel" }), edit];
+  if (run.isActive)
+    return [
+      !run.search &&
+        button(
+          "Cancel",
+          attempt(() => cancel(path)),
+          { kind: "danger", "data-action": "cancel" },
+        ),
+      edit,
+    ];
   const hasResult = run.cost?.lines !== undefined;
   return [
     hasResult && file("Report", "report", () => show(`${path}/report`, `${run.benchmark_id}.html`)),
     file("JSON", "json", () => download(path, `${run.benchmark_id}.json`)),
     hasResult && file("CSV", "csv", () => download(`${path}/jobs`, `${run.benchmark_id}.csv`, { query: { format: "csv" } })),
-    again, edit,
+    again,
+    edit,
     hasResult && link("Compare", href("compare", run.benchmark_id), { class: "button", "data-action": "compare" }),
     hasResult && button("Reprice", () => toggleReprice(run, more), { "data-action": "reprice" }),
-    !run.search && button("Delete", attempt(() => erase(run, path)), { kind: "danger", "data-action": "delete" }),
+    !run.search &&
+      button(
+        "Delete",
+        attempt(() => erase(run, path)),
+        { kind: "danger", "data-action": "delete" },
+      ),
   ];
 }
 
@@ -55,11 +73,28 @@ function toggleReprice(run, more) {
     event.preventDefault();
     fill(answer, await price(run, text.value).catch(problemNotice));
   };
-  fill(more, el("form", { class: "card stack", onsubmit: submit },
-    el("h2", {}, "Reprice"),
-    el("div", { class: "field" }, el("label", { for: "reprice-cost" }, "Another cost model, as JSON"), text,
-      el("span", { class: "hint" }, "What this run would have cost, without running it again.")),
-    el("div", { class: "row" }, el("button", { class: "button primary", type: "submit" }, "Price"), button("Close", () => fill(more), { kind: "quiet" })), answer));
+  fill(
+    more,
+    el(
+      "form",
+      { class: "card stack", onsubmit: submit },
+      el("h2", {}, "Reprice"),
+      el(
+        "div",
+        { class: "field" },
+        el("label", { for: "reprice-cost" }, "Another cost model, as JSON"),
+        text,
+        el("span", { class: "hint" }, "What this run would have cost, without running it again."),
+      ),
+      el(
+        "div",
+        { class: "row" },
+        el("button", { class: "button primary", type: "submit" }, "Price"),
+        button("Close", () => fill(more), { kind: "quiet" }),
+      ),
+      answer,
+    ),
+  );
   text.focus();
   return undefined;
 }
@@ -73,7 +108,25 @@ async function price(run, text) {
   }
   const { cost: priced } = await post(`benchmark/runs/${run.benchmark_id}/reprice`, { cost });
   const write = (value, currency) => money(value === null ? null : Number(value), currency);
-  const million = priced.per_success && [", ", el("data", { "data-figure": "own:repriced.per_success", value: priced.per_success }, money(Number(priced.per_success) * 1e6, priced.currency)), " per million completed"];
-  return el("p", {}, el("strong", {}, el("data", { "data-figure": "own:repriced.total", value: priced.total ?? "" }, write(priced.total, priced.currency))), million || "",
-    `; as it was billed: ${write(run.cost.total, run.cost.currency)}.`, priced.problem && el("span", { class: "muted" }, ` ${priced.problem}`));
+  const million = priced.per_success && [
+    ", ",
+    el(
+      "data",
+      { "data-figure": "own:repriced.per_success", value: priced.per_success },
+      money(Number(priced.per_success) * 1e6, priced.currency),
+    ),
+    " per million completed",
+  ];
+  return el(
+    "p",
+    {},
+    el(
+      "strong",
+      {},
+      el("data", { "data-figure": "own:repriced.total", value: priced.total ?? "" }, write(priced.total, priced.currency)),
+    ),
+    million || "",
+    `; as it was billed: ${write(run.cost.total, run.cost.currency)}.`,
+    priced.problem && el("span", { class: "muted" }, ` ${priced.problem}`),
+  );
 }

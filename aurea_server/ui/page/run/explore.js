@@ -5,7 +5,14 @@ const STEPS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp:
 /** `count()` points; `show(i)` marks one (null: none), `read(i)` tells it. */
 export function explore(node, { label, count, read, show }) {
   let place = null;
-  const attributes = { role: "slider", tabindex: "0", "aria-label": label, "aria-valuemin": "0", "aria-valuenow": "0", "aria-valuemax": "0" };
+  const attributes = {
+    role: "slider",
+    tabindex: "0",
+    "aria-label": label,
+    "aria-valuemin": "0",
+    "aria-valuenow": "0",
+    "aria-valuemax": "0",
+  };
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
   const go = (to) => {
     const last = count() - 1;

@@ -4,33 +4,53 @@ import { color } from "../app/chart.js";
 import { el, fill } from "../app/dom.js";
 import { number, seconds } from "../app/format.js";
 import { explore } from "./explore.js";
+import { findRange, sumColumns } from "./heat_columns.js";
 import { cellBounds } from "./points.js";
 import { linear, logarithmic } from "./scales.js";
 
-const HEIGHT = 260, LEFT = 68, RIGHT = 26, TOP = 8, BOTTOM = 24;
+const HEIGHT = 260,
+  LEFT = 68,
+  RIGHT = 26,
+  TOP = 8,
+  BOTTOM = 24;
 const LEVELS = 5;
-const SHORTEST = 0.005;
 const NOTE = "How many completed jobs ended when, after which response time; depths and times are on logarithmic scales.";
 
 export class HeatMap {
-  constructor(host, signal) {
+  /** `onPoint(seconds)`: where the pointer is on the axis of time, null where it has left. */
+  constructor(host, signal, onPoint) {
+    this.onPoint = onPoint;
     this.canvas = el("canvas", { "aria-hidden": "true" });
     this.cross = el("i", { class: "cross", hidden: true });
     this.place = el("div", { class: "heat" }, this.canvas, this.cross);
     this.key = el("ul", { class: "legend" });
     this.note = el("p", { class: "readout small" }, NOTE);
-    this.frame = el("section", { class: "card", "data-chart": "heat-map", hidden: true },
-      el("figure", { class: "chart" }, el("figcaption", {}, el("h3", {}, "Response times over time"), this.key), this.note, this.place));
+    this.frame = el(
+      "section",
+      { class: "card", "data-chart": "heat-map", hidden: true },
+      el(
+        "figure",
+        { class: "chart" },
+        el("figcaption", {}, el("h3", {}, "Response times over time"), this.key),
+        this.note,
+        this.place,
+      ),
+    );
     this.frame.chart = { title: "Response times over time", data: [] };
     host.append(this.frame);
-    explore(this.place, { label: "Response times over time", count: () => this.columns?.length ?? 0, read: (i) => this.tell(i), show: (i) => this.point(i, null) });
+    explore(this.place, {
+      label: "Response times over time",
+      count: () => this.columns?.length ?? 0,
+      read: (i) => this.tell(i),
+      show: (i) => this.point(i, null),
+    });
     this.place.addEventListener("pointermove", (event) => this.hover(event));
-    this.place.addEventListener("pointerleave", () => this.point(null));
-    this.follow(signal);
+    this.place.addEventListener("pointerleave", () => this.leave());
+    this.keepUp(signal);
   }
 
   /** The colours and the width of a canvas are its own. */
-  follow(signal) {
+  keepUp(signal) {
     const scheme = matchMedia("(prefers-color-scheme: dark)");
     scheme.addEventListener("change", () => this.render(), { signal });
     const resized = new ResizeObserver(() => this.place.clientWidth !== this.width && this.render());
@@ -50,7 +70,10 @@ export class HeatMap {
   render() {
     if (!this.range || this.frame.hidden || !this.place.clientWidth) return;
     this.width = this.place.clientWidth;
-    const { points, range: [least, most] } = this;
+    const {
+      points,
+      range: [least, most],
+    } = this;
     this.inner = this.width - LEFT - RIGHT;
     // Two pixels a column at least; narrower points are summed, so none is lost.
     this.step = points.width * Math.max(1, Math.ceil((2 * points.end) / (this.inner * points.width)));
@@ -70,7 +93,9 @@ export class HeatMap {
 
   /** One pixel a cell, drawn larger: a rectangle a cell would take a hundred times as long. */
   paint(context) {
-    const [least, most] = this.range, rows = most - least + 1, { length } = this.columns;
+    const [least, most] = this.range,
+      rows = most - least + 1,
+      { length } = this.columns;
     const image = new ImageData(length, rows);
     const palette = Array.from({ length: LEVELS }, (_, level) => parse(context, color(`heat-${level + 1}`)));
     const span = Math.log(this.peak) || 1;
@@ -99,7 +124,14 @@ export class HeatMap {
 
   paintAxes(context) {
     const foot = HEIGHT - BOTTOM;
-    Object.assign(context, { fillStyle: color("soft"), strokeStyle: color("line"), font: `12px ${color("sans")}`, textAlign: "right", textBaseline: "middle", globalAlpha: 1 });
+    Object.assign(context, {
+      fillStyle: color("soft"),
+      strokeStyle: color("line"),
+      font: `12px ${color("sans")}`,
+      textAlign: "right",
+      textBaseline: "middle",
+      globalAlpha: 1,
+    });
     for (const tick of this.y.ticks(6)) {
       const y = Math.round(foot - this.y.place(tick) * (foot - TOP)) + 0.5;
       context.fillText(seconds(tick), LEFT - 8, y);
@@ -108,14 +140,23 @@ export class HeatMap {
       context.globalAlpha = 1;
     }
     Object.assign(context, { textAlign: "center", textBaseline: "top" });
-    for (const tick of this.x.ticks(Math.max(2, Math.floor(this.inner / 90)))) context.fillText(seconds(tick), LEFT + this.x.place(tick) * this.inner, foot + 8);
+    for (const tick of this.x.ticks(Math.max(2, Math.floor(this.inner / 90))))
+      context.fillText(seconds(tick), LEFT + this.x.place(tick) * this.inner, foot + 8);
   }
 
   drawKey() {
     if (this.keyed === this.peak) return;
     this.keyed = this.peak;
-    fill(this.key, el("li", {}, "1"), el("li", { class: "depths", "aria-hidden": "true" }, Array.from({ length: LEVELS }, (_, level) => el("i", { style: { "--colour": `var(--heat-${level + 1})` } }))),
-      el("li", {}, `${number(this.peak)} job${this.peak > 1 ? "s" : ""}`));
+    fill(
+      this.key,
+      el("li", {}, "1"),
+      el(
+        "li",
+        { class: "depths", "aria-hidden": "true" },
+        Array.from({ length: LEVELS }, (_, level) => el("i", { style: { "--colour": `var(--heat-${level + 1})` } })),
+      ),
+      el("li", {}, `${number(this.peak)} job${this.peak > 1 ? "s" : ""}`),
+    );
   }
 
   hover(event) {
@@ -123,9 +164,25 @@ export class HeatMap {
     const box = this.place.getBoundingClientRect();
     const share = (event.clientX - box.left - LEFT) / this.inner;
     const up = (HEIGHT - BOTTOM - (event.clientY - box.top)) / (HEIGHT - TOP - BOTTOM);
-    if (share < 0 || share >= 1 || up < 0 || up > 1) return this.point(null);
+    if (share < 0 || share >= 1 || up < 0 || up > 1) return this.leave();
+    this.onPoint(share * this.points.end);
     const [least, most] = this.range;
-    return this.point(Math.min(this.columns.length - 1, Math.floor((share * this.points.end) / this.step)), least + Math.min(most - least, Math.floor(up * (most - least + 1))));
+    return this.point(
+      Math.min(this.columns.length - 1, Math.floor((share * this.points.end) / this.step)),
+      least + Math.min(most - least, Math.floor(up * (most - least + 1))),
+    );
+  }
+
+  leave() {
+    this.onPoint(null);
+    this.point(null);
+  }
+
+  /** The cross alone, at an instant: the pointer is on another chart. */
+  follow(at) {
+    this.cross.hidden = at === null || !this.columns || at > this.points.end;
+    if (!this.cross.hidden)
+      this.cross.style.setProperty("transform", `translateX(${LEFT + this.x.place(at) * this.inner}px)`);
   }
 
   /** Only the cross and a line of text change: the map stays as it is. */
@@ -145,7 +202,8 @@ export class HeatMap {
 
   tellCell(column, cell) {
     const [low, high] = cellBounds(cell, this.points.cells);
-    return `${this.stretch(column)}, ${seconds(low)} to ${seconds(high)}: ${number(this.columns[column].get(cell) ?? 0)} jobs`;
+    const many = number(this.columns[column].get(cell) ?? 0);
+    return `${this.stretch(column)}, ${seconds(low)} to ${seconds(high)}: ${many} jobs`;
   }
 
   /** A column in words: how many jobs, from where to where, and where most were. */
@@ -155,37 +213,12 @@ export class HeatMap {
     const total = cells.reduce((sum, [, count]) => sum + count, 0);
     const [most] = cells.reduce((best, each) => (each[1] > best[1] ? each : best));
     const bounds = (cell) => cellBounds(cell, this.points.cells);
-    return `${this.stretch(column)}: ${number(total)} jobs from ${seconds(bounds(cells[0][0])[0])} to ${seconds(bounds(cells.at(-1)[0])[1])}, most about ${seconds(Math.sqrt(bounds(most)[0] * bounds(most)[1]))}`;
+    const [least] = bounds(cells[0][0]),
+      [, greatest] = bounds(cells.at(-1)[0]);
+    const about = seconds(Math.sqrt(bounds(most)[0] * bounds(most)[1]));
+    const range = `from ${seconds(least)} to ${seconds(greatest)}`;
+    return `${this.stretch(column)}: ${number(total)} jobs ${range}, most about ${about}`;
   }
-}
-
-/** (lowest, highest) cell to be shown: a few very short times would take most of the height. Null where there is none. */
-function findRange(heat) {
-  const counts = new Map();
-  for (const cells of heat) for (let i = 0; i < (cells?.length ?? 0); i += 2) counts.set(cells[i], (counts.get(cells[i]) ?? 0) + cells[i + 1]);
-  const sorted = [...counts].sort(([a], [b]) => a - b);
-  if (!sorted.length) return null;
-  const total = sorted.reduce((sum, [, count]) => sum + count, 0);
-  let below = 0;
-  const [least] = sorted.find(([, count]) => (below += count) > SHORTEST * total);
-  const [most] = sorted.at(-1);
-  // Times that are all alike would make a map of one row.
-  return [Math.min(least, most - 6) - 1, most + 1];
-}
-
-/** Columns of `step` seconds: cell → count. A point that is wider fills each column whose middle it covers. */
-function sumColumns(points, step) {
-  const columns = Array.from({ length: Math.max(1, Math.ceil(points.end / step - 1e-9)) }, () => new Map());
-  points.begins().forEach((begin, i) => {
-    const cells = points.columns.heat[i] ?? [];
-    const middle = Math.min(columns.length - 1, Math.floor((begin + points.until[i]) / 2 / step));
-    const first = Math.min(middle, Math.ceil(begin / step - 0.5));
-    const last = Math.max(middle, Math.min(columns.length, Math.ceil(points.until[i] / step - 0.5)) - 1);
-    for (let at = first; at <= last; at += 1) {
-      for (let each = 0; each < cells.length; each += 2) columns[at].set(cells[each], (columns[at].get(cells[each]) ?? 0) + cells[each + 1]);
-    }
-  });
-  return columns;
 }
 
 function parse(context, text) {

@@ -9,10 +9,22 @@ const MEANING = {
   degraded: "Use the figures with care: the measurement was disturbed.",
   invalid: "Do not use the figures: the run was not the one that was specified.",
 };
-const SIGNS = { valid: "✓", met: "✓", same: "✓", better: "✓", degraded: "!", invalid: "✕", missed: "✕", worse: "✕", failed: "✕", inconclusive: "?" };
+const SIGNS = {
+  valid: "✓",
+  met: "✓",
+  same: "✓",
+  better: "✓",
+  degraded: "!",
+  invalid: "✕",
+  missed: "✕",
+  worse: "✕",
+  failed: "✕",
+  inconclusive: "?",
+};
 
 /** A word with its sign, so that no judgement is told by its colour alone. */
-export const judged = (word, text = words(word)) => badge([SIGNS[word] && el("span", { "aria-hidden": "true" }, SIGNS[word]), ` ${text}`], tone(word));
+export const judged = (word, text = words(word)) =>
+  badge([SIGNS[word] && el("span", { "aria-hidden": "true" }, SIGNS[word]), ` ${text}`], tone(word));
 
 /** How an amount of an objective is written: its sentence ends with the unit, its metric tells the rest. */
 function writer({ objective, metric }, currency) {
@@ -23,7 +35,8 @@ function writer({ objective, metric }, currency) {
   return name === "throughput" || name === "goodput" ? rate : number;
 }
 
-const boundOf = (objective) => (objective?.at_most === null || objective?.at_most === undefined ? ["≥", "at_least"] : ["≤", "at_most"]);
+const boundOf = (objective) =>
+  objective?.at_most === null || objective?.at_most === undefined ? ["≥", "at_least"] : ["≤", "at_most"];
 
 /** The objective without its bound, which stands beside it. */
 const nameOf = ({ objective }) => objective.replace(/ [<>]= [^<>]*$/, "");
@@ -31,7 +44,10 @@ const nameOf = ({ objective }) => objective.replace(/ [<>]= [^<>]*$/, "");
 /** The verdict, and why; while the run is on, that there is none yet. */
 export function drawVerdict(run) {
   const grave = [...new Set(run.findings.filter(({ severity }) => severity !== "note").map(({ code }) => code))];
-  const why = grave.length > 0 && [" ", grave.map((code, i) => [i > 0 && ", ", el("a", { href: "#findings", onclick: jump }, code)])];
+  const why = grave.length > 0 && [
+    " ",
+    grave.map((code, i) => [i > 0 && ", ", el("a", { href: "#findings", onclick: jump }, code)]),
+  ];
   if (run.isActive) return grave.length ? [el("p", {}, badge("so far", "warn"), " The measurement is disturbed:", why)] : [];
   const lines = [el("p", { "data-verdict": run.verdict }, judged(run.verdict), " ", MEANING[run.verdict], why)];
   if (run.status !== "completed") lines.push(drawReason(run));
@@ -47,10 +63,25 @@ function jump(event) {
 }
 
 function drawReason({ status, reason }) {
-  return el("div", { class: "stack" },
-    el("p", {}, el("strong", {}, `The run ended as ${words(status)}`), reason?.detail && `: ${reason.detail}`, reason && el("span", { class: "muted" }, ` (${reason.code})`)),
-    reason?.problems?.length > 0 && el("ul", {}, reason.problems.map(([path, text, got]) => el("li", {}, el("code", {}, path), ` ${text} (got ${got})`))),
-    reason?.output && el("pre", { class: "output", tabindex: "0", "aria-label": "The end of what its jobs printed" }, reason.output));
+  return el(
+    "div",
+    { class: "stack" },
+    el(
+      "p",
+      {},
+      el("strong", {}, `The run ended as ${words(status)}`),
+      reason?.detail && `: ${reason.detail}`,
+      reason && el("span", { class: "muted" }, ` (${reason.code})`),
+    ),
+    reason?.problems?.length > 0 &&
+      el(
+        "ul",
+        {},
+        reason.problems.map(([path, text, got]) => el("li", {}, el("code", {}, path), ` ${text} (got ${got})`)),
+      ),
+    reason?.output &&
+      el("pre", { class: "output", tabindex: "0", "aria-label": "The end of what its jobs printed" }, reason.output),
+  );
 }
 
 /** The rows. What they show changes in place; they are made anew only where the objectives are others. */
@@ -64,26 +95,61 @@ export class Objectives {
     const written = JSON.stringify([run.objectives, run.isActive]);
     if (written === this.shown) return;
     this.shown = written;
-    fill(this.host, run.objectives.length ? this.draw(run) : el("p", { class: "muted" }, "This run has no objectives: nothing says what would be good enough."));
+    fill(
+      this.host,
+      run.objectives.length
+        ? this.draw(run)
+        : el("p", { class: "muted" }, "This run has no objectives: nothing says what would be good enough."),
+    );
   }
 
   draw(run) {
-    const rows = run.objectives.map((each, i) => ({ ...each, i, spec: run.spec?.objectives?.[i], write: writer(each, run.cost.currency) }));
-    const figure = (path, value, write) => el("data", { "data-figure": pathOf(run, path), value: value ?? "" }, write(value));
-    const interval = ({ interval: found, i, write }) => found && [figure(`objectives.${i}.interval.low`, found.low, write), " – ", figure(`objectives.${i}.interval.high`, found.high, write)];
+    const rows = run.objectives.map((each, i) => ({
+      ...each,
+      i,
+      spec: run.spec?.objectives?.[i],
+      write: writer(each, run.cost.currency),
+    }));
+    const figure = (path, value, write) =>
+      el("data", { "data-figure": pathOf(run, path), value: value ?? "" }, write(value));
+    const interval = ({ interval: found, i, write }) =>
+      found && [
+        figure(`objectives.${i}.interval.low`, found.low, write),
+        " – ",
+        figure(`objectives.${i}.interval.high`, found.high, write),
+      ];
     const columns = [
-      { title: "Objective", head: true, cell: (row) => [nameOf(row), needsDetail(row) && el("small", { class: "muted block" }, row.detail)] },
+      {
+        title: "Objective",
+        head: true,
+        cell: (row) => [nameOf(row), needsDetail(row) && el("small", { class: "muted block" }, row.detail)],
+      },
       { title: run.isActive ? "So far" : "Outcome", cell: ({ outcome }) => judged(outcome) },
-      { title: "Bound", number: true, cell: ({ spec, i, write }) => spec && [boundOf(spec)[0], " ", figure(`spec.objectives.${i}.${boundOf(spec)[1]}`, spec[boundOf(spec)[1]], write)] },
-      { title: "Observed", number: true, cell: ({ observed, i, write }) => figure(`objectives.${i}.observed`, observed, write) },
+      {
+        title: "Bound",
+        number: true,
+        cell: ({ spec, i, write }) =>
+          spec && [boundOf(spec)[0], " ", figure(`spec.objectives.${i}.${boundOf(spec)[1]}`, spec[boundOf(spec)[1]], write)],
+      },
+      {
+        title: "Observed",
+        number: true,
+        cell: ({ observed, i, write }) => figure(`objectives.${i}.observed`, observed, write),
+      },
       { title: "95 % bounds", number: true, cell: (row) => interval(row) || "–" },
       { title: el("span", { class: "hidden-text" }, "drawn"), cell: drawInterval },
     ];
-    return table({ caption: "Objectives", columns, rows, row: ({ outcome, i }) => ({ "data-objective": i, "data-outcome": outcome }) });
+    return table({
+      caption: "Objectives",
+      columns,
+      rows,
+      row: ({ outcome, i }) => ({ "data-objective": i, "data-outcome": outcome }),
+    });
   }
 }
 
-const needsDetail = ({ detail, outcome, interval }) => detail && (outcome === "inconclusive" || (!interval && !/^[\d.e+-]+$/.test(detail)));
+const needsDetail = ({ detail, outcome, interval }) =>
+  detail && (outcome === "inconclusive" || (!interval && !/^[\d.e+-]+$/.test(detail)));
 
 /** The interval, what was observed, and the bound, on one short axis. */
 export function drawInterval({ interval, observed, spec, outcome }) {
@@ -93,9 +159,21 @@ export function drawInterval({ interval, observed, spec, outcome }) {
   const [low, high] = [Math.min(...known), Math.max(...known)];
   const pad = (high - low) * 0.12 || Math.abs(high) * 0.12 || 1;
   const place = (value) => `${(100 * (value - low + pad)) / (high - low + 2 * pad)}%`;
-  const mark = (name, value) => Number.isFinite(value) && el("i", { class: name, style: { "inset-inline-start": place(value) } });
-  const bar = interval && el("i", { class: "span", style: { "inset-inline-start": place(interval.low), "inset-inline-end": `calc(100% - ${place(interval.high)})` } });
-  return el("span", { class: "interval", "data-tone": tone(outcome), "aria-hidden": "true" }, bar, mark("bound", bound), mark("observed", observed));
+  const mark = (name, value) =>
+    Number.isFinite(value) && el("i", { class: name, style: { "inset-inline-start": place(value) } });
+  const bar =
+    interval &&
+    el("i", {
+      class: "span",
+      style: { "inset-inline-start": place(interval.low), "inset-inline-end": `calc(100% - ${place(interval.high)})` },
+    });
+  return el(
+    "span",
+    { class: "interval", "data-tone": tone(outcome), "aria-hidden": "true" },
+    bar,
+    mark("bound", bound),
+    mark("observed", observed),
+  );
 }
 
 const SEVERITY = { invalid: "bad", degraded: "warn", note: "note" };
@@ -104,8 +182,13 @@ const SEVERITY = { invalid: "bad", degraded: "warn", note: "note" };
 export function drawFindings(run) {
   if (!run.findings.length) return null;
   const items = run.findings.map(({ code, severity, detail, advice }, i) =>
-    el("li", { "data-finding": code },
-      el("p", {}, badge(severity, SEVERITY[severity]), " ", el("strong", {}, `${i + 1}. ${words(code)}`), ": ", detail), advice && el("p", { class: "muted" }, advice)));
+    el(
+      "li",
+      { "data-finding": code },
+      el("p", {}, badge(severity, SEVERITY[severity]), " ", el("strong", {}, `${i + 1}. ${words(code)}`), ": ", detail),
+      advice && el("p", { class: "muted" }, advice),
+    ),
+  );
   const found = card(`Findings${run.isActive ? " so far" : ""}`, el("ol", { class: "findings stack" }, items));
   found.id = "findings";
   found.tabIndex = -1;

@@ -1,7 +1,20 @@
 // A run over time: columns of numbers, a row for each point. Filled at once from the server, then point by point.
 
 export const COUNTS = ["arrived", "completed", "failed", "rejected", "abandoned"];
-const COLUMNS = [...COUNTS, "in_system", "in_service", "waiting", "p50", "p90", "p99", "service_p50", "service_p99", "lag", "cost", "heat"];
+const COLUMNS = [
+  ...COUNTS,
+  "in_system",
+  "in_service",
+  "waiting",
+  "p50",
+  "p90",
+  "p99",
+  "service_p50",
+  "service_p99",
+  "lag",
+  "cost",
+  "heat",
+];
 
 export class Points {
   constructor() {
@@ -87,7 +100,9 @@ export function cellBounds(cell, cells) {
 /** [{low, high, count}] of a histogram as results have it: "3841:12 3842:1". Times of nothing are left out. */
 export function readHistogram(histogram) {
   if (!histogram) return [];
-  return histogram.buckets.split(" ").map((each) => each.split(":").map(Number))
+  return histogram.buckets
+    .split(" ")
+    .map((each) => each.split(":").map(Number))
     .filter(([bucket]) => bucket > 0)
     .map(([bucket, count]) => ({ low: upper(bucket - 1), high: upper(bucket), count }));
 }
@@ -98,8 +113,10 @@ export function sumHeat(points) {
   for (const cells of points.columns.heat) {
     for (let i = 0; i < (cells?.length ?? 0); i += 2) found.set(cells[i], (found.get(cells[i]) ?? 0) + cells[i + 1]);
   }
-  return [...found].sort(([a], [b]) => a - b).map(([cell, count]) => {
-    const [low, high] = cellBounds(cell, points.cells);
-    return { low, high, count };
-  });
+  return [...found]
+    .sort(([a], [b]) => a - b)
+    .map(([cell, count]) => {
+      const [low, high] = cellBounds(cell, points.cells);
+      return { low, high, count };
+    });
 }

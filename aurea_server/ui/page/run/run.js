@@ -35,7 +35,14 @@ function ended(run) {
 
 function underWay(run, progress) {
   const soFar = progress?.so_far ?? {};
-  const bound = (run.spec?.objectives ?? []).map((each) => ({ objective: nameObjective(each), metric: each.metric, outcome: "inconclusive", observed: null, interval: null, detail: "no job has ended" }));
+  const bound = (run.spec?.objectives ?? []).map((each) => ({
+    objective: nameObjective(each),
+    metric: each.metric,
+    outcome: "inconclusive",
+    observed: null,
+    interval: null,
+    detail: "no job has ended",
+  }));
   return {
     ...run,
     progress,
@@ -69,13 +76,20 @@ function underWay(run, progress) {
   };
 }
 
-const nameObjective = ({ metric, quantile, at_most: most, at_least: least }) =>
-  `${quantile ? `p${+(quantile * 100).toPrecision(6)} ` : ""}${metric.replaceAll("_", " ")} ${most === null || most === undefined ? `>= ${least}` : `<= ${most}`}`;
+function nameObjective({ metric, quantile, at_most: most, at_least: least }) {
+  const which = quantile ? `p${+(quantile * 100).toPrecision(6)} ` : "";
+  const bound = most === null || most === undefined ? `>= ${least}` : `<= ${most}`;
+  return `${which}${metric.replaceAll("_", " ")} ${bound}`;
+}
 
 /** While the run is on, where in its resource the figure is that will be at `path` of the result. */
 const LIVE = [
-  [/^(throughput|utilization)$/, "progress.$1"], [/^duration$/, "progress.elapsed"], [/^cost\.total$/, "progress.cost"],
-  [/^cost\.per_/, "progress.so_far.cost_per_"], [/^counts\.arrived$/, "progress.arrived"], [/^counts\./, "progress.counts."],
+  [/^(throughput|utilization)$/, "progress.$1"],
+  [/^duration$/, "progress.elapsed"],
+  [/^cost\.total$/, "progress.cost"],
+  [/^cost\.per_/, "progress.so_far.cost_per_"],
+  [/^counts\.arrived$/, "progress.arrived"],
+  [/^counts\./, "progress.counts."],
   [/^(response_time|objectives|groups|failures|statuses|shards)\./, "progress.so_far.$1."],
 ];
 

@@ -4,7 +4,13 @@ const DIGITS = [[1, 2, 5], [1, 3], [1]];
 
 export function linear(low, high) {
   const span = high - low || 1;
-  return { low, high, place: (value) => (value - low) / span, value: (share) => low + share * span, ticks: (most) => linearTicks(low, high, most) };
+  return {
+    low,
+    high,
+    place: (value) => (value - low) / span,
+    value: (share) => low + share * span,
+    ticks: (most) => linearTicks(low, high, most),
+  };
 }
 
 export function logarithmic(low, high) {
@@ -23,7 +29,8 @@ function linearTicks(low, high, most) {
   const size = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((each) => each * size).find((each) => each >= rough * (1 - 1e-9));
   const ticks = [];
-  for (let at = Math.ceil(low / step - 1e-9); at <= Math.floor(high / step + 1e-9); at += 1) ticks.push(at * step || 0); // no -0
+  const last = Math.floor(high / step + 1e-9);
+  for (let at = Math.ceil(low / step - 1e-9); at <= last; at += 1) ticks.push(at * step || 0); // no -0
   return ticks;
 }
 

@@ -4,6 +4,9 @@ import { figure } from "../app/dom.js";
 import { NOTHING } from "../app/format.js";
 import { at, pathOf } from "./run.js";
 
+/** A figure that does not change: the number at `path` of the resource, written by `write`. */
+export const shown = (path, value, write) => figure(path, value, write(value ?? null));
+
 export class Slots {
   constructor() {
     this.slots = new Map();

@@ -4,8 +4,7 @@ import { card, el, fill, table } from "../app/dom.js";
 import { pathOf } from "./run.js";
 import { money, number, rate, seconds, share, words } from "../app/format.js";
 import { judged } from "./judgement.js";
-
-const figure = (path, value, write) => el("data", { "data-figure": path, value: value ?? "" }, write(value ?? null));
+import { shown as figure } from "./slots.js";
 
 const MOST_ROWS = 100;
 const TIMES = ["response_time", "waiting_time", "service_time", "failure_time", "lag"];
@@ -14,7 +13,12 @@ const labelOf = (name) => (name === "p999" ? "p99.9" : name);
 
 /** Each: [title, rows of a run, columns (rows' `i` is their position), what else is to be said]. */
 const TABLES = [
-  ["Groups", (run) => run.groups, groupColumns, ({ moreGroups }) => moreGroups > 0 && `${number(moreGroups)} more groups are in the result when the run has ended.`],
+  [
+    "Groups",
+    (run) => run.groups,
+    groupColumns,
+    ({ moreGroups }) => moreGroups > 0 && `${number(moreGroups)} more groups are in the result when the run has ended.`,
+  ],
   ["Times", timesOf, timeColumns],
   ["Cost", ({ cost }) => cost.lines ?? [], costColumns, ({ cost }) => cost.problem],
   ["Failures by class", ({ failures }) => listCounts(failures), countColumns("Class", "failures")],
@@ -46,36 +50,57 @@ export class Tables {
     if (before && made) before.replaceWith(made);
     else before?.remove();
     this.shown.set(title, { written, made });
-    if (!before && made) fill(this.host, TABLES.map(([each]) => this.shown.get(each)?.made));
+    if (!before && made)
+      fill(
+        this.host,
+        TABLES.map(([each]) => this.shown.get(each)?.made),
+      );
   }
 }
 
 function draw(title, rows, columns, more) {
   const shown = rows.slice(0, MOST_ROWS);
-  const made = card(title, table({ caption: title, columns, rows: shown }),
-    rows.length > MOST_ROWS && el("p", { class: "muted small" }, `The first ${MOST_ROWS} of ${number(rows.length)}; the JSON has all.`), more && el("p", { class: "muted small" }, more));
+  const made = card(
+    title,
+    table({ caption: title, columns, rows: shown }),
+    rows.length > MOST_ROWS &&
+      el("p", { class: "muted small" }, `The first ${MOST_ROWS} of ${number(rows.length)}; the JSON has all.`),
+    more && el("p", { class: "muted small" }, more),
+  );
   made.dataset.table = title;
   return made;
 }
 
 const column = (title, cell) => ({ title, number: true, cell });
-const listCounts = (counts) => Object.entries(counts).sort(([, a], [, b]) => b - a).map(([name, count]) => ({ name, count }));
+const listCounts = (counts) =>
+  Object.entries(counts)
+    .sort(([, a], [, b]) => b - a)
+    .map(([name, count]) => ({ name, count }));
 
 function groupColumns(run) {
-  const of = (title, path, write, value) => column(title, (row) => figure(pathOf(run, `groups.${row.i}.${path}`), value(row), write));
+  const of = (title, path, write, value) =>
+    column(title, (row) => figure(pathOf(run, `groups.${row.i}.${path}`), value(row), write));
   return [
     { title: "Group", head: true, cell: ({ name }) => name },
     of("Arrived", run.isActive ? "arrived" : "counts.arrived", number, (row) => row.counts.arrived),
     of("Completed", run.isActive ? "completed" : "counts.completed", number, (row) => row.counts.completed),
     column("Failed", ({ failed }) => number(failed)),
-    ...(run.isActive ? ["p50", "p99"] : ["mean", "p50", "p90", "p99"]).map((name) => of(name, run.isActive ? name : `response_time.${name}`, seconds, (row) => row.response_time[name])),
+    ...(run.isActive ? ["p50", "p99"] : ["mean", "p50", "p90", "p99"]).map((name) =>
+      of(name, run.isActive ? name : `response_time.${name}`, seconds, (row) => row.response_time[name]),
+    ),
   ];
 }
 
 function timesOf(run) {
   if (run.isActive) return [];
-  const kinds = TIMES.filter((name) => run[name]?.count).map((name) => ({ path: name, name: words(name), times: run[name] }));
-  const marks = Object.entries(run.marks ?? {}).filter(([, times]) => times.count).map(([name, times]) => ({ path: `marks.${name}`, name: words(name), times }));
+  const kinds = TIMES.filter((name) => run[name]?.count).map((name) => ({
+    path: name,
+    name: words(name),
+    times: run[name],
+  }));
+  const marks = Object.entries(run.marks ?? {})
+    .filter(([, times]) => times.count)
+    .map(([name, times]) => ({ path: `marks.${name}`, name: words(name), times }));
   return [...kinds, ...marks];
 }
 
@@ -99,15 +124,23 @@ function costColumns({ cost: { currency } }) {
 }
 
 function countColumns(title, path) {
-  return (run) => [{ title, head: true, cell: ({ name }) => name }, column("Jobs", ({ name, count }) => figure(pathOf(run, `${path}.${name}`), count, number))];
+  return (run) => [
+    { title, head: true, cell: ({ name }) => name },
+    column("Jobs", ({ name, count }) => figure(pathOf(run, `${path}.${name}`), count, number)),
+  ];
 }
 
 function shardColumns(run) {
-  const of = (title, name, write) => column(title, (row) => figure(pathOf(run, `shards.${row.i}.${name}`), row[name], write));
+  const of = (title, name, write) =>
+    column(title, (row) => figure(pathOf(run, `shards.${row.i}.${name}`), row[name], write));
   return [
     { title: "Shard", head: true, cell: ({ shard, host }) => `${shard}${host ? ` on ${host}` : ""}` },
     { title: "Status", cell: ({ status }) => words(status ?? "running") },
-    of("Jobs", "jobs", number), of("Late", "late_share", share), of("Worst lag", "worst_lag", seconds), of("CPU time", "cpu", seconds), of("Busy", "busy", share),
+    of("Jobs", "jobs", number),
+    of("Late", "late_share", share),
+    of("Worst lag", "worst_lag", seconds),
+    of("CPU time", "cpu", seconds),
+    of("Busy", "busy", share),
   ];
 }
 
@@ -116,10 +149,16 @@ function measuresOf(run) {
 }
 
 function measureColumns() {
-  const of = (title, member) => column(title, ({ name, amounts }) => figure(`measures.${name}.${member}`, amounts[member], number));
+  const of = (title, member) =>
+    column(title, ({ name, amounts }) => figure(`measures.${name}.${member}`, amounts[member], number));
   return [
     { title: "Measure", head: true, cell: ({ name, amounts: { unit } }) => `${words(name)}${unit ? `, ${unit}` : ""}` },
-    of("Jobs", "count"), of("Total", "total"), of("Mean", "mean"), of("p50", "p50"), of("p99", "p99"), of("Greatest", "max"),
+    of("Jobs", "count"),
+    of("Total", "total"),
+    of("Mean", "mean"),
+    of("p50", "p50"),
+    of("p99", "p99"),
+    of("Greatest", "max"),
   ];
 }
 
@@ -128,7 +167,9 @@ function theoryColumns() {
   return [
     { title: "Figure", head: true, cell: ({ figure: name }) => words(name) },
     { title: "Model", cell: ({ model }) => model },
-    of("Expected", "expected"), of("Measured", "measured"), of("z", "z"),
+    of("Expected", "expected"),
+    of("Measured", "measured"),
+    of("z", "z"),
   ];
 }
 

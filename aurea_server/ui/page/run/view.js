@@ -1,10 +1,9 @@
 // A run, live and after: one view, and one way to draw it. Events change what it knows; a frame later that is drawn.
 
 import { get } from "../app/api.js";
-import { badge, card, details, el, fill, heading, href, link, meter, time } from "../app/dom.js";
-import { mode } from "../app/feed.js";
+import { badge, card, details, el, fill, heading, href, link, meter } from "../app/dom.js";
 import { follow } from "../app/follow.js";
-import { number, seconds, tone, when, words } from "../app/format.js";
+import { number, tone, words } from "../app/format.js";
 import { drawActions } from "./actions.js";
 import { Distribution } from "./distribution.js";
 import { HeatMap } from "./heat_map.js";
@@ -13,7 +12,7 @@ import { Points } from "./points.js";
 import { advance, hasEnded, shape } from "./run.js";
 import { Slots } from "./slots.js";
 import { Tables } from "./tables.js";
-import { drawTiles, finest } from "./tiles.js";
+import { describeRun, drawTiles, finest } from "./tiles.js";
 import { TimeCharts } from "./time_charts.js";
 
 export async function show({ main, args: [id], signal, setTitle }) {
@@ -25,20 +24,36 @@ export async function show({ main, args: [id], signal, setTitle }) {
 }
 
 /** Without its jobs, which may be megabytes. */
-const read = async (id, signal) => shape(await get(`benchmark/runs/${encodeURIComponent(id)}`, { signal, query: { jobs: "0" } }));
+const read = async (id, signal) =>
+  shape(await get(`benchmark/runs/${encodeURIComponent(id)}`, { signal, query: { jobs: "0" } }));
 
 class RunView {
   constructor(main, id, signal, setTitle) {
-    Object.assign(this, { main, id, signal, setTitle, points: new Points(), slots: new Slots(), drawn: {}, isDue: false, hasNews: false });
+    Object.assign(this, {
+      main,
+      id,
+      signal,
+      setTitle,
+      points: new Points(),
+      slots: new Slots(),
+      drawn: {},
+      isDue: false,
+      hasNews: false,
+    });
     const part = (name) => (this[name] = el("div", { class: `stack part-${name}` }));
     fill(main, part("head"), part("more"), part("judgement"), part("tilesPlace"));
     this.chartsPlace = el("div", { class: "grid charts over-time" });
     this.silence = el("p", { class: "empty", hidden: true });
-    const [heat, pictures, tables, rest] = [el("div"), el("div", { class: "grid charts" }), el("div", { class: "tables" }), el("div", { class: "stack" })];
+    const [heat, pictures, tables, rest] = [
+      el("div"),
+      el("div", { class: "grid charts" }),
+      el("div", { class: "tables" }),
+      el("div", { class: "stack" }),
+    ];
     main.append(this.silence, this.chartsPlace, heat, pictures, part("findingsPlace"), tables, rest);
     this.rest = rest;
-    this.charts = new TimeCharts(this.chartsPlace, signal);
-    this.heat = new HeatMap(heat, signal);
+    this.charts = new TimeCharts(this.chartsPlace, signal, (at) => this.heat.follow(at));
+    this.heat = new HeatMap(heat, signal, (at) => this.charts.pointAt(at));
     this.distribution = new Distribution(pictures, signal);
     this.tables = new Tables(tables);
     this.objectivesPlace = el("div");
@@ -55,10 +70,12 @@ class RunView {
 
   hear({ kind, number: event, data }) {
     if (kind === "progress") this.progress(data, event === null);
-    else if (kind === "finding") this.take({ ...this.run, findings: [...this.run.findings.filter(({ code }) => code !== data.code), data] });
+    else if (kind === "finding")
+      this.take({ ...this.run, findings: [...this.run.findings.filter(({ code }) => code !== data.code), data] });
     else if (kind === "end") this.finish();
     else if (kind === "deleted") location.hash = href("runs");
-    else if (kind === "state" && this.run.status !== data.status && this.run.isActive) this.take({ ...this.run, status: data.status });
+    else if (kind === "state" && this.run.status !== data.status && this.run.isActive)
+      this.take({ ...this.run, status: data.status });
   }
 
   progress(progress, isPolled) {
@@ -100,7 +117,9 @@ class RunView {
       } catch (problem) {
         this.seriesProblem = problem;
         if (!problem.retryAfter) return null;
-        await new Promise((resolve) => { setTimeout(resolve, 1000 * problem.retryAfter); });
+        await new Promise((resolve) => {
+          setTimeout(resolve, 1000 * problem.retryAfter);
+        });
       }
     }
     return null;
@@ -121,8 +140,14 @@ class RunView {
   draw() {
     const { run } = this;
     this.drawOnce("head", [run.status, run.verdict, run.label, run.queue_position], () => this.drawHead());
-    this.drawOnce("judgement", [run.isActive, run.status, run.verdict, run.findings.map(({ code }) => code), run.reason], () => [card(null, drawVerdict(run), this.objectivesPlace)]);
-    this.drawOnce("tilesPlace", [run.isActive, finest(run), run.utilization === null || run.utilization === undefined], () => this.drawTiles());
+    this.drawOnce(
+      "judgement",
+      [run.isActive, run.status, run.verdict, run.findings.map(({ code }) => code), run.reason],
+      () => [card(null, drawVerdict(run), this.objectivesPlace)],
+    );
+    this.drawOnce("tilesPlace", [run.isActive, finest(run), run.utilization === null || run.utilization === undefined], () =>
+      this.drawTiles(),
+    );
     this.drawOnce("findingsPlace", [run.isActive, run.findings], () => [drawFindings(run)]);
     this.drawOnce("rest", [run.isActive], () => this.drawRest());
     this.slots.update(run);
@@ -153,42 +178,48 @@ class RunView {
 
   tellShort() {
     this.silence.hidden = false;
-    if (this.points.length) this.silence.textContent = this.run.isActive ? "Charts over time begin with the second point." : "It is too short to be drawn over time.";
+    if (this.points.length)
+      this.silence.textContent = this.run.isActive
+        ? "Charts over time begin with the second point."
+        : "It is too short to be drawn over time.";
   }
 
   tellSilence() {
     const { run } = this;
-    if (run.isActive) return run.status === "queued" ? "Charts begin when it has its turn." : "The first points come after a second.";
+    if (run.isActive)
+      return run.status === "queued" ? "Charts begin when it has its turn." : "The first points come after a second.";
     if (run.repeat || run.progress?.replications) return "A repeated run keeps no series: it has no charts over time.";
     return this.seriesProblem?.message ?? "It has no series: there is nothing to be drawn over time.";
   }
 
   drawHead() {
     const { run } = this;
-    const state = badge(run.status === "queued" && run.queue_position ? `queued, ${number(run.queue_position)} before it` : words(run.status), tone(run.status));
+    const state = badge(
+      run.status === "queued" && run.queue_position ? `queued, ${number(run.queue_position)} before it` : words(run.status),
+      tone(run.status),
+    );
     this.meterPlace = el("div", { class: "row" });
+    this.metered = null;
     return [
       heading(run.label ?? run.benchmark_id, state),
-      el("p", { class: "muted" }, this.describe(), run.search && [" A trial of ", link(run.search, href("capacity", run.search)), "."]),
+      el(
+        "p",
+        { class: "muted" },
+        this.describe(),
+        run.search && [" A trial of ", link(run.search, href("capacity", run.search)), "."],
+      ),
       this.meterPlace,
       el("div", { class: "toolbar" }, drawActions(run, this.more)),
     ];
   }
 
-  describe() {
-    const { run } = this;
-    const slots = run.spec?.scheduler?.slots;
-    const where = `${slots ? `on ${number(slots)} slot${slots > 1 ? "s" : ""}, ` : ""}in ${run.spec?.clock === "virtual" ? "virtual" : "real"} time`;
-    const begun = run.start_time ?? run.created_time;
-    return [run.label && [el("code", {}, run.benchmark_id), ", "], where, begun && [", ", time(begun, when(begun))], "."];
-  }
-
   drawMeter() {
-    const { run } = this, done = run.progress?.fraction_done;
-    const shown = run.isActive && done !== null && done !== undefined ? Math.round(done * 200) : null;
-    if (shown === this.metered) return;
-    this.metered = shown;
-    fill(this.meterPlace, shown !== null && [meter(done, "Done"), el("span", { class: "muted small" }, `${Math.floor(done * 100)} % done${run.progress.replications ? `, replication ${run.progress.replication} of ${run.progress.replications}` : ""}`)]);
+    const { progress, isActive } = this.run;
+    const done = isActive ? (progress?.fraction_done ?? null) : null;
+    const told = done === null ? "" : `${Math.floor(done * 100)} % done${tellReplication(progress)}`;
+    if (told === this.metered) return;
+    this.metered = told;
+    fill(this.meterPlace, told && [meter(done, "Done"), el("span", { class: "muted small" }, told)]);
   }
 
   drawTiles() {
@@ -204,3 +235,6 @@ class RunView {
     ];
   }
 }
+
+const tellReplication = ({ replication, replications }) =>
+  replications ? `, replication ${replication} of ${replications}` : "";
