@@ -143,7 +143,6 @@ function drawAnswer(found, query) {
   ];
 }
 
-const figure = (path, value, write) => el("data", { "data-figure": path, value: value ?? "" }, write(value));
 const shortName = (name) => (name === "cost_per_million" ? "cost" : words(name.replace("response_time.", "")));
 
 function drawRemarks({ reasons, notes, left_out: leftOut }) {

@@ -205,7 +205,7 @@ class RunView {
       el(
         "p",
         { class: "muted" },
-        this.describe(),
+        describeRun(run),
         run.search && [" A trial of ", link(run.search, href("capacity", run.search)), "."],
       ),
       this.meterPlace,
