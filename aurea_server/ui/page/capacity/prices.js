@@ -59,10 +59,11 @@ export function describePrices(curves, { value, variable, curves: [{ currency }]
     lines: curves.map((curve, i) => ({ ...curve, color: `series-${(i % 6) + 1}` })),
     rules: variable === "rate" && value > x.low && value < x.high ? [{ x: value, label: "one system", tone: "soft" }] : [],
     stops: longest.xs,
-    read: (i) =>
-      `${rate(longest.xs[i])}: ${curves
-        .filter(({ xs: each }) => each.includes(longest.xs[i]))
-        .map(({ label, xs: each, ys }) => `${label} ${money(ys[each.indexOf(longest.xs[i])], currency)}`)
-        .join(", ")}`,
+    read: (i) => {
+      const at = longest.xs[i];
+      const known = curves.filter(({ xs: each }) => each.includes(at));
+      const told = known.map(({ label, xs: each, ys }) => `${label} ${money(ys[each.indexOf(at)], currency)}`);
+      return `${rate(at)}: ${told.join(", ")}`;
+    },
   };
 }
