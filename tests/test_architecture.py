@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import functools
 import importlib
 import importlib.machinery
 import importlib.util
@@ -25,27 +26,29 @@ LONG_FILES: dict[str, str] = {
 }
 """Files of more than 300 lines, each with the reason why it is better left whole."""
 
-named = pytest.mark.parametrize
+# One test for all files, since the suite has hundreds of them: a test of its own for each would cost more than what it looks at.
 
 
 def name_of(file: Path) -> str:
     return file.relative_to(ROOT).as_posix()
 
 
+@functools.cache
+def parse(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
 def imports(file: Path) -> Iterator[tuple[str, list[str], int]]:
     """Module, names taken from it, line. For ``import a.b`` there are no names."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(parse(file)):
         if isinstance(node, ast.Import):
             yield from ((alias.name, [], node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             yield node.module, [alias.name for alias in node.names], node.lineno
 
 
-@named("file", ENGINE, ids=name_of)
-def test_engine_needs_numpy_and_msgspec_only(file: Path) -> None:
-    """And uvloop where it is installed, a parser of HTTP in its targets, pytest in its plugin, and Dask in the process of
-    its client and in what runs on its workers. Everything else is the standard library.
-    """
+def outside(file: Path) -> set[str]:
+    """The packages that a file of the engine may import."""
     allowed = sys.stdlib_module_names | {"aurea_engine", "msgspec", "numpy", "uvloop"}
     if "targets" in file.parts:
         allowed = allowed | {"httptools"}
@@ -53,42 +56,55 @@ def test_engine_needs_numpy_and_msgspec_only(file: Path) -> None:
         allowed = allowed | {"pytest"}
     if file.name in ("dask_client.py", "dask_cluster.py", "dask_task.py"):
         allowed = allowed | {"distributed"}
-    assert [(line, module) for module, _, line in imports(file) if module.partition(".")[0] not in allowed] == []
+    return set(allowed)
 
 
-@named("file", SERVER + BESIDE, ids=name_of)
-def test_only_public_engine_names_are_used(file: Path) -> None:
-    """Only public names of the engine are used outside it."""
-    private = []
+def test_engine_needs_numpy_and_msgspec_only() -> None:
+    """And uvloop where it is installed, a parser of HTTP in its targets, pytest in its plugin, and Dask in the process of
+    its client and in what runs on its workers. Everything else is the standard library.
+    """
+    found = [
+        (name_of(file), line, module)
+        for file in ENGINE
+        for module, _, line in imports(file)
+        if module.partition(".")[0] not in outside(file)
+    ]
+    assert found == []
+
+
+def private_names(file: Path) -> Iterator[tuple[str, int, str]]:
+    """(file, line, name) of what a file takes of the engine that is not public."""
     for module, names, line in imports(file):
         path = module.split(".")
         if path[0] != "aurea_engine":
             continue
         if any(part.startswith("_") for part in path):
-            private.append((line, module))
+            yield name_of(file), line, module
         exported = getattr(importlib.import_module(module), "__all__", None)
-        private += [
-            (line, f"{module}.{name}")
-            for name in names
-            if (name.startswith("_") and name != "__version__") or (exported is not None and name not in exported)
-        ]
-    assert private == []
+        for name in names:
+            if (name.startswith("_") and name != "__version__") or (exported is not None and name not in exported):
+                yield name_of(file), line, f"{module}.{name}"
 
 
-@named("file", ENGINE + SERVER, ids=name_of)
-def test_no_module_imports_by_a_relative_name(file: Path) -> None:
+def test_only_public_engine_names_are_used() -> None:
+    """Only public names of the engine are used outside it."""
+    assert [each for file in SERVER + BESIDE for each in private_names(file)] == []
+
+
+def test_no_module_imports_by_a_relative_name() -> None:
     """An import says where in the straight line it points."""
+    nodes = [(file, node) for file in ENGINE + SERVER for node in ast.walk(parse(file))]
     relative = [
-        n.lineno for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.ImportFrom) and n.level > 0
+        (name_of(file), node.lineno) for file, node in nodes if isinstance(node, ast.ImportFrom) and node.level > 0
     ]
     assert relative == []
 
 
-@named("file", ENGINE + SERVER, ids=name_of)
-def test_files_have_at_most_300_lines(file: Path) -> None:
+def test_files_have_at_most_300_lines() -> None:
     """No file is longer than 300 lines without a reason."""
-    lines = len(file.read_text().splitlines())
-    assert lines <= 300 or LONG_FILES.get(name_of(file)), f"{lines} lines: split it, or give the reason in LONG_FILES"
+    lines = {name_of(file): len(file.read_text().splitlines()) for file in ENGINE + SERVER}
+    long = {name: count for name, count in lines.items() if count > 300 and name not in LONG_FILES}
+    assert long == {}, "split them, or give the reason in LONG_FILES"
 
 
 def test_reasons_for_long_files_are_needed() -> None:
@@ -96,26 +112,30 @@ def test_reasons_for_long_files_are_needed() -> None:
     assert [name for name in LONG_FILES if len((ROOT / name).read_text().splitlines()) <= 300] == []
 
 
-@named("file", ENGINE + SERVER, ids=name_of)
-def test_no_function_is_longer_than_60_lines(file: Path) -> None:
-    functions = (
-        n for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
-    )
-    assert [(f.name, f.lineno) for f in functions if f.end_lineno and f.end_lineno - f.lineno >= 60] == []
+def test_no_function_is_longer_than_60_lines() -> None:
+    functions = [
+        (name_of(file), node)
+        for file in ENGINE + SERVER
+        for node in ast.walk(parse(file))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert len(functions) > 1000
+    assert [(n, f.name, f.lineno) for n, f in functions if f.end_lineno and f.end_lineno - f.lineno >= 60] == []
 
 
-@named("file", [file for file in ENGINE + SERVER if file.name != "standard_streams.py"], ids=name_of)
-def test_stdout_is_written_in_one_place(file: Path) -> None:
+def test_stdout_is_written_in_one_place() -> None:
     """Python's own streams lose bytes where a pipe is full and non-blocking, or unbuffered: use `write_out`."""
-    calls = [node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
-    writes = [ast.unparse(call) for call in calls if isinstance(call, ast.Attribute) and call.attr.startswith("write")]
-    assert [call for call in writes if "stdout" in call] == []
-    assert [call.lineno for call in calls if isinstance(call, ast.Name) and call.id == "print"] == []
+    files = [file for file in ENGINE + SERVER if file.name != "standard_streams.py"]
+    calls = [(name_of(f), node.func) for f in files for node in ast.walk(parse(f)) if isinstance(node, ast.Call)]
+    writes = [(n, ast.unparse(c)) for n, c in calls if isinstance(c, ast.Attribute) and c.attr.startswith("write")]
+    assert writes
+    assert [(name, call) for name, call in writes if "stdout" in call] == []
+    assert [(name, c.lineno) for name, c in calls if isinstance(c, ast.Name) and c.id == "print"] == []
 
 
-@named("file", ENGINE + SERVER, ids=name_of)
-def test_no_module_is_a_drawer_for_anything(file: Path) -> None:
-    assert file.stem not in {"utils", "common", "core", "helpers", "managers", "misc"}
+def test_no_module_is_a_drawer_for_anything() -> None:
+    drawers = {"utils", "common", "core", "helpers", "managers", "misc"}
+    assert [name_of(file) for file in ENGINE + SERVER if file.stem in drawers] == []
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +155,7 @@ def test_rooms_and_floors_are_within_their_limits(rooms: ModuleType, capsys: pyt
     assert code == 0, capsys.readouterr().err
 
 
-@named("name", ["engine", "server"])
+@pytest.mark.parametrize("name", ["engine", "server"])
 def test_import_contracts_list_the_rooms_as_they_are(rooms: ModuleType, name: str) -> None:
     """Every room once, on a line above all that it imports: the contract is the picture that the script draws."""
     config = configparser.ConfigParser()
