@@ -78,8 +78,11 @@ from aurea_engine.studies.repeat import repeat, repeat_sync
 from aurea_engine.studies.runner import RunHere, Runner
 from aurea_engine.studies.search_plan import SearchLimits
 from aurea_engine.studies.what_if import Changes, what_if
+from aurea_engine.targets.chat.conversation import Conversation
 from aurea_engine.targets.chat.job import Chat
 from aurea_engine.targets.chat.prompt_lines import PromptLine
+from aurea_engine.targets.chat.prompts.member import PromptPrefix, Prompts
+from aurea_engine.targets.chat.simulated import SimulatedChat
 from aurea_engine.targets.http.data import Data
 from aurea_engine.targets.http.expectations import Expect
 from aurea_engine.targets.http.extraction import Extract
@@ -150,6 +153,7 @@ __all__ = [
     "Concurrency",
     "Constant",
     "ConstantRate",
+    "Conversation",
     "Cost",
     "CostModel",
     "Counts",
@@ -215,6 +219,8 @@ __all__ = [
     "Problem",
     "Progress",
     "PromptLine",
+    "PromptPrefix",
+    "Prompts",
     "Queue",
     "Ramp",
     "Reach",
@@ -240,6 +246,7 @@ __all__ = [
     "ShardResult",
     "ShiftInterval",
     "ShortestFirst",
+    "SimulatedChat",
     "Sine",
     "Sleep",
     "SpecError",

@@ -36,8 +36,8 @@ NAMES = {"jobs": "job", "arrivals": "arrivals", "distributions": "distribution",
 NOUNS = {"Branch": "branches", "PromptLine": "prompts", "TokenClass": "token classes", "TokenRequest": "token requests",
          "Weighted": "weighted distributions"}  # fmt: skip
 RECORDS = {"Auth": "credentials", "Expect": "expectation", "SecretReference": "secret", "TlsOptions": "TLS options",
-           "TraceTokens": "token lengths", "Prompts": "prompts", "Prefix": "prefix", "Conversation": "conversation",
-           "Simulated": "simulation"}  # fmt: skip
+           "TraceTokens": "token lengths", "Prompts": "prompts", "PromptPrefix": "prefix", "Conversation": "conversation",
+           "SimulatedChat": "simulation"}  # fmt: skip
 OF_REQUESTS = tuple(field.name for field in dataclasses.fields(HttpMembers))
 COMMON = ("billed", "per", "currency")
 """Members that nearly every cost model has; the page explains them once."""

@@ -67,7 +67,7 @@ from aurea_engine.shards.split import prepare_spec
 from aurea_engine.studies.repeat import repeat
 from aurea_engine.studies.runner import RunHere
 from aurea_engine.targets.chat.columns import MEASURES
-from aurea_engine.targets.chat.simulated import Simulated
+from aurea_engine.targets.chat.simulated import SimulatedChat
 from aurea_engine.testing import FakeConnections, FakeRequests, JumpingLoop, ManualClock, run_jumping
 from aurea_engine.workload.streams import derive_seed
 from tests.engine.shards.fake_shards import FakeShard
@@ -234,7 +234,7 @@ class ChatOfOtherLength(ChatWithTokens):
     asked = 20
 
 
-SIMULATED_CHAT = Chat("http://127.0.0.1:1", simulated=Simulated(Constant(1), Constant(0.1)))
+SIMULATED_CHAT = Chat("http://127.0.0.1:1", simulated=SimulatedChat(Constant(1), Constant(0.1)))
 
 
 @dataclass(frozen=True)

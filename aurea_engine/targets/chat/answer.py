@@ -13,7 +13,7 @@ from aurea_engine.targets.chat.frame_shapes import FrameShape, learn_shape
 from aurea_engine.targets.chat.frames import DONE, Frame, read_frame
 from aurea_engine.targets.chat.sse import Event, EventReader
 from aurea_engine.targets.chat.usage import NO_USAGE, Usage
-from aurea_engine.targets.http.replies import NEVER
+from aurea_engine.targets.http.replies import MOST_KEPT_BYTES, NEVER
 
 LESSONS = 4
 """How often the shape of frames is learned in one answer: reasoning, the answer, and what a server changes in between."""
@@ -30,8 +30,8 @@ class Answer:
     """
 
     __slots__ = (
-        "_lessons", "_reader", "_shape", "_texts", "first_answer", "first_frame", "first_token", "frames", "gaps", "is_done",
-        "keeps_text", "last_frame", "last_token", "problem", "usage",
+        "_kept", "_lessons", "_reader", "_shape", "_texts", "first_answer", "first_frame", "first_token", "frames", "gaps",
+        "is_done", "keeps_text", "last_frame", "last_token", "problem", "usage",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -47,6 +47,7 @@ class Answer:
         self.usage: Usage = NO_USAGE
         self.gaps, self.keeps_text = gaps, keeps_text
         self._texts: list[bytes | str] = []
+        self._kept = 0
         self._shape: FrameShape | None = None
         self._lessons = LESSONS
         self._reader.begin()
@@ -72,7 +73,7 @@ class Answer:
         if shape.is_answer and self.first_answer == NEVER:
             self.first_answer = now
         if self.keeps_text and shape.has_text:
-            self._texts.append(shape.text(data, start, end))
+            self._keep(shape.text(data, start, end))
         return True
 
     def feed(self, piece: bytes, now: int) -> None:
@@ -127,7 +128,14 @@ class Answer:
         if frame.answer and self.first_answer == NEVER:
             self.first_answer = now
         if self.keeps_text and frame.text:
-            self._texts.append(frame.text)
+            self._keep(frame.text)
+
+    def _keep(self, text: bytes | str) -> None:
+        self._texts.append(text)
+        self._kept += len(text)
+        if self._kept > MOST_KEPT_BYTES:
+            # Of no known shape from here on, so that the next frame is looked at, and the answer ends with it.
+            self.problem, self._shape, self._texts = "too_large", None, []
 
     def finish_stream(self) -> None:
         """The stream has ended. An end that it did not say is one that came too early."""

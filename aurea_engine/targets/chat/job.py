@@ -25,7 +25,7 @@ from aurea_engine.targets.chat.prompts.member import PROMPT_FORMS, Prompts
 from aurea_engine.targets.chat.prompts.opening import open_prompts
 from aurea_engine.targets.chat.prompts.planned import plan_lengths
 from aurea_engine.targets.chat.request_body import BUILT, PLACEHOLDER_BODY
-from aurea_engine.targets.chat.simulated import Simulated, plan_simulated
+from aurea_engine.targets.chat.simulated import SimulatedChat, plan_simulated
 from aurea_engine.targets.http.connection_options import MOST_CONNECTIONS
 from aurea_engine.targets.http.member_rules import HeadersRule, JsonRule, UrlRule
 from aurea_engine.targets.http.members import Auth, HttpMembers
@@ -93,7 +93,7 @@ class Chat(Job):
     name: GroupName | None = None
     # One job is a whole conversation; or none is sent at all, in virtual time.
     conversation: Conversation | None = None
-    simulated: Simulated | None = None
+    simulated: SimulatedChat | None = None
     lengths: TokenLengths | None = field(init=False, default=None, repr=False, compare=False)
     """Of the trace that its jobs arrive by, where ``prompts`` take them from it: see `bound_to`."""
 
@@ -200,7 +200,7 @@ class Chat(Job):
         return () if self.connections is None else (self.connections,)
 
     def reach(self) -> Reach:
-        return self.members().reach()
+        return replace(self.members().reach(), requests=1 if self.conversation is None else self.conversation.turns)
 
     async def run(self, demand: float) -> None:
         raise NotImplementedError("the pool of connections does the jobs: see opened_in")

@@ -22,7 +22,7 @@ from aurea_engine.workload.streams import Streams
 
 
 @dataclass(frozen=True)
-class Simulated(Checked):
+class SimulatedChat(Checked):
     """How a chat goes in virtual time: seconds to the first token, and from each token to the next of the same answer.
 
     Each request draws both once. They do not depend on how many requests are in service.
@@ -32,7 +32,7 @@ class Simulated(Checked):
     token_gap: Distribution
 
 
-def plan_simulated(simulated: Simulated, streams: Streams, wanted: Wanted) -> Plan:
+def plan_simulated(simulated: SimulatedChat, streams: Streams, wanted: Wanted) -> Plan:
     """Jobs whose answers have as many tokens as are ``wanted``."""
     n = len(wanted.output)
     # A stream for each: another distribution of one leaves the draws of the other alone.

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from aurea_engine import RunResult, SpecError, result_to_dict, run_sync, spec_from_dict
+from aurea_engine import Access, Chat, Constant, RunResult, SpecError, result_to_dict, run_sync, spec_from_dict
+from aurea_engine.targets.chat.answer import Answer, ignore_gap
+from aurea_engine.targets.chat.conversation import Conversation
+from aurea_engine.targets.chat.prompts.member import Prompts
+from aurea_engine.testing import check_callback_pool
+from aurea_server.runner.reach import check_reach
 from tests.targets.chat.counting_server import CountingServer, serve
+from tests.targets.chat.planted_server import event
 
 service = pytest.mark.service
 
@@ -140,6 +147,46 @@ def test_a_stopped_run_cancels_its_conversations() -> None:
     assert result.counts.cancelled == 2
     assert group(result, "turn_1").counts.completed == 2
     assert group(result, "turn_2").counts.arrived == 0
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_a_text_that_is_kept_is_bounded(learns: bool) -> None:
+    """An endless answer fails as too large, also where its frames are not parsed; of one that is not kept only time is."""
+    frame = event({"choices": [{"index": 0, "delta": {"content": "x" * 1000}}]})
+    for keeps_text in (True, False):
+        answer = Answer()
+        answer.begin(ignore_gap, keeps_text=keeps_text)
+        if not learns:
+            answer._lessons = 0
+        for i in range(1200):
+            answer.feed(frame, i)
+        assert answer.problem == ("too_large" if keeps_text else None)
+        assert len(answer.text) <= 1024**2
+
+
+def test_a_conversation_sends_a_request_a_turn() -> None:
+    """As a server's ceiling counts them; a simulated one sends nothing, and needs no target."""
+    spec = spec_from_dict(document("http://127.0.0.1:9", turns=7))
+    assert [leaf.reach().requests for leaf in spec.workload.job.leaves()] == [7]
+    nowhere = Access(targets=())
+    with pytest.raises(SpecError, match="does not allow"):
+        check_reach(spec, nowhere)
+    job = {"kind": "chat", "url": "http://127.0.0.1:9", "simulated": {"first_token_time": 1, "token_gap": 1}}
+    for clock, is_refused in (("virtual", False), ("real", True)):
+        simulated = spec_from_dict({"workload": {"job": job, "jobs": 1}, "clock": clock})
+        with pytest.raises(SpecError, match="does not allow") if is_refused else nullcontext():
+            check_reach(simulated, nowhere)
+
+
+@service
+async def test_the_pools_keep_the_contract() -> None:
+    """Of everybody's pools: each job is done once, steps come in order, nothing is left behind."""
+    with serve(CountingServer()) as server:
+        for turns in (None, 3):
+            conversation = None if turns is None else Conversation(turns, think=Constant(0.01))
+            chat = Chat(server.url, prompts=Prompts(input=Constant(5), output=Constant(2)), conversation=conversation)
+            async with chat.opened() as pool:
+                await check_callback_pool(pool)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from aurea_engine import Constant, Exponential, JobSetup, LogNormal, SpecError, 
 from aurea_engine.targets.chat.prompt_source import Ask, PromptSource
 from aurea_engine.targets.chat.prompts.calibration import PROBES, Calibration, fit_line
 from aurea_engine.targets.chat.prompts.lengths import LengthDraws
-from aurea_engine.targets.chat.prompts.member import Prefix, Prompts
+from aurea_engine.targets.chat.prompts.member import PromptPrefix, Prompts
 from aurea_engine.targets.chat.prompts.opening import open_prompts
 from aurea_engine.targets.chat.prompts.planned import estimate_tokens, plan_lengths
 from aurea_engine.targets.chat.prompts.words import WORDS, make_text
@@ -164,7 +164,7 @@ def test_exact_answers_are_asked_for() -> None:
 @pytest.mark.parametrize("per_word", [1, 3])
 def test_prefixes_are_shared_within_their_group_only(per_word: int) -> None:
     """They come before the input, and the whole is as long as both."""
-    prompts, server = Prompts(input=Constant(60), prefix=Prefix(300, groups=4)), Server(per_word, 12)
+    prompts, server = Prompts(input=Constant(60), prefix=PromptPrefix(300, groups=4)), Server(per_word, 12)
     source = opened(prompts)
     asyncio.run(source.calibrate(server.probe))
     words = [text_of(source.ask(job, -1)).split() for job in range(400)]
@@ -179,7 +179,7 @@ def test_prefixes_are_shared_within_their_group_only(per_word: int) -> None:
 
 def test_two_kinds_of_jobs_share_no_prefix() -> None:
     """Unless they are one kind: then any process makes the same."""
-    prompts = Prompts(prefix=Prefix(20))
+    prompts = Prompts(prefix=PromptPrefix(20))
     here, there, other = opened(prompts), opened(prompts), opened(prompts, leaf(number=1))
     assert here.ask(5, -1).prompt == there.ask(5, -1).prompt
     assert text_of(here.ask(5, -1)).split()[:20] == text_of(here.ask(6, -1)).split()[:20]
@@ -190,7 +190,7 @@ def test_two_kinds_of_jobs_share_no_prefix() -> None:
 @settings(max_examples=20, deadline=None)
 def test_shards_ask_what_the_whole_run_asks(seed: int, shards: int, first: int) -> None:
     """Job k is the same job in whichever process, and whoever was asked before."""
-    prompts = Prompts(input=Exponential(40), output=Exponential(20), prefix=Prefix(8, 3))
+    prompts = Prompts(input=Exponential(40), output=Exponential(20), prefix=PromptPrefix(8, 3))
     whole = opened(prompts, leaf(seed))
     asks = [whole.ask(job, -1) for job in range(first, first + 12)]
     for shard in range(shards):
@@ -328,7 +328,7 @@ def test_a_file_without_prompts_is_refused(tmp_path: Path, content: bytes, told:
         ({"of": ("a",), "trace": True}, "trace"),
         ({"of": ()}, "of"),
         ({"of": ("a",), "input": 5}, "input"),
-        ({"file": "b.jsonl", "prefix": Prefix(5)}, "prefix"),
+        ({"file": "b.jsonl", "prefix": PromptPrefix(5)}, "prefix"),
         ({"trace": True, "output": 5}, "output"),
         ({"pick": "once"}, "pick"),
         ({"of": ("a",), "exact": True}, "exact"),
@@ -355,7 +355,7 @@ def test_what_is_no_prompts_is_refused(value: object) -> None:
 
 def test_planned_lengths_are_those_of_the_run() -> None:
     """A simulated job has the lengths that the real one asks for: the streams of plan and run differ, their key does not."""
-    prompts = Prompts(input=LogNormal(90, 1), output=Exponential(30), prefix=Prefix(7))
+    prompts = Prompts(input=LogNormal(90, 1), output=Exponential(30), prefix=PromptPrefix(7))
     planned = plan_lengths(prompts, (), 128, Streams(5).child("jobs").child("branch 1"), None)(3000, 1500)
     source = opened(prompts, leaf(5, number=1))
     asked = [source.wanted(job) for job in range(3000, 4500)]

@@ -43,7 +43,7 @@ PROMPT_FORMS = PromptForms()
 
 
 @dataclass(frozen=True)
-class Prefix(Checked):
+class PromptPrefix(Checked):
     """A text of ``length`` tokens that prompts begin with. Each job has one of ``groups`` such texts, drawn at random."""
 
     length: Annotated[int, Meta(ge=1, le=MOST_TOKENS)]
@@ -70,7 +70,7 @@ class Prompts(Checked):
     pick: Pick = "in_order"
     input: Distribution | None = None
     output: Distribution | None = None
-    prefix: Prefix | None = None
+    prefix: PromptPrefix | None = None
     trace: bool = False
     exact: bool = False
 
