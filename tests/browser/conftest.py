@@ -60,11 +60,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def routes(server: Server) -> dict[str, str]:
     """Name → the address of every view, and of a run that has nothing to show."""
     before = runs.start(server, label="a label that goes on: " + "W" * 200)
-    runs.start(server, label="after", seed=8)
+    after = runs.start(server, label="after", seed=8)
     return {
         "runs": "#/runs",
+        "new": "#/new",
         "run": f"#/run/{before}",
         "empty": f"#/run/{runs.start_empty(server)}",
+        "compare": f"#/compare/{before}/{after}",
+        "capacity": "#/capacity",
+        "search": f"#/capacity/{runs.search(server)}",
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-UNITS = {"s": 1, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9, "%": 1e-2, "USD per million": 1e-6}
+UNITS = {"s": 1, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9, "%": 1e-2, "points": 1e-2, "USD per million": 1e-6}
 """What a unit is worth; any other is worth 1, such as jobs, jobs a second, or a currency."""
 
 FIGURES = """root => [...document.querySelectorAll(`${root} data[data-figure]`)].map(node => [
@@ -49,12 +49,14 @@ def at(document: Any, path: str) -> Any:
 
 
 def is_said(value: float, text: str) -> bool:
-    """Whether a text such as ``114 ms`` says the value to three digits; also ``12 USD``, by the million."""
-    found = re.fullmatch(r"([−-]?[\d,]+(?:\.\d+)?)(.*)", text.strip())
+    """Whether a text such as ``114 ms`` says the value, to three digits or to its own last one; also by the million."""
+    found = re.fullmatch(r"([−+-]?)([\d,]+(?:\.(\d+))?)(.*)", text.strip())
     if found is None:
         return False
-    said = float(found[1].replace(",", "").replace("−", "-")) * UNITS.get(found[2].strip(), 1)
-    return any(abs(said - each) <= 0.0051 * abs(each) for each in (value, 1e6 * value))
+    unit = UNITS.get(found[4].strip(), 1)
+    said = float(found[2].replace(",", "")) * unit * (-1 if found[1] in ("−", "-") else 1)
+    last = 10.0 ** -len(found[3] or "") * unit
+    return any(abs(said - each) <= max(0.0051 * abs(each), 0.501 * last) for each in (value, 1e6 * value))
 
 
 async def read_charts(page: Any) -> dict[str, Any]:

@@ -14,8 +14,12 @@ pytestmark = [pytest.mark.service, pytest.mark.asyncio(loop_scope="session")]
 
 READY = {
     "runs": "[data-run]",
+    "new": "form",
     "run": "[data-chart] canvas",
     "empty": "[data-verdict]",
+    "compare": "[data-figure]",
+    "capacity": "table",
+    "search": "table",
 }
 """What is there once a view has been drawn."""
 
