@@ -33,13 +33,7 @@ async def test_it_weighs_less_than_100_kb(
         if not path.startswith("/benchmark/") and path not in sizes:
             size = await answer.request.sizes()
             sizes[path] = size["responseBodySize"]
-    assert {
-        "/",
-        "/ui/vendor/uplot.js",
-        "/ui/run/view.js",
-        "/ui/new/view.js",
-        "/ui/compare/view.js",
-        "/ui/capacity/view.js",
-    } <= {*sizes}
+    views = {f"/ui/{name}/view.js" for name in ("runs", "new", "run", "compare", "capacity")}
+    assert {"/", "/ui/vendor/uplot.js", *views} <= {*sizes}
     assert sum(sizes.values()) <= MOST_BYTES, sizes
     assert not [url for url in complaints.requests if "/docs" in url or "openapi" in url]
