@@ -56,6 +56,7 @@ from aurea_engine import (
     Workload,
     simulate,
 )
+from aurea_engine.costs import Sheet
 from aurea_engine.engine import execute
 from aurea_engine.results.arrival_fit import find_poisson_misfits
 from aurea_engine.results.summarize import summarize
@@ -71,6 +72,7 @@ from aurea_engine.targets.chat.simulated import SimulatedChat
 from aurea_engine.testing import FakeConnections, FakeRequests, JumpingLoop, ManualClock, run_jumping
 from aurea_engine.workload.streams import derive_seed
 from tests.engine.shards.fake_shards import FakeShard
+from tests.planned_chat import PlannedChat
 
 STEADY = Workload(Sleep(0.001), ConstantRate(1000), duration=1)
 
@@ -323,6 +325,12 @@ def replicated(service: float) -> RunResult:
     return asyncio.run(repeat(spec, 10, runner=Disturbed()))
 
 
+def billed_by_tokens(stop_at: float | None) -> RunResult:
+    """Requests of a second each: those in service at ``stop_at`` report no tokens."""
+    workload = Workload(PlannedChat(Constant(1)), ConstantRate(100), jobs=200, stop_at=stop_at)
+    return simulate(RunSpec(workload, cost=Sheet(name="example-model"), seed=0))
+
+
 CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
     "arrivals_misfit": (
         lambda: held_up(RunSpec(Workload(Sleep(0.001), Poisson(1000), duration=1), seed=1), *[0.05] * 20),
@@ -389,6 +397,7 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
     "replication_outlying": (lambda: replicated(0.03), lambda: replicated(0.01)),
     "retries_at_once": (lambda: turned_away(0.0), lambda: turned_away(0.01)),
     "shard_lost": (lambda: in_shards("it was killed"), lambda: in_shards(None)),
+    "spend_unknown": (lambda: billed_by_tokens(stop_at=1.505), lambda: billed_by_tokens(stop_at=None)),
     "target_rate_limited": (lambda: run_paced(9.0), lambda: run_paced(11.0)),
     "too_few_samples": (
         lambda: simulate(RunSpec(Workload(Sleep(0.001), ConstantRate(1000), jobs=2994), seed=0)),
@@ -656,7 +665,7 @@ UNDER_WAY: dict[str, Callable[[Watcher], RunResult]] = {
 
 AT_THE_END = {
     "arrivals_misfit", "clock_uncertain", "conservation_broken", "no_steady_state", "not_drained", "queue_growing",
-    "replication_outlying", "too_few_samples", "tracer_active",
+    "replication_outlying", "spend_unknown", "too_few_samples", "tracer_active",
 }  # fmt: skip
 
 
