@@ -142,6 +142,10 @@ def _describe_cost(result: RunResult) -> Text:
         line.append(
             f", {format_money(float(per * 1_000_000), result.cost.currency)} per million completed jobs", "not bold"
         )
+    # What a good answer costs is what servers of language models are compared by.
+    good, are_answers = result.cost.per_good, result.spec.workload.schema.measure("output_tokens") is not None
+    if good and are_answers and result.spec.binds_jobs:
+        line.append(f", {format_money(float(good * 1_000_000), result.cost.currency)} per million good", "not bold")
     return line
 
 

@@ -10,14 +10,27 @@ from typing import Any
 
 import pytest
 
-from aurea_engine import SpecError, spec_from_dict
+from aurea_engine import (
+    Constant,
+    ConstantRate,
+    Observer,
+    Progress,
+    RunSpec,
+    SpecError,
+    Workload,
+    simulate,
+    spec_from_dict,
+)
+from aurea_engine.costs import Sheet
+from aurea_engine.processes.messages import make_snapshot
 from aurea_server.cli.chat import make_document
 from aurea_server.cli.chat_options import ChatOptions, inline_prompts
 from aurea_server.cli.load_options import ChatLoadOptions
 from aurea_server.cli.money_options import MoneyOptions
-from aurea_server.cli.token_figures import list_tokens, list_tokens_there
+from aurea_server.cli.token_figures import list_tokens, list_tokens_of, list_tokens_there
 from aurea_server.settings.settings import Settings
 from tests.cli.test_runs import Serving
+from tests.planned_chat import PlannedChat
 from tests.targets.model_double import answer_as_model
 from tests.targets.recording_server import RecordingServer, reply
 
@@ -242,6 +255,17 @@ def test_mistakes_are_named_by_their_flags(aurea: Callable[..., Any]) -> None:
         assert f"  {flag}: must be" in err
 
 
+def test_good_answers_have_a_price(aurea: Callable[..., Any], model: RecordingServer) -> None:
+    """All four are good by a bound that none misses, so both prices are the same: 49.2 millionths an answer."""
+    code, out, err = aurea(
+        "chat", model.url(""), *FAST, "--price", "3,0.30,15", "--objective", "p50 output_tokens <= 5"
+    )
+    assert code in RAN, err
+    assert "0.0001968 USD, 49.2000 USD per million completed jobs, 49.2000 USD per million good" in " ".join(
+        out.split()
+    )
+
+
 def test_a_report_page_has_parity(aurea: Callable[..., Any], model: RecordingServer, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     run_and_read(aurea, tmp_path, model.url(""), *FAST, "--report", page, "--sheet", "example-model")
@@ -282,6 +306,19 @@ def test_a_server_runs_it_with_a_key_of_its_operator(
 
 
 def test_the_line_has_tokens_and_money() -> None:
+    """Here from the report of a run, on a server from an event of it."""
+    told: list[Progress] = []
+
+    class Watch(Observer):
+        def on_progress(self, progress: Progress) -> None:
+            told.append(progress)
+
+    workload = Workload(PlannedChat(Constant(1)), ConstantRate(100), jobs=50_000)
+    simulate(RunSpec(workload, cost=Sheet(name="example-model"), seed=0), [Watch()])
+    assert list_tokens_of(told[-1])[0] == "first token p99 100 ms"
+    assert list_tokens_of(told[-1])[1].endswith(" tokens/s")
+    so_far = make_snapshot(told[-1], "sheet").figures()
+    assert list_tokens_there(so_far)[:2] == list_tokens_of(told[-1])
     assert list_tokens(0.12, 50, 2.0) == ["first token p99 120 ms", "25 tokens/s"]
     assert list_tokens(None, None, 2.0) == []
     event = {"elapsed": 2.0, "cost": 0.5, "so_far": {"first_token_p99": 0.1, "output_tokens": 4, "currency": "EUR"}}
