@@ -32,7 +32,11 @@ def find_only_model(url: str, headers: dict[str, str], *, verify: bool = True, c
         raise SpecError(
             [Problem("--model", "must be given: a server behind a Unix socket is not asked for its models")]
         )
-    names = list_models(f"{find_base(url)}/models", headers, verify=verify, ca=ca)
+    try:
+        base = find_base(url)
+    except SpecError as error:
+        raise SpecError([problem._replace(path="URL") for problem in error.problems]) from None
+    names = list_models(f"{base}/models", headers, verify=verify, ca=ca)
     if len(names) == 1:
         return names[0]
     shown = ", ".join(make_printable(name)[:100] for name in names[:SHOWN]) or "none"

@@ -229,6 +229,17 @@ def test_no_server_is_one_line(aurea: Callable[..., Any]) -> None:
     assert "--model: must be given: http://127.0.0.1:9/v1/models cannot be read" in err
 
 
+@pytest.mark.parametrize(
+    "url", ["http://h/?a=1", "http://{{row.host}}/", "http://h:99999999", "http://[", "ftp://h", "h h"]
+)
+def test_what_is_no_url_of_a_server_is_one_line(url: str, aurea: Callable[..., Any]) -> None:
+    for more in ((), ("--model", "m")):
+        code, out, err = aurea("chat", url, *FAST, *more)
+        assert (code, out) == (2, "")
+        assert err.startswith("aurea: this cannot be done:\n")
+        assert "Traceback" not in err
+
+
 def test_a_key_goes_to_the_server_and_nowhere_else(
     aurea: Callable[..., Any], model: RecordingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
