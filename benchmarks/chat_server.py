@@ -1,17 +1,20 @@
-"""A model server without a model: ``python -m benchmarks.chat_server FRAMES``. Streams of prebuilt frames, 50 a second each.
+"""A model server without a model: ``python -m benchmarks.chat_server FRAMES SPREAD``. Prebuilt frames, 50 a second a stream.
 
-The first frame with content is due 50 ms after the request, one more every 20 ms, FRAMES in all, then usage and the end. It
-prints its address. A line of its input is answered with one of JSON: frames written, its processor time, and by how much
+The first frame with content is due 50 ms after the request, one more every 20 ms, FRAMES in all, then usage and the end.
+Streams begin up to SPREAD ms later than that, in turn: those that were asked for at once are else due at once for ever. With
+0 it looks at the clock all the time, to be late by no more than microseconds.
+
+It prints its address. A line of its input is answered with one of JSON: frames written, its processor time, and by how much
 they were written after they were due. It ends with its input.
 """
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import json
 import resource
 import sys
-from collections import deque
 from itertools import count
 from time import perf_counter
 
@@ -52,28 +55,33 @@ def write_chunk(text: str) -> bytes:
 
 
 class Streams:
-    """All streams: in order of the instant at which their next frame is due, which is the order in which they were put."""
+    """All streams, by the instant at which their next frame is due."""
 
-    def __init__(self, frames: int) -> None:
-        self.frames, self.numbers = frames, count(1)
-        self._first: deque[tuple[float, Stream]] = deque()
-        self._next: deque[tuple[float, Stream]] = deque()
+    def __init__(self, frames: int, spread: int) -> None:
+        self.frames, self.numbers, self._spread = frames, count(1), spread
+        self._due: list[tuple[float, int, Stream]] = []
         self.written, self.late = 0, list[float]()
 
-    def begin(self, stream: Stream) -> None:
-        """A request has come: two queues, of one delay each, stay in order by themselves."""
-        self._first.append((perf_counter() + FIRST, stream))
+    def begin(self, number: int, stream: Stream) -> None:
+        """A request has come."""
+        later = number % self._spread / 1000 if self._spread else 0.0
+        heapq.heappush(self._due, (perf_counter() + FIRST + later, number, stream))
 
     def tick(self) -> None:
-        asyncio.get_running_loop().call_later(TICK, self.tick)
-        for queue in (self._first, self._next):
-            while queue and queue[0][0] <= perf_counter():
-                due, stream = queue.popleft()
-                if stream.write_next():
-                    self._next.append((due + GAP, stream))
-                self.written += 1
-                if self.written % 16 == 0:
-                    self.late.append(perf_counter() - due)
+        loop, due = asyncio.get_running_loop(), self._due
+        if self._spread:
+            loop.call_later(TICK, self.tick)
+        else:
+            loop.call_soon(self.tick)
+        while due and due[0][0] <= perf_counter():
+            at, number, stream = due[0]
+            if stream.write_next():
+                heapq.heapreplace(due, (at + GAP, number, stream))
+            else:
+                heapq.heappop(due)
+            self.written += 1
+            if self.written % 16 == 0:
+                self.late.append(perf_counter() - at)
 
     def tell(self) -> str:
         used = resource.getrusage(resource.RUSAGE_SELF)
@@ -103,7 +111,7 @@ class Stream(asyncio.Protocol):
             self._words = [write_chunk(CHUNK % (number, f'{{"content":"{word}"}}')) for word in WORDS]
             self._last = write_chunk(END % (number, frames, 16 + frames)) + write_chunk("[DONE]") + b"0\r\n\r\n"
             self._sent = 0
-            self._streams.begin(self)
+            self._streams.begin(number, self)
 
     def write_next(self) -> bool:
         """Whether there is more."""
@@ -115,8 +123,8 @@ class Stream(asyncio.Protocol):
         return not is_last
 
 
-async def serve(frames: int) -> None:
-    loop, streams = asyncio.get_running_loop(), Streams(frames)
+async def serve(frames: int, spread: int) -> None:
+    loop, streams = asyncio.get_running_loop(), Streams(frames, spread)
     server = await loop.create_server(lambda: Stream(streams), "127.0.0.1", 0, backlog=4096)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     streams.tick()
@@ -125,4 +133,4 @@ async def serve(frames: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+    uvloop.run(serve(int(sys.argv[1]), int(sys.argv[2])))

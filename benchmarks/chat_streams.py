@@ -26,6 +26,8 @@ from benchmarks.machine import Program, pin, run_on_core
 
 STREAMS, PER_SECOND, FRAMES = 1_000, 50, 100
 FIRST = 0.05
+SPREAD = 1000 // PER_SECOND
+"""ms over which streams are spread that begin at once."""
 
 
 class Server:
@@ -45,9 +47,9 @@ class Server:
 
 
 @contextmanager
-def open_server() -> Iterator[Server]:
+def open_server(spread: int = SPREAD) -> Iterator[Server]:
     """A server on the server's core."""
-    command = pin(SERVER_CORE, [sys.executable, "-m", "benchmarks.chat_server", str(FRAMES)])
+    command = pin(SERVER_CORE, [sys.executable, "-m", "benchmarks.chat_server", str(FRAMES), str(spread)])
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -85,12 +87,11 @@ def _send(server: Server, command: Command, seconds: float, folder: str) -> dict
     }
 
 
-def make_aurea(streams: int, *more: str) -> Command:
-    """A closed model of so many users, each of whom follows one stream after the other."""
+def make_aurea(arrivals: dict[str, object], *more: str) -> Command:
+    """`aurea run` of a chat with such arrivals."""
 
     def command(url: str, seconds: float, folder: str) -> list[str]:
         job = {"kind": "chat", "url": url, "model": "tiny", "prompts": ["Hello"]}
-        arrivals = {"kind": "closed", "users": streams}
         file = write_spec(folder, {"job": job, "arrivals": arrivals, "duration": seconds})
         return [*AUREA_PROGRAM, "run", file, *more]
 
@@ -99,7 +100,7 @@ def make_aurea(streams: int, *more: str) -> Command:
 
 def run_aurea(seconds: float, streams: int = STREAMS) -> Figures:
     """The whole engine, from the specification to the table."""
-    return measure_streams(make_aurea(streams), seconds, streams)
+    return measure_streams(make_aurea({"kind": "closed", "users": streams}), seconds, streams)
 
 
 def run_aiohttp(seconds: float, streams: int = STREAMS) -> Figures:
@@ -119,22 +120,24 @@ def _make_module(module: str, streams: int) -> Command:
 
 def run_first_tokens(seconds: float, streams: int = STREAMS) -> Figures:
     """The first token of a server that sends it after 50 ms, at half of the frames that the client can follow."""
-    ceiling = 1 / measure_streams(make_aurea(streams), seconds, streams)["cpu"]
-    half = max(round(ceiling / 2 / PER_SECOND), 1)
-    with tempfile.TemporaryDirectory() as folder, open_server() as server:
+    ceiling = 1 / run_aurea(seconds, streams)["cpu"]
+    # An open model: so many requests a second that half of the frames come on average.
+    arrivals: dict[str, object] = {"kind": "constant", "rate": max(ceiling / 2 / FRAMES, 1)}
+    with tempfile.TemporaryDirectory() as folder, open_server(spread=0) as server:
         before = server.tell()
-        command = make_aurea(half, "--json")(server.url, seconds, folder)
+        command = make_aurea(arrivals, "--json")(server.url, seconds, folder)
         done: Program = run_on_core(CLIENT_CORE, command, make_environment())
         after = server.tell()
+    lasted = seconds + FIRST + FRAMES / PER_SECOND
     first = json.loads(done.printed)["marks"]["first_token"]["from_start"]
     return {
         "ceiling": ceiling,
-        "rate": (after["frames"] - before["frames"]) / seconds,
+        "rate": (after["frames"] - before["frames"]) / lasted,
         "first_p50": first["p50"],
         "first_p99": first["p99"],
         "beyond": first["p99"] - FIRST,
         "server_late": after["late"],
-        "client_busy": done.cpu / seconds * 100,
+        "client_busy": done.cpu / lasted * 100,
     }
 
 
