@@ -159,6 +159,25 @@ def join_declared(kinds: Sequence[object]) -> tuple[tuple[Mark, ...], tuple[Meas
     return tuple(marks.values()), tuple(measures.values())
 
 
+def join_run_measures(kinds: Sequence[object], columns: Sequence[Mark | Measure]) -> tuple[Measure, ...]:
+    """The amounts of the run as a whole that any of ``kinds`` declares. ``columns``: what single jobs report.
+
+    Raises `SpecError` where a declaration is none, or two things have one name.
+    """
+    found, problems = dict[str, Measure](), list[Problem]()
+    for kind in kinds:
+        _collect(kind, "run_measures", Measure, found, problems)
+    taken = {each.name for each in columns}
+    problems += [
+        Problem("", f"{name} is declared for single jobs and for the run: one name must be one thing")
+        for name in found
+        if name in taken
+    ]
+    if problems:
+        raise SpecError(problems)
+    return tuple(found.values())
+
+
 def _collect(kind: Any, member: str, wanted: type, found: dict[str, Any], problems: list[Problem]) -> None:
     """Add what ``kind`` declares as ``member`` to ``found``."""
     name, declared = type(kind).__name__, getattr(kind, member, ())

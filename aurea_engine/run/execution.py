@@ -28,7 +28,7 @@ from aurea_engine.run.step_meters import StepParts
 from aurea_engine.run.stop_conditions import StopConditions
 from aurea_engine.spec import RunSpec
 from aurea_engine.workload.access import LOCAL_USER, Access
-from aurea_engine.workload.callbacks import CallbackPool, PoolState
+from aurea_engine.workload.callbacks import CallbackPool, PoolState, check_run_measures
 from aurea_engine.workload.job_setup import JobSetup
 from aurea_engine.workload.jobs import OpenedJob
 from aurea_engine.workload.pacing import SendPacer
@@ -189,7 +189,8 @@ class Execution:
         groups = job.groups() or (None,) * len(runs)
         for leaf, group, pool in zip(job.leaves(), groups, runs, strict=False):
             if leaf.run_measures and isinstance(pool, CallbackPool):
-                self.context.recorder.meters.add_run_measures(pool.take_run_measures(), group)
+                taken = check_run_measures(pool, leaf.run_measures)
+                self.context.recorder.meters.add_run_measures(taken, group)
 
     def _describe_generator(self, elapsed_ns: int) -> GeneratorStats:
         # In virtual time nothing is waited for and nothing is late, so there is nothing to be said of the generator.

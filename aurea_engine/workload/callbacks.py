@@ -15,7 +15,9 @@ from typing import Annotated, Protocol
 
 from msgspec import Meta
 
+from aurea_engine.errors import StrategyError
 from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.records.measures import Measure
 
 
 class Done(Protocol):
@@ -151,3 +153,13 @@ class CallbackPool(ABC):
         once when the run is over.
         """
         return {}
+
+
+def check_run_measures(pool: CallbackPool, declared: Iterable[Measure]) -> Mapping[str, LatencyHistogram]:
+    """What ``pool`` tells of the run, held to what its job has ``declared``. Raises `StrategyError`."""
+    taken, names = pool.take_run_measures(), {measure.name for measure in declared}
+    if not isinstance(taken, Mapping) or not all(isinstance(each, LatencyHistogram) for each in taken.values()):
+        raise StrategyError(f"{type(pool).__name__}.take_run_measures must give a LatencyHistogram for each name")
+    if unknown := sorted(taken.keys() - names):
+        raise StrategyError(f"{type(pool).__name__}.take_run_measures names {unknown[0]!r:.100}, which is not declared")
+    return taken

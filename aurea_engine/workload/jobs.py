@@ -22,7 +22,7 @@ from aurea_engine.closed_sets import ExecutorName
 from aurea_engine.errors import StrategyError
 from aurea_engine.fields.checked import Checked
 from aurea_engine.records.batch import NS, Floats
-from aurea_engine.records.measures import Mark, Measure, Schema, join_declared
+from aurea_engine.records.measures import Mark, Measure, Schema, join_declared, join_run_measures
 from aurea_engine.workload.access import Reach
 from aurea_engine.workload.callbacks import CallbackPool
 from aurea_engine.workload.cpu_workers import CpuWorkers, count_workers
@@ -99,8 +99,8 @@ def read_schema(source: JobSource) -> Schema:
         raise StrategyError(f"{name}.groups must name {len(leaves)} groups, one for each leaf, and names {len(groups)}")
     marks, measures = join_declared(leaves)
     steps = dict.fromkeys(name for each in name_step_groups(leaves, groups) for name in each)
-    whole = dict.fromkeys(measure for leaf in leaves for measure in leaf.run_measures)
-    return Schema(marks, measures, tuple(dict.fromkeys(groups)), tuple(steps), tuple(whole))
+    whole = join_run_measures(leaves, (*marks, *measures))
+    return Schema(marks, measures, tuple(dict.fromkeys(groups)), tuple(steps), whole)
 
 
 def map_leaves_to_groups(source: JobSource) -> NDArray[np.int32]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -25,19 +26,29 @@ from aurea_engine import (
     JobSource,
     Lifo,
     Limited,
+    Measure,
     Mix,
     Outcome,
     PoolState,
     RunResult,
     RunSpec,
     Sleep,
+    SpecError,
     Stop,
     StrategyError,
     Workload,
     simulate,
 )
 from aurea_engine.records.batch import NS
-from aurea_engine.testing import check_callback_pool, check_job, check_result, run_jumping
+from aurea_engine.records.histogram import LatencyHistogram
+from aurea_engine.testing import (
+    FakeConnections,
+    FakeRequests,
+    check_callback_pool,
+    check_job,
+    check_result,
+    run_jumping,
+)
 
 Compare = Callable[[RunResult, RunResult], None]
 
@@ -285,3 +296,50 @@ def test_states_are_checked_by_shipped_check(state: object, match: str) -> None:
 
     with pytest.raises(AssertionError, match=match):
         check_job(Pooled(Tells))
+
+
+GAP = Measure("gap", "s", 10**9)
+
+
+@dataclass(frozen=True)
+class TellsOfTheRun(FakeRequests):
+    """Three gaps in all, the last of them when the run is over."""
+
+    run_measures: ClassVar[tuple[Measure, ...]] = (GAP,)
+    told: ClassVar[Any] = None
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[CallbackPool]:
+        job, gaps = self, [1_000, 2_000, 3_000]
+
+        class Telling(FakeConnections):
+            def take_run_measures(self) -> Any:
+                histogram = LatencyHistogram()
+                histogram.record(np.array(gaps, np.int64))
+                gaps.clear()
+                return {"gap": histogram} if job.told is None else job.told
+
+        yield Telling(4)
+
+
+def test_what_is_of_the_run_is_a_measure_without_a_total() -> None:
+    result = run_jumping(RunSpec(Workload(TellsOfTheRun(), jobs=4), seed=0))
+    told = result.measures["gap"]
+    assert (told.total, told.amounts.count, told.amounts.mean) == (None, 3, pytest.approx(2e-6))
+    assert result.jobs is not None
+    assert GAP not in result.jobs.measures
+
+
+@pytest.mark.parametrize("told", [{"other": LatencyHistogram()}, {"gap": 5}, None, [LatencyHistogram()]])
+def test_what_is_told_of_the_run_is_checked(told: Any) -> None:
+    """An amount that was not declared, or that is no histogram, is the pool's failure and no figure."""
+    kind = type("Tells", (TellsOfTheRun,), {"told": told if told is not None else 7})
+    with pytest.raises(StrategyError, match="take_run_measures"):
+        run_jumping(RunSpec(Workload(kind(), jobs=4), seed=0))
+
+
+def test_one_name_is_one_thing() -> None:
+    """Not a column of jobs, and an amount of the run."""
+    kind = type("Twice", (TellsOfTheRun,), {"measures": (Measure("gap", "s"),)})
+    with pytest.raises(SpecError, match="gap is declared"):
+        Workload(kind(), jobs=1)
