@@ -46,13 +46,13 @@ def play(planted: Planted) -> Callable[..., RunResult]:
     """``play("plain", "cut", stream=True)``: a run in which job i plays the i-th scenario. ``spec``: members of the run."""
 
     def run(
-        *scenarios: str, rate: float | None = None, spec: dict[str, Any] | None = None, **members: Any
+        *scenarios: str, rate: float | None = None, drain: float | None = None, spec: Any = None, **members: Any
     ) -> RunResult:
         planted.take_log()
         prompts = [f"{i} {scenario}" for i, scenario in enumerate(scenarios)]
         arrivals = {"kind": "closed", "users": 4} if rate is None else {"kind": "constant", "rate": rate}
         job = {"kind": "chat", "url": planted.base, "model": "m", "prompts": prompts, **members}
-        workload = {"job": job, "arrivals": arrivals, "jobs": len(scenarios)}
+        workload = {"job": job, "arrivals": arrivals, "jobs": len(scenarios), "drain": drain}
         return run_sync(spec_from_dict({"workload": workload, "seed": 5, **(spec or {})}))
 
     return run

@@ -255,3 +255,35 @@ def test_what_is_wrong_with_a_chat_is_named(members: dict[str, Any], path: str) 
     with pytest.raises(SpecError) as caught:
         spec_from_dict({"workload": {"job": job, "jobs": 1}})
     assert f"workload.job.{path}" in [problem.path for problem in caught.value.problems]
+
+
+def test_a_stop_cancels_streams(play: Play) -> None:
+    """What was in service has no report: neither marks nor tokens."""
+    result = play(*["plain"] * 8, rate=40, spec={"seed": 1})
+    assert result.counts.completed == 8
+    stopped = play(*["plain"] * 8, rate=400, drain=0.03)
+    assert stopped.counts.cancelled == 8
+    assert stopped.measures["output_tokens"].total == 0
+
+
+def test_one_connection_is_waited_for(play: Play) -> None:
+    """The wait is waiting time, and the second answer is read anew on the same connection."""
+    result = play("plain", "reasoning", "tool", rate=1000, connections=1)
+    assert result.counts.completed == 3
+    assert [row(result, i)["measures"]["output_tokens"] for i in range(3)] == [10, 8, 3]
+    assert row(result, 2)["marks"]["connected"] is None
+    assert result.waiting_time.max is not None
+    assert result.waiting_time.max > 0.1
+
+
+def test_a_connection_for_each_answer(play: Play) -> None:
+    result = play("plain", "tool", reuse=False)
+    assert result.counts.completed == 2
+    assert row(result)["marks"]["connected"] is not None
+
+
+def test_nobody_there_fails_by_class() -> None:
+    workload = {"job": {"kind": "chat", "url": "http://127.0.0.1:1"}, "jobs": 3}
+    result = run_sync(spec_from_dict({"workload": workload}))
+    assert result.failures == {"refused": 3}
+    assert not [finding for finding in result.findings if finding.code == "tokens_unknown"]

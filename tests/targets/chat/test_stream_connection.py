@@ -212,3 +212,24 @@ def test_whole_chunks_of_known_frames_pass_the_parser_over() -> None:
     assert (asked, connection.answer.frames) == ([], 4)
     connection.data_received(chunk(DONE))
     assert asked == [chunk(DONE)]
+
+
+BYTES = st.one_of(
+    st.binary(max_size=40),
+    st.sampled_from(
+        [HEAD, HEAD[:50], b"HTTP/1.1 200 OK\r\n", b"Content-Length: 5\r\n\r\n", b"Content-Type: text/event-stream\r\n",
+         b"\r\n", b"0\r\n\r\n", b"5\r\n", b"ffffffffffffffff\r\n", chunk(ROLE), chunk(word(1)), chunk(DONE), word(1),
+         DONE, b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 101 Switching\r\n\r\n", b"HTTP/2.0 200 OK\r\n\r\n",
+         b"HTTP/1.1 204 No\r\n\r\n", b"data: [DONE]", b"\n\n", b"event: error\n"]
+    ),
+)  # fmt: skip
+
+
+@given(st.lists(BYTES, max_size=12), st.booleans())
+def test_no_bytes_break_a_connection(segments: list[bytes], ends: bool) -> None:
+    """Whatever a server sends, the exchange ends once at most, and nothing is raised; both ways read the same."""
+    segments = [segment for segment in segments if segment]
+    seen, _, closed = exchange(*segments, ends=ends)
+    assert len(seen) <= 1
+    assert len(seen) == 1 or not (ends or closed)
+    assert (seen, _, closed) == exchange(*segments, plain=True, ends=ends)
