@@ -92,8 +92,13 @@ class RunView {
     this.schedule();
   }
 
+  /** Its result. A server that is away for a moment is asked again. */
   async finish() {
-    this.take(await read(this.id, this.signal));
+    while (this.run.isActive && !this.signal.aborted) {
+      const run = await read(this.id, this.signal).catch(() => null);
+      if (run) this.take(run);
+      if (this.run.isActive) await pause(1000);
+    }
     await this.loadSeries();
   }
 
@@ -117,9 +122,7 @@ class RunView {
       } catch (problem) {
         this.seriesProblem = problem;
         if (!problem.retryAfter) return null;
-        await new Promise((resolve) => {
-          setTimeout(resolve, 1000 * problem.retryAfter);
-        });
+        await pause(1000 * problem.retryAfter);
       }
     }
     return null;
@@ -235,6 +238,11 @@ class RunView {
     ];
   }
 }
+
+const pause = (ms) =>
+  new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
 
 const tellReplication = ({ replication, replications }) =>
   replications ? `, replication ${replication} of ${replications}` : "";
