@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from aurea_engine import Access, Problem, SpecError, default_catalog, inline_files
+from aurea_engine import Access, Catalog, Problem, SpecError, default_catalog, inline_files
 from aurea_engine.errors import LITERAL_CREDENTIAL
 from aurea_server.cli.chat_options import ChatOptions, inline_prompts
 from aurea_server.cli.credentials import Credential, take_credentials
@@ -64,10 +64,11 @@ def chat_command(
     check_output(output.output)
     check_output(output.report, "--report")
     check_output(save, "--save")
-    document, taken = make_document(choose_url(url), chat, load, money, is_remote=server is not None)
+    # What packages offer is for runs in this process.
+    catalog = default_catalog() if server is not None else default_catalog().with_entry_points()
+    document, taken = make_document(choose_url(url), chat, load, money, catalog, is_remote=server is not None)
     if server is not None:
         return _run_there(server, shards.add_to(document), taken, output, save)
-    catalog = default_catalog().with_entry_points()
     spec = make_spec(document, catalog, CHAT_FLAGS)
     place = Place(shards.choose(), shards.dask.choose(spec))
     if save is not None:
@@ -77,7 +78,13 @@ def chat_command(
 
 
 def make_document(
-    url: str, chat: ChatOptions, load: ChatLoadOptions, money: MoneyOptions, *, is_remote: bool = False
+    url: str,
+    chat: ChatOptions,
+    load: ChatLoadOptions,
+    money: MoneyOptions,
+    catalog: Catalog,
+    *,
+    is_remote: bool = False,
 ) -> tuple[dict[str, Any], list[Credential]]:
     """The specification as plain data, with its model and its seed and without credentials; and those. Raises SpecError.
 
@@ -95,6 +102,8 @@ def make_document(
         raise SpecError(problems)
     key = None if is_remote else chat.read_key()
     if chat.model is None:
+        # Before anybody is asked: what is no URL of a server gets no request, and all mistakes are told at once.
+        make_spec(take_credentials(document)[0], catalog, CHAT_FLAGS)
         sent = {**job.get("headers", {})} | ({} if key is None else {"Authorization": f"Bearer {key}"})
         job["model"] = find_only_model(job["url"], sent, verify=not chat.insecure, ca=chat.cacert)
     document.setdefault("seed", secrets.randbits(53))
