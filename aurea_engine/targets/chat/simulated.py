@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aurea_engine.fields.checked import Checked
+from aurea_engine.fields.checked import Checked, Seconds
 from aurea_engine.records.batch import Floats
 from aurea_engine.records.measures import Schema
 from aurea_engine.targets.chat.columns import MARKS, MEASURES
@@ -25,11 +25,13 @@ from aurea_engine.workload.streams import Streams
 class SimulatedChat(Checked):
     """How a chat goes in virtual time: seconds to the first token, and from each token to the next of the same answer.
 
-    Each request draws both once. They do not depend on how many requests are in service.
+    Each request draws both once. They do not depend on how many requests are in service. ``input_token_time``: seconds that
+    each token of the prompt adds to the time to the first one.
     """
 
     first_token_time: Distribution
     token_gap: Distribution
+    input_token_time: Seconds = 0.0
 
 
 def plan_simulated(simulated: SimulatedChat, streams: Streams, wanted: Wanted) -> Plan:
@@ -37,6 +39,7 @@ def plan_simulated(simulated: SimulatedChat, streams: Streams, wanted: Wanted) -
     n = len(wanted.output)
     # A stream for each: another distribution of one leaves the draws of the other alone.
     first = draw_durations(simulated.first_token_time, streams.rng("first token times"), n)
+    first = first + wanted.input * simulated.input_token_time
     gap = draw_durations(simulated.token_gap, streams.rng("token gaps"), n)
     demand = first + (wanted.output - 1) * gap
     return Plan(

@@ -18,7 +18,7 @@ from aurea_engine.targets.chat.prompts.calibration import PROBES, Calibration, f
 from aurea_engine.targets.chat.prompts.lengths import LengthDraws
 from aurea_engine.targets.chat.prompts.member import PromptPrefix, Prompts
 from aurea_engine.targets.chat.prompts.opening import open_prompts
-from aurea_engine.targets.chat.prompts.planned import estimate_tokens, plan_lengths
+from aurea_engine.targets.chat.prompts.planned import estimate_prompt, plan_lengths
 from aurea_engine.targets.chat.prompts.words import WORDS, make_text
 from aurea_engine.targets.chat.usage import Usage
 from aurea_engine.workload.token_traces import TokenLengths, TraceTokens
@@ -318,6 +318,52 @@ def test_a_file_without_prompts_is_refused(tmp_path: Path, content: bytes, told:
         opened(Prompts(file=str(tmp_path / "none.jsonl")))
 
 
+def test_conversations_of_sharegpt_ask_their_first_question(tmp_path: Path) -> None:
+    """As long an answer as the first of the conversation, by its words; what begins otherwise is left out."""
+    talks = [
+        {
+            "id": "a",
+            "conversations": [
+                {"from": "human", "value": "One?"},
+                {"from": "gpt", "value": "a b c"},
+                {"from": "human", "value": "no"},
+            ],
+        },
+        {"id": "b", "conversations": [{"from": "gpt", "value": "Hello"}, {"from": "human", "value": "no"}]},
+        {"id": "c", "conversations": [{"from": "human", "value": "no"}]},
+        {"id": "d", "conversations": []},
+        {
+            "id": "e",
+            "conversations": [{"from": "user", "value": "Two?"}, {"from": "assistant", "value": ""}],
+            "more": 1,
+        },
+    ]
+    file = tmp_path / "sharegpt.json"
+    file.write_text(json.dumps(talks))
+    source = opened(Prompts(file=str(file)))
+    assert [(ask.prompt, ask.max_tokens) for ask in (source.ask(job, -1) for job in range(3))] == [
+        ("One?", 4), ("Two?", 1), ("One?", 4),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("[", "is no list of conversations"),
+        ("{}", "is no list of conversations"),
+        ('[{"conversations": [{"from": "human", "value": 5}]}]', r"conversations\[0\].value"),
+        ('[{"conversation": []}]', "missing required field `conversations`"),
+        ("[" * 100_000, "is no list of conversations"),
+        ("[]", "has no prompt"),
+    ],
+)
+def test_a_file_of_no_conversations_is_refused(tmp_path: Path, content: str, told: str) -> None:
+    file = tmp_path / "sharegpt.json"
+    file.write_text(content)
+    with pytest.raises(SpecError, match=told):
+        opened(Prompts(file=str(file)))
+
+
 # --- The member ------------------------------------------------------------------------------------------------------------
 
 
@@ -369,7 +415,7 @@ def test_planned_lengths_of_listed_prompts_are_estimated() -> None:
     assert planned.input.tolist() == [4, 4, 4]
     assert planned.output.tolist() == [9, 50, 9]
     assert (
-        estimate_tokens(Prompts.coerce([{"messages": [{"role": "user", "content": [{"type": "image"}]}]}]).of[0]) == 1
+        estimate_prompt(Prompts.coerce([{"messages": [{"role": "user", "content": [{"type": "image"}]}]}]).of[0]) == 1
     )  # type: ignore[index]
 
 

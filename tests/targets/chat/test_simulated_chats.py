@@ -81,6 +81,17 @@ def test_marks_follow_from_the_two_times() -> None:
     assert (column(result, "frames") == tokens).all()
 
 
+def test_long_prompts_take_longer() -> None:
+    """Each of their tokens as long as every other, before the first token of the answer."""
+    simulated = {**SIMULATED, "input_token_time": "100us"}
+    result = run({"input": {"kind": "uniform", "low": 1, "high": 9000}, "output": 5}, job={"simulated": simulated})
+    jobs = result.jobs
+    assert jobs is not None
+    expected = 400_000_000 + 100_000 * column(result, "input_tokens")
+    assert (np.abs(column(result, "first_token") - jobs.started - expected) <= 1).all()
+    assert (np.abs(jobs.service_ns - expected - 4 * 50_000_000) <= 1).all()
+
+
 def test_slots_are_the_batch() -> None:
     """One slot answers one after the other, sixteen answer sixteen at once."""
     workload = {"arrivals": {"kind": "all_at_once"}, "jobs": 32}

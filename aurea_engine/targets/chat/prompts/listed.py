@@ -1,4 +1,4 @@
-"""Prompts that are given: written out in the specification, or in a file of JSON lines."""
+"""Prompts that are given: written out in the specification, or in a file of JSON lines, or of conversations."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from aurea_engine.fields.local_files import read_file
 from aurea_engine.fields.text_files import decode_text
 from aurea_engine.targets.chat.prompt_lines import PromptLine
 from aurea_engine.targets.chat.prompt_source import Ask, PromptSource
-from aurea_engine.targets.chat.prompts.member import Prompts
+from aurea_engine.targets.chat.prompts.member import Prompts, is_sharegpt
+from aurea_engine.targets.chat.prompts.sharegpt import read_questions
 from aurea_engine.targets.http.data import split_lines
 from aurea_engine.targets.http.draws import Draws
 
-MOST_BYTES = 256 * 1024**2
+MOST_BYTES = 1024**3
+"""Of a local file; of a published one a quarter (`MOST_PUBLISHED_BYTES`)."""
 MOST_LINES = 1_000_000
 CHOICES = ("prompt", "messages")
 
@@ -89,20 +91,24 @@ def read_line(text: bytes) -> PromptLine:
 
 
 def read_lines(prompts: Prompts) -> Iterator[bytes]:
-    """The lines of the file that are not blank, each of which is a prompt. Raises `SpecError`, with the line's number."""
+    """The prompts of the file as JSON. Raises `SpecError`, with the number of a line that is none."""
     assert prompts.file is not None
-    number = 0
-    for line, text in enumerate(split_lines(_load(prompts.file)), 1):
-        if not text.strip():
-            continue
-        number += 1
+    number, file, text = 0, prompts.file, _load(prompts.file)
+    found = read_questions(file, text) if is_sharegpt(file) else _read_jsonl(file, text)
+    for number, line in enumerate(found, 1):
         if number > MOST_LINES:
-            _refuse(f"must have at most {MOST_LINES:,} prompts", prompts.file)
-        encoded = text.strip().encode()
-        _check_line(prompts.file, line, encoded)
-        yield encoded
+            _refuse(f"must have at most {MOST_LINES:,} prompts", file)
+        yield line
     if not number:
-        _refuse("has no prompt", prompts.file)
+        _refuse("has no prompt", file)
+
+
+def _read_jsonl(file: str, text: str) -> Iterator[bytes]:
+    for line, each in enumerate(split_lines(text), 1):
+        if each.strip():
+            encoded = each.strip().encode()
+            _check_line(file, line, encoded)
+            yield encoded
 
 
 def _check_line(file: str, line: int, text: bytes) -> None:

@@ -19,6 +19,8 @@ from aurea_engine.workload.token_traces import MOST_TOKENS
 MOST_GROUPS = 1_000_000
 FORMS_OF_PROMPTS = 'must be a list of prompts, "trace", or an object with of, file, or input and output'
 SHAPE = ("input", "output", "prefix")
+JSON_LINES, SHAREGPT = (".jsonl", ".ndjson"), ".json"
+"""How the name of a file ends, which says its form."""
 DEFAULT_INPUT, DEFAULT_OUTPUT = 256, 128
 """Tokens. Never unlimited: an answer without an end costs what nobody asked for."""
 
@@ -54,7 +56,8 @@ class PromptPrefix(Checked):
 class Prompts(Checked):
     """What the jobs of a chat ask. In one of four forms:
 
-    - ``of``: prompts that are written out. Or those of a ``file``, JSONL, each line a text or an object as in ``of``.
+    - ``of``: prompts that are written out. Or those of a ``file``: JSONL, each line a text or an object as in ``of``; or
+      JSON, a list of conversations as ShareGPT has them, of which each asks its first question.
       ``pick``: job i has prompt i, and behind the last they begin anew (``in_order``); one at ``random``; or each is used
       ``once``, and arrivals end with them.
     - a shape: ``input`` tokens of words that mean nothing, 256 if nothing is said, and an answer of at most ``output``
@@ -103,8 +106,9 @@ class Prompts(Checked):
             problems.append(Problem("pick", "goes with prompts that are listed: of or file", show_value(self.pick)))
         if self.is_listed and self.exact:
             problems.append(Problem("exact", "goes with a shape or a trace, whose answers have a length"))
-        if self.file is not None and Path(self.file).suffix.lower() not in (".jsonl", ".ndjson"):
-            problems.append(Problem("file", "must end in .jsonl or .ndjson: one prompt a line", show_value(self.file)))
+        if self.file is not None and Path(self.file).suffix.lower() not in (*JSON_LINES, SHAREGPT):
+            text = "must end in .jsonl or .ndjson, one prompt a line, or in .json, conversations as ShareGPT has them"
+            problems.append(Problem("file", text, show_value(self.file)))
         return problems or ([] if given else self._complete_shape())
 
     def _complete_shape(self) -> list[Problem]:
@@ -117,6 +121,11 @@ class Prompts(Checked):
             elif not 1 <= _find_mean(distribution) <= MOST_TOKENS:
                 problems.append(Problem(name, f"must be tokens, 1 to {MOST_TOKENS:,} on average"))
         return problems
+
+
+def is_sharegpt(file: str) -> bool:
+    """Whether a file of prompts holds conversations, by its name."""
+    return Path(file).suffix.lower() == SHAREGPT
 
 
 def _find_mean(distribution: Distribution) -> float:

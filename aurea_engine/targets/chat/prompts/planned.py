@@ -12,14 +12,12 @@ from aurea_engine.targets.chat.prompts.lengths import Wanted
 from aurea_engine.targets.chat.prompts.listed import choose_prompt
 from aurea_engine.targets.chat.prompts.member import Prompts
 from aurea_engine.targets.chat.prompts.shaped import draw_lengths, list_draws
+from aurea_engine.targets.chat.prompts.words import estimate_tokens
 from aurea_engine.workload.streams import Streams
 from aurea_engine.workload.token_traces import TokenLengths
 
 LengthPlan = Callable[[int, int], Wanted]
 """(first, n) → the lengths of n jobs from number ``first`` on."""
-
-TOKENS_PER_WORD = 4 / 3
-"""OpenAI's rule of thumb for English. A simulation has no server to ask, and no tokenizer."""
 
 
 def plan_lengths(
@@ -52,7 +50,7 @@ def _plan_trace(trace: TokenLengths) -> LengthPlan:
 
 
 def _plan_listed(prompts: Prompts, lines: Sequence[PromptLine], max_tokens: int, streams: Streams) -> LengthPlan:
-    inputs = np.array([estimate_tokens(line) for line in lines], np.int64)
+    inputs = np.array([estimate_prompt(line) for line in lines], np.int64)
     outputs = np.array([line.max_tokens or max_tokens for line in lines], np.int64)
     choose = choose_prompt(prompts, list_draws(streams), len(lines))
 
@@ -64,8 +62,7 @@ def _plan_listed(prompts: Prompts, lines: Sequence[PromptLine], max_tokens: int,
     return plan
 
 
-def estimate_tokens(line: PromptLine) -> int:
-    """Of a prompt whose words are known; a message that is no text counts as none."""
+def estimate_prompt(line: PromptLine) -> int:
+    """Tokens of a prompt that is given; a message that is no text counts as none."""
     texts = [line.prompt] if line.prompt is not None else [message.get("content") for message in line.messages]
-    words = sum(len(text.split()) for text in texts if isinstance(text, str))
-    return max(1, round(words * TOKENS_PER_WORD))
+    return estimate_tokens(" ".join(text for text in texts if isinstance(text, str)))

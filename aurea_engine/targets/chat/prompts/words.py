@@ -27,6 +27,15 @@ note nothing notice now number object of off often
 )
 
 
+TOKENS_PER_WORD = 4 / 3
+"""OpenAI's rule of thumb for English, where there is no server to ask."""
+
+
+def estimate_tokens(text: str) -> int:
+    """Of a text whose words are known; at least one."""
+    return max(1, round(len(text.split()) * TOKENS_PER_WORD))
+
+
 def make_text(key: bytes, purpose: str, number: int, words: int) -> str:
     """So many ``words``, one space between two of them."""
     seed = b"%b/%b/%d" % (key, purpose.encode(), number)
