@@ -157,7 +157,7 @@ def _read_declared(members: Members) -> tuple[tuple[Mark, ...], tuple[Measure, .
     marks, measures = members.read_object("marks"), members.read_object("measures")
     try:
         return tuple(map(Mark, marks.data)), tuple(
-            Measure(name, *(measures.read_object(name).data.get(each, missing) for each, missing in _DECLARED))
+            Measure(name, *(measures.read_object(name).data.get(each, missing) for each, missing in DECLARED))
             for name in measures.data
         )
     except SpecError as error:
@@ -165,7 +165,7 @@ def _read_declared(members: Members) -> tuple[tuple[Mark, ...], tuple[Measure, .
         return (), ()
 
 
-_DECLARED = (("unit", ""), ("scale", 1))
+DECLARED = (("unit", ""), ("scale", 1))
 """Members of a measure's figures that are of its declaration, and what stands for one that is missing."""
 
 

@@ -21,7 +21,9 @@ def write_parity(table: Parity) -> Iterator[Markup]:
     """The contents of the section."""
     yield element("p", INTRODUCTION, class_="quiet")
     heads = ["figure", "", "unit", "Aurea", *TOOLS]
-    yield write_table("Parity with other tools", heads, map(_write_row, table.rows), texts=3)
+    # A figure that nobody could tell is said in a note, and a row of dashes would say no more.
+    told = [row for row in table.rows if row.ours is not None or any(each is not None for each in row.theirs.values())]
+    yield write_table("Parity with other tools", heads, map(_write_row, told), texts=3)
     for note in table.notes:
         yield element("p", note, class_="quiet")
     entries = [part for each in DEFINITIONS for part in _write_definition(each)]

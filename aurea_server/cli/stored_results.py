@@ -26,8 +26,11 @@ from aurea_engine import (
 )
 from aurea_engine.closed_sets import RUN_ID_PATTERN
 from aurea_engine.codec.parsing import RESULT_DEPTH
+from aurea_engine.codec.result_reading import DECLARED
 from aurea_engine.codec.run_file import RUN_FILE_ENDING, is_run_file
 from aurea_engine.records import column_file
+from aurea_engine.records.measures import Measure, Schema
+from aurea_engine.records.rows import find_schema
 from aurea_server.cli.input_files import name_input, parse_file, read_content
 
 WHAT_RESULTS_ARE = (
@@ -82,7 +85,20 @@ class StoredResult:
         # A part of the jobs would pass for the whole.
         if self.document.get("jobs_truncated") is not False or not self.document.get("jobs"):
             return None
-        return records_from_rows(self.document["jobs"])
+        return records_from_rows(self.document["jobs"], self._read_schema())
+
+    def _read_schema(self) -> Schema | None:
+        """The columns of the jobs, with units and scales, which only the run's measures show; None where nothing names them."""
+        rows, told = self.document["jobs"], self.document.get("measures")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows) or not isinstance(told, dict):
+            return None
+        schema = find_schema(rows)
+        declared = {name: each for name, each in told.items() if isinstance(each, dict)}
+        measures = [
+            Measure(each.name, *(declared.get(each.name, {}).get(member, missing) for member, missing in DECLARED))
+            for each in schema.measures
+        ]
+        return replace(schema, measures=tuple(measures))
 
 
 def read_stored(name: Path, server: str | None = None, data: Path | None = None) -> StoredResult:

@@ -338,3 +338,17 @@ def test_the_line_has_tokens_and_money() -> None:
     event = {"elapsed": 2.0, "cost": 0.5, "so_far": {"first_token_p99": 0.1, "output_tokens": 4, "currency": "EUR"}}
     assert list_tokens_there(event) == ["first token p99 100 ms", "2 tokens/s", "0.5000 EUR"]
     assert list_tokens_there({"elapsed": 2.0, "cost": 0.5}) == []
+
+
+@pytest.mark.parametrize("name", ["result.json", "run.aurea"])
+def test_a_stored_run_is_priced_again(
+    name: str, aurea: Callable[..., Any], model: RecordingServer, tmp_path: Path
+) -> None:
+    """By a sheet: 6 tokens of input at 0.50, 4 cached at 0.05 and 2 of output at 1.50, each of four times."""
+    file = tmp_path / name
+    code, _, err = aurea("chat", model.url(""), *FAST, "--price", "3,0.30,15", "-o", file)
+    assert code in RAN, err
+    code, out, err = aurea("reprice", file, "--cost", '{"kind": "sheet", "name": "example-model"}', "--json")
+    assert code == 0, err
+    (bill,) = json.loads(out).values()
+    assert Fraction(bill["exact"]) == 4 * (Fraction(6 * 5 + 2 * 15, 10**7) + Fraction(4 * 5, 10**8))
