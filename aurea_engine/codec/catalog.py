@@ -30,8 +30,8 @@ from aurea_engine.workload.schedulers import Scheduler
 log = logging.getLogger(__name__)
 
 RECORDED = "recorded"
-"""The kind of job that stands in the specification of a what-if's answer. It is in no catalog: the service times of thousands
-of jobs are no specification, so the answer is asked for again with ``aurea what-if``, and not run.
+"""The kind of job that stands in the specification of a what-if's answer. It is in no catalog: service times of thousands of
+jobs are no specification, so the answer is asked for again with ``aurea what-if``, and not run.
 """
 
 GROUPS: Mapping[str, type] = MappingProxyType(

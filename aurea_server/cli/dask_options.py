@@ -39,7 +39,7 @@ class DaskOptions:
         warnings. Raises SpecError, and `ClusterRefused` where Dask is not installed.
         """
         # The variable is for all runs, and those in virtual time are of one process. The option is for this one.
-        # An option that is there but empty, as of a variable of the shell that is not set, is refused: the run would be here.
+        # An empty option, as of a variable of the shell that is not set, is refused: the run would be made here.
         address = self.dask
         if address is None:
             address = "" if spec.clock == "virtual" else os.environ.get("AUREA_DASK", "")
