@@ -10,6 +10,7 @@ from aurea_engine import Problem, encode_json
 from aurea_engine.closed_sets import RUN_ID_PATTERN
 from aurea_server.http.app_keys import COMPARER
 from aurea_server.http.problems import HttpProblem
+from aurea_server.http.report import html_report
 from aurea_server.http.responses import json_bytes
 from aurea_server.http.security import refuse_other_sites
 
@@ -18,6 +19,18 @@ _NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?([eE]-[0-9]{1,2})?", re.ASCII)
 
 async def compare_runs(request: web.Request) -> web.Response:
     """``GET /benchmark/compare?a=&b=&tolerance=&anyway=``"""
+    a, b, tolerance, anyway = _read_query(request)
+    return json_bytes(encode_json(await request.app[COMPARER].compare(a, b, tolerance, anyway=anyway)))
+
+
+async def get_comparison_report(request: web.Request) -> web.Response:
+    """``GET /benchmark/compare/report``, with the same query."""
+    a, b, tolerance, anyway = _read_query(request)
+    return html_report(await request.app[COMPARER].draw(a, b, tolerance, anyway=anyway))
+
+
+def _read_query(request: web.Request) -> tuple[str, str, float, bool]:
+    """Raises HttpProblem, with every problem."""
     # A page of another site cannot read the answer, but it could have a server compare all day.
     refuse_other_sites(request)
     problems: list[Problem] = []
@@ -25,7 +38,7 @@ async def compare_runs(request: web.Request) -> web.Response:
     tolerance, anyway = _read_tolerance(request, problems), _read_anyway(request, problems)
     if problems:
         raise HttpProblem(400, "invalid_query", "; ".join(map(str, problems)), problems)
-    return json_bytes(encode_json(await request.app[COMPARER].compare(a, b, tolerance, anyway=anyway)))
+    return a, b, tolerance, anyway
 
 
 def _read_id(request: web.Request, name: str, problems: list[Problem]) -> str:

@@ -78,4 +78,5 @@ LABEL = Parameter(
 SEARCH_ID = Parameter(
     "search_id", "As in `search_id`.", {"type": "string", "pattern": f"^{SEARCH_ID_PATTERN}$"}, "path"
 )
+REPORT = Answer("HTML, with a policy of its own.", None, ("text/html",))
 STATUS = Parameter("status", "Only those in this state.", {"type": "string", "enum": list(STATES)})

@@ -1,4 +1,4 @@
-"""What is drawn of a run: the report as one HTML page, and the columns that our own page draws."""
+"""What is drawn of a run or a search: reports as one HTML page each, and the columns that our own page draws."""
 
 from __future__ import annotations
 
@@ -19,7 +19,17 @@ async def get_report(request: web.Request) -> web.Response:
     """``GET /benchmark/runs/{run_id}/report``"""
     # A page of another site cannot read the answer, but it could have a server draw all day.
     refuse_other_sites(request)
-    page = await request.app[REPORTER].draw(request.match_info["run_id"])
+    return html_report(await request.app[REPORTER].draw(request.match_info["run_id"]))
+
+
+async def get_search_report(request: web.Request) -> web.Response:
+    """``GET /benchmark/searches/{search_id}/report``"""
+    refuse_other_sites(request)
+    return html_report(await request.app[REPORTER].draw_search(request.match_info["search_id"]))
+
+
+def html_report(page: str) -> web.Response:
+    """A page that says what others wrote: it may do nothing at all."""
     return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": CSP})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aurea_server.http import searches
+from aurea_server.http import report, searches
 from aurea_server.http.operation import (
     CURSOR,
     KEY,
@@ -10,6 +10,7 @@ from aurea_server.http.operation import (
     LAST_EVENT,
     LIMIT,
     PREFER,
+    REPORT,
     SEARCH_ID,
     STATUS,
     Answer,
@@ -52,6 +53,17 @@ SEARCH_OPERATIONS: tuple[Operation, ...] = (
         {200: SEARCH, 304: Answer("It has ended, and the client has it.", None, (), headers=("ETag",))},
         (SEARCH_ID, KNOWN),
         refusals=(404, 503),
+        tags=("searches",),
+    ),
+    Operation(
+        "GET",
+        "/benchmark/searches/{search_id}/report",
+        report.get_search_report,
+        "get_search_report",
+        "The report of a search that has ended: one HTML page with its trials, bracket and costs, which needs no script.",
+        {200: REPORT},
+        (SEARCH_ID,),
+        refusals=(403, 404, 409, 429, 503),
         tags=("searches",),
     ),
     Operation(

@@ -214,12 +214,12 @@ class RunnerPool:
 
         Raises `ProcessFailed`, or `Busy` where `MAX_COMPARED` are there already.
         """
-        compared: dict[str, Any] = await self._ask({"compare": order}, "compared", collect)
+        compared: dict[str, Any] = await self._ask({"compare": {**order, "page": False}}, "compared", collect)
         return compared
 
-    async def draw(self, what: str, collect: Callable[[], Awaitable[dict[str, bytes]]]) -> bytes:
-        """The ``report`` or the ``series`` of a stored run. It waits its turn with comparisons, and raises as that does."""
-        drawn = await self._ask({"draw": what}, "drawn", collect)
+    async def draw(self, order: Message, collect: Callable[[], Awaitable[dict[str, bytes]]]) -> bytes:
+        """What `stored_runs` draws by ``order``. It waits its turn with comparisons, and raises as those do."""
+        drawn = await self._ask(order, "drawn", collect)
         if not isinstance(drawn, bytes):
             raise ProcessFailed(MALFORMED)
         return drawn

@@ -20,11 +20,15 @@ from aurea_engine import (
     parse_json,
     result_from_dict,
 )
+from aurea_engine.codec.capacity_reading import capacity_from_dict
 from aurea_engine.codec.parsing import RESULT_DEPTH
 from aurea_engine.processes.messages import Failure, Reason
 from aurea_engine.records import column_file
+from aurea_engine.report.capacity_page import render_capacity
+from aurea_engine.report.comparison_page import render_comparison
 from aurea_engine.report.page import render_html
 from aurea_engine.report.series_columns import make_columns
+from aurea_engine.results.capacity import CapacityAnswer
 from aurea_server.runner.third_party import describe_failure
 
 Message = dict[str, Any]
@@ -62,23 +66,35 @@ def read_stored_run(head: bytes, parts: bytes, records: bytes) -> RunResult:
 
 
 def compare_runs(order: Message, attached: Callable[[str], bytes]) -> Message:
-    """The comparison of two stored runs, as plain data. ``order``: ``tolerance`` and ``anyway``."""
+    """The comparison of two stored runs, as plain data, or as a ``page``. ``order``: that, ``tolerance`` and ``anyway``."""
 
     def compared() -> Message:
         a, b = (_read_attached(f"{run} ", attached) for run in "ab")
-        return {"compared": comparison_to_dict(compare(a, b, order["tolerance"], anyway=order["anyway"]))}
+        comparison = compare(a, b, order["tolerance"], anyway=order["anyway"])
+        if order["page"]:
+            return {"drawn": render_comparison(comparison).encode()}
+        return {"compared": comparison_to_dict(comparison)}
 
     return _answer(compared)
 
 
 def draw(what: str, attached: Callable[[str], bytes]) -> Message:
-    """The ``report`` of a stored run, a page; or its ``series``, JSON."""
+    """The ``report`` of a stored run, a page; or its ``series``, JSON; or the report of a ``search``."""
 
     def drawn() -> Message:
+        if what == "search":
+            return {"drawn": render_capacity(_read_answer(attached("answer"))).encode()}
         result = _read_attached("", attached)
         return {"drawn": render_html(result).encode() if what == "report" else encode_json(make_columns(result))}
 
     return _answer(drawn)
+
+
+def _read_answer(stored: bytes) -> CapacityAnswer:
+    try:
+        return capacity_from_dict(parse_json(stored, max_depth=RESULT_DEPTH))
+    except SpecError as error:
+        raise StoredRunUnreadable(str(error)) from None
 
 
 def _read_attached(prefix: str, attached: Callable[[str], bytes]) -> RunResult:

@@ -5,7 +5,8 @@ time: a million jobs each take a second and some hundred megabytes.
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias, TypeVar
 
 from aurea_engine.processes.supervisor import ProcessFailed
 from aurea_server.history import Damaged
@@ -13,6 +14,10 @@ from aurea_server.runner.pool import RunnerPool
 from aurea_server.runner.turns import Busy
 from aurea_server.runs.errors import ComparisonFailed, QueueFull
 from aurea_server.runs.reader import RunReader
+
+T = TypeVar("T")
+Collecting: TypeAlias = Callable[[], Awaitable[dict[str, bytes]]]
+Answering: TypeAlias = Callable[[dict[str, Any], Collecting], Awaitable[T]]
 
 
 class Comparer:
@@ -26,12 +31,22 @@ class Comparer:
 
         Raises `NotFound`, `NotEnded`, `NoResult`, `Damaged`, `QueueFull` or `ComparisonFailed`.
         """
+        return await self._ask(self._pool.compare, a, b, tolerance, anyway)
+
+    async def draw(self, a: str, b: str, tolerance: float, *, anyway: bool) -> str:
+        """The same as a page. Raises as `compare` does."""
+        return (await self._ask(self._draw, a, b, tolerance, anyway)).decode()
+
+    async def _draw(self, order: dict[str, Any], collect: Collecting) -> bytes:
+        return await self._pool.draw({"compare": {**order, "page": True}}, collect)
+
+    async def _ask(self, answer: Answering[T], a: str, b: str, tolerance: float, anyway: bool) -> T:
         # Whether both are there is found out at once, and not when it is their turn.
         for run_id in (a, b):
             await self._reader.check_result(run_id, "compared")
         order = {"tolerance": tolerance, "anyway": anyway}
         try:
-            return await self._pool.compare(order, functools.partial(self._collect, a, b))
+            return await answer(order, functools.partial(self._collect, a, b))
         except Busy:
             raise QueueFull("Too many runs are being compared; try again later.") from None
         except ProcessFailed as failed:

@@ -10,7 +10,7 @@ RunError
 ├── SearchNotEnded        the search is queued or running, and this needs one that has ended
 ├── SearchEnded           the search has ended, and this needs one that has not
 ├── PartOfSearch          the run is a trial, and what was asked can only be done to its search
-├── NoResult              the run ended without a result that could be priced or compared
+├── NoResult              the run or search ended without a result that could be priced, compared or drawn
 ├── StrategyFailed        a strategy of an installed package failed while the specification was checked
 ├── NotPriceable          a cost model cannot price the run
 ├── ComparisonFailed      two runs could not be compared
@@ -82,10 +82,10 @@ class AlreadyEnded(RunError):
 
 
 class SearchNotEnded(RunError):
-    """A search is deleted only when it has ended."""
+    """The text says what has to wait for its end; a search is deleted only then."""
 
-    def __init__(self) -> None:
-        super().__init__("The search has not ended: cancel it first.")
+    def __init__(self, sentence: str = "The search has not ended: cancel it first.") -> None:
+        super().__init__(sentence)
 
 
 class SearchEnded(RunError):

@@ -70,13 +70,13 @@ class RunService:
         self.validator = SpecificationValidator(kinds, self._pool, limits)
         self.repricer = Repricer(self.reader, self.validator, self._pool)
         self.comparer = Comparer(self.reader, self._pool)
-        self.reporter = Reporter(self.reader, self._pool)
         self._active_searches = ActiveSearches(followers, self.feed)
         trials = TrialMaker(self.lifecycle, kinds, limits, self._pool)
         self.searches = SearchLifecycle(
             history, metrics.searches, self.lifecycle, self._queue, self._active_searches, limits, trials
         )
         self.search_reader = SearchReader(history.searches, self._active_searches, self._queue, followers)
+        self.reporter = Reporter(self.reader, self.search_reader, self._pool)
         self.search_validator = SearchValidator(kinds, self._pool, limits)
         self._turns = Turns(self._queue, self.lifecycle, self.searches)
         self.disk_stuck = False

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from aurea_engine import compare, comparison_from_dict
+from aurea_engine.report.comparison_page import render_comparison
 from aurea_server.http import app_keys
 from aurea_server.runner.pool import MAX_COMPARED, RunnerPool
 from aurea_server.runner.stored_runs import read_stored_run
@@ -49,6 +50,31 @@ async def test_stored_runs_are_compared_with_every_job(client: Any, post: Post) 
     assert comparison == compare(*results)
     status, narrower = await ask(client, a=a, b=b, tolerance="0.5", anyway="true")
     assert (status, narrower["tolerance"]) == (200, 0.5)
+
+
+async def ask_page(client: Any, **query: str) -> tuple[int, Any, Any]:
+    async with client.get("/benchmark/compare/report", params=query) as answer:
+        is_page = answer.content_type == "text/html"
+        return answer.status, await (answer.text() if is_page else answer.json(content_type=None)), answer.headers
+
+
+async def test_a_comparison_is_drawn_as_a_page(client: Any, post: Post) -> None:
+    """The page of the very comparison that the other resource answers with, and it may do nothing in a browser."""
+    a, b = await run_id(client, post, 1, 0.01, 2000), await run_id(client, post, 2, 0.011, 2000)
+    status, page, headers = await ask_page(client, a=a, b=b, tolerance="0.01")
+    _, document = await ask(client, a=a, b=b, tolerance="0.01")
+    assert (status, page) == (200, render_comparison(comparison_from_dict(document)))
+    assert headers["Content-Security-Policy"].startswith("sandbox; ")
+    assert "<script" not in page
+
+
+async def test_pages_of_comparisons_refuse_as_comparisons_do(client: Any) -> None:
+    status, problem, _ = await ask_page(client, a="x", b="benchmark-1", tolerance="3")
+    assert (status, [each["path"] for each in problem["problems"]]) == (400, ["a", "tolerance"])
+    status, problem, _ = await ask_page(client, a="benchmark-1", b="benchmark-2")
+    assert (status, problem["code"]) == (404, "run_not_found")
+    async with client.get("/benchmark/compare/report", headers={"Sec-Fetch-Site": "cross-site"}) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (403, "cross_site")
 
 
 async def test_a_run_without_records_is_compared(client: Any, post: Post) -> None:

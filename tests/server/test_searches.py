@@ -6,11 +6,16 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
+from aurea_engine.codec.capacity_reading import capacity_from_dict
+from aurea_engine.report.capacity_page import render_capacity
 from aurea_engine.results.capacity import Bracket
+from aurea_server.http import app_keys
 from aurea_server.metrics.search_metrics import SearchMetrics
 
 Serve = Callable[..., Awaitable[Any]]
@@ -91,6 +96,42 @@ async def metrics(client: Any) -> dict[str, float]:
     async with client.get("/metrics") as answer:
         lines = (await answer.text()).splitlines()
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+
+
+@pytest.mark.service
+async def test_a_search_is_drawn_as_a_page(client: Any) -> None:
+    """The page that the command line makes of the same answer."""
+    search_id = await start(client, {**QUEUE, "label": "<script>alert(1)</script>"})
+    status, _, problem = await ask(client, "GET", f"/benchmark/searches/{search_id}/report")
+    assert (status, problem["code"]) == (409, "search_in_progress")
+    await follow(client, search_id)
+    answer = capacity_from_dict((await get(client, search_id))["answer"])
+    async with client.get(f"/benchmark/searches/{search_id}/report") as drawn:
+        assert (drawn.status, drawn.content_type) == (200, "text/html")
+        assert drawn.headers["Content-Security-Policy"].startswith("sandbox; ")
+        page = await drawn.text()
+    assert page == render_capacity(answer)
+    assert "<script" not in page
+
+
+@pytest.mark.service
+async def test_what_has_no_page_of_a_search(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, _, problem = await ask(client, "GET", "/benchmark/searches/search-1/report")
+    assert (status, problem["code"]) == (404, "search_not_found")
+    status, _, problem = await ask(client, "GET", "/benchmark/searches/search-1/report", Sec_Fetch_Site="cross-site")
+    assert (status, problem["code"]) == (403, "cross_site")
+    search_id = await start(client, ENDLESS)
+    await running(client, search_id)
+    await ask(client, "POST", f"/benchmark/searches/{search_id}/cancel", {})
+    await follow(client, search_id)
+    # What was known when it was stopped is drawn, and where that is nothing, that is said.
+    async with client.get(f"/benchmark/searches/{search_id}/report") as drawn:
+        assert drawn.status == 200
+    history = client.app[app_keys.SEARCH_READER]._history
+    row = await history.get(search_id)
+    monkeypatch.setattr(history, "get", AsyncMock(return_value=replace(row, answer=None)))
+    status, _, problem = await ask(client, "GET", f"/benchmark/searches/{search_id}/report")
+    assert (status, problem["code"]) == (409, "no_result")
 
 
 @pytest.mark.service

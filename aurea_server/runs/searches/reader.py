@@ -7,7 +7,7 @@ from typing import Any
 
 from aurea_server.history import SearchHistory
 from aurea_server.runs.active_run import encode
-from aurea_server.runs.errors import NoSuchSearch
+from aurea_server.runs.errors import NoResult, NoSuchSearch, SearchNotEnded
 from aurea_server.runs.events import Event, Followers
 from aurea_server.runs.queue import RunQueue
 from aurea_server.runs.searches.active_search import ActiveSearch, ActiveSearches
@@ -35,6 +35,19 @@ class SearchReader:
             return encode(await self._get_stored(search_id))
         # One that has ended and is here could not be stored yet.
         return search.ended.result().body if search.ended.done() else self.view(search)
+
+    async def get_answer(self, search_id: str) -> bytes:
+        """What a search came to, as JSON. Raises `SearchNotEnded`, also where its end could not be stored yet, or
+        `NoResult`.
+        """
+        if self._active.get(search_id) is not None:
+            raise SearchNotEnded("The search has not ended: it can be drawn when it has.")
+        row = await self._history.get(search_id)
+        if row is None:
+            raise NoSuchSearch
+        if row.answer is None:
+            raise NoResult("The search came to no answer that could be drawn.")
+        return row.answer
 
     async def list(self, limit: int, before: int, state: str | None) -> tuple[list[dict[str, Any]], int | None]:
         """(views of searches, newest first; where the next page begins, None after the last)."""
