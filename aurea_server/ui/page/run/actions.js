@@ -24,7 +24,7 @@ export function drawActions(run, more) {
         ),
       edit,
     ];
-  const hasResult = run.cost?.lines !== undefined;
+  const { hasResult } = run;
   return [
     hasResult && file("Report", "report", () => show(`${path}/report`, `${run.benchmark_id}.html`)),
     file("JSON", "json", () => download(path, `${run.benchmark_id}.json`)),

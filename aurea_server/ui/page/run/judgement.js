@@ -95,12 +95,7 @@ export class Objectives {
     const written = JSON.stringify([run.objectives, run.isActive]);
     if (written === this.shown) return;
     this.shown = written;
-    fill(
-      this.host,
-      run.objectives.length
-        ? this.draw(run)
-        : el("p", { class: "muted" }, "This run has no objectives: nothing says what would be good enough."),
-    );
+    fill(this.host, run.objectives.length ? this.draw(run) : el("p", { class: "muted" }, tellNone(run)));
   }
 
   draw(run) {
@@ -146,6 +141,11 @@ export class Objectives {
       row: ({ outcome, i }) => ({ "data-objective": i, "data-outcome": outcome }),
     });
   }
+}
+
+function tellNone({ spec, isActive, hasResult }) {
+  if (!isActive && !hasResult && spec?.objectives?.length) return "It came to no result: its objectives were not judged.";
+  return "This run has no objectives: nothing says what would be good enough.";
 }
 
 const needsDetail = ({ detail, outcome, interval }) =>

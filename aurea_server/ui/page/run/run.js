@@ -19,6 +19,8 @@ function ended(run) {
   return {
     ...run,
     isActive: false,
+    hasResult: run.cost !== undefined,
+    label: run.label ?? run.spec?.label ?? null,
     counts: run.counts ?? { arrived: run.num_jobs, completed: run.completed_jobs },
     cost: run.cost ?? { currency: run.currency ?? "USD", total: run.total_cost, per_success: null },
     groups: (run.groups ?? []).map((group) => ({

@@ -57,10 +57,11 @@ function others({ counts }) {
   return names.map((name) => `, ${number(counts[name])} ${name.replace("_", " ")}`).join("");
 }
 
-const timeLeft = ({ progress }) =>
-  progress?.time_left === null || progress?.time_left === undefined
-    ? "no end by itself"
-    : `${seconds(progress.time_left)} left, by its pace`;
+function timeLeft({ progress }) {
+  if (!progress) return "it has not begun";
+  return (progress.time_left ?? null) === null ? "no end by itself" : `${seconds(progress.time_left)} left, by its pace`;
+}
+
 const windowOf = ({ window: found }) => (found?.start ? `figures from ${seconds(found.start)} on` : "");
 
 /** Where and when it ran, in a line. */
@@ -76,4 +77,13 @@ export function describeRun(run) {
     begun && [", ", time(begun, when(begun))],
     ".",
   ];
+}
+
+/** Why there is nothing to be drawn over time. */
+export function tellSilence(run, problem) {
+  if (run.isActive)
+    return run.status === "queued" ? "Charts begin when it has its turn." : "The first points come after a second.";
+  if (run.repeat || run.progress?.replications) return "A repeated run keeps no series: it has no charts over time.";
+  if (!run.hasResult) return "It came to no result: there is nothing to be drawn.";
+  return problem?.message ?? "It has no series: there is nothing to be drawn over time.";
 }

@@ -12,7 +12,7 @@ import { Points } from "./points.js";
 import { advance, hasEnded, shape } from "./run.js";
 import { Slots } from "./slots.js";
 import { Tables } from "./tables.js";
-import { describeRun, drawTiles, finest } from "./tiles.js";
+import { describeRun, drawTiles, finest, tellSilence } from "./tiles.js";
 import { TimeCharts } from "./time_charts.js";
 
 export async function show({ main, args: [id], signal, setTitle }) {
@@ -102,16 +102,21 @@ class RunView {
     await this.loadSeries();
   }
 
-  /** All points. A run that came to no result has none any more: what was seen of it stays. */
+  /** All points. */
   async loadSeries() {
-    if (this.isLoading) return;
+    // Of a run that came to no result there is nothing to ask for; what was seen of it stays.
+    if (!this.run.isActive && !this.run.hasResult) return this.showPictures();
+    if (this.isLoading) return undefined;
     this.isLoading = true;
     const series = await this.readSeries();
     this.isLoading = false;
-    if (this.signal.aborted) return;
+    if (this.signal.aborted) return undefined;
     if (series && series.points.until.length >= (this.run.isActive ? this.points.length : 0)) this.points.load(series);
+    return this.showPictures();
+  }
+
+  showPictures() {
     this.hasNews = true;
-    this.isRead = true;
     this.schedule();
   }
 
@@ -172,7 +177,7 @@ class RunView {
   drawPictures() {
     this.hasNews = false;
     this.silence.hidden = this.points.length > 0;
-    if (!this.silence.hidden) this.silence.textContent = this.tellSilence();
+    if (!this.silence.hidden) this.silence.textContent = tellSilence(this.run, this.seriesProblem);
     this.distribution.update(this.run, this.points);
     this.heat.update(this.points);
     if (this.points.length > 1) this.charts.update(this.run, this.points);
@@ -185,14 +190,6 @@ class RunView {
       this.silence.textContent = this.run.isActive
         ? "Charts over time begin with the second point."
         : "It is too short to be drawn over time.";
-  }
-
-  tellSilence() {
-    const { run } = this;
-    if (run.isActive)
-      return run.status === "queued" ? "Charts begin when it has its turn." : "The first points come after a second.";
-    if (run.repeat || run.progress?.replications) return "A repeated run keeps no series: it has no charts over time.";
-    return this.seriesProblem?.message ?? "It has no series: there is nothing to be drawn over time.";
   }
 
   drawHead() {
