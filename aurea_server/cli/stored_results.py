@@ -88,7 +88,7 @@ class StoredResult:
         return records_from_rows(self.document["jobs"], self._read_schema())
 
     def _read_schema(self) -> Schema | None:
-        """The columns of the jobs, with units and scales, which only the run's measures show; None where nothing names them."""
+        """The columns of the jobs, with units and scales, which only the run's measures show; None if nothing names them."""
         rows, told = self.document["jobs"], self.document.get("measures")
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows) or not isinstance(told, dict):
             return None
