@@ -35,13 +35,19 @@ def shorten_name(name: str) -> str:
 
 
 def list_figures(
-    throughput: float | None, p99: float | None, time_left: float | None, more: Sequence[str] = ()
+    throughput: float | None,
+    p99: float | None,
+    time_left: float | None,
+    more: Sequence[str] = (),
+    tokens: Sequence[str] = (),
 ) -> list[str]:
     """What the line of a run shows, wherever it runs; the last are the first to be left out on a narrow terminal.
 
-    ``more``: what else is known where it runs, before the time that is left.
+    ``more``: what else is known where it runs, before the time that is left; ``tokens``: what is looked for first where jobs
+    ask language models, and all of it fits on 80 columns.
     """
-    figures = [format_number(throughput, "/s"), f"p99 {format_seconds(p99)}", *more]
+    rate, response = format_number(throughput, "/s"), f"p99 {format_seconds(p99)}"
+    figures = [*tokens, rate, *more] if tokens else [rate, response, *more]
     return figures if time_left is None else [*figures, f"{time_left:,.0f} s left"]
 
 
@@ -115,10 +121,8 @@ class LiveLine(Observer):
         if progress.replication is not None:
             more.insert(0, describe_replication(*progress.replication))
         if progress.cost is not None:
-            # Of tokens the money is what one looks for, and the connections what may be cut off.
-            more.insert(0 if tokens else len(more), format_money(float(progress.cost), self._currency))
-        more = [*tokens, *more]
-        parts = list_figures(progress.throughput, progress.p99, progress.time_left, more)
+            (tokens or more).append(format_money(float(progress.cost), self._currency))
+        parts = list_figures(progress.throughput, progress.p99, progress.time_left, more, tokens)
         # Unknown in a run that ends with its users' patience or a stop: then the bar only moves back and forth.
         share = progress.fraction_done
         self._bar.update(

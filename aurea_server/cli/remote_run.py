@@ -113,4 +113,4 @@ def _list_figures(data: Mapping[str, Any]) -> list[str]:
     # An older server says nothing of replications.
     number, most = data.get("replication"), data.get("replications")
     more = [describe_replication(number, most)] if number and most else []
-    return list_figures(data["throughput"], data["p99"], data["time_left"], [*more, *list_tokens_there(data)])
+    return list_figures(data["throughput"], data["p99"], data["time_left"], more, list_tokens_there(data))

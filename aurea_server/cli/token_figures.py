@@ -14,7 +14,7 @@ def list_tokens(first_token_p99: float | None, output_tokens: int | None, elapse
     figures = [] if first_token_p99 is None else [f"first token p99 {format_seconds(first_token_p99)}"]
     if output_tokens is None or not elapsed:
         return figures
-    return [*figures, format_number(output_tokens / elapsed, " tokens/s")]
+    return [*figures, format_number(output_tokens / elapsed, " tok/s")]
 
 
 def list_tokens_of(progress: Progress) -> list[str]:

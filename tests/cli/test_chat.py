@@ -28,6 +28,7 @@ from aurea_server.cli.chat import make_document
 from aurea_server.cli.chat_options import ChatOptions, inline_prompts
 from aurea_server.cli.load_options import ChatLoadOptions
 from aurea_server.cli.money_options import MoneyOptions
+from aurea_server.cli.progress_line import BESIDE, list_figures
 from aurea_server.cli.token_figures import list_tokens, list_tokens_of, list_tokens_there
 from aurea_server.settings.settings import Settings
 from tests.cli.test_runs import Serving
@@ -330,14 +331,18 @@ def test_the_line_has_tokens_and_money() -> None:
     workload = Workload(PlannedChat(Constant(1)), ConstantRate(100), jobs=50_000)
     simulate(RunSpec(workload, cost=Sheet(name="example-model"), seed=0), [Watch()])
     assert list_tokens_of(told[-1])[0] == "first token p99 100 ms"
-    assert list_tokens_of(told[-1])[1].endswith(" tokens/s")
+    assert list_tokens_of(told[-1])[1].endswith(" tok/s")
     so_far = make_snapshot(told[-1], "sheet").figures()
     assert list_tokens_there(so_far)[:2] == list_tokens_of(told[-1])
-    assert list_tokens(0.12, 50, 2.0) == ["first token p99 120 ms", "25 tokens/s"]
+    assert list_tokens(0.12, 50, 2.0) == ["first token p99 120 ms", "25 tok/s"]
     assert list_tokens(None, None, 2.0) == []
     event = {"elapsed": 2.0, "cost": 0.5, "so_far": {"first_token_p99": 0.1, "output_tokens": 4, "currency": "EUR"}}
-    assert list_tokens_there(event) == ["first token p99 100 ms", "2 tokens/s", "0.5000 EUR"]
+    assert list_tokens_there(event) == ["first token p99 100 ms", "2 tok/s", "0.5000 EUR"]
     assert list_tokens_there({"elapsed": 2.0, "cost": 0.5}) == []
+    line = list_figures(1234.5, 0.2, 5.0, ["200: 9"], ["first token p99 120 ms", "2,375 tok/s", "0.0067 USD"])
+    assert line == ["first token p99 120 ms", "2,375 tok/s", "0.0067 USD", "1,234/s", "200: 9", "5 s left"]
+    # The least that is left beside a name, the bar and the share on a terminal of 80 columns.
+    assert len("  ".join(line[:3])) <= 80 - len("running") - BESIDE
 
 
 @pytest.mark.parametrize("name", ["result.json", "run.aurea"])
