@@ -5,12 +5,15 @@ lines meanwhile: where it was made narrower and wrapped them, the cursor went al
 is written over the one before, and what is left of that is erased last: nothing is ever blank, which would flicker.
 
 A thread writes. A terminal that was stopped (Ctrl-S), or whose connection stalls, holds up that thread and not the run.
+Where the process is stopped instead (Ctrl-Z), the shell gets the terminal as it was, and the area comes back afterwards.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import queue
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -38,12 +41,13 @@ Write = Callable[[bytes], None]
 
 class _Order(NamedTuple):
     """What to write next. ``above``: lines that stay; ``frame``: the lines of the area, None: as they are; ``is_resized``:
-    the terminal has another size than before.
+    the terminal has another size than before; ``is_pause``: nothing until the next order.
     """
 
     above: str = ""
     frame: Sequence[str] | None = None
     is_resized: bool = False
+    is_pause: bool = False
     is_last: bool = False
 
 
@@ -58,6 +62,7 @@ class LiveArea:
         # Without colours of its own: rich looks for those of the terminal in the environment, as it did for ``console``.
         self.above = Console(file=cast(TextIO, _Above(self._orders)), force_terminal=True, no_color=console.no_color)
         self._streams: tuple[TextIO, TextIO] | None = None
+        self._is_paused = threading.Event()
 
     @classmethod
     def on(cls, descriptor: int, console: Console) -> LiveArea:
@@ -74,6 +79,7 @@ class LiveArea:
         self._streams = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = (cast(TextIO, FileProxy(self.above, stream)) for stream in self._streams)
         self._thread.start()
+        signal.signal(signal.SIGTSTP, self._stop)
 
     def draw(self, lines: Sequence[str], *, is_resized: bool = False) -> None:
         """Show these lines; a part that the terminal has no room for is cut. ``is_resized``: since it last had some."""
@@ -84,12 +90,23 @@ class LiveArea:
         if self._streams is None:
             return
         (sys.stdout, sys.stderr), self._streams = self._streams, None
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         self._orders.put(_Order(is_last=True))
         self._thread.join(PATIENCE)
 
+    def _stop(self, number: int, _: object) -> None:
+        """Ctrl-Z came. Returns when the process goes on."""
+        self._orders.put(_Order(is_pause=True))
+        self._is_paused.wait(PATIENCE)
+        self._is_paused.clear()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        signal.signal(number, self._stop)
+        # Whatever stands there now is not of the area: it begins anew where the cursor is.
+        self._orders.put(_Order())
+
     def _obey(self) -> None:
         """The thread: write what is asked for, of several frames the latest, until the end."""
-        self._write(HIDE_CURSOR.encode())
         frame: Sequence[str] = ()
         is_last = False
         while not is_last:
@@ -98,13 +115,16 @@ class LiveArea:
             frame = next((each.frame for each in reversed(orders) if each.frame is not None), frame)
             content = "\r" + (ERASE_ALL if any(each.is_resized for each in orders) else "")
             content += "".join(each.above for each in orders)
-            content += ERASE_BELOW + SHOW_CURSOR if is_last else _lay_out(frame)
+            is_gone = is_last or orders[-1].is_pause
+            content += ERASE_BELOW + SHOW_CURSOR if is_gone else HIDE_CURSOR + _lay_out(frame)
             self._write(content.encode("utf-8", "backslashreplace"))
+            if orders[-1].is_pause:
+                self._is_paused.set()
 
     def _take_orders(self) -> list[_Order]:
-        """All that wait, but none after the last; one at least, however long that takes."""
+        """All that wait, but none after a pause or the last; one at least, however long that takes."""
         orders = [self._orders.get()]
-        while not (orders[-1].is_last or self._orders.empty()):
+        while not (orders[-1].is_last or orders[-1].is_pause or self._orders.empty()):
             orders.append(self._orders.get())
         return orders
 

@@ -33,7 +33,7 @@ from aurea_server.cli.report_replications import (
     tabulate_figures,
     tabulate_replications,
 )
-from aurea_server.cli.report_requests import chart_response_times, describe_floor, sends_requests
+from aurea_server.cli.report_requests import chart_response_times, describe_floor, has_times, sends_requests
 from aurea_server.cli.report_shards import tabulate_shards
 from aurea_server.cli.tables import LABEL_WIDTH, Column, Table
 
@@ -51,7 +51,7 @@ def render_report(result: RunResult, *, charted: bool = False) -> RenderableType
         (timed, _tabulate_times),
         (result.replications and result.replications.spreads, tabulate_figures),
         (list_shown(result), tabulate_replications),
-        ((charted and result.response_time.count > 1) or sends_requests(result), chart_response_times),
+        (sends_requests(result) or (charted and has_times(result)), chart_response_times),
         (result.groups, tabulate_groups),
         (any(each.is_quantity for each in result.measures.values()), tabulate_measures),
         (result.shards, tabulate_shards),

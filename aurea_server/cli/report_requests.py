@@ -16,6 +16,12 @@ def sends_requests(result: RunResult) -> bool:
     return status is not None and status.unit == "code" and result.response_time.count > 0
 
 
+def has_times(result: RunResult) -> bool:
+    """Whether there are response times to draw a chart of: of one job it would be one bar."""
+    histogram = result.histograms.get("response_time")
+    return histogram is not None and histogram.count > 1
+
+
 def chart_response_times(result: RunResult) -> RenderableType:
     """The histogram of response times; nothing where the result was read from a file without one."""
     histogram = result.histograms.get("response_time")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -168,6 +169,31 @@ def test_a_run_on_a_server_has_charts_too(environment: dict[str, str], spec: Pat
             server.kill()
 
 
+def test_ctrl_z_gives_the_terminal_back(
+    environment: dict[str, str], spec: Path, require: Callable[..., str], tmp_path: Path
+) -> None:
+    """The shell's prompt stands where the area was, with a cursor; after ``fg`` the charts are back."""
+    (tmp_path / "begin").write_text("exec " + shlex.join([*PROGRAM, "run", str(spec)]))
+    shell = [require("bash"), "--norc", "--noprofile", "-i"]
+    with pseudo_terminal(shell, {**environment, "PS1": "ready> "}, 100, 60) as terminal:
+        terminal.until(lambda lines: "ready>" in lines, "prompt")
+        terminal.press(f"sh {tmp_path}/begin\n")
+        terminal.until(has_charts, "charts")
+        terminal.press("\x1a")
+        terminal.until(lambda lines: any("Stopped" in line for line in lines), "stop")
+        terminal.until(lambda lines: [line for line in lines if line][-1] == "ready>", "second prompt")
+        assert terminal.shows_cursor
+        assert not has_charts(terminal.lines)
+        terminal.press("fg\n")
+        terminal.until(has_charts, "charts again")
+        assert not terminal.shows_cursor
+        terminal.press("\x03")
+        terminal.until(lambda lines: any(line.startswith("status         cancelled") for line in lines), "report")
+        terminal.until(lambda lines: [line for line in lines if line][-1] == "ready>", "last prompt")
+        assert terminal.shows_cursor
+        assert not has_charts(terminal.lines)
+
+
 def test_an_error_gives_the_cursor_back(environment: dict[str, str], tmp_path: Path) -> None:
     """A run that cannot go on ends with a message, and nothing of its line."""
     spec = {"workload": {"job": {"kind": "http", "url": "https://127.0.0.1:9/", "tls": {"ca": "gone.pem"}}, "jobs": 1}}
@@ -211,9 +237,8 @@ def tmux(require: Callable[..., str], environment: dict[str, str], tmp_path: Pat
 def test_resizes_in_a_terminal_that_wraps(tmux: Callable[..., str], spec: Path) -> None:
     """Narrower and wider, lower and higher: a moment later one line and one pair of charts, and nothing left of the last."""
     shell = shutil.which("sh") or "/bin/sh"
-    begin = "seq 100; exec " + " ".join([*PROGRAM[:1], "-c", f"'{PROGRAM[2]}'", "run", str(spec)])
+    begin = f"trap : INT; seq 100; {shlex.join([*PROGRAM, 'run', str(spec)])}; echo it ended; sleep 600"
     tmux("new-session", "-d", "-x", 110, "-y", 30, "-s", "aurea", shell, "-c", begin)
-    tmux("set-option", "-g", "remain-on-exit", "on")
     for columns, rows, height in ((110, 30, 10), (64, 30, 10), (50, 30, 1), (90, 11, 1), (140, 40, 10)):
         tmux("resize-window", "-t", "aurea", "-x", columns, "-y", rows)
         deadline = time.monotonic() + PATIENCE
@@ -221,10 +246,11 @@ def test_resizes_in_a_terminal_that_wraps(tmux: Callable[..., str], spec: Path) 
             assert time.monotonic() < deadline, "\n".join(lines)
             time.sleep(0.1)
         before = [line for line in lines if line and line not in area_of(lines)]
-        assert all(line.isdigit() for line in before), "\n".join(lines)
+        # Of a busy machine there may be findings; of an earlier frame there is nothing.
+        assert not any(set(line) & (BLOCKS | set("│└━")) for line in before), "\n".join(lines)
     tmux("send-keys", "-t", "aurea", "C-c")
     deadline = time.monotonic() + PATIENCE
-    while tmux("display-message", "-p", "-t", "aurea", "#{pane_dead}").strip() != "1":
+    while "it ended" not in tmux("capture-pane", "-p", "-t", "aurea"):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert tmux("display-message", "-p", "-t", "aurea", "#{cursor_flag} #{wrap_flag}").split() == ["1", "1"]
