@@ -65,8 +65,8 @@ async def test_every_example_can_be_run(visit: Visit) -> None:
     for number in range(await examples.count()):
         await examples.nth(number).click()
         text = json.loads(await page.locator("#specification").input_value())
-        kind = text["workload"]["job"]["kind"]
-        expected = "this server does not allow" if kind == "http" else f"Ready: {kind} jobs, {text['workload']['arrivals']['kind']}"
+        kind, arrivals = (text["workload"][name]["kind"] for name in ("job", "arrivals"))
+        expected = "this server does not allow" if kind == "http" else f"Ready: {kind} jobs, {arrivals} arrivals"
         await expect(page.locator(CHECKED)).to_contain_text(expected)
 
 

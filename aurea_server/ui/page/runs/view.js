@@ -26,7 +26,7 @@ class RunsView {
     this.signal = signal;
     this.rows = new Map();
     this.picked = [];
-    this.declined = false;
+    Object.assign(this, { declined: false, told: "", notBefore: 0 });
     this.body = el("tbody");
     this.compare = el("a", { class: "button" });
     this.more = button(
@@ -75,30 +75,41 @@ class RunsView {
     else this.draw();
   }
 
+  /** Not before the server wants to be asked again. */
   refreshSoon() {
-    this.refreshing ??= setTimeout(() => this.refresh(), REFRESH_MS);
+    const pause = Math.max(REFRESH_MS, this.notBefore - Date.now());
+    this.refreshing ??= setTimeout(() => this.refresh(), pause);
   }
 
   async refresh() {
     try {
       await this.list.refresh(this.declined);
-      fill(this.notice);
+      this.tell(null);
       this.draw();
     } catch (error) {
       // Who has declined to sign in once is not asked at each event.
       this.declined ||= error instanceof SignedOut;
-      const again = attempt(() => this.again());
-      if (!this.signal.aborted) fill(this.notice, problemNotice(error, again));
+      this.notBefore = Date.now() + 1000 * (error.retryAfter ?? 0);
+      if (!this.signal.aborted) this.tell(error);
     } finally {
       this.refreshing = undefined;
     }
+  }
+
+  /** A refusal that is shown already is not announced again each second. */
+  tell(error) {
+    const told = error?.message ?? "";
+    if (told === this.told) return;
+    this.told = told;
+    const again = attempt(() => this.again());
+    fill(this.notice, error && problemNotice(error, again));
   }
 
   /** The reader asks for it. */
   async again() {
     await this.list.start(this.list.filter);
     this.declined = false;
-    fill(this.notice);
+    this.tell(null);
     this.draw();
   }
 
