@@ -105,6 +105,20 @@ def find_shared(lengths: Any) -> tuple[int, int]:
     raise AssertionError("the trace shares nothing")
 
 
+def test_both_clocks_ask_for_the_same_lengths() -> None:
+    """Job by job: what was simulated is what is then sent, though plan and run draw from streams of their own."""
+    prompts = {"input": {"kind": "lognormal", "mean": 60, "cv": 1}, "output": {"kind": "exponential", "mean": 9}}
+    simulated = {"first_token_time": 0.1, "token_gap": 0.01}
+    asked = []
+    with serve(CountingServer()) as server:
+        for clock in ("virtual", "real"):
+            result = run(server, prompts, job={"simulated": simulated}, clock=clock)
+            amounts = [row["measures"] for row in rows(result)]
+            asked.append([(each["asked_input"], each["output_tokens"]) for each in amounts])
+    assert asked[0] == asked[1]
+    assert len({*asked[0]}) > 10
+
+
 def test_prompts_used_once_end_the_arrivals() -> None:
     """As rows of data do."""
     with serve(CountingServer()) as server:

@@ -140,6 +140,20 @@ def test_a_conversation_ends_at_its_deadline() -> None:
 
 
 @service
+def test_turns_are_held_to_the_ceiling_of_requests() -> None:
+    """Each of them is a request; those that have to wait for their time are cancelled with the run, or leave it in time."""
+    data = document("", 3, workload={"jobs": 2, "stop_at": 0.6})
+    with serve(CountingServer()) as server:
+        data["workload"]["job"]["url"] = server.url
+        result = run_sync(spec_from_dict(data), access=Access(most_rate=2))
+    assert "target_rate_limited" in {finding.code for finding in result.findings}
+    assert result.counts.cancelled == 2
+    # Two a second: in 0.6 s no more than two and the burst of the first instant.
+    assert len(server.bodies) <= 2 + 3
+    assert sum(each.counts.arrived for each in result.groups) == 2 + group(result, "turn_2").counts.arrived
+
+
+@service
 def test_a_stopped_run_cancels_its_conversations() -> None:
     """One that thinks is cancelled, and its first turn stands."""
     with serve(CountingServer()) as server:

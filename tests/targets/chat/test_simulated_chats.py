@@ -12,10 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aurea_engine import (
+    AllAtOnce,
+    Branch,
     Changes,
+    Mix,
     NotSimulable,
     RunResult,
     Shard,
+    Sleep,
+    SpecError,
+    Workload,
     plan,
     result_from_dict,
     result_to_dict,
@@ -160,6 +166,40 @@ def test_simulated_and_sent_answers_are_asked_for_alike() -> None:
         spec_from_dict({**document({"input": 5, "output": {"kind": "exponential", "mean": 9}}), "clock": "real"})
     )
     assert (virtual.demand == real.demand).all()
+
+
+def test_lengths_reach_chats_within_other_jobs() -> None:
+    """Through mixes and wrappers; jobs that take none stay the very same."""
+    sleep = {"kind": "sleep", "duration": 0.1}
+    chat = {"kind": "chat", "url": "http://127.0.0.1", "prompts": "trace", "simulated": SIMULATED}
+    mix = {
+        "kind": "mix",
+        "of": [{"weight": 1, "job": {"kind": "faulty", "failure_rate": 0, "job": chat}}, {"weight": 1, "job": sleep}],
+    }
+    limited = {"kind": "limited", "timeout": 1e6, "job": mix}
+    arrivals = {"kind": "trace", "file": str(TRACE), "format": "azure"}
+    result = run(job={}, workload={"job": limited, "arrivals": arrivals, "jobs": None})
+    rows = result.spec.workload.arrivals.token_lengths()
+    assert rows is not None
+    told, asked = column(result, "input_tokens"), rows.input
+    assert 50 < int((told >= 0).sum()) < 150
+    assert ((told == asked) | (told == -1)).all()
+    alone = Mix((Branch(1, Sleep(1)),))
+    assert Workload(alone, AllAtOnce(), jobs=1).job is alone
+
+
+def test_a_stored_result_needs_its_trace_no_more(tmp_path: Path) -> None:
+    """It is read as it was written, and its file may be gone; to run it again the file is needed."""
+    file = tmp_path / "day.csv"
+    file.write_bytes(TRACE.read_bytes())
+    result = run("trace", workload={"arrivals": {"kind": "trace", "file": str(file), "format": "azure"}, "jobs": None})
+    stored = result_to_dict(result)
+    file.unlink()
+    again = result_from_dict(stored, local=False, keep_unknown=True)
+    assert result_to_dict(again)["spec"] == stored["spec"]
+    assert again.measures["input_tokens"] == result.measures["input_tokens"]
+    with pytest.raises(SpecError, match="cannot be read"):
+        spec_from_dict(stored["spec"])
 
 
 lengths = st.sampled_from([20, {"kind": "exponential", "mean": 30}, {"kind": "lognormal", "mean": 50, "cv": 2}])
