@@ -4,27 +4,34 @@ from __future__ import annotations
 
 from hashlib import shake_128
 
+import numpy as np
+
 # Common English words, which nearly every tokenizer has as one token each with the space before it. There are 256 of them,
 # so a byte of a hash is a word. SHAKE (FIPS 202) gives as many bytes as are asked for, and a shorter text is the beginning
 # of a longer one: so a block of a prompt can be cut off. Two texts of different numbers agree in their first sixteen words
 # with probability 2⁻¹²⁸, and caches of prefixes compare sixteen tokens and more: nothing is cached but what is meant to be.
+#
+# All words have four letters. So a text is rows of a table, five bytes each, which numpy copies ten times as fast as
+# Python joins words: prompts are made on the event loop, while other answers stream.
 
 WORDS = tuple(
     """
-able about above after again air all also always am among an and animal answer any are area arm around as ask at away
-back bad ball base be bed been before began begin being best better big bird black blue boat body book both box boy
-bring brown build but by call came can car care carry change city class clear close cold color come common could
-country course cover cross cut dark day deep did differ do does dog done door down draw drive dry during each early
-earth ease east eat end enough even ever every example eye face fact fall family far farm fast father feel feet few
-field figure fill final find fine fire first fish five floor fly follow food foot for form found four free friend from
-front full game gave get girl give go gold good got great green ground group grow had half hand hard has have he head
-hear heat heavy help here high hold home horse hot hour house how hundred ice idea if in interest island it just keep
-kind king knew know land language large last late laugh lay lead learn leave left less let letter life light like line
-list listen little live long look lost lot love low made main make man many map mark may mean measure might mile mind
-minute money moon more morning most mother mountain move much music must name near need never new next night no north
-note nothing notice now number object of off often
+able also area army away baby back ball band bank base bath bear beat bell belt best bill bird blow blue boat body
+bone book boot born both bowl burn bush busy cake call calm came camp card care case cash cast cell chip city club
+coal coat code cold come cook cool copy core corn cost crew crop dark data date dawn days deal dear deep deny desk
+dial diet disc does done door down draw drew drop dual dust duty each earn ease east easy edge else even ever exit
+face fact fair fall farm fast feed feel feet fell felt file fill film find fine fire firm fish five flat flow food
+foot form four free from fuel full fund gain game gate gave gear gift give glad goal goes gold golf gone good gray
+grew grow hair half hall hand hard have head hear heat held help here high hill hire hold hole home hope host hour
+huge idea inch into iron item join jump just keen keep kind king knee knew know lake land lane last late lead left
+less life lift like line link list live load loan lock long look lose loss lost luck made mail main make many mark
+mass meal mean meat meet menu mile milk mill mind mine mode mood moon more most move much must name near neck need
+news next nice nine none nose note once only onto open over pace pack page paid pair palm park part pass past path
+peak pick pink
     """.split()  # noqa: SIM905 - a word a line would be longer than the rest of the package
 )
+
+_TABLE = np.frombuffer("".join(f"{word} " for word in WORDS).encode(), "V5")
 
 
 TOKENS_PER_WORD = 4 / 3
@@ -39,4 +46,5 @@ def estimate_tokens(text: str) -> int:
 def make_text(key: bytes, purpose: str, number: int, words: int) -> str:
     """So many ``words``, one space between two of them."""
     seed = b"%b/%b/%d" % (key, purpose.encode(), number)
-    return " ".join(map(WORDS.__getitem__, shake_128(seed).digest(words)))
+    rows = np.frombuffer(shake_128(seed).digest(words), np.uint8)
+    return _TABLE[rows].tobytes()[:-1].decode("ascii")
