@@ -53,7 +53,6 @@ def test_each_failure_has_its_class(play: Play, scenario: str) -> None:
 def test_a_timeout_is_an_outcome_of_its_own(play: Play) -> None:
     result = play("plain", timeout=0.08)
     assert (row(result)["outcome"], row(result)["failure"]) == ("timed_out", "timeout")
-    assert row(result)["marks"]["first_token"] is not None
 
 
 def test_tokens_of_a_cut_answer_stand_in_its_record(play: Play) -> None:
@@ -78,7 +77,7 @@ def test_one_token_has_no_gap(play: Play) -> None:
     objectives = [{"metric": "token_gap", "quantile": 0.5, "at_most": 10}]
     result = play("one", "plain", spec={"objectives": objectives})
     assert row(result, 0)["measures"]["token_gap"] is None
-    assert row(result, 1)["measures"]["token_gap"] > 0
+    assert row(result, 1)["measures"]["token_gap"] is not None
     assert result.good == 1
 
 
@@ -95,7 +94,7 @@ def test_times_of_a_chat_are_bounded_by_texts(play: Play) -> None:
     """A gap is a time per token, and one between frames is of the run: it is judged, and binds no job."""
     objectives = [{"metric": "token_gap", "quantile": 0.5, "at_most": "1h"},
                   {"metric": "frame_gap", "quantile": 0.5, "at_most": "1h"},
-                  {"metric": "frame_gap", "quantile": 0.5, "at_most": 0}]  # fmt: skip
+                  {"metric": "frame_gap", "quantile": 0.5, "at_least": "1h"}]  # fmt: skip
     result = play("plain", "plain", "plain", "plain", "plain", spec={"objectives": objectives})
     assert [judged.outcome for judged in result.objectives] == ["met", "met", "missed"]
     assert result.good == 5
