@@ -161,6 +161,9 @@ MOST_FAILURE_CLASSES = 50
 STATUS_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "other", "none")
 """Classes of the status that a target answered with; ``none``: the request failed before there was one."""
 
+TOKEN_CLASSES = ("input", "cached", "output")
+"""Tokens of language models as they are billed: ``input`` are those of prompts that were not ``cached``."""
+
 MOST_FAILURE_NAME = 128
 """Characters of the name of a class; a longer one is cut."""
 
@@ -231,6 +234,7 @@ FINDING_CODES: Mapping[str, str] = MappingProxyType(
         "divided": "slots, a queue, connections or the users of a closed model were divided among shards",
         "gc_pause": "garbage collection paused the generator",
         "heavy_tail": "the service time has no variance, so means settle slowly",
+        "kept_connections_lost": "the target closed kept connections on which requests had been sent",
         "late_releases": "jobs were released later than intended",
         "lengths_missed": "prompts or answers were of another length than was asked for",
         "local_failures": "jobs failed by the client's own fault",

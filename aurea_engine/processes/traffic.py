@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from aurea_engine.closed_sets import FAILURE_CLASSES, OTHER, STATUS_CLASSES, Outcome
+from aurea_engine.closed_sets import FAILURE_CLASSES, OTHER, STATUS_CLASSES, TOKEN_CLASSES, Outcome
 from aurea_engine.records.status_codes import STATUS
 from aurea_engine.run.meters import Meters
 from aurea_engine.spec import RunSpec
@@ -31,11 +31,12 @@ ByClass = Annotated[dict[str, Whole], msgspec.Meta(max_length=100)]
 
 class Traffic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``statuses``: requests by class of status (`STATUS_CLASSES`); ``failures``: jobs by class of failure
-    (`FAILURE_CLASSES`, or `OTHER`); the rest as in `PoolState`.
+    (`FAILURE_CLASSES`, or `OTHER`); ``tokens``: by class (`TOKEN_CLASSES`); the rest as in `PoolState`.
     """
 
     statuses: ByClass = {}
     failures: ByClass = {}
+    tokens: ByClass = {}
     bytes_sent: Whole = 0
     bytes_received: Whole = 0
     open: Whole = 0
@@ -97,6 +98,7 @@ def make_traffic(
     return Traffic(
         statuses={name: jobs for name, jobs in statuses.items() if jobs},
         failures=dict(failures),
+        tokens=_count_tokens(meters),
         bytes_sent=min(meters.totals["bytes_sent"], MOST),
         bytes_received=min(meters.totals["bytes_received"], MOST),
         open=stands.open,
@@ -107,3 +109,10 @@ def make_traffic(
         opened=stands.opened,
         failed_dials=stands.failed_dials,
     )
+
+
+def _count_tokens(meters: Meters) -> dict[str, int]:
+    """Tokens by `TOKEN_CLASSES`, of jobs that ask language models; nothing where none does."""
+    cached = meters.totals["cached_tokens"]
+    counted = (max(meters.totals["input_tokens"] - cached, 0), cached, meters.totals["output_tokens"])
+    return {name: min(tokens, MOST) for name, tokens in zip(TOKEN_CLASSES, counted, strict=True) if tokens}

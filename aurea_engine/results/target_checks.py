@@ -31,7 +31,7 @@ def check_target(state: RunState, *, is_settled: bool) -> list[Finding]:
 
     ``is_settled``: the run is long enough for shares and rates.
     """
-    checks = [_check_pool, _check_local, _check_supply, _check_pace, check_chats, check_prompts]
+    checks = [_check_pool, _check_kept, _check_local, _check_supply, _check_pace, check_chats, check_prompts]
     if is_settled:
         checks.append(_check_client)
     return [finding for check in checks for finding in check(state)]
@@ -49,6 +49,21 @@ def _check_pool(state: RunState) -> Iterator[Finding]:
     advice = "Their wait is waiting time, not service time. Allow more connections, or send less, if it was not wanted."
     # What was asked for was measured, and what is the pool's is told apart from what is the target's.
     yield Finding("pool_exhausted", Severity.NOTE, detail, advice)
+
+
+def _check_kept(state: RunState) -> Iterator[Finding]:
+    pool = state.parts.pool
+    if pool is None or not pool.lost_kept:
+        return
+    detail = (
+        f"{pool.lost_kept:,} requests failed because the target closed the kept connection that they were sent on, "
+        "without a byte of a reply"
+    )
+    advice = (
+        "Nothing is sent twice. Some targets close a connection after an answer without saying so: set reuse to false for "
+        "them, or idle to less than they wait, if their users' programs connect anew, too."
+    )
+    yield Finding("kept_connections_lost", Severity.NOTE, detail, advice)
 
 
 def _check_client(state: RunState) -> Iterator[Finding]:

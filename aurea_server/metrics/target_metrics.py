@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from aurea_engine.closed_sets import FAILURE_CLASSES, OTHER, STATUS_CLASSES
+from aurea_engine.closed_sets import FAILURE_CLASSES, OTHER, STATUS_CLASSES, TOKEN_CLASSES
 from aurea_engine.processes.traffic import Traffic
 from aurea_server.metrics.exemplars import Exemplars, ExemplarSource, Key
 
@@ -42,6 +42,7 @@ class Sums:
 
     statuses: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
+    tokens: Counter[str] = field(default_factory=Counter)
     amounts: Counter[str] = field(default_factory=Counter)
     full_ns: int = 0
 
@@ -50,6 +51,7 @@ class Sums:
         return Sums(
             self.statuses + _fold(now.statuses, STATUS_CLASSES),
             self.failures + _fold(now.failures, FAILURES),
+            self.tokens + Counter({name: now.tokens.get(name, 0) for name in TOKEN_CLASSES}),
             self.amounts + Counter({member: getattr(now, member) for member, _ in COUNTERS.values()}),
             self.full_ns + now.full_ns,
         )
@@ -92,6 +94,8 @@ class TargetMetrics:
         yield self._labelled("target_requests", text, "status_class", STATUS_CLASSES, sums.statuses)
         text = "Jobs that failed or timed out, by class; other: classes of users' own jobs."
         yield self._labelled("job_failures", text, "failure", FAILURES, sums.failures)
+        text = "Tokens that language models reported, by class; input: those of prompts that were not cached."
+        yield self._labelled("target_tokens", text, "token_class", TOKEN_CLASSES, sums.tokens)
         for name, (member, text) in COUNTERS.items():
             yield CounterMetricFamily(self._name(name), text, value=sums.amounts[member])
         text = "Time during which every connection that a run may open was busy."

@@ -42,6 +42,7 @@ from aurea_engine import (
     Pareto,
     PerSecond,
     Poisson,
+    PoolState,
     Progress,
     Replay,
     RunResult,
@@ -205,6 +206,18 @@ class Fails(FakeRequests):
         yield Failing(self.connections)
 
 
+class LosesConnections(FakeRequests):
+    """One request was sent on a connection that was closed."""
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[CallbackPool]:
+        class Losing(FakeConnections):
+            def state(self) -> PoolState:
+                return replace(super().state(), lost_kept=1)
+
+        yield Losing(self.connections)
+
+
 class FailsElsewhere(Fails):
     error = "refused"
 
@@ -362,6 +375,10 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
     "heavy_tail": (
         lambda: simulate(RunSpec(Workload(Sleep(Pareto(0.01, 1.9)), ConstantRate(10), jobs=300), seed=0)),
         lambda: simulate(RunSpec(Workload(Sleep(Pareto(0.01, 2.1)), ConstantRate(10), jobs=300), seed=0)),
+    ),
+    "kept_connections_lost": (
+        lambda: on_connections(LosesConnections()),
+        lambda: on_connections(FakeRequests(connections=10)),
     ),
     "late_releases": (
         lambda: held_up(RunSpec(STEADY, seed=0), 0.05),
@@ -638,6 +655,7 @@ UNDER_WAY: dict[str, Callable[[Watcher], RunResult]] = {
     "data_exhausted": lambda watcher: run_jumping(steady(10, 6, Rows(Constant(9.0))), [watcher]),
     "gc_pause": lambda watcher: run_jumping(steady(10, 3, Littering(), thresholds=Thresholds(gc_pause=0)), [watcher]),
     "heavy_tail": lambda watcher: simulate(steady(1000, 200, Sleep(Pareto(0.01, 1.9))), [watcher]),
+    "kept_connections_lost": lambda watcher: run_jumping(steady(100, 2, LosesConnections()), [watcher]),
     "late_releases": lambda watcher: held_up(steady(1000, 2), 0.05, observers=[watcher]),
     "local_failures": lambda watcher: run_jumping(steady(1000, 2, Fails(connections=200)), [watcher]),
     "loop_lag": lambda watcher: held_up(steady(1000, 2), 0.2, observers=[watcher]),

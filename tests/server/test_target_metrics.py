@@ -18,6 +18,7 @@ from aurea_server.runner.messages import Figures
 SOME = Traffic(
     statuses={"2xx": 7, "5xx": 2, "none": 1},
     failures={"status": 2, "reset": 1, "ValueError": 3},
+    tokens={"input": 70, "cached": 50, "output": 30, "made up": 9},
     bytes_sent=1000,
     bytes_received=2**62,
     open=5,
@@ -64,6 +65,7 @@ def test_figures_move_and_stay_after_a_run(metrics: BenchmarkMetrics) -> None:
     wanted = {
         "target_requests_total/2xx": 7, "target_requests_total/5xx": 2, "target_requests_total/none": 1,
         "job_failures_total/status": 2, "job_failures_total/reset": 1, "job_failures_total/other": 3,
+        "target_tokens_total/input": 70, "target_tokens_total/cached": 50, "target_tokens_total/output": 30,
         "target_sent_bytes_total": 1000, "target_received_bytes_total": 2**62, "target_waited_jobs_total": 2,
         "target_pool_full_seconds_total": 1.5, "target_connections_opened_total": 6, "target_failed_dials_total": 1,
         "target_open_connections": 5, "target_busy_connections": 4, "target_waiting_jobs": 3,

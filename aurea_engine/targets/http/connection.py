@@ -200,6 +200,8 @@ class Connection(Exchange, asyncio.Protocol):
             self.keep_alive = False
             self._succeed(now, b"")
         else:
+            if self.connected == self.first_byte == NEVER:  # it was kept, and perhaps closed before the request came
+                self._pool.lost_kept += 1
             self.fail(self.problem or name_loss(exc), now)
 
     # --- An exchange ends --------------------------------------------------------------------------------------------

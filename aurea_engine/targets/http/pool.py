@@ -80,7 +80,7 @@ class ConnectionPool:
         self.closing: set[Connection] = set()
         self.waiting: OrderedDict[tuple[Sender, int], tuple[int | None, Job]] = OrderedDict()
         self.timeouts, self.memo = Timeouts(now, self._collect, self._expire), ReplyMemo()
-        self.opened = 0
+        self.opened = self.lost_kept = 0
         self.idle: list[Connection] = []
         self._dials: set[asyncio.Task[None]] = set()
         self._waited = self._failed_dials = self._full_ns = 0
@@ -293,4 +293,5 @@ class ConnectionPool:
             full_ns=full_ns,
             opened=self.opened,
             failed_dials=self._failed_dials,
+            lost_kept=self.lost_kept,
         )

@@ -233,3 +233,22 @@ def test_no_bytes_break_a_connection(segments: list[bytes], ends: bool) -> None:
     assert len(seen) <= 1
     assert len(seen) == 1 or not (ends or closed)
     assert (seen, _, closed) == exchange(*segments, plain=True, ends=ends)
+
+
+@pytest.mark.parametrize(("replies", "lost"), [(1, 0), (2, 1)])
+def test_a_kept_connection_that_closes_is_told_of(replies: int, lost: int) -> None:
+    """Nothing came for the second request: the server may have closed before it was there. The first is no such case."""
+    pool = ConnectionPool(
+        ConnectionOptions(Origin("http", "h", 80)), LOCAL_USER, lambda: 0, lambda pool: StreamConnection(pool, {})
+    )
+    connection, sender = pool._add_connection(), Asking()
+    # As of a connection that is dialled for its first job.
+    connection.reserve(sender, 1, RULES, None, None, None)
+    connection.connection_made(Wire())  # type: ignore[arg-type]
+    for _ in range(replies - 1):
+        for piece in (HEAD, chunk(word(1)), chunk(DONE), b"0\r\n\r\n"):
+            connection.data_received(piece)
+        pool.send(sender, 2, RULES, None, None)
+    connection.connection_lost(None)
+    assert sender.seen[-1][0] == "closed_early"
+    assert pool.state().lost_kept == lost
