@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser.accessibility import check_accessibility
 from tests.browser.conftest import Complaints, Visit
 from tests.browser.runs import queue, start
 from tests.faults.conftest import Server
@@ -176,6 +177,24 @@ async def test_a_refused_start_is_told(visit: Visit, complaints: Complaints) -> 
     await expect(alert).to_contain_text("2 problems")
     await expect(alert).to_contain_text("num_jobs")
     assert await editor.input_value() == '{"num_jobs": 0, "nonsense": 1}'
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_everybody_can_start_a_run(visit: Visit, scheme: Any) -> None:
+    """Axe-core finds nothing serious in either form, with problems and hints shown; a phone shows all of its width."""
+    page = await visit("#/new")
+    await page.emulate_media(color_scheme=scheme)
+    await page.get_by_label("Jobs").wait_for()
+    await check_accessibility(page)
+    await page.get_by_role("button", name="A mix").click()
+    await page.locator(".members").wait_for()
+    await page.locator("#specification").fill('{"num_jobs": 0, "cost": {"kind": "free"}}')
+    await page.locator(f"{CHECKED} li").wait_for()
+    await put_caret(page, '"free"')
+    await page.locator(".hint-value").wait_for()
+    await check_accessibility(page)
+    await page.set_viewport_size({"width": 360, "height": 800})
+    await page.wait_for_function("document.documentElement.scrollWidth <= 360")
 
 
 async def test_nothing_but_a_new_run_reads_the_description(
