@@ -28,6 +28,7 @@ from aurea_server.runner.messages import ExecutedRun
 from aurea_server.runner.pool import RunnerPool
 from aurea_server.runner.submissions import Submission
 from aurea_server.runs.active_run import ActiveRun, ActiveRuns, Ids, encode, now_ms
+from aurea_server.runs.ending import Ends
 from aurea_server.runs.errors import AlreadyEnded, NotEnded, NotFound, PartOfSearch
 from aurea_server.runs.finish import Finish, finish_with_result, finish_without_result, judge_failure, raise_spec_error
 from aurea_server.runs.queue import RunQueue
@@ -50,6 +51,7 @@ class RunLifecycle:
     ) -> None:
         self._history, self._metrics, self._pool = history, metrics, pool
         self._queue, self._active, self._seconds = queue, active, seconds
+        self._ends = Ends(active, "run")
         self._tasks = Tasks()
         self._ids = Ids("benchmark")
         self._executing: ActiveRun | None = None
@@ -197,7 +199,7 @@ class RunLifecycle:
         # The history before the metrics, and the metrics before the events: see the top of this file.
         finish = await self._store(run, finish_with_result(run, executed))
         self._metrics.finish_run(finish.figures)
-        self._publish_end(run, finish)
+        self._ends.publish(run, finish)
         return executed
 
     # --- End -------------------------------------------------------------------------------------------------------
@@ -206,29 +208,15 @@ class RunLifecycle:
         status, reason = judge_failure(run, reason)
         finish = await self._store(run, finish_without_result(run, status, reason))
         self._metrics.fail_run(status)
-        self._publish_end(run, finish)
+        self._ends.publish(run, finish)
 
     async def _drop(self, run: ActiveRun, status: str, reason: Reason | None) -> None:
         """End a run that never had its turn: the metrics have not heard of it."""
         with in_trace(run.trace):  # not in that of the request that cancels it
-            self._publish_end(run, await self._store(run, finish_without_result(run, status, reason)))
+            self._ends.publish(run, await self._store(run, finish_without_result(run, status, reason)))
 
     async def _store(self, run: ActiveRun, finish: Finish) -> Finish:
-        storage_error = await self._history.end(run.id, finish.row)
-        if storage_error is not None:
-            log.error("a run's end could not be stored yet: %s", storage_error, extra={"run_id": run.id})
-        return finish.with_storage_error(storage_error)
-
-    def _publish_end(self, run: ActiveRun, finish: Finish) -> None:
-        run.state = finish.answer.status
-        if finish.answer.storage_error is None:
-            self._active.remove(run.id)
-        run.events.publish("end", finish.summary())
-        run.events.close()
-        self._active.drop_old_events()
-        if not run.ended.done():
-            run.ended.set_result(finish.answer)
-        log.info("run ended: %s", finish.answer.status, extra={"run_id": run.id})
+        return await self._ends.store(run, finish, self._history.end(run.id, finish.row))
 
     # --- Stops and deletion ----------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from aurea_server.context import in_trace
 from aurea_server.history import AcceptedSearch, History, IdempotencyKey, KeyReused, StoreError
 from aurea_server.metrics.search_metrics import SearchMetrics
 from aurea_server.runs.active_run import Ids, encode, now_ms
+from aurea_server.runs.ending import Ends
 from aurea_server.runs.errors import NoSuchSearch, SearchEnded, SearchNotEnded
 from aurea_server.runs.lifecycle import RunLifecycle
 from aurea_server.runs.queue import RunQueue
@@ -57,6 +58,7 @@ class SearchLifecycle:
     ) -> None:
         self._history, self._metrics, self._runs = history, metrics, runs
         self._queue, self._active, self._limits, self._trials = queue, active, limits, trials
+        self._ends = Ends(active, "search")
         self._tasks = Tasks()
         self._ids = Ids("search")
         self._interrupted = False
@@ -175,29 +177,15 @@ class SearchLifecycle:
         """In the order of a run's end: the history, the metrics, the events, whoever waits."""
         finish = await self._store(search, finish)
         self._metrics.finish_search(finish.answer.status, finish.found)
-        self._publish_end(search, finish)
+        self._ends.publish(search, finish)
 
     async def _drop(self, search: ActiveSearch, status: str) -> None:
         """End a search that never had its turn: the metrics have not heard of it."""
         with in_trace(search.trace):
-            self._publish_end(search, await self._store(search, finish_search(search, status, STOPPED.get(status))))
+            self._ends.publish(search, await self._store(search, finish_search(search, status, STOPPED.get(status))))
 
     async def _store(self, search: ActiveSearch, finish: SearchFinish) -> SearchFinish:
-        storage_error = await self._history.searches.end(search.id, finish.row)
-        if storage_error is not None:
-            log.error("a search's end could not be stored yet: %s", storage_error, extra={"search_id": search.id})
-        return finish.with_storage_error(storage_error)
-
-    def _publish_end(self, search: ActiveSearch, finish: SearchFinish) -> None:
-        search.state = finish.answer.status
-        if finish.answer.storage_error is None:
-            self._active.remove(search.id)
-        search.events.publish("end", finish.summary())
-        search.events.close()
-        self._active.drop_old_events()
-        if not search.ended.done():
-            search.ended.set_result(finish.answer)
-        log.info("search ended: %s", finish.answer.status, extra={"search_id": search.id})
+        return await self._ends.store(search, finish, self._history.searches.end(search.id, finish.row))
 
     # --- Stops and deletion ----------------------------------------------------------------------------------------
 
