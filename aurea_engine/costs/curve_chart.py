@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -30,22 +30,33 @@ class _Axes:
         return LEFT + (WIDTH - LEFT - RIGHT) * math.log(rate / self.low) / span
 
     def y(self, cost: float) -> float:
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * cost / self.top
+        return place_upright(cost, self.top)
 
     def grid(self, currency: str) -> Iterator[str]:
-        step = choose_step(self.top)
-        for i in range(int(self.top / step + 1e-9) + 1):
-            y = self.y(i * step)
-            yield f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#e2e8f0"/>'
-            yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{i * step:,.10g}</text>'
         # The small number keeps a bound that is itself a power of ten inside the range, whatever log10 rounds to.
-        for power in range(math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1):
-            x = self.x(10.0**power)
-            yield f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{HEIGHT - BOTTOM}" stroke="#e2e8f0"/>'
-            yield f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{10.0**power:,.10g}</text>'
-        middle = (LEFT + WIDTH - RIGHT) / 2
-        yield f'<text x="{middle:.1f}" y="{HEIGHT - 14}" text-anchor="middle">arrivals per second</text>'
-        yield f'<text x="{LEFT}" y="{TOP - 10}" text-anchor="middle">{escape(currency)} per million jobs</text>'
+        powers = range(math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1)
+        ticks = [(self.x(10.0**power), f"{10.0**power:,.10g}") for power in powers]
+        return draw_grid(self.top, ticks, "arrivals per second", f"{currency} per million jobs")
+
+
+def place_upright(value: float, top: float) -> float:
+    """Where ``value`` lies on a linear axis that begins at 0 and ends at ``top``."""
+    return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / top
+
+
+def draw_grid(top: float, ticks: Iterable[tuple[float, str]], across: str, upright: str) -> Iterator[str]:
+    """The lines behind a picture, with what they stand for. ``ticks``: (place, label) of the axis that lies ``across``."""
+    step = choose_step(top)
+    for i in range(int(top / step + 1e-9) + 1):
+        y = place_upright(i * step, top)
+        yield f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#e2e8f0"/>'
+        yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{i * step:,.10g}</text>'
+    for x, label in ticks:
+        yield f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{HEIGHT - BOTTOM}" stroke="#e2e8f0"/>'
+        yield f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{label}</text>'
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    yield f'<text x="{middle:.1f}" y="{HEIGHT - 14}" text-anchor="middle">{escape(across)}</text>'
+    yield f'<text x="{LEFT}" y="{TOP - 10}" text-anchor="middle">{escape(upright)}</text>'
 
 
 def choose_step(top: float) -> float:

@@ -7,7 +7,18 @@ from fractions import Fraction
 from html import escape
 
 from aurea_engine.costs import CurvePoint, curve_svg
-from aurea_engine.costs.curve_chart import BOTTOM, COLORS, HEIGHT, LEFT, RIGHT, STYLE, TOP, WIDTH, choose_step
+from aurea_engine.costs.curve_chart import (
+    COLORS,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    STYLE,
+    TOP,
+    WIDTH,
+    choose_step,
+    draw_grid,
+    place_upright,
+)
 from aurea_engine.results.capacity import CapacityAnswer, FrontierPoint
 
 GREY = "#cbd5e1"
@@ -64,22 +75,13 @@ class _Axes:
         return LEFT + (WIDTH - LEFT - RIGHT) * p99 / self.right
 
     def y(self, money: float) -> float:
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * money / self.top
+        return place_upright(money, self.top)
 
     def grid(self, currency: str) -> Iterator[str]:
-        step = choose_step(self.top)
-        for i in range(int(self.top / step + 1e-9) + 1):
-            y = self.y(i * step)
-            yield f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#e2e8f0"/>'
-            yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{i * step:,.10g}</text>'
         step = choose_step(self.right)
-        for i in range(int(self.right / step + 1e-9) + 1):
-            x = self.x(i * step)
-            yield f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{HEIGHT - BOTTOM}" stroke="#e2e8f0"/>'
-            yield f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{i * step * 1000:,.10g}</text>'
-        middle = (LEFT + WIDTH - RIGHT) / 2
-        yield f'<text x="{middle:.1f}" y="{HEIGHT - 14}" text-anchor="middle">p99 response time, ms</text>'
-        yield f'<text x="{LEFT}" y="{TOP - 10}" text-anchor="middle">{escape(currency)} per million good</text>'
+        seconds = [i * step for i in range(int(self.right / step + 1e-9) + 1)]
+        ticks = [(self.x(each), f"{each * 1000:,.10g}") for each in seconds]
+        return draw_grid(self.top, ticks, "p99 response time, ms", f"{currency} per million good")
 
 
 def _frontier_panel(answer: CapacityAnswer) -> str:

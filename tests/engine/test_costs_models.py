@@ -56,6 +56,7 @@ from aurea_engine.costs import (
     reprice,
 )  # fmt: skip
 from aurea_engine.costs.conformance import make_random_jobs, make_run_info
+from aurea_engine.costs.curve_chart import BOTTOM, HEIGHT, TOP, draw_grid, place_upright
 from aurea_engine.costs.interval_meters import BusyTime, Concurrency
 from aurea_engine.costs.job_routing import find_busy_periods
 from aurea_engine.errors import NeedsRecords, SpecError
@@ -617,3 +618,12 @@ def test_simulated_centuries_have_a_price() -> None:
         "cost": {"kind": "packed", "price": 1, "concurrency": 2},
     }
     assert simulate(spec_from_dict(spec)).cost.total == 6 * 10**9
+
+
+def test_pictures_of_cost_have_one_upright_axis() -> None:
+    """From 0 at the bottom to the top, in round steps: that of the curve, and that of a search's frontier."""
+    assert (place_upright(0, 10), place_upright(10, 10)) == (HEIGHT - BOTTOM, TOP)
+    marks = [mark for mark in draw_grid(10, [(123.4, "5")], "rate <a>", "EUR") if mark.startswith("<text")]
+    assert [mark.partition(">")[2].removesuffix("</text>") for mark in marks] == [
+        "0", "2", "4", "6", "8", "10", "5", "rate &lt;a&gt;", "EUR",
+    ]  # fmt: skip

@@ -25,9 +25,12 @@ class Entry:
     ended: asyncio.Future[RunAnswer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
+COMPLETED = RunAnswer("completed", b"{}", None)
+
+
 @dataclass(frozen=True)
 class Finish:
-    answer: RunAnswer = RunAnswer("completed", b"{}", None)
+    answer: RunAnswer = COMPLETED
 
     def summary(self) -> dict[str, object]:
         return {"status": self.answer.status}
