@@ -81,6 +81,15 @@ class LiveArea:
         self._thread.start()
         signal.signal(signal.SIGTSTP, self._stop)
 
+    @property
+    def is_open(self) -> bool:
+        return self._streams is not None
+
+    def settle(self) -> None:
+        """After the end: wait until the terminal has taken all, however long that takes. What is printed comes after it."""
+        if self._thread.ident is not None:
+            self._thread.join()
+
     def draw(self, lines: Sequence[str], *, is_resized: bool = False) -> None:
         """Show these lines; a part that the terminal has no room for is cut. ``is_resized``: since it last had some."""
         self._orders.put(_Order(frame=lines, is_resized=is_resized))

@@ -19,7 +19,8 @@ class LiveCharts:
 
     def __init__(self, area: LiveArea, console: Console) -> None:
         self._area, self._stream = area, console.file
-        self.course, self.above, self.paint = Course(), area.above, Painter(console)
+        self._console = console
+        self.course, self.paint = Course(), Painter(console)
         self._size = self._measure()
 
     @classmethod
@@ -40,6 +41,15 @@ class LiveCharts:
     def close(self) -> None:
         """Erase it all, and give the cursor back."""
         self._area.close()
+
+    def settle(self) -> None:
+        """As `LiveArea.settle`."""
+        self._area.settle()
+
+    @property
+    def console(self) -> Console:
+        """What is printed here stays above."""
+        return self._area.above if self._area.is_open else self._console
 
     @property
     def columns(self) -> int:

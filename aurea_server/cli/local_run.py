@@ -121,7 +121,7 @@ def run_here(
     line = LiveLine(watcher) if watcher.is_terminal else None
     with (
         handle_signals(stop.now, lambda: None if line is None else line.__exit__()),
-        _open_push(pushed, spec, catalog, partial(_say, watcher), stop) as push,
+        _open_push(pushed, spec, catalog, partial(_say, watcher, line), stop) as push,
     ):
         begin = place.choose_begin(catalog)
         result = _run(begin, spec, access, stop, [each for each in (line, push) if each is not None])
@@ -131,14 +131,20 @@ def run_here(
             result = floor(result, stop)
         encoded = msgspec.json.format(encode_json(result_to_dict(result, catalog)), indent=2) + b"\n"
         whole = RunFile.of(result, catalog).to_bytes() if asks_for_run_file(output.output) else None
-        write_result(encoded, output.output, json=output.json, people=_shower(result, output), whole=whole)
+        write_result(encoded, output.output, json=output.json, people=_shower(result, output, line), whole=whole)
         write_report(result, catalog, output.report)
         return choose_exit_code(result.status, result.verdict, [judged.outcome for judged in result.objectives])
 
 
-def _shower(result: RunResult, output: OutputOptions) -> Callable[[], None]:
+def _shower(result: RunResult, output: OutputOptions, line: LiveLine | None) -> Callable[[], None]:
     color = not output.no_color
-    return lambda: show(render_report(result, charted=fits_charts(color=color)), color=color)
+
+    def show_report() -> None:
+        if line is not None:
+            line.settle()
+        show(render_report(result, charted=fits_charts(color=color)), color=color)
+
+    return show_report
 
 
 def _run(begin: Begin, spec: RunSpec, access: Access, stop: Stop, observers: list[Observer]) -> RunResult:
@@ -159,8 +165,9 @@ def _open_push(
     return open_push(settings, spec, catalog, say, stop)
 
 
-def _say(console: Console, text: str) -> None:
+def _say(watcher: Console, line: LiveLine | None, text: str) -> None:
     # By the console of the progress line, which makes room above the line.
+    console = watcher if line is None else line.console
     console.print(Text(f"aurea: {text}"), soft_wrap=True)
 
 

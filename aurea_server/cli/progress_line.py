@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Self
 
@@ -107,6 +108,16 @@ class LiveLine(Observer):
         else:
             self._charts.close()
 
+    @property
+    def console(self) -> Console:
+        """What is printed here stays above the line."""
+        return self._bar.console if self._charts is None else self._charts.console
+
+    def settle(self) -> None:
+        """Before something is printed where the line was: wait until the terminal has taken its end."""
+        if self._charts is not None and sys.stdout.isatty():
+            self._charts.settle()
+
     def on_start(self, spec: RunSpec) -> None:
         self._currency = spec.cost.currency
         self._bar.update(self._task, description=make_printable(spec.label or "running"))
@@ -160,8 +171,7 @@ class LiveLine(Observer):
             self._reported.add(finding.code)
             line = Text(finding.code, SEVERITY_STYLE[finding.severity.name])
             line.append(f": {make_printable(finding.detail)}", "not bold")
-            above = self._bar.console if self._charts is None else self._charts.above
-            above.print(Prose(line), crop=False)
+            self.console.print(Prose(line), crop=False)
 
 
 class _NameColumn(ProgressColumn):
