@@ -7,14 +7,17 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
-from aurea_engine import simulate, spec_from_dict
+from aurea_engine import RunParts, simulate, spec_from_dict
 from aurea_engine.processes.messages import Snapshot
+from aurea_engine.processes.so_far import MOST_GROUPS, SoFar, make_so_far
 from aurea_engine.records.histogram import bounds_of
 from aurea_engine.records.series import MOST
 from aurea_engine.report.series_columns import CELLS, find_cell, make_columns
+from aurea_engine.results.observers import Observer, Progress
 from aurea_server.runs.live_series import COUNTS, LiveSeries
 
 Post = Callable[..., Awaitable[Any]]
@@ -175,3 +178,38 @@ async def get(client: Any, path: str) -> Any:
     async with client.get(path) as answer:
         assert answer.status == 200, await answer.text()
         return await answer.json(content_type=None)
+
+
+class Latest(Observer):
+    """Keeps what it was told last."""
+
+    def on_parts(self, parts: RunParts) -> None:
+        self.parts = parts
+
+    def on_progress(self, progress: Progress) -> None:
+        self.progress = progress
+
+
+def test_so_far_is_bounded() -> None:
+    """However many groups and classes of failures there are, and however long their names."""
+    job = {"kind": "faulty", "failure_rate": 0.5, "job": {"kind": "sleep", "duration": 0.01}}
+    groups = [{"weight": 1, "job": job, "name": f"group {number} {'x' * 100}"} for number in range(20)]
+    workload = {"job": {"kind": "mix", "of": groups}, "arrivals": {"kind": "constant", "rate": 100}, "jobs": 2000}
+    objectives = [{"metric": "failure_ratio", "at_most": 0.1}]
+    latest = Latest()
+    spec = spec_from_dict({"workload": workload, "clock": "virtual", "seed": 1, "objectives": objectives})
+    result = simulate(spec, [latest])
+    so_far = make_so_far(latest.progress, latest.parts)
+    assert (len(so_far.groups), so_far.more_groups) == (MOST_GROUPS, 4)
+    assert [each.arrived for each in so_far.groups] == [each.counts.arrived for each in result.groups[:MOST_GROUPS]]
+    assert latest.progress.objectives == result.objectives
+    assert (so_far.objectives[0].outcome, so_far.objectives[0].observed) == ("missed", result.objectives[0].observed)
+    assert so_far.failures == result.failures
+    assert so_far.cost_per_success == float(result.cost.per_success or 0)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(so_far), type=SoFar) == so_far
+
+
+@pytest.mark.parametrize("evil", [{"failures": {"x" * 201: 1}}, {"statuses": {"200": -1}}, {"more": 1}])
+def test_so_far_may_have_been_written_by_a_job(evil: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.msgpack.decode(msgspec.msgpack.encode(evil), type=SoFar)
