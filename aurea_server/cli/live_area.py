@@ -79,7 +79,9 @@ class LiveArea:
         self._streams = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = (cast(TextIO, FileProxy(self.above, stream)) for stream in self._streams)
         self._thread.start()
-        signal.signal(signal.SIGTSTP, self._stop)
+        # Where it is ignored, there is no shell that could let the process go on again.
+        if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
+            signal.signal(signal.SIGTSTP, self._stop)
 
     @property
     def is_open(self) -> bool:
@@ -99,7 +101,8 @@ class LiveArea:
         if self._streams is None:
             return
         (sys.stdout, sys.stderr), self._streams = self._streams, None
-        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        if signal.getsignal(signal.SIGTSTP) == self._stop:
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         self._orders.put(_Order(is_last=True))
         self._thread.join(PATIENCE)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -164,3 +165,17 @@ def test_the_end_may_come_in_a_signal(area: LiveArea, screen: Screen) -> None:
     area.draw(["late"])
     assert ended == [True]
     assert screen.lines == [""] * 8
+
+
+def test_an_ignored_stop_stays_ignored(screen: Screen) -> None:
+    """A shell without job control could not let the process go on; and what was there before is there afterwards."""
+    for handler in (signal.SIG_IGN, signal.SIG_DFL):
+        before = signal.signal(signal.SIGTSTP, handler)
+        try:
+            area = LiveArea(screen.write, CONSOLE)
+            area.open()
+            assert (signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN) == (handler is signal.SIG_IGN)
+            area.close()
+            assert signal.getsignal(signal.SIGTSTP) is handler
+        finally:
+            signal.signal(signal.SIGTSTP, before)
