@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-NAMES = {"{folder}/{name}": "app/main.js", "{run_id}": "benchmark-1", "{search_id}": "search-1", "{name}": "page.js"}
+NAMES = {"{folder}/{name}": "start/main.js", "{run_id}": "benchmark-1", "{search_id}": "search-1", "{name}": "page.js"}
 
 
 def fill_path(path: str) -> str:

@@ -167,7 +167,7 @@ async def test_the_page_works_behind_a_proxy(serve: Any, proxy: Proxy, strip: bo
     """Its references lead under the prefix, and so does the base path without its slash."""
     client = await proxy(await serve(base_path="/bench"), strip=strip)
     shown = await references(client, "/bench/")
-    assert {"/bench/ui/app/main.js", "/bench/ui/styles/base.css"} <= set(shown)
+    assert {"/bench/ui/start/main.js", "/bench/ui/styles/base.css"} <= set(shown)
     assert set(shown.values()) == {200}
 
 

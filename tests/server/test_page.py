@@ -74,12 +74,12 @@ async def test_known_files_are_not_sent_again(client: Any) -> None:
     """Each form has a tag of its own, which a client is asked to check every time."""
     tags = set()
     for coding in ("gzip", "identity"):
-        _, headers, _ = await fetch(client, "/ui/app/main.js", Accept_Encoding=coding)
+        _, headers, _ = await fetch(client, "/ui/start/main.js", Accept_Encoding=coding)
         tags.add(tag := headers["ETag"])
         assert headers["Cache-Control"] == "no-cache"
-        status, again, body = await fetch(client, "/ui/app/main.js", Accept_Encoding=coding, If_None_Match=tag)
+        status, again, body = await fetch(client, "/ui/start/main.js", Accept_Encoding=coding, If_None_Match=tag)
         assert (status, again["ETag"], body) == (304, tag, b"")
-        assert (await fetch(client, "/ui/app/main.js", Accept_Encoding=coding, If_None_Match='"else"'))[0] == 200
+        assert (await fetch(client, "/ui/start/main.js", Accept_Encoding=coding, If_None_Match='"else"'))[0] == 200
     assert len(tags) == 2
 
 
@@ -101,7 +101,7 @@ async def test_nothing_else_is_served(client: Any, path: str) -> None:
 async def test_the_page_needs_no_token(serve: Any) -> None:
     """The page asks for the token itself; what it shows needs one."""
     client = await serve(token="correct-horse-battery")
-    for path, status in {"/": 200, "/ui/app/main.js": 200, "/benchmark/runs": 401, "/benchmark/events": 401}.items():
+    for path, status in {"/": 200, "/ui/start/main.js": 200, "/benchmark/runs": 401, "/benchmark/events": 401}.items():
         assert (await fetch(client, path))[0] == status
 
 

@@ -1,9 +1,9 @@
 // The page begins here: the session, the feed, the first view.
 
-import { fill } from "./dom.js";
-import * as feed from "./feed.js";
+import { fill } from "../app/dom.js";
+import * as feed from "../app/feed.js";
 import * as router from "./router.js";
-import { isSignedIn, onChange, signOut } from "./session.js";
+import { isSignedIn, onChange, signOut } from "../app/session.js";
 
 const MODES = {
   live: ["Live", "Events arrive as they happen."],

@@ -1,9 +1,9 @@
 // Which view is shown: `#/run/benchmark-1?x=y` is the view `run`, with its arguments and its query.
 
-import { Problem } from "./api.js";
-import { button, el, fill, heading, href, link } from "./dom.js";
-import { problemNotice } from "./notices.js";
-import { SignedOut } from "./session.js";
+import { Problem } from "../app/api.js";
+import { button, el, fill, heading, href, link } from "../app/dom.js";
+import { problemNotice } from "../app/notices.js";
+import { SignedOut } from "../app/session.js";
 import { VIEWS } from "./views.js";
 
 const main = document.getElementById("main");
