@@ -97,3 +97,16 @@ def test_tokens_and_bill_are_those_of_the_server(model_server: str, aurea: Calla
         marks = job["marks"]
         assert marks["sent"] <= marks["first_frame"] <= marks["first_token"] <= marks["last_token"] <= job["finished"]
     assert "What other tools would report" in page.read_text()
+
+
+def test_asked_lengths_are_met_by_a_real_tokenizer(
+    model_server: str, aurea: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The probes before the run measure its tokens per word, and what its template adds."""
+    result = tmp_path / "result.json"
+    code, _, err = aurea("chat", model_server, "--users", 1, "--jobs", 4, "--no-reuse", "--input-tokens", 100,
+                         "--output-tokens", MOST, "--timeout", "300s", "-o", result)  # fmt: skip
+    assert code in (0, 6), err
+    measures = json.loads(result.read_bytes())["measures"]
+    assert measures["asked_input"]["mean"] == 100
+    assert abs(measures["input_tokens"]["mean"] - 100) <= 10
