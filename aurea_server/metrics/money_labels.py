@@ -24,9 +24,9 @@ _LINES_OF_MODELS: dict[str, tuple[tuple[str, str], ...]] = {
     "egress": (("egress", "GB"), ("egress", "GiB")),
     "flat_period": (("period", "Periods"),),
     "tiered": (("jobs", "Jobs"), ("time", "Seconds"), ("time", "GB-Seconds")),
-    "tokens": ((OTHER, "1M Tokens"),),
+    "tokens": (("input", "1M Tokens"), ("cached", "1M Tokens"), ("output", "1M Tokens"), (OTHER, "1M Tokens")),
 }
-"""Cost model → the (component, unit) of the lines of its bills; classes of tokens are named by clients."""
+"""Cost model → the (component, unit) of the lines of its bills; clients may name classes of tokens otherwise."""
 
 _LINES_OF_OTHERS = (("minutes", "Minutes"), ("formula", OTHER), ("commitment", "Hours"))
 """Lines of a formula, of the documented example of a model of one's own, and of a commitment."""
@@ -48,11 +48,10 @@ CURRENCIES = tuple(_TENDER.split())
 
 
 def _sheet_lines() -> Iterator[tuple[str, str]]:
-    # Fictional sheets are for trials, and classes of tokens have no names of their own elsewhere either: each name is
-    # several series, and there is a promise of how many there are.
+    # Fictional sheets are for trials: each name is several series, and there is a promise of how many there are.
     for name in shipped_sheets():
         prices = () if name.startswith("example-") else shipped_sheet(name).prices
-        yield from ((price.sku, price.unit) for price in prices if price.meter.kind != "tokens")
+        yield from ((price.sku, price.unit) for price in prices)
 
 
 @functools.cache
