@@ -167,7 +167,9 @@ class TimeChart {
       if (x < bbox.left || x > bbox.left + bbox.width) continue; // what was zoomed out of sight
       stroke(ctx, color(tone), [x, bbox.top], [x, bbox.top + bbox.height]);
       ctx.fillStyle = color(tone);
-      ctx.fillText(label, x + 4 * devicePixelRatio, bbox.top + 10 * devicePixelRatio);
+      const isRight = x > bbox.left + bbox.width * 0.85;
+      ctx.textAlign = isRight ? "right" : "left"; // uPlot leaves that of its axes
+      ctx.fillText(label, x + (isRight ? -4 : 4) * devicePixelRatio, bbox.top + 10 * devicePixelRatio);
     }
     ctx.restore();
   }

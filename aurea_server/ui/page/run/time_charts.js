@@ -130,12 +130,11 @@ export class TimeCharts {
     for (const each of this.charts) draw(each, run, points);
   }
 
-  /** Show all of them an instant that the pointer is at elsewhere. */
+  /** Show an instant that the pointer is at elsewhere: the first of them tells the others. */
   pointAt(at) {
-    for (const { chart } of this.charts) {
-      const left = at === null ? -10 : chart.plot.valToPos(at, "x");
-      chart.plot.setCursor({ left, top: at === null ? -10 : chart.plot.over.clientHeight / 2 });
-    }
+    const plot = this.charts[0]?.chart.plot;
+    const left = at === null ? -10 : plot?.valToPos(at, "x");
+    plot?.setCursor({ left, top: at === null ? -10 : plot.over.clientHeight / 2 }, true, true);
   }
 
   async make(wanted, run, key, isDense) {
