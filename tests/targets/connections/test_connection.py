@@ -171,6 +171,7 @@ async def test_timeout_ends_the_exchange() -> None:
         await silent.wait()
 
     async with serve(script) as port, pool_for(port, limit=1) as pool:
+        await pool.open(1)  # to connect may take longer than that
         seen = await exchange(pool, Recorder(), timeout_ns=20_000_000)
         assert pool.state().open == 0
     assert (seen.failure, seen.first_byte, seen.bytes_sent) == ("timeout", -1, len(GET))
