@@ -52,8 +52,8 @@ class PoolState:
     ``open``: connections that are open; ``busy``: those that have a job, also while they are being opened for it;
     ``waiting``: jobs that wait for one. Since the window opened: ``waited``: jobs that had to wait at all; ``full_ns``: how
     long every connection that is allowed was busy; ``opened``: connections that were opened, the warm ones too;
-    ``failed_dials``: attempts that failed; ``lost_kept``: requests that were sent on a kept connection, which the target then
-    closed without a byte of a reply.
+    ``failed_dials``: attempts that failed; ``lost_kept``: requests that were sent on a kept connection, which the target
+    then closed without a byte of a reply.
     """
 
     open: Count = 0
