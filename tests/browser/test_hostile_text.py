@@ -18,9 +18,9 @@ SCRIPT = "</script><script>globalThis.hit=1</script>"
 ATTRIBUTE = "\"' onmouseover='globalThis.hit=1' x=\""
 ADDRESS = "javascript:globalThis.hit=1"
 TURNED = "שלום \u202eexe.gpj\u202c {{7*7}} ${7*7}"
-LONG = "<b>" + "W" * 250
+LONG = "<u>" + "W" * 250
 HOSTILE = [IMAGE, SCRIPT, ATTRIBUTE, ADDRESS, TURNED, LONG]
-MARKUP = "['#main img', '#main script', '#main b:not([class])', '[onmouseover]', '[onerror]', '[href^=javascript]']"
+MARKUP = "['#main img', '#main script', '#main u', '[onmouseover]', '[onerror]', '[href^=javascript]']"
 
 
 def plant_in_list(document: dict[str, Any], text: str) -> dict[str, Any]:
