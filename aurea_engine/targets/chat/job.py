@@ -191,7 +191,8 @@ class Chat(Job):
 
     async def open_prompts(self, setup: JobSetup) -> PromptSource:
         """What its jobs ask. Raises `SpecError` for what cannot be read."""
-        return await open_prompts(self.prompts, setup, self.lengths)
+        turns = 1 if self.conversation is None else self.conversation.turns
+        return await open_prompts(self.prompts, setup, self.lengths, turns)
 
     def groups(self) -> tuple[str, ...]:
         return () if self.name is None else (self.name,)

@@ -57,10 +57,11 @@ def test_each_turn_asks_with_all_that_was_said() -> None:
     assert len(whole) == 6
     for messages in whole:
         assert [each["role"] for each in messages] == ["user", "assistant", "user", "assistant", "user"]
-        # A prompt of 8 words and 2 tokens of the template; an answer is four times the count of its prompt.
-        assert [len(each["content"].split()) for each in messages] == [8, 4, 8, 4, 8]
+        # A prompt of 8 words and 2 tokens of the template, which later turns have in their history; an answer is four times
+        # the count of its prompt.
+        assert [len(each["content"].split()) for each in messages] == [8, 4, 10, 4, 10]
         assert messages[1]["content"] == " answer10" * 4
-        assert messages[3]["content"] == " answer22" * 4
+        assert messages[3]["content"] == " answer24" * 4
     assert len({messages[i]["content"] for messages in whole for i in (0, 2, 4)}) == 18
 
 
@@ -77,16 +78,16 @@ def test_turns_are_groups_and_tokens_add_up() -> None:
             result = run(server, cost={**cost, "per": per})
         totals.append(result_to_dict(result)["cost"]["exact"])
     assert [each.name for each in result.groups] == ["turn_1", "turn_2", "turn_3"]
-    # Prompts of 10, 10 + 4 + 8 and 22 + 4 + 8 tokens, and three answers of 4.
-    assert [group(result, f"turn_{i}").measures["input_tokens"].total for i in (1, 2, 3)] == [60, 132, 204]
-    assert [group(result, f"turn_{i}").measures["asked_input"].total for i in (1, 2, 3)] == [60, 6 * 24, 6 * 36]
-    assert result.measures["input_tokens"].total == 396
+    # Prompts of 10, 10 + 4 + 10 and 24 + 4 + 10 tokens, and three answers of 4.
+    for name in ("asked_input", "input_tokens"):
+        assert [group(result, f"turn_{i}").measures[name].total for i in (1, 2, 3)] == [60, 6 * 24, 6 * 38]
+    assert result.measures["input_tokens"].total == 432
     assert result.measures["output_tokens"].total == 72
     assert result.measures["token_gap"].amounts.count == 0
     assert group(result, "turn_2").counts.completed == 6
     assert group(result, "turn_2").marks["first_token"].from_start.count == 6
     assert totals == [totals[0]] * 2
-    assert Fraction(totals[0]) == Fraction(396 * 2 + 72 * 10, 10**6)
+    assert Fraction(totals[0]) == Fraction(432 * 2 + 72 * 10, 10**6)
 
 
 @service

@@ -12,8 +12,11 @@ from aurea_engine.workload.job_setup import JobSetup
 from aurea_engine.workload.token_traces import TokenLengths
 
 
-async def open_prompts(prompts: Prompts, setup: JobSetup, lengths: TokenLengths | None) -> PromptSource:
-    """What jobs of ``prompts`` ask; ``lengths`` are those of the trace that they arrive by.
+async def open_prompts(
+    prompts: Prompts, setup: JobSetup, lengths: TokenLengths | None = None, turns: int = 1
+) -> PromptSource:
+    """What jobs of ``prompts`` ask; ``lengths`` are those of the trace that they arrive by. ``turns``: so many consecutive
+    numbers are one conversation.
 
     Raises `SpecError` for a file that cannot be read, and for a line that is no prompt.
     """
@@ -23,4 +26,4 @@ async def open_prompts(prompts: Prompts, setup: JobSetup, lengths: TokenLengths 
     if prompts.trace:
         assert lengths is not None  # `Chat.bound_to` refuses a workload without
         return TracedPrompts(prompts, setup, lengths)
-    return ShapedPrompts(prompts, setup)
+    return ShapedPrompts(prompts, setup, turns)

@@ -45,27 +45,28 @@ class MadePrompts(PromptSource):
 
 
 class ShapedPrompts(MadePrompts):
-    """Prompts of a shape."""
+    """Prompts of a shape. ``turns``: so many consecutive numbers are one conversation."""
 
-    def __init__(self, prompts: Prompts, setup: JobSetup) -> None:
+    def __init__(self, prompts: Prompts, setup: JobSetup, turns: int) -> None:
         # Texts are of this kind of job alone, so that no other kind of the run has the same prefixes.
         super().__init__(prompts, setup.streams.rng("words").bytes(32))
-        self._prefix, self._draws = prompts.prefix, Draws(setup.streams)
+        self._prefix, self._draws, self._turns = prompts.prefix, Draws(setup.streams), turns
         self._input, self._output = draw_lengths(prompts, setup.streams)
 
     def ask(self, number: int, turn: int) -> Ask:
-        (prompt, answer), prefix = self.wanted(number), self._prefix
-        words = self.calibration.words_for(prompt)
-        if prefix is None:
+        (prompt, answer), calibration = self.wanted(number), self.calibration
+        if self._prefix is None or number % self._turns:
+            # Only the first turn of a conversation has the server's overhead before it; it is in the history of the others.
+            words = calibration.words_of_block(prompt) if number % self._turns else calibration.words_for(prompt)
             return self._make_ask(make_text(self._key, "prompt", number, words), answer)
-        # The server's overhead is in front of the prefix, and so the rest of the prompt has what is left of the whole.
-        length = self.calibration.words_of_block(prefix.length)
-        group = self._draws.row(number, prefix.groups)
-        rest = make_text(self._key, "prompt", number, max(1, words - length))
-        return self._make_ask(f"{self._keep_text('prefix', group, length)} {rest}", answer)
+        # The overhead comes before the prefix, is the same for all, and so is a part of it.
+        length = calibration.words_for(self._prefix.length)
+        before = self._keep_text("prefix", self._draws.row(number // self._turns, self._prefix.groups), length)
+        rest = max(1, calibration.words_for(prompt) - length)
+        return self._make_ask(f"{before} {make_text(self._key, 'prompt', number, rest)}", answer)
 
     def wanted(self, number: int) -> tuple[int, int]:
-        before = 0 if self._prefix is None else self._prefix.length
+        before = 0 if self._prefix is None or number % self._turns else self._prefix.length
         return before + self._input.of(number), self._output.of(number)
 
 
