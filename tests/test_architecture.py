@@ -26,7 +26,7 @@ LONG_FILES: dict[str, str] = {
 }
 """Files of more than 300 lines, each with the reason why it is better left whole."""
 
-# One test for all files, since the suite has hundreds of them: a test of its own for each would cost more than what it looks at.
+# One test for all files. There are hundreds of them, and a test for each would cost more than what it looks at.
 
 
 def name_of(file: Path) -> str:

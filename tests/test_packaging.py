@@ -134,7 +134,10 @@ def test_the_source_distribution_can_run_its_own_tests(built: Path) -> None:
 # Scripts
 
 
-@pytest.mark.parametrize("script", sorted((ROOT / "scripts").iterdir()), ids=lambda path: path.name)
+SCRIPTS = sorted(file for file in (ROOT / "scripts").iterdir() if file.is_file())
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_scripts_parse_and_are_executable(script: Path) -> None:
     """Plain shell, or Python where the first line says so."""
     if script.read_text().startswith("#!/usr/bin/env python3\n"):

@@ -17,10 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.strikes import HANGS, wait_until_gone, within
-
 from aurea_server.history import DataFolder
 from aurea_server.history.migrations import VERSION
+from tests.faults.strikes import HANGS, wait_until_gone, within
 
 pytestmark = pytest.mark.faults
 
