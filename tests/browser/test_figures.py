@@ -79,3 +79,14 @@ async def test_charts_are_drawn_from_the_series(server: Server, visit: Visit) ->
     assert charts["response-times"] == [middles, *times]
     assert charts["in-system"] == [ends, points["in_service"], points["waiting"]]
     assert charts["cost"] == [ends, points["cost"]]
+
+
+async def test_a_bar_is_as_high_as_its_share(server: Server, visit: Visit) -> None:
+    """Of jobs that all take as long: one bar, and it is all of them, by the labels of its axis."""
+    body = {"num_jobs": 50, "job_duration_ms": 100, "clock": "virtual", "label": "all alike"}
+    page = await open_run(visit, server.run(body)["benchmark_id"])
+    bars = page.locator("[data-chart='distribution']")
+    await bars.locator("svg").first.wait_for()
+    from playwright.async_api import expect
+
+    await expect(bars.locator("svg")).to_contain_text("100 %")

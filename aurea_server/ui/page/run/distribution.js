@@ -73,7 +73,8 @@ function withoutShortest(buckets, total) {
 /** At most `MOST_BARS` bars of equal width; edges of bars are edges of buckets, so counts are exact. */
 export function gatherBars(buckets) {
   const [low, high] = [buckets[0].low, buckets.at(-1).high];
-  const step = Math.log(high / low) / MOST_BARS;
+  // No narrower than a bucket: the bars of times that are nearly alike would be told a fraction of their share.
+  const step = Math.max(Math.log(high / low) / MOST_BARS, Math.log(buckets[0].high / buckets[0].low));
   const bars = [];
   for (const each of buckets) {
     const cell = Math.floor(Math.log(Math.sqrt(each.low * each.high) / low) / step);
