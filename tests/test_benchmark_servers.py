@@ -99,7 +99,7 @@ def test_a_program_that_fails_says_why(require: Callable[..., str]) -> None:
 def test_the_server_of_streams_counts_every_frame() -> None:
     """Two streams of it, one after the other on one connection: as many frames as it says, and the same to a client."""
     with open_chat_server() as server:
-        job = {"kind": "chat", "url": server.url}
+        job = {"kind": "chat", "url": server.url, "prompts": ["Hello"]}
         spec = {"workload": {"job": job, "arrivals": {"kind": "closed", "users": 1}, "jobs": 2}}
         result = run_sync(spec_from_dict(spec))
         told = server.tell()
