@@ -62,8 +62,12 @@ async def test_it_moves_and_then_has_ended(server: Server, visit: Visit) -> None
     await check(page.locator("[data-chart='heat-map']")).to_be_visible()
     await has_ended(page, "completed")
     await check_figures(page, runs.result(server, run_id))
-    await page.wait_for_function("() => main.querySelector('[data-chart=cost]').chart.data[0].length >= 8")
-    points, charts = runs.series(server, run_id)["points"], await read_charts(page)
+    points = runs.series(server, run_id)["points"]
+    # What was told of it while it was on stays until its series has been read.
+    await page.wait_for_function(
+        "until => String(main.querySelector('[data-chart=cost]').chart.data[0]) === String(until)", arg=points["until"]
+    )
+    charts = await read_charts(page)
     assert charts["cost"] == [points["until"], points["cost"]]
     assert charts["heat-map"] == points["heat"]
     low, high, counts = charts["distribution"]
