@@ -66,7 +66,8 @@ def chat_command(
     check_output(save, "--save")
     # What packages offer is for runs in this process.
     catalog = default_catalog() if server is not None else default_catalog().with_entry_points()
-    document, taken = make_document(choose_url(url), chat, load, money, catalog, is_remote=server is not None)
+    where = choose_url(url, "http://127.0.0.1:8000")
+    document, taken = make_document(where, chat, load, money, catalog, is_remote=server is not None)
     if server is not None:
         return _run_there(server, shards.add_to(document), taken, output, save)
     spec = make_spec(document, catalog, CHAT_FLAGS)

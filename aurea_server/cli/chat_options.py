@@ -123,6 +123,8 @@ class ChatOptions:
             if not os.access(self.prompts, os.R_OK) or Path(self.prompts).is_dir():
                 raise SpecError([Problem("--prompts", "must be a file that can be read", ascii(self.prompts)[:200])])
             return {"prompts": {"file": self.prompts}}
+        if self.output_tokens is not None and self.max_tokens is not None:
+            raise SpecError([Problem("--max-tokens", "cannot stand beside --output-tokens: give one or the other")])
         if not shaped:
             return {}
         lengths = {

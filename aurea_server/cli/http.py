@@ -67,10 +67,10 @@ def http_command(
     return run_here(spec, catalog, output, access=access, floor=measure, place=place)
 
 
-def choose_url(given: tuple[str, ...]) -> str:
+def choose_url(given: tuple[str, ...], example: str = "http://127.0.0.1:8080/") -> str:
     """The one URL. Raises SpecError, with a hint where something else was meant."""
     if not given:
-        raise SpecError([Problem("URL", "is missing: give one, such as http://127.0.0.1:8080/")])
+        raise SpecError([Problem("URL", f"is missing: give one, such as {example}")])
     for extra in given[1:]:
         if extra.lstrip().startswith(("{", "[", "@")):
             raise SpecError(

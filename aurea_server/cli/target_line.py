@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from aurea_engine import Catalog, RunSpec, spec_to_dict
+from aurea_engine.targets.chat.endpoints import find_endpoint
 from aurea_server.cli.credentials import split_userinfo
 from aurea_server.cli.number_format import format_number, format_seconds, make_printable
 from aurea_server.cli.tables import join_fitting, measure_width
@@ -41,8 +42,8 @@ def list_targets(job: Any) -> Iterator[str]:
             yield from list_targets(each)
     elif isinstance(job, dict):
         if isinstance(job.get("url"), str):
-            url = split_userinfo(job["url"])[0].partition("?")[0]
-            yield f"{job.get('method', 'POST')} {url}"
+            url = job["url"] if job.get("kind") != "chat" else find_endpoint(job["url"], job.get("endpoint", "chat"))
+            yield f"{job.get('method', 'POST')} {split_userinfo(url)[0].partition('?')[0]}"
         else:
             for member in job.values():
                 yield from list_targets(member)

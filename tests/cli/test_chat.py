@@ -29,6 +29,7 @@ from aurea_server.cli.chat_options import ChatOptions, inline_prompts
 from aurea_server.cli.load_options import ChatLoadOptions
 from aurea_server.cli.money_options import MoneyOptions
 from aurea_server.cli.progress_line import BESIDE, list_figures
+from aurea_server.cli.target_line import list_targets
 from aurea_server.cli.token_figures import list_tokens, list_tokens_of, list_tokens_there
 from aurea_server.settings.settings import Settings
 from tests.cli.test_runs import Serving
@@ -97,6 +98,7 @@ def test_flags_become_members(options: dict[str, Any], members: dict[str, Any]) 
         ({"parameters": "[]"}, "--parameters: must be an object"),
         ({"parameters": "{"}, "--parameters: "),
         ({"output_tokens": "{"}, "--output-tokens: "),
+        ({"output_tokens": "9", "max_tokens": 9}, "--max-tokens: cannot stand beside --output-tokens"),
         ({"header": ["none"]}, "--header: must be NAME: VALUE"),
         ({"api_key_env": "A", "api_key_secret": "B"}, "--api-key-secret: cannot stand beside --api-key-env"),
     ],
@@ -225,6 +227,11 @@ def test_a_server_without_a_list_needs_a_model(
     assert code == 2
     assert said in err
     assert "--model: must be given" in err
+
+
+def test_the_line_of_the_target_has_its_whole_path() -> None:
+    chat = {"kind": "chat", "url": "http://h:8000", "endpoint": "completions"}
+    assert list(list_targets([chat])) == ["POST http://h:8000/v1/completions"]
 
 
 def test_no_server_is_one_line(aurea: Callable[..., Any]) -> None:

@@ -192,7 +192,7 @@ class Chat(Job):
     async def open_prompts(self, setup: JobSetup) -> PromptSource:
         """What its jobs ask. Raises `SpecError` for what cannot be read."""
         turns = 1 if self.conversation is None else self.conversation.turns
-        return await open_prompts(self.prompts, setup, self.lengths, turns)
+        return await open_prompts(self.prompts, setup, self.lengths, turns, self.max_tokens)
 
     def groups(self) -> tuple[str, ...]:
         return () if self.name is None else (self.name,)

@@ -154,6 +154,14 @@ def test_the_default_is_a_bounded_shape() -> None:
     assert source.wanted(3) == (256, 128)
 
 
+def test_max_tokens_bound_a_shape_without_an_output() -> None:
+    """Also the plan, which the other clock goes by; an output that is given is the shape's own."""
+    for prompts, wanted in [(Prompts(), 9), (Prompts(input=Constant(50)), 9), (Prompts(output=Constant(40)), 40)]:
+        source = asyncio.run(open_prompts(prompts, leaf(), max_tokens=9))
+        assert source.ask(3, -1).max_tokens == wanted
+        assert plan_lengths(prompts, (), 9, leaf().streams, None)(0, 5).output.tolist() == [wanted] * 5
+
+
 def test_exact_answers_are_asked_for() -> None:
     """By the names that vLLM and SGLang know."""
     ask = opened(Prompts(exact=True, output=Constant(40))).ask(3, -1)

@@ -61,7 +61,8 @@ class Prompts(Checked):
       ``pick``: job i has prompt i, and behind the last they begin anew (``in_order``); one at ``random``; or each is used
       ``once``, and arrivals end with them.
     - a shape: ``input`` tokens of words that mean nothing, 256 if nothing is said, and an answer of at most ``output``
-      tokens, 128 if nothing is said. A ``prefix`` comes before the input, and is the same for all jobs of its group.
+      tokens; if nothing is said, of the job's ``max_tokens``. A ``prefix`` comes before the input, and is the same for all
+      jobs of its group.
     - ``trace``: the lengths come with the arrivals.
 
     ``exact``: the answers of a shape or a trace are not to be shorter either. The server is told by ``min_tokens`` and
@@ -113,12 +114,12 @@ class Prompts(Checked):
 
     def _complete_shape(self) -> list[Problem]:
         problems = []
-        for name, usual in (("input", DEFAULT_INPUT), ("output", DEFAULT_OUTPUT)):
+        if self.input is None:
+            # The frozen value completes itself once, while it is made: a result shows what was asked for.
+            object.__setattr__(self, "input", Constant(DEFAULT_INPUT))
+        for name in ("input", "output"):
             distribution = getattr(self, name)
-            if distribution is None:
-                # The frozen value completes itself once, while it is made: a result shows what was asked for.
-                object.__setattr__(self, name, Constant(usual))
-            elif not 1 <= _find_mean(distribution) <= MOST_TOKENS:
+            if distribution is not None and not 1 <= _find_mean(distribution) <= MOST_TOKENS:
                 problems.append(Problem(name, f"must be tokens, 1 to {MOST_TOKENS:,} on average"))
         return problems
 

@@ -31,11 +31,11 @@ def plan_lengths(
         return _plan_trace(trace)
     if prompts.is_listed:
         return _plan_listed(prompts, lines, max_tokens, streams)
-    return _plan_shape(prompts, streams)
+    return _plan_shape(prompts, max_tokens, streams)
 
 
-def _plan_shape(prompts: Prompts, streams: Streams) -> LengthPlan:
-    prompt, answer = draw_lengths(prompts, streams)
+def _plan_shape(prompts: Prompts, max_tokens: int, streams: Streams) -> LengthPlan:
+    prompt, answer = draw_lengths(prompts, max_tokens, streams)
     before = 0 if prompts.prefix is None else prompts.prefix.length
     return lambda first, n: Wanted(before + prompt.span(first, n), answer.span(first, n))
 

@@ -10,6 +10,7 @@ from aurea_engine.targets.chat.prompts.lengths import LengthDraws, make_key
 from aurea_engine.targets.chat.prompts.member import Prompts
 from aurea_engine.targets.chat.prompts.words import make_text
 from aurea_engine.targets.http.draws import Draws
+from aurea_engine.workload.distributions import Constant
 from aurea_engine.workload.job_setup import JobSetup
 from aurea_engine.workload.streams import Streams
 from aurea_engine.workload.token_traces import BLOCK_TOKENS, TokenLengths
@@ -47,11 +48,11 @@ class MadePrompts(PromptSource):
 class ShapedPrompts(MadePrompts):
     """Prompts of a shape. ``turns``: so many consecutive numbers are one conversation."""
 
-    def __init__(self, prompts: Prompts, setup: JobSetup, turns: int) -> None:
+    def __init__(self, prompts: Prompts, setup: JobSetup, turns: int, max_tokens: int) -> None:
         # Texts are of this kind of job alone, so that no other kind of the run has the same prefixes.
         super().__init__(prompts, setup.streams.rng("words").bytes(32))
         self._prefix, self._draws, self._turns = prompts.prefix, Draws(setup.streams), turns
-        self._input, self._output = draw_lengths(prompts, setup.streams)
+        self._input, self._output = draw_lengths(prompts, max_tokens, setup.streams)
 
     def ask(self, number: int, turn: int) -> Ask:
         (prompt, answer), calibration = self.wanted(number), self.calibration
@@ -98,12 +99,12 @@ class TracedPrompts(MadePrompts):
         return " ".join(parts)
 
 
-def draw_lengths(prompts: Prompts, streams: Streams) -> tuple[LengthDraws, LengthDraws]:
-    """The lengths of the prompts, without their prefix, and of the answers of a shape."""
+def draw_lengths(prompts: Prompts, max_tokens: int, streams: Streams) -> tuple[LengthDraws, LengthDraws]:
+    """The lengths of the prompts, without their prefix, and of the answers of a shape: ``max_tokens`` if it says none."""
     assert prompts.input is not None
-    assert prompts.output is not None
+    output = Constant(max_tokens) if prompts.output is None else prompts.output
     key = make_key(streams)
-    return LengthDraws(prompts.input, key, 0), LengthDraws(prompts.output, key, 1)
+    return LengthDraws(prompts.input, key, 0), LengthDraws(output, key, 1)
 
 
 def list_draws(streams: Streams) -> Draws:
