@@ -33,7 +33,7 @@ app.command(
 app.command(
     "aurea_server.cli.chat:chat_command",
     name="chat",
-    help="Ask a language model, and report first-token times, gaps, tokens and cost.",
+    help="Ask a language model, and report time to first token, time per output token, tokens and cost.",
 )
 app.command(
     "aurea_server.cli.null_target:null_target_command",

@@ -47,7 +47,7 @@ def chat_command(
     output: OutputOptions = OutputOptions(),
     server: str | None = None,
 ) -> int:
-    """Ask a language model at a steady rate, and report the time to the first token, gaps, tokens and what they cost.
+    """Ask a language model at a steady rate, and report time to first token (TTFT), time per output token, and cost.
 
     Times count from the instant at which a request was meant to begin. Tokens are those that the server reports.
     Exit codes are those of ``aurea run``.
@@ -57,9 +57,10 @@ def chat_command(
     url
         An OpenAI-compatible server, such as http://127.0.0.1:8000 or https://api.example.org/v1.
     save
-        Write the specification to this file: ``aurea run FILE`` runs it again, with the same seed.
+        Save the specification to this file: ``aurea run FILE`` runs it again, with the same seed.
     server
-        Run it on this Aurea server instead, such as http://localhost:5000. Ctrl-C cancels it there.
+        Run it on this Aurea server instead, such as http://localhost:5000; its --allow-target must allow the URL. Ctrl-C
+        cancels it there.
     """
     check_output(output.output)
     check_output(output.report, "--report")

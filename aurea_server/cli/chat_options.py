@@ -28,7 +28,7 @@ class ChatOptions:
     "Name of the model; the only one that the server lists if not given."
 
     api_key_env: str | None = None
-    "Environment variable that holds the API key, such as OPENAI_API_KEY; the key itself stands in no file and no result."
+    "Environment variable that holds the API key, such as OPENAI_API_KEY; the key is never written to a file or result."
 
     api_key_secret: str | None = None
     "With --server: name under which the server's operator has published the API key."
@@ -40,25 +40,25 @@ class ChatOptions:
     "File of prompts, JSONL: each line a text, or an object with messages or prompt, and max_tokens."
 
     input_tokens: str | None = None
-    "Tokens of each prompt, made of words that mean nothing; or a distribution as JSON. 256 if no prompts are given."
+    "Tokens of each synthetic prompt, made of common words; or a distribution as JSON. 256 if no prompts are given."
 
     output_tokens: str | None = None
     "Tokens of each answer to such a prompt, at most; 128 if not given."
 
     prefix_tokens: str | None = None
-    "Tokens at the beginning that prompts have in common, such as 500; 500x8 is one of eight such texts."
+    "Tokens that prompts begin with, such as 500, one text for all; 500x8: eight different prefixes; each request uses one."
 
     exact: Annotated[bool, FLAG] = False
-    "Ask for answers that are not shorter than --output-tokens either, which vLLM and SGLang understand."
+    "Ask for no shorter answers than --output-tokens, which vLLM and SGLang understand."
 
     max_tokens: _Whole = None
-    "Most tokens of an answer where a prompt has no limit of its own; 128 if not given."
+    "Most tokens of an answer, for prompts without their own limit; 128 if not given."
 
     endpoint: str | None = None
     "chat, or completions for /v1/completions; chat if not given."
 
     no_stream: Annotated[bool, FLAG] = False
-    "Ask for answers in one piece: without a first token, and without gaps."
+    "Ask for answers in one piece: without TTFT and token gaps."
 
     parameters: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     'More members of each request, as JSON, such as {"temperature": 0}.'
@@ -73,10 +73,10 @@ class ChatOptions:
     "How long opening a connection may take, within --timeout; 10s if not given."
 
     connections: _Whole = None
-    "How many connections may be open at once; as many as are needed if not given."
+    "How many connections may be open at once; a request without one waits. As many as are needed if not given."
 
     no_reuse: Annotated[bool, Parameter(name=["--no-reuse", "--disable-keepalive"]), FLAG] = False
-    "Open a connection for each request, as servers need that close kept ones without a word (llama.cpp's)."
+    "Open a connection for each request, for servers that silently close idle connections (llama.cpp's)."
 
     insecure: Annotated[bool, Parameter(name=["--insecure", "-k"]), FLAG] = False
     "Do not check the server's certificate."

@@ -46,7 +46,7 @@ def http_command(
     floor
         After the run, also measure how fast this client can be, against a server that answers at once.
     save
-        Write the specification to this file: ``aurea run FILE`` runs it again, with the same seed.
+        Save the specification to this file: ``aurea run FILE`` runs it again, with the same seed.
     """
     check_output(output.output)
     check_output(output.report, "--report")

@@ -53,13 +53,13 @@ class LoadOptions:
     """How many requests, and when."""
 
     rate: str | None = None
-    "How many requests begin per second, evenly, such as 500/s; 50 if not given."
+    "How many requests begin per second (open loop), evenly, such as 500/s; 50 if not given."
 
     duration: Annotated[str | None, Parameter(name=["--duration", "-z"])] = None
     "For how long requests begin, such as 2m; 10s if neither this nor --jobs is given."
 
     users: Annotated[int | None, Parameter(name=["--users", "-c"], converter=parse_whole)] = None
-    "How many users there are, in place of --rate: each sends a request, waits for its end, and sends the next."
+    "How many users (closed loop), in place of --rate: each sends a request, waits for its end, and sends the next."
 
     jobs: Annotated[int | None, Parameter(name=["--jobs", "-n"], converter=parse_whole)] = None
     "How many requests to send in all."
@@ -71,7 +71,7 @@ class LoadOptions:
     "How much of the beginning to leave out of the figures, such as 5s, or auto."
 
     objective: Annotated[list[str], MANY] = field(default_factory=list)
-    "What must hold, such as 'p99 <= 250ms' or 'failure_ratio <= 0.01'; may be given more than once."
+    "What must hold (SLO), such as 'p99 <= 250ms' or 'failure_ratio <= 0.01'; may be given more than once."
 
     seed: int | None = None
     "Seed of all random streams."
@@ -124,13 +124,16 @@ class ChatLoadOptions(LoadOptions):
 
     # In this module, since annotations of fields that it inherits are read as if they stood in its own.
     rate: str | None = None
-    "How many requests begin per second, evenly, such as 5 or 30/m; 1 if not given."
+    "How many requests begin per second (open loop), evenly, such as 5 or 30/m; 1 if not given."
 
     duration: Annotated[str | None, Parameter(name=["--duration", "-z"])] = None
     "For how long requests begin, such as 2m; 30s if neither this nor --jobs is given."
 
+    objective: Annotated[list[str], MANY] = field(default_factory=list)
+    "What must hold (SLO), such as 'p95 first_token <= 500ms' or 'cost <= 0.5'; may be given more than once."
+
     slots: Annotated[int | None, Parameter(converter=parse_whole)] = None
-    "How many requests may be under way at once; others wait, and their wait counts. No limit if not given."
+    "How many requests may be in service at once; others wait here, and their wait counts. No limit if not given."
 
     def add_to(self, job: dict[str, Any]) -> dict[str, Any]:
         """The specification. Raises SpecError."""

@@ -38,7 +38,7 @@ class RunOptions:
     "How many jobs to run, in place of a file: all at once, or at --rate."
 
     duration_ms: float | None = None
-    "How long each of them sleeps; 100 if not given."
+    "Sleep time of each job, in milliseconds; 100 if not given."
 
     rate: str | None = None
     "How many of them arrive, evenly, such as 500/s; of a file, the rate of its arrivals."

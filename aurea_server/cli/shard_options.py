@@ -18,16 +18,16 @@ class ShardOptions:
     """In how many processes a run is executed, how often, and where."""
 
     processes: Annotated[str | None, Parameter(show_default=False)] = None
-    "Run it in so many processes at once, as one run; auto is one for each core. Virtual replications: so many at a time."
+    "Number of processes that execute it as one run; auto is one for each core. Of virtual replications: how many at a time."
 
     on_loss: Annotated[str | None, Parameter(show_default=False)] = None
-    "What happens when one of them is lost: fail ends the run, continue goes on without it. fail if not given."
+    "When a process is lost: fail ends the run, continue goes on without it. fail if not given."
 
     repeat: Annotated[str | None, Parameter(show_default=False)] = None
-    "Run it so many times, with derived seeds: every figure gets its interval. Virtual ones use all cores."
+    "Number of replications, with derived seeds: every figure gets its interval. Virtual ones use all cores."
 
     until: Annotated[str | None, Parameter(show_default=False)] = None
-    "Repeat it until the interval of the mean response time is so narrow, such as 1%; --repeat is then the most, or 100."
+    "Repeat until the interval of the mean response time is at most ± this wide, such as 1%; at most --repeat times, or 100."
 
     dask: DaskOptions = DaskOptions()
 
