@@ -43,7 +43,7 @@ class ChatOptions:
     "Tokens of each synthetic prompt, made of common words; or a distribution as JSON. 256 if no prompts are given."
 
     output_tokens: str | None = None
-    "Tokens of each answer to such a prompt, at most; 128 if not given."
+    "Most tokens of each answer to such a prompt, or a distribution as JSON; as --max-tokens if not given."
 
     prefix_tokens: str | None = None
     "Tokens that prompts begin with, such as 500, one text for all; 500x8: eight different prefixes; each request uses one."
