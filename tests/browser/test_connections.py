@@ -84,6 +84,41 @@ async def test_a_restart_is_no_end(serve: Serve, visit: Visit, complaints: Compl
     await is_listed(page, "before the restart")
 
 
+FOLLOW = """async () => {
+    const { follow } = await import(new URL("ui/app/follow.js", document.baseURI));
+    window.heard = [];
+    follow("benchmark-999999", ({kind, number}) => heard.push(`${kind} ${number}`), new AbortController().signal);
+}"""
+LAG = """() => {
+    new BroadcastChannel("aurea feed /").postMessage({kind: "lagged"});
+    return heard;
+}"""
+
+
+async def test_an_end_is_heard_after_the_events_are_gone(context: Any, visit: Visit) -> None:
+    """A server that has lost what it told of a run answers with the end alone, as the first event."""
+    asked: list[str | None] = []
+
+    async def answer(route: Any) -> None:
+        asked.append(route.request.headers.get("last-event-id"))
+        kinds = {40: "progress"} if len(asked) == 1 else {1: "end"}
+        body = "".join(f"id: {number}\nevent: {kind}\ndata: {{}}\n\n" for number, kind in kinds.items())
+        await route.fulfill(status=200, content_type="text/event-stream", body=body)
+
+    await context.route("**/benchmark/runs/benchmark-999999/events", answer)
+    page = await visit()
+    await is_live(page)
+    await page.evaluate(FOLLOW)
+    await page.wait_for_function("heard.length === 1")
+    async with asyncio.timeout(SECONDS):
+        while len(heard := await page.evaluate(LAG)) < 2:
+            await asyncio.sleep(0.02)
+    assert heard == ["progress 40", "end 1"]
+    assert asked[:2] == [None, "40"]
+    for _ in range(3):
+        assert await page.evaluate(LAG) == heard, "once"
+
+
 @pytest.mark.parametrize("base", ["/", "/bench/"])
 async def test_it_is_at_home_behind_a_prefix(serve: Serve, visit: Visit, complaints: Complaints, base: str) -> None:
     """Nothing is asked for elsewhere, whatever the address of the page."""

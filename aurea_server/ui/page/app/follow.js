@@ -39,7 +39,9 @@ class Following {
   }
 
   pass(message) {
-    if (message.number <= this.last || this.signal.aborted || this.ended) return;
+    // A run whose events the server no longer has is told as one event, its end, which is then the first.
+    const isKnown = message.number <= this.last && message.kind !== "end";
+    if (isKnown || this.signal.aborted || this.ended) return;
     this.last = message.number;
     this.ended = message.kind === "end";
     this.listener(message);
