@@ -73,3 +73,14 @@ export const attempt = (work) => async (event) => {
     control?.removeAttribute("aria-busy");
   }
 };
+
+/** Do each of `works`, even where one before it throws. */
+export function doEach(...works) {
+  for (const work of works) {
+    try {
+      work();
+    } catch (error) {
+      reportError(error);
+    }
+  }
+}

@@ -80,7 +80,8 @@ export class HeatMap {
     this.columns = sumColumns(points, this.step);
     this.x = linear(0, points.end);
     this.y = logarithmic(cellBounds(least, points.cells)[0], cellBounds(most, points.cells)[1]);
-    this.peak = Math.max(...this.columns.flatMap((column) => [...column.values()]));
+    this.peak = 0; // they may be more than a call can have arguments
+    for (const column of this.columns) for (const count of column.values()) this.peak = Math.max(this.peak, count);
     const ratio = devicePixelRatio || 1;
     Object.assign(this.canvas, { width: Math.round(this.width * ratio), height: Math.round(HEIGHT * ratio) });
     this.canvas.style.setProperty("block-size", `${HEIGHT}px`);

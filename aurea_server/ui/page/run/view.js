@@ -4,6 +4,7 @@ import { get } from "../app/api.js";
 import { badge, card, details, el, fill, heading, href, link, meter } from "../app/dom.js";
 import { follow } from "../app/follow.js";
 import { number, tone, words } from "../app/format.js";
+import { doEach } from "../app/notices.js";
 import { drawActions } from "./actions.js";
 import { Distribution } from "./distribution.js";
 import { HeatMap } from "./heat_map.js";
@@ -178,10 +179,12 @@ class RunView {
     this.hasNews = false;
     this.silence.hidden = this.points.length > 0;
     if (!this.silence.hidden) this.silence.textContent = tellSilence(this.run, this.seriesProblem);
-    this.distribution.update(this.run, this.points);
-    this.heat.update(this.points);
-    if (this.points.length > 1) this.charts.update(this.run, this.points);
-    else this.tellShort();
+    const isShort = this.points.length < 2;
+    doEach(
+      () => this.distribution.update(this.run, this.points),
+      () => this.heat.update(this.points),
+      () => (isShort ? this.tellShort() : this.charts.update(this.run, this.points)),
+    );
   }
 
   tellShort() {
