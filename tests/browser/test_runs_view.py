@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -68,6 +69,38 @@ async def test_filters_ask_the_server(serve: Serve, visit: Visit) -> None:
     run(server, "51 %")  # what comes meanwhile is filtered, too
     await page.get_by_label("Status").select_option("completed")
     await expect(rows.get_by_role("link")).to_have_text(["51 %", "50 %"])
+
+
+async def test_the_later_filter_wins(serve: Serve, visit: Visit, context: Any) -> None:
+    """The answer to an older filter comes after that to the newer one, and is no longer wanted."""
+    from playwright.async_api import expect
+
+    server = serve()
+    for label in ("alpha", "beta"):
+        run(server, label)
+    asked, released, answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Any) -> None:
+        asked.set()
+        await released.wait()
+        await route.continue_()
+        answered.set()
+
+    await context.route("**/benchmark/runs?*label=alph*", hold)
+    page = await visit("#/runs", of=server)
+    rows = page.locator("tr[data-run]")
+    await expect(rows).to_have_count(2)
+    await page.get_by_label("Filter by label").fill("alph")
+    await asked.wait()
+    await page.get_by_label("Filter by label").fill("bet")
+    await expect(rows.get_by_role("link")).to_have_text(["beta"])
+    async with page.expect_response("**/benchmark/runs?*label=alph*") as waiting:
+        released.set()
+    await (await waiting.value).finished()
+    await answered.wait()
+    # An answer is read some tasks after it has come: those of another request, made after it, are later.
+    await page.evaluate("fetch('benchmark/runs').then(answer => answer.json()).then(() => new Promise(setTimeout))")
+    await expect(rows.get_by_role("link")).to_have_text(["beta"])
 
 
 async def test_older_runs_come_when_asked_for(serve: Serve, visit: Visit) -> None:

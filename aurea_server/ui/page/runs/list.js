@@ -9,16 +9,23 @@ export class RunList {
     Object.assign(this, { signal, runs: [], cursor: null, filter: {}, live: new Map() });
   }
 
-  /** Begin again: `filter` may have `status`, `label` and `trials`: whether trials of searches are shown. */
+  /**
+   * Begin again: `filter` may have `status`, `label` and `trials`: whether trials of searches are shown. Returns false
+   * where it was begun once more before the answer came: the older of two answers may be the later one.
+   */
   async start(filter) {
-    this.filter = filter;
+    const wanted = (this.filter = { ...filter });
     const page = await this.read();
+    if (wanted !== this.filter) return false;
     Object.assign(this, { runs: page.runs, cursor: page.next });
+    return true;
   }
 
   /** The next page. */
   async more() {
+    const { filter } = this;
     const page = await this.read(this.cursor);
+    if (filter !== this.filter) return;
     const known = new Set(this.runs.map(identify));
     this.runs = [...this.runs, ...page.runs.filter((run) => !known.has(identify(run)))];
     this.cursor = page.next;
@@ -34,7 +41,8 @@ export class RunList {
     const reaches = older.length === 0;
     this.runs = [...page.runs, ...older];
     if (reaches) this.cursor = page.next;
-    for (const run of page.runs) if (!isActive(run)) this.live.delete(identify(run));
+    const active = new Set(this.runs.filter(isActive).map(identify));
+    for (const id of this.live.keys()) if (!active.has(id)) this.live.delete(id);
   }
 
   /** A message of the feed. Returns whether the list has to be read again. */

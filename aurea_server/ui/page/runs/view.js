@@ -18,6 +18,7 @@ export async function show({ main, signal }) {
   await view.list.start({});
   view.draw();
   watch((message) => view.hear(message), signal);
+  view.refreshSoon(); // for what has happened since the server read the list
 }
 
 class RunsView {
@@ -60,7 +61,7 @@ class RunsView {
   }
 
   async filter(filter) {
-    await this.list.start(filter);
+    if (!(await this.list.start(filter))) return;
     this.draw();
     say(`${this.list.runs.length} runs shown`);
   }
@@ -77,11 +78,13 @@ class RunsView {
 
   /** Not before the server wants to be asked again. */
   refreshSoon() {
+    this.isStale = true;
     const pause = Math.max(REFRESH_MS, this.notBefore - Date.now());
     this.refreshing ??= setTimeout(() => this.refresh(), pause);
   }
 
   async refresh() {
+    this.isStale = false;
     try {
       await this.list.refresh(this.declined);
       this.tell(null);
@@ -93,6 +96,7 @@ class RunsView {
       if (!this.signal.aborted) this.tell(error);
     } finally {
       this.refreshing = undefined;
+      if (this.isStale && !this.signal.aborted) this.refreshSoon(); // an event came while it was read
     }
   }
 
