@@ -21,7 +21,7 @@ class Limits:
     seconds: float = 900.0
     queued: int = 16
     memory: int = 2 * 1024**3
-    followers: int = 32
+    followers: int = 64
     processes: int = 1
     is_shared: bool = False
     search_seconds: float = 3600.0

@@ -31,7 +31,7 @@ SPEC = {
 
 @pytest.fixture
 def real_server(tmp_path: Any) -> Iterator[Server]:
-    server = Server(tmp_path, "--max-followers", "64").start()
+    server = Server(tmp_path).start()
     server.run({"num_jobs": 10})  # everything has been loaded once
     yield server
     server.stop()
