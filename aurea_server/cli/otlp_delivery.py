@@ -86,7 +86,8 @@ class Delivery:
 
     def _find_delay(self, reply: Reply, today: datetime) -> float:
         asked = parse_retry_after(reply.retry_after, today)
-        if asked is not None:
+        # Less is as good as nothing said: a collector that asks for no pause at all would be asked all the time.
+        if asked is not None and asked >= FIRST_DELAY:
             return asked
         # From half to all of it, so that many runs whose collector went away do not come back at one instant.
         delay = self._delay * (1 + self._draw()) / 2

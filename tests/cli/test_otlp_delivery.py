@@ -88,6 +88,16 @@ def test_a_collector_is_left_alone_as_long_as_it_says() -> None:
     assert delivery.not_before == 130
 
 
+@pytest.mark.parametrize("asked", ["0", "Tue, 01 Dec 2026 11:00:00 GMT", "Tue, 01 Dec 2026 12:00:00 GMT"])
+def test_a_collector_that_asks_for_no_pause_gets_one(asked: str) -> None:
+    """And one that grows, as where it says nothing: it would be asked as fast as it answers."""
+    delivery, _ = make()
+    delivery.record(Reply(503, retry_after=asked), 100.0, TODAY)
+    assert delivery.not_before == 101
+    delivery.record(Reply(503, retry_after=asked), 101.0, TODAY)
+    assert delivery.not_before == 103
+
+
 def test_the_end_waits_little_for_who_never_answered() -> None:
     delivery, _ = make()
     assert delivery.find_patience() == SETTINGS.timeout  # a short run has heard nothing yet
