@@ -155,8 +155,8 @@ def parse_retry_after(text: str, today: datetime) -> float | None:
         return float(text)
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+        if date.tzinfo is None:
+            date = date.replace(tzinfo=UTC)
+        return max((date - today).total_seconds(), 0.0)
+    except (ValueError, OverflowError):  # the latter of a year or a zone that no date can have
         return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max((date - today).total_seconds(), 0.0)

@@ -100,7 +100,8 @@ class Pusher:
                     return work
                 if self._closing and self._waiting is None:
                     return None
-                self._changed.wait(wait if self._waiting is not None else None)
+                # For as long as a collector asks: that may be centuries, and more than can be waited for at once.
+                self._changed.wait(min(wait, threading.TIMEOUT_MAX) if self._waiting is not None else None)
             return None
 
 

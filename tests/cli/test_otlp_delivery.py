@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aurea_engine.processes.messages import Snapshot
 from aurea_server.cli.otlp_delivery import Delivery, Reply, parse_retry_after
@@ -76,10 +78,23 @@ def test_a_pause_is_drawn_from_its_second_half() -> None:
         ("1.5", None),
         ("9" * 400, None),
         ("٣", None),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(text: str, seconds: float | None) -> None:
     assert parse_retry_after(text, TODAY) == seconds
+
+
+DATE = st.tuples(
+    st.integers(0, 99), st.integers(0, 10**21), st.integers(0, 99), st.sampled_from("+- "), st.integers(0, 10**15)
+)
+
+
+@given(st.text(max_size=40) | DATE.map(lambda each: "Mon, {:02} Jan {:04} {:02}:00:00 {}{:04}".format(*each)))
+def test_no_retry_after_ends_the_pushes(text: str) -> None:
+    asked = parse_retry_after(text, TODAY)
+    assert asked is None or asked >= 0
 
 
 def test_a_collector_is_left_alone_as_long_as_it_says() -> None:
@@ -262,6 +277,18 @@ def test_the_end_is_not_sent_before_it_is_asked_for(collector: FakeCollector) ->
     pusher.offer(at(3, ended=True))
     pusher.close()
     assert collector.bodies == [b"1", b"2"]
+    assert said[-1].endswith("the end of the run was not delivered to http://c/v1/metrics: HTTP 503")
+
+
+def test_a_collector_may_ask_for_centuries(collector: FakeCollector) -> None:
+    """More than a thread can wait for at once: it waits all the same, and ends with the run."""
+    collector.replies = [Reply(503, retry_after="Fri, 31 Dec 9999 23:59:59 GMT")]
+    pusher, said = start(collector)
+    pusher.offer(at(1))
+    collector.wait()
+    pusher.offer(at(2, ended=True))
+    pusher.close()
+    assert collector.bodies == [b"1"]
     assert said[-1].endswith("the end of the run was not delivered to http://c/v1/metrics: HTTP 503")
 
 
