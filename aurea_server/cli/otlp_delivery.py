@@ -32,12 +32,15 @@ _MOST_TEXT = 200
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a push. ``status``: 0 where no answer came, and ``error`` says why; ``retry_after``: of the header."""
+    """What came of a push. ``status``: 0 where no answer came, and ``error`` says why; ``retry_after``: of the header.
+    ``is_final``: it could not even be sent, and never can be.
+    """
 
     status: int = 0
     retry_after: str = ""
     answer: Answer = NOTHING_SAID
     error: str = ""
+    is_final: bool = False
 
     @property
     def is_delivered(self) -> bool:
@@ -47,7 +50,7 @@ class Reply:
     @property
     def is_transient(self) -> bool:
         """Whether trying again may help: also where nothing listened, or nothing came in time."""
-        return self.status == 0 or self.status in TRANSIENT
+        return not self.is_final and (self.status == 0 or self.status in TRANSIENT)
 
 
 class Delivery:
@@ -83,6 +86,10 @@ class Delivery:
         if reply.is_transient:
             self.not_before = now + self._find_delay(reply, today or datetime.now(UTC))
         return reply.is_transient
+
+    def abandon(self, error: str) -> None:
+        """Pushes ended with ``error`` of our own: it is what the end says, and nothing is said of it before."""
+        self._last = Reply(error=error, is_final=True)
 
     def _find_delay(self, reply: Reply, today: datetime) -> float:
         asked = parse_retry_after(reply.retry_after, today)

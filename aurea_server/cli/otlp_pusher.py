@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from urllib.parse import urlsplit
 
 from aurea_engine import engine_version
@@ -67,10 +68,22 @@ class Pusher:
     def _is_at_work(self, since: float) -> bool:
         until = since + self._delivery.find_patience()
         # What may not be sent before the time is over need not be waited for.
-        hopeful = self._busy or (self._waiting is not None and self._delivery.not_before < until)
+        hopeful = not self._gives_up and (self._busy or self._is_due(until))
         return hopeful and time.monotonic() < until
 
+    def _is_due(self, until: float) -> bool:
+        return self._waiting is not None and self._delivery.not_before < until
+
     def _work(self) -> None:
+        try:
+            self._push_all()
+        except Exception as error:  # noqa: BLE001 - a defect of ours: it ends the pushes, and the run goes on
+            with self._changed:
+                self._gives_up, self._busy, self._is_last_delivered = True, False, False
+                self._delivery.abandon(_describe_defect(error))
+                self._changed.notify_all()
+
+    def _push_all(self) -> None:
         while (work := self._take()) is not None:
             body, reply = self._send(work)
             with self._changed:
@@ -83,11 +96,12 @@ class Pusher:
                     self._waiting = body
                 self._changed.notify_all()
 
-    def _send(self, work: Standing | bytes) -> tuple[bytes, Reply]:
+    def _send(self, work: Standing | bytes) -> tuple[bytes | None, Reply]:
+        """The body, None where there is none, and what came of it."""
         try:
             body = work if isinstance(work, bytes) else self._encoder.encode(work, lambda: time.sleep(PAUSE))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with a figure, it ends the pushes and not the run
-            return b"", Reply(error=f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a figure, it costs a push and not the run
+            return None, Reply(error=_describe_defect(error), is_final=True)
         return body, self._post(body)
 
     def _take(self) -> Standing | bytes | None:
@@ -103,6 +117,10 @@ class Pusher:
                 # For as long as a collector asks: that may be centuries, and more than can be waited for at once.
                 self._changed.wait(min(wait, threading.TIMEOUT_MAX) if self._waiting is not None else None)
             return None
+
+
+def _describe_defect(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def make_post(settings: OtlpSettings) -> Post:
@@ -124,19 +142,18 @@ def make_post(settings: OtlpSettings) -> Post:
 
     def post(body: bytes) -> Reply:
         # A connection for each: one that is kept may be closed by the collector just when it is used again.
-        connection = connect()
         try:
-            connection.request(
-                "POST", path, gzip.compress(body, 5, mtime=0) if settings.is_compressed else body, headers
-            )
-            with connection.getresponse() as response:
-                return _read_reply(response)
+            with closing(connect()) as connection:
+                content = gzip.compress(body, 5, mtime=0) if settings.is_compressed else body
+                connection.request("POST", path, content, headers)
+                with connection.getresponse() as response:
+                    return _read_reply(response)
         except TimeoutError:
             return Reply(error=f"no answer within {settings.timeout:g} s")
         except (OSError, http.client.HTTPException) as error:
             return Reply(error=getattr(error, "strerror", None) or str(error) or type(error).__name__)
-        finally:
-            connection.close()
+        except ValueError as error:  # a host that no name can be, for one: it will not become one
+            return Reply(error=str(error) or type(error).__name__, is_final=True)
 
     return post
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from aurea_engine.processes.messages import Snapshot
 from aurea_server.cli.otlp_delivery import Delivery, Reply, parse_retry_after
-from aurea_server.cli.otlp_pusher import Pusher
+from aurea_server.cli.otlp_pusher import Pusher, make_post
 from aurea_server.cli.otlp_settings import OtlpSettings
 from aurea_server.metrics.otlp_protobuf import Answer
 from aurea_server.metrics.otlp_run import RunMetricsEncoder, Standing
@@ -234,6 +235,13 @@ def start(collector: FakeCollector, timeout: float = 60.0) -> tuple[Pusher, list
     return Pusher(CountingEncoder(), delivery, collector.post), said
 
 
+def wait_until(happened: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
 def at(instant: int, *, ended: bool = False) -> Standing:
     return Standing(instant, Snapshot(), Figures(status="completed") if ended else None)
 
@@ -311,7 +319,47 @@ def test_a_second_signal_ends_the_waiting(collector: FakeCollector) -> None:
 
 
 def test_a_figure_that_cannot_be_encoded_ends_nothing(collector: FakeCollector) -> None:
+    """The next push is tried in its turn; what could not be made is not sent, also not as nothing."""
+    pusher, said = start(collector)
+    pusher.offer(Standing(1, Snapshot(), failed="break"))
+    wait_until(lambda: bool(said))
+    pusher.offer(at(2, ended=True))
+    pusher.close()
+    assert collector.bodies == [b"2"]
+    assert "ValueError: broken" in said[0]
+    assert said[1].endswith("1 of 2 pushes of metrics to http://c/v1/metrics failed; the end was delivered")
+
+
+def test_an_end_that_cannot_be_encoded_is_not_delivered(collector: FakeCollector) -> None:
     pusher, said = start(collector)
     pusher.offer(Standing(1, Snapshot(), failed="break"))
     pusher.close()
-    assert "ValueError: broken" in said[0]
+    assert collector.bodies == []
+    assert said[-1].endswith("the end of the run was not delivered to http://c/v1/metrics: ValueError: broken")
+
+
+def test_a_defect_of_the_thread_is_one_note(collector: FakeCollector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is: no traceback, and nobody waits for a thread that is gone."""
+
+    def fail(body: bytes) -> Reply:
+        raise RuntimeError(f"never seen: {body.decode()}")
+
+    monkeypatch.setattr(collector, "post", fail)
+    monkeypatch.setattr(Delivery, "find_patience", lambda _: float("inf"))
+    pusher, said = start(collector)
+    pusher.offer(at(1))
+    pusher.offer(at(2, ended=True))
+    pusher.close()
+    (note,) = said
+    assert note.startswith("the end of the run was not delivered to http://c/v1/metrics: RuntimeError: never seen")
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64, ".c"])
+def test_a_host_that_no_name_can_be_is_given_up_at_once(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Delivery, "find_patience", lambda _: float("inf"))
+    settings, said = OtlpSettings(f"http://{host}:4318/v1/metrics"), list[str]()
+    pusher = Pusher(CountingEncoder(), Delivery(settings, said.append), make_post(settings))
+    pusher.offer(at(1, ended=True))
+    pusher.close()
+    assert "metrics were not delivered" in said[0]
+    assert "the end of the run was not delivered" in said[1]
