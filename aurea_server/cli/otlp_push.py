@@ -11,7 +11,7 @@ from aurea_engine import Catalog, Progress, RunResult, RunSpec, Stop
 from aurea_engine.processes.snapshot_observer import SnapshotObserver
 from aurea_server.cli.otlp_delivery import Delivery
 from aurea_server.cli.otlp_pusher import Pusher, make_post
-from aurea_server.cli.otlp_settings import OtlpSettings
+from aurea_server.cli.otlp_settings import OtlpSettings, make_encodable
 from aurea_server.metrics.otlp_run import RunMetricsEncoder, Standing
 from aurea_server.runner.messages import make_figures
 
@@ -31,7 +31,7 @@ class RunPush(SnapshotObserver):
         self.benchmark_id = f"benchmark-{self._begun_ns // 10**6}"
         resource = {**settings.resource, "benchmark.id": self.benchmark_id}
         if spec.label:
-            resource["benchmark.label"] = spec.label
+            resource["benchmark.label"] = make_encodable(spec.label)
         encoder = RunMetricsEncoder(spec.clock, self._begun_ns, resource, is_json=settings.is_json)
         self._pusher = Pusher(encoder, Delivery(settings, say), make_post(settings))
         # A series that begins with its first value never increases in the eyes of Prometheus: it has to be there at 0.

@@ -124,10 +124,11 @@ class _Reader:
 
     def read_resource(self) -> dict[str, str]:
         given = self._read_pairs("OTEL_RESOURCE_ATTRIBUTES", self._environ.get("OTEL_RESOURCE_ATTRIBUTES", ""))
+        given = {make_encodable(key): make_encodable(value) for key, value in given.items()}
         # Of each run, so that the counters of one do not look like those of another that began anew.
         own = {"service.name": "aurea", "service.version": engine_version(), "service.instance.id": str(uuid.uuid4())}
         _, service = self._find(("OTEL_SERVICE_NAME",))
-        return own | given | ({"service.name": service} if service else {})
+        return own | given | ({"service.name": make_encodable(service)} if service else {})
 
     def _read_pairs(self, name: str, text: str) -> dict[str, str]:
         """``key=value,key=value``, percent-encoded where a value has a comma."""
@@ -158,6 +159,11 @@ class _Reader:
         if text and text.lower() not in known:
             self._refuse(name, f"must be {' or '.join(known)}: no other is pushed here", ascii(text)[:60])
         return text.lower() or known[0]
+
+
+def make_encodable(text: str) -> str:
+    """``text`` with a question mark for whatever is no character, as bytes that are no UTF-8 are in the environment."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _split(url: str) -> SplitResult | None:

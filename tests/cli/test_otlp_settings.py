@@ -222,3 +222,16 @@ def test_all_problems_are_told_at_once() -> None:
 def test_a_variable_asks_for_pushes_as_for_any_program(environ: dict[str, str], asked: bool) -> None:
     assert asks_for_push(None, environ) is asked
     assert asks_for_push("http://o", environ)
+
+
+def test_bytes_that_are_no_text_do_not_reach_the_resource() -> None:
+    """The environment may have any: what cannot be encoded would cost every push."""
+    resource = read(OTEL_RESOURCE_ATTRIBUTES="a=\udcff%20b,c\udcff=d,e=\ud800", OTEL_SERVICE_NAME="s\udcc3").resource
+    assert {key: resource[key] for key in ("a", "c?", "e", "service.name")} == {
+        "a": "? b",
+        "c?": "d",
+        "e": "?",
+        "service.name": "s?",
+    }
+    for key, value in resource.items():
+        (key + value).encode()
