@@ -101,7 +101,9 @@ class _Reader:
         url = text if "://" in text else f"http://{text}"
         parts = _split(url)
         if parts is None:
-            self._refuse(name, "must be a URL such as http://localhost:4318", ascii(text.partition("?")[0])[:60])
+            # A text that is no URL says not where its password ends, if it has one: then none of it is shown.
+            seen = "" if "@" in text else ascii(text.partition("?")[0])[:60]
+            self._refuse(name, "must be a URL such as http://localhost:4318", seen)
             return ""
         if "@" in parts.netloc:
             self._refuse(name, "must be without a name or password: credentials go into OTEL_EXPORTER_OTLP_HEADERS")

@@ -93,6 +93,28 @@ def test_credentials_in_a_url_are_refused_unseen(option: str | None, environ: di
     assert PLANTED not in problem
 
 
+@pytest.mark.parametrize("name", ["--otlp", BASE, METRICS])
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://u:{PLANTED}@c:99999/",
+        f"http://u:{PLANTED}@c:port",
+        f"ftp://u:{PLANTED}@c",
+        f"http://u:a#{PLANTED}@c",
+        f"http://u:a {PLANTED}@c",
+        f"http://u:a/{PLANTED}@c:x",
+        f"http://u:a?{PLANTED}@c:x",
+        f"u:{PLANTED}@c:x",
+        f"http://c:x/?key={PLANTED}@",
+        f"http://c:x/?key={PLANTED}",
+    ],
+)
+def test_what_is_no_url_shows_no_credentials(name: str, url: str) -> None:
+    (problem,) = problems_of(url) if name == "--otlp" else problems_of(None, **{name: url})
+    assert problem.startswith(f"{name}: must be ")
+    assert PLANTED not in problem
+
+
 def test_a_query_is_sent_and_not_shown() -> None:
     settings = read(f"http://c/in?key={PLANTED}")
     assert settings.url.endswith(PLANTED)
