@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
 
 from aurea_engine import Problem, SpecError, engine_version
 
@@ -45,8 +45,9 @@ class OtlpSettings:
         return self.url.partition("?")[0]
 
     def hide_secrets(self, text: str) -> str:
-        """``text`` without the values of headers, which a collector may repeat in what it says."""
-        words = {word for value in self.headers.values() for word in (value, *value.split()) if len(word) > 3}
+        """``text`` without the values of headers and of the query, which a collector may repeat in what it says."""
+        values = [*self.headers.values(), *_list_values(urlsplit(self.url).query)]
+        words = {word for value in values for word in (value, *value.split()) if len(word) > 3}
         for word in sorted(words, key=len, reverse=True):
             text = text.replace(word, "***")
         return text
@@ -161,6 +162,14 @@ class _Reader:
         if text and text.lower() not in known:
             self._refuse(name, f"must be {' or '.join(known)}: no other is pushed here", ascii(text)[:60])
         return text.lower() or known[0]
+
+
+def _list_values(query: str) -> Iterator[str]:
+    """As they stand in it, and as a collector reads them; a key may stand alone."""
+    for item in query.split("&"):
+        key, equals, value = item.partition("=")
+        raw = value if equals else key
+        yield from (raw, unquote(raw), unquote_plus(raw))
 
 
 def make_encodable(text: str) -> str:

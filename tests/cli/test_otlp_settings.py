@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote, unquote_plus
+
 import pytest
 
 from aurea_engine import SpecError
@@ -257,3 +259,15 @@ def test_bytes_that_are_no_text_do_not_reach_the_resource() -> None:
     }
     for key, value in resource.items():
         (key + value).encode()
+
+
+@pytest.mark.parametrize(
+    "query", [f"api-key={PLANTED}", f"tenant=7&key={PLANTED}", PLANTED, f"key={PLANTED}%2B%3D", f"key=a+{PLANTED}"]
+)
+def test_a_query_is_hidden_in_what_a_collector_says(query: str) -> None:
+    """It may repeat the address it was asked at, as it stands or decoded."""
+    settings = read(f"http://c/in?{query}")
+    said = f"{settings.url}: {unquote_plus(query)} and {unquote(query)} of tenant 7 are unknown"
+    hidden = settings.hide_secrets(said)
+    assert PLANTED not in hidden
+    assert "of tenant 7 are unknown" in hidden
