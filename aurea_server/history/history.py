@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -236,14 +236,13 @@ class History:
         if self.storage_error is not None and str(self.storage_error) != str(before):
             log.error("storage: %s", self.storage_error)
 
-    async def prune(self) -> list[str]:
-        """Delete what retention does not keep. Returns the ids."""
-        gone: list[str] = []
+    async def prune(self) -> AsyncIterator[str]:
+        """Delete what retention does not keep. Yields the ids."""
         now_ms = self._clock.now_ms()
         # Batch by batch, each a question of its own: a run that is being accepted waits for one batch at most.
         while some := await self._ask(self._ledger.prune, self._retention, now_ms):
-            gone += some
-        return gone
+            for ident in some:
+                yield ident
 
     async def close(self, seconds: float) -> bool:
         """After everything that was asked; False if the disk does not answer within so many seconds."""

@@ -252,6 +252,10 @@ class RunLifecycle:
             raise NotFound
         self._active.forget_events(run_id)
 
+    def forget_events(self, run_id: str) -> None:
+        """The run was deleted with others: by retention, or with the search that it is a trial of."""
+        self._active.forget_events(run_id)
+
     def interrupt(self) -> bool:
         """Stop every run as interrupted, those that are being accepted included; False if that was done before."""
         if self._interrupted:

@@ -116,11 +116,17 @@ class RunService:
                     self._active.remove(ident)
                     self._active_searches.remove(ident)
                 if beat % 60 == 0:
-                    await self._history.prune()
+                    await self._prune()
             except StoreError as error:
                 log.debug("storage: %s", error)  # the history reports each failure once, when it begins
             beat += 1
             await asyncio.sleep(1)
+
+    async def _prune(self) -> None:
+        async for ident in self._history.prune():
+            # Of each as soon as it is gone: what fails later does not bring it back.
+            owner = self._active_searches if ident.startswith("search-") else self._active
+            owner.forget_events(ident)
 
     async def drain(self, seconds: float) -> None:
         """Take no new runs, and give those that were accepted so long to end."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aurea_server.http.app_keys import SERVICE
 from aurea_server.runs.errors import FollowerLagged, TooManyFollowers
 from aurea_server.runs.events import Event, EventLog, Feed, Followers
 
@@ -51,6 +52,56 @@ async def test_the_feed_tells_of_deleted_runs(client: Any, post: Post) -> None:
         headers = {"Content-Type": "application/json"}
         assert (await client.delete(f"/benchmark/runs/{run_id}", headers=headers)).status == 204
         assert await read_until(feed, "deleted") == [("deleted", {"id": run_id, "number": 0, "data": {}})]
+
+
+SEARCH = {
+    "workload": {"job": {"kind": "sleep", "duration": 0.01}, "arrivals": {"kind": "constant", "rate": 50}, "jobs": 500},
+    "scheduler": {"kind": "fifo", "slots": 1},
+    "clock": "virtual",
+    "seed": 7,
+    "objectives": [{"metric": "response_time", "quantile": 0.9, "at_most": 0.0125}],
+}
+
+
+async def search(client: Any) -> tuple[str, list[str]]:
+    """A capacity search that has ended, and its trials."""
+    async with client.post("/benchmark/searches", json=SEARCH) as answer:
+        search_id = (await answer.json())["search_id"]
+    async with client.get(f"/benchmark/searches/{search_id}/events") as events:
+        await events.read()
+    async with client.get(f"/benchmark/searches/{search_id}") as answer:
+        return search_id, [trial["run_id"] for trial in (await answer.json())["trials"]]
+
+
+async def assert_gone(client: Any, feed: Any, runs: list[str], search_id: str) -> None:
+    """The feed tells of each once, and nothing of any is shown, its events neither."""
+    told = [(await read_until(feed, "deleted"))[-1][1]["id"] for _ in (*runs, search_id)]
+    assert sorted(told) == sorted([*runs, search_id])
+    for path in (f"searches/{search_id}", *(f"runs/{run_id}" for run_id in runs)):
+        for below in ("", "/events"):
+            assert (await client.get(f"/benchmark/{path}{below}")).status == 404
+
+
+async def test_the_trials_of_a_deleted_search_are_gone_with_it(serve: Any) -> None:
+    client = await serve(max_jobs=500)
+    search_id, trials = await search(client)
+    assert trials
+    async with client.get("/benchmark/events") as feed:
+        headers = {"Content-Type": "application/json"}
+        assert (await client.delete(f"/benchmark/searches/{search_id}", headers=headers)).status == 204
+        await assert_gone(client, feed, trials, search_id)
+
+
+async def test_what_retention_deletes_is_gone_everywhere(serve: Any, post: Post) -> None:
+    client = await serve(keep_runs=1, max_jobs=500)
+    old = (await post(client, {"num_jobs": 2, "job_duration_ms": 1}))[1]["benchmark_id"]
+    search_id, trials = await search(client)
+    kept = (await post(client, {"num_jobs": 2, "job_duration_ms": 1}))[1]["benchmark_id"]
+    async with client.get("/benchmark/events") as feed:
+        await client.server.app[SERVICE]._prune()
+        await assert_gone(client, feed, [old, *trials], search_id)
+    for below in ("", "/events"):
+        assert (await client.get(f"/benchmark/runs/{kept}{below}")).status == 200
 
 
 async def test_the_feed_takes_a_followers_place(serve: Any) -> None:

@@ -272,7 +272,8 @@ async def test_other_runs_wait_and_cancel_ends_both(client: Any) -> None:
     status, _, problem = await ask(client, "DELETE", f"/benchmark/runs/{trial}", {})
     assert (status, problem["code"]) == (409, "part_of_search")
     assert (await ask(client, "DELETE", f"/benchmark/searches/{search_id}", {}))[0] == 204
-    assert (await ask(client, "GET", f"/benchmark/runs/{trial}"))[0] == 404
+    for path in ("", "/events"):
+        assert (await ask(client, "GET", f"/benchmark/runs/{trial}{path}"))[0] == 404
     for method, path in (("GET", ""), ("GET", "/events"), ("POST", "/cancel"), ("DELETE", "")):
         status, _, problem = await ask(client, method, f"/benchmark/searches/{search_id}{path}", {})
         assert (status, problem["code"]) == (404, "search_not_found"), path

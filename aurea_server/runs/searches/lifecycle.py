@@ -215,6 +215,8 @@ class SearchLifecycle:
         trials = None if await history.get(search_id) is None else await history.remove(search_id)
         if trials is None:
             raise NoSuchSearch
+        for trial in trials:
+            self._runs.forget_events(trial)
         self._active.forget_events(search_id)
         return trials
 
