@@ -8,6 +8,9 @@
 #   lines, one space after the colon is no part of a value, and an empty line ends the event. An event without data is none.
 # - What is unfinished at the end of the stream is no event.
 #
+# One field is none of the standard's: llama.cpp's server tells of an error in a field ``error``, and has no ``data`` beside
+# it. It is read as ``event: error`` with this data.
+#
 # Bytes that have no line's end yet are kept in pieces, and joined when it comes: a line that comes in single bytes costs
 # no more than one that comes at once. They are bounded, since a hostile server sends for ever.
 
@@ -108,6 +111,10 @@ class EventReader:
             self._held += len(value) + 1
         elif name == b"event":
             self._kind = value
+        elif name == b"error":
+            self._kind = name
+            self._data.append(value)
+            self._held += len(value) + 1
 
     def finish(self) -> list[Event]:
         """The end of the stream: events whose last line is whole, though no empty line follows."""

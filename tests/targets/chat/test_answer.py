@@ -77,6 +77,26 @@ def test_what_follows_the_end_or_an_error_is_not_counted() -> None:
     assert (state["frames"], state["problem"], state["is_done"]) == (2, "stream_error", False)
 
 
+@pytest.mark.parametrize("before", [(), (ROLE,), (word(0), word(1), word(2))])
+@pytest.mark.parametrize("after", [(), (DONE,), (word(3), DONE)])
+@pytest.mark.parametrize(
+    "told",
+    [
+        b'error: {"code":500}\n\n',
+        b"error:x\r\n\r\n",
+        b'event: error\ndata: {"a":1}\n\n',
+        event({"error": {"code": 500}}),
+    ],
+)
+def test_an_error_of_the_stream_is_told_however_it_is_written(
+    before: tuple[bytes, ...], told: bytes, after: tuple[bytes, ...]
+) -> None:
+    """As a field of its own, as the kind of an event, or as a member of its data; and whatever follows it."""
+    state, *_ = read(*before, told, *after)
+    assert (state["problem"], state["is_done"]) == ("stream_error", False)
+    assert read(*before, told, *after, learns=False)[0] == state
+
+
 def as_utf8(value: object) -> bytes:
     """Half of a surrogate pair makes it none."""
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -106,6 +126,7 @@ BODIES = st.sampled_from(
         lambda text: b'data: {"choices": [{"delta": {"content":"' + text.encode("utf-8", "replace") + b'"}}]}\n\n',
         lambda text: b'data: {"choices":[{"delta":{"content":"' + text.encode("utf-16-le", "replace") + b'"}}]}\n\n',
         lambda text: b'data: {"a":"' + text.encode("utf-8", "replace") + b'"}\n\n',
+        lambda text: b"error: " + as_utf8({"choices": [{"delta": {"content": text}}]}) + b"\n\n",
     ]
 )
 

@@ -12,7 +12,9 @@ from aurea_engine.targets.chat.sse import MOST_EVENT, Event, EventReader
 
 
 def read_by_the_book(stream: bytes) -> list[Event]:
-    """The standard's algorithm (WHATWG HTML, 9.2.6), on the whole stream at once and character by character."""
+    """The standard's algorithm (WHATWG HTML, 9.2.6), on the whole stream at once and character by character, and the field
+    ``error`` beside it.
+    """
     text = stream.removeprefix(b"\xef\xbb\xbf")
     lines, line, i = [], b"", 0
     while i < len(text):
@@ -37,12 +39,16 @@ def read_by_the_book(stream: bytes) -> list[Event]:
                 data.append(value)
             elif name == b"event":
                 kind = value
+            elif name == b"error":
+                data.append(value)
+                kind = name
     return events
 
 
 PARTS = st.sampled_from(
-    [b"data: a", b"data:b", b"data", b"data:  c", b"event: error", b"event:x", b": note", b"id: 7", b"retry: 1", b"x",
-     b"\xef", b"\xef\xbb\xbf", b"\n", b"\n", b"\n\n", b"\r", b"\r\n", b"\r\n\r\n", b"\r\r", b"data: {}\n\n", b" ", b":"]
+    [b"data: a", b"data:b", b"data", b"data:  c", b"event: error", b"event:x", b"error: {}", b"error", b": note", b"id: 7",
+     b"retry: 1", b"x", b"\xef", b"\xef\xbb\xbf", b"\n", b"\n", b"\n\n", b"\r", b"\r\n", b"\r\n\r\n", b"\r\r",
+     b"data: {}\n\n", b" ", b":"]
 )  # fmt: skip
 STREAMS = st.lists(PARTS, max_size=30).map(b"".join)
 
@@ -96,7 +102,7 @@ def test_an_unfinished_event_is_told_apart() -> None:
     assert reader.finish() == [Event(b"a")]
 
 
-@pytest.mark.parametrize("piece", [b"x", b"data: x\n", b"data: "])
+@pytest.mark.parametrize("piece", [b"x", b"data: x\n", b"data: ", b"error: x\n"])
 def test_an_event_is_bounded(piece: bytes) -> None:
     """A server that never ends a line, or an event, uses up no memory."""
     reader = EventReader()
