@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from aurea_engine.targets.chat.usage import Usage, read_usage
+from aurea_engine.targets.chat.usage import NO_USAGE, Usage, read_usage
 
 
 class Frame(NamedTuple):
@@ -50,6 +50,8 @@ def read_frame(data: bytes) -> Frame | None:
     if told is None and isinstance(groq := frame.get("x_groq"), dict):
         told = groq.get("usage")
     usage = read_usage(told) if isinstance(told, dict) else None
+    if usage == NO_USAGE:
+        usage = None  # it says nothing, and what an earlier frame said holds
     choices = frame.get("choices")
     if not isinstance(choices, list):
         return Frame(usage=usage)

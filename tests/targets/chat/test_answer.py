@@ -65,6 +65,16 @@ def test_the_last_usage_wins() -> None:
     assert read(*pieces, word(3), DONE)[0]["usage"].output == 3
 
 
+@pytest.mark.parametrize(
+    "told",
+    [{}, {"prompt_tokens": None, "completion_tokens": None}, {"completion_tokens": -1}, {"total_tokens": 9}, None, []],
+)
+def test_usage_that_says_nothing_leaves_what_was_said(told: Any) -> None:
+    """Else the tokens of an answer would not be billed."""
+    state, *_ = read(word(0), word(1), tell(2), frame({}, usage=told), DONE)
+    assert (state["usage"].output, state["problem"]) == (2, None)
+
+
 def test_an_end_that_was_not_said_is_too_early() -> None:
     assert read(ROLE, word(0))[0]["problem"] == "closed_early"
     assert read(ROLE, word(0), b"data: [DONE]\n")[0]["problem"] is None
@@ -114,6 +124,7 @@ BODIES = st.sampled_from(
         lambda text: frame({"reasoning_content": text}),
         lambda text: frame({"reasoning": text, "content": None}),
         lambda text: frame({"content": text}, usage=usage(3)),
+        lambda text: frame({"content": text}, usage={}),
         lambda text: frame({"role": "assistant", "content": text}),
         lambda text: frame({"content": "fixed", "reasoning": text}),
         lambda text: event({"choices": [{"index": 0, "text": text}]}),
