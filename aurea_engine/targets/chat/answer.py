@@ -55,9 +55,11 @@ class Answer:
     @property
     def text(self) -> str:
         """The text of choice 0, as far as it has come, without its reasoning."""
-        return "".join(
+        text = "".join(
             each if isinstance(each, str) else msgspec.json.decode(b'"%b"' % each, type=str) for each in self._texts
         )
+        # A character may have come in two halves. One that lacks the other could not be sent again.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def take(self, data: bytes, start: int, end: int, now: int) -> bool:
         """Whether ``data[start:end]`` was a frame of the known shape, and has been counted. If not, nothing has changed."""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -37,10 +38,7 @@ _ERROR = Frame(is_error=True)
 
 def read_frame(data: bytes) -> Frame | None:
     """What a frame carries; None if it is no JSON object."""
-    try:
-        frame = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError, ValueError):
-        return None
+    frame = _decode(data)
     if not isinstance(frame, dict):
         return None
     # Servers report it as a member (OpenAI, newer vLLM, llama.cpp), or as an object of that name (older vLLM).
@@ -65,6 +63,20 @@ def read_frame(data: bytes) -> Frame | None:
         if isinstance(said, str) and choice.get("index", i) == 0:
             text += said
     return Frame(answer, reasoning, text, usage, has_choices=True)
+
+
+def _decode(data: bytes) -> Any:
+    """The value that ``data`` is as JSON; None if it is none."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        if b"\\ud" not in data.lower():
+            return None
+    # Servers that count in UTF-16 cut a character in two, and send half of a pair in each frame. It is JSON by the grammar.
+    try:
+        return json.loads(data.decode())
+    except (RecursionError, ValueError):
+        return None
 
 
 def _read_choice(choice: Mapping[str, Any]) -> tuple[str | bool, bool]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +89,23 @@ def test_what_follows_the_end_or_an_error_is_not_counted() -> None:
     assert (state["frames"], state["problem"], state["is_done"]) == (2, "stream_error", False)
 
 
+@pytest.mark.parametrize("write", [str.lower, str.upper])
+def test_a_character_may_come_in_two_halves(write: Callable[[str], str]) -> None:
+    """Servers that count in UTF-16 cut it. A half that stays alone is no text, and harms neither the rest nor the usage."""
+    first, last = (b"\\u" + write(half).encode() for half in ("d83d", "de42"))
+    halves = [word(0).replace(b" word0", half) for half in (b"a" + first, last + b"b", first, b"c", last + first)]
+    state, _, text = read(word(0), *halves, tell(6), DONE)
+    assert text == " word0a🙂b\N{REPLACEMENT CHARACTER}c" + "\N{REPLACEMENT CHARACTER}" * 2
+    assert (state["frames"], state["usage"].output, state["problem"]) == (6, 6, None)
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=()), min_size=1, max_size=3), max_size=6))
+def test_every_text_can_be_sent_again(texts: list[str]) -> None:
+    _, _, text = read(*(frame({"content": each}) for each in texts), DONE)
+    assert text == "".join(texts).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert json.loads(msgspec.json.encode(text)) == text
+
+
 @pytest.mark.parametrize("before", [(), (ROLE,), (word(0), word(1), word(2))])
 @pytest.mark.parametrize("after", [(), (DONE,), (word(3), DONE)])
 @pytest.mark.parametrize(
@@ -115,7 +134,23 @@ def as_utf8(value: object) -> bytes:
 TEXTS = st.one_of(
     st.text(max_size=8),
     st.sampled_from(
-        ["", '"', "\\", "\n", "\\n", '\\"', "\x7f", "é", "🙂", SENTINEL, '","role":"x', "]}", "\ud83d\ude42"]
+        [
+            "",
+            '"',
+            "\\",
+            "\n",
+            "\\n",
+            '\\"',
+            "\x7f",
+            "é",
+            "🙂",
+            SENTINEL,
+            '","role":"x',
+            "]}",
+            "\ud83d\ude42",
+            "\ud83d",
+            "a\ude42",
+        ]
     ),
 )
 BODIES = st.sampled_from(

@@ -81,7 +81,9 @@ def test_no_error_is_none() -> None:
     assert delta({"content": "a"}, error=None) == SAID
 
 
-@pytest.mark.parametrize("text", [b"", b"[1]", b"5", b"null", b"{", b'{"a": \xff}', b"[" * 100_000])
+@pytest.mark.parametrize("text", [b"", b"[1]", b"5", b"null", b"{", b'{"a": \xff}', b"[" * 100_000,
+                                  b'["\\ud83d"]', b'{"a": "\\ud83d}', b'{"a": "\\ud83d\xff"}', b'"\\ud83d"' + b"[" * 100_000,
+                                  b"[" * 100_000 + b'"\\ud83d"'])  # fmt: skip
 def test_what_is_no_object_is_no_frame(text: bytes) -> None:
     assert read_frame(text) is None
 
