@@ -8,6 +8,9 @@ from aurea_engine.targets.chat.stream_connection import ChatReply
 from aurea_engine.targets.chat.usage import UNKNOWN
 from aurea_engine.targets.http.replies import NEVER
 
+MOST_RATE = 10.0**15
+"""Tokens per second. What no clock could have told apart is stored as this: a multiple of it has to fit in 64 bits."""
+
 NOT_WANTED = NEVER, NEVER
 Report = tuple[tuple[int, ...], tuple[float, ...]]
 """(marks, measures), in the order of their declaration; a measure with a scale in its unit."""
@@ -49,4 +52,4 @@ def find_rate(reply: ChatReply, output: int) -> float:
     lasted = reply.finished - reply.sent
     if output == UNKNOWN or lasted <= 0:
         return NEVER
-    return output / (lasted / NS)
+    return min(output / (lasted / NS), MOST_RATE)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 UNKNOWN = -1
-MOST_TOKENS = 2**53
+MOST_TOKENS = 10**9
 """Of one answer. More is no count, and a bill is made of it."""
 
 
