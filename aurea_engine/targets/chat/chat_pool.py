@@ -99,7 +99,9 @@ class ChatPool(CallbackPool):
 
     def ended(self, token: int, reply: ChatReply, failure: str | None) -> None:
         if token < 0:
-            self._probes[token][1].set_result(None if failure is not None else reply.answer.usage)
+            future = self._probes[token][1]
+            if not future.done():  # else the run was given up meanwhile
+                future.set_result(None if failure is not None else reply.answer.usage)
             return
         if len(self._gaps) >= FOLD:
             self._fold_gaps()
