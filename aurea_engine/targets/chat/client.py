@@ -82,7 +82,8 @@ class ChatClient:
 
     def replied(self, token: int, reply: Reply, failure: str | None) -> None:
         chat = cast(ChatReply, reply)
-        if failure is None:
+        # A refusal is one however long it is: that most of it was not kept says nothing of the server.
+        if failure is None or (failure == "too_large" and reply.status >= 300):
             failure = chat.answer.problem if 200 <= reply.status < 300 else "status"
         self._user.ended(token, chat, failure)
 
