@@ -6,9 +6,9 @@
 # *Chunks.* Where a chunk ended with a segment, the parser waits for the size of the next. A segment of n bytes that begins
 # with the line of a size s, where the length of this line, s and two more are n, and that ends with CRLF, is one whole
 # chunk, and would leave the parser where it is now. So the parser need not see it. The line of a size is known by n once a
-# chunk of as many bytes was parsed; servers write numbers in capitals, or not. At a boundary is a connection only where the
-# parser has told of the chunk's end, and nothing came after it: the line of another size that has begun does not end with
-# CRLF, or the parser would have told of it.
+# chunk of as many bytes was parsed; servers write numbers in capitals, or not. At a boundary is a connection only where a
+# chunk has ended in the segment, no other is open, and the segment ends with CRLF: the line of another size that is whole
+# has opened its chunk, as the parser has told, and one that is not whole does not end with CRLF.
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class ChatSender(Sender, Protocol):
 class StreamConnection(Connection):
     """A `Connection`, and the ``answer`` under way on it. ``lines``: shared by the connections of a pool."""
 
-    __slots__ = ("_at_boundary", "_chunks", "_is_stream", "_lines", "_segment_at", "answer")
+    __slots__ = ("_at_boundary", "_chunks", "_is_stream", "_lines", "_open_chunk", "_segment_at", "answer")
 
     def __init__(self, pool: ConnectionPool, lines: ChunkLines) -> None:
         super().__init__(pool)
         self.answer = Answer()
         self._lines = lines
-        self._at_boundary = self._is_stream = False
+        self._at_boundary = self._is_stream = self._open_chunk = False
         self._chunks = 0  # that ended in the segment under way
         self._segment_at = NEVER
 
@@ -69,7 +69,7 @@ class StreamConnection(Connection):
         super().reserve(sender, token, rules, timeout_ns, deadline, limit)
         chat = cast(ChatSender, sender)
         self.answer.begin(chat.gaps_of(token), keeps_text=chat.keeps_text)
-        self._at_boundary = self._is_stream = False
+        self._at_boundary = self._is_stream = self._open_chunk = False
 
     # --- Bytes come --------------------------------------------------------------------------------------------------
 
@@ -91,7 +91,8 @@ class StreamConnection(Connection):
         was_at_boundary = self._at_boundary
         self._at_boundary, self._chunks, self._segment_at = False, 0, now
         super()._parse_segment(data, now, is_first)
-        if self._chunks and self._is_stream and self.sender is not None and data.endswith(b"\r\n"):
+        is_between = self._chunks and not self._open_chunk and data.endswith(b"\r\n")
+        if is_between and self._is_stream and self.sender is not None:
             self._at_boundary = True
             if was_at_boundary and self._chunks == 1 and len(data) <= MOST_CHUNK:
                 self._learn_line(data)
@@ -125,8 +126,13 @@ class StreamConnection(Connection):
             # What is asked for as a stream, and has no type, is one.
             self._is_stream = kinds[0].lower().startswith("text/event-stream") if kinds else self.rules.is_stream
 
+    def _on_chunk_header(self) -> None:
+        super()._on_chunk_header()
+        self._open_chunk = True
+
     def _on_chunk_complete(self) -> None:
         self._chunks += 1
+        self._open_chunk = False
 
     def _on_body(self, piece: bytes) -> None:
         if not self._is_stream or self.complete:

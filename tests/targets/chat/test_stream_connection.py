@@ -126,23 +126,61 @@ def test_whole_chunks_read_as_by_the_parser(form: bytes, replies: int) -> None:
 
 
 PIECES = st.sampled_from([ROLE, word(1), word(2), word(10), word(1) + word(2), b": x\n\n", word(3)[:30], word(3)[30:],
-                          tell(3), event({"error": 1}), DONE, b"\r\n", word(4).replace(b"\n", b"\r")])  # fmt: skip
+                          tell(3), event({"error": 1}), DONE, b"\r\n", word(4).replace(b"\n", b"\r"), chunk(word(1)),
+                          chunk(word(2)), chunk(word(3)) + b"\r\n", word(1) + b"\r\n"])  # fmt: skip
+PIECES |= st.sampled_from([word(1), chunk(word(2))])
+CUTS = st.sampled_from([(), ("end",), ("line", "data", "end"), ("line", "end"), ("line",), ("data",)])
+"""Where a chunk is cut: behind the line of its size, behind its data, at its end."""
 
 
-@given(st.lists(PIECES, max_size=14), st.lists(st.integers(0, 10**6), max_size=10), st.booleans(), st.booleans())
-def test_any_segments_read_as_by_the_parser(pieces: list[bytes], places: list[int], is_whole: bool, ends: bool) -> None:
-    """Chunks that are whole, cut anywhere, several in one segment, with and without an end."""
-    chunks = [HEAD, *map(chunk, pieces), *([b"0\r\n\r\n"] if is_whole else [])]
-    stream = b"".join(chunks)
-    edges = {0, len(stream)} | {place % (len(stream) + 1) for place in places}
-    at = 0
-    for each in chunks:
+def cut_chunks(chunks: list[tuple[bytes, tuple[str, ...]]]) -> set[int]:
+    """Where the stream of them is cut."""
+    edges, at = set(), 0
+    for each, cuts in chunks:
+        marks = {"line": at + each.find(b"\n") + 1, "data": at + len(each) - 2, "end": at + len(each)}
+        edges |= {marks[cut] for cut in cuts}
         at += len(each)
-        if at % 3:
-            edges.add(at)
-    cuts = sorted(edges)
-    segments = [stream[a:b] for a, b in pairwise(cuts)]
+    return edges
+
+
+@given(
+    st.integers(0, 4),
+    st.lists(st.tuples(PIECES, CUTS), max_size=14),
+    st.lists(st.integers(0, 10**6), max_size=3),
+    st.booleans(),
+    st.booleans(),
+)
+def test_any_segments_read_as_by_the_parser(
+    known: int, pieces: list[tuple[bytes, tuple[str, ...]]], places: list[int], is_whole: bool, ends: bool
+) -> None:
+    """Chunks that are whole, cut anywhere, several in one segment, with and without an end. Data may look like chunks."""
+    whole = [(chunk(word(i)), ("end",)) for i in range(known)]
+    chunks: list[tuple[bytes, tuple[str, ...]]] = [
+        (HEAD, ("end",)),
+        *whole,
+        *((chunk(piece), cuts) for piece, cuts in pieces),
+    ]
+    chunks += [(b"0\r\n\r\n", ("end",))] if is_whole else []
+    stream = b"".join(each for each, _ in chunks)
+    edges = {0, len(stream)} | {place % (len(stream) + 1) for place in places} | cut_chunks(chunks)
+    segments = [stream[a:b] for a, b in pairwise(sorted(edges))]
     assert exchange(*segments, ends=ends) == exchange(*segments, plain=True, ends=ends)
+
+
+@pytest.mark.parametrize("inner", [chunk(word(4)), chunk(word(4)) * 2, chunk(word(4))[:-2] + b"\n\r\n"])
+@pytest.mark.parametrize("known", [2, 3, 6])
+def test_data_of_a_chunk_is_never_taken_for_a_chunk(inner: bytes, known: int) -> None:
+    """The line of its size came with the chunk before, so that the data begins a segment, and looks like a chunk.
+
+    Taken for one, it would leave the parser in the middle of it, and the end of the answer would never come.
+    """
+    first = [chunk(word(i)) for i in range(known)]
+    line, rest = b"%x\r\n" % len(inner), b"\r\n" + chunk(DONE) + b"0\r\n\r\n"
+    for last in (first[-1] + line, first[-1] + line[:-2], first[-1]):
+        opened = (*first[:-1], last, (line + inner)[len(last) - len(first[-1]) :], rest)
+        seen = exchange(HEAD, *opened)
+        assert seen == exchange(HEAD, *opened, plain=True)
+        assert seen[0][0][0] is None
 
 
 @given(st.integers(0, 400), st.binary(max_size=6))
