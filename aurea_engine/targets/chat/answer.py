@@ -102,9 +102,12 @@ class Answer:
     def _take_event(self, event: Event, now: int) -> None:
         if self.is_done or self.problem is not None:
             return
-        if event.data.strip() == DONE:
+        data = event.data.strip()
+        if data == DONE:
             self.is_done, self._shape = True, None
             return
+        if not data and event.kind != b"error":
+            return  # sent to keep the connection open
         frame = read_frame(event.data)
         if event.kind == b"error" or (frame is not None and frame.is_error):
             self.problem, self._shape = "stream_error", None

@@ -83,6 +83,19 @@ def test_an_end_that_was_not_said_is_too_early() -> None:
     assert read(ROLE, word(0), b"data: [DO")[0]["problem"] == "closed_early"
 
 
+@pytest.mark.parametrize(
+    "empty", [b"data:\n\n", b"data\n\n", b"data: \r\n\r\n", b"data:\ndata:\n\n", b"event: ping\ndata:\n\n"]
+)
+def test_an_empty_event_only_keeps_the_connection_open(empty: bytes) -> None:
+    """As a comment does: it is no frame, wherever it comes, and with whatever."""
+    pieces = [ROLE, *(word(i) for i in range(8)), tell(8), DONE]
+    plain = read(*pieces)
+    with_empty = [piece if i % 2 else empty + piece + empty for i, piece in enumerate(pieces)]
+    assert read(*with_empty) == plain
+    assert read(empty, *pieces[:-1], empty, ends=False)[0]["problem"] is None
+    assert read(b"event: error\ndata:\n\n", *pieces)[0]["problem"] == "stream_error"
+
+
 def test_what_follows_the_end_or_an_error_is_not_counted() -> None:
     assert read(word(0), DONE, word(1))[0]["frames"] == 1
     state, *_ = read(word(0), word(1), event({"error": {"message": "x"}}), word(2), DONE)
