@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from aurea_engine import Access, Catalog, Problem, SpecError, default_catalog, inline_files
 from aurea_engine.errors import LITERAL_CREDENTIAL
 from aurea_server.cli.chat_options import ChatOptions, inline_prompts
-from aurea_server.cli.credentials import Credential, take_credentials
+from aurea_server.cli.credentials import Credential, split_userinfo, take_credentials
 from aurea_server.cli.http import choose_url, make_spec, save_document
 from aurea_server.cli.http_options import collect
 from aurea_server.cli.load_options import FLAGS, ChatLoadOptions
@@ -107,7 +109,11 @@ def make_document(
         # Before anybody is asked: what is no URL of a server gets no request, and all mistakes are told at once.
         make_spec(take_credentials(document)[0], catalog, CHAT_FLAGS)
         sent = {**job.get("headers", {})} | ({} if key is None else {"Authorization": f"Bearer {key}"})
-        job["model"] = find_only_model(job["url"], sent, verify=not chat.insecure, ca=chat.cacert)
+        # urllib takes user:password for a part of the host, and shows it where it complains.
+        url, userinfo = split_userinfo(job["url"])
+        if userinfo and not any(name.lower() == "authorization" for name in sent):
+            sent["Authorization"] = f"Basic {base64.b64encode(unquote(userinfo).encode()).decode()}"
+        job["model"] = find_only_model(url, sent, verify=not chat.insecure, ca=chat.cacert)
     document.setdefault("seed", secrets.randbits(53))
     return take_credentials(document)
 
