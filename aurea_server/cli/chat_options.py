@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 from cyclopts import Parameter
 
 from aurea_engine import Problem, SpecError, parse_json
+from aurea_engine.targets.chat.prompts.listed import read_lines
+from aurea_engine.targets.chat.prompts.member import Prompts
 from aurea_server.cli.http_options import FLAG, MANY, collect, maybe_quantity, without_none
 from aurea_server.cli.run_options import parse_quantity, parse_whole
 
@@ -37,7 +40,7 @@ class ChatOptions:
     "A prompt; may be given more than once, and they are then sent in turn."
 
     prompts: str | None = None
-    "File of prompts, JSONL: each line a text, or an object with messages or prompt, and max_tokens."
+    "File of prompts, JSONL: each line a text, or an object with messages or prompt, and max_tokens; or ShareGPT's JSON."
 
     input_tokens: str | None = None
     "Tokens of each synthetic prompt, made of common words; or a distribution as JSON. 256 if no prompts are given."
@@ -199,14 +202,10 @@ def inline_prompts(document: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(prompts, dict) or "file" not in prompts:
         return document
     given = {name: value for name, value in prompts.items() if name != "file"}
-    lines = Path(prompts["file"]).read_text(encoding="utf-8-sig").splitlines()
-    read = [_read_line(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    # By the engine's reader, so that the same file is the same prompts wherever it is read.
+    try:
+        read = [msgspec.json.decode(line) for line in read_lines(Prompts(file=prompts["file"]))]
+    except SpecError as error:
+        raise SpecError([problem._replace(path="--prompts") for problem in error.problems]) from None
     job = {**job, "prompts": {**given, "of": read} if given else read}
     return {**document, "workload": {**document["workload"], "job": job}}
-
-
-def _read_line(number: int, line: str) -> Any:
-    try:
-        return parse_json(line)
-    except SpecError as error:
-        raise SpecError([Problem("--prompts", f"line {number}: {error.problems[0].problem}")]) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from fractions import Fraction
@@ -24,6 +25,8 @@ from aurea_engine import (
 )
 from aurea_engine.costs import Sheet
 from aurea_engine.processes.messages import make_snapshot
+from aurea_engine.targets.chat.prompts.listed import list_prompts
+from aurea_engine.targets.chat.prompts.member import Prompts
 from aurea_server.cli.chat import make_document
 from aurea_server.cli.chat_options import ChatOptions, inline_prompts
 from aurea_server.cli.load_options import ChatLoadOptions
@@ -179,8 +182,33 @@ def test_prompts_of_a_file_are_sent_to_a_server_in_its_place(tmp_path: Path) -> 
     inlined = inline_prompts({"workload": {"job": job}})["workload"]["job"]
     assert inlined["prompts"] == ["hi", {"prompt": "ho", "max_tokens": 3}]
     file.write_text('"hi"\n{\n')
-    with pytest.raises(SpecError, match="--prompts: line 2: "):
+    with pytest.raises(SpecError, match="--prompts: .*, line 2 is not JSON"):
         inline_prompts({"workload": {"job": job}})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "prompts"),
+    [
+        ("a.jsonl", '"a\u2028b\u0085c"\n"d"\n'.encode(), ["a\u2028b\u0085c", "d"]),
+        ("a.jsonl", b'\xef\xbb\xbf"hi"\r\n', ["hi"]),
+        ("a.json", b'[{"conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "ho"}]}]', ["hi"]),
+        ("a.jsonl", b'"\xff"\n', None),
+    ],
+)
+def test_a_file_is_the_same_prompts_here_and_on_a_server(
+    name: str, content: bytes, prompts: list[str] | None, tmp_path: Path
+) -> None:
+    """``prompts``: None where the file holds none."""
+    file = tmp_path / name
+    file.write_bytes(content)
+    document = {"workload": {"job": make_job(prompts=str(file))}}
+    if prompts is None:
+        with pytest.raises(SpecError, match="--prompts: "):
+            inline_prompts(document)
+        return
+    inlined = Prompts.coerce(inline_prompts(document)["workload"]["job"]["prompts"])
+    assert [each.prompt for each in inlined.of or ()] == prompts
+    assert list(list_prompts(Prompts(file=str(file)))) == list(inlined.of or ())
 
 
 # --- Runs ------------------------------------------------------------------------------------------------------------
@@ -262,6 +290,29 @@ def test_a_key_goes_to_the_server_and_nowhere_else(
     assert PLANTED not in json.dumps(document)
     assert PLANTED not in saved.read_text()
     assert json.loads(saved.read_bytes())["workload"]["job"]["auth"] == {"bearer": {"env": "MODEL_KEY"}}
+
+
+def test_a_password_in_the_url_is_sent_and_never_shown(
+    aurea: Callable[..., Any], model: RecordingServer, tmp_path: Path
+) -> None:
+    """Also where the server is asked for its models. What is sent is decoded, and a header of the user's wins."""
+    url = f"http://bob:{PLANTED}%40@127.0.0.1:{model.port}"
+    document = run_and_read(aurea, tmp_path, url, *FAST)
+    basic = base64.b64encode(f"bob:{PLANTED}@".encode()).decode()
+    assert {each.header("Authorization") for each in model.received} == {f"Basic {basic}"}
+    assert [each.method for each in model.received].count("GET") == 1
+    assert PLANTED not in json.dumps(document)
+    model.received.clear()
+    run_and_read(aurea, tmp_path, url, *FAST, "-H", "authorization: Bearer mine")
+    assert {each.header("Authorization") for each in model.received} == {"Bearer mine"}
+
+
+@pytest.mark.parametrize("where", ["127.0.0.1:9", "127.0.0.1:9/v1", "[::1]:9"])
+def test_a_password_is_in_no_message(where: str, aurea: Callable[..., Any]) -> None:
+    code, out, err = aurea("chat", f"http://bob:{PLANTED}@{where}")
+    assert (code, out) == (2, "")
+    assert f"http://{where}" in err
+    assert PLANTED not in err
 
 
 def test_a_key_that_is_not_set_is_said(aurea: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
