@@ -24,11 +24,14 @@ from aurea_engine.costs.started_jobs import StartedJobs
 from aurea_engine.costs.step_billing import OfSteps
 from aurea_engine.records.batch import NEVER, JobBatch
 from aurea_engine.records.measures import Measure, find_declared
+from aurea_engine.results.chat_groups import mask_chats
 from aurea_engine.results.findings import Finding
 from aurea_engine.results.result import RunResult
-from aurea_engine.workload.jobs import Job
+from aurea_engine.targets.chat.job import Chat
+from aurea_engine.workload.jobs import Job, JobSource
 
-INPUT, CACHED, OUTPUT, FRAMES = "input_tokens", "cached_tokens", "output_tokens", "frames"
+INPUT, CACHED, OUTPUT = "input_tokens", "cached_tokens", "output_tokens"
+ASKED_INPUT, ASKED_OUTPUT = "asked_input", "asked_output"
 REFUSED = "status"
 """The class of failures in which the server refused the request by its status: nothing is produced, and nothing billed."""
 
@@ -39,7 +42,7 @@ def check_spend(result: RunResult) -> Iterator[Finding]:
     if result.spec.workload.schema.measure(OUTPUT) is None or not meters:
         return
     rows = _find_rows(result, meters)
-    unknown = _stand_in(result) if rows is None else rows.only(mask_unknown(rows))
+    unknown = _stand_in(result) if rows is None else rows.only(mask_unknown(result.spec.workload.job, rows))
     if not len(unknown):
         return
     bound = _find_bound(result, unknown if rows is None else rows, unknown, meters)
@@ -57,41 +60,36 @@ def check_spend(result: RunResult) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class Bound:
-    """The most that requests without a report can have added to the bill. None where there is no limit to it."""
+    """The most that requests without a report can have added to the bill. None where there is no limit to it.
+
+    ``input_tokens``: None where the length of no prompt is known.
+    """
 
     amount: Fraction | None
-    input_tokens: int
+    input_tokens: int | None
     output_tokens: int | None
 
 
 def _describe(bound: Bound, result: RunResult) -> str:
     if bound.output_tokens is None:
-        return "without a max_tokens there is no limit to that"
+        return "without a max_tokens, or a greatest length of answers, there is no limit to that"
+    if bound.input_tokens is None:
+        return "what that can have cost cannot be told, since no request reported the length of its prompt"
     if bound.amount is None:
         return 'what that can have cost cannot be told: bill by the turn ("per": "step") where jobs are conversations'
     assumed = f"for {bound.output_tokens:,} output tokens each and prompts of at most {bound.input_tokens:,} tokens"
     return f"at most {decimal_text(bound.amount)} {result.cost.currency} more, {assumed}, the longest that was reported"
 
 
-def mask_unknown(rows: JobBatch) -> NDArray[np.bool_]:
-    """Mask of the chat requests that may have used tokens, and of which no output tokens were reported."""
-    unknown = rows.was_started & (rows.measure(OUTPUT) < 0) & _mask_chat(rows)
+def mask_unknown(job: JobSource, rows: JobBatch) -> NDArray[np.bool_]:
+    """Mask of the chat requests of ``job`` that may have used tokens, and of which no output tokens were reported."""
+    unknown = rows.was_started & (rows.measure(OUTPUT) < 0) & mask_chats(job, rows)
     # What failed before it was sent used nothing. A cancelled request has no marks at all, so of it nobody knows.
     sent = rows.mark("sent") >= 0 if any(mark.name == "sent" for mark in rows.marks) else rows.was_started
     unknown &= (rows.outcome == Outcome.CANCELLED) | sent
     if rows.failure is not None and REFUSED in rows.failures:
         unknown &= rows.failure != rows.failures.index(REFUSED)
     return np.asarray(unknown)
-
-
-def _mask_chat(rows: JobBatch) -> NDArray[np.bool_]:
-    """Mask of the rows that are chat requests: in a mix, those of the groups in which any reported a frame or a token."""
-    everyone = np.ones(len(rows), bool)
-    if rows.group is None:
-        return everyone
-    told = rows.measure(OUTPUT) >= 0
-    told |= rows.measure(FRAMES) >= 0 if any(each.name == FRAMES for each in rows.measures) else told
-    return np.isin(rows.group, np.unique(rows.group[told]))
 
 
 def _list_token_meters(model: CostModel) -> list[Meter]:
@@ -128,13 +126,10 @@ def _stand_in(result: RunResult) -> JobBatch:
 
 
 def _find_bound(result: RunResult, rows: JobBatch, unknown: JobBatch, meters: list[Meter]) -> Bound:
-    # The greatest of completed requests stands beside that of the records, which a large run does not have.
-    amounts = result.measures.get(INPUT)
-    known = [0.0, (amounts.amounts.max or 0.0) if amounts is not None else 0.0]
-    longest = int(max(known + ([float(rows.measure(INPUT).max(initial=0))] if _has(rows, INPUT) else [])))
+    longest = _find_longest_input(result, rows)
     most = _find_most_output(result.spec.workload.job.leaves(), rows)
-    if most is None:
-        return Bound(None, longest, None)
+    if most is None or longest is None:
+        return Bound(None, longest, most)
     # A conversation that was cut off has turns that were answered, and no report of its own.
     if result.spec.workload.schema.steps and not any(isinstance(meter, OfSteps) for meter in meters):
         return Bound(None, longest, most)
@@ -144,17 +139,30 @@ def _find_bound(result: RunResult, rows: JobBatch, unknown: JobBatch, meters: li
     return Bound(None if whole is None or total is None else whole - total, longest, most)
 
 
+def _find_longest_input(result: RunResult, rows: JobBatch) -> int | None:
+    """The tokens of the longest prompt that is known; None where none is."""
+    # The greatest of completed requests stands beside that of the records, which a large run does not have.
+    summed = [result.measures[name].amounts.max or 0 for name in (INPUT, ASKED_INPUT) if name in result.measures]
+    seen = [int(rows.measure(name).max(initial=0)) for name in (INPUT, ASKED_INPUT) if _has(rows, name)]
+    return int(max(0, *summed, *seen)) or None
+
+
 def _find_most_output(leaves: tuple[Job, ...], rows: JobBatch) -> int | None:
     """The most output tokens that a request may ask for; None where one has no limit."""
-    limits: list[int | None] = [
-        getattr(leaf, "max_tokens", None) for leaf in leaves if find_declared(leaf.measures, OUTPUT)
-    ]
+    limits = [_limit_output(leaf) for leaf in leaves if find_declared(leaf.measures, OUTPUT)]
     known = [limit for limit in limits if limit is not None]
     if not known or len(known) < len(limits):
         return None
-    # A single prompt may ask for more than its job does: then at least what was seen.
-    seen = [int(rows.measure(name).max(initial=0)) for name in (OUTPUT, "asked_output") if _has(rows, name)]
+    # Whatever was asked, a server may have given more: then at least what was seen.
+    seen = [int(rows.measure(name).max(initial=0)) for name in (OUTPUT, ASKED_OUTPUT) if _has(rows, name)]
     return max(*known, *seen)
+
+
+def _limit_output(leaf: Job) -> int | None:
+    if isinstance(leaf, Chat):
+        return leaf.most_output()
+    limit: int | None = getattr(leaf, "max_tokens", None)
+    return limit
 
 
 def _has(rows: JobBatch, name: str) -> bool:

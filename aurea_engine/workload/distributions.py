@@ -259,3 +259,19 @@ class Empirical(Distribution):
         values = np.array(self.values)
         mean = float(values.mean())
         return Moments(mean, float((values / mean).var()) if mean else 0.0)
+
+
+def find_greatest(distribution: Distribution) -> float | None:
+    """The greatest that ``distribution`` can draw, seconds; None where there is no such, or it is not known."""
+    match distribution:
+        case Constant():
+            return distribution.value
+        case Uniform():
+            return distribution.high
+        case Empirical():
+            return max(distribution.values)
+        case Mixture():
+            branches = [find_greatest(branch.distribution) for branch in distribution.of if branch.weight]
+            known = [each for each in branches if each is not None]
+            return max(known) if len(known) == len(branches) else None
+    return None

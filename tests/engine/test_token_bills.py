@@ -122,7 +122,7 @@ def test_a_budget_ends_the_run() -> None:
 def test_without_a_limit_of_tokens_there_is_no_bound() -> None:
     found = find(run(stop_at=5.01, max_tokens=None), "spend_unknown")
     assert found is not None
-    assert "without a max_tokens there is no limit to that" in found.detail
+    assert "without a max_tokens, or a greatest length of answers, there is no limit to that" in found.detail
 
 
 def test_answers_without_usage_are_unknown_too() -> None:

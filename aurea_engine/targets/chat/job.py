@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import ceil
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from msgspec import Meta
@@ -31,6 +32,7 @@ from aurea_engine.targets.http.member_rules import HeadersRule, JsonRule, UrlRul
 from aurea_engine.targets.http.members import Auth, HttpMembers
 from aurea_engine.targets.http.tls import TlsOptions
 from aurea_engine.workload.access import Reach
+from aurea_engine.workload.distributions import find_greatest
 from aurea_engine.workload.job_setup import JobSetup
 from aurea_engine.workload.jobs import Job, OpenedJob, Plan
 from aurea_engine.workload.streams import Streams
@@ -193,6 +195,28 @@ class Chat(Job):
         """What its jobs ask. Raises `SpecError` for what cannot be read."""
         turns = 1 if self.conversation is None else self.conversation.turns
         return await open_prompts(self.prompts, setup, self.lengths, turns, self.max_tokens)
+
+    def most_output(self) -> int | None:
+        """The most output tokens that one of its requests may ask for, in all its choices; None where there is no limit."""
+        limits = [self.parameters[name] for name in ("max_tokens", "max_completion_tokens") if name in self.parameters]
+        most = max(limits) if limits and all(type(each) is int for each in limits) else None
+        if not limits:
+            most = self._find_longest_answer()
+        choices = [self.parameters.get(name) or 1 for name in ("n", "best_of")]
+        return None if most is None or not all(type(each) is int for each in choices) else most * max(choices)
+
+    def _find_longest_answer(self) -> int | None:
+        """The most tokens that its prompts allow an answer, whatever the parameters say."""
+        prompts = self.prompts
+        if prompts.is_listed:
+            try:
+                return max(line.max_tokens or self.max_tokens for line in list_prompts(prompts))
+            except SpecError:  # of a run elsewhere or long ago, whose file is not here
+                return None
+        if prompts.trace:
+            return None if self.lengths is None else max(1, int(self.lengths.output.max(initial=0)))
+        longest = float(self.max_tokens) if prompts.output is None else find_greatest(prompts.output)
+        return None if longest is None else max(1, ceil(longest))
 
     def groups(self) -> tuple[str, ...]:
         return () if self.name is None else (self.name,)
