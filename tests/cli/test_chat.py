@@ -182,7 +182,7 @@ def test_prompts_of_a_file_are_sent_to_a_server_in_its_place(tmp_path: Path) -> 
     inlined = inline_prompts({"workload": {"job": job}})["workload"]["job"]
     assert inlined["prompts"] == ["hi", {"prompt": "ho", "max_tokens": 3}]
     file.write_text('"hi"\n{\n')
-    with pytest.raises(SpecError, match="--prompts: .*, line 2 is not JSON"):
+    with pytest.raises(SpecError, match=r"--prompts: .*, line 2 is not JSON"):
         inline_prompts({"workload": {"job": job}})
 
 

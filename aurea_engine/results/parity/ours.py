@@ -14,9 +14,9 @@ MEASURED = {"token_gap": 1000.0, "output_rate": 1.0}
 """Measures that are figures of the table, and how many of the table's units are one of theirs."""
 
 
-def report_ours(result: RunResult, rows: JobBatch, *, are_steps: bool) -> Report:
-    """Every figure by (figure, statistic), in the units of the table. ``are_steps``: rows are turns of conversations, of
-    which the run has no rates and no goodput of its own.
+def report_ours(result: RunResult, rows: JobBatch, *, are_all: bool) -> Report:
+    """Every figure by (figure, statistic), in the units of the table. ``are_all``: rows are all jobs of the run. Of some of
+    them, and of turns of conversations, it has no rates and no goodput of its own.
     """
     answered = rows.only(rows.was_served)
     times = {
@@ -34,7 +34,7 @@ def report_ours(result: RunResult, rows: JobBatch, *, are_steps: bool) -> Report
     if gaps is not None and gaps.count:
         at = {"mean": gaps.mean, "p50": gaps.quantile(0.5), "p99": gaps.quantile(0.99)}
         report |= {("frame_gap", name): value * 1000 for name, value in at.items()}
-    return report | {(name, ""): value for name, value in _count(result, rows, answered, are_steps).items()}
+    return report | {(name, ""): value for name, value in _count(result, rows, answered, are_all).items()}
 
 
 def _since_intended(rows: JobBatch, mark: str) -> Instants:
@@ -49,23 +49,23 @@ def _spread(figure: str, values: Instants, scale: int, unit: float) -> dict[tupl
     return {(figure, name): None if value is None else value * unit for name, value in at.items()}
 
 
-def _count(result: RunResult, rows: JobBatch, answered: JobBatch, are_steps: bool) -> dict[str, float | None]:
+def _count(result: RunResult, rows: JobBatch, answered: JobBatch, are_all: bool) -> dict[str, float | None]:
     begin, end = result.window
     length = end - begin
     spent = int(np.maximum(answered.measure("output_tokens"), 0).sum())
     asked = int(np.maximum(answered.measure("input_tokens"), 0).sum())
     failed = (rows.outcome == Outcome.FAILED) | (rows.outcome == Outcome.TIMED_OUT)
     # Without an objective on single requests every answer is good, and the figure says nothing.
-    is_judged = result.spec.binds_jobs and not are_steps
+    is_judged = result.spec.binds_jobs and are_all
     peak, rate = result.concurrency.peak, len(answered) / length if length else None
     return {
         "requests_answered": float(len(answered)),
         "requests_failed": float(failed.sum()),
         "duration": length,
-        "request_rate": rate if are_steps else result.throughput,
+        "request_rate": result.throughput if are_all else rate,
         "output_token_rate": spent / length if length else None,
         "token_rate": (asked + spent) / length if length else None,
         "goodput": result.goodput if is_judged else None,
         "good_share": result.good / result.counts.arrived if is_judged and result.counts.arrived else None,
-        "peak_concurrency": None if peak is None or are_steps else float(peak),
+        "peak_concurrency": None if peak is None or not are_all else float(peak),
     }

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aurea_engine.records.batch import NS, JobBatch
+from aurea_engine.results.chat_groups import mask_chats
 from aurea_engine.results.parity.aiperf import report_aiperf
 from aurea_engine.results.parity.definitions import DEFINITIONS, TOOLS, Definition, Tool
 from aurea_engine.results.parity.guidellm import report_guidellm
@@ -53,25 +54,32 @@ def parity(result: RunResult, bounds: Bounds | None = None) -> Parity | None:
 
     ``bounds``: what goodput is judged by, in place of the objectives of the run.
     """
-    records, are_steps = _find_records(result)
+    records, are_steps, are_all = _find_records(result)
     if records is None:
         return None
     gaps = result.histograms.get("frame_gap")
     pooled = None if gaps is None or not gaps.count else Pooled.of_histogram(gaps)
     requests = Requests.of(records, pooled, round(result.window[0] * NS))
     bounds = find_bounds(result.spec.objectives) if bounds is None else bounds
-    ours = report_ours(result, records.only(records.intended >= requests.began), are_steps=are_steps)
+    ours = report_ours(result, records.only(records.intended >= requests.began), are_all=are_all)
     return make_table(requests, bounds, ours, [OF_TURNS] if are_steps else [])
 
 
-def _find_records(result: RunResult) -> tuple[JobBatch | None, bool]:
-    """The records of single requests, and whether they are of steps: where a job is a conversation of several."""
-    are_steps = result.steps is not None and len(result.steps) > 0
-    rows = result.jobs if result.steps is None or not are_steps else result.steps.rows
+def _find_records(result: RunResult) -> tuple[JobBatch | None, bool, bool]:
+    """The records of single requests; whether they are of steps, where a job is a conversation of several; and whether they
+    are all jobs of the run, which has no other kinds.
+    """
+    steps, jobs = (
+        None if rows is None or not holds_chat(rows.schema) else rows.only(mask_chats(result.spec.workload.job, rows))
+        for rows in (None if result.steps is None else result.steps.rows, result.jobs)
+    )
+    are_steps = steps is not None and len(steps) > 0
+    rows = steps if are_steps else jobs
+    are_all = not are_steps and jobs is not None and result.jobs is not None and len(jobs) == len(result.jobs)
     # Of a run without streamed answers no tool would have reported a time.
-    if rows is None or not holds_chat(rows.schema) or not (rows.mark("first_frame") >= 0).any():
-        return None, are_steps
-    return rows, are_steps
+    if rows is None or not (rows.mark("first_frame") >= 0).any():
+        return None, are_steps, are_all
+    return rows, are_steps, are_all
 
 
 def make_table(
