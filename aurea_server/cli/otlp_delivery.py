@@ -27,6 +27,9 @@ FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
 GIVE_UP_AFTER = 1.0
 """Seconds that the end of a run waits for a collector that never took anything."""
 
+SILENCE = 3.0
+"""Seconds that it waits for one that has said nothing yet, as a short run's may not have had the time to."""
+
 _MOST_TEXT = 200
 
 
@@ -103,8 +106,9 @@ class Delivery:
 
     def find_patience(self) -> float:
         """How long, in s, the end of a run may be waited for."""
-        hopeless = self.failed and not self.delivered
-        return min(GIVE_UP_AFTER, self._settings.timeout) if hopeless else self._settings.timeout
+        if self.delivered:
+            return self._settings.timeout
+        return min(GIVE_UP_AFTER if self.failed else SILENCE, self._settings.timeout)
 
     def finish(self, *, is_complete: bool) -> None:
         """The run is over, and so are its pushes. ``is_complete``: the last one, which carries the end, was delivered."""
