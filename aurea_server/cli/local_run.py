@@ -45,7 +45,7 @@ from aurea_server.cli.result_output import asks_for_run_file, write_result
 from aurea_server.cli.signals import handle_signals
 from aurea_server.cli.tables import show
 from aurea_server.cli.target_line import print_targets
-from aurea_server.cli.terminal_room import fits_charts
+from aurea_server.cli.terminal_room import fits_charts, goes_to_terminal
 
 if TYPE_CHECKING:
     from aurea_server.cli.floor import MeasureFloor
@@ -119,7 +119,7 @@ def run_here(
     print_targets(spec, catalog)
     stop, watcher = Stop(), Console(stderr=True, no_color=output.no_color or None)
     # In a pipe or a log a line that redraws itself is noise.
-    line = LiveLine(watcher) if watcher.is_terminal else None
+    line = LiveLine(watcher) if goes_to_terminal(watcher) else None
     with (
         handle_signals(stop.now, lambda: None if line is None else line.__exit__()),
         _open_push(pushed, spec, catalog, partial(_say, watcher, line), stop) as push,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterable
 from itertools import groupby
 
@@ -26,8 +27,8 @@ from aurea_server.cli.tables import Column, Table, show
 
 def selftest() -> int:
     """Check known answers in virtual and in real time, and measure this machine. Exit code 1 if one is wrong."""
-    # It hides the cursor while it waits, so a signal has to bring it back.
-    waiting = Console(stderr=True)
+    # It hides the cursor while it waits, so a signal has to bring it back. In a file it does nothing, also with FORCE_COLOR.
+    waiting = Console(stderr=True, force_terminal=None if sys.stderr.isatty() else False)
     with handle_signals(last=waiting.show_cursor), asyncio.Runner(loop_factory=loop_factory()) as runner:
         # Virtual time first: it takes a second, and where it is wrong the machine need not be measured.
         with waiting.status("virtual time: schedules and queues with known answers"):

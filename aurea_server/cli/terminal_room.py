@@ -24,10 +24,16 @@ def measure_room(stream: IO[str]) -> tuple[int, int]:
     return columns, size.lines
 
 
+def goes_to_terminal(console: Console) -> bool:
+    """Whether what ``console`` writes goes to a terminal, where it may move the cursor."""
+    # Its own word is not enough: with FORCE_COLOR, as is usual in CI, it takes every file for a terminal.
+    return console.is_terminal and console.file.isatty()
+
+
 def can_draw(console: Console) -> bool:
     """Whether charts may be drawn on what ``console`` writes to, if there is room: a terminal with colours and blocks."""
     return (
-        console.is_terminal
+        goes_to_terminal(console)
         and not console.is_dumb_terminal
         and not console.no_color
         and console.color_system not in (None, "windows")
