@@ -136,9 +136,10 @@ def make_post(settings: OtlpSettings) -> Post:
 
     def connect() -> http.client.HTTPConnection:
         assert parts.hostname is not None
+        # With the port in any case: without one, the end of an IPv6 address is taken for it.
         if context is None:
-            return http.client.HTTPConnection(parts.hostname, parts.port, timeout=settings.timeout)
-        return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=settings.timeout, context=context)
+            return http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=settings.timeout)
+        return http.client.HTTPSConnection(parts.hostname, parts.port or 443, timeout=settings.timeout, context=context)
 
     def post(body: bytes) -> Reply:
         # A connection for each: one that is kept may be closed by the collector just when it is used again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -363,3 +364,25 @@ def test_a_host_that_no_name_can_be_is_given_up_at_once(host: str, monkeypatch: 
     pusher.close()
     assert "metrics were not delivered" in said[0]
     assert "the end of the run was not delivered" in said[1]
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("http://[::1]/v1/metrics", ("::1", 80)),
+        ("http://[::1]:4318/v1/metrics", ("::1", 4318)),
+        ("http://127.0.0.1/v1/metrics", ("127.0.0.1", 80)),
+        ("https://[::1]/v1/metrics", ("::1", 443)),
+        ("https://c/v1/metrics", ("c", 443)),
+    ],
+)
+def test_an_address_needs_no_port(url: str, place: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def connect(address: object, *_: object, **__: object) -> None:
+        asked.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    assert make_post(OtlpSettings(url))(b"body").is_transient
+    assert asked == [place]
