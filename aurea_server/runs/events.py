@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -107,7 +108,9 @@ class EventLog:
                 if started and self._events and self._events[0].number > at + 1:
                     raise FollowerLagged
                 started = True
-                for event in [event for event in self._events if event.number > at]:
+                # From the newest back, since numbers have no gaps: a wake costs what is new, and not all that is kept.
+                fresh = list(islice(reversed(self._events), self._number - at))
+                for event in reversed(fresh):
                     yield event
                     at = event.number
                 if at < self._number:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -156,3 +157,46 @@ def test_an_event_log_echoes_each_event() -> None:
     log = EventLog(Followers(1), echo=heard.append)
     log.publish("state", {"status": "queued"})
     assert heard == [Event(1, "state", '{"status":"queued"}')]
+
+
+class Counted(deque[Event]):
+    """Counts what is looked at from either end."""
+
+    looked = 0
+
+    def _count(self, events: Iterator[Event]) -> Iterator[Event]:
+        for event in events:
+            self.looked += 1
+            yield event
+
+    def __iter__(self) -> Iterator[Event]:
+        return self._count(super().__iter__())
+
+    def __reversed__(self) -> Iterator[Event]:
+        return self._count(super().__reversed__())
+
+
+async def test_a_wake_costs_what_is_new() -> None:
+    """And not all that is kept, for each follower of many."""
+    log = EventLog(Followers(1), kept=100)
+    log._events = ring = Counted()
+    for _ in range(150):
+        log.publish("progress", {})
+    following = log.follow(after=120)
+    assert [(await anext(following)).number for _ in range(30)] == list(range(121, 151))
+    ring.looked = 0
+    for number in range(151, 161):
+        log.publish("progress", {})
+        assert (await anext(following)).number == number
+    assert ring.looked <= 20
+    log.close()
+    assert await collect(following) == []
+
+
+@pytest.mark.parametrize("after", [0, 49, 50, 51, 149, 150, 999])
+async def test_a_late_follower_gets_what_is_kept(after: int) -> None:
+    log = EventLog(Followers(1), kept=100)
+    for _ in range(150):
+        log.publish("progress", {})
+    log.close()
+    assert [event.number async for event in log.follow(after)] == list(range(max(after, 50) + 1, 151))
