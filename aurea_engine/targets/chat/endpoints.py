@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from aurea_engine.errors import Problem, SpecError
@@ -11,10 +12,12 @@ Endpoint = Literal["chat", "completions"]
 
 PATHS = {"chat": "/chat/completions", "completions": "/completions"}
 VERSION = "/v1"
+_AUTHORITY = re.compile(r"[A-Za-z]+://[^/]*")
 
 
 def find_base(url: str) -> str:
-    """``url`` with ``/v1`` at its end, and no slash: that of a server, with or without it, or of one of its endpoints.
+    """What endpoints stand behind, without a slash at its end. Of the URL of a server ``/v1`` is a part, whether it has it
+    or not; what names one of the endpoints is taken at its word.
 
     Raises `SpecError` where it cannot be the URL of a server.
     """
@@ -25,9 +28,13 @@ def find_base(url: str) -> str:
     base = url.rstrip("/")
     if base.lower().startswith("unix:") and base.count(":") == 1:
         base += ":"  # the path of the request begins there
-    for path in PATHS.values():
-        base = base.removesuffix(path)
-    return base if base.endswith(VERSION) else base + VERSION
+    # Only of the path: a host may have the name of a version, or of an endpoint.
+    at = len(found[0]) if (found := _AUTHORITY.match(base)) else 0
+    server, path = base[:at], base[at:]
+    for endpoint in PATHS.values():
+        if path.endswith(endpoint):
+            return server + path.removesuffix(endpoint)
+    return server + (path if path.endswith(VERSION) else path + VERSION)
 
 
 def find_endpoint(url: str, endpoint: Endpoint) -> str:
