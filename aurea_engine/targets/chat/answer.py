@@ -144,8 +144,9 @@ class Answer:
 
     def finish_stream(self) -> None:
         """The stream has ended. An end that it did not say is one that came too early."""
-        if self.problem is None and not self.is_done and self._reader.finish() == [Event(DONE)]:
-            self.is_done = True
+        if self.problem is None and not self.is_done:
+            # The last line that it is said with may have no end.
+            self.is_done = any(event.data.strip() == DONE for event in self._reader.finish())
         if self.problem is None and not self.is_done:
             self.problem = "closed_early"
 

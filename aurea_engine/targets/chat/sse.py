@@ -6,7 +6,7 @@
 #   would date the event by the next one.
 # - A byte order mark at the beginning is skipped, lines that begin with a colon are comments, ``data`` may have several
 #   lines, one space after the colon is no part of a value, and an empty line ends the event. An event without data is none.
-# - What is unfinished at the end of the stream is no event.
+# - What is unfinished at the end of the stream is no event: `EventReader.finish` tells of it apart.
 #
 # One field is none of the standard's: llama.cpp's server tells of an error in a field ``error``, and has no ``data`` beside
 # it. It is read as ``event: error`` with this data.
@@ -117,9 +117,7 @@ class EventReader:
             self._held += len(value) + 1
 
     def finish(self) -> list[Event]:
-        """The end of the stream: events whose last line is whole, though no empty line follows."""
-        # By the standard such an event is none. Servers forget the last line all the same, and a whole line was not cut:
-        # whoever calls this decides what it is worth.
-        if self.is_too_large or not self._data:
-            return []
-        return [Event(b"\n".join(self._data), self._kind)]
+        """The end of the stream: the event that no empty line has ended. Its last line may have been cut."""
+        # By the standard such an event is none. Servers forget the last ends of lines all the same: the caller decides what
+        # it is worth.
+        return self.feed(b"\n\n")

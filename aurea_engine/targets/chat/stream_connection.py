@@ -156,6 +156,7 @@ class StreamConnection(Connection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         # What said that it was at its end, and then ends without the last chunk, has left nothing out.
-        if exc is None and self.sender is not None and self._is_stream and self.answer.is_done and self.problem is None:
-            self.complete = True
+        if exc is None and self.sender is not None and self._is_stream and self.problem is None:
+            self.answer.finish_stream()
+            self.complete = self.answer.is_done
         super().connection_lost(exc)

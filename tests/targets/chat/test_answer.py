@@ -83,6 +83,19 @@ def test_an_end_that_was_not_said_is_too_early() -> None:
     assert read(ROLE, word(0), b"data: [DO")[0]["problem"] == "closed_early"
 
 
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n", b" ", b" \r\n", b"\n\n"])
+@pytest.mark.parametrize("place", [0, 3, 12, 13])
+def test_the_end_may_be_said_without_the_end_of_its_line(end: bytes, place: int) -> None:
+    last = b"data: [DONE]" + end
+    state, *_ = read(ROLE, word(0), tell(1), last[:place], last[place:])
+    assert (state["is_done"], state["problem"], state["usage"].output) == (True, None, 1)
+
+
+@pytest.mark.parametrize("last", [b"data: [DONE", b"data: a\ndata: [DONE]", b"[DONE]", b": [DONE]", b"data: [DONE]."])
+def test_what_only_looks_like_the_end_is_none(last: bytes) -> None:
+    assert read(ROLE, word(0), last)[0]["problem"] == "closed_early"
+
+
 @pytest.mark.parametrize(
     "empty", [b"data:\n\n", b"data\n\n", b"data: \r\n\r\n", b"data:\ndata:\n\n", b"event: ping\ndata:\n\n"]
 )

@@ -99,7 +99,7 @@ def test_a_carriage_return_ends_an_event_at_once() -> None:
 def test_an_unfinished_event_is_told_apart() -> None:
     reader = EventReader()
     assert reader.feed(b"data: a\ndata: b") == []
-    assert reader.finish() == [Event(b"a")]
+    assert reader.finish() == [Event(b"a\nb")]
 
 
 @pytest.mark.parametrize("piece", [b"x", b"data: x\n", b"data: ", b"error: x\n"])

@@ -202,6 +202,18 @@ def test_an_end_that_was_said_needs_no_last_chunk() -> None:
     assert (seen[0], closed) == (None, False)
 
 
+@pytest.mark.parametrize("last", [DONE, b"data: [DONE]\n", b"data: [DONE]\r", b"data: [DONE]"])
+def test_an_end_counts_without_the_end_of_its_line(last: bytes) -> None:
+    """Whatever ends the message: the last chunk, the connection, or its length."""
+    stream = b"".join([*STREAM[:-1], last])
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+    sized = head + b"Content-Length: %d\r\n\r\n" % len(stream)
+    chunks = [*map(chunk, STREAM[:-1]), chunk(last)]
+    for segments in ([HEAD, *chunks, b"0\r\n\r\n"], [HEAD, *chunks], [sized, stream], [head + b"\r\n", stream]):
+        (seen,), *_ = exchange(*segments, ends=True)
+        assert (seen[0], seen[4], seen[10]) == (None, 12, True)
+
+
 def test_a_stream_without_a_length_ends_with_its_connection() -> None:
     """HTTP/1.0 servers, and some proxies, have it so."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
