@@ -197,18 +197,19 @@ def _read_csv(source: Source, form: TokenForm, content: bytes) -> Iterator[Row]:
     """(line, cells of time, input, output, and no blocks) of each row that is not blank."""
     names = FORMS[form][:3]
     rows = csv.reader(decode_lines(source, content), strict=True)
+    # A line of spaces is a row of one cell.
+    filled = (row for row in rows if len(row) > 1 or (row and row[0].strip()))
     try:
-        head = [name.strip() for name in next((row for row in rows if row), [])]
+        head = [name.strip() for name in next(filled, [])]
         if any(head.count(name) != 1 for name in names):
             wanted = f"its first line must name {', '.join(names)} once each"
             _refuse(f"{source.file} is no {form} trace: {wanted}, and names {list_names(head) or 'nothing'}")
         places = [head.index(name) for name in names]
-        for row in rows:
-            if row and len(row) != len(head):
+        for row in filled:
+            if len(row) != len(head):
                 place = f"{source.file}, line {rows.line_num}"
                 _refuse(f"{place} has {len(row)} columns, and the first line names {len(head)}")
-            if row:
-                yield rows.line_num, (*(row[place] for place in places), None)
+            yield rows.line_num, (*(row[place] for place in places), None)
     except csv.Error as error:
         raise Unreadable("file", f"{source.file}, line {rows.line_num} is not CSV: {error}") from None
 

@@ -111,6 +111,13 @@ def test_a_slice_keeps_rows_together() -> None:
     assert dated.recorded_ns[0] == 631_360_000
 
 
+@pytest.mark.parametrize("name", FORMS)
+def test_lines_of_spaces_are_skipped(tmp_path: Path, name: str) -> None:
+    lines = (HERE / name).read_text().splitlines()
+    (tmp_path / name).write_text("\n".join(["  ", lines[0], " ", *lines[1:], "\t", ""]))
+    assert lengths(Trace(file=str(tmp_path / name), format=FORMS[name])) == lengths(load(name))
+
+
 def test_ids_of_blocks_are_kept() -> None:
     """As many as the row has, of any job."""
     trace = load("mooncake.jsonl", slice=(3, 20))
