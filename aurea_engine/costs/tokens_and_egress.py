@@ -129,7 +129,15 @@ class Tokens(CostModel):
         if self.requests is not None:
             return []
         found = [self._make_meter(each, False).find_problem(schema) for each in self.classes]
-        return [Problem(f"classes[{i}].measure", f"{text}, or give requests") for i, text in enumerate(found) if text]
+        problems = [
+            Problem(f"classes[{i}].measure", f"{text}, or give requests") for i, text in enumerate(found) if text
+        ]
+        if self.long_over is not None and schema.steps and self.per == "job":
+            # Of a job of several requests there is only the sum of their prompts.
+            problems.append(
+                Problem("per", 'must be "step": whether a prompt is long is decided for each request of a job')
+            )
+        return problems
 
 
 def _price_class(each: TokenClass, is_long: bool, tokens: Quantity) -> Component:

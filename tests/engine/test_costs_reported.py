@@ -45,6 +45,7 @@ from aurea_engine.costs import (
     measure,
     reprice,
 )
+from aurea_engine.records.measures import Schema
 
 ROWS = Measure("rows", "rows")
 BYTES = Measure("bytes_received", "bytes")
@@ -144,6 +145,16 @@ def test_a_long_prompt_pays_long_prices_alone(rule: Any, expected: int) -> None:
     assert bill(model, jobs(input_tokens=[1000, 1001, 1000 if rule == "above" else 0, 0])) is not None
     batch = jobs(input_tokens=[1000, 1001, 1000])
     assert bill(model, batch) == Fraction(expected if rule == "above" else 2 * 3001, 10**6)
+
+
+def test_a_long_prompt_is_one_of_a_turn() -> None:
+    """The prompts of a conversation together are not a long one, so they are billed by the turn."""
+    classes = (TokenClass("input", "1", prompt=True, long_price="2", measure="input_tokens"),)
+    talk, single = Schema(measures=CHAT, steps=("turn_1", "turn_2")), Schema(measures=CHAT)
+    by_job, by_step = (Tokens(classes=classes, long_over=1000, per=per) for per in ("job", "step"))
+    assert [each.path for each in by_job.check_measures(talk)] == ["per"]
+    assert by_step.check_measures(talk) == by_job.check_measures(single) == []
+    assert Tokens(classes=classes).check_measures(talk) == []
 
 
 def test_tokens_are_reported_or_assumed() -> None:
