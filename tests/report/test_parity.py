@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from aurea_engine import (
+    Branch,
     Constant,
     ConstantRate,
+    Mix,
     Objective,
     PerJob,
     RunResult,
     RunSpec,
+    Sleep,
     Workload,
     default_catalog,
     simulate,
@@ -88,3 +91,21 @@ def test_bounds_may_be_given() -> None:
     table = parity(run_chat(), Bounds(first_token=0.04))
     assert table is not None
     assert {table.value(tool, "goodput") for tool in TOOLS} == {0}
+
+
+def test_other_jobs_of_a_mix_are_no_requests() -> None:
+    """Counted are the requests of the chat alone, and rates are theirs."""
+    chat = Branch(1, PlannedChat(Constant(0.5)), name="ask")
+    mix = Mix((chat, Branch(1, Sleep(Constant(0.5)), name="wait")))
+    result = simulate(RunSpec(Workload(mix, ConstantRate(10), jobs=200), clock="virtual", seed=1))
+    table = parity(result)
+    assert result.jobs is not None
+    assert table is not None
+    asked = len(result.jobs.of_group("ask"))
+    rows = {(row.definition.figure, row.statistic): row for row in table.rows}
+    answered = rows["requests_answered", ""]
+    assert 0 < asked < 200
+    assert {answered.ours, *answered.theirs.values()} == {asked}
+    rate, (begin, end) = rows["request_rate", ""].ours, result.window
+    assert rate == pytest.approx(asked / (end - begin))
+    assert rows["peak_concurrency", ""].ours is None
