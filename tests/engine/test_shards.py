@@ -17,6 +17,7 @@ from aurea_engine import (
     AllAtOnce,
     Arrivals,
     Branch,
+    Chat,
     Closed,
     ConstantRate,
     CostModel,
@@ -36,6 +37,7 @@ from aurea_engine import (
     PerSecond,
     Poisson,
     Priority,
+    Prompts,
     Ramp,
     Replay,
     RunParts,
@@ -43,6 +45,7 @@ from aurea_engine import (
     Scheduler,
     Shard,
     ShortestFirst,
+    SimulatedChat,
     Sine,
     Sleep,
     SpecError,
@@ -157,6 +160,11 @@ ARRIVALS: dict[str, Arrivals] = {
     "trace": Trace((0.0, 0.01, 0.01, 0.5)),
 }
 JOBS: dict[str, JobSource] = {
+    "chat": Chat(
+        "http://127.0.0.1:9",
+        prompts=Prompts(output=Exponential(20)),
+        simulated=SimulatedChat(first_token_time=Exponential(0.02), token_gap=Exponential(0.001)),
+    ),
     "cpu": Cpu(Exponential(0.05)),
     "faulty": Faulty(Sleep(0.05), 0.2),
     "limited": Limited(Sleep(Exponential(0.05)), 0.06),
