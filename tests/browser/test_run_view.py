@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +134,37 @@ async def test_without_a_stream_it_asks(serve: Serve, visit: Visit, complaints: 
     await page.wait_for_function("() => main.querySelector('[data-chart=rates]')?.chart.data[0].length >= 3")
     await page.locator("[data-action='cancel']").click()
     await has_ended(page, "cancelled")
+
+
+async def test_all_points_are_read_after_the_end(
+    serve: Serve, visit: Visit, context: Any, complaints: Complaints
+) -> None:
+    """Also where a reading that began before the end is still under way when the end is told."""
+    complaints.expected = "status of 503"
+    crowded = serve("--max-followers", "0")
+    run_id = crowded.accept({**LONG, "label": "read twice"})
+    held, released = asyncio.Event(), asyncio.Event()
+
+    async def answer(route: Any) -> None:
+        known = await route.fetch()
+        if not released.is_set() and (await known.json())["points"]["until"]:
+            held.set()
+            await released.wait()
+        await route.fulfill(response=known)
+
+    await context.route(f"**/benchmark/runs/{run_id}/series", answer)
+    page = await visit("#/new", of=crowded)
+    await visit(f"#/run/{run_id}", of=crowded, page=page)
+    await moves(page, "progress.counts.completed")
+    await held.wait()
+    await page.locator("[data-action='cancel']").click()
+    await has_ended(page, "cancelled")
+    released.set()
+    await check(page.locator("[data-chart='distribution']")).to_be_visible()
+    await page.wait_for_function(
+        "until => String(main.querySelector('[data-chart=cost]')?.chart.data[0]) === String(until)",
+        arg=runs.series(crowded, run_id)["points"]["until"],
+    )
 
 
 async def test_charts_are_read_by_keys(server: Server, visit: Visit) -> None:

@@ -109,10 +109,12 @@ class RunView {
     if (!this.run.isActive && !this.run.hasResult) return this.showPictures();
     if (this.isLoading) return undefined;
     this.isLoading = true;
+    const { isActive } = this.run;
     const series = await this.readSeries();
     this.isLoading = false;
     if (this.signal.aborted) return undefined;
-    if (series && series.points.until.length >= (this.run.isActive ? this.points.length : 0)) this.points.load(series);
+    if (series && series.points.until.length >= (isActive ? this.points.length : 0)) this.points.load(series);
+    if (isActive && !this.run.isActive) return this.loadSeries(); // it was asked for before the end
     return this.showPictures();
   }
 
