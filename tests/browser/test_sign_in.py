@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -66,6 +67,53 @@ async def test_a_token_that_changed_is_asked_for_again(guarded: Server, visit: V
     await sign_in(page, OTHER)
     await is_listed(page, "under the new token")
     await is_live(page)
+
+
+@pytest.mark.parametrize("token", ["\u201ccorrect-horse-battery\u201d", "correct\u2011horse-battery", "   "])
+async def test_what_is_no_token_is_not_kept(guarded: Server, visit: Visit, token: str) -> None:
+    """It could not be sent. The field says so, and takes another."""
+    page = await visit(of=guarded)
+    field = page.get_by_label("Token")
+    await sign_in(page, token)
+    await page.wait_for_function("document.querySelector('#token').validationMessage.includes('typographic')")
+    assert (await page.evaluate(KEPT))[0] == {}
+    await field.fill("")
+    await sign_in(page, TOKEN)
+    await is_live(page)
+
+
+LATE = """() => {
+    window.got = import(new URL("ui/app/api.js", document.baseURI))
+        .then(({ get }) => get("benchmark/runs", { query: { label: "late" } }));
+}"""
+
+
+async def test_a_late_refusal_of_an_old_token_is_none_of_the_new(guarded: Server, visit: Visit, context: Any) -> None:
+    """The request is made again with the token that is kept by then, and nothing is asked."""
+    asked, released = asyncio.Event(), asyncio.Event()
+    sent: list[str] = []
+
+    async def hold(route: Any) -> None:
+        sent.append(route.request.headers["authorization"])
+        if len(sent) > 1:
+            await route.continue_()
+            return
+        asked.set()
+        await released.wait()
+        await route.fulfill(status=401, content_type="application/json", body="{}")
+
+    await context.route("**/benchmark/runs?*label=late*", hold)
+    page = await visit(of=guarded)
+    await sign_in(page, TOKEN)
+    await is_live(page)
+    await page.evaluate("old => { for (const key of Object.keys(sessionStorage)) sessionStorage[key] = old; }", OTHER)
+    await page.evaluate(LATE)
+    await asked.wait()
+    await page.evaluate("now => { for (const key of Object.keys(sessionStorage)) sessionStorage[key] = now; }", TOKEN)
+    released.set()
+    assert await page.evaluate("got") == {"runs": [], "next": None}
+    assert sent == [f"Bearer {OTHER}", f"Bearer {TOKEN}"]
+    assert list((await page.evaluate(KEPT))[0].values()) == [TOKEN]
 
 
 async def test_the_log_has_no_token(guarded: Server, visit: Visit) -> None:

@@ -24,10 +24,11 @@ export class Problem extends Error {
 export async function answer(path, { method = "GET", body, headers = {}, query = {}, signal, quiet = false } = {}) {
   const url = address(path, query);
   for (;;) {
-    const response = await reach(url, { method, body, headers: { ...headers, ...credentials() }, signal });
+    const sent = credentials();
+    const response = await reach(url, { method, body, headers: { ...headers, ...sent }, signal });
     if (response.ok) return response;
     if (response.status !== 401 || quiet) throw await Problem.of(response);
-    await signIn();
+    await signIn(sent);
   }
 }
 

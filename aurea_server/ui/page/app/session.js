@@ -6,6 +6,7 @@ import { button, el, fill } from "./dom.js";
 const KEY = `aurea token ${new URL(".", document.baseURI).pathname}`;
 const store = openStore();
 const listeners = new Set();
+const NO_TOKEN = "A token has letters, digits and plain signs only: this has something else, such as a typographic quote.";
 let asking = null;
 
 /** Where the browser lets pages keep nothing, even the name throws: then the token lasts as long as this page. */
@@ -46,10 +47,14 @@ export function signOut() {
   tell();
 }
 
-/** Ask for a token. All requests that were refused meanwhile wait for the same answer; rejects where there is none. */
-export function signIn() {
-  // A token that was refused must not be sent again.
+/**
+ * Ask for a token, unless another is kept by now than what was `sent`. All requests that were refused meanwhile wait for the
+ * same answer; rejects where there is none.
+ */
+export async function signIn(sent) {
   const wasRefused = isSignedIn();
+  if (wasRefused && credentials().Authorization !== sent.Authorization) return undefined;
+  // A token that was refused must not be sent again.
   store.removeItem(KEY);
   asking ??= ask(wasRefused).finally(() => {
     asking = null;
@@ -70,9 +75,13 @@ function ask(wasRefused) {
     const dialog = el("dialog", { class: "dialog", "aria-labelledby": "sign-in-title" });
     const accept = (event) => {
       event.preventDefault(); // the policy allows no form to be sent, and a token must not get into an address
-      keep(input.value.trim());
+      const token = input.value.trim();
+      input.setCustomValidity(/^[ -~]+$/.test(token) ? "" : NO_TOKEN);
+      if (!input.reportValidity()) return;
+      keep(token);
       dialog.close("kept");
     };
+    input.addEventListener("input", () => input.setCustomValidity(""));
     const end = () => {
       dialog.remove();
       if (dialog.returnValue === "kept") resolve();
