@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Complaints, Serve, Visit
+from tests.browser.conftest import SECONDS, Complaints, Serve, Visit
 from tests.browser.test_connections import is_listed, is_live
 from tests.faults.conftest import Server
 
@@ -111,7 +111,8 @@ async def test_a_late_refusal_of_an_old_token_is_none_of_the_new(guarded: Server
     await asked.wait()
     await page.evaluate("now => { for (const key of Object.keys(sessionStorage)) sessionStorage[key] = now; }", TOKEN)
     released.set()
-    assert await page.evaluate("got") == {"runs": [], "next": None}
+    async with asyncio.timeout(SECONDS):
+        assert await page.evaluate("got") == {"runs": [], "next": None}
     assert sent == [f"Bearer {OTHER}", f"Bearer {TOKEN}"]
     assert list((await page.evaluate(KEPT))[0].values()) == [TOKEN]
 
