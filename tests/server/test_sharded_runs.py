@@ -22,18 +22,26 @@ LONG = {
 }
 
 
-def count_runners() -> int:
+def find_runners() -> set[int]:
     """Processes below this one in which jobs run."""
-    waiting, found = [os.getpid()], 0
+    waiting, found = [os.getpid()], set[int]()
     while waiting:
         pid = waiting.pop()
         try:
-            found += Path(f"/proc/{pid}/comm").read_text().strip() == "aurea-runner"
+            if Path(f"/proc/{pid}/comm").read_text().strip() == "aurea-runner":
+                found.add(pid)
             for thread in Path(f"/proc/{pid}/task").iterdir():
                 waiting += map(int, (thread / "children").read_text().split())
         except OSError:
             continue  # it ends at any moment
     return found
+
+
+@pytest.fixture
+def count_runners() -> Callable[[], int]:
+    """How many runners there are that were not there before: servers of other tests may be running still."""
+    others = find_runners()
+    return lambda: len(find_runners() - others)
 
 
 async def wait_until(holds: Callable[[], bool]) -> None:
@@ -43,7 +51,7 @@ async def wait_until(holds: Callable[[], bool]) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_run_in_two_processes(serve: Any, post: Any) -> None:
+async def test_run_in_two_processes(count_runners: Callable[[], int], serve: Any, post: Any) -> None:
     """One result, which is in the history as any other; its specification is as if it had run in one."""
     client = await serve(max_processes=2)
     status, result = await post(client, {**RUN, "processes": 2, "on_loss": "continue"})
@@ -100,7 +108,7 @@ async def test_what_cannot_be_done_is_400(serve: Any, post: Any, members: dict[s
     assert [each["path"] for each in problem["problems"]] == [path]
 
 
-async def test_cancelled_run_leaves_nothing(serve: Any, post: Any) -> None:
+async def test_cancelled_run_leaves_nothing(count_runners: Callable[[], int], serve: Any, post: Any) -> None:
     client = await serve(max_processes=2)
     status, document = await post(client, {**LONG, "processes": 2}, Prefer="respond-async")
     assert status == 202
