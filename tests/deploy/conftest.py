@@ -39,6 +39,7 @@ METRICS = frozenset(
         "benchmark_target_received_bytes_total",
         "benchmark_target_requests_total",
         "benchmark_target_sent_bytes_total",
+        "benchmark_target_tokens_total",
         "benchmark_target_waited_jobs_total",
         "benchmark_target_waiting_jobs",
         "benchmark_cost_total",
