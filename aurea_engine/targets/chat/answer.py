@@ -11,7 +11,7 @@ import msgspec
 
 from aurea_engine.targets.chat.frame_shapes import FrameShape, learn_shape
 from aurea_engine.targets.chat.frames import DONE, Frame, read_frame
-from aurea_engine.targets.chat.sse import Event, EventReader
+from aurea_engine.targets.chat.sse import BOM, Event, EventReader
 from aurea_engine.targets.chat.usage import NO_USAGE, Usage
 from aurea_engine.targets.http.replies import MOST_KEPT_BYTES, NEVER
 
@@ -30,7 +30,7 @@ class Answer:
     """
 
     __slots__ = (
-        "_kept", "_lessons", "_reader", "_shape", "_texts", "first_answer", "first_frame", "first_token", "frames", "gaps",
+        "_has_choices", "_kept", "_lessons", "_reader", "_shape", "_texts", "first_answer", "first_frame", "first_token", "frames", "gaps",
         "is_done", "keeps_text", "last_frame", "last_token", "problem", "usage",
     )  # fmt: skip
 
@@ -48,6 +48,7 @@ class Answer:
         self.gaps, self.keeps_text = gaps, keeps_text
         self._texts: list[bytes | str] = []
         self._kept = 0
+        self._has_choices = False
         self._shape: FrameShape | None = None
         self._lessons = LESSONS
         self._reader.begin()
@@ -104,7 +105,7 @@ class Answer:
             return
         data = event.data.strip()
         if data == DONE:
-            self.is_done, self._shape = True, None
+            self._end()
             return
         if not data and event.kind != b"error":
             return  # sent to keep the connection open
@@ -116,7 +117,16 @@ class Answer:
         else:
             self._count(frame, now)
 
+    def _end(self) -> None:
+        self._shape = None
+        # One that never had a choice is no answer, as one in one piece is none: a gateway ends its streams so all the same.
+        if self._has_choices:
+            self.is_done = True
+        else:
+            self.problem = "check"
+
     def _count(self, frame: Frame, now: int) -> None:
+        self._has_choices = self._has_choices or frame.has_choices
         if self.first_frame == NEVER:
             self.first_frame = now
         self.last_frame = now
@@ -146,13 +156,14 @@ class Answer:
         """The stream has ended. An end that it did not say is one that came too early."""
         if self.problem is None and not self.is_done:
             # The last line that it is said with may have no end.
-            self.is_done = any(event.data.strip() == DONE for event in self._reader.finish())
-        if self.problem is None and not self.is_done:
-            self.problem = "closed_early"
+            if any(event.data.strip() == DONE for event in self._reader.finish()):
+                self._end()
+            else:
+                self.problem = "closed_early"
 
     def take_whole(self, body: bytes) -> None:
         """The answer has come in one piece, and not as a stream."""
-        frame = read_frame(body)
+        frame = read_frame(body.removeprefix(BOM))
         if frame is None:
             self.problem = "protocol"
         elif frame.is_error or not frame.has_choices:

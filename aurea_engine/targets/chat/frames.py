@@ -18,6 +18,7 @@ from aurea_engine.targets.chat.usage import NO_USAGE, Usage, read_usage
 class Frame(NamedTuple):
     """``answer``: it carries a part of the answer; ``reasoning``: of the reasoning before it. ``text``: the part of
     choice 0 of the answer, as text. ``usage``: what it tells of tokens, None if nothing. ``is_error``: it reports an error.
+    ``has_choices``: there is at least one.
     """
 
     answer: bool = False
@@ -58,11 +59,13 @@ def read_frame(data: bytes) -> Frame | None:
     for i, choice in enumerate(choices):
         if not isinstance(choice, dict):
             continue
+        if _reports_error(choice):
+            return _ERROR
         said, thought = _read_choice(choice)
         answer, reasoning = answer or bool(said), reasoning or thought
         if isinstance(said, str) and choice.get("index", i) == 0:
             text += said
-    return Frame(answer, reasoning, text, usage, has_choices=True)
+    return Frame(answer, reasoning, text, usage, has_choices=bool(choices))
 
 
 def _decode(data: bytes) -> Any:
@@ -77,6 +80,11 @@ def _decode(data: bytes) -> Any:
         return json.loads(data.decode())
     except (RecursionError, ValueError):
         return None
+
+
+def _reports_error(choice: Mapping[str, Any]) -> bool:
+    """Whether the choice ended by an error: gateways say so of the provider behind them, in a frame that has none itself."""
+    return choice.get("error") is not None or choice.get("finish_reason") == "error"
 
 
 def _read_choice(choice: Mapping[str, Any]) -> tuple[str | bool, bool]:

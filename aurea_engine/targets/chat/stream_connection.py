@@ -25,6 +25,9 @@ from aurea_engine.targets.http.replies import NEVER, Reply, ReplyRules, Sender
 MOST_CHUNK = 4096
 """Bytes of a segment that is compared; longer ones are rare, and cost little more than their length."""
 
+COMPRESSIONS = frozenset(("gzip", "x-gzip", "deflate", "br", "zstd", "compress"))
+"""What the header Content-Encoding says of a stream that cannot be read. Servers also write what is none, such as "none"."""
+
 ChunkLines = dict[int, bytes]
 """Bytes of a segment that was one whole chunk → the line of its size."""
 
@@ -125,6 +128,13 @@ class StreamConnection(Connection):
             kinds = [value for name, value in self.headers if name == "content-type"]
             # What is asked for as a stream, and has no type, is one.
             self._is_stream = kinds[0].lower().startswith("text/event-stream") if kinds else self.rules.is_stream
+            if self._is_stream and not COMPRESSIONS.isdisjoint(self._list_codings()):
+                # It has no frames that can be read, and no end that could be said: it would seem to be cut off.
+                self.problem = self.answer.problem = "protocol"
+
+    def _list_codings(self) -> list[str]:
+        said = [value for name, value in self.headers if name == "content-encoding"]
+        return [coding.strip().lower() for coding in ",".join(said).split(",")]
 
     def _on_chunk_header(self) -> None:
         super()._on_chunk_header()
@@ -158,5 +168,5 @@ class StreamConnection(Connection):
         # What said that it was at its end, and then ends without the last chunk, has left nothing out.
         if exc is None and self.sender is not None and self._is_stream and self.problem is None:
             self.answer.finish_stream()
-            self.complete = self.answer.is_done
+            self.problem, self.complete = self.answer.problem, self.answer.is_done
         super().connection_lost(exc)

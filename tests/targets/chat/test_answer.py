@@ -109,6 +109,32 @@ def test_an_empty_event_only_keeps_the_connection_open(empty: bytes) -> None:
     assert read(b"event: error\ndata:\n\n", *pieces)[0]["problem"] == "stream_error"
 
 
+@pytest.mark.parametrize("frames", [[], [tell(3)], [b": x\n\n"], [event({"detail": "no model"})], [event({"choices": None})]])
+@pytest.mark.parametrize("end", [DONE, b"data: [DONE]"])
+def test_a_stream_without_choices_is_no_answer(frames: list[bytes], end: bytes) -> None:
+    """As an answer in one piece is none without them: that it says its end does not make it a right one."""
+    state, *_ = read(*frames, end)
+    assert (state["problem"], state["is_done"], state["frames"]) == ("check", False, 0)
+    assert read(*frames)[0]["problem"] == "closed_early"
+    # An answer may be empty all the same: the model had nothing to say.
+    assert read(*frames, ROLE, end)[0]["problem"] is None
+
+
+@pytest.mark.parametrize("last", [{"finish_reason": "error"}, {"finish_reason": None, "error": {"code": 502}}])
+def test_an_error_of_a_choice_ends_the_answer(last: dict[str, Any]) -> None:
+    """Gateways tell so of the provider behind them, and say the end of the stream after it."""
+    choice = {"index": 0, "delta": {"content": ""}, **last}
+    state, *_ = read(ROLE, word(0), word(1), word(2), event({"choices": [choice]}), tell(3), DONE)
+    assert (state["problem"], state["frames"], state["is_done"]) == ("stream_error", 3, False)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_an_answer_in_one_piece_may_have_a_mark(mark: bytes) -> None:
+    answer = Answer()
+    answer.take_whole(mark + b'{"choices": [{"message": {"content": "a"}}]}')
+    assert (answer.problem, answer.frames) == (None, 1)
+
+
 def test_what_follows_the_end_or_an_error_is_not_counted() -> None:
     assert read(word(0), DONE, word(1))[0]["frames"] == 1
     state, *_ = read(word(0), word(1), event({"error": {"message": "x"}}), word(2), DONE)

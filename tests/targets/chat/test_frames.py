@@ -69,7 +69,10 @@ def test_whole_answers_have_messages() -> None:
 @pytest.mark.parametrize(
     "text",
     [b'{"error": {"message": "x"}}', b'{"error": "x"}', b'{"object": "error", "message": "x"}',
-     b'{"error": {"code": 1}, "choices": [{"delta": {"content": "a"}}]}'],
+     b'{"error": {"code": 1}, "choices": [{"delta": {"content": "a"}}]}',
+     b'{"choices": [{"delta": {"content": ""}, "error": {"code": 502}}]}', b'{"choices": [{"text": "a", "error": "x"}]}',
+     b'{"choices": [{"delta": {}, "finish_reason": "error"}]}', b'{"choices": [{"finish_reason": "error", "text": ""}]}',
+     b'{"choices": [{"delta": {"content": "a"}}, {"index": 1, "message": {}, "finish_reason": "error"}]}'],
 )  # fmt: skip
 def test_errors_are_told(text: bytes) -> None:
     frame = read_frame(text)
@@ -79,6 +82,16 @@ def test_errors_are_told(text: bytes) -> None:
 
 def test_no_error_is_none() -> None:
     assert delta({"content": "a"}, error=None) == SAID
+    for end in ("stop", "length", "content_filter", "tool_calls", None):
+        frame = read_frame(json.dumps({"choices": [{"text": "", "error": None, "finish_reason": end}]}).encode())
+        assert frame == Frame(has_choices=True)
+
+
+@pytest.mark.parametrize(("text", "has"), [(b'{"choices": []}', False), (b"{}", False), (b'{"choices": [{}]}', True)])
+def test_an_empty_list_of_choices_has_none(text: bytes, has: bool) -> None:
+    frame = read_frame(text)
+    assert frame is not None
+    assert frame.has_choices is has
 
 
 @pytest.mark.parametrize("text", [b"", b"[1]", b"5", b"null", b"{", b'{"a": \xff}', b"[" * 100_000,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from itertools import pairwise
 from typing import Any
 
@@ -235,6 +236,34 @@ def test_a_stream_without_a_type_is_one() -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     (seen,), *_ = exchange(head, *map(chunk, STREAM), b"0\r\n\r\n")
     assert (seen[0], seen[4]) == (None, 12)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "X-GZIP", "deflate", "br", "zstd", "identity, gzip"])
+@pytest.mark.parametrize("kind", [b"", b"Content-Type: text/event-stream\r\n"])
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_compressed_stream_cannot_be_read(coding: str, kind: bytes, is_whole: bool) -> None:
+    """It is not one that was cut off: nobody asked for compression, and no frame of it can be told."""
+    body = gzip.compress(b"".join(STREAM))
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nContent-Encoding: %b\r\n%b\r\n" % (len(body), coding.encode(), kind)
+    (seen,), *_ = exchange(*([head + body] if is_whole else [head, body[:9], body[9:]]), ends=True)
+    assert (seen[0], seen[4]) == ("protocol", 0)
+
+
+@pytest.mark.parametrize("coding", [b"identity", b"none", b"", b"Identity , none"])
+def test_a_stream_may_say_that_it_is_not_compressed(coding: bytes) -> None:
+    """Also by a word that is no coding, which keeps proxies from adding one."""
+    head = HEAD.replace(b"\r\n\r\n", b"\r\nContent-Encoding: " + coding + b"\r\n\r\n")
+    segments = [head, *map(chunk, STREAM), b"0\r\n\r\n"]
+    (seen,), _, closed = exchange(*segments)
+    assert (seen[0], seen[4], closed) == (None, 12, False)
+
+
+@pytest.mark.parametrize("last", [DONE, b"data: [DONE]"])
+@pytest.mark.parametrize("end", [b"0\r\n\r\n", b""])
+def test_a_stream_that_only_says_its_end_is_no_answer(last: bytes, end: bytes) -> None:
+    (seen,), _, closed = exchange(*filter(None, [HEAD, chunk(last), end]), ends=True)
+    assert (seen[0], seen[10], seen[4]) == ("check", False, 0)
+    assert closed or not end
 
 
 def test_a_refusal_is_no_stream() -> None:
