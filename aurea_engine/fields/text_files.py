@@ -21,10 +21,21 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 MARK = "\ufeff"
+PACKED = (
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\xfd7zXZ\0", "xz"),
+    (b"BZh", "bzip2"),
+    (b"PK\x03\x04", "zip"),
+)
+"""What compressed files begin with: published traces and price lists come so as often as not."""
 
 
 def decode_text(content: bytes) -> str:
     """The text without its byte order mark. Without one it is UTF-8. Raises `SpecError` with the remedy."""
+    packed = next((name for magic, name in PACKED if content.startswith(magic)), None)
+    if packed is not None and not content.isascii():
+        raise SpecError(f"must be text: it is compressed ({packed}); unpack it first")
     mark, encoding = next(((mark, name) for mark, name in MARKS if content.startswith(mark)), (b"", "utf-8"))
     if not mark and b"\0" in content[:4]:  # no text in UTF-8 begins so, and any in UTF-16 that begins with ASCII does
         raise SpecError("must be UTF-8: it looks like UTF-16 without a byte order mark; save it as UTF-8")

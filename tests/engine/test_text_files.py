@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 from pathlib import Path
 
 import pytest
@@ -45,6 +48,9 @@ def test_json_and_toml_may_have_a_mark(encoding: str) -> None:
         ("{}".encode("utf-16-le"), "UTF-16 without a byte order mark; save it as UTF-8"),
         ("{}".encode("utf-16-be"), "UTF-16 without a byte order mark; save it as UTF-8"),
         ("ä".encode("cp1252"), "must be UTF-8: unexpected end of data at byte 0; save it as UTF-8"),
+        (gzip.compress(b"{}"), "must be text: it is compressed (gzip); unpack it first"),
+        (bz2.compress(b"{}"), "must be text: it is compressed (bzip2); unpack it first"),
+        (lzma.compress(b"{}"), "must be text: it is compressed (xz); unpack it first"),
     ],
 )
 def test_non_text_is_refused_with_remedy(content: bytes, says: str) -> None:
@@ -52,6 +58,11 @@ def test_non_text_is_refused_with_remedy(content: bytes, says: str) -> None:
     with pytest.raises(SpecError) as caught:
         parse_json(content)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["BZh", "PK\x03\x04", "BZhe,time\n1,2\n"])
+def test_a_text_may_begin_like_a_packed_file(text: str) -> None:
+    assert decode_text(text.encode()) == text
 
 
 @pytest.mark.parametrize("encoding", MARKED)
