@@ -33,7 +33,13 @@ from aurea_server.cli.report_replications import (
     tabulate_figures,
     tabulate_replications,
 )
-from aurea_server.cli.report_requests import chart_response_times, describe_floor, has_times, sends_requests
+from aurea_server.cli.report_requests import (
+    chart_response_times,
+    describe_floor,
+    explain_failures,
+    has_times,
+    sends_requests,
+)
 from aurea_server.cli.report_shards import tabulate_shards
 from aurea_server.cli.tables import LABEL_WIDTH, Column, Table
 
@@ -94,7 +100,7 @@ def _list_facts(result: RunResult) -> Iterator[tuple[str, Text]]:
     yield "cost", _describe_cost(result)
     yield "jobs", _describe_jobs(result)
     if result.failures:
-        yield "failures", _list_counts(result.failures)
+        yield "failures", _list_counts(result.failures).append(explain_failures(result))
     if result.statuses:
         yield "statuses", _list_counts(result.statuses)
     yield "concurrency", _describe_concurrency(result)

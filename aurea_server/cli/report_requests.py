@@ -6,8 +6,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from aurea_engine import Floor, RunResult
+from aurea_engine.fields.hosts import join_host_port
 from aurea_server.cli.histogram_chart import HistogramChart
-from aurea_server.cli.number_format import format_number, format_seconds
+from aurea_server.cli.number_format import format_number, format_seconds, make_printable
 
 
 def sends_requests(result: RunResult) -> bool:
@@ -26,6 +27,22 @@ def chart_response_times(result: RunResult) -> RenderableType:
     """The histogram of response times; nothing where the result was read from a file without one."""
     histogram = result.histograms.get("response_time")
     return Text() if histogram is None or not histogram.count else HistogramChart(histogram)
+
+
+def explain_failures(result: RunResult) -> str:
+    """What stands behind the failures where the target was never there; nothing where some of it answered, or is unknown."""
+    targets = {leaf.reach().targets for leaf in result.spec.workload.job.leaves()}
+    sent = result.measures.get("bytes_sent")
+    # Where something was sent it was there, for a time at least, or led elsewhere.
+    if len(targets) != 1 or len(result.failures) != 1 or sent is None or sent.total:
+        return ""
+    [reached], [failure] = targets, result.failures
+    if len(reached) != 1:
+        return ""
+    [(host, port)] = reached
+    if failure == "refused":
+        return make_printable(f": nothing listened at {join_host_port(host, port)}")
+    return make_printable(f": no address was found for {host}") if failure == "dns" else ""
 
 
 def describe_floor(floor: Floor) -> Text:

@@ -18,6 +18,7 @@ from aurea_server.cli.http_options import RequestOptions
 from aurea_server.cli.load_options import LoadOptions
 from aurea_server.cli.objective_option import parse_objective
 from aurea_server.cli.progress_line import list_replies
+from aurea_server.cli.report_requests import explain_failures
 from tests.targets.recording_server import Received, RecordingServer, reply
 
 PLANTED = "Pl4nted"
@@ -303,6 +304,39 @@ def test_failures_are_told_by_class(aurea: Any, target: RecordingServer) -> None
     assert "3 status" in out
     code, out, _ = aurea("http", "http://127.0.0.1:9/", *FAST, "--json")
     assert json.loads(out)["failures"] == {"refused": 3}
+
+
+@pytest.mark.parametrize(
+    ("command", "url", "said"),
+    [
+        ("http", "http://127.0.0.1:9/", "3 refused: nothing listened at 127.0.0.1:9\n"),
+        ("chat", "http://127.0.0.1:9", "3 refused: nothing listened at 127.0.0.1:9\n"),
+        ("http", "unix:/nowhere.sock:/", "3 refused\n"),
+    ],
+)
+def test_a_target_that_is_not_there_is_named(aurea: Any, command: str, url: str, said: str) -> None:
+    more = ("--model", "m", "--prompt", "a") if command == "chat" else ()
+    _, out, _ = aurea(command, url, *more, *FAST)
+    assert said in out
+
+
+def test_a_host_without_an_address_is_named() -> None:
+    result = run_sync(spec_from_dict({"workload": {"job": {"kind": "http", "url": "http://127.0.0.1:9/"}, "jobs": 2}}))
+    told = {name: explain_failures(replace(result, failures={name: 2})) for name in ("dns", "refused", "tls")}
+    assert told == {"dns": ": no address was found for 127.0.0.1", "refused": ": nothing listened at 127.0.0.1:9", "tls": ""}
+    assert explain_failures(replace(result, failures={"dns": 1, "refused": 1})) == ""
+
+
+def test_a_target_that_answered_listened(aurea: Any, target: RecordingServer, tmp_path: Path) -> None:
+    """Of a mix, and where a redirect led elsewhere, it is not known who was not there."""
+    dead = [{"kind": "http", "url": url} for url in ("http://127.0.0.1:9/", "http://127.0.0.2:9/", "unix:/none:/")]
+    mixes = [{"kind": "mix", "of": [{"weight": 1, "job": job} for job in (dead[0], other)]} for other in dead[1:]]
+    target.answer = lambda _: reply(b"", 302, "Location: http://127.0.0.1:9/")
+    moved = {"kind": "http", "url": target.url(), "redirects": 1}
+    for job in (*mixes, moved):
+        (tmp_path / "spec.json").write_text(json.dumps({"workload": {"job": job, "jobs": 2}}))
+        _, out, _ = aurea("run", tmp_path / "spec.json")
+        assert "2 refused\n" in out
 
 
 def test_nothing_of_target_moves_the_cursor(aurea: Any, target: RecordingServer) -> None:
