@@ -13,6 +13,7 @@ import msgspec
 from cyclopts import Parameter
 
 from aurea_engine import Problem, SpecError, parse_json
+from aurea_engine.targets.chat.endpoints import read_endpoint
 from aurea_engine.targets.chat.prompts.listed import read_lines
 from aurea_engine.targets.chat.prompts.member import Prompts
 from aurea_server.cli.http_options import FLAG, MANY, collect, maybe_quantity, without_none
@@ -58,7 +59,7 @@ class ChatOptions:
     "Most tokens of an answer, for prompts without their own limit; 128 if not given."
 
     endpoint: str | None = None
-    "chat, or completions for /v1/completions; chat if not given."
+    "chat, or completions for /v1/completions; the one that the URL ends with, or chat, if not given."
 
     no_stream: Annotated[bool, FLAG] = False
     "Ask for answers in one piece: without TTFT and token gaps."
@@ -100,7 +101,7 @@ class ChatOptions:
         members = {
             "kind": "chat",
             "url": url if "://" in url or url.startswith("unix:") else f"http://{url}",
-            "endpoint": self.endpoint,
+            "endpoint": self.endpoint or read_endpoint(url),
             "stream": False if self.no_stream else None,
             "model": self.model,
             "max_tokens": self.max_tokens,

@@ -45,7 +45,7 @@ def find_only_model(url: str, headers: dict[str, str], *, verify: bool = True, c
 
 
 def list_models(url: str, headers: dict[str, str], *, verify: bool, ca: str | None) -> list[str]:
-    """The ids of the server's models. Raises SpecError where it does not list any."""
+    """The ids of the server's models, each once. Raises SpecError where it does not list any."""
     try:
         context = ssl.create_default_context(cafile=ca)
         if not verify:
@@ -57,7 +57,8 @@ def list_models(url: str, headers: dict[str, str], *, verify: bool, ca: str | No
         with opener.open(urllib.request.Request(url, headers=headers), timeout=WAIT) as reply:  # noqa: S310 - the user's URL
             content = reply.read(MOST_BYTES)
         listed = json.loads(content)["data"]
-        return [str(each["id"]) for each in listed]
+        # A gateway may list a model once for each server that it has behind it.
+        return list(dict.fromkeys(str(each["id"]) for each in listed))
     except urllib.error.HTTPError as error:
         raise _cannot(f"{url} answered {error.code}") from None
     except (OSError, http.client.HTTPException) as error:

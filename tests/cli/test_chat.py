@@ -25,6 +25,7 @@ from aurea_engine import (
 )
 from aurea_engine.costs import Sheet
 from aurea_engine.processes.messages import make_snapshot
+from aurea_engine.targets.chat.endpoints import Endpoint, find_endpoint
 from aurea_engine.targets.chat.prompts.listed import list_prompts
 from aurea_engine.targets.chat.prompts.member import Prompts
 from aurea_server.cli.chat import make_document
@@ -89,6 +90,21 @@ def run_and_read(aurea: Callable[..., Any], tmp_path: Path, *arguments: object) 
 def test_flags_become_members(options: dict[str, Any], members: dict[str, Any]) -> None:
     job = make_job(**options)
     assert {name: job.get(name) for name in members} == members
+
+
+@pytest.mark.parametrize("start", ["h:8000", "http://h:8000", "https://completions/chat", "unix:/m.sock:"])
+@pytest.mark.parametrize(
+    ("path", "endpoint"),
+    [("", None), ("/v1", None), ("/v1/completions", "completions"), ("/a/completions/", "completions"),
+     ("/v1/chat/completions", "chat"), ("/completions/v1", None)],
+)  # fmt: skip
+def test_a_url_may_name_the_endpoint(start: str, path: str, endpoint: Endpoint | None) -> None:
+    """It is used as it is, unless the other is asked for by its name."""
+    assert ChatOptions().make_job(start + path).get("endpoint") == endpoint
+    assert ChatOptions(endpoint="chat").make_job(start + path)["endpoint"] == "chat"
+    whole = f"http://h{path}".rstrip("/")
+    if endpoint is not None:
+        assert find_endpoint(whole, endpoint) == whole
 
 
 @pytest.mark.parametrize(
@@ -236,6 +252,12 @@ def test_several_models_are_listed(aurea: Callable[..., Any], target: RecordingS
     assert "--model: must be given: the server has 22 models: a, b" in err
     assert err.rstrip().endswith("and 10 more")
     assert "\x1b" not in err
+
+
+def test_a_model_that_is_listed_twice_is_one(aurea: Callable[..., Any], target: RecordingServer, tmp_path: Path) -> None:
+    target.answer = answer_as_model(["tiny", "tiny", "tiny"])
+    document = run_and_read(aurea, tmp_path, target.url(""), *FAST)
+    assert document["spec"]["workload"]["job"]["model"] == "tiny"
 
 
 @pytest.mark.parametrize(

@@ -28,13 +28,25 @@ def find_base(url: str) -> str:
     base = url.rstrip("/")
     if base.lower().startswith("unix:") and base.count(":") == 1:
         base += ":"  # the path of the request begins there
-    # Only of the path: a host may have the name of a version, or of an endpoint.
-    at = len(found[0]) if (found := _AUTHORITY.match(base)) else 0
-    server, path = base[:at], base[at:]
+    server, path = _split(base)
     for endpoint in PATHS.values():
         if path.endswith(endpoint):
             return server + path.removesuffix(endpoint)
     return server + (path if path.endswith(VERSION) else path + VERSION)
+
+
+def _split(url: str) -> tuple[str, str]:
+    # A host may have the name of a version, or of an endpoint: only a path is looked at.
+    at = len(found[0]) if (found := _AUTHORITY.match(url)) else 0
+    return url[:at], url[at:]
+
+
+def read_endpoint(url: str) -> Endpoint | None:
+    """The endpoint that ``url`` names; None for the URL of a server."""
+    path = _split(url.rstrip("/"))[1]
+    if path.endswith(PATHS["chat"]):
+        return "chat"
+    return "completions" if path.endswith(PATHS["completions"]) else None
 
 
 def find_endpoint(url: str, endpoint: Endpoint) -> str:
