@@ -90,6 +90,16 @@ def _read_ticks() -> tuple[int, int]:
     return ticks[3] + ticks[4], sum(ticks)
 
 
+def read_stolen(core: int) -> float:
+    """Seconds that the hypervisor has taken from ``core`` for others since the start; 0 where there is none."""
+    try:
+        lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
+        fields = next(line.split() for line in lines if line.startswith(f"cpu{core} "))
+        return int(fields[8]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, StopIteration, IndexError):
+        return 0.0
+
+
 def find_program(name: str) -> str | None:
     """Path of a program: beside this interpreter, where a package brought it, or on the path."""
     # First beside the interpreter: an environment that is not activated is not on the path.
