@@ -303,6 +303,10 @@ ROWS: dict[str, list[Panel]] = {
                "failed": f"sum({rate('benchmark_target_failed_dials_total')})"},
               "Connections opened per second, and attempts that failed. Many opened ones during a run: the target closes "
               "its connections, or reuse is off.", 8),
+        Panel("Tokens", "suffix: tokens/s",
+              {"{{token_class}}": f"sum by (token_class) ({rate('benchmark_target_tokens_total')})"},
+              "Tokens per second that language models reported, by class. Input: of prompts, without those that were cached.",
+              8, stacked=True),
     ],
     "Capacity": [
         Panel("Capacity", "suffix: jobs/s", {"{{bound}} ({{clock}})": one("benchmark_capacity_jobs_per_second")},
