@@ -196,3 +196,65 @@ async def test_what_there_is_nothing_to_draw_of(server: Server, visit: Visit, re
     await has_ended(page, "completed")
     told = "keeps no series" if repeat > 1 else "too short"
     await check(page.locator("p.empty", has_text=told)).to_be_visible()
+
+
+SHARDED = {"workload": {**LONG["workload"], "duration": 1}, "processes": 2, "on_loss": "continue", "label": "in two"}
+REPEATED = runs.queue(seconds=2, repeat=3, until=0.001, objectives=[], label="three times")
+
+
+@pytest.mark.parametrize("spec", [SHARDED, REPEATED], ids=["processes", "repeat"])
+async def test_it_runs_again_as_it_ran(serve: Serve, server: Server, visit: Visit, spec: dict[str, Any]) -> None:
+    """In how many processes and how often is no part of a specification, and is asked for again; also in the editor."""
+    able = serve("--max-processes", "2") if "processes" in spec else server
+    before = able.run(spec)
+    page = await visit(f"#/new?from={before['benchmark_id']}", of=able)
+    asked = {name: value for name, value in spec.items() if name in ("processes", "on_loss", "repeat", "until")}
+    await check(page.locator("#checked")).to_contain_text("Ready:")
+    assert asked.items() <= json.loads(await page.locator("#specification").input_value()).items()
+    await visit(f"#/run/{before['benchmark_id']}", of=able, page=page)
+    await page.locator("[data-action='again']").click()
+    await page.wait_for_function("id => !location.hash.includes(id)", arg=before["benchmark_id"])
+    after = able.final(await page.evaluate("location.hash.split('/').at(-1)"))
+    where = [{name: each["environment"].get(name) for name in ("processes", "on_loss")} for each in (before, after)]
+    assert where[0] == where[1]
+    assert [len(each["replications"]) for each in (before, after)] == [spec.get("repeat", 0)] * 2
+
+
+async def test_the_place_in_the_queue_moves(server: Server, visit: Visit) -> None:
+    """While it is watched: runs before it are cancelled, and it learns so without an event of its own."""
+    ids = [server.accept({**LONG, "label": f"number {i}"}) for i in range(4)]
+    status, _, search = server.ask("POST", "/benchmark/searches", {**LONG, "low": 1, "high": 2, "label": "after them"})
+    assert status == 202, search
+    page, other = await visit(f"#/run/{ids[-1]}"), await visit(f"#/capacity/{search['search_id']}")
+    state, waits = page.locator(".heading .badge"), other.get_by_text("It waits for its turn")
+    await check(state).to_have_text("queued, 3 before it")
+    await check(waits).to_contain_text("4 before it")
+    for each in (page, other):
+        await each.locator("#feed[data-mode='live']").wait_for()
+    for place, run_id in ((2, ids[1]), (1, ids[0])):
+        server.ask("POST", f"/benchmark/runs/{run_id}/cancel", {})
+        await check(state).to_have_text(f"queued, {place} before it")
+        await check(waits).to_contain_text(f"{place + 1} before it")
+    server.ask("POST", f"/benchmark/searches/{search['search_id']}/cancel", {})
+    for run_id in ids[2:]:
+        server.ask("POST", f"/benchmark/runs/{run_id}/cancel", {})
+    await has_ended(page, "cancelled")
+
+
+async def test_findings_say_what_is_so_by_now(server: Server, visit: Visit, context: Any) -> None:
+    """A finding is told once, when it is made. What it says later, and that it is none any more, is read again."""
+    run_id = server.accept({**LONG, "label": "with findings"})
+    late = {"code": "late_releases", "severity": "degraded", "advice": "Lower the rate."}
+    told = [[{**late, "detail": "by 6 ms"}], [{**late, "detail": "by 75 ms"}], []]
+
+    async def answer(route: Any) -> None:
+        known = await route.fetch()
+        found = told[0] if len(told) == 1 else told.pop(0)
+        await route.fulfill(response=known, json={**await known.json(), "findings": found})
+
+    await context.route(f"**/benchmark/runs/{run_id}?jobs=0", answer)
+    page = await visit(f"#/run/{run_id}")
+    await check(page.locator("[data-finding='late_releases']")).to_contain_text("by 75 ms")
+    await check(page.locator("[data-finding='late_releases']")).to_have_count(0)
+    server.ask("POST", f"/benchmark/runs/{run_id}/cancel", {})
+    await has_ended(page, "cancelled")

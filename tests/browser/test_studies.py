@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser import runs
 from tests.browser.accessibility import check_accessibility
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Serve, Visit
 from tests.browser.reading import check_figures, read_charts
 from tests.browser.test_run_view import check
 from tests.faults.conftest import Server
@@ -70,10 +70,11 @@ async def begin(page: Any, spec: dict[str, Any], **fields: str) -> str:
     return str(await page.evaluate("location.hash.split('/').at(-1)"))
 
 
-async def test_a_capacity_is_searched(server: Server, visit: Visit) -> None:
+async def test_a_capacity_is_searched(serve: Serve, visit: Visit) -> None:
     """Begun on the page and followed there; figures of its answer and of each trial are those of the API."""
+    server = serve("--max-jobs", "5000")  # so that trials are short: else they have up to a million jobs
     costs = {"by the second": {"kind": "per_second"}, "by the job": {"kind": "per_job", "price": "0.00001"}}
-    page = await visit("#/capacity")
+    page = await visit("#/capacity", of=server)
     search_id = await begin(page, {**SEARCH, "label": "on the page"}, costs=json.dumps(costs))
     await check(page.locator("[data-answer]")).to_be_visible()
     _, _, found = server.ask("GET", f"/benchmark/searches/{search_id}")

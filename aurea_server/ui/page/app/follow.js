@@ -10,6 +10,9 @@ import { mode, watch } from "./feed.js";
 /** The address of a run or a search, by its id. */
 export const resource = (id) => `benchmark/${id.startsWith("search-") ? "searches" : "runs"}/${id}`;
 
+/** Whether such a message of another run or search may change the place in the queue of one that waits. */
+export const movesQueue = (kind) => ["state", "end", "resync"].includes(kind);
+
 /** `listener({kind, id, number, data})`, until `signal` or the end. */
 export function follow(id, listener, signal) {
   const following = new Following(id, listener, signal);

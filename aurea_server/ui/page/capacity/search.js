@@ -2,7 +2,8 @@
 
 import { get, post, remove } from "../app/api.js";
 import { badge, button, details, el, fill, heading, href, link, meter, tile } from "../app/dom.js";
-import { follow } from "../app/follow.js";
+import { watch } from "../app/feed.js";
+import { follow, movesQueue } from "../app/follow.js";
 import { number, seconds, tone, words } from "../app/format.js";
 import { announce, attempt, confirm } from "../app/notices.js";
 import { Plot } from "../run/plot.js";
@@ -22,18 +23,22 @@ export async function showSearch(id, { main, signal, setTitle }) {
   if (!isActive(view.search)) return;
   let due = null;
   // What a trial is like stands in the search alone, so that is read again: at most twice a second.
+  const readSoon = () => {
+    due ??= setTimeout(() => {
+      due = null;
+      read().catch(() => {});
+    }, 500);
+  };
   follow(
     id,
     ({ kind }) => {
       if (kind === "deleted") location.hash = href("capacity");
-      else
-        due ??= setTimeout(() => {
-          due = null;
-          read().catch(() => {});
-        }, 500);
+      else readSoon();
     },
     signal,
   );
+  // Any other may have been before it in the queue.
+  watch(({ kind }) => view.search.status === "queued" && movesQueue(kind) && readSoon(), signal);
 }
 
 class SearchView {

@@ -79,7 +79,7 @@ export function tabulateTrials(trials, variable, currency) {
       number: true,
       cell: (row) =>
         row.value === null && row.users
-          ? `${number(row.users)} users`
+          ? `${number(row.users)} user${row.users === 1 ? "" : "s"}`
           : figure(row, "value", (value) => writeValue(variable, value)),
     },
     of("Jobs", "jobs", number),

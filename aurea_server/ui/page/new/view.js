@@ -3,6 +3,7 @@
 import { get, post } from "../app/api.js";
 import { button, el, fill, heading, href } from "../app/dom.js";
 import { attempt, problemNotice } from "../app/notices.js";
+import { requestOf } from "../run/run.js";
 import { Editor } from "./editor.js";
 import { EXAMPLES } from "./examples.js";
 import { showHints } from "./hints.js";
@@ -11,7 +12,8 @@ import { loadSchemas } from "./schema.js";
 
 export async function show({ main, query, signal }) {
   const from = query.get("from");
-  const given = from && (await get(`benchmark/runs/${encodeURIComponent(from)}`, { signal, query: { jobs: "0" } })).spec;
+  const given =
+    from && requestOf(await get(`benchmark/runs/${encodeURIComponent(from)}`, { signal, query: { jobs: "0" } }));
   const place = el("div");
   const tabs = el("div", { class: "segmented", role: "group", "aria-label": "Form" });
   let full = null;

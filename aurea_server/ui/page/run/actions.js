@@ -4,6 +4,7 @@ import { download, post, remove, show } from "../app/api.js";
 import { button, el, fill, href, link } from "../app/dom.js";
 import { money } from "../app/format.js";
 import { announce, attempt, confirm, problemNotice } from "../app/notices.js";
+import { requestOf } from "./run.js";
 
 /** Buttons for `run`; `more` is where a form appears beneath them. */
 export function drawActions(run, more) {
@@ -54,10 +55,10 @@ async function erase(run, path) {
   location.hash = href("runs");
 }
 
-/** The same specification, with its seed. */
+/** The same specification, with its seed, in as many processes and as often. */
 async function runAgain(run, more) {
   try {
-    const accepted = await post("benchmark/run", run.spec, { headers: { Prefer: "respond-async" } });
+    const accepted = await post("benchmark/run", requestOf(run), { headers: { Prefer: "respond-async" } });
     location.hash = href("run", accepted.benchmark_id);
   } catch (problem) {
     fill(more, problemNotice(problem));

@@ -84,6 +84,22 @@ function nameObjective({ metric, quantile, at_most: most, at_least: least }) {
   return `${which}${metric.replaceAll("_", " ")} ${bound}`;
 }
 
+/**
+ * What to post to run it once more: its specification, and beside it in how many processes and how often it ran, which are
+ * no part of that. While the run is on, they are what its progress tells of them.
+ */
+export function requestOf({ spec, environment = {}, repeat, progress }) {
+  const processes = environment.processes ?? progress?.so_far?.shards?.length;
+  const times = repeat?.asked ?? progress?.replications;
+  return {
+    ...spec,
+    ...(processes > 1 && { processes }),
+    ...(environment.on_loss === "continue" && { on_loss: environment.on_loss }),
+    ...(times && { repeat: times }),
+    ...(repeat?.until && { until: repeat.until }),
+  };
+}
+
 /** While the run is on, where in its resource the figure is that will be at `path` of the result. */
 const LIVE = [
   [/^(throughput|utilization)$/, "progress.$1"],

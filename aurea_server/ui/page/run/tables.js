@@ -106,7 +106,7 @@ function timesOf(run) {
 
 function timeColumns() {
   return [
-    { title: "Seconds from the intended start", head: true, cell: ({ name }) => name },
+    { title: "Time", head: true, cell: ({ name }) => name },
     column("Jobs", ({ path, times }) => figure(`${path}.count`, times.count, number)),
     ...QUANTILES.map((name) => column(labelOf(name), ({ path, times }) => figure(`${path}.${name}`, times[name], seconds))),
   ];

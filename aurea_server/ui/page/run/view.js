@@ -2,7 +2,8 @@
 
 import { get } from "../app/api.js";
 import { badge, card, details, el, fill, heading, href, link, meter } from "../app/dom.js";
-import { follow } from "../app/follow.js";
+import { watch } from "../app/feed.js";
+import { follow, movesQueue } from "../app/follow.js";
 import { number, tone, words } from "../app/format.js";
 import { doEach } from "../app/notices.js";
 import { drawActions } from "./actions.js";
@@ -16,12 +17,18 @@ import { Tables } from "./tables.js";
 import { describeRun, drawTiles, finest, tellSilence } from "./tiles.js";
 import { TimeCharts } from "./time_charts.js";
 
+// How soon it is read again: where its place in the queue may be another, and what its findings say by now.
+const PLACE_MS = 300;
+const FINDINGS_MS = 2000;
+
 export async function show({ main, args: [id], signal, setTitle }) {
   const run = await read(id, signal);
   const view = new RunView(main, id, signal, setTitle);
   view.take(run);
   await view.loadSeries();
-  if (view.run.isActive && !signal.aborted) follow(id, (message) => view.hear(message), signal);
+  if (!view.run.isActive || signal.aborted) return;
+  follow(id, (message) => view.hear(message), signal);
+  watch((message) => view.hearOfOthers(message), signal);
 }
 
 /** Without its jobs, which may be megabytes. */
@@ -40,6 +47,7 @@ class RunView {
       drawn: {},
       isDue: false,
       hasNews: false,
+      hasFindings: false,
     });
     const part = (name) => (this[name] = el("div", { class: `stack part-${name}` }));
     fill(main, part("head"), part("more"), part("judgement"), part("tilesPlace"));
@@ -65,6 +73,7 @@ class RunView {
 
   take(run) {
     this.run = run;
+    this.hasFindings ||= run.findings.length > 0;
     this.setTitle(run.label ?? run.benchmark_id);
     this.schedule();
   }
@@ -79,9 +88,25 @@ class RunView {
       this.take({ ...this.run, status: data.status });
   }
 
+  /** Any other may have been before it in the queue. */
+  hearOfOthers({ kind, id }) {
+    if (this.run.status === "queued" && id !== this.id && movesQueue(kind)) this.refreshSoon(PLACE_MS);
+  }
+
+  /** For what no event tells: its place in the queue, and that a finding says something else by now, or is none any more. */
+  refreshSoon(ms) {
+    this.refreshing ??= setTimeout(async () => {
+      this.refreshing = undefined;
+      const now = this.signal.aborted ? null : await read(this.id, this.signal).catch(() => null);
+      if (now?.isActive && this.run.isActive)
+        this.take({ ...this.run, queue_position: now.queue_position, findings: now.findings });
+    }, ms);
+  }
+
   progress(progress, isPolled) {
     if (hasEnded(this.run)) return;
     this.take(advance(this.run, progress));
+    if (this.hasFindings) this.refreshSoon(FINDINGS_MS);
     // A run that is asked for once a second tells no points: those come from its series.
     if (isPolled) this.loadSeries();
     else if (progress.point) this.addPoint(progress.point);
