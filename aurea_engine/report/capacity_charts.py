@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from aurea_engine.report.chart import Chart, Plot, label_ticks, rule_across, trace_line
 from aurea_engine.report.markup import element
-from aurea_engine.report.scales import Linear, Logarithmic, Scale, label_number, scale_around, scale_from_zero
+from aurea_engine.report.scales import (
+    Linear,
+    Logarithmic,
+    Scale,
+    label_amount,
+    label_number,
+    scale_around,
+    scale_from_zero,
+)
 from aurea_engine.results.capacity import CapacityAnswer
 
 FEWEST = 2
@@ -59,7 +67,7 @@ def draw_curves(answer: CapacityAnswer) -> Chart | None:
         return None
     x: Scale = Logarithmic(min(rates), max(rates))
     y = scale_around([money for points in lines.values() for _, money in points])
-    plot = Plot(x, y, label_ticks(x.ticks(6), label_number), label_ticks(y.ticks(5), lambda tick: f"{tick:.4g}"))
+    plot = Plot(x, y, label_ticks(x.ticks(6), label_number), label_ticks(y.ticks(5), label_amount))
     curves = [
         trace_line(plot, [rate for rate, _ in points], [money for _, money in points], COLOURS[at % len(COLOURS)])
         for at, points in enumerate(lines.values())

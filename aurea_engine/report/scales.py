@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 
@@ -118,4 +119,10 @@ def label_number(value: float) -> str:
     for letter, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= size * 0.9995:
             return f"{value / size:.4g}{letter}"
-    return f"{value:.4g}"
+    return label_amount(value)
+
+
+def label_amount(value: float) -> str:
+    """Money, or what else may be tiny, as a tick: ``0.00005`` and ``250,000``. In powers of ten only where digits say less."""
+    short = f"{value:.6g}"
+    return f"{Decimal(short):,f}" if not value or 1e-9 <= abs(value) < 1e15 else short

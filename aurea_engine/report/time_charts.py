@@ -11,6 +11,7 @@ from aurea_engine.report.over_time import Column, Steps, count_occupancy, find_w
 from aurea_engine.report.scales import (
     Linear,
     Scale,
+    label_amount,
     label_number,
     label_seconds,
     scale_around,
@@ -221,7 +222,7 @@ def draw_cost(result: RunResult, steps: Steps, costs: Column | list[float]) -> C
     # A budget that is hardly touched is said in words.
     top = max(list_known(costs))
     y = scale_from_zero([top, *(each for each in budgets if each <= 4 * top)])
-    plot = _plot(steps, y, label_ticks(y.ticks(Y_TICKS), lambda tick: f"{tick:.6g}"))
+    plot = _plot(steps, y, label_ticks(y.ticks(Y_TICKS), label_amount))
     ends = [begin + length for begin, length in zip(steps.begins, steps.lengths, strict=True)]
     total = None if result.cost.total is None else float(result.cost.total)
     far = [each for each in budgets if each > 4 * top]

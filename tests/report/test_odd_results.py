@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from aurea_engine import RunResult, RunSpec, SpecError, result_from_dict, simula
 from aurea_engine.report.document import MOST_BYTES
 from aurea_engine.report.markdown import render_markdown
 from aurea_engine.report.page import render_html
+from aurea_engine.report.scales import label_amount
 from tests.report.conftest import RESULTS, VIRTUAL, to_json
 from tests.report.read_page import read_page, read_series
 
@@ -81,3 +83,22 @@ def test_a_run_in_which_little_happened_for_long() -> None:
     cells = charts["heat-map"].find("svg", role="img").attributes["data-cells"].split()
     assert len(cells) < 32 * 3
     assert read_series(charts["rates"].find("svg", role="img"), "arrived")[0] == 1
+
+
+@pytest.mark.parametrize("price", ["1e-6", "0.00002", "30000000"])
+def test_money_has_no_powers_of_ten(price: str) -> None:
+    """On the axis of cost, too, however little or much a run costs."""
+    cost = {"kind": "per_job", "price": price}
+    workload = {"job": {"kind": "sleep", "duration": 0.01}, "arrivals": {"kind": "constant", "rate": 10}, "jobs": 90}
+    found = render_html(simulate(spec_from_dict({"workload": workload, "cost": cost, "clock": "virtual", "seed": 1})))
+    page = found.partition("Specification")[0]
+    assert "In USD, by the jobs that had ended." in page
+    assert re.search(r">[\d.]+e[+-]\d+<", page) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (2e-5, "0.00002"), (0.25, "0.25"), (25e4, "250,000"), (1e-12, "1e-12"), (1e300, "1e+300")],
+)
+def test_how_amounts_are_written_on_an_axis(value: float, text: str) -> None:
+    assert label_amount(value) == text
