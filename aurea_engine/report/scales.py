@@ -123,6 +123,6 @@ def label_number(value: float) -> str:
 
 
 def label_amount(value: float) -> str:
-    """Money, or what else may be tiny, as a tick: ``0.00005`` and ``250,000``. In powers of ten only where digits say less."""
+    """Money, or what else may be tiny, as a tick: ``0.00005``, ``250,000``; powers of ten only beyond what can be read."""
     short = f"{value:.6g}"
     return f"{Decimal(short):,f}" if not value or 1e-9 <= abs(value) < 1e15 else short

@@ -1,6 +1,5 @@
 // A run, live and after: one view, and one way to draw it. Events change what it knows; a frame later that is drawn.
 
-import { get } from "../app/api.js";
 import { badge, card, details, el, fill, heading, href, link, meter } from "../app/dom.js";
 import { watch } from "../app/feed.js";
 import { follow, movesQueue } from "../app/follow.js";
@@ -11,7 +10,8 @@ import { Distribution } from "./distribution.js";
 import { HeatMap } from "./heat_map.js";
 import { drawFindings, drawVerdict, Objectives } from "./judgement.js";
 import { Points } from "./points.js";
-import { advance, hasEnded, shape } from "./run.js";
+import { pause, readAgainSoon, readRun, readSeries } from "./reading.js";
+import { advance, hasEnded } from "./run.js";
 import { Slots } from "./slots.js";
 import { Tables } from "./tables.js";
 import { describeRun, drawTiles, finest, tellSilence } from "./tiles.js";
@@ -22,7 +22,7 @@ const PLACE_MS = 300;
 const FINDINGS_MS = 2000;
 
 export async function show({ main, args: [id], signal, setTitle }) {
-  const run = await read(id, signal);
+  const run = await readRun(id, signal);
   const view = new RunView(main, id, signal, setTitle);
   view.take(run);
   await view.loadSeries();
@@ -30,10 +30,6 @@ export async function show({ main, args: [id], signal, setTitle }) {
   follow(id, (message) => view.hear(message), signal);
   watch((message) => view.hearOfOthers(message), signal);
 }
-
-/** Without its jobs, which may be megabytes. */
-const read = async (id, signal) =>
-  shape(await get(`benchmark/runs/${encodeURIComponent(id)}`, { signal, query: { jobs: "0" } }));
 
 class RunView {
   constructor(main, id, signal, setTitle) {
@@ -67,6 +63,10 @@ class RunView {
     this.tables = new Tables(tables);
     this.objectivesPlace = el("div");
     this.objectives = new Objectives(this.objectivesPlace);
+    // What no event tells: its place in the queue, and that a finding says something else by now, or is none any more.
+    this.refreshSoon = readAgainSoon(id, signal, ({ isActive, queue_position, findings }) => {
+      if (isActive && this.run.isActive) this.take({ ...this.run, queue_position, findings });
+    });
   }
 
   // --- What is known -----------------------------------------------------------------------------------------------
@@ -93,16 +93,6 @@ class RunView {
     if (this.run.status === "queued" && id !== this.id && movesQueue(kind)) this.refreshSoon(PLACE_MS);
   }
 
-  /** For what no event tells: its place in the queue, and that a finding says something else by now, or is none any more. */
-  refreshSoon(ms) {
-    this.refreshing ??= setTimeout(async () => {
-      this.refreshing = undefined;
-      const now = this.signal.aborted ? null : await read(this.id, this.signal).catch(() => null);
-      if (now?.isActive && this.run.isActive)
-        this.take({ ...this.run, queue_position: now.queue_position, findings: now.findings });
-    }, ms);
-  }
-
   progress(progress, isPolled) {
     if (hasEnded(this.run)) return;
     this.take(advance(this.run, progress));
@@ -121,7 +111,7 @@ class RunView {
   /** Its result. A server that is away for a moment is asked again. */
   async finish() {
     while (this.run.isActive && !this.signal.aborted) {
-      const run = await read(this.id, this.signal).catch(() => null);
+      const run = await readRun(this.id, this.signal).catch(() => null);
       if (run) this.take(run);
       if (this.run.isActive) await pause(1000);
     }
@@ -135,7 +125,7 @@ class RunView {
     if (this.isLoading) return undefined;
     this.isLoading = true;
     const { isActive } = this.run;
-    const series = await this.readSeries();
+    const series = await readSeries(this.id, this.signal, (problem) => (this.seriesProblem = problem));
     this.isLoading = false;
     if (this.signal.aborted) return undefined;
     if (series && series.points.until.length >= (isActive ? this.points.length : 0)) this.points.load(series);
@@ -146,19 +136,6 @@ class RunView {
   showPictures() {
     this.hasNews = true;
     this.schedule();
-  }
-
-  async readSeries() {
-    for (let tries = 0; tries < 10 && !this.signal.aborted; tries += 1) {
-      try {
-        return await get(`benchmark/runs/${encodeURIComponent(this.id)}/series`, { signal: this.signal });
-      } catch (problem) {
-        this.seriesProblem = problem;
-        if (!problem.retryAfter) return null;
-        await pause(1000 * problem.retryAfter);
-      }
-    }
-    return null;
   }
 
   // --- What is drawn -----------------------------------------------------------------------------------------------
@@ -265,11 +242,6 @@ class RunView {
     ];
   }
 }
-
-const pause = (ms) =>
-  new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 
 const tellReplication = ({ replication, replications }) =>
   replications ? `, replication ${replication} of ${replications}` : "";
