@@ -166,11 +166,15 @@ class ChatOptions:
         return read
 
     def read_key(self, environ: Mapping[str, str] = os.environ) -> str | None:
-        """The API key, None where none is wanted. Raises SpecError where the variable is empty."""
+        """The API key, None where none is wanted. Raises SpecError where the variable is empty, or holds no key."""
         if self.api_key_env is None:
             return None
         if not (key := environ.get(self.api_key_env, "")):
             problem = "names no environment variable that is set"
+            raise SpecError([Problem("--api-key-env", problem, ascii(self.api_key_env)[:80])])
+        # Files of Windows leave a carriage return at its end, which no eye sees.
+        if any(ord(character) < 32 or ord(character) == 127 for character in key):
+            problem = "names a variable with control characters or line breaks in its value"
             raise SpecError([Problem("--api-key-env", problem, ascii(self.api_key_env)[:80])])
         return key
 

@@ -13,7 +13,8 @@ from aurea_engine import Problem, SpecError
 from aurea_engine.targets.chat.endpoints import find_base
 from aurea_server.cli.number_format import make_printable
 
-MOST_BYTES = 1 << 20
+MOST_BYTES = 16 << 20
+"""Of the list: a gateway tells so much of each of its hundreds of models that one mebibyte does not hold it."""
 SHOWN = 12
 WAIT = 15.0
 """Seconds that the server may take."""
@@ -54,7 +55,9 @@ def list_models(url: str, headers: dict[str, str], *, verify: bool, ca: str | No
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context), _NoRedirect
         )
-        with opener.open(urllib.request.Request(url, headers=headers), timeout=WAIT) as reply:  # noqa: S310 - the user's URL
+        # As bytes, in the encoding of the requests of the run: urllib would refuse what is not Latin-1.
+        encoded: dict[str, Any] = {name: value.encode() for name, value in headers.items()}
+        with opener.open(urllib.request.Request(url, headers=encoded), timeout=WAIT) as reply:  # noqa: S310 - the user's URL
             content = reply.read(MOST_BYTES)
         listed = json.loads(content)["data"]
         # A gateway may list a model once for each server that it has behind it.

@@ -254,6 +254,15 @@ def test_several_models_are_listed(aurea: Callable[..., Any], target: RecordingS
     assert "\x1b" not in err
 
 
+def test_a_list_of_models_may_be_long(aurea: Callable[..., Any], target: RecordingServer) -> None:
+    """A gateway describes each of its models: only their names are shown."""
+    listed = [{"id": f"m{i}", "description": "x" * 4096} for i in range(500)]
+    target.answer = lambda _: reply(json.dumps({"data": listed}))
+    code, _, err = aurea("chat", target.url(""))
+    assert code == 2
+    assert "the server has 500 models: m0, m1, m2" in err
+
+
 def test_a_model_that_is_listed_twice_is_one(aurea: Callable[..., Any], target: RecordingServer, tmp_path: Path) -> None:
     target.answer = answer_as_model(["tiny", "tiny", "tiny"])
     document = run_and_read(aurea, tmp_path, target.url(""), *FAST)
@@ -341,6 +350,29 @@ def test_a_key_that_is_not_set_is_said(aurea: Callable[..., Any], monkeypatch: p
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     code, _, err = aurea("chat", "h", "--api-key-env", "NO_SUCH_KEY")
     assert (code, "--api-key-env: names no environment variable that is set" in err) == (2, True)
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\x7f", "\t"])
+@pytest.mark.parametrize("more", [(), ("--model", "m")])
+def test_a_key_with_a_line_break_is_said(
+    end: str, more: tuple[str, ...], aurea: Callable[..., Any], model: RecordingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anybody is asked, and whether a model was named or not."""
+    monkeypatch.setenv("MODEL_KEY", PLANTED + end)
+    code, _, err = aurea("chat", model.url(""), *FAST, *more, "--api-key-env", "MODEL_KEY")
+    assert (code, model.received) == (2, [])
+    assert "--api-key-env: names a variable with control characters or line breaks in its value" in err
+    assert PLANTED not in err
+
+
+def test_a_key_may_have_any_characters(
+    aurea: Callable[..., Any], model: RecordingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are sent the same to the list of models as to the model."""
+    monkeypatch.setenv("MODEL_KEY", "ключ€")
+    run_and_read(aurea, tmp_path, model.url(""), *FAST, "--api-key-env", "MODEL_KEY")
+    assert {each.header("Authorization") for each in model.received} == {"Bearer ключ€".encode().decode("latin-1")}
+    assert len(model.received) == 5
 
 
 def test_mistakes_are_named_by_their_flags(aurea: Callable[..., Any]) -> None:
