@@ -34,6 +34,9 @@ REASONING = ("reasoning_content", "reasoning")
 
 DONE = b"[DONE]"
 
+BROKEN_ENDS = ("error", "insufficient_system_resource")
+"""What `finish_reason` says of an answer that the server gave up: the first of gateways and vLLM, the other of DeepSeek."""
+
 _ERROR = Frame(is_error=True)
 
 
@@ -46,8 +49,10 @@ def read_frame(data: bytes) -> Frame | None:
     if frame.get("error") is not None or frame.get("object") == "error":
         return _ERROR
     told = frame.get("usage")
-    if told is None and isinstance(groq := frame.get("x_groq"), dict):
-        told = groq.get("usage")
+    if isinstance(groq := frame.get("x_groq"), dict):
+        if groq.get("error") is not None:
+            return _ERROR
+        told = groq.get("usage") if told is None else told
     usage = read_usage(told) if isinstance(told, dict) else None
     if usage == NO_USAGE:
         usage = None  # it says nothing, and what an earlier frame said holds
@@ -84,7 +89,7 @@ def _decode(data: bytes) -> Any:
 
 def _reports_error(choice: Mapping[str, Any]) -> bool:
     """Whether the choice ended by an error: gateways say so of the provider behind them, in a frame that has none itself."""
-    return choice.get("error") is not None or choice.get("finish_reason") == "error"
+    return choice.get("error") is not None or choice.get("finish_reason") in BROKEN_ENDS
 
 
 def _read_choice(choice: Mapping[str, Any]) -> tuple[str | bool, bool]:

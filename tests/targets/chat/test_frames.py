@@ -71,6 +71,8 @@ def test_whole_answers_have_messages() -> None:
     [b'{"error": {"message": "x"}}', b'{"error": "x"}', b'{"object": "error", "message": "x"}',
      b'{"error": {"code": 1}, "choices": [{"delta": {"content": "a"}}]}',
      b'{"choices": [{"delta": {"content": ""}, "error": {"code": 502}}]}', b'{"choices": [{"text": "a", "error": "x"}]}',
+     b'{"choices": [], "x_groq": {"id": "a", "error": "over capacity"}}',
+     b'{"choices": [{"message": {"content": "a"}, "finish_reason": "insufficient_system_resource"}]}',
      b'{"choices": [{"delta": {}, "finish_reason": "error"}]}', b'{"choices": [{"finish_reason": "error", "text": ""}]}',
      b'{"choices": [{"delta": {"content": "a"}}, {"index": 1, "message": {}, "finish_reason": "error"}]}'],
 )  # fmt: skip
