@@ -263,7 +263,9 @@ def test_a_list_of_models_may_be_long(aurea: Callable[..., Any], target: Recordi
     assert "the server has 500 models: m0, m1, m2" in err
 
 
-def test_a_model_that_is_listed_twice_is_one(aurea: Callable[..., Any], target: RecordingServer, tmp_path: Path) -> None:
+def test_a_model_that_is_listed_twice_is_one(
+    aurea: Callable[..., Any], target: RecordingServer, tmp_path: Path
+) -> None:
     target.answer = answer_as_model(["tiny", "tiny", "tiny"])
     document = run_and_read(aurea, tmp_path, target.url(""), *FAST)
     assert document["spec"]["workload"]["job"]["model"] == "tiny"

@@ -323,7 +323,11 @@ def test_a_target_that_is_not_there_is_named(aurea: Any, command: str, url: str,
 def test_a_host_without_an_address_is_named() -> None:
     result = run_sync(spec_from_dict({"workload": {"job": {"kind": "http", "url": "http://127.0.0.1:9/"}, "jobs": 2}}))
     told = {name: explain_failures(replace(result, failures={name: 2})) for name in ("dns", "refused", "tls")}
-    assert told == {"dns": ": no address was found for 127.0.0.1", "refused": ": nothing listened at 127.0.0.1:9", "tls": ""}
+    assert told == {
+        "dns": ": no address was found for 127.0.0.1",
+        "refused": ": nothing listened at 127.0.0.1:9",
+        "tls": "",
+    }
     assert explain_failures(replace(result, failures={"dns": 1, "refused": 1})) == ""
 
 

@@ -30,8 +30,8 @@ class Answer:
     """
 
     __slots__ = (
-        "_has_choices", "_kept", "_lessons", "_reader", "_shape", "_texts", "first_answer", "first_frame", "first_token", "frames", "gaps",
-        "is_done", "keeps_text", "last_frame", "last_token", "problem", "usage",
+        "_has_choices", "_kept", "_lessons", "_reader", "_shape", "_texts", "first_answer", "first_frame", "first_token",
+        "frames", "gaps", "is_done", "keeps_text", "last_frame", "last_token", "problem", "usage",
     )  # fmt: skip
 
     def __init__(self) -> None:

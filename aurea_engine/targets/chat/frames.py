@@ -45,17 +45,12 @@ def read_frame(data: bytes) -> Frame | None:
     frame = _decode(data)
     if not isinstance(frame, dict):
         return None
+    groq = frame.get("x_groq")
+    own: Mapping[str, Any] = groq if isinstance(groq, dict) else {}
     # Servers report it as a member (OpenAI, newer vLLM, llama.cpp), or as an object of that name (older vLLM).
-    if frame.get("error") is not None or frame.get("object") == "error":
+    if frame.get("error") is not None or own.get("error") is not None or frame.get("object") == "error":
         return _ERROR
-    told = frame.get("usage")
-    if isinstance(groq := frame.get("x_groq"), dict):
-        if groq.get("error") is not None:
-            return _ERROR
-        told = groq.get("usage") if told is None else told
-    usage = read_usage(told) if isinstance(told, dict) else None
-    if usage == NO_USAGE:
-        usage = None  # it says nothing, and what an earlier frame said holds
+    usage = _read_usage(own.get("usage") if frame.get("usage") is None else frame["usage"])
     choices = frame.get("choices")
     if not isinstance(choices, list):
         return Frame(usage=usage)
@@ -85,6 +80,12 @@ def _decode(data: bytes) -> Any:
         return json.loads(data.decode())
     except (RecursionError, ValueError):
         return None
+
+
+def _read_usage(told: Any) -> Usage | None:
+    usage = read_usage(told)
+    # What says nothing leaves what an earlier frame said.
+    return None if usage == NO_USAGE else usage
 
 
 def _reports_error(choice: Mapping[str, Any]) -> bool:

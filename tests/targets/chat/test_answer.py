@@ -109,7 +109,9 @@ def test_an_empty_event_only_keeps_the_connection_open(empty: bytes) -> None:
     assert read(b"event: error\ndata:\n\n", *pieces)[0]["problem"] == "stream_error"
 
 
-@pytest.mark.parametrize("frames", [[], [tell(3)], [b": x\n\n"], [event({"detail": "no model"})], [event({"choices": None})]])
+@pytest.mark.parametrize(
+    "frames", [[], [tell(3)], [b": x\n\n"], [event({"detail": "none"})], [event({"choices": None})]]
+)
 @pytest.mark.parametrize("end", [DONE, b"data: [DONE]"])
 def test_a_stream_without_choices_is_no_answer(frames: list[bytes], end: bytes) -> None:
     """As an answer in one piece is none without them: that it says its end does not make it a right one."""

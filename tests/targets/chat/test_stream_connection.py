@@ -244,7 +244,11 @@ def test_a_stream_without_a_type_is_one() -> None:
 def test_a_compressed_stream_cannot_be_read(coding: str, kind: bytes, is_whole: bool) -> None:
     """It is not one that was cut off: nobody asked for compression, and no frame of it can be told."""
     body = gzip.compress(b"".join(STREAM))
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nContent-Encoding: %b\r\n%b\r\n" % (len(body), coding.encode(), kind)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nContent-Encoding: %b\r\n%b\r\n" % (
+        len(body),
+        coding.encode(),
+        kind,
+    )
     (seen,), *_ = exchange(*([head + body] if is_whole else [head, body[:9], body[9:]]), ends=True)
     assert (seen[0], seen[4]) == ("protocol", 0)
 
