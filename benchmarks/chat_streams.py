@@ -215,7 +215,7 @@ ROWS = (
             ),
         ),
         (Bound("beyond", 0.002, better="less"),),
-        "What the server itself was late is a part of it, and so is what the hypervisor took from the client's core: where that is"
-        " 1 % or more, in pieces of milliseconds, no client can keep a p99.",
+        "What the server itself was late is a part of it, and so is what the hypervisor took from the client's core:"
+        " where that is 1 % or more, in pieces of milliseconds, no client can keep a p99.",
     ),
 )

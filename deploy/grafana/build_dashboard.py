@@ -305,7 +305,8 @@ ROWS: dict[str, list[Panel]] = {
               "its connections, or reuse is off.", 8),
         Panel("Tokens", "suffix: tokens/s",
               {"{{token_class}}": f"sum by (token_class) ({rate('benchmark_target_tokens_total')})"},
-              "Tokens per second that language models reported, by class. Input: of prompts, without those that were cached.",
+              "Tokens per second that language models reported, by class. Input: of prompts, without those that were "
+              "cached.",
               8, stacked=True),
     ],
     "Capacity": [
