@@ -68,10 +68,15 @@ class BlockLength:
     steady: bool = True
 
 
+def limit_length(rows: int, n: int) -> int:
+    """``rows``, or the longest block that leaves `FEWEST` of them in ``n`` rows, if that is less."""
+    return min(rows, max(1, n // FEWEST))
+
+
 def choose_block_length(values: Floats) -> BlockLength:
     """The length of a block for a series in order of time, by the rule above."""
     n = len(values)
-    most = max(1, n // FEWEST)
+    most = limit_length(n, n)
     least = max(round(n ** (1 / 3)), -(-n // _MOST_BLOCKS), 1)
     length = min(max(_find_politis_white(values), least), most)
     # With twenty blocks or more their correlation can be told from chance, and there is room for longer ones.

@@ -15,7 +15,7 @@ from typing import get_args
 from aurea_engine.closed_sets import CapacityVariable
 from aurea_engine.costs import CostModel
 from aurea_engine.engine import Stop
-from aurea_engine.errors import SpecError
+from aurea_engine.errors import Problem, SpecError
 from aurea_engine.records.quantiles import count_samples_needed
 from aurea_engine.results.capacity import CapacityAnswer, SearchProgress, Trial, Verification
 from aurea_engine.results.result import RunResult
@@ -176,8 +176,11 @@ class _Study:
             return await self._runner.run(spec, stop=RunStop(self._stop))
         # In a thread, so that a trial that computes leaves the event loop free; a coroutine function only makes its
         # coroutine there, and it is awaited here.
-        made = await asyncio.to_thread(self._trial, request.value, request.seed, request.jobs)
-        return await made if inspect.isawaitable(made) else made
+        made: object = await asyncio.to_thread(self._trial, request.value, request.seed, request.jobs)
+        result: object = await made if inspect.isawaitable(made) else made
+        if not isinstance(result, RunResult):
+            raise SpecError([Problem("trial", "must return a RunResult", type(result).__name__)])
+        return result
 
     async def _take(self, search: CapacitySearch, request: TrialRequest, result: RunResult) -> None:
         trial = judge_trial(request, result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from numbers import Real
 
 from aurea_engine.closed_sets import CAPACITY_VARIABLES
 from aurea_engine.errors import Problem
@@ -64,9 +65,11 @@ def check_length(spec: RunSpec, jobs_of_trial: int | None) -> Iterator[Problem]:
         yield Problem("jobs_of_trial", text, str(jobs_of_trial))
 
 
-def _check_value(variable: str, value: float) -> str | None:
-    if variable == "slots" and (value != int(value) or not 1 <= value <= MOST_SLOTS):
+def _check_value(variable: str, value: object) -> str | None:
+    # NaN is within no bounds.
+    number = float(value) if not isinstance(value, bool) and isinstance(value, Real) else math.nan
+    if variable == "slots" and not (1 <= number <= MOST_SLOTS and number.is_integer()):
         return f"must be a whole number of slots, 1 to {MOST_SLOTS:,}"
-    if not (math.isfinite(value) and LEAST_RATE <= value <= MOST_RATE):
+    if not LEAST_RATE <= number <= MOST_RATE:
         return f"must be a rate from {LEAST_RATE:g} to {MOST_RATE:g}/s"
     return None

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from aurea_engine.costs import CostModel, rates_between
 from aurea_engine.results.capacity import CapacityAnswer, CostLine, FrontierPoint
+from aurea_engine.studies.capacity_checks import MOST_RATE
 from aurea_engine.studies.capacity_costs import (
     Bill,
     choose_verifying,
@@ -76,7 +77,8 @@ def draw_cost_lines(
 
     def price(model: CostModel) -> Iterator[tuple[float, Fraction | None]]:
         assert place.rate is not None
-        for rate in rates_between(place.rate / 10, place.rate * 10, CURVE_POINTS):
+        # Where nothing is the limit, as of slots without a number, the answer may be the highest rate there is.
+        for rate in rates_between(place.rate / 10, min(place.rate * 10, Fraction(MOST_RATE)), CURVE_POINTS):
             systems = math.ceil(rate / place.rate)
             slots = None if place.slots is None else place.slots * systems
             yield float(rate), project_at(usage, size_fleet(model, slots), rate, share)[1]

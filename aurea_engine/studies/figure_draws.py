@@ -31,7 +31,8 @@ QUANTILES = {"response_time.p50": 0.5, "response_time.p90": 0.9, "response_time.
 @dataclass(frozen=True)
 class FigureDraws:
     """``values``: the figures that the run supports; ``draws``: for each of them `DRAWS` values that another run of the same
-    specification might as well have come to, infinite where nothing bounds them. A figure may have no draws.
+    specification might as well have come to, infinite where nothing bounds them, and NaN where nothing tells them. A figure
+    may have no draws.
 
     ``completed``, ``ended``: jobs that the figures are of, the latter also those that failed; ``slack``: the relative error
     of quantiles that no draw shows.

@@ -29,6 +29,7 @@ from aurea_engine.studies.block_bootstrap import (
     Blocks,
     choose_block_length,
     choose_row_size,
+    limit_length,
     sum_rows,
 )
 from aurea_engine.studies.figure_draws import (
@@ -114,28 +115,35 @@ def draw_alone(run: Recorded, seed: int, name: str) -> FigureDraws:
 
 def _draw(run: Recorded, lengths: tuple[int, ...], seed: int, purpose: str, name: str) -> FigureDraws:
     jobs = Blocks(len(run.columns["served"]), lengths[0], seed, f"{purpose} jobs")
-    time = Blocks(len(run.finishes), lengths[1], seed, f"{purpose} time")
+    # The stretches of the other run of a pair may be many more, and its blocks longer than all of these.
+    stretches = len(run.finishes)
+    time = Blocks(stretches, limit_length(lengths[1], stretches), seed, f"{purpose} time")
     drawn, stretch = jobs.draw(run.columns), jobs.draw_stretch()
     throughput = _stretch(time.draw({"finishes": run.finishes})["finishes"], time.draw_stretch())
     values, draws = find_values(run.result, run.failure_ratio), {}
     if "response_time.mean" in values:
-        draws["response_time.mean"] = values["response_time.mean"] * _stretch(
-            drawn["response"] / drawn["served"], stretch
-        )
+        mean = _stretch(_divide(drawn["response"], drawn["served"]), stretch)
+        draws["response_time.mean"] = values["response_time.mean"] * mean
     for figure, q in QUANTILES.items():
         if figure in values:
             share = float(run.columns[figure].sum()) / len(run.ordered)
-            draws[figure] = _draw_quantiles(run.ordered, q, share, share * drawn[figure] / drawn["served"], stretch)
+            shares = share * _divide(drawn[figure], drawn["served"])
+            draws[figure] = _draw_quantiles(run.ordered, q, share, shares, stretch)
     if "throughput" in values:
         draws["throughput"] = values["throughput"] * throughput
     if "failure_ratio" in values:
         draws["failure_ratio"] = _draw_failures(run, drawn, values["failure_ratio"], seed, name)
     if "cost_per_million" in values:
-        by_job = _stretch(drawn["cost"] / drawn["served"], stretch)
+        by_job = _stretch(_divide(drawn["cost"], drawn["served"]), stretch)
         cost = run.own_cost * by_job + (1 - run.own_cost) / throughput
         draws["cost_per_million"] = values["cost_per_million"] * cost
     remarks = () if run.job_blocks.steady else (Remark("no_steady_state", f"{name}: {UNSTEADY}"),)
     return FigureDraws(values, draws, len(run.ordered), round(run.columns["ended"].sum()), remarks=remarks)
+
+
+def _divide(sums: Floats, counts: Floats) -> Floats:
+    """NaN for a draw without any such job, as there may be where all of them came in a row: it tells nothing."""
+    return np.asarray(np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0))
 
 
 def _stretch(relative: Floats, stretch: Floats) -> Floats:
@@ -144,13 +152,16 @@ def _stretch(relative: Floats, stretch: Floats) -> Floats:
 
 
 def _draw_quantiles(ordered: Instants, q: float, share: float, drawn: Floats, stretch: Floats) -> Floats:
-    """Quantile ``q`` of each draw, s. ``share`` of the jobs are at or below the observed one, and ``drawn`` in each draw."""
-    n = len(ordered)
+    """Quantile ``q`` of each draw, s. ``share`` of the jobs are at or below the observed one, and ``drawn`` in each draw,
+    NaN if there are none in it.
+    """
+    n, is_empty = len(ordered), np.isnan(drawn)
+    drawn = np.where(is_empty, share, drawn)
     moved = (_find_log_odds(drawn, n) - _find_log_odds(np.array(share), n)) * stretch
     ranks = np.ceil(move_probability(q, -moved) * n - 1e-9 * n).astype(np.int64)
     values = ordered[np.clip(ranks, 1, n) - 1] / NS
     # From the largest of the sample on nothing is known of how far the quantile might go, unless all are alike there.
-    return np.where((ranks >= n) & (moved != 0), np.inf, values)
+    return np.where(is_empty, np.nan, np.where((ranks >= n) & (moved != 0), np.inf, values))
 
 
 def _find_log_odds(share: Floats, n: int) -> Floats:
@@ -160,7 +171,7 @@ def _find_log_odds(share: Floats, n: int) -> Floats:
 
 def _draw_failures(run: Recorded, drawn: dict[str, Floats], ratio: float, seed: int, purpose: str) -> Floats:
     jobs = float(run.columns["ended"].sum())
-    spread = float((drawn["bad"] / drawn["ended"] * ratio).std())
+    spread = float(np.nanstd(_divide(drawn["bad"], drawn["ended"]) * ratio))
     alone = ratio * (1 - ratio) / jobs
     # How many jobs that fail together are worth one that fails alone.
     return draw_failure_ratio(ratio, jobs, spread**2 / alone if alone else 1.0, seed, purpose)

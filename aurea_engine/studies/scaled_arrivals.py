@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from numbers import Real
 
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.units import RATE
@@ -23,7 +24,7 @@ def find_factor(arrivals: Arrivals, rate: float | str) -> float:
     if isinstance(rate, str) and (found := _FACTOR.fullmatch(rate)):
         return _check(float(found[1]), rate)
     wanted = RATE.read(rate) if isinstance(rate, str) else rate
-    if wanted is None or isinstance(wanted, bool):
+    if isinstance(wanted, bool) or not isinstance(wanted, Real):
         raise SpecError([Problem("rate", FORM, ascii(rate)[:40])])
     asked = find_mean_rate(arrivals)
     if asked is None:

@@ -75,7 +75,7 @@ def find_shift(figure: str, a: float, b: float, draws: tuple[Floats, Floats] | N
     if draws is None:
         return Shift(figure, a, b, observed)
     ours, theirs = draws
-    # An infinite draw of both is any shift at all.
+    # An infinite draw of both is any shift at all, and so is one that tells nothing.
     with np.errstate(invalid="ignore"):
         shifts = theirs - ours if absolute else theirs / ours - 1
     slack = slack * (1 + abs(observed)) if figure.startswith("response_time.p") else 0.0

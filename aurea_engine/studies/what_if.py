@@ -119,7 +119,7 @@ def _make_spec(
     workload = Workload(
         jobs,
         arrivals,
-        jobs=changes.jobs or _count_arrived(result),
+        jobs=_count_arrived(result) if changes.jobs is None else changes.jobs,
         patience=was.patience,
         deadline=was.deadline,
         drain=was.drain,
@@ -168,9 +168,9 @@ def _count_replays(asked: int | None, spec: RunSpec) -> int:
     if asked is None:
         fitting = JOBS_TO_REPLAY // max(spec.workload.jobs or 1, 1) // PER_RESAMPLE * PER_RESAMPLE
         return min(max(fitting, FEWEST_REPLAYS), MOST_REPLAYS)
-    if asked < FEWEST_REPLAYS or asked % PER_RESAMPLE:
+    if not isinstance(asked, int) or asked < FEWEST_REPLAYS or asked % PER_RESAMPLE:
         raise SpecError(
-            [Problem("replays", f"must be a multiple of {PER_RESAMPLE} from {FEWEST_REPLAYS} on", str(asked))]
+            [Problem("replays", f"must be a multiple of {PER_RESAMPLE} from {FEWEST_REPLAYS} on", repr(asked)[:40])]
         )
     return asked
 

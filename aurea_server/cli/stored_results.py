@@ -55,7 +55,9 @@ class StoredResult:
             raise SpecError(f"{self.name}: {WHAT_RESULTS_ARE}")
         # A run that waits or runs, or came to no result, has a document too.
         if "counts" not in self.document:
-            raise SpecError(f"{self.name}: this run has no result: it is {self.document.get('status')}")
+            status = self.document.get("status")
+            why = WHAT_RESULTS_ARE if status is None else f"this run has no result: it is {status}"
+            raise SpecError(f"{self.name}: {why}")
         return self
 
     def to_file(self) -> RunFile:

@@ -122,6 +122,7 @@ def test_a_run_of_an_earlier_version_has_all_its_jobs(
         ("x.json", b"[]", "must be a result"),
         ("x.json", b"{", "must be JSON"),
         ("x.json", b'{"benchmark_id": "benchmark-1", "status": "running"}', "no result: it is running"),
+        ("x.json", b'{"benchmark_id": "benchmark-1"}', "must be a result, as"),
         ("x.json", b'{"benchmark_id": "benchmark-1", "counts": {}, "status": "completed"}', r"x\.json: "),
     ],
 )

@@ -6,13 +6,15 @@ import json
 import math
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from aurea_engine import (
+    AllAtOnce,
     Comparison,
     Constant,
     ConstantRate,
@@ -21,13 +23,16 @@ from aurea_engine import (
     Fifo,
     Finding,
     Free,
+    Plan,
     Poisson,
+    Ramp,
     RunFile,
     RunResult,
     RunSpec,
     Severity,
     Sleep,
     SpecError,
+    Streams,
     Workload,
     compare,
     comparison_from_dict,
@@ -260,6 +265,50 @@ def test_a_run_that_drifts_says_so() -> None:
     drifting = compare(run(5_000, 1, rate=800), run(5_000, 2, rate=800))
     assert "no_steady_state" in {each.code for each in drifting.reasons}
     assert words(drifting)["response_time.mean"] == "inconclusive"
+
+
+@pytest.mark.parametrize("failure_rate", [1.0, 0.999])
+def test_pairs_may_have_few_served_jobs_in_one(failure_rate: float) -> None:
+    """Stretches of time are as many as jobs were served: blocks of the run that drifts are longer than all of the other."""
+    ramp = Ramp(10, 630, over=30)
+    drifting = run(10_000, 1, arrivals=ramp)
+    failing = run(10_000, 1, arrivals=ramp, job=Faulty(Sleep(Exponential(0.01)), failure_rate))
+    for pair in ((drifting, failing), (failing, drifting)):
+        comparison = compare(*pair)
+        assert "same_arrivals" in codes(comparison)
+        assert words(comparison)["failure_ratio"] == ("worse" if pair[0] is drifting else "better")
+    throughput = compare(drifting, failing).figure("throughput")
+    assert throughput is not None
+    assert throughput.word == "worse"
+
+
+@dataclass(frozen=True)
+class Dying(Faulty):
+    """The first 200 jobs complete, and no others."""
+
+    def plan(self, streams: Streams, first: int, n: int) -> Plan:
+        plan = super().plan(streams, first, n)
+        plan.fails |= np.arange(first, first + n) >= 200
+        return plan
+
+
+def test_a_target_that_died_decides_no_time() -> None:
+    """All served jobs came in a row. A draw without any of them tells nothing of a time, and is no warning of numpy."""
+    dying = run(20_000, 1, job=Dying(Sleep(Exponential(0.01)), 0.0))
+    assert dying.counts.completed == 200
+    comparison = compare(A, dying)
+    assert comparison.word == "worse"
+    assert words(comparison)["failure_ratio"] == "worse"
+    assert {words(comparison)[f"response_time.{name}"] for name in ("mean", "p50", "p90")} == {"inconclusive"}
+
+
+def test_cancelled_jobs_in_a_row_are_compared() -> None:
+    """A batch of which a quarter was served and the rest cancelled: some draws hold cancelled jobs alone."""
+    batch = {"arrivals": AllAtOnce(), "job": Faulty(Sleep(Exponential(0.01)), 0.1)}
+    spec = RunSpec(Workload(**batch, jobs=8_000, stop_at=5), Fifo(slots=4), seed=1)
+    a, b = simulate(spec), simulate(replace(spec, seed=2))
+    assert a.counts.cancelled > 4_000
+    assert "failure_ratio" in words(compare(a, b))
 
 
 def repeated(n: int, seed: int, mean: float = 0.01) -> RunResult:

@@ -393,6 +393,9 @@ def test_unknown_arrivals_are_not_scaled() -> None:
         (Changes(users=5, rate="2x"), {}, "cannot stand beside rate"),
         (Changes(rate="2x", arrivals=Poisson(3)), {}, "cannot stand beside rate"),
         (Changes(slots=0), {}, "slots"),
+        (Changes(jobs=0), {}, "jobs: must be a whole number >= 1"),
+        (Changes(rate=[2]), {}, "rate: must be a factor"),  # type: ignore[arg-type]
+        (Changes(), {"replays": "40"}, "replays: must be a multiple of 5 from 40 on, got '40'"),
         (Changes(), {"replays": 20}, "a multiple of 5 from 40 on"),
         (Changes(), {"replays": 41}, "a multiple of 5 from 40 on"),
     ],

@@ -275,6 +275,16 @@ def test_trial_function_stands_for_the_runs() -> None:
 
     with pytest.raises(OSError, match="no run at"):
         search(spec, low=100, high=800, trial=fail)
+    with pytest.raises(SpecError, match="trial: must return a RunResult, got NoneType"):
+        search(spec, low=100, high=800, trial=lambda *_: None)
+
+
+@pytest.mark.parametrize("high", [None, 2e8])
+def test_nothing_limits_slots_without_a_number(high: float | None) -> None:
+    """Each job has a slot of its own at any rate: the answer is the end of the range, and has its curve of prices."""
+    answer = search(make_spec(300, None), high=high)
+    assert (answer.status, answer.value) == ("at_least", high or 1e9)
+    assert answer.curves[0].points[-1][0] == 1e9
 
 
 def test_stop_ends_it_with_what_is_known() -> None:
@@ -315,6 +325,10 @@ def test_runs_without_steady_state_fail() -> None:
         (make_spec(), {"low": -1.0, "high": float("inf")}, ["low", "high"]),
         (make_spec(), {"low": 5.0, "high": 5.0}, ["high"]),
         (make_spec(), {"variable": "slots", "low": 1.5}, ["low"]),
+        (make_spec(), {"variable": "slots", "low": float("nan"), "high": float("inf")}, ["low", "high"]),
+        (make_spec(), {"variable": "slots", "require": float("-inf")}, ["require"]),
+        (make_spec(), {"low": "5", "high": True}, ["low", "high"]),
+        (make_spec(), {"variable": "slots", "low": "5"}, ["low"]),
         (make_spec(), {"variable": "users"}, ["variable"]),
         (make_spec(), {"low": 1.0, "require": 2.0}, ["require"]),
         (make_spec(), {"require": 9.9e-4}, ["require"]),
