@@ -37,10 +37,14 @@ def deal_shards(workers: Sequence[Worker], number: int) -> list[Worker]:
     rounds = max((worker.threads for worker in workers), default=0)
     places = [worker for turn in range(rounds) for worker in workers if worker.threads > turn]
     if number > len(places):
-        there = f"{len(workers)} workers with {len(places)} threads"
+        there = f"{_count(len(workers), 'worker')} with {_count(len(places), 'thread')}"
         text = f"must be <= {len(places)} on this cluster, which has {there}: a shard takes one"
         raise SpecError([Problem("processes", text, f"{number}")])
     return places[:number]
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def count_on_machine(dealt: Sequence[Worker], worker: Worker) -> int:

@@ -72,10 +72,15 @@ def test_no_worker_has_two_before_each_has_one(threads: tuple[int, ...], shards:
     assert [int(each.address.rpartition(":")[2]) for each in dealt] == ports
 
 
-def test_each_shard_needs_a_thread() -> None:
+@pytest.mark.parametrize(
+    ("threads", "told"),
+    [((2, 1, 1), "3 workers with 4 threads"), ((1,), "1 worker with 1 thread"), ((), "0 workers with 0 threads")],
+)
+def test_each_shard_needs_a_thread(threads: tuple[int, ...], told: str) -> None:
     """A task that waits for another would never begin."""
-    with pytest.raises(SpecError, match=r"must be <= 4 on this cluster, which has 3 workers with 4 threads.* got 5"):
-        deal_shards(workers(2, 1, 1), 5)
+    most = sum(threads)
+    with pytest.raises(SpecError, match=rf"must be <= {most} on this cluster, which has {told}:.* got {most + 1}"):
+        deal_shards(workers(*threads), most + 1)
 
 
 def test_shards_of_a_machine_are_counted_together() -> None:
