@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
-from aurea_engine.records.batch import NS
 from aurea_engine.workload.callbacks import CallbackPool
 from aurea_engine.workload.pacing import SendPacer
 
 Begin = Callable[[int, int | None, int | None], None]
 """(job, limit, deadline): as for `CallbackPool.start`."""
+
+
+def call_at(due: int, now: int, call: Callable[..., None], *arguments: Any) -> asyncio.TimerHandle:
+    """Call at ``due``, by the clock that says ``now``, or a moment before it: event loops fire in steps of a millisecond, and
+    uvloop also early. So ``call`` looks at the clock, and waits once more where its time has not come.
+    """
+    milliseconds = max(-((now - due) // 1_000_000), 0)
+    return asyncio.get_running_loop().call_later(milliseconds / 1000, call, *arguments)
 
 
 class PacedStart:
@@ -32,12 +40,16 @@ class PacedStart:
             return False
         # A job that waits no longer than until then leaves, and nothing is sent for it.
         until = self._pool.leaves_at(job)
-        delay = (at if until is None else min(at, until)) - now
-        loop = asyncio.get_running_loop()
-        self._timers[job] = loop.call_later(max(delay, 0) / NS, self._release, job, limit, deadline)
+        self._wait(at if until is None else min(at, until), job, limit, deadline)
         return True
 
-    def _release(self, job: int, limit: int | None, deadline: int | None) -> None:
+    def _wait(self, due: int, job: int, limit: int | None, deadline: int | None) -> None:
+        self._timers[job] = call_at(due, self._pool.now(), self._release, due, job, limit, deadline)
+
+    def _release(self, due: int, job: int, limit: int | None, deadline: int | None) -> None:
+        if self._pool.now() < due:
+            self._wait(due, job, limit, deadline)
+            return
         del self._timers[job]
         until = self._pool.leaves_at(job)
         if until is not None and self._pool.now() >= until:

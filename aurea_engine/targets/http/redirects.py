@@ -24,10 +24,10 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin
 
 from aurea_engine.errors import SpecError
-from aurea_engine.records.batch import NS
 from aurea_engine.targets.http.connection_options import ConnectionOptions
 from aurea_engine.targets.http.cookies import CookieJar
 from aurea_engine.targets.http.origin import Origin
+from aurea_engine.targets.http.paced_start import call_at
 from aurea_engine.targets.http.pool import ConnectionPool
 from aurea_engine.targets.http.pools import Limits, Pools
 from aurea_engine.targets.http.prepared import PreparedRequest, origin_of
@@ -212,11 +212,19 @@ class RedirectFollower:
         if at <= now:
             self._send(token, way)
             return
-        delay = min(at, way.end) - now
-        self._paced[token] = asyncio.get_running_loop().call_later(max(delay, 0) / NS, self._send, token, way)
+        self._wait(min(at, way.end), token, way)
+
+    def _wait(self, due: int, token: int, way: Way) -> None:
+        self._paced[token] = call_at(due, self._pools.now(), self._release, due, token, way)
+
+    def _release(self, due: int, token: int, way: Way) -> None:
+        if self._pools.now() < due:
+            self._wait(due, token, way)
+            return
+        del self._paced[token]
+        self._send(token, way)
 
     def _send(self, token: int, way: Way) -> None:
-        self._paced.pop(token, None)
         now = self._pools.now()
         if now >= way.end:
             way.finished = now
