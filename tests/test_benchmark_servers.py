@@ -56,8 +56,8 @@ def test_stalling_server_answers_all(require: Callable[..., str]) -> None:
     """It is silent from its first request on, and answers what came meanwhile."""
     require("taskset")
     with open_server(starts=0) as server:
-        assert urllib.request.urlopen(server.url, timeout=30).read() == b"ok"
-        assert urllib.request.urlopen(server.url, timeout=30).read() == b"ok"
+        assert urllib.request.urlopen(server.url, timeout=120).read() == b"ok"
+        assert urllib.request.urlopen(server.url, timeout=120).read() == b"ok"
     assert server.answered == 2
 
 

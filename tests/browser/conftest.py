@@ -1,6 +1,7 @@
 """A real Chromium that shows the pages of real server processes.
 
-One browser and one server serve all tests of this folder, on one event loop (each file says so in its ``pytestmark``). Each
+One browser and one server serve all tests of this folder, on one event loop (each file says so in its ``pytestmark``), and
+end with them: other tests count what is left of their processes. Each
 test has a context of its own, as if it were another person's browser, and fails when a page of it complains: an error or a
 warning on the console, what its policy blocked, an exception that nobody caught, a request to anywhere else.
 """
@@ -33,7 +34,7 @@ Serve = Callable[..., Server]
 Visit = Callable[..., Awaitable["Page"]]
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def browser(require: Callable[..., str]) -> AsyncIterator[Browser]:
     program = require("chromium")
     require("playwright")
@@ -48,7 +49,7 @@ async def browser(require: Callable[..., str]) -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server that all tests share, so each gives its runs labels of their own."""
     with_log = Server(tmp_path_factory.mktemp("server")).start()
@@ -56,7 +57,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     _end(with_log)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def routes(server: Server) -> dict[str, str]:
     """Name → the address of every view, and of a run that has nothing to show."""
     before = runs.start(server, label="a label that goes on: " + "W" * 200)

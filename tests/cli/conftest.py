@@ -36,7 +36,7 @@ def aurea(capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Any]:
 
 
 class Saying(NamedTuple):
-    """A job that goes on for a minute, and says on a file that it has begun."""
+    """A job that goes on for ten minutes, and says on a file that it has begun."""
 
     spec: Path
     said: Path
@@ -59,7 +59,7 @@ def saying(tmp_path: Path) -> Saying:
     (folder / "saying.py").write_text(
         "import asyncio, pathlib\nfrom dataclasses import dataclass\nfrom aurea_engine import Job\n\n\n"
         "@dataclass(frozen=True)\nclass Saying(Job):\n    async def run(self, demand):\n"
-        f"        pathlib.Path({str(folder / 'said')!r}).touch()\n        await asyncio.sleep(60)\n"
+        f"        pathlib.Path({str(folder / 'said')!r}).touch()\n        await asyncio.sleep(600)\n"
     )
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: saying\nVersion: 1\n")
     (package / "entry_points.txt").write_text("[aurea.jobs]\nsaying = saying:Saying\n")
@@ -116,7 +116,7 @@ def _on_a_thread(context: ssl.SSLContext | None = None) -> Iterator[RecordingSer
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(120)
     server, loop, ended = started[0]
     try:
         yield server

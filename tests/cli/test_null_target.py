@@ -31,7 +31,7 @@ def null_target(*options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
 
 
 def ask(port: int, method: str, body: bytes | None = None) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     try:
         connection.request(method, "/x", body)
         reply = connection.getresponse()
@@ -57,7 +57,7 @@ def test_it_answers_until_a_signal(number: signal.Signals) -> None:
 
 def _refuses(address: str, port: int) -> bool:
     try:
-        socket.create_connection((address, port), timeout=30).close()
+        socket.create_connection((address, port), timeout=120).close()
     except OSError:
         return True
     return False
@@ -81,7 +81,7 @@ def test_raw_requests_of_all_kinds() -> None:
 
 def _send(port: int, *pieces: bytes) -> bytes:
     """What comes back until the server closes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
             connection.sendall(piece)

@@ -169,7 +169,7 @@ def free_port() -> int:
 def ask(url: str, body: Any = None) -> bytes:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"} if data else {})
-    with urllib.request.urlopen(request, timeout=30) as response:
+    with urllib.request.urlopen(request, timeout=240) as response:
         return bytes(response.read())
 
 
@@ -249,6 +249,15 @@ class Scraped(NamedTuple):
 
     def ask(self, path: str, body: Any = None) -> bytes:
         return ask(self.url + path, body)
+
+    def await_scrape(self) -> float:
+        """Until Prometheus has seen all there is now; the instant of that scrape.
+
+        Runs are counted when they start: a scrape that came in the middle has the count, and not yet the whole run.
+        """
+        now = time.time()
+        self.until(lambda: self.prometheus.value("timestamp(benchmark_runs_total)") > now, "scrape after the run")
+        return self.prometheus.value("timestamp(benchmark_runs_total)")
 
 
 @pytest.fixture(scope="session")

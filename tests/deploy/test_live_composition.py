@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,12 +68,7 @@ def scene(
     }
     with scraped_server(tmp_path_factory.mktemp("composition"), "--max-processes", "2", *request.param) as scraped:
         run = json.loads(scraped.ask("/benchmark/run", spec))
-        jobs_ended = sum(run["counts"].values()) - run["counts"]["arrived"]
-        scraped.until(
-            lambda: scraped.prometheus.value("benchmark_jobs_total") == jobs_ended, "scrape after the run", 120
-        )
-        time.sleep(1.5)
-        yield Scene(scraped.prometheus._replace(at=time.time()), run)
+        yield Scene(scraped.prometheus._replace(at=scraped.await_scrape()), run)
 
 
 def test_groups_show_what_the_run_did(scene: Scene) -> None:

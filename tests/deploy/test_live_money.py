@@ -39,9 +39,7 @@ def scraped(scraped_server: Callable[..., Any], tmp_path_factory: pytest.TempPat
 def run(scraped: Any, **spec: Any) -> dict[str, Any]:
     """A run, once Prometheus has seen all of it."""
     result: dict[str, Any] = json.loads(scraped.ask("/benchmark/run", {**SHORT, **spec}))
-    # Runs are counted when they start: a scrape that came in the middle has the count, and not yet the whole run.
-    ended = time.time()
-    scraped.until(lambda: scraped.prometheus.value("timestamp(benchmark_runs_total)") > ended, "scrape after the run")
+    scraped.await_scrape()
     return result
 
 

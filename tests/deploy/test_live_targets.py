@@ -91,10 +91,7 @@ def scene(scraped_server: Callable[..., Any], tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("targets")
     with target, scraped_server(folder, "--allow-target", here) as scraped:
         run = json.loads(scraped.ask("/benchmark/run", spec))
-        ended = sum(run["counts"].values()) - run["counts"]["arrived"]
-        scraped.until(lambda: scraped.prometheus.value("benchmark_jobs_total") == ended, "scrape after the run")
-        time.sleep(1.5)
-        yield Scene(scraped.prometheus._replace(at=time.time()), run, target.answered)
+        yield Scene(scraped.prometheus._replace(at=scraped.await_scrape()), run, target.answered)
         target.shutdown()
 
 

@@ -101,7 +101,10 @@ async def test_two_slots_burn_at_once() -> None:
 
     How much faster that is depends on the cores that are free.
     """
-    result = await aurea_engine.run(RunSpec(Workload(Cpu(0.2), jobs=2), Fifo(2), seed=0))
-    assert result.jobs is not None
+    for seconds in (0.2, 2.0, 10.0):  # on a busy machine the first may have burnt a little before the second has begun
+        result = await aurea_engine.run(RunSpec(Workload(Cpu(seconds), jobs=2), Fifo(2), seed=0))
+        assert result.jobs is not None
+        assert (result.service_time.min or 0) >= seconds
+        if result.jobs.started.max() < result.jobs.finished.min():
+            break
     assert result.jobs.started.max() < result.jobs.finished.min()
-    assert (result.service_time.min or 0) >= 0.2

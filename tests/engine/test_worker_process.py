@@ -38,7 +38,9 @@ from aurea_engine.processes.worker_process import WorkerProcess, open_worker
 pytestmark = pytest.mark.service
 
 VIRTUAL = RunSpec(Workload(Sleep(Exponential(0.06)), Poisson(55), jobs=3000), Fifo(), clock="virtual", seed=7)
-LONG = RunSpec(Workload(Sleep(30), jobs=3), seed=1)
+LONG = RunSpec(Workload(Sleep(600), jobs=3), seed=1)
+BUSY_OR_NOT = (1.6, 16)
+"""Seconds of a run in which something is reported: on a busy machine it may take the longer one."""
 
 
 @pytest.fixture
@@ -94,9 +96,12 @@ async def test_shards_of_workers_merge_to_the_run() -> None:
 
 
 async def test_progress_is_parts_without_records(worker: WorkerProcess) -> None:
-    spec = RunSpec(Workload(Sleep(0.01), Poisson(200), duration=1.6), seed=3)
     seen: list[RunParts] = []
-    parts = await worker.execute(spec, on_progress=seen.append)
+    for seconds in BUSY_OR_NOT:
+        spec = RunSpec(Workload(Sleep(0.01), Poisson(200), duration=seconds), seed=3)
+        parts = await worker.execute(spec, on_progress=seen.append)
+        if seen:
+            break
     assert seen
     assert all(each.records is None and each.status is None for each in seen)
     arrived = [each.arrived for each in (*seen, parts)]
@@ -111,17 +116,24 @@ async def test_watcher_that_raises_is_dropped(worker: WorkerProcess) -> None:
         calls.append(parts)
         raise ValueError("not the worker's fault")
 
-    spec = RunSpec(Workload(Sleep(0.01), Poisson(200), duration=1.6), seed=3)
-    assert (await worker.execute(spec, on_progress=watch)).status == "completed"
+    for seconds in BUSY_OR_NOT:
+        spec = RunSpec(Workload(Sleep(0.01), Poisson(200), duration=seconds), seed=3)
+        assert (await worker.execute(spec, on_progress=watch)).status == "completed"
+        if calls:
+            break
     assert len(calls) == 1
 
 
 async def test_stop_ends_a_run_with_what_it_has(worker: WorkerProcess) -> None:
     stop = Stop()
-    asyncio.get_running_loop().call_later(0.3, stop.now, "timed_out")
-    parts = await worker.execute(LONG, stop=stop)
+
+    def stop_once_begun(parts: RunParts) -> None:
+        if parts.arrived:
+            stop.now("timed_out")
+
+    parts = await worker.execute(LONG, on_progress=stop_once_begun, stop=stop)
     assert (parts.status, parts.arrived) == ("timed_out", 3)
-    assert parts.elapsed_ns < 20 * 10**9
+    assert parts.elapsed_ns < 300 * 10**9
     assert (await worker.execute(VIRTUAL)).status == "completed"
 
 
@@ -160,7 +172,7 @@ async def test_stopped_process_does_not_obey(worker: WorkerProcess) -> None:
     began = time.monotonic()
     with pytest.raises(ProcessFailed):
         await worker.execute(LONG, stop=stop)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 300
 
 
 async def test_too_little_memory_is_a_reason() -> None:

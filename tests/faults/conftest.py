@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.strikes import HANGS, within
+from tests.faults.strikes import HANGS, ProcessorShare, within
 
 HERE = Path(__file__).parent
 FINAL = {"completed", "failed", "cancelled", "timed_out", "aborted", "interrupted"}
@@ -66,6 +66,8 @@ class Server:
         self.process: subprocess.Popen[bytes]
         self.port = 0
         self.mark: dict[str, Any] | None = None
+        self.tries = 1
+        """How often a run of one job is made, where the limit of this server's runs is one that a busy machine passes."""
 
     def start(self, *more: str, wait: bool = True, prefix: tuple[str, ...] = ()) -> Server:
         command = [*prefix, sys.executable, "-m", "aurea_server", "--port", str(self.port), "--data", str(self.data)]
@@ -133,13 +135,21 @@ class Server:
             time.sleep(0.05)
         raise AssertionError(f"{run_id} is still {document['status']} after {seconds} s")
 
-    def running(self, run_id: str, seconds: float = HANGS) -> None:
+    def running(self, run_id: str, seconds: float = HANGS) -> bool:
+        """Wait until the run has begun. Whether it is still on: a short one may be over before anybody sees it."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            if self.get(run_id)["status"] == "running":
-                return
+            if (status := self.get(run_id)["status"]) != "queued":
+                return bool(status == "running")
             time.sleep(0.02)
         raise AssertionError(f"{run_id} did not begin")
+
+    def stopping(self) -> None:
+        """Wait until the signal that it was sent has been heard, as readiness says."""
+        until = time.monotonic() + HANGS
+        while self.ask("GET", "/health/ready")[0] != 503:
+            assert time.monotonic() < until, "it does not stop"
+            time.sleep(0.02)
 
     def metrics(self) -> dict[str, float]:
         _, _, text = self.ask("GET", "/metrics")
@@ -248,9 +258,14 @@ def check_invariants(server: Server) -> None:
     with within(2, "2: health"):
         status, _, health = server.ask("GET", "/health")
     assert (status, health["status"]) == (200, "healthy"), "2: health"
-    result = server.run(ONE_JOB)
+    with ProcessorShare() as processor:
+        for _ in range(server.tries):
+            if (result := server.run(ONE_JOB))["status"] != "timed_out":
+                break
     assert result["completed_jobs"] == 1, f"3: {result}"
-    assert 0.010 <= result["mean_latency"] < 5, f"3: a job of 10 ms took {result['mean_latency']}"
+    took = result["mean_latency"]
+    assert 0.010 <= took, f"3: a job of 10 ms took {took}"
+    assert took * processor.share < 5, f"3: a job of 10 ms took {took}"
     assert result["total_cost"] == pytest.approx(0.001 * result["mean_latency"], abs=1e-9), "3: its cost is wrong"
     for run_id in server.acknowledged:
         assert server.final(run_id)["benchmark_id"] == run_id, "4: an acknowledged run is lost"

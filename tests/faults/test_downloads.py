@@ -49,7 +49,7 @@ def ask_until_served(server: Any, path: str, window: int = 0) -> socket.socket:
 def jobs_run(server: Any, jobs: int) -> str:
     """The path of the export of a run of so many jobs."""
     workload = {**VIRTUAL["workload"], "jobs": jobs}
-    run_id = server.run({**VIRTUAL, "workload": workload}, timeout=120)["benchmark_id"]
+    run_id = server.run({**VIRTUAL, "workload": workload}, timeout=300)["benchmark_id"]
     return f"/benchmark/runs/{run_id}/jobs?format=csv"
 
 
@@ -58,7 +58,7 @@ def test_300_followers_that_leave_at_once(
     serve: Callable[..., Any], invariants: Callable[[Any], None], reset: bool
 ) -> None:
     server = serve()
-    run_id = server.accept({"num_jobs": 1, "job_duration_ms": 60_000})
+    run_id = server.accept({"num_jobs": 1, "job_duration_ms": 600_000})
     server.running(run_id)
     for _ in range(300):
         peer = ask(server, f"/benchmark/runs/{run_id}/events")

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.faults.strikes import HANGS
+
 pytestmark = pytest.mark.faults
 
 SCALARS = [
@@ -79,7 +81,7 @@ def mutate(value: Any, chance: random.Random) -> Any:
 def fuzz_bodies(server: Any, count: int, seed: int) -> dict[int, int]:
     """How often each status came. The runs that are accepted are virtual or tiny, and none lasts longer than 0.2 s."""
     chance, seen = random.Random(seed), dict[int, int]()
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANGS)
     for _ in range(count):
         body = chance.choice(SEEDS)
         for _ in range(chance.randrange(1, 5)):
@@ -102,7 +104,9 @@ def fuzz_bodies(server: Any, count: int, seed: int) -> dict[int, int]:
 
 @pytest.fixture
 def server(serve: Callable[..., Any]) -> Any:
-    return serve("--max-seconds", "0.2", "--max-jobs", "2000")
+    server = serve("--max-seconds", "0.2", "--max-jobs", "2000")
+    server.tries = 50
+    return server
 
 
 @pytest.mark.long
@@ -148,7 +152,7 @@ def test_schemathesis_finds_nothing(
         program, "run", f"http://127.0.0.1:{server.port}/openapi.json", "--max-examples", str(count),
         "--phases", phases, "--seed", "7", "--workers", "1", "--exclude-operation-id", "get_events",
         "--exclude-operation-id", "get_search_events",
-        "--exclude-checks", "positive_data_acceptance",
+        "--exclude-checks", "positive_data_acceptance", "--request-timeout", str(HANGS),
     ]  # fmt: skip
     (tmp_path / "schemathesis.toml").write_text(ANSWERS_ANYTHING)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -81,7 +81,7 @@ def test_killed_idle_runner_is_replaced(
     while server.runner() == old:
         assert time.monotonic() < until
         time.sleep(0.02)
-    assert not Path(f"/proc/{old}").exists()
+    assert wait_until_gone({old}) == []
     invariants(server)
 
 

@@ -151,8 +151,9 @@ def test_pricing_again_by_a_hostile_model_is_refused(server: Any, invariants: Ca
     invariants(server)
 
 
-def test_a_well_behaved_strategy_runs_as_ever(server: Any, invariants: Callable[[Any], None]) -> None:
+def test_a_well_behaved_strategy_runs_as_ever(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
     """And what it is made of stands whole in the result, defaults and seed included."""
+    server = serve("--memory", "1GiB")
     spec = {"workload": {"job": {"kind": "made", "where": "nowhere"}, "jobs": 3}, "label": "theirs"}
     result = server.run(spec)
     assert (result["status"], result["completed_jobs"], result["label"]) == ("completed", 3, "theirs")

@@ -35,7 +35,7 @@ RECORDED = {
     "clock": "virtual",
     "seed": 1,
 }
-LONG = {"num_jobs": 1, "job_duration_ms": 60_000}
+LONG = {"num_jobs": 1, "job_duration_ms": 600_000}
 
 
 class Event(NamedTuple):

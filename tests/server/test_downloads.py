@@ -191,9 +191,12 @@ async def test_a_download_that_stops_is_cut_on_time(client: Any) -> None:
     peer = await ask(client, f"/benchmark/runs/{RUN}/jobs?format=csv")
     await until(lambda: bool(connections_of(client)) and connections_of(client)[0]._pipe.get_write_buffer_size() > 0)
     connection, loop = connections_of(client)[0], asyncio.get_running_loop()
-    for _ in range(20):  # what is on its way may still arrive
-        await asyncio.sleep(0.005)
-        connection.close_if_stalled(loop.time())
+    taken = -1
+    while connection._taken != taken:  # what is on its way may still arrive
+        taken = connection._taken
+        for _ in range(20):
+            await asyncio.sleep(0.005)
+            connection.close_if_stalled(loop.time())
     began = loop.time()
     connection.close_if_stalled(began + STALLED_SECONDS - 1)
     assert not connection._pipe.is_closing()

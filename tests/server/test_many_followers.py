@@ -77,14 +77,14 @@ class Crowd:
     def leave(self) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(120)
 
 
 def follow(server: Server, followers: int) -> tuple[dict[str, Any], list[float]]:
     """A run, and how long ``/health`` took while it had so many followers."""
     run_id = server.accept(SPEC)
     crowd = Crowd(server.port, run_id, followers)
-    result = server.final(run_id, 60)
+    result = server.final(run_id)
     crowd.leave()
     assert [text.count(b"event: progress") >= 5 for text in crowd.heard] == [True] * followers
     return result, crowd.health

@@ -110,8 +110,11 @@ async def test_limits_are_of_all_replications(serve: Any, post: Any, members: An
 
 async def test_time_limit_is_of_all_replications(serve: Any, post: Any) -> None:
     """It ends the study with what it has: a real one of minutes, of which the first replications may have completed."""
-    client = await serve(max_seconds=1.5)
-    status, result = await post(client, {"num_jobs": 5, "job_duration_ms": 50, "repeat": 1000})
+    for limit in (1.5, 15):  # on a busy machine none may complete within the shorter one
+        client = await serve(max_seconds=limit)
+        status, result = await post(client, {"num_jobs": 5, "job_duration_ms": 50, "repeat": 1000})
+        if result["replications"]:
+            break
     assert (status, result["status"], result["reason"]["code"]) == (200, "timed_out", "time_limit")
     assert 1 <= len(result["replications"]) < 1000
     assert result["repeat"]["asked"] == 1000
@@ -150,9 +153,9 @@ async def test_cancelled_study_keeps_what_completed(serve: Any, post: Any) -> No
     _, accepted = await post(client, body, Prefer="respond-async")
     path = f"/benchmark/runs/{accepted['benchmark_id']}"
     async with client.get(f"{path}/events") as answer:
-        # Until something is under way; then it is told to end, and the events end with it.
+        # Until the second is under way; then it is told to end, and the events end with it.
         async for line in answer.content:
-            if line.startswith(b"event: progress"):
+            if line.startswith(b"data: ") and json.loads(line[6:]).get("replication", 0) > 1:
                 async with client.post(f"{path}/cancel", json={}) as cancelled:
                     assert cancelled.status == 202
                 break

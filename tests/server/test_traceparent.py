@@ -21,7 +21,7 @@ from aurea_server.metrics.exemplars import MOST_CHARACTERS, ExemplarSource
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 VALID = f"00-{TRACE}-{SPAN}-01"
 OTHER = f"00-{'1' * 32}-{'2' * 16}-00"
-LONG = {"workload": {"job": {"kind": "sleep", "duration": 60}, "jobs": 1}}
+LONG = {"workload": {"job": {"kind": "sleep", "duration": 600}, "jobs": 1}}
 
 
 @pytest.mark.parametrize(

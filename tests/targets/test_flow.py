@@ -460,11 +460,11 @@ async def test_a_deadline_ends_flows_at_a_ceiling() -> None:
     async with recording_server() as server:
         flow = Flow(steps=(Step(server.url("/a"), name="a"), Step(server.url("/b"), name="b")))
         spec = RunSpec(Workload(flow, jobs=10, deadline=0.05), seed=1)
-        result = await run(spec, access=Access(most_rate=1))
+        result = await run(spec, access=Access(most_rate=0.01))
     check_result(result)
     assert len(server.received) <= 2
     assert result.counts.rejected >= 9
-    assert result.duration < 5
+    assert result.duration < 90  # the second place is 100 s away
 
 
 async def test_extraction_without_memory_fails(monkeypatch: pytest.MonkeyPatch) -> None:

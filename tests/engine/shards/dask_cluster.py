@@ -236,7 +236,7 @@ def _find_worker(nanny: int) -> int:
     raise AssertionError(f"there is no worker below {nanny}")
 
 
-async def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
+async def wait_until(holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """However busy the machine is."""
     until = time.monotonic() + seconds
     while not holds():

@@ -25,7 +25,7 @@ from tests.engine.shards.dask_cluster import Cluster, list_below, start_cluster,
 
 pytestmark = [pytest.mark.service, pytest.mark.faults]
 
-LONG = RunSpec(Workload(Sleep(0.02), ConstantRate(100), duration=90), seed=7)
+LONG = RunSpec(Workload(Sleep(0.02), ConstantRate(100), duration=300), seed=7)
 SHORT = RunSpec(Workload(Sleep(0.02), ConstantRate(100), jobs=50), seed=7)
 
 TWO = Sharding(2)
@@ -117,9 +117,10 @@ class Fault:
         async with Wire(self.cluster.address) as wire:
             address = replace(self.cluster.address, address=f"tls://127.0.0.1:{wire.port}")
             running = asyncio.create_task(run_on_dask(spec, address, sharding, [self.watcher]))
-            while self.watcher.arrived < 60:
-                assert not running.done(), running.result()
+            while self.watcher.arrived < 60 and not running.done():
                 await asyncio.sleep(0.02)
+            if running.done():  # a machine without time: it was over before its jobs were seen
+                return running.result()
             client = {pid for pid in set(list_below(os.getpid())) - before if name(pid).startswith("aurea")}
             self.seen = client | {pid for worker in self.cluster.workers for pid in list_below(worker)}
             began = time.monotonic()
@@ -198,13 +199,17 @@ async def test_run_ends_with_the_reason(
 async def test_killed_worker_if_the_run_is_to_go_on(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """The result says which share was not offered; the nanny has a new worker, and the next run is right."""
     monkeypatch.setattr("aurea_engine.shards.dask_link.PATIENCE", BUSY_MACHINE)
-    fault = Fault("worker SIGKILL", cluster)
-    result = await fault.run(Sharding(2, "continue"), replace(LONG, workload=replace(LONG.workload, duration=5)))
+    for seconds in (5, 50):
+        fault = Fault("worker SIGKILL", cluster)
+        spec = replace(LONG, workload=replace(LONG.workload, duration=seconds))
+        result = await fault.run(Sharding(2, "continue"), spec)
+        if any(finding.code == "shard_lost" for finding in result.findings):
+            break
     assert (result.status, result.verdict) == ("completed", "invalid")
     found = next(finding for finding in result.findings if finding.code == "shard_lost")
     assert "its Dask worker has left the cluster" in found.detail
     assert "50 % of the load was not offered" in found.detail
-    assert sorted(shard.jobs for shard in result.shards) == [0, 250]
+    assert sorted(shard.jobs for shard in result.shards) == [0, 50 * seconds]
     await fault.check_nothing_is_left()
     async with open_link(cluster.address, []) as link:
         assert 1 <= len(link.workers) <= 2  # the new one may still be starting

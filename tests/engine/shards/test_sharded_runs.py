@@ -151,11 +151,17 @@ async def test_class_of_this_program_is_refused() -> None:
 
 async def test_stop_ends_all_with_what_they_have() -> None:
     stop = Stop()
-    asyncio.get_running_loop().call_later(2.0, stop.now, "timed_out")
-    result = await run_sharded(RunSpec(Workload(Sleep(0.05), ConstantRate(50), duration=60), seed=1), 2, stop=stop)
+
+    class StopWhenBegun(Observer):
+        def on_progress(self, progress: Progress) -> None:
+            if progress.arrived > 50:
+                stop.now("timed_out")
+
+    spec = RunSpec(Workload(Sleep(0.05), ConstantRate(50), duration=600), seed=1)
+    result = await run_sharded(spec, 2, [StopWhenBegun()], stop=stop)
     assert result.status == "timed_out"
     assert {shard.status for shard in result.shards} == {"timed_out"}
-    assert result.duration < 30
+    assert result.duration < 300
 
 
 async def test_stop_before_the_start_releases_nothing() -> None:
@@ -197,9 +203,12 @@ class Watcher(Observer):
 
 async def test_progress_is_of_the_whole() -> None:
     """Rises, and ends with the figures of the result."""
-    watcher = Watcher()
-    result = await run_sharded(RunSpec(Workload(Sleep(0.01), Poisson(200), duration=2), seed=3), 2, [watcher])
-    arrived = [progress.arrived for progress in watcher.seen]
+    for seconds in (2, 20):  # a busy machine may report too late for a short run
+        watcher = Watcher()
+        result = await run_sharded(RunSpec(Workload(Sleep(0.01), Poisson(200), duration=seconds), seed=3), 2, [watcher])
+        arrived = [progress.arrived for progress in watcher.seen]
+        if len(arrived) > 1:
+            break
     assert len(arrived) > 1
     assert arrived == sorted(arrived)
     assert arrived[-1] == result.counts.arrived
