@@ -47,7 +47,8 @@ async def test_a_run_is_watched_and_its_report_is_read(server: Server, visit: Vi
     began = time.monotonic()
     page = await visit("#/new")
     await page.get_by_role("button", name="Full specification").click()
-    seconds = 10 * max(1, round(time.monotonic() - began))  # a machine that draws a page slowly needs time to see it move
+    # A machine that draws a page slowly needs time to see it move.
+    seconds = 10 * max(1, round(time.monotonic() - began))
     spec = {**runs.queue(seconds=seconds), "clock": "real", "label": "watched"}
     await page.get_by_label("Specification, as JSON").fill(json.dumps({**spec, "sede": 7}))
     await expect(page.get_by_text("sede", exact=True)).to_be_visible()  # the server found what is wrong

@@ -58,7 +58,8 @@ async def test_it_moves_and_then_has_ended(server: Server, visit: Visit) -> None
     began = time.monotonic()
     page = await visit("#/runs")
     await check(page.locator("h1")).to_be_visible()
-    seconds = 8 * max(1, round(time.monotonic() - began))  # a machine that draws a page slowly needs time to see it move
+    # A machine that draws a page slowly needs time to see it move.
+    seconds = 8 * max(1, round(time.monotonic() - began))
     spec = {**LONG, "workload": {**LONG["workload"], "duration": seconds}, "label": "eight seconds"}
     run_id = server.accept(spec)
     await visit(f"#/run/{run_id}", page=page)

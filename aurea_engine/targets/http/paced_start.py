@@ -14,8 +14,8 @@ Begin = Callable[[int, int | None, int | None], None]
 
 
 def call_at(due: int, now: int, call: Callable[..., None], *arguments: Any) -> asyncio.TimerHandle:
-    """Call at ``due``, by the clock that says ``now``, or a moment before it: event loops fire in steps of a millisecond, and
-    uvloop also early. So ``call`` looks at the clock, and waits once more where its time has not come.
+    """Call at ``due``, by the clock that says ``now``, or a moment before it: event loops fire in steps of a millisecond,
+    and uvloop also early. So ``call`` looks at the clock, and waits once more where its time has not come.
     """
     milliseconds = max(-((now - due) // 1_000_000), 0)
     return asyncio.get_running_loop().call_later(milliseconds / 1000, call, *arguments)
