@@ -23,7 +23,7 @@ chat = Chat(
     simulated=server,
 )
 prices = Tokens(
-    classes=(TokenClass("input", "0.50", measure="input"), TokenClass("output", "1.50", measure="output")),
+    classes=(TokenClass("input", "0.50", measure="input_tokens"), TokenClass("output", "1.50", measure="output")),
 )
 
 print("at once   p95 first token     busy   10,000 requests")

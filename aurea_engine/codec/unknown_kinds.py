@@ -95,13 +95,19 @@ class UnknownDistribution(UnknownKind, Distribution):
 
 @dataclass(frozen=True)
 class UnknownCostModel(UnknownKind, CostModel):
-    """A cost model of an unknown kind: a bill that it made once stands as it is written."""
+    """A cost model of an unknown kind, or of members that are refused by now: a bill that it made once stands as written."""
 
     kind: str = ""
     members: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def components(self) -> NoReturn:
         self.refuse()
+
+    def refuse(self) -> NoReturn:
+        kind = ascii(self.kind)[1:-1][:60]
+        raise SpecError(
+            f"the cost model {kind} is not known here, or not with these members: give it as it is written today"
+        )
 
 
 STAND_INS: Mapping[str, type[UnknownKind]] = {

@@ -20,6 +20,7 @@ from aurea_engine.costs.bill_lines import Currency, SheetRef
 from aurea_engine.costs.decimals import Amount, Price, Size
 from aurea_engine.costs.interval_meters import Scope
 from aurea_engine.costs.rates import Flat, Mode, Rate, Tier, Tiers
+from aurea_engine.costs.reported_meters import CACHED_LEFT_OUT, do_share_tokens, leave_out_cached
 from aurea_engine.errors import Problem, SpecError
 from aurea_engine.fields.checked import Checked, Invalid, Name, Seconds, show_value
 from aurea_engine.records.measures import ColumnName
@@ -175,6 +176,11 @@ class PriceSheet(Checked):
                 if other.sku == price.sku and _do_overlap(other, price):
                     yield Problem(f"price[{i}].effective_from", f"two prices of {price.sku!r} hold on the same day: end "
                                   "the older one with effective_to", str(price.effective_from))  # fmt: skip
+                if other.sku != price.sku and _do_overlap(other, price):
+                    yield from _find_shared_tokens(i, price.meter.measure, other)
+        measures = [price.meter.measure for price in self.prices]
+        if leave_out_cached(measures):
+            yield Problem(f"price[{measures.index('input')}].meter.measure", CACHED_LEFT_OUT, "input")
 
     @property
     def ref(self) -> SheetRef:
@@ -183,6 +189,12 @@ class PriceSheet(Checked):
     def is_stale(self, today: date) -> bool:
         """Whether it was last compared with its evidence more than `STALE_AFTER_DAYS` ago."""
         return (today - self.checked).days > STALE_AFTER_DAYS
+
+
+def _find_shared_tokens(i: int, measure: str | None, other: SheetPrice) -> Iterator[Problem]:
+    if do_share_tokens(measure, other.meter.measure):
+        problem = f"must not count tokens that the price of {other.sku!r} counts too: they would be billed twice"
+        yield Problem(f"price[{i}].meter.measure", problem, str(measure))
 
 
 def _do_overlap(a: SheetPrice, b: SheetPrice) -> bool:

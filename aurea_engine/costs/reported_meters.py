@@ -42,6 +42,34 @@ TOKEN_WORDS: dict[str, tuple[str, str | None]] = {
 }
 """Short names of token counts → (the measure that is counted, the measure that is taken off it)."""
 
+_KINDS: dict[str, frozenset[str]] = {
+    "input": frozenset({"uncached"}),
+    "cached": frozenset({"cached"}),
+    "cached_tokens": frozenset({"cached"}),
+    "input_tokens": frozenset({"uncached", "cached"}),
+    "output": frozenset({"answer", "reasoning"}),
+    "output_tokens": frozenset({"answer", "reasoning"}),
+    "reasoning_tokens": frozenset({"reasoning"}),
+}
+"""What of a chat's usage is counted → the kinds of tokens in it. Each kind is to have one price: neither none nor two."""
+
+
+def do_share_tokens(measure: str | None, other: str | None) -> bool:
+    """Whether some tokens of a chat are counted as both."""
+    return bool(_KINDS.get(measure or "", frozenset()) & _KINDS.get(other or "", frozenset()))
+
+
+def leave_out_cached(measures: Iterable[str | None]) -> bool:
+    """Whether prices of these ``measures`` bill prompts, and bill nothing for what of them came from the cache."""
+    kinds = {kind for each in measures for kind in _KINDS.get(each or "", ())}
+    return "uncached" in kinds and "cached" not in kinds
+
+
+CACHED_LEFT_OUT = (
+    "must price cached tokens too, since input leaves them out: add the measure cached (at price 0 if they are free), or "
+    "bill whole prompts by the measure input_tokens in place of input"
+)
+
 
 @dataclass(frozen=True)
 class TokenCount(JobMeter):

@@ -15,7 +15,13 @@ from aurea_engine.costs.cost_model import Component, CostModel
 from aurea_engine.costs.decimals import Amount, Price, Size
 from aurea_engine.costs.quantities import Jobs, MeterTotal, Quantity, Reported
 from aurea_engine.costs.rates import Flat
-from aurea_engine.costs.reported_meters import ReportedAmount, TokenCount
+from aurea_engine.costs.reported_meters import (
+    CACHED_LEFT_OUT,
+    ReportedAmount,
+    TokenCount,
+    do_share_tokens,
+    leave_out_cached,
+)
 from aurea_engine.costs.started_jobs import STARTED, Billed
 from aurea_engine.costs.step_billing import Per
 from aurea_engine.errors import Problem
@@ -32,7 +38,7 @@ class TokenClass(Checked):
 
     ``prompt``: the class counts towards the length of the prompt. ``long_price``: its price in requests with a long prompt.
     ``measure``: what jobs report of it; ``input``, ``cached`` and ``output`` stand for the counts of a chat's usage, where
-    the input is what was not cached.
+    the input is what was not cached. So ``input`` needs ``cached`` beside it; ``input_tokens`` is the whole prompt.
     """
 
     name: Name
@@ -79,6 +85,7 @@ class Tokens(CostModel):
                 yield Problem(
                     f"classes[{i}].measure", "must be given, or else requests: tokens are reported or assumed"
                 )
+        yield from self._check_kinds_of_tokens()
         for i, request in enumerate(self.requests or ()):
             if len(request.tokens) != len(self.classes):
                 yield Problem(f"requests[{i}].tokens", f"must hold {len(names)} numbers, one for each class",
@@ -86,6 +93,17 @@ class Tokens(CostModel):
         for i, each in enumerate(self.classes):
             if self.long_over is not None and each.long_price is None:
                 yield Problem(f"classes[{i}].long_price", "must be given if long_over is: a missing price is not 0")
+
+    def _check_kinds_of_tokens(self) -> Iterator[Problem]:
+        """Tokens that have two prices, or none. A missing price is not 0."""
+        measures = [each.measure for each in self.classes]
+        for i, measure in enumerate(measures):
+            for other in measures[:i]:
+                if do_share_tokens(measure, other):
+                    text = f"must not count tokens that {other} counts too: they would be billed twice"
+                    yield Problem(f"classes[{i}].measure", text, str(measure))
+        if leave_out_cached(measures):
+            yield Problem("classes", CACHED_LEFT_OUT)
 
     def _is_long(self, request: TokenRequest) -> bool:
         if self.long_over is None:

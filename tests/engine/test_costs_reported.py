@@ -165,6 +165,40 @@ def test_tokens_are_reported_or_assumed() -> None:
         Tokens(classes=(TokenClass("in", 1),))
 
 
+@pytest.mark.parametrize(
+    ("measures", "path", "said"),
+    [
+        (("input", "output"), "classes", "input leaves them out: add the measure cached (at price 0 if they are free)"),
+        (("input",), "classes", "by the measure input_tokens in place of input"),
+        (("input", "reasoning_tokens"), "classes", "must price cached tokens too"),
+        (
+            ("input_tokens", "cached"),
+            "classes[1].measure",
+            "tokens that input_tokens counts too: they would be billed twice",
+        ),
+        (("output", "reasoning_tokens"), "classes[1].measure", "tokens that output counts too"),
+        (("cached", "input", "output", "input_tokens"), "classes[3].measure", "tokens that cached counts too"),
+        (("output_tokens", "output"), "classes[1].measure", "tokens that output_tokens counts too"),
+    ],
+)
+def test_each_kind_of_token_has_one_price(measures: tuple[str, ...], path: str, said: str) -> None:
+    """What came from the cache is not billed at nothing in silence, and nothing is billed twice."""
+    with pytest.raises(SpecError) as refused:
+        Tokens(classes=tuple(TokenClass(name, "1", measure=name) for name in measures))
+    assert path in [each.path for each in refused.value.problems]
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "measures",
+    [("input", "cached", "output"), ("cached_tokens", "input"), ("input_tokens", "output_tokens"), ("output",), ("cached",),
+     ("reasoning_tokens", "input_tokens"), ("rows", "bytes_received")],
+)  # fmt: skip
+def test_prices_that_leave_nothing_out_are_taken(measures: tuple[str, ...]) -> None:
+    """A bill of answers alone is one, too: what is left out is plain to see."""
+    assert Tokens(classes=tuple(TokenClass(name, "1", measure=name) for name in measures)).meters()
+
+
 class Query(Job):
     """Reports rows only."""
 
@@ -178,7 +212,7 @@ class Query(Job):
     ("model", "path"),
     [
         (Egress(price=1, unit="GB"), "cost.measure"),
-        (Tokens(classes=(TokenClass("in", 1, measure="input"),)), "cost.classes[0].measure"),
+        (Tokens(classes=(TokenClass("out", 1, measure="output"),)), "cost.classes[0].measure"),
         (PerSecond() + Egress(price=1, unit="GB"), "cost.of[1].measure"),
         (Discounts(of=Egress(price=1, unit="GB")), "cost.of.measure"),
     ],
@@ -234,6 +268,6 @@ def test_declared_measures_are_kept() -> None:
 
 def test_reported_models_read_from_json() -> None:
     """The wire forms of the specification page."""
-    tokens = cost_from_dict({"kind": "tokens", "classes": [{"name": "in", "price": "3", "measure": "input"}]})
+    tokens = cost_from_dict({"kind": "tokens", "classes": [{"name": "in", "price": "3", "measure": "input_tokens"}]})
     egress = cost_from_dict({"kind": "egress", "price": "0.09", "unit": "GB", "measure": "rows"})
     assert isinstance(Composite((tokens, egress)), CostModel)

@@ -242,6 +242,47 @@ def test_every_mistake_is_listed_with_its_line(old: str, new: str, said: str) ->
     assert said in "\n".join(str(problem) for problem in check_sheet(text))
 
 
+TOKEN_PRICE = """
+[[price]]
+sku = "{0}"
+unit = "1M Tokens"
+meter = {{ kind = "tokens", measure = "{0}" }}
+price = 1
+effective_from = {1}
+"""
+
+
+@pytest.mark.parametrize(
+    ("measures", "said"),
+    [
+        ("input output", "price[2].meter.measure: must price cached tokens too, since input leaves them out"),
+        ("output input", "price[3].meter.measure: must price cached tokens too, since input leaves them out"),
+        (
+            "input_tokens cached",
+            "price[3].meter.measure: must not count tokens that the price of 'input_tokens' counts too",
+        ),
+        (
+            "output reasoning_tokens",
+            "price[3].meter.measure: must not count tokens that the price of 'output' counts too",
+        ),
+        ("input cached output", ""),
+        ("input_tokens output", ""),
+    ],
+)
+def test_a_sheet_prices_each_token_once(measures: str, said: str) -> None:
+    text = SHEET + "".join(TOKEN_PRICE.format(name, "2026-01-01") for name in measures.split())
+    problems = "\n".join(str(problem) for problem in check_sheet(text))
+    assert said in problems
+    assert bool(said) == bool(problems)
+
+
+def test_a_sheet_may_change_what_it_counts() -> None:
+    """Whole prompts until the cache had a price of its own."""
+    older = TOKEN_PRICE.format("input_tokens", "2025-01-01") + "effective_to = 2026-01-01\n"
+    text = SHEET + older + "".join(TOKEN_PRICE.format(name, "2026-01-01") for name in ("input", "cached"))
+    assert not check_sheet(text)
+
+
 def test_mistakes_are_listed_by_line() -> None:
     """All mistakes are listed at once in the order of their lines."""
     text = SHEET.replace('"Hours"', '"Houses"').replace("price = 3.6", "price = -1").replace('"USD"', '"usd"')

@@ -24,11 +24,16 @@ from aurea_engine import (
     RunResult,
     RunSpec,
     Sleep,
+    SpecError,
     Usage,
     Workload,
     default_catalog,
+    result_from_dict,
+    result_to_dict,
     simulate,
 )
+from aurea_engine.codec.parsing import RESULT_DEPTH, parse_json
+from aurea_engine.codec.results import encode_json
 from aurea_engine.costs import RunInfo, Sheet, TokenClass, Tokens, measure, price, reprice
 from tests.planned_chat import PlannedChat
 
@@ -173,13 +178,13 @@ def test_a_stored_run_is_priced_by_another_sheet(keep_jobs: bool) -> None:
 
 
 def test_other_meters_need_the_records() -> None:
-    long = Tokens(classes=(TokenClass("input", "1", True, "2", "input"),), long_over=1000)
+    long = Tokens(classes=(TokenClass("input", "1", True, "2", "input_tokens"),), long_over=1000)
     result = run(keep_jobs=False)
     with pytest.raises(NeedsRecords):
         reprice(result.usage, long)
     whole = run()
     assert whole.jobs is not None
-    assert reprice(whole.usage, long, whole.jobs).total == 50 * F(600 + 700 + 2 * 2000, 10**6)
+    assert reprice(whole.usage, long, whole.jobs).total == 50 * F(1000 + 700 + 50 + 2 * 2000, 10**6)
 
 
 def test_a_whole_run_is_stored_and_priced_again() -> None:
@@ -188,6 +193,30 @@ def test_a_whole_run_is_stored_and_priced_again() -> None:
     stored = RunFile.from_bytes(RunFile.of(result, catalog).to_bytes()).to_result(catalog)
     assert stored.cost == result.cost
     assert reprice(stored.usage, Sheet(name="example-model")) == reprice(result.usage, Sheet(name="example-model"))
+
+
+@pytest.mark.parametrize("cost", [
+    {"kind": "tokens", "classes": [{"name": "in", "price": "3", "measure": "input"}]},
+    {"kind": "composite", "of": [{"kind": "free", "currency": "USD"}, {"kind": "tokens", "classes": [
+        {"name": name, "price": "3", "measure": name} for name in ("input_tokens", "cached")]}]},
+])  # fmt: skip
+def test_a_bill_that_would_be_refused_by_now_stands(cost: dict[str, Any]) -> None:
+    """A stored run whose prices left cached tokens out, or billed them twice: it is read, written again, and repriced."""
+    catalog = default_catalog().add("jobs", "planned_chat", PlannedChat)
+    document = result_to_dict(run(), catalog)
+    document["spec"]["cost"] = cost
+    bill = {"name": "tokens", "quantity": "0.0575", "unit": "1M Tokens", "unit_price": "3", "amount": "0.1725"}
+    document["cost"] = {**document["cost"], "total": "0.1725", "exact": "69/400", "lines": [bill]}
+    document = parse_json(encode_json(document), max_depth=RESULT_DEPTH)
+    with pytest.raises(SpecError, match=r"spec\.cost"):
+        result_from_dict(document, catalog)
+    again = result_from_dict(document, catalog, keep_unknown=True)
+    written = parse_json(encode_json(result_to_dict(again, catalog)), max_depth=RESULT_DEPTH)
+    assert written["spec"]["cost"] == document["spec"]["cost"]
+    assert written["cost"]["total"] == "0.1725"
+    assert again.counts.completed == 200
+    assert reprice(again.usage, TOKENS).total == 50 * bill_of(USAGES)
+    assert again.cost.problem is None
 
 
 def test_prices_of_a_sheet_are_per_million() -> None:

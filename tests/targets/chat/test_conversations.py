@@ -70,7 +70,10 @@ def test_turns_are_groups_and_tokens_add_up() -> None:
     """To the token: a conversation is billed for what its turns were, and its turns alike."""
     cost = {
         "kind": "tokens",
-        "classes": [{"name": "in", "price": 2, "measure": "input"}, {"name": "out", "price": 10, "measure": "output"}],
+        "classes": [
+            {"name": "in", "price": 2, "measure": "input_tokens"},
+            {"name": "out", "price": 10, "measure": "output"},
+        ],
     }
     totals = []
     for per in ("job", "step"):
