@@ -13,8 +13,9 @@ from aurea_engine.workload.jobs import JobSource
 OUTPUT = "output_tokens"
 
 
-def mask_chats(job: JobSource, rows: JobBatch) -> NDArray[np.bool_]:
-    """Mask of the ``rows``, records of jobs or of steps of ``job``, that are requests to language models.
+def mask_chats(job: JobSource, rows: JobBatch, measure: str = OUTPUT) -> NDArray[np.bool_]:
+    """Mask of the ``rows``, records of jobs or of steps of ``job``, that are requests to language models: of jobs that
+    report ``measure``.
 
     By what each kind of job declares that it reports, and not by what it did report: an answer that was cut off reports
     nothing.
@@ -26,6 +27,6 @@ def mask_chats(job: JobSource, rows: JobBatch) -> NDArray[np.bool_]:
         name
         for i, steps in enumerate(name_step_groups(leaves, groups))
         for name in (*groups[i : i + 1], *steps)
-        if find_declared(leaves[i].measures, OUTPUT) is not None
+        if find_declared(leaves[i].measures, measure) is not None
     }
     return np.isin(rows.group, [number for number, name in enumerate(rows.groups) if name in chats])

@@ -231,7 +231,7 @@ class FakeChat(Chat):
 
     @asynccontextmanager
     async def opened_in(self, setup: JobSetup) -> AsyncIterator[CallbackPool]:
-        told = {"frames": 2, "output_tokens": self.tokens, "asked_output": self.asked}
+        told = {"frames": 2, "input_tokens": self.tokens, "output_tokens": self.tokens, "asked_output": self.asked}
 
         class Answering(FakeConnections):
             def start(self, job: int, demand: float, limit: int | None, deadline: int | None) -> None:

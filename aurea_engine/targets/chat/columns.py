@@ -20,6 +20,7 @@ MARKS = (
     Mark("last_frame"),
 )
 
+INPUT_TOKENS = Measure("input_tokens", "tokens")
 OUTPUT_TOKENS = Measure("output_tokens", "tokens")
 FRAMES = Measure("frames", "frames")
 
@@ -27,7 +28,7 @@ MEASURES = (
     Measure("status", "code"),
     Measure("bytes_sent", "bytes"),
     Measure("bytes_received", "bytes"),
-    Measure("input_tokens", "tokens"),
+    INPUT_TOKENS,
     Measure("cached_tokens", "tokens"),
     OUTPUT_TOKENS,
     Measure("reasoning_tokens", "tokens"),
