@@ -432,7 +432,12 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
 }
 
 
-@pytest.mark.parametrize("code", CASES)
+def each(codes: Iterable[str]) -> list[Any]:
+    """One test for each code. Records are dropped after a million jobs, which takes seconds, and ten times that under a tracer."""
+    return [pytest.param(code, marks=pytest.mark.long) if code == "records_dropped" else code for code in codes]
+
+
+@pytest.mark.parametrize("code", each(CASES))
 def test_a_finding_is_raised_where_it_is_deserved(code: str) -> None:
     """And says what was seen and what to try."""
     result = CASES[code][0]()
@@ -687,7 +692,7 @@ AT_THE_END = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("code", UNDER_WAY)
+@pytest.mark.parametrize("code", each(UNDER_WAY))
 def test_a_finding_is_told_as_soon_as_it_is_seen(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a report whenever one is possible, it comes before the last job has ended, and stays to the end."""
     monkeypatch.setattr("aurea_engine.engine.PROGRESS_NS", 0)
@@ -703,7 +708,7 @@ def test_what_is_not_told_under_way_needs_the_end() -> None:
     assert not AT_THE_END & set(UNDER_WAY)
 
 
-@pytest.mark.parametrize("code", sorted(UNDER_WAY.keys() - {"divided"}))
+@pytest.mark.parametrize("code", each(sorted(UNDER_WAY.keys() - {"divided"})))
 def test_last_report_has_the_result_s_findings(code: str) -> None:
     """Also those that only the end shows. A shard has no result of its own, and so no last report."""
     watcher = Watcher()
