@@ -23,7 +23,7 @@ async def check_figures(page: Any, document: Any, root: str = "#main") -> set[st
     wrong = [
         f"{name} {text!r}: {why}" for name, value, text, _ in figures if (why := _check(document, name, value, text))
     ]
-    assert wrong == []
+    assert not wrong, wrong
     return {name for name, *_ in figures}
 
 
