@@ -151,6 +151,17 @@ async def test_a_specification_can_be_made_of_hints_alone(visit: Visit) -> None:
     assert json.loads(await editor.input_value()) == {"num_jobs": 1, "label": "of hints"}
 
 
+async def test_what_is_set_is_told_in_one_line(visit: Visit) -> None:
+    """Also beside a member whose hint is long."""
+    page, editor = await edit(visit)
+    await editor.fill('{"num_jobs": 1, "processes": 1}')
+    await put_caret(page, '"processes"')
+    told = page.locator(".members li", has_text="processes").locator("> .muted")
+    await told.first.wait_for()
+    lines = "node => { const all = new Range(); all.selectNodeContents(node); return all.getClientRects().length }"
+    assert [await told.nth(i).evaluate(lines) for i in range(await told.count())] == [1] * await told.count()
+
+
 async def test_a_run_is_made_again_with_changes(server: Server, visit: Visit) -> None:
     """From the specification of a stored run, its seed included."""
     run_id = start(server, label="the first", seconds=5)
