@@ -43,6 +43,8 @@ def test_quantiles_of_native_histograms(scraped_server: Callable[..., Any], tmp_
         live = "histogram_count(benchmark_response_time_native_seconds) and on() benchmark_runs_in_progress == 1"
         scraped.until(lambda: max(now.values(live).values(), default=0) > 1000, "a scrape during the run")
         halfway = now.value("histogram_quantile(0.5, benchmark_response_time_native_seconds)")
+        # A p99.9 needs 3,000 jobs.
+        scraped.until(lambda: max(now.values(live).values(), default=0) > 5000, "enough jobs for a p99.9")
         scraped.ask(f"/benchmark/runs/{run_id}/cancel", {})
         scraped.until(lambda: now.values("benchmark_runs_in_progress") == {"": 0}, "scrape after the run")
         result = json.loads(scraped.ask(f"/benchmark/runs/{run_id}"))
