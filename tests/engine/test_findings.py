@@ -433,7 +433,7 @@ CASES: dict[str, tuple[Callable[[], RunResult], Callable[[], RunResult]]] = {
 
 
 def each(codes: Iterable[str]) -> list[Any]:
-    """One test for each code. Records are dropped after a million jobs, which takes seconds, and ten times that under a tracer."""
+    """One test for each code. Records are dropped after a million jobs: seconds, and ten times that under a tracer."""
     return [pytest.param(code, marks=pytest.mark.long) if code == "records_dropped" else code for code in codes]
 
 
