@@ -8,12 +8,13 @@ warning on the console, what its policy blocked, an exception that nobody caught
 
 from __future__ import annotations
 
+import asyncio
 import re
 import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -93,6 +94,13 @@ def _end(server: Server) -> None:
     server.stop()
     log = server.log.read_text("utf-8", "replace")
     assert BAD_WORDS.search(log) is None, log[-3000:]
+
+
+async def wait_for(page: Page, expression: str, arg: Any = None) -> None:
+    """Wait until ``expression`` holds. Playwright's own way evaluates text within the page, which its policy forbids."""
+    async with asyncio.timeout(SECONDS):
+        while not await page.evaluate(expression, arg):
+            await asyncio.sleep(0.05)
 
 
 BUSY = r"status of (429|503) .*/series\b"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser.conftest import SECONDS, Complaints, Serve, Visit
+from tests.browser.conftest import SECONDS, Complaints, Serve, Visit, wait_for
 from tests.faults.conftest import Server
 
 pytestmark = [pytest.mark.service, pytest.mark.asyncio(loop_scope="session")]
@@ -109,7 +109,7 @@ async def test_an_end_is_heard_after_the_events_are_gone(context: Any, visit: Vi
     page = await visit()
     await is_live(page)
     await page.evaluate(FOLLOW)
-    await page.wait_for_function("heard.length === 1")
+    await wait_for(page, "heard.length === 1")
     async with asyncio.timeout(SECONDS):
         while len(heard := await page.evaluate(LAG)) < 2:
             await asyncio.sleep(0.02)

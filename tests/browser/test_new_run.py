@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.accessibility import check_accessibility
-from tests.browser.conftest import Complaints, Visit
+from tests.browser.conftest import Complaints, Visit, wait_for
 from tests.browser.runs import queue, start
 from tests.faults.conftest import Server
 
@@ -205,7 +205,7 @@ async def test_everybody_can_start_a_run(visit: Visit, scheme: Any) -> None:
     await page.locator(".hint-value").wait_for()
     await check_accessibility(page)
     await page.set_viewport_size({"width": 360, "height": 800})
-    await page.wait_for_function("document.documentElement.scrollWidth <= 360")
+    await wait_for(page, "document.documentElement.scrollWidth <= 360")
 
 
 async def test_nothing_but_a_new_run_reads_the_description(

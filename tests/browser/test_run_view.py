@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.browser import runs
-from tests.browser.conftest import Complaints, Serve, Visit
+from tests.browser.conftest import Complaints, Serve, Visit, wait_for
 from tests.browser.reading import check_figures, read_charts
 from tests.faults.conftest import Server
 
@@ -72,8 +72,10 @@ async def test_it_moves_and_then_has_ended(server: Server, visit: Visit) -> None
     await check_figures(page, runs.result(server, run_id))
     points = runs.series(server, run_id)["points"]
     # What was told of it while it was on stays until its series has been read.
-    await page.wait_for_function(
-        "until => String(main.querySelector('[data-chart=cost]').chart.data[0]) === String(until)", arg=points["until"]
+    await wait_for(
+        page,
+        "until => String(main.querySelector('[data-chart=cost]').chart.data[0]) === String(until)",
+        arg=points["until"],
     )
     charts = await read_charts(page)
     assert charts["cost"] == [points["until"], points["cost"]]
@@ -110,7 +112,7 @@ async def test_a_run_is_priced_and_run_again(server: Server, visit: Visit) -> No
     await page.get_by_role("button", name="Price", exact=True).click()
     await check(page.get_by_role("alert")).to_contain_text("no JSON")
     await page.locator("[data-action='again']").click()
-    await page.wait_for_function(f"() => !location.hash.includes('{run_id}')")
+    await wait_for(page, f"() => !location.hash.includes('{run_id}')")
     await has_ended(page, "completed")
     again = await page.evaluate("location.hash.split('/').at(-1)")
     before, after = runs.result(server, run_id), runs.result(server, again)
@@ -138,7 +140,7 @@ async def test_without_a_stream_it_asks(serve: Serve, visit: Visit, complaints: 
     run_id = crowded.accept({**LONG, "label": "by asking"})
     page = await visit(f"#/run/{run_id}", of=crowded)
     await moves(page, "progress.counts.completed")
-    await page.wait_for_function("() => main.querySelector('[data-chart=rates]')?.chart.data[0].length >= 3")
+    await wait_for(page, "() => main.querySelector('[data-chart=rates]')?.chart.data[0].length >= 3")
     await page.locator("[data-action='cancel']").click()
     await has_ended(page, "cancelled")
 
@@ -170,7 +172,8 @@ async def test_all_points_are_read_after_the_end(
     await has_ended(page, "cancelled")
     released.set()
     await check(page.locator("[data-chart='distribution']")).to_be_visible()
-    await page.wait_for_function(
+    await wait_for(
+        page,
         "until => String(main.querySelector('[data-chart=cost]')?.chart.data[0]) === String(until)",
         arg=runs.series(crowded, run_id)["points"]["until"],
     )
@@ -220,7 +223,7 @@ async def test_it_runs_again_as_it_ran(serve: Serve, server: Server, visit: Visi
     assert asked.items() <= json.loads(await page.locator("#specification").input_value()).items()
     await visit(f"#/run/{before['benchmark_id']}", of=able, page=page)
     await page.locator("[data-action='again']").click()
-    await page.wait_for_function("id => !location.hash.includes(id)", arg=before["benchmark_id"])
+    await wait_for(page, "id => !location.hash.includes(id)", arg=before["benchmark_id"])
     after = able.final(await page.evaluate("location.hash.split('/').at(-1)"))
     where = [{name: each["environment"].get(name) for name in ("processes", "on_loss")} for each in (before, after)]
     assert where[0] == where[1]

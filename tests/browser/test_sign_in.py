@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import SECONDS, Complaints, Serve, Visit
+from tests.browser.conftest import SECONDS, Complaints, Serve, Visit, wait_for
 from tests.browser.test_connections import is_listed, is_live
 from tests.faults.conftest import Server
 
@@ -75,7 +75,7 @@ async def test_what_is_no_token_is_not_kept(guarded: Server, visit: Visit, token
     page = await visit(of=guarded)
     field = page.get_by_label("Token")
     await sign_in(page, token)
-    await page.wait_for_function("document.querySelector('#token').validationMessage.includes('typographic')")
+    await wait_for(page, "document.querySelector('#token').validationMessage.includes('typographic')")
     assert (await page.evaluate(KEPT))[0] == {}
     await field.fill("")
     await sign_in(page, TOKEN)
