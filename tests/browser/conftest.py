@@ -1,9 +1,9 @@
 """A real Chromium that shows the pages of real server processes.
 
 One browser and one server serve all tests of this folder, on one event loop (each file says so in its ``pytestmark``), and
-end with them: other tests count what is left of their processes. Each
-test has a context of its own, as if it were another person's browser, and fails when a page of it complains: an error or a
-warning on the console, what its policy blocked, an exception that nobody caught, a request to anywhere else.
+end with them: other tests count what is left of their processes. Each test has a context of its own, as if it were another
+person's browser, and fails when a page of it complains: an error or a warning on the console, what its policy blocked, an
+exception that nobody caught, a request to anywhere else.
 """
 
 from __future__ import annotations
